@@ -1,0 +1,70 @@
+# Every external library srtrain uses, found here and nowhere else.
+#
+#   srtrain::mathematics   OpenBLAS (CBLAS) and single-precision FFTW3
+#   srtrain::hdf5          parallel HDF5 (never the serial one)
+#   srtrain::mpi           MPI
+#   srtrain::text          libfyaml, cJSON
+#   srtrain::hash          xxHash
+#   srtrain::compression   zlib, zstd
+find_package(PkgConfig REQUIRED)
+
+find_package(MPI REQUIRED COMPONENTS C)
+add_library(srtrain_mpi INTERFACE)
+target_link_libraries(srtrain_mpi INTERFACE MPI::MPI_C)
+add_library(srtrain::mpi ALIAS srtrain_mpi)
+
+# With both flavours of HDF5 installed, find_package picks the serial one unless it is told otherwise.
+set(HDF5_PREFER_PARALLEL TRUE)
+find_package(HDF5 REQUIRED COMPONENTS C)
+if(NOT HDF5_IS_PARALLEL)
+  message(FATAL_ERROR "srtrain needs parallel HDF5, but CMake found a serial one (${HDF5_C_INCLUDE_DIRS}). "
+                      "Install libhdf5-openmpi-dev, or set HDF5_ROOT to a parallel build.")
+endif()
+add_library(srtrain_hdf5 INTERFACE)
+target_include_directories(srtrain_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(srtrain_hdf5 INTERFACE ${HDF5_C_LIBRARIES} MPI::MPI_C)
+add_library(srtrain::hdf5 ALIAS srtrain_hdf5)
+
+# OpenBLAS is wanted in its serial flavour: parallelism comes from MPI ranks, and a threaded BLAS inside every rank would
+# oversubscribe the cores. All Debian flavours share one soname, so a site may still switch at run time; srtrain
+# then sets the number of BLAS threads to one itself.
+set(SRTRAIN_BLAS "openblas" CACHE STRING "pkg-config module that provides CBLAS")
+find_path(SRTRAIN_OPENBLAS_SERIAL_INCLUDE cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial
+          PATHS /usr/include NO_DEFAULT_PATH)
+find_library(SRTRAIN_OPENBLAS_SERIAL_LIBRARY openblas PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial
+             PATHS /usr/lib NO_DEFAULT_PATH)
+add_library(srtrain_mathematics INTERFACE)
+if(SRTRAIN_BLAS STREQUAL "openblas" AND SRTRAIN_OPENBLAS_SERIAL_INCLUDE AND SRTRAIN_OPENBLAS_SERIAL_LIBRARY)
+  message(STATUS "CBLAS: OpenBLAS, serial flavour (${SRTRAIN_OPENBLAS_SERIAL_LIBRARY})")
+  target_include_directories(srtrain_mathematics SYSTEM INTERFACE ${SRTRAIN_OPENBLAS_SERIAL_INCLUDE})
+  target_link_libraries(srtrain_mathematics INTERFACE ${SRTRAIN_OPENBLAS_SERIAL_LIBRARY})
+else()
+  pkg_check_modules(CBLAS REQUIRED IMPORTED_TARGET ${SRTRAIN_BLAS})
+  message(STATUS "CBLAS: ${SRTRAIN_BLAS} ${CBLAS_VERSION} (${CBLAS_LINK_LIBRARIES})")
+  target_link_libraries(srtrain_mathematics INTERFACE PkgConfig::CBLAS)
+endif()
+pkg_check_modules(FFTW3F REQUIRED IMPORTED_TARGET fftw3f)
+target_link_libraries(srtrain_mathematics INTERFACE PkgConfig::FFTW3F m)
+add_library(srtrain::mathematics ALIAS srtrain_mathematics)
+
+pkg_check_modules(LIBFYAML REQUIRED IMPORTED_TARGET libfyaml)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+add_library(srtrain_text INTERFACE)
+target_link_libraries(srtrain_text INTERFACE PkgConfig::LIBFYAML PkgConfig::CJSON)
+add_library(srtrain::text ALIAS srtrain_text)
+
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+add_library(srtrain::hash ALIAS PkgConfig::XXHASH)
+
+find_package(ZLIB REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+add_library(srtrain_compression INTERFACE)
+target_link_libraries(srtrain_compression INTERFACE ZLIB::ZLIB PkgConfig::ZSTD)
+add_library(srtrain::compression ALIAS srtrain_compression)
+
+# Random123 is headers only.
+find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
+
+if(SRTRAIN_BUILD_TESTS)
+  find_package(cmocka REQUIRED)
+endif()

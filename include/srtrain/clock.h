@@ -1,0 +1,8 @@
+/* Time. */
+#ifndef SRTRAIN_CLOCK_H
+#define SRTRAIN_CLOCK_H
+
+/* Seconds on a clock that never goes back; only differences mean something. */
+double sr_seconds(void);
+
+#endif

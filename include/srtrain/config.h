@@ -1,0 +1,126 @@
+/* The configuration of a run: YAML and --set options in, typed settings out.
+ *
+ * One table of rows (src/config/schema.c) describes every key: section, name, type, range or choices, default, help. Parsing,
+ * checking, `srtrain config`, `srtrain models` and docs/configuration.md all come from it, so that they cannot drift apart. */
+#ifndef SRTRAIN_CONFIG_H
+#define SRTRAIN_CONFIG_H
+
+#include "srtrain/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_TOP_K_MAXIMUM = 16 };
+
+typedef enum { SR_SAMPLES_SLIDING, SR_SAMPLES_WINDOW } sr_samples;
+typedef enum { SR_BACKBONE_SASREC } sr_backbone;
+typedef enum { SR_ACTIVATION_GELU, SR_ACTIVATION_RELU, SR_ACTIVATION_SWISH, SR_ACTIVATION_TANH, SR_ACTIVATION_SIGMOID, SR_ACTIVATION_ELU } sr_activation;
+typedef enum { SR_POSITIONS_LEARNED, SR_POSITIONS_NONE } sr_positions;
+typedef enum { SR_PADDING_RIGHT, SR_PADDING_LEFT } sr_padding;
+typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY } sr_loss;
+typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
+typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
+typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
+typedef enum { SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction;
+typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
+typedef enum { SR_PRECISION_FP32 } sr_precision;
+
+typedef struct {
+    char path[SR_PATH_SIZE];
+    sr_samples samples;
+    bool verify; /* check the checksums of the data set before training */
+} sr_data_settings;
+
+typedef struct {
+    sr_backbone backbone;
+    int64_t layers, heads, hidden_size, inner_size, max_length;
+    sr_activation activation;
+    double hidden_dropout, attention_dropout;
+    double layer_norm_epsilon;
+    double initializer_range; /* standard deviation of the initial weights */
+    sr_positions positions;
+    sr_padding padding;
+} sr_model_settings;
+
+typedef struct {
+    char metric[SR_NAME_SIZE]; /* hr@K, ndcg@K or mrr@K with K one of evaluation.top_k */
+    int64_t patience;          /* validations without improvement before training stops; 0: never stop early */
+} sr_early_stopping_settings;
+
+typedef struct {
+    int64_t epochs, batch_size;
+    double learning_rate;
+    double adam_beta1, adam_beta2, adam_epsilon;
+    double weight_decay;
+    sr_weight_decay_kind weight_decay_kind;
+    double clip_norm; /* 0: no clipping */
+    sr_schedule schedule;
+    int64_t warmup_steps;
+    int64_t seed;
+    sr_loss loss;
+    sr_objective objective;
+    sr_precision precision;
+    sr_reduction reduction;
+    double reduction_bucket_megabytes;
+    sr_early_stopping_settings early_stopping;
+} sr_training_settings;
+
+typedef struct {
+    int64_t top_k[SR_TOP_K_MAXIMUM];
+    size_t top_k_count;
+    sr_history history;
+    int64_t every_epochs;
+    int64_t batch_size;
+} sr_evaluation_settings;
+
+typedef struct {
+    int64_t every_epochs, every_steps; /* 0: never by this count */
+    double every_minutes;              /* 0: never by time */
+    int64_t keep;                      /* how many step checkpoints stay on disk */
+} sr_checkpoint_settings;
+
+typedef struct {
+    int64_t every_steps;
+} sr_logging_settings;
+
+typedef struct {
+    char name[SR_NAME_SIZE]; /* of the run: the configuration file's name without ".yaml"; not a key */
+    sr_data_settings data;
+    sr_model_settings model;
+    sr_training_settings training;
+    sr_evaluation_settings evaluation;
+    sr_checkpoint_settings checkpoint;
+    sr_logging_settings logging;
+} sr_settings;
+
+/* Every default, as the schema states it. */
+void sr_settings_default(sr_settings *settings);
+
+/* Reads the YAML file at `path` over the defaults, then applies `assignment_count` assignments "section.key=value" (nested
+ * keys with more dots; values in YAML, so that lists work), then checks each value and their combinations. Errors: SR_ERROR_USAGE, in the
+ * form "FILE:LINE:COLUMN: error: ..." with the source line and a caret where the YAML is at fault, naming the key, what was
+ * found, what is allowed and, for an unknown key or choice, the nearest known one. Assignments are named as "--set section.key=value". */
+sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments,
+                           size_t assignment_count, sr_error *error);
+
+/* The same from YAML text; `name` stands for the file in messages. */
+sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
+                            size_t assignment_count, sr_error *error);
+
+/* Writes the resolved configuration as YAML that sr_settings_read() reads back to the same settings, each key with its
+ * help as a comment if `with_help`. */
+sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error);
+
+/* The same into a string; release with free(). */
+sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *error);
+
+/* The table of every backbone, calibrator and option with type, range or choices, default and help: `srtrain models` as
+ * plain text, docs/configuration.md as Markdown. */
+sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error);
+
+/* The name of a choice, as it stands in YAML: sr_settings_choice("training.loss", SR_LOSS_BPR) is "bpr". NULL if there is none. */
+const char *sr_settings_choice(const char *key, int value);
+
+#endif

@@ -1,0 +1,45 @@
+/* Aligned memory and arenas. */
+#ifndef SRTRAIN_MEMORY_H
+#define SRTRAIN_MEMORY_H
+
+#include "srtrain/status.h"
+
+#include <stddef.h>
+
+enum { SR_ALIGNMENT = 64 }; /* bytes: one cache line, one AVX-512 register */
+
+/* Allocates count * size bytes (uninitialised) at SR_ALIGNMENT; `what` names them in the error. A request for nothing
+ * yields a valid pointer that may be freed. Release with free(). */
+sr_status sr_allocate(void **memory, size_t count, size_t size, const char *what, sr_error *error);
+
+/* The same, filled with zero bytes. */
+sr_status sr_allocate_zero(void **memory, size_t count, size_t size, const char *what, sr_error *error);
+
+/* Typed front ends: SR_ALLOCATE(&pointer, count, "what", error). */
+#define SR_ALLOCATE(pointer, count, what, error) \
+    sr_allocate((void **)(pointer), (count), sizeof **(pointer), (what), (error))
+#define SR_ALLOCATE_ZERO(pointer, count, what, error) \
+    sr_allocate_zero((void **)(pointer), (count), sizeof **(pointer), (what), (error))
+
+/* Copies a string; release with free(). */
+sr_status sr_copy_string(char **copy, const char *text, sr_error *error);
+
+/* A growing arena: memory that is handed out piece by piece and taken back all at once. Blocks are kept when the arena is
+ * reset, so that after the first training steps nothing is asked of the system any more (fresh pages are dear). */
+typedef struct sr_arena sr_arena;
+
+/* `block_size` is the least size in bytes of a block that is asked of the system. Release with sr_arena_free(). */
+sr_status sr_arena_create(sr_arena **arena, size_t block_size, sr_error *error);
+void sr_arena_free(sr_arena *arena); /* NULL is allowed */
+
+/* Uninitialised memory of the arena, aligned to SR_ALIGNMENT, valid until the next reset; NULL when the system has none left. */
+void *sr_arena_take(sr_arena *arena, size_t bytes);
+
+/* Takes everything back; earlier pointers are invalid from here on. */
+void sr_arena_reset(sr_arena *arena);
+
+/* Bytes handed out since the last reset, and bytes held from the system. */
+size_t sr_arena_used(const sr_arena *arena);
+size_t sr_arena_held(const sr_arena *arena);
+
+#endif

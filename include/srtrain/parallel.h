@@ -1,0 +1,82 @@
+/* The only module that calls MPI for communication. Everything here is collective over all ranks unless it says "local".
+ *
+ * A run with one process is the same code with one rank. */
+#ifndef SRTRAIN_PARALLEL_H
+#define SRTRAIN_PARALLEL_H
+
+#include "srtrain/parameters.h"
+#include "srtrain/status.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sr_parallel sr_parallel;
+
+/* Starts MPI (MPI_THREAD_FUNNELED) and makes communicators of our own that return errors. Release with
+ * sr_parallel_finish(), which also ends MPI. */
+sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char ***arguments, sr_error *error);
+void sr_parallel_finish(sr_parallel *parallel);
+
+int sr_parallel_rank(const sr_parallel *parallel);      /* local */
+int sr_parallel_size(const sr_parallel *parallel);      /* local */
+int sr_parallel_node_rank(const sr_parallel *parallel); /* local: rank among the processes of this node */
+int sr_parallel_node_size(const sr_parallel *parallel); /* local */
+const char *sr_parallel_host(const sr_parallel *parallel); /* local */
+
+/* For parallel HDF5 only (src/storage). Local. */
+MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
+
+/* Failing together: every rank passes its own status (and message, if it failed). When any rank failed, all return the status of the lowest
+ * failing rank, and `error` holds that rank's message on every rank, with "rank R on HOST: " in front when there is more than
+ * one rank. */
+sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error);
+
+/* Ends the whole job at once with `status` as exit code after writing the message to standard error: for a failure that the other ranks
+ * cannot take part in. Local; does not return. */
+_Noreturn void sr_parallel_abort(sr_parallel *parallel, sr_status status, const sr_error *error);
+
+sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error);
+
+/* Element-wise sums and maxima over ranks, in place, equal bits on every rank. */
+sr_status sr_parallel_sum_double(sr_parallel *parallel, double *values, size_t count, sr_error *error);
+sr_status sr_parallel_sum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error);
+sr_status sr_parallel_maximum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error);
+
+/* Bytes of rank 0 to every rank. */
+sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes, sr_error *error);
+
+/* Blocks of different size from every rank, one after the other in the order of ranks, on rank 0 only: *gathered (release with
+ * free()) and *offsets [size + 1] in bytes (release with free()); both NULL on other ranks. */
+sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets, sr_error *error);
+
+/* ---- reduction of gradients ----
+ *
+ * Sums the gradient block over ranks in buckets of contiguous parameters. While backward runs, the tape reports each
+ * parameter whose gradient is final; when all of a bucket's are, the bucket can go.
+ *   blocking:   nothing happens until sr_reduction_finish(), which reduces bucket after bucket with MPI_Allreduce.
+ *   overlapped: a full bucket starts a non-blocking MPI_Iallreduce at once; each report also gives MPI a chance to progress.
+ * The buckets and the order in which they are reduced are the same on every rank. */
+typedef struct sr_reduction sr_reduction_engine;
+
+/* `bucket_bytes` is the least size of a bucket. The engine keeps pointers to `parallel` and `parameters`. Local. */
+sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters, bool overlapped,
+                              size_t bucket_bytes, sr_error *error);
+void sr_reduction_free(sr_reduction_engine *engine); /* local */
+
+/* Before a step's backward pass. Local. */
+void sr_reduction_begin(sr_reduction_engine *engine);
+
+/* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local (starts non-blocking operations in the same order on
+ * every rank only if every rank reports in an order of its own but the engine starts buckets strictly from the last to the first). */
+void sr_reduction_ready(void *engine, size_t index);
+
+/* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the
+ * sums on every rank. */
+sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error);
+
+/* Seconds that this rank has spent inside reduction calls since the last call of this function. Local. */
+double sr_reduction_seconds(sr_reduction_engine *engine);
+
+#endif

@@ -1,0 +1,72 @@
+/* The parameters of a model: named matrices in one contiguous block, and their gradients in another of the same layout.
+ *
+ * One block is what the optimizer, the all-reduce and the checkpoint want: each works on ranges of it and needs to know
+ * nothing about the model. Names and shapes are those of docs/models.md; checkpoints and fixtures use them too. */
+#ifndef SRTRAIN_PARAMETERS_H
+#define SRTRAIN_PARAMETERS_H
+
+#include "srtrain/real.h"
+#include "srtrain/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SR_PARAMETER_NAME_SIZE = 96, SR_PARAMETER_RANK_MAXIMUM = 3 };
+
+/* How a parameter starts. */
+typedef enum {
+    SR_INITIAL_ZERO,
+    SR_INITIAL_ONE,
+    SR_INITIAL_NORMAL /* N(0, scale^2) */
+} sr_initial;
+
+/* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
+ * generators by another loss than everything else. */
+typedef enum {
+    SR_PARAMETERS_ORDINARY = 1,
+    SR_PARAMETERS_ATTACK = 2,
+    SR_PARAMETERS_EVERY = 3
+} sr_parameter_set;
+
+typedef struct {
+    char name[SR_PARAMETER_NAME_SIZE];
+    size_t shape[SR_PARAMETER_RANK_MAXIMUM];
+    size_t rank;     /* dimensions in use */
+    size_t size;     /* elements: the product of shape */
+    size_t offset;   /* first element in the block; a multiple of 16 */
+    sr_initial initial;
+    double scale;
+    sr_parameter_set set;
+} sr_parameter;
+
+typedef struct {
+    sr_parameter *list;
+    size_t count;
+    size_t capacity;
+    size_t block_size; /* elements of each block, gaps between parameters included (gaps are 0 and stay 0) */
+    sr_real *values;   /* [block_size], NULL until sr_parameters_allocate() */
+    sr_real *gradients;
+} sr_parameters;
+
+/* An empty set; release with sr_parameters_free(). */
+void sr_parameters_initialise(sr_parameters *parameters);
+void sr_parameters_free(sr_parameters *parameters);
+
+/* Declares one more parameter and returns its index in *index (may be NULL). Only before allocation. `rank` of the sizes
+ * in `shape` are read. */
+sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,
+                                sr_initial initial, double scale, sr_parameter_set set, size_t *index, sr_error *error);
+
+/* Allocates both blocks, zero-filled. */
+sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
+
+/* Draws the initial values; every element depends on (seed, parameter name, element) alone. */
+void sr_parameters_draw(sr_parameters *parameters, uint64_t seed);
+
+/* Index of the parameter with this name, or SIZE_MAX. */
+size_t sr_parameters_find(const sr_parameters *parameters, const char *name);
+
+/* XXH3-64 of the values of every parameter in order: equal on two ranks when they hold equal bits. */
+uint64_t sr_parameters_checksum(const sr_parameters *parameters);
+
+#endif

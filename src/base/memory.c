@@ -1,0 +1,134 @@
+#include "srtrain/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const size_t HUGE_PAGE = (size_t)2 << 20;
+
+sr_status sr_allocate(void **memory, size_t count, size_t size, const char *what, sr_error *error)
+{
+    *memory = NULL;
+    if (size != 0 && count > (SIZE_MAX - SR_ALIGNMENT) / size)
+        return sr_fail_memory(error, SIZE_MAX, what);
+    size_t bytes = (count * size + SR_ALIGNMENT - 1) / SR_ALIGNMENT * SR_ALIGNMENT;
+    if (bytes == 0)
+        bytes = SR_ALIGNMENT;
+    const size_t alignment = bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : SR_ALIGNMENT;
+    if (posix_memalign(memory, alignment, bytes) != 0) {
+        *memory = NULL;
+        return sr_fail_memory(error, bytes, what);
+    }
+    if (alignment == HUGE_PAGE)
+        (void)madvise(*memory, bytes, MADV_HUGEPAGE); /* advice only: failing is harmless */
+    return SR_OK;
+}
+
+sr_status sr_allocate_zero(void **memory, size_t count, size_t size, const char *what, sr_error *error)
+{
+    SR_TRY(sr_allocate(memory, count, size, what, error));
+    memset(*memory, 0, count * size);
+    return SR_OK;
+}
+
+sr_status sr_copy_string(char **copy, const char *text, sr_error *error)
+{
+    *copy = strdup(text);
+    return *copy ? SR_OK : sr_fail_memory(error, strlen(text) + 1, "a string");
+}
+
+typedef struct arena_block {
+    struct arena_block *next;
+    size_t size;
+    size_t used;
+    char *data;
+} arena_block;
+
+struct sr_arena {
+    size_t block_size;
+    size_t used;
+    size_t held;
+    arena_block *first;
+    arena_block *current;
+};
+
+sr_status sr_arena_create(sr_arena **arena, size_t block_size, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE_ZERO(arena, 1, "an arena", error));
+    (*arena)->block_size = block_size;
+    return SR_OK;
+}
+
+void sr_arena_free(sr_arena *arena)
+{
+    if (!arena)
+        return;
+    for (arena_block *block = arena->first; block;) {
+        arena_block *next = block->next;
+        free(block->data);
+        free(block);
+        block = next;
+    }
+    free(arena);
+}
+
+/* Makes a block with room for `bytes` the current one: the next kept block that is large enough, or a new one. */
+static int advance(sr_arena *arena, size_t bytes)
+{
+    while (arena->current && arena->current->next) {
+        arena->current = arena->current->next;
+        if (arena->current->size >= bytes)
+            return 1;
+    }
+    const size_t size = bytes > arena->block_size ? bytes : arena->block_size;
+    arena_block *block = malloc(sizeof *block);
+    if (!block)
+        return 0;
+    if (SR_ALLOCATE(&block->data, size, "an arena block", NULL) != SR_OK) {
+        free(block);
+        return 0;
+    }
+    block->next = NULL;
+    block->size = size;
+    block->used = 0;
+    if (arena->current)
+        arena->current->next = block;
+    else
+        arena->first = block;
+    arena->current = block;
+    arena->held += size;
+    return 1;
+}
+
+void *sr_arena_take(sr_arena *arena, size_t bytes)
+{
+    if (bytes > SIZE_MAX - SR_ALIGNMENT)
+        return NULL;
+    bytes = (bytes + SR_ALIGNMENT - 1) / SR_ALIGNMENT * SR_ALIGNMENT;
+    if (!arena->current || arena->current->size - arena->current->used < bytes)
+        if (!advance(arena, bytes))
+            return NULL;
+    void *memory = arena->current->data + arena->current->used;
+    arena->current->used += bytes;
+    arena->used += bytes;
+    return memory;
+}
+
+void sr_arena_reset(sr_arena *arena)
+{
+    for (arena_block *block = arena->first; block; block = block->next)
+        block->used = 0;
+    arena->current = arena->first;
+    arena->used = 0;
+}
+
+size_t sr_arena_used(const sr_arena *arena)
+{
+    return arena->used;
+}
+
+size_t sr_arena_held(const sr_arena *arena)
+{
+    return arena->held;
+}
