@@ -23,7 +23,7 @@ typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY 
 typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
-typedef enum { SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction;
+typedef enum { SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
 typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
 typedef enum { SR_PRECISION_FP32 } sr_precision;
 
@@ -62,7 +62,7 @@ typedef struct {
     sr_loss loss;
     sr_objective objective;
     sr_precision precision;
-    sr_reduction reduction;
+    sr_reduction_mode reduction;
     double reduction_bucket_megabytes;
     sr_early_stopping_settings early_stopping;
 } sr_training_settings;
