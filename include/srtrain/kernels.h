@@ -1,0 +1,81 @@
+/* The loops that cost time, compiled for several CPU levels and chosen at run time by CPU feature flags.
+ *
+ * One table of function pointers per level (generic, avx2, avx512); all levels compute the same mathematics and differ in
+ * rounding only. Vectors are contiguous; n counts elements. Arrays must not overlap unless it is said. */
+#ifndef SRTRAIN_KERNELS_H
+#define SRTRAIN_KERNELS_H
+
+#include "srtrain/config.h"
+#include "srtrain/real.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Everything that one step of Adam needs for a range of parameters (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019). */
+typedef struct {
+    sr_real step_size;          /* learning rate / (1 - beta1^t) */
+    sr_real beta1, beta2;
+    sr_real second_correction;  /* 1 / sqrt(1 - beta2^t) */
+    sr_real epsilon;
+    sr_real decay;              /* decoupled: learning rate * weight decay; 0 for none */
+    sr_real l2;                 /* added to the gradient as l2 * value; 0 for none */
+    sr_real gradient_scale;     /* from clipping by the global norm; 1 for none */
+} sr_adam_step;
+
+typedef struct sr_kernels {
+    const char *level; /* "generic", "avx2", "avx512" */
+
+    /* out = left + right; out may be left or right. */
+    void (*add)(sr_real *out, const sr_real *left, const sr_real *right, size_t n);
+    /* out = left * right; out may be left or right. */
+    void (*multiply)(sr_real *out, const sr_real *left, const sr_real *right, size_t n);
+    /* sum += term */
+    void (*accumulate)(sr_real *sum, const sr_real *term, size_t n);
+    /* sum += factor * term */
+    void (*accumulate_scaled)(sr_real *sum, sr_real factor, const sr_real *term, size_t n);
+    /* sum += left * right */
+    void (*accumulate_product)(sr_real *sum, const sr_real *left, const sr_real *right, size_t n);
+    /* sum of left * right */
+    sr_real (*dot)(const sr_real *left, const sr_real *right, size_t n);
+    /* sum of squares in double precision */
+    double (*sum_of_squares)(const sr_real *values, size_t n);
+
+    /* out = f(in), and in_gradient += out_gradient * f'(in). in may not be out. */
+    void (*activation)(sr_activation kind, sr_real *out, const sr_real *in, size_t n);
+    void (*activation_backward)(sr_activation kind, sr_real *in_gradient, const sr_real *in, const sr_real *out_gradient, size_t n);
+
+    /* Layer normalisation of one row: normalised = (in - mean) / sqrt(variance + epsilon), out = gain * normalised + bias.
+     * Returns 1 / sqrt(variance + epsilon). normalised may be NULL. */
+    sr_real (*layer_norm)(sr_real *out, sr_real *normalised, const sr_real *in, const sr_real *gain, const sr_real *bias,
+                          sr_real epsilon, size_t n);
+    /* in_gradient += d; for one row. */
+    void (*layer_norm_backward)(sr_real *in_gradient, const sr_real *normalised, const sr_real *gain, const sr_real *out_gradient,
+                                sr_real inverse_deviation, size_t n);
+
+    /* One row of softmax; out may be in. n >= 1. */
+    void (*softmax)(sr_real *out, const sr_real *in, size_t n);
+    /* in_gradient += probabilities * (out_gradient - <probabilities, out_gradient>) */
+    void (*softmax_backward)(sr_real *in_gradient, const sr_real *probabilities, const sr_real *out_gradient, size_t n);
+
+    /* values = exp(values - maximum) in place; *maximum is that of the row, the result their sum. n >= 1. */
+    sr_real (*exponentials)(sr_real *values, sr_real *maximum, size_t n);
+    /* values *= factor */
+    void (*scale)(sr_real *values, sr_real factor, size_t n);
+    /* The number of values greater than `threshold`. */
+    size_t (*count_above)(const sr_real *values, sr_real threshold, size_t n);
+
+    /* Dropout factors: 0 with probability 1 - keep / 65536, else 65536 / keep, for `rows` rows of which row r has elements
+     * offsets[r] .. offsets[r + 1]. Element i of a row takes 16 bits of the Philox block with key `key` and counter
+     * (i / 8, row_words[r], identities[r]): it depends on no other row and not on where the row stands. */
+    void (*dropout_factors)(sr_real *factors, size_t rows, const size_t *offsets, const uint32_t *row_words,
+                            const uint64_t *identities, const uint32_t key[2], uint32_t keep);
+
+    /* One step of Adam over n parameters. */
+    void (*adam)(sr_real *values, const sr_real *gradients, sr_real *first_moment, sr_real *second_moment, size_t n,
+                 const sr_adam_step *step);
+} sr_kernels;
+
+/* The best level that this CPU supports, or the named one; NULL if the level is unknown or the CPU lacks it. `level` NULL: the best. */
+const sr_kernels *sr_kernels_choose(const char *level);
+
+#endif

@@ -1,0 +1,80 @@
+/* The tape: operations are computed as they are recorded, and backward walks the record in reverse.
+ *
+ * A tensor is a matrix [rows, columns] in row-major order. Ragged attention maps are tensors with one column whose cells
+ * an sr_attention_map describes (srtrain/ragged.h). Tensors and everything the operations save live in the tape's arena until
+ * sr_tape_reset(); parameters live in the blocks of sr_parameters.
+ *
+ * Failure is sticky: an operation that runs out of memory returns NULL, an operation that is given NULL returns NULL, and
+ * the tape remembers the message. So a model is written as plain mathematics and checked once, by sr_tape_status() or by
+ * sr_tape_backward(). Shapes that do not fit are programming errors and are asserted. */
+#ifndef SRTRAIN_TAPE_H
+#define SRTRAIN_TAPE_H
+
+#include "srtrain/parameters.h"
+#include "srtrain/real.h"
+#include "srtrain/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct sr_kernels sr_kernels; /* srtrain/kernels.h */
+typedef struct sr_tape sr_tape;
+
+typedef struct sr_tensor {
+    sr_real *values;   /* [rows, columns] */
+    sr_real *gradient; /* [rows, columns]; during backward, non-NULL for every tensor that `wants_gradient` */
+    size_t rows, columns;
+    unsigned sets;       /* the parameter sets (bits of sr_parameter_set) that lie behind this tensor */
+    bool wants_gradient; /* during backward: lies between the loss and the parameters asked for */
+    size_t parameter;    /* index in sr_parameters, or SIZE_MAX */
+} sr_tensor;
+
+/* `kernels` are the loops to compute with; `recording` false makes a tape that only computes (evaluation): operations then save
+ * nothing for backward. Release with sr_tape_free(). */
+sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error);
+void sr_tape_free(sr_tape *tape); /* NULL is allowed */
+
+/* Forgets all operations and tensors; memory is kept for the next step. */
+void sr_tape_reset(sr_tape *tape);
+
+/* SR_OK, or the first failure since the last reset. */
+sr_status sr_tape_status(const sr_tape *tape, sr_error *error);
+
+const sr_kernels *sr_tape_kernels(const sr_tape *tape);
+bool sr_tape_is_recording(const sr_tape *tape);
+
+/* Bytes in use since the last reset. */
+size_t sr_tape_memory(const sr_tape *tape);
+
+/* ---- leaves ---- */
+
+/* The parameter with this index as a tensor: a vector [n] becomes [1, n]; [a, b, c] becomes [a, b * c]. */
+sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t index);
+
+/* A tensor without gradient over memory of the caller, which must outlive the tape's use of it. */
+sr_tensor *sr_tape_constant(sr_tape *tape, sr_real *values, size_t rows, size_t columns);
+
+/* ---- for operations ---- */
+
+/* Uninitialised memory that lives until the next reset; NULL (and a sticky failure) when there is none. */
+void *sr_tape_take(sr_tape *tape, size_t count, size_t size);
+
+/* Adds the gradient of `output` times the local derivative to the gradients of those inputs that want one. */
+typedef void (*sr_backward_function)(sr_tape *tape, const sr_tensor *output, const void *state);
+
+/* A new tensor [rows, columns] that depends on `inputs` (`input_count` of them; the array may be temporary). values are
+ * uninitialised. `backward` gets `state`, which must live in the arena. On a tape that does not record, nothing but the tensor is made. */
+sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                          sr_backward_function backward, const void *state);
+
+/* ---- backward ---- */
+
+/* Called when the gradient of parameter `parameter` will not change any more in this backward pass. */
+typedef void (*sr_ready_function)(void *context, size_t parameter);
+
+/* Adds d loss / d parameter to the gradient block for every parameter in `set`, computing only what leads to that set.
+ * `loss` is [1, 1]. May be called several times on one tape, for different losses and sets. `ready` may be NULL. */
+sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_ready_function ready, void *context,
+                           sr_error *error);
+
+#endif

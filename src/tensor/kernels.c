@@ -1,0 +1,471 @@
+/* The hot loops; srtrain/kernels.h says what each computes. Compiled once for each CPU level (cmake/CpuLevels.cmake) with
+ * SR_CPU_LEVEL naming the table. Plain loops that the compiler vectorises: no intrinsics, so that one text serves every level. */
+#include "srtrain/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SIMD _Pragma("omp simd")
+#define SIMD_SUM(name) SIMD_SUM_TEXT(omp simd reduction(+ : name))
+#define SIMD_SUM_TEXT(text) _Pragma(#text)
+
+/* ---- elementary functions ---- */
+
+#ifdef SR_REAL_IS_DOUBLE
+static inline double exponential(double x)
+{
+    return exp(x);
+}
+
+static inline double error_function(double x)
+{
+    return erf(x);
+}
+#else
+/* exp(x) to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6 for exp(r), then n into the exponent bits. Underflows
+ * to 0 below -87.3 and saturates above 88.3; without branches, so that loops over it vectorise. */
+static inline float exponential(float x)
+{
+    const float clamped = x < -87.3f ? -87.3f : (x > 88.3f ? 88.3f : x);
+    const float n = rintf(clamped * 1.44269504088896341f);
+    const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    union {
+        int32_t bits;
+        float value;
+    } power = {.bits = ((int32_t)n + 127) * (1 << 23)};
+    return x < -87.3f ? 0.0f : p * power.value;
+}
+
+/* erf(x) with absolute error below 2e-7: the Chebyshev fit of erfc in Press et al., Numerical Recipes, section 6.2. */
+static inline float error_function(float x)
+{
+    const float z = fabsf(x);
+    const float t = 1.0f / (1.0f + 0.5f * z);
+    float p = 0.17087277f;
+    p = p * t - 0.82215223f;
+    p = p * t + 1.48851587f;
+    p = p * t - 1.13520398f;
+    p = p * t + 0.27886807f;
+    p = p * t - 0.18628806f;
+    p = p * t + 0.09678418f;
+    p = p * t + 0.37409196f;
+    p = p * t + 1.00002368f;
+    p = p * t - 1.26551223f;
+    const float complement = t * exponential(p - z * z);
+    return x >= 0 ? 1.0f - complement : complement - 1.0f;
+}
+#endif
+
+static inline sr_real sigmoid(sr_real x)
+{
+    return 1 / (1 + exponential(-x));
+}
+
+/* ---- sums and products ---- */
+
+static void add(sr_real *out, const sr_real *left, const sr_real *right, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = left[i] + right[i];
+}
+
+static void multiply(sr_real *out, const sr_real *left, const sr_real *right, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = left[i] * right[i];
+}
+
+static void accumulate(sr_real *sum, const sr_real *term, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        sum[i] += term[i];
+}
+
+static void accumulate_scaled(sr_real *sum, sr_real factor, const sr_real *term, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        sum[i] += factor * term[i];
+}
+
+static void accumulate_product(sr_real *sum, const sr_real *left, const sr_real *right, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        sum[i] += left[i] * right[i];
+}
+
+static sr_real dot(const sr_real *left, const sr_real *right, size_t n)
+{
+    sr_real sum = 0;
+    SIMD_SUM(sum)
+    for (size_t i = 0; i < n; ++i)
+        sum += left[i] * right[i];
+    return sum;
+}
+
+static double sum_of_squares(const sr_real *values, size_t n)
+{
+    double sum = 0;
+    SIMD_SUM(sum)
+    for (size_t i = 0; i < n; ++i)
+        sum += (double)values[i] * (double)values[i];
+    return sum;
+}
+
+static void scale(sr_real *values, sr_real factor, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        values[i] *= factor;
+}
+
+static size_t count_above(const sr_real *values, sr_real threshold, size_t n)
+{
+    size_t total = 0;
+    while (n) {
+        /* Counted in 32 bits within a piece, which vectorises better. */
+        const size_t piece = n < ((size_t)1 << 20) ? n : (size_t)1 << 20;
+        uint32_t count = 0;
+        SIMD_SUM(count)
+        for (size_t i = 0; i < piece; ++i)
+            count += values[i] > threshold;
+        total += count;
+        values += piece;
+        n -= piece;
+    }
+    return total;
+}
+
+/* ---- activations ---- */
+
+static const sr_real INVERSE_ROOT_TWO = (sr_real)0.70710678118654752440;
+static const sr_real INVERSE_ROOT_TWO_PI = (sr_real)0.39894228040143267794;
+
+static inline sr_real hyperbolic_tangent(sr_real x)
+{
+#ifdef SR_REAL_IS_DOUBLE
+    return tanh(x);
+#else
+    /* Near 0 the quotient cancels; the odd series is exact to rounding there. */
+    const float square = x * x;
+    const float series = x * (1.0f + square * (-0.333333333f + square * (0.133333333f - square * 0.0539682540f)));
+    const float e = exponential(2.0f * x);
+    return fabsf(x) < 0.15f ? series : 1.0f - 2.0f / (e + 1.0f);
+#endif
+}
+
+static inline sr_real exponential_minus_one(sr_real x)
+{
+#ifdef SR_REAL_IS_DOUBLE
+    return expm1(x);
+#else
+    const float series = x * (1.0f + x * (0.5f + x * (0.166666667f + x * 0.0416666667f)));
+    return fabsf(x) < 0.05f ? series : exponential(x) - 1.0f;
+#endif
+}
+
+#define EACH_ELEMENT(expression)     \
+    do {                             \
+        SIMD                         \
+        for (size_t i = 0; i < n; ++i) { \
+            const sr_real x = in[i]; \
+            out[i] = (expression);   \
+        }                            \
+    } while (0)
+
+static void activation(sr_activation kind, sr_real *restrict out, const sr_real *restrict in, size_t n)
+{
+    switch (kind) {
+    case SR_ACTIVATION_GELU:
+        EACH_ELEMENT((sr_real)0.5 * x * (1 + error_function(x * INVERSE_ROOT_TWO)));
+        break;
+    case SR_ACTIVATION_RELU:
+        EACH_ELEMENT(x > 0 ? x : 0);
+        break;
+    case SR_ACTIVATION_SWISH:
+        EACH_ELEMENT(x * sigmoid(x));
+        break;
+    case SR_ACTIVATION_TANH:
+        EACH_ELEMENT(hyperbolic_tangent(x));
+        break;
+    case SR_ACTIVATION_SIGMOID:
+        EACH_ELEMENT(sigmoid(x));
+        break;
+    case SR_ACTIVATION_ELU:
+        EACH_ELEMENT(x > 0 ? x : exponential_minus_one(x > 0 ? 0 : x));
+        break;
+    }
+}
+
+static inline sr_real gelu_derivative(sr_real x)
+{
+    const sr_real density = INVERSE_ROOT_TWO_PI * exponential((sr_real)-0.5 * x * x);
+    return (sr_real)0.5 * (1 + error_function(x * INVERSE_ROOT_TWO)) + x * density;
+}
+
+static inline sr_real swish_derivative(sr_real x)
+{
+    const sr_real s = sigmoid(x);
+    return s * (1 + x * (1 - s));
+}
+
+static inline sr_real tanh_derivative(sr_real x)
+{
+    const sr_real t = hyperbolic_tangent(x);
+    return 1 - t * t;
+}
+
+static inline sr_real sigmoid_derivative(sr_real x)
+{
+    const sr_real s = sigmoid(x);
+    return s * (1 - s);
+}
+
+#define EACH_DERIVATIVE(expression)                    \
+    do {                                               \
+        SIMD                                           \
+        for (size_t i = 0; i < n; ++i) {               \
+            const sr_real x = in[i];                   \
+            in_gradient[i] += out_gradient[i] * (expression); \
+        }                                              \
+    } while (0)
+
+static void activation_backward(sr_activation kind, sr_real *restrict in_gradient, const sr_real *restrict in,
+                                const sr_real *restrict out_gradient, size_t n)
+{
+    switch (kind) {
+    case SR_ACTIVATION_GELU:
+        EACH_DERIVATIVE(gelu_derivative(x));
+        break;
+    case SR_ACTIVATION_RELU:
+        EACH_DERIVATIVE(x > 0 ? 1 : 0);
+        break;
+    case SR_ACTIVATION_SWISH:
+        EACH_DERIVATIVE(swish_derivative(x));
+        break;
+    case SR_ACTIVATION_TANH:
+        EACH_DERIVATIVE(tanh_derivative(x));
+        break;
+    case SR_ACTIVATION_SIGMOID:
+        EACH_DERIVATIVE(sigmoid_derivative(x));
+        break;
+    case SR_ACTIVATION_ELU:
+        EACH_DERIVATIVE(x > 0 ? 1 : exponential(x > 0 ? 0 : x));
+        break;
+    }
+}
+
+/* ---- rows ---- */
+
+static sr_real layer_norm(sr_real *restrict out, sr_real *restrict normalised, const sr_real *restrict in,
+                          const sr_real *restrict gain, const sr_real *restrict bias, sr_real epsilon, size_t n)
+{
+    sr_real sum = 0;
+    SIMD_SUM(sum)
+    for (size_t i = 0; i < n; ++i)
+        sum += in[i];
+    const sr_real mean = sum / (sr_real)n;
+    sr_real squares = 0;
+    SIMD_SUM(squares)
+    for (size_t i = 0; i < n; ++i)
+        squares += (in[i] - mean) * (in[i] - mean);
+    const sr_real inverse_deviation = 1 / (sr_real)sqrt((double)(squares / (sr_real)n + epsilon));
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = gain[i] * ((in[i] - mean) * inverse_deviation) + bias[i];
+    if (normalised) {
+        SIMD
+        for (size_t i = 0; i < n; ++i)
+            normalised[i] = (in[i] - mean) * inverse_deviation;
+    }
+    return inverse_deviation;
+}
+
+static void layer_norm_backward(sr_real *restrict in_gradient, const sr_real *restrict normalised, const sr_real *restrict gain,
+                                const sr_real *restrict out_gradient, sr_real inverse_deviation, size_t n)
+{
+    sr_real sum = 0, product_sum = 0;
+    SIMD_SUM_TEXT(omp simd reduction(+ : sum, product_sum))
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real g = gain[i] * out_gradient[i];
+        sum += g;
+        product_sum += g * normalised[i];
+    }
+    const sr_real mean = sum / (sr_real)n, product_mean = product_sum / (sr_real)n;
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        in_gradient[i] += inverse_deviation * (gain[i] * out_gradient[i] - mean - normalised[i] * product_mean);
+}
+
+static sr_real maximum_of(const sr_real *values, size_t n)
+{
+    sr_real maximum = values[0];
+    _Pragma("omp simd reduction(max : maximum)")
+    for (size_t i = 1; i < n; ++i)
+        maximum = values[i] > maximum ? values[i] : maximum;
+    return maximum;
+}
+
+static sr_real exponentials(sr_real *values, sr_real *maximum, size_t n)
+{
+    const sr_real shift = maximum_of(values, n);
+    sr_real sum = 0;
+    SIMD_SUM(sum)
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real e = exponential(values[i] - shift);
+        values[i] = e;
+        sum += e;
+    }
+    *maximum = shift;
+    return sum;
+}
+
+static void softmax(sr_real *out, const sr_real *in, size_t n)
+{
+    sr_real maximum;
+    if (out != in)
+        memcpy(out, in, n * sizeof *out);
+    const sr_real sum = exponentials(out, &maximum, n);
+    scale(out, 1 / sum, n);
+}
+
+static void softmax_backward(sr_real *restrict in_gradient, const sr_real *restrict probabilities,
+                             const sr_real *restrict out_gradient, size_t n)
+{
+    const sr_real inner = dot(probabilities, out_gradient, n);
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        in_gradient[i] += probabilities[i] * (out_gradient[i] - inner);
+}
+
+/* ---- dropout ---- */
+
+enum { LANES = 16, ELEMENTS_OF_BLOCK = 8 };
+
+/* Philox-4x32-10 on LANES counters at once, word by word (Salmon et al. 2011); words come in as counters and go out as random words. */
+static inline void philox_lanes(uint32_t words[4][LANES], const uint32_t key[2])
+{
+    uint32_t key0 = key[0], key1 = key[1];
+    for (int round = 0; round < 10; ++round) {
+        SIMD
+        for (size_t lane = 0; lane < LANES; ++lane) {
+            const uint64_t product0 = (uint64_t)0xD2511F53u * words[0][lane];
+            const uint64_t product1 = (uint64_t)0xCD9E8D57u * words[2][lane];
+            const uint32_t word1 = words[1][lane], word3 = words[3][lane];
+            words[0][lane] = (uint32_t)(product1 >> 32) ^ word1 ^ key0;
+            words[1][lane] = (uint32_t)product1;
+            words[2][lane] = (uint32_t)(product0 >> 32) ^ word3 ^ key1;
+            words[3][lane] = (uint32_t)product0;
+        }
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+}
+
+/* Writes the factors of one block of eight elements, or of the fewer that its row still has. */
+static inline void write_factors(sr_real *factors, size_t count, const uint32_t words[4][LANES], size_t lane, uint32_t keep,
+                                 sr_real factor)
+{
+    sr_real block[ELEMENTS_OF_BLOCK];
+    for (size_t i = 0; i < 4; ++i) {
+        block[2 * i] = (words[i][lane] & 0xFFFF) < keep ? factor : 0;
+        block[2 * i + 1] = words[i][lane] >> 16 < keep ? factor : 0;
+    }
+    if (count >= ELEMENTS_OF_BLOCK)
+        memcpy(factors, block, sizeof block);
+    else
+        memcpy(factors, block, count * sizeof *block);
+}
+
+static void dropout_factors(sr_real *factors, size_t rows, const size_t *offsets, const uint32_t *row_words,
+                            const uint64_t *identities, const uint32_t key[2], uint32_t keep)
+{
+    const sr_real factor = (sr_real)(65536.0 / keep);
+    size_t row = 0, element = 0; /* the next block to be drawn */
+    while (row < rows) {
+        uint32_t words[4][LANES] = {{0}};
+        size_t starts[LANES], counts[LANES], used = 0;
+        while (used < LANES && row < rows) {
+            const size_t length = offsets[row + 1] - offsets[row];
+            if (element >= length) {
+                ++row;
+                element = 0;
+                continue;
+            }
+            words[0][used] = (uint32_t)(element / ELEMENTS_OF_BLOCK);
+            words[1][used] = row_words[row];
+            words[2][used] = (uint32_t)identities[row];
+            words[3][used] = (uint32_t)(identities[row] >> 32);
+            starts[used] = offsets[row] + element;
+            counts[used] = length - element;
+            ++used;
+            element += ELEMENTS_OF_BLOCK;
+        }
+        philox_lanes(words, key);
+        for (size_t lane = 0; lane < used; ++lane)
+            write_factors(factors + starts[lane], counts[lane], (const uint32_t(*)[LANES])words, lane, keep, factor);
+    }
+}
+
+/* ---- optimizer ---- */
+
+static void adam(sr_real *restrict values, const sr_real *restrict gradients, sr_real *restrict first_moment,
+                 sr_real *restrict second_moment, size_t n, const sr_adam_step *step)
+{
+    const sr_adam_step s = *step;
+    SIMD
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real gradient = s.gradient_scale * gradients[i] + s.l2 * values[i];
+        const sr_real first = s.beta1 * first_moment[i] + (1 - s.beta1) * gradient;
+        const sr_real second = s.beta2 * second_moment[i] + (1 - s.beta2) * gradient * gradient;
+#ifdef SR_REAL_IS_DOUBLE
+        const sr_real deviation = sqrt(second) * s.second_correction + s.epsilon;
+#else
+        const sr_real deviation = sqrtf(second) * s.second_correction + s.epsilon;
+#endif
+        first_moment[i] = first;
+        second_moment[i] = second;
+        values[i] = values[i] - s.decay * values[i] - s.step_size * first / deviation;
+    }
+}
+
+/* ---- the table ---- */
+
+#define TABLE_NAME_OF(level) sr_kernels_##level
+#define TABLE_NAME(level) TABLE_NAME_OF(level)
+#define LEVEL_TEXT_OF(level) #level
+#define LEVEL_TEXT(level) LEVEL_TEXT_OF(level)
+
+extern const sr_kernels TABLE_NAME(SR_CPU_LEVEL);
+const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
+    .level = LEVEL_TEXT(SR_CPU_LEVEL),
+    .add = add,
+    .multiply = multiply,
+    .accumulate = accumulate,
+    .accumulate_scaled = accumulate_scaled,
+    .accumulate_product = accumulate_product,
+    .dot = dot,
+    .sum_of_squares = sum_of_squares,
+    .activation = activation,
+    .activation_backward = activation_backward,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .softmax = softmax,
+    .softmax_backward = softmax_backward,
+    .exponentials = exponentials,
+    .scale = scale,
+    .count_above = count_above,
+    .dropout_factors = dropout_factors,
+    .adam = adam,
+};

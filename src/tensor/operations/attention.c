@@ -1,0 +1,295 @@
+/* The fixed stages of the attention pipeline over ragged maps: scores, softmax, context.
+ *
+ * A map holds, for each sequence, a block [heads, queries, keys]. Short sequences are computed cell by cell, touching only what
+ * is visible; from a certain size on a matrix product is faster in spite of the cells it computes in vain. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/gemm.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { PRODUCT_CELLS = 256 }; /* cells of one head from which on a matrix product is used */
+
+/* One head of one sequence. Rows of query, key and value matrices are `stride` apart. */
+typedef struct {
+    size_t s;
+    size_t queries, keys; /* the head's block of the map is [queries, keys] */
+    size_t query_row;     /* first row of the sequence in the query matrix */
+    size_t key_row;       /* and in the key and value matrices */
+    size_t column;        /* first column of the head in all of them */
+    size_t width;         /* columns of one head */
+    size_t cell;          /* first cell of the block */
+} head_block;
+
+typedef void (*head_function)(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *state);
+
+/* Calls `function` for every head of every sequence that has queries. */
+static void for_each_head(sr_tape *tape, const sr_attention_map *map, size_t width, head_function function, const void *state)
+{
+    const sr_layout *layout = map->layout;
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        head_block block = {.s = s,
+                            .queries = map->queries->offsets[s + 1] - map->queries->offsets[s],
+                            .keys = layout->offsets[s + 1] - layout->offsets[s],
+                            .query_row = map->queries->offsets[s],
+                            .key_row = layout->offsets[s],
+                            .width = width};
+        if (block.queries == 0)
+            continue;
+        for (size_t head = 0; head < map->heads; ++head) {
+            block.column = head * width;
+            block.cell = map->offsets[s] + head * block.queries * block.keys;
+            function(tape, map, &block, state);
+        }
+    }
+}
+
+static void visible(const sr_attention_map *map, const head_block *block, size_t query, size_t *begin, size_t *end)
+{
+    sr_visible_keys(map->layout, block->s, map->queries->tokens[block->query_row + query], begin, end);
+}
+
+/* ---- scores ---- */
+
+typedef struct {
+    sr_tensor *query, *key, *scores;
+    sr_real scale;
+} scores_state;
+
+static void scores_forward(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const scores_state *state = saved;
+    const size_t stride = state->query->columns;
+    const sr_real *query = state->query->values + block->query_row * stride + block->column;
+    const sr_real *key = state->key->values + block->key_row * stride + block->column;
+    sr_real *scores = state->scores->values + block->cell;
+    const bool product = block->queries * block->keys >= PRODUCT_CELLS;
+    if (product)
+        sr_gemm(false, true, block->queries, block->keys, block->width, state->scale, query, stride, key, stride, 0, scores,
+                block->keys);
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible(map, block, i, &begin, &end);
+        sr_real *row = scores + i * block->keys;
+        memset(row, 0, begin * sizeof *row);
+        memset(row + end, 0, (block->keys - end) * sizeof *row);
+        for (size_t j = begin; j < end && !product; ++j)
+            row[j] = state->scale * sr_tape_kernels(tape)->dot(query + i * stride, key + j * stride, block->width);
+    }
+}
+
+/* dq_i += scale sum_j dS_ij k_j,  dk_j += scale sum_i dS_ij q_i */
+static void scores_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const scores_state *state = saved;
+    const size_t stride = state->query->columns;
+    const size_t query_offset = block->query_row * stride + block->column;
+    const size_t key_offset = block->key_row * stride + block->column;
+    const sr_real *gradient = state->scores->gradient + block->cell;
+    const sr_real *query = state->query->values + query_offset, *key = state->key->values + key_offset;
+    sr_real *query_gradient = state->query->wants_gradient ? state->query->gradient + query_offset : NULL;
+    sr_real *key_gradient = state->key->wants_gradient ? state->key->gradient + key_offset : NULL;
+    if (block->queries * block->keys >= PRODUCT_CELLS) {
+        if (query_gradient)
+            sr_gemm(false, false, block->queries, block->width, block->keys, state->scale, gradient, block->keys, key, stride, 1,
+                    query_gradient, stride);
+        if (key_gradient)
+            sr_gemm(true, false, block->keys, block->width, block->queries, state->scale, gradient, block->keys, query, stride,
+                    1, key_gradient, stride);
+        return;
+    }
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible(map, block, i, &begin, &end);
+        for (size_t j = begin; j < end; ++j) {
+            const sr_real factor = state->scale * gradient[i * block->keys + j];
+            if (query_gradient)
+                kernels->accumulate_scaled(query_gradient + i * stride, factor, key + j * stride, block->width);
+            if (key_gradient)
+                kernels->accumulate_scaled(key_gradient + j * stride, factor, query + i * stride, block->width);
+        }
+    }
+}
+
+typedef struct {
+    const sr_attention_map *map;
+    scores_state head;
+} scores_record;
+
+static void scores_backward(sr_tape *tape, const sr_tensor *scores, const void *saved)
+{
+    (void)scores;
+    const scores_record *record = saved;
+    for_each_head(tape, record->map, record->head.query->columns / record->map->heads, scores_backward_head, &record->head);
+}
+
+static size_t map_cells(const sr_attention_map *map)
+{
+    return map->offsets[map->layout->sequences];
+}
+
+sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_attention_map *map, double scale)
+{
+    if (!query || !key)
+        return NULL;
+    assert(query->columns == key->columns && query->columns % map->heads == 0);
+    assert(query->rows == map->queries->offsets[map->layout->sequences]);
+    assert(key->rows == map->layout->offsets[map->layout->sequences]);
+    scores_record *record = sr_tape_take(tape, 1, sizeof *record);
+    if (!record)
+        return NULL;
+    sr_tensor *inputs[] = {query, key};
+    sr_tensor *scores = sr_tape_record(tape, map_cells(map), 1, inputs, 2, scores_backward, record);
+    if (!scores)
+        return NULL;
+    *record = (scores_record){map, {query, key, scores, (sr_real)scale}};
+    for_each_head(tape, map, query->columns / map->heads, scores_forward, &record->head);
+    return scores;
+}
+
+/* ---- softmax ---- */
+
+typedef struct {
+    const sr_attention_map *map;
+    sr_tensor *scores, *probabilities;
+} softmax_state;
+
+static void softmax_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const softmax_state *state = saved;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible(map, block, i, &begin, &end);
+        const sr_real *in = state->scores->values + block->cell + i * block->keys;
+        sr_real *out = state->probabilities->values + block->cell + i * block->keys;
+        memset(out, 0, begin * sizeof *out);
+        memset(out + end, 0, (block->keys - end) * sizeof *out);
+        sr_tape_kernels(tape)->softmax(out + begin, in + begin, end - begin);
+    }
+}
+
+/* dS_ij += P_ij (dP_ij - sum_j P_ij dP_ij) over the visible keys */
+static void softmax_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const softmax_state *state = saved;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible(map, block, i, &begin, &end);
+        const size_t first = block->cell + i * block->keys + begin;
+        sr_tape_kernels(tape)->softmax_backward(state->scores->gradient + first, state->probabilities->values + first,
+                                                state->probabilities->gradient + first, end - begin);
+    }
+}
+
+static void softmax_backward(sr_tape *tape, const sr_tensor *probabilities, const void *saved)
+{
+    (void)probabilities;
+    const softmax_state *state = saved;
+    for_each_head(tape, state->map, 0, softmax_backward_head, state);
+}
+
+sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map)
+{
+    if (!scores)
+        return NULL;
+    assert(scores->rows == map_cells(map));
+    softmax_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    sr_tensor *probabilities = sr_tape_record(tape, scores->rows, 1, &scores, 1, softmax_backward, state);
+    if (!probabilities)
+        return NULL;
+    *state = (softmax_state){map, scores, probabilities};
+    for_each_head(tape, map, 0, softmax_forward_head, state);
+    return probabilities;
+}
+
+/* ---- context ---- */
+
+typedef struct {
+    const sr_attention_map *map;
+    sr_tensor *weights, *value, *context;
+} context_state;
+
+static void context_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const context_state *state = saved;
+    const size_t stride = state->value->columns;
+    const sr_real *weights = state->weights->values + block->cell;
+    const sr_real *value = state->value->values + block->key_row * stride + block->column;
+    sr_real *context = state->context->values + block->query_row * stride + block->column;
+    if (block->queries * block->keys >= PRODUCT_CELLS) {
+        sr_gemm(false, false, block->queries, block->width, block->keys, 1, weights, block->keys, value, stride, 0, context,
+                stride);
+        return;
+    }
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible(map, block, i, &begin, &end);
+        memset(context + i * stride, 0, block->width * sizeof *context);
+        for (size_t j = begin; j < end; ++j)
+            sr_tape_kernels(tape)->accumulate_scaled(context + i * stride, weights[i * block->keys + j], value + j * stride,
+                                                     block->width);
+    }
+}
+
+/* dW_ij += <dC_i, v_j>,  dv_j += sum_i W_ij dC_i */
+static void context_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const context_state *state = saved;
+    const size_t stride = state->value->columns;
+    const size_t value_offset = block->key_row * stride + block->column;
+    const sr_real *weights = state->weights->values + block->cell;
+    const sr_real *value = state->value->values + value_offset;
+    const sr_real *gradient = state->context->gradient + block->query_row * stride + block->column;
+    sr_real *weights_gradient = state->weights->wants_gradient ? state->weights->gradient + block->cell : NULL;
+    sr_real *value_gradient = state->value->wants_gradient ? state->value->gradient + value_offset : NULL;
+    if (block->queries * block->keys >= PRODUCT_CELLS) {
+        if (weights_gradient)
+            sr_gemm(false, true, block->queries, block->keys, block->width, 1, gradient, stride, value, stride, 1,
+                    weights_gradient, block->keys);
+        if (value_gradient)
+            sr_gemm(true, false, block->keys, block->width, block->queries, 1, weights, block->keys, gradient, stride, 1,
+                    value_gradient, stride);
+        return;
+    }
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible(map, block, i, &begin, &end);
+        for (size_t j = begin; j < end; ++j) {
+            const size_t cell = i * block->keys + j;
+            if (weights_gradient)
+                weights_gradient[cell] += kernels->dot(gradient + i * stride, value + j * stride, block->width);
+            if (value_gradient)
+                kernels->accumulate_scaled(value_gradient + j * stride, weights[cell], gradient + i * stride, block->width);
+        }
+    }
+}
+
+static void context_backward(sr_tape *tape, const sr_tensor *context, const void *saved)
+{
+    (void)context;
+    const context_state *state = saved;
+    for_each_head(tape, state->map, state->value->columns / state->map->heads, context_backward_head, state);
+}
+
+sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *value, const sr_attention_map *map)
+{
+    if (!weights || !value)
+        return NULL;
+    assert(weights->rows == map_cells(map) && value->columns % map->heads == 0);
+    context_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    sr_tensor *inputs[] = {weights, value};
+    const size_t rows = map->queries->offsets[map->layout->sequences];
+    sr_tensor *context = sr_tape_record(tape, rows, value->columns, inputs, 2, context_backward, state);
+    if (!context)
+        return NULL;
+    *state = (context_state){map, weights, value, context};
+    for_each_head(tape, map, value->columns / map->heads, context_forward_head, state);
+    return context;
+}

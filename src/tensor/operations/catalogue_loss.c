@@ -1,0 +1,176 @@
+/* Cross entropy over the whole catalogue, tile by tile.
+ *
+ *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ
+ *   dX += g weight (P - onehot) E,   dE += g weight (P - onehot)ᵀ X,   P = exp(l - logsumexp)
+ *
+ * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov &
+ * Gimelshein 2018), and backward goes over the same tiles again. When all tiles fit into KEPT_BYTES they are kept from forward
+ * to backward, otherwise backward recomputes them: memory is bounded whatever n and V are. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/gemm.h"
+
+#include <assert.h>
+#include <math.h>
+
+enum {
+    TILE_ROWS = 256,      /* examples of a tile */
+    TILE_COLUMNS = 1024,  /* items of a tile: together 1 MiB in single precision, what a core's L2 cache holds */
+    KEPT_BYTES = 32 << 20 /* tiles are kept for backward up to this size */
+};
+
+typedef struct {
+    sr_tensor *x, *table;
+    const int32_t *targets;
+    sr_real weight;
+    sr_real *log_sum; /* [n]: logsumexp of each row */
+    sr_real *tiles;   /* room for all tiles one after the other, or for a single one */
+    sr_real *maxima;  /* [tiles, TILE_ROWS] of kept tiles, or [1, TILE_ROWS] */
+    bool kept;
+} catalogue_state;
+
+/* A tile: examples [row, row + rows) against items [column, column + columns). */
+typedef struct {
+    size_t row, rows, column, columns;
+    sr_real *exponentials; /* [rows, columns]: exp(logit - maximum of the row within the tile) */
+    sr_real *maxima;       /* [rows] */
+} logits_tile;
+
+typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
+
+static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
+{
+    const size_t n = state->x->rows, items = state->table->rows;
+    sr_real *exponentials = state->tiles, *maxima = state->maxima;
+    for (size_t row = 0; row < n; row += TILE_ROWS)
+        for (size_t column = 0; column < items; column += TILE_COLUMNS) {
+            const logits_tile now = {.row = row,
+                              .rows = n - row < TILE_ROWS ? n - row : TILE_ROWS,
+                              .column = column,
+                              .columns = items - column < TILE_COLUMNS ? items - column : TILE_COLUMNS,
+                              .exponentials = exponentials,
+                              .maxima = maxima};
+            function(tape, state, &now, context);
+            if (state->kept) {
+                exponentials += now.rows * now.columns;
+                maxima += now.rows;
+            }
+        }
+}
+
+static bool holds_target(const catalogue_state *state, const logits_tile *tile, size_t i, size_t *column)
+{
+    *column = (size_t)state->targets[tile->row + i] - tile->column;
+    return *column < tile->columns; /* unsigned: a target before the tile wraps to a huge number */
+}
+
+/* What forward gathers of each row while it walks the tiles. */
+typedef struct {
+    sr_real *sums;          /* [n] of exp(logit - maximum so far); the maximum so far is in state->log_sum */
+    sr_real *target_logits; /* [n] */
+} forward_sums;
+
+static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
+{
+    const size_t width = state->x->columns;
+    sr_gemm(false, true, tile->rows, tile->columns, width, 1, state->x->values + tile->row * width, width,
+            state->table->values + tile->column * width, width, 0, tile->exponentials, tile->columns);
+    for (size_t i = 0; i < tile->rows; ++i) {
+        sr_real *row = tile->exponentials + i * tile->columns;
+        size_t target;
+        if (sums && holds_target(state, tile, i, &target))
+            sums->target_logits[tile->row + i] = row[target];
+        const sr_real sum = sr_tape_kernels(tape)->exponentials(row, &tile->maxima[i], tile->columns);
+        if (!sums)
+            continue;
+        sr_real *maximum = &state->log_sum[tile->row + i], *total = &sums->sums[tile->row + i];
+        if (tile->maxima[i] > *maximum) {
+            *total = *total * (sr_real)exp((double)(*maximum - tile->maxima[i])) + sum;
+            *maximum = tile->maxima[i];
+        } else {
+            *total += sum * (sr_real)exp((double)(tile->maxima[i] - *maximum));
+        }
+    }
+}
+
+static void forward_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context)
+{
+    compute_tile(tape, state, tile, context);
+}
+
+static void backward_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context)
+{
+    const sr_real loss_gradient = *(const sr_real *)context;
+    const size_t width = state->x->columns;
+    if (!state->kept)
+        compute_tile(tape, state, tile, NULL);
+    sr_real *difference = tile->exponentials; /* becomes loss_gradient weight (P - onehot) */
+    for (size_t i = 0; i < tile->rows; ++i) {
+        const double shift = (double)(tile->maxima[i] - state->log_sum[tile->row + i]);
+        sr_tape_kernels(tape)->scale(difference + i * tile->columns, loss_gradient * state->weight * (sr_real)exp(shift),
+                                     tile->columns);
+        size_t target;
+        if (holds_target(state, tile, i, &target))
+            difference[i * tile->columns + target] -= loss_gradient * state->weight;
+    }
+    sr_tensor *x = state->x, *table = state->table;
+    if (x->wants_gradient)
+        sr_gemm(false, false, tile->rows, width, tile->columns, 1, difference, tile->columns,
+                table->values + tile->column * width, width, 1, x->gradient + tile->row * width, width);
+    if (table->wants_gradient)
+        sr_gemm(true, false, tile->columns, width, tile->rows, 1, difference, tile->columns, x->values + tile->row * width, width,
+                1, table->gradient + tile->column * width, width);
+}
+
+static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)
+{
+    const catalogue_state *state = saved;
+    /* Kept tiles are overwritten here: a second backward pass through the same loss has to recompute them. */
+    for_each_tile(tape, state, backward_tile, loss->gradient);
+    ((catalogue_state *)saved)->kept = false;
+}
+
+static bool take_state(sr_tape *tape, catalogue_state *state)
+{
+    const size_t n = state->x->rows, items = state->table->rows;
+    const size_t column_tiles = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    state->kept = sr_tape_is_recording(tape) && n <= KEPT_BYTES / sizeof(sr_real) / items;
+    const size_t tile_size =
+        (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
+    state->tiles = sr_tape_take(tape, state->kept ? n * items : tile_size, sizeof *state->tiles);
+    state->maxima = sr_tape_take(tape, state->kept ? n * column_tiles : TILE_ROWS, sizeof *state->maxima);
+    state->log_sum = sr_tape_take(tape, n, sizeof *state->log_sum);
+    return state->tiles && state->maxima && state->log_sum;
+}
+
+sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, const int32_t *targets, double weight)
+{
+    if (!x || !table)
+        return NULL;
+    assert(x->columns == table->columns);
+    const size_t n = x->rows;
+    catalogue_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (catalogue_state){.x = x, .table = table, .targets = targets, .weight = (sr_real)weight};
+    forward_sums sums = {sr_tape_take(tape, n, sizeof *sums.sums), sr_tape_take(tape, n, sizeof *sums.target_logits)};
+    if (!take_state(tape, state) || !sums.sums || !sums.target_logits)
+        return NULL;
+    sr_tensor *inputs[] = {x, table};
+    sr_tensor *loss = sr_tape_record(tape, 1, 1, inputs, 2, catalogue_backward, state);
+    if (!loss)
+        return NULL;
+    for (size_t i = 0; i < n; ++i) {
+        assert(targets[i] >= 0 && (size_t)targets[i] < table->rows);
+        state->log_sum[i] = (sr_real)-INFINITY;
+        sums.sums[i] = 0;
+    }
+    for_each_tile(tape, state, forward_tile, &sums);
+    double total = 0;
+    for (size_t i = 0; i < n; ++i) {
+        state->log_sum[i] += (sr_real)log((double)sums.sums[i]);
+        total += (double)state->log_sum[i] - (double)sums.target_logits[i];
+    }
+    loss->values[0] = (sr_real)(weight * total);
+    return loss;
+}

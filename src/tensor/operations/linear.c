@@ -1,0 +1,57 @@
+/* y = x Wᵀ + b. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/gemm.h"
+
+#include <assert.h>
+
+typedef struct {
+    sr_tensor *x, *weight, *bias;
+} linear_state;
+
+/* dx += dy W,  dW += dyᵀ x,  db += sum of the rows of dy */
+static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved)
+{
+    const linear_state *state = saved;
+    sr_tensor *x = state->x, *weight = state->weight, *bias = state->bias;
+    const size_t rows = y->rows, in = x->columns, out = y->columns;
+    if (x->wants_gradient)
+        sr_gemm(false, false, rows, in, out, 1, y->gradient, out, weight->values, in, 1, x->gradient, in);
+    if (weight->wants_gradient)
+        sr_gemm(true, false, out, in, rows, 1, y->gradient, out, x->values, in, 1, weight->gradient, in);
+    if (bias && bias->wants_gradient)
+        for (size_t row = 0; row < rows; ++row)
+            sr_tape_kernels(tape)->accumulate(bias->gradient, y->gradient + row * out, out);
+}
+
+/* Wᵀ [in, out] from W [out, in]: products with an untransposed right-hand side are the fast ones. */
+static void transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)
+{
+    for (size_t column = 0; column < columns; ++column)
+        for (size_t row = 0; row < rows; ++row)
+            transposed[column * rows + row] = matrix[row * columns + column];
+}
+
+sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *bias)
+{
+    if (!x || !weight)
+        return NULL;
+    const size_t rows = x->rows, in = x->columns, out = weight->rows;
+    assert(weight->columns == in && (!bias || (bias->rows == 1 && bias->columns == out)));
+    linear_state *state = sr_tape_take(tape, 1, sizeof *state);
+    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
+    if (!state || !transposed)
+        return NULL;
+    *state = (linear_state){x, weight, bias};
+    sr_tensor *inputs[] = {x, weight, bias};
+    sr_tensor *y = sr_tape_record(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
+    if (!y)
+        return NULL;
+    transpose(transposed, weight->values, out, in);
+    if (bias)
+        for (size_t row = 0; row < rows; ++row)
+            for (size_t column = 0; column < out; ++column)
+                y->values[row * out + column] = bias->values[column];
+    sr_gemm(false, false, rows, out, in, 1, x->values, in, transposed, out, bias ? 1 : 0, y->values, out);
+    return y;
+}

@@ -1,0 +1,222 @@
+/* Recording and walking the tape; what it promises stands in srtrain/tape.h. */
+#include "srtrain/tape.h"
+
+#include "srtrain/memory.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct node {
+    struct node *previous;
+    sr_tensor *output;
+    sr_tensor **inputs;
+    size_t input_count;
+    sr_backward_function backward;
+    const void *state;
+} node;
+
+struct sr_tape {
+    sr_arena *arena;
+    const sr_kernels *kernels;
+    bool recording;
+    node *last;
+    size_t parameter_count; /* one more than the largest parameter index used */
+    sr_error failure;       /* status SR_OK: none */
+};
+
+enum { BLOCK_SIZE = 32 << 20 }; /* bytes that the arena asks of the system at a time */
+
+sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE_ZERO(tape, 1, "a tape", error));
+    (*tape)->kernels = kernels;
+    (*tape)->recording = recording;
+    const sr_status status = sr_arena_create(&(*tape)->arena, BLOCK_SIZE, error);
+    if (status != SR_OK) {
+        free(*tape);
+        *tape = NULL;
+    }
+    return status;
+}
+
+void sr_tape_free(sr_tape *tape)
+{
+    if (!tape)
+        return;
+    sr_arena_free(tape->arena);
+    free(tape);
+}
+
+void sr_tape_reset(sr_tape *tape)
+{
+    sr_arena_reset(tape->arena);
+    tape->last = NULL;
+    tape->parameter_count = 0;
+    tape->failure.status = SR_OK;
+}
+
+sr_status sr_tape_status(const sr_tape *tape, sr_error *error)
+{
+    if (tape->failure.status != SR_OK && error)
+        *error = tape->failure;
+    return tape->failure.status;
+}
+
+const sr_kernels *sr_tape_kernels(const sr_tape *tape)
+{
+    return tape->kernels;
+}
+
+bool sr_tape_is_recording(const sr_tape *tape)
+{
+    return tape->recording;
+}
+
+size_t sr_tape_memory(const sr_tape *tape)
+{
+    return sr_arena_used(tape->arena);
+}
+
+void *sr_tape_take(sr_tape *tape, size_t count, size_t size)
+{
+    void *memory = size && count > SIZE_MAX / size ? NULL : sr_arena_take(tape->arena, count * size);
+    if (!memory && tape->failure.status == SR_OK)
+        sr_fail(&tape->failure, SR_ERROR_RUNTIME,
+                "out of memory: %zu elements of %zu bytes for the activations of a step (%zu bytes are in use; a smaller "
+                "training.batch_size or more ranks need less)",
+                count, size, sr_arena_used(tape->arena));
+    return memory;
+}
+
+static sr_tensor *new_tensor(sr_tape *tape, sr_real *values, size_t rows, size_t columns)
+{
+    sr_tensor *tensor = sr_tape_take(tape, 1, sizeof *tensor);
+    if (tensor)
+        *tensor = (sr_tensor){.values = values, .rows = rows, .columns = columns, .parameter = SIZE_MAX};
+    return tensor;
+}
+
+sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t index)
+{
+    const sr_parameter *parameter = &parameters->list[index];
+    const size_t rows = parameter->rank <= 1 ? 1 : parameter->shape[0];
+    sr_tensor *tensor = new_tensor(tape, parameters->values + parameter->offset, rows, parameter->size / rows);
+    if (!tensor)
+        return NULL;
+    tensor->gradient = parameters->gradients + parameter->offset;
+    tensor->sets = (unsigned)parameter->set;
+    tensor->parameter = index;
+    if (index >= tape->parameter_count)
+        tape->parameter_count = index + 1;
+    return tensor;
+}
+
+sr_tensor *sr_tape_constant(sr_tape *tape, sr_real *values, size_t rows, size_t columns)
+{
+    return new_tensor(tape, values, rows, columns);
+}
+
+sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                          sr_backward_function backward, const void *state)
+{
+    sr_real *values = sr_tape_take(tape, rows * columns, sizeof *values);
+    sr_tensor *output = values ? new_tensor(tape, values, rows, columns) : NULL;
+    if (!output)
+        return NULL;
+    for (size_t i = 0; i < input_count; ++i)
+        output->sets |= inputs[i]->sets;
+    if (!tape->recording || !output->sets)
+        return output;
+    node *entry = sr_tape_take(tape, 1, sizeof *entry);
+    sr_tensor **kept_inputs = sr_tape_take(tape, input_count, sizeof(sr_tensor *));
+    if (!entry || !kept_inputs)
+        return NULL;
+    memcpy(kept_inputs, inputs, input_count * sizeof *inputs);
+    *entry = (node){.previous = tape->last,
+                    .output = output,
+                    .inputs = kept_inputs,
+                    .input_count = input_count,
+                    .backward = backward,
+                    .state = state};
+    tape->last = entry;
+    return output;
+}
+
+/* Forgets the gradients of an earlier pass, then marks every tensor between the loss and the set, and counts how often each
+ * parameter of the set is used there. */
+static void mark(sr_tape *tape, sr_tensor *loss, unsigned set, size_t *uses)
+{
+    for (node *entry = tape->last; entry; entry = entry->previous) {
+        entry->output->gradient = NULL;
+        entry->output->wants_gradient = false;
+        for (size_t i = 0; i < entry->input_count; ++i)
+            entry->inputs[i]->wants_gradient = false;
+    }
+    loss->wants_gradient = true;
+    for (node *entry = tape->last; entry; entry = entry->previous) {
+        if (!entry->output->wants_gradient)
+            continue;
+        for (size_t i = 0; i < entry->input_count; ++i) {
+            sr_tensor *input = entry->inputs[i];
+            if (!(input->sets & set))
+                continue;
+            input->wants_gradient = true;
+            if (input->parameter != SIZE_MAX)
+                ++uses[input->parameter];
+        }
+    }
+}
+
+/* Gives every input that wants a gradient a zeroed one. */
+static bool prepare_gradients(sr_tape *tape, const node *entry)
+{
+    for (size_t i = 0; i < entry->input_count; ++i) {
+        sr_tensor *input = entry->inputs[i];
+        if (!input->wants_gradient || input->gradient)
+            continue;
+        input->gradient = sr_tape_take(tape, input->rows * input->columns, sizeof *input->gradient);
+        if (!input->gradient)
+            return false;
+        memset(input->gradient, 0, input->rows * input->columns * sizeof *input->gradient);
+    }
+    return true;
+}
+
+static void report_parameters(const node *entry, size_t *uses, sr_ready_function ready, void *context)
+{
+    for (size_t i = 0; i < entry->input_count; ++i) {
+        const sr_tensor *input = entry->inputs[i];
+        if (input->parameter == SIZE_MAX || !input->wants_gradient)
+            continue;
+        if (--uses[input->parameter] == 0 && ready)
+            ready(context, input->parameter);
+    }
+}
+
+sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_ready_function ready, void *context,
+                           sr_error *error)
+{
+    SR_TRY(sr_tape_status(tape, error));
+    assert(tape->recording && loss && loss->rows == 1 && loss->columns == 1);
+    if (!(loss->sets & (unsigned)set))
+        return SR_OK;
+    size_t *uses = sr_tape_take(tape, tape->parameter_count, sizeof *uses);
+    sr_real *one = sr_tape_take(tape, 1, sizeof *one);
+    if (!uses || !one)
+        return sr_tape_status(tape, error);
+    memset(uses, 0, tape->parameter_count * sizeof *uses);
+    mark(tape, loss, (unsigned)set, uses);
+    *one = 1;
+    loss->gradient = one;
+    for (node *entry = tape->last; entry; entry = entry->previous) {
+        if (!entry->output->wants_gradient)
+            continue;
+        if (!prepare_gradients(tape, entry))
+            break;
+        entry->backward(tape, entry->output, entry->state);
+        report_parameters(entry, uses, ready, context);
+    }
+    return sr_tape_status(tape, error);
+}
