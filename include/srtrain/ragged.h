@@ -19,7 +19,7 @@ typedef struct {
     const size_t *offsets;    /* [S + 1]: sequence s has tokens offsets[s] .. offsets[s + 1]; T = offsets[S] */
     const uint32_t *leading;  /* [S]: padding tokens in front of the items */
     const uint32_t *trailing; /* [S]: padding tokens after the items */
-    const uint32_t *columns;  /* [T]: the token's column in the window of max_length, which is its position */
+    const int32_t *columns;   /* [T]: the token's column in the window of max_length, which is its position */
     const uint64_t *identity; /* [S]: what the random numbers of the sequence are keyed by, the same on any rank */
     bool causal;              /* a token sees no later token */
 } sr_layout;
@@ -37,6 +37,14 @@ typedef struct {
     size_t heads;
     const size_t *offsets; /* [S + 1]: first cell of each sequence's block; the map has offsets[S] cells */
 } sr_attention_map;
+
+/* The map of `heads` heads between `queries` and the tokens of `layout`, with its offsets in memory of the tape; NULL (and a sticky failure of the
+ * tape) when memory runs out. */
+struct sr_tape;
+const sr_attention_map *sr_attention_map_make(struct sr_tape *tape, const sr_layout *layout, const sr_queries *queries, size_t heads);
+
+/* All tokens of `layout` as queries, in memory of the tape; NULL like above. */
+const sr_queries *sr_queries_all(struct sr_tape *tape, const sr_layout *layout);
 
 /* The keys that query token `token` of sequence `s` sees: a contiguous range [begin, end) of tokens, counted from the first
  * token of the sequence. A padding query before the first item has no admissible key; like the published models, whose finite mask then

@@ -66,7 +66,7 @@ sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, cons
         while (token >= layout->offsets[s + 1])
             ++s;
         rows.offsets[i] = i * x->columns;
-        rows.row_words[i] = layout->columns[token];
+        rows.row_words[i] = (uint32_t)layout->columns[token];
         rows.identities[i] = layout->identity[s];
     }
     rows.offsets[x->rows] = x->rows * x->columns;
@@ -90,7 +90,7 @@ sr_tensor *sr_attention_dropout(sr_tape *tape, sr_tensor *weights, const sr_atte
             for (size_t q = queries->offsets[s]; q < queries->offsets[s + 1]; ++q, ++row, cell += keys) {
                 rows.offsets[row] = cell;
                 /* Columns stay below 2^16 (model.max_length), so that head and column do not meet. */
-                rows.row_words[row] = (uint32_t)head << 16 | layout->columns[queries->tokens[q]];
+                rows.row_words[row] = (uint32_t)head << 16 | (uint32_t)layout->columns[queries->tokens[q]];
                 rows.identities[row] = layout->identity[s];
             }
     }

@@ -1,0 +1,17 @@
+/* The table of backbones: one row each. */
+#include "model/backbone.h"
+
+static const struct {
+    sr_backbone kind;
+    const backbone *row;
+} backbones[] = {
+    {SR_BACKBONE_SASREC, &sasrec_backbone},
+};
+
+const backbone *backbone_find(sr_backbone kind)
+{
+    for (size_t i = 0; i < sizeof backbones / sizeof *backbones; ++i)
+        if (backbones[i].kind == kind)
+            return backbones[i].row;
+    return NULL;
+}

@@ -1,0 +1,298 @@
+/* parity FIXTURE.h5 ...: compares srtrain with a double-precision reference implementation.
+ *
+ * A fixture holds a small model, one batch, and the outputs, scores, losses and gradients that the reference computed from them. For
+ * each one the model is built through the code that training uses, and a line tells how far it is from the reference:
+ *
+ *   PASS|FAIL name output=E scores=E loss=E grad=E (worst parameter)
+ *
+ * E are relative errors ||a - b|| / (||b|| + tiny). Exits 0 only when all fixtures pass. With --attention the attention weights of the
+ * real queries are compared as well, for finding errors. */
+#include "srtrain/batch.h"
+#include "srtrain/kernels.h"
+#include "srtrain/model.h"
+
+#include "fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double OUTPUT_TOLERANCE = 1e-4;
+static const double GRADIENT_TOLERANCE = 1e-3;
+static const double ZERO_GRADIENT_TOLERANCE = 1e-6;
+
+typedef struct {
+    parity_fixture *fixture;
+    sr_settings settings;
+    sr_model *model;
+    sr_arena *arena;
+    sr_tape *tape;
+    size_t examples, max_length;
+    int32_t *sequence, *targets, *negatives; /* [B, L], [B] or [B, L], likewise or NULL */
+    bool attention;
+    double output_error, scores_error, loss_error, gradient_error;
+    char worst_parameter[SR_PARAMETER_NAME_SIZE];
+} comparison;
+
+/* ||a - b|| / (||b|| + tiny) */
+static double relative_error(const sr_real *actual, const double *expected, size_t count)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < count; ++i) {
+        difference += ((double)actual[i] - expected[i]) * ((double)actual[i] - expected[i]);
+        norm += expected[i] * expected[i];
+    }
+    return isfinite(difference) ? sqrt(difference) / (sqrt(norm) + 1e-30) : INFINITY;
+}
+
+static void keep_worst(double *worst, double error)
+{
+    if (!(error <= *worst))
+        *worst = error;
+}
+
+/* ---- loading ---- */
+
+static sr_status load_parameters(comparison *c, sr_error *error)
+{
+    sr_parameters *parameters = sr_model_parameters(c->model);
+    for (size_t i = 0; i < parameters->count; ++i) {
+        const sr_parameter *parameter = &parameters->list[i];
+        double *values = NULL;
+        SR_TRY(fixture_read_sized(c->fixture, "/parameters", parameter->name, parameter->size, &values, error));
+        for (size_t k = 0; k < parameter->size; ++k)
+            parameters->values[parameter->offset + k] = (sr_real)values[k];
+        free(values);
+    }
+    return SR_OK;
+}
+
+static sr_status load_inputs(comparison *c, sr_error *error)
+{
+    const bool all = c->settings.training.objective == SR_OBJECTIVE_ALL;
+    c->max_length = (size_t)c->settings.model.max_length;
+    size_t count;
+    SR_TRY(fixture_read_integers(c->fixture, "/inputs", "sequence", &c->sequence, &count, error));
+    c->examples = count / c->max_length;
+    SR_TRY(fixture_read_integers(c->fixture, "/inputs", all ? "target_sequence" : "target", &c->targets, &count, error));
+    if (sr_loss_needs_negatives(c->settings.training.loss))
+        SR_TRY(fixture_read_integers(c->fixture, "/inputs", "negative", &c->negatives, &count, error));
+    return SR_OK;
+}
+
+static sr_status load(comparison *c, const char *path, sr_error *error)
+{
+    SR_TRY(fixture_open(&c->fixture, path, error));
+    const char *const assignments[] = {"data.path=fixture"};
+    SR_TRY(sr_settings_parse(&c->settings, fixture_configuration(c->fixture), path, assignments, 1, error));
+    SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), error));
+    SR_TRY(sr_arena_create(&c->arena, 1 << 20, error));
+    SR_TRY(sr_tape_create(&c->tape, sr_kernels_choose(NULL), true, error));
+    SR_TRY(load_parameters(c, error));
+    return load_inputs(c, error);
+}
+
+/* The packed batch of the fixture's padded sequences. */
+static sr_status build_batch(const comparison *c, bool with_targets, sr_batch *batch, sr_error *error)
+{
+    const bool all = c->settings.training.objective == SR_OBJECTIVE_ALL;
+    sr_example *examples = sr_arena_take(c->arena, c->examples * sizeof *examples);
+    if (!examples)
+        return sr_fail_memory(error, c->examples * sizeof *examples, "examples");
+    for (size_t e = 0; e < c->examples; ++e) {
+        const int32_t *row = c->sequence + e * c->max_length;
+        size_t first = 0, length = 0;
+        for (size_t i = 0; i < c->max_length; ++i)
+            length += row[i] != 0;
+        while (c->settings.model.padding == SR_PADDING_LEFT && first < c->max_length - length)
+            ++first;
+        const size_t target = all ? e * c->max_length + first : e;
+        examples[e] = (sr_example){.items = row + first,
+                                   .length = length,
+                                   .identity = e,
+                                   .targets = with_targets ? c->targets + target : NULL,
+                                   .negatives = with_targets && c->negatives ? c->negatives + target : NULL};
+    }
+    return sr_batch_build(batch, c->arena, &c->settings.model, c->settings.training.objective, examples, c->examples, error);
+}
+
+/* ---- comparing ---- */
+
+static sr_status compare_scores(comparison *c, const sr_tensor *representation, const sr_batch *batch, sr_error *error)
+{
+    size_t width;
+    const sr_real *table = sr_model_item_table(c->model, &width);
+    const size_t items = sr_model_items(c->model) + 1;
+    double *expected_output = NULL, *expected_scores = NULL;
+    sr_real *scores = calloc(items, sizeof *scores), *outputs = calloc(c->examples * width, sizeof *outputs);
+    sr_status status = scores && outputs ? SR_OK : sr_fail_memory(error, items * sizeof *scores, "scores");
+    if (status == SR_OK)
+        status = fixture_read_sized(c->fixture, "/expected", "representation", c->examples * width, &expected_output, error);
+    if (status == SR_OK)
+        status = fixture_read_sized(c->fixture, "/expected", "scores", c->examples * items, &expected_scores, error);
+    for (size_t e = 0; e < c->examples && status == SR_OK; ++e) {
+        const sr_real *state = representation->values + batch->example_reads[e] * width;
+        memcpy(outputs + e * width, state, width * sizeof *outputs);
+        for (size_t item = 0; item < items; ++item)
+            scores[item] = sr_kernels_choose(NULL)->dot(state, table + item * width, width);
+        keep_worst(&c->scores_error, relative_error(scores, expected_scores + e * items, items));
+    }
+    if (status == SR_OK)
+        keep_worst(&c->output_error, relative_error(outputs, expected_output, c->examples * width));
+    free(scores);
+    free(outputs);
+    free(expected_output);
+    free(expected_scores);
+    return status;
+}
+
+/* One layer's weights of the real queries, cell by cell in the padded frame [B, heads, L, L]. */
+static double attention_error(const comparison *c, const sr_tensor *weights, const sr_attention_map *map, const double *expected)
+{
+    const sr_layout *layout = map->layout;
+    const size_t length = c->max_length;
+    double difference = 0, norm = 0;
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        const size_t keys = layout->offsets[s + 1] - layout->offsets[s];
+        const size_t first = (size_t)layout->columns[layout->offsets[s]];
+        for (size_t head = 0; head < map->heads; ++head)
+            for (size_t i = layout->leading[s]; i < keys; ++i)
+                for (size_t j = 0; j < keys; ++j) {
+                    const double actual = (double)weights->values[map->offsets[s] + (head * keys + i) * keys + j];
+                    const double wanted = expected[((s * map->heads + head) * length + first + i) * length + first + j];
+                    difference += (actual - wanted) * (actual - wanted);
+                    norm += wanted * wanted;
+                }
+    }
+    return sqrt(difference) / (sqrt(norm) + 1e-30);
+}
+
+static sr_status compare_attention(comparison *c, const sr_trace *trace, sr_error *error)
+{
+    for (size_t layer = 0; layer < trace->layers; ++layer) {
+        char name[64];
+        snprintf(name, sizeof name, "attention.layers.%zu", layer);
+        const size_t cells = c->examples * trace->maps[layer]->heads * c->max_length * c->max_length;
+        double *expected = NULL;
+        SR_TRY(fixture_read_sized(c->fixture, "/expected", name, cells, &expected, error));
+        keep_worst(&c->output_error, attention_error(c, trace->attention[layer], trace->maps[layer], expected));
+        free(expected);
+    }
+    return SR_OK;
+}
+
+static sr_status compare_evaluation(comparison *c, sr_error *error)
+{
+    sr_batch batch;
+    SR_TRY(build_batch(c, false, &batch, error));
+    sr_trace trace = {0};
+    const sr_pass pass = {.every_row = c->attention, .trace = c->attention ? &trace : NULL};
+    const sr_tensor *representation = sr_model_encode(c->model, c->tape, &batch, &pass);
+    SR_TRY(sr_tape_status(c->tape, error));
+    SR_TRY(compare_scores(c, representation, &batch, error));
+    return c->attention ? compare_attention(c, &trace, error) : SR_OK;
+}
+
+static const char *loss_dataset(sr_loss loss)
+{
+    switch (loss) {
+    case SR_LOSS_BPR:
+        return "loss.bpr";
+    case SR_LOSS_BINARY_CROSS_ENTROPY:
+        return "loss.binary_cross_entropy";
+    case SR_LOSS_CROSS_ENTROPY:
+        break;
+    }
+    return "loss.cross_entropy";
+}
+
+static sr_status compare_gradient(comparison *c, const sr_parameter *parameter, sr_error *error)
+{
+    const sr_real *gradient = sr_model_parameters(c->model)->gradients + parameter->offset;
+    double gradient_error = 0;
+    if (fixture_has_zero_gradient(c->fixture, parameter->name)) {
+        for (size_t i = 0; i < parameter->size; ++i)
+            keep_worst(&gradient_error, fabs((double)gradient[i]));
+        gradient_error *= GRADIENT_TOLERANCE / ZERO_GRADIENT_TOLERANCE; /* on the scale of the others */
+    } else {
+        double *expected = NULL;
+        SR_TRY(fixture_read_sized(c->fixture, "/expected/gradients", parameter->name, parameter->size, &expected, error));
+        gradient_error = relative_error(gradient, expected, parameter->size);
+        free(expected);
+    }
+    if (!(gradient_error <= c->gradient_error) || !*c->worst_parameter) {
+        c->gradient_error = gradient_error;
+        snprintf(c->worst_parameter, sizeof c->worst_parameter, "%s", parameter->name);
+    }
+    return SR_OK;
+}
+
+static sr_status compare_training(comparison *c, sr_error *error)
+{
+    sr_batch batch;
+    SR_TRY(build_batch(c, true, &batch, error));
+    sr_tape_reset(c->tape);
+    const sr_pass pass = {.training = true};
+    sr_tensor *representation = sr_model_encode(c->model, c->tape, &batch, &pass);
+    sr_tensor *loss =
+        sr_model_loss(c->model, c->tape, &batch, representation, c->settings.training.loss, 1.0 / (double)batch.targets);
+    SR_TRY(sr_tape_backward(c->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
+    double *expected = NULL;
+    SR_TRY(fixture_read_sized(c->fixture, "/expected", loss_dataset(c->settings.training.loss), 1, &expected, error));
+    keep_worst(&c->loss_error, relative_error(loss->values, expected, 1));
+    free(expected);
+    const sr_parameters *parameters = sr_model_parameters(c->model);
+    for (size_t i = 0; i < parameters->count; ++i)
+        SR_TRY(compare_gradient(c, &parameters->list[i], error));
+    return SR_OK;
+}
+
+static void release(comparison *c)
+{
+    fixture_close(c->fixture);
+    sr_model_free(c->model);
+    sr_tape_free(c->tape);
+    sr_arena_free(c->arena);
+    free(c->sequence);
+    free(c->targets);
+    free(c->negatives);
+}
+
+static bool check_fixture(const char *path, bool attention)
+{
+    comparison c = {.attention = attention};
+    sr_error error = {.status = SR_OK};
+    sr_status status = load(&c, path, &error);
+    if (status == SR_OK)
+        status = compare_evaluation(&c, &error);
+    if (status == SR_OK)
+        status = compare_training(&c, &error);
+    const char *name = c.fixture ? fixture_name(c.fixture) : path;
+    const bool passed = status == SR_OK && c.output_error <= OUTPUT_TOLERANCE && c.scores_error <= OUTPUT_TOLERANCE &&
+                        c.loss_error <= OUTPUT_TOLERANCE && c.gradient_error <= GRADIENT_TOLERANCE;
+    if (status == SR_OK)
+        printf("%s %s output=%.2e scores=%.2e loss=%.2e grad=%.2e (%s)\n", passed ? "PASS" : "FAIL", name, c.output_error,
+               c.scores_error, c.loss_error, c.gradient_error, c.worst_parameter);
+    else
+        printf("FAIL %s: %s\n", name, error.message);
+    release(&c);
+    return passed;
+}
+
+int main(int argument_count, char **arguments)
+{
+    bool attention = false, passed = true;
+    int first = 1;
+    if (first < argument_count && strcmp(arguments[first], "--attention") == 0) {
+        attention = true;
+        ++first;
+    }
+    if (first >= argument_count) {
+        fprintf(stderr, "usage: %s [--attention] FIXTURE.h5 ...\n", arguments[0]);
+        return SR_ERROR_USAGE;
+    }
+    for (int i = first; i < argument_count; ++i)
+        passed = check_fixture(arguments[i], attention) && passed;
+    return passed ? 0 : 1;
+}
