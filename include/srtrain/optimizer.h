@@ -1,0 +1,31 @@
+/* Adam with bias correction, decoupled or L2 weight decay, clipping by the global norm, warm-up and decay of the learning rate. Local:
+ * every rank holds the same summed gradients and takes the same step. */
+#ifndef SRTRAIN_OPTIMIZER_H
+#define SRTRAIN_OPTIMIZER_H
+
+#include "srtrain/config.h"
+#include "srtrain/kernels.h"
+#include "srtrain/parameters.h"
+
+typedef struct {
+    sr_parameters *parameters; /* not owned */
+    sr_real *first_moment;     /* [block_size], same layout as the parameters */
+    sr_real *second_moment;
+} sr_optimizer;
+
+/* Moments are zero. Release with sr_optimizer_free(). */
+sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, sr_error *error);
+void sr_optimizer_free(sr_optimizer *optimizer);
+
+/* The learning rate of step `step` (from 0) of `total_steps`: linear warm-up over training.warmup_steps, then training.schedule
+ * down to 0 at total_steps. */
+double sr_learning_rate(const sr_training_settings *settings, int64_t step, int64_t total_steps);
+
+/* The Euclidean norm of the whole gradient; not finite when any element is not. */
+double sr_gradient_norm(const sr_parameters *parameters, const sr_kernels *kernels);
+
+/* Step number `step` (from 0) with the gradients in the parameter block, whose norm is `gradient_norm`. */
+void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
+                       double learning_rate, double gradient_norm);
+
+#endif

@@ -1,0 +1,76 @@
+/* Training: single steps, and whole runs with validation, early stopping and checkpoints. */
+#ifndef SRTRAIN_TRAIN_H
+#define SRTRAIN_TRAIN_H
+
+#include "srtrain/checkpoint.h"
+#include "srtrain/config.h"
+#include "srtrain/evaluate.h"
+#include "srtrain/log.h"
+#include "srtrain/model.h"
+#include "srtrain/optimizer.h"
+#include "srtrain/parallel.h"
+#include "srtrain/sampler.h"
+
+/* ---- one step ---- */
+
+/* Seconds spent in the parts of training steps on this rank. */
+typedef struct {
+    double data, forward, backward, reduction, optimizer;
+} sr_step_times;
+
+/* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */
+typedef struct {
+    sr_parallel *parallel;
+    const sr_settings *settings;
+    const sr_kernels *kernels;
+    const sr_sampler *sampler;
+    sr_model *model;
+    int64_t total_steps; /* of the whole training, for the learning rate */
+
+    sr_arena *arena; /* of the batch */
+    sr_tape *tape;
+    sr_reduction_engine *reduction;
+    sr_optimizer optimizer;
+    sr_step_times times; /* summed over all steps so far */
+} sr_stepper;
+
+sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
+                            const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
+void sr_stepper_free(sr_stepper *stepper);
+
+/* What a step did, the same on every rank. */
+typedef struct {
+    double loss_sum;  /* over the targets of the global batch */
+    double targets, examples;
+    double gradient_norm, learning_rate;
+    int64_t votes[2]; /* how many ranks raised each of the flags passed in */
+} sr_step_result;
+
+/* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `flags` are this rank's votes, counted along with the
+ * loss. Collective; a failure on any rank, and a non-finite loss or gradient, is an error on all of them, with the parameters unchanged. */
+sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+                        sr_step_result *result, sr_error *error);
+
+/* ---- a run ---- */
+
+typedef enum { SR_RESUME_AUTO, SR_RESUME_NEVER, SR_RESUME_PATH } sr_resume;
+
+typedef struct {
+    const sr_settings *settings;
+    const char *output;      /* directory of the run; created if need be */
+    sr_resume resume;
+    const char *resume_path; /* for SR_RESUME_PATH */
+    const char *program_version;
+    sr_log *log; /* NULL on all ranks but 0 */
+} sr_run_options;
+
+/* Trains as configured and evaluates the best parameters on the test split. Writes config.yaml, environment.json, train.log,
+ * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, when a valid checkpoint has been written. */
+sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_error *error);
+
+/* ---- what this program runs with ---- */
+
+/* A text of several lines: version of srtrain and of MPI, BLAS, HDF5, FFTW, and the CPU kernels in use; release with free(). Local. */
+sr_status sr_versions(const char *program_version, char **text, sr_error *error);
+
+#endif

@@ -1,0 +1,64 @@
+/* Adam (Kingma and Ba 2015) and the learning rate. */
+#include "srtrain/optimizer.h"
+
+#include "srtrain/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, sr_error *error)
+{
+    *optimizer = (sr_optimizer){.parameters = parameters};
+    SR_TRY(SR_ALLOCATE_ZERO(&optimizer->first_moment, parameters->block_size, "Adam's first moment", error));
+    return SR_ALLOCATE_ZERO(&optimizer->second_moment, parameters->block_size, "Adam's second moment", error);
+}
+
+void sr_optimizer_free(sr_optimizer *optimizer)
+{
+    free(optimizer->first_moment);
+    free(optimizer->second_moment);
+    *optimizer = (sr_optimizer){0};
+}
+
+double sr_learning_rate(const sr_training_settings *settings, int64_t step, int64_t total_steps)
+{
+    const double full = settings->learning_rate;
+    if (step < settings->warmup_steps)
+        return full * (double)(step + 1) / (double)settings->warmup_steps;
+    const int64_t decay_steps = total_steps - settings->warmup_steps;
+    const double done = decay_steps > 0 ? (double)(step - settings->warmup_steps) / (double)decay_steps : 0;
+    switch (settings->schedule) {
+    case SR_SCHEDULE_LINEAR:
+        return full * (1 - done);
+    case SR_SCHEDULE_COSINE:
+        return full * 0.5 * (1 + cos(3.14159265358979323846 * done));
+    case SR_SCHEDULE_CONSTANT:
+        break;
+    }
+    return full;
+}
+
+double sr_gradient_norm(const sr_parameters *parameters, const sr_kernels *kernels)
+{
+    return sqrt(kernels->sum_of_squares(parameters->gradients, parameters->block_size));
+}
+
+void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
+                       double learning_rate, double gradient_norm)
+{
+    const double beta1 = settings->adam_beta1, beta2 = settings->adam_beta2, count = (double)(step + 1);
+    const bool decoupled = settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED;
+    const double clip = settings->clip_norm;
+    const sr_adam_step adam = {
+        .step_size = (sr_real)(learning_rate / (1 - pow(beta1, count))),
+        .beta1 = (sr_real)beta1,
+        .beta2 = (sr_real)beta2,
+        .second_correction = (sr_real)(1 / sqrt(1 - pow(beta2, count))),
+        .epsilon = (sr_real)settings->adam_epsilon,
+        .decay = (sr_real)(decoupled ? learning_rate * settings->weight_decay : 0),
+        .l2 = (sr_real)(decoupled ? 0 : settings->weight_decay),
+        .gradient_scale = (sr_real)(clip > 0 && gradient_norm > clip ? clip / gradient_norm : 1),
+    };
+    kernels->adam(optimizer->parameters->values, optimizer->parameters->gradients, optimizer->first_moment,
+                  optimizer->second_moment, optimizer->parameters->block_size, &adam);
+}
