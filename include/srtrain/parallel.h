@@ -25,6 +25,9 @@ int sr_parallel_node_rank(const sr_parallel *parallel); /* local: rank among the
 int sr_parallel_node_size(const sr_parallel *parallel); /* local */
 const char *sr_parallel_host(const sr_parallel *parallel); /* local */
 
+/* The name and version of the MPI library as one line. Local; also before sr_parallel_start(). */
+void sr_parallel_library_version(char *text, size_t size);
+
 /* For parallel HDF5 only (src/storage). Local. */
 MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
 

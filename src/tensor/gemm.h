@@ -12,4 +12,16 @@
 void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
              const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
 
+/* The name, configuration and chosen core type of the BLAS in use, as one line. */
+void sr_blas_description(char *text, size_t size);
+
+/* Threads that the BLAS uses. */
+int sr_blas_threads(void);
+
+/* OpenBLAS chooses its kernels by the processor's model number and takes slow ones on processors newer than itself. This function
+ * chooses by feature flags instead: where AVX-512 is there and OpenBLAS did not use it, it sets OPENBLAS_CORETYPE and executes the program once
+ * more with the same arguments (OpenBLAS reads the variable only when it is loaded). It also keeps BLAS to one thread a process unless
+ * OPENBLAS_NUM_THREADS says otherwise. Call it first in main(), before MPI starts. Returns when there is nothing to do. */
+void sr_blas_prepare(char **arguments);
+
 #endif

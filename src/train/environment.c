@@ -1,0 +1,162 @@
+#include "train/environment.h"
+
+#include "srtrain/train.h"
+#include "tensor/gemm.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fftw3.h>
+#include <hdf5.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- versions ---- */
+
+static void hdf5_version(char *text, size_t size)
+{
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, size, "HDF5 %u.%u.%u (parallel)", major, minor, release);
+}
+
+/* FFTW's is a string with its name and the instruction sets it was built for. */
+static const char *fftw_version_text(void)
+{
+    return fftwf_version;
+}
+
+sr_status sr_versions(const char *program_version, char **text, sr_error *error)
+{
+    char mpi[256], blas[256], hdf5[64];
+    sr_parallel_library_version(mpi, sizeof mpi);
+    sr_blas_description(blas, sizeof blas);
+    hdf5_version(hdf5, sizeof hdf5);
+    const sr_kernels *kernels = sr_kernels_choose(NULL);
+    if (asprintf(text, "srtrain %s\n%s\n%s\n%s\n%s\nCPU kernels: %s\n", program_version, mpi, blas, hdf5, fftw_version_text(),
+                 kernels->level) < 0) {
+        *text = NULL;
+        return sr_fail_memory(error, 1, "version text");
+    }
+    return SR_OK;
+}
+
+/* ---- ranks ---- */
+
+typedef struct {
+    char host[256];
+    int64_t process, node_rank, blas_threads;
+    char cores[256]; /* as "0-3,8" */
+} rank_description;
+
+/* The cores this process may run on, as ranges. */
+static void describe_binding(char *text, size_t size)
+{
+    cpu_set_t set;
+    size_t used = 0;
+    text[0] = '\0';
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return;
+    for (size_t core = 0; core < CPU_SETSIZE && used < size; ++core) {
+        if (!CPU_ISSET(core, &set))
+            continue;
+        size_t last = core;
+        while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &set))
+            ++last;
+        const char *comma = used ? "," : "";
+        const int written = last > core ? snprintf(text + used, size - used, "%s%zu-%zu", comma, core, last)
+                                        : snprintf(text + used, size - used, "%s%zu", comma, core);
+        used += written > 0 ? (size_t)written : 0;
+        core = last;
+    }
+}
+
+static void describe_rank(const sr_parallel *parallel, rank_description *description)
+{
+    memset(description, 0, sizeof *description);
+    snprintf(description->host, sizeof description->host, "%s", sr_parallel_host(parallel));
+    description->process = (int64_t)getpid();
+    description->node_rank = sr_parallel_node_rank(parallel);
+    description->blas_threads = sr_blas_threads();
+    describe_binding(description->cores, sizeof description->cores);
+}
+
+static bool add_ranks(cJSON *root, const rank_description *ranks, size_t count)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "ranks");
+    bool complete = list != NULL;
+    for (size_t rank = 0; rank < count && complete; ++rank) {
+        cJSON *entry = cJSON_CreateObject();
+        complete = entry && cJSON_AddItemToArray(list, entry) && cJSON_AddNumberToObject(entry, "rank", (double)rank) &&
+                   cJSON_AddStringToObject(entry, "host", ranks[rank].host) &&
+                   cJSON_AddNumberToObject(entry, "process", (double)ranks[rank].process) &&
+                   cJSON_AddNumberToObject(entry, "node_rank", (double)ranks[rank].node_rank) &&
+                   cJSON_AddNumberToObject(entry, "threads", (double)ranks[rank].blas_threads) &&
+                   cJSON_AddStringToObject(entry, "cores", ranks[rank].cores);
+    }
+    return complete;
+}
+
+static cJSON *make_document(const char *versions, const sr_kernels *kernels, const rank_description *ranks, size_t count)
+{
+    char stamp[32] = "";
+    const time_t now = time(NULL);
+    struct tm broken_down;
+    if (gmtime_r(&now, &broken_down))
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &broken_down);
+    cJSON *root = cJSON_CreateObject();
+    bool complete = root && cJSON_AddStringToObject(root, "started", stamp) &&
+                    cJSON_AddNumberToObject(root, "rank_count", (double)count) &&
+                    cJSON_AddStringToObject(root, "cpu_kernels", kernels->level);
+    cJSON *list = complete ? cJSON_AddArrayToObject(root, "versions") : NULL;
+    char line[512];
+    for (const char *at = versions; list && complete && *at;) {
+        const size_t length = strcspn(at, "\n");
+        snprintf(line, sizeof line, "%.*s", (int)length, at);
+        complete = cJSON_AddItemToArray(list, cJSON_CreateString(line));
+        at += length + (at[length] == '\n');
+    }
+    if (complete && list && add_ranks(root, ranks, count))
+        return root;
+    cJSON_Delete(root);
+    return NULL;
+}
+
+static sr_status write_document(const char *path, const char *versions, const sr_kernels *kernels, const rank_description *ranks,
+                                size_t count, sr_error *error)
+{
+    cJSON *root = make_document(versions, kernels, ranks, count);
+    char *text = root ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    if (!text)
+        return sr_fail_memory(error, 1, "environment.json");
+    FILE *file = fopen(path, "w");
+    const bool written = file && fprintf(file, "%s\n", text) > 0;
+    const bool closed = file && fclose(file) == 0;
+    cJSON_free(text);
+    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+}
+
+sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_kernels *kernels, const char *path,
+                               sr_error *error)
+{
+    rank_description mine;
+    describe_rank(parallel, &mine);
+    void *gathered = NULL;
+    size_t *offsets = NULL;
+    SR_TRY(sr_parallel_gather(parallel, &mine, sizeof mine, &gathered, &offsets, error));
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(parallel) == 0) {
+        char *versions = NULL;
+        status = sr_versions(program_version, &versions, error);
+        if (status == SR_OK)
+            status = write_document(path, versions, kernels, gathered, (size_t)sr_parallel_size(parallel), error);
+        free(versions);
+    }
+    free(gathered);
+    free(offsets);
+    return sr_parallel_agree(parallel, status, error);
+}

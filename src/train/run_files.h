@@ -1,0 +1,35 @@
+/* The directory of a run: its paths, its files at the start, and what resuming needs to know. */
+#ifndef SRTRAIN_TRAIN_RUN_FILES_H
+#define SRTRAIN_TRAIN_RUN_FILES_H
+
+#include "srtrain/checkpoint.h"
+#include "srtrain/config.h"
+#include "srtrain/dataset.h"
+#include "srtrain/log.h"
+
+typedef struct {
+    char directory[SR_PATH_SIZE];
+    char checkpoints[SR_PATH_SIZE + 32];
+    char best[SR_PATH_SIZE + 32];
+    char metrics[SR_PATH_SIZE + 32];
+    char configuration[SR_PATH_SIZE + 32];
+    char environment[SR_PATH_SIZE + 32];
+    char log[SR_PATH_SIZE + 32];
+} sr_run_paths;
+
+/* Local. SR_ERROR_USAGE when the directory's name is too long. */
+sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error *error);
+
+/* Path of the checkpoint after `step` steps. Local. */
+void sr_run_checkpoint_path(const sr_run_paths *paths, int64_t step, char *path, size_t size);
+
+/* Creates the directories and writes config.yaml. For rank 0 only; local. */
+sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings *settings, sr_error *error);
+
+/* Whether training may go on from `checkpoint` with `settings` on `dataset`: the data must be the same, and so must every setting that
+ * changes the mathematics; how long to train, how often to report and save, and how to reduce may change. SR_ERROR_DATA names the first
+ * difference. Local. */
+sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
+                            const sr_dataset *dataset, sr_error *error);
+
+#endif
