@@ -1,0 +1,109 @@
+/* Named parameters in one block; srtrain/parameters.h says what is promised. */
+#include "srtrain/parameters.h"
+
+#include "srtrain/memory.h"
+#include "srtrain/random.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { OFFSET_MULTIPLE = 16 }; /* elements: parameters start on a cache line in single precision */
+
+void sr_parameters_initialise(sr_parameters *parameters)
+{
+    *parameters = (sr_parameters){0};
+}
+
+void sr_parameters_free(sr_parameters *parameters)
+{
+    free(parameters->list);
+    free(parameters->values);
+    free(parameters->gradients);
+    sr_parameters_initialise(parameters);
+}
+
+static sr_status make_room(sr_parameters *parameters, sr_error *error)
+{
+    if (parameters->count < parameters->capacity)
+        return SR_OK;
+    const size_t capacity = parameters->capacity ? 2 * parameters->capacity : 64;
+    sr_parameter *list = realloc(parameters->list, capacity * sizeof *list);
+    if (!list)
+        return sr_fail_memory(error, capacity * sizeof *list, "the list of parameters");
+    parameters->list = list;
+    parameters->capacity = capacity;
+    return SR_OK;
+}
+
+sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,
+                                sr_initial initial, double scale, sr_parameter_set set, size_t *index, sr_error *error)
+{
+    assert(!parameters->values && rank >= 1 && rank <= SR_PARAMETER_RANK_MAXIMUM);
+    if (strlen(name) >= SR_PARAMETER_NAME_SIZE)
+        return sr_fail(error, SR_ERROR_RUNTIME, "the parameter name \"%s\" is longer than %d bytes", name,
+                       SR_PARAMETER_NAME_SIZE - 1);
+    if (sr_parameters_find(parameters, name) != SIZE_MAX)
+        return sr_fail(error, SR_ERROR_RUNTIME, "the parameter \"%s\" is declared twice", name);
+    SR_TRY(make_room(parameters, error));
+    sr_parameter *parameter = &parameters->list[parameters->count];
+    *parameter = (sr_parameter){
+        .rank = rank, .size = 1, .offset = parameters->block_size, .initial = initial, .scale = scale, .set = set};
+    snprintf(parameter->name, sizeof parameter->name, "%s", name);
+    for (size_t i = 0; i < rank; ++i) {
+        parameter->shape[i] = shape[i];
+        parameter->size *= shape[i];
+    }
+    parameters->block_size += (parameter->size + OFFSET_MULTIPLE - 1) / OFFSET_MULTIPLE * OFFSET_MULTIPLE;
+    if (index)
+        *index = parameters->count;
+    ++parameters->count;
+    return SR_OK;
+}
+
+sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE_ZERO(&parameters->values, parameters->block_size, "the parameters", error));
+    return SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error);
+}
+
+static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, uint64_t seed)
+{
+    sr_real *values = parameters->values + parameter->offset;
+    const sr_random_stream stream =
+        sr_random_open(seed, SR_RANDOM_INITIALISATION, XXH3_64bits(parameter->name, strlen(parameter->name)));
+    for (size_t i = 0; i < parameter->size; ++i)
+        switch (parameter->initial) {
+        case SR_INITIAL_ZERO:
+            values[i] = 0;
+            break;
+        case SR_INITIAL_ONE:
+            values[i] = 1;
+            break;
+        case SR_INITIAL_NORMAL:
+            values[i] = (sr_real)(parameter->scale * sr_random_normal(stream, i, 0));
+            break;
+        }
+}
+
+void sr_parameters_draw(sr_parameters *parameters, uint64_t seed)
+{
+    for (size_t i = 0; i < parameters->count; ++i)
+        draw_one(parameters, &parameters->list[i], seed);
+}
+
+size_t sr_parameters_find(const sr_parameters *parameters, const char *name)
+{
+    for (size_t i = 0; i < parameters->count; ++i)
+        if (strcmp(parameters->list[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+uint64_t sr_parameters_checksum(const sr_parameters *parameters)
+{
+    /* Gaps between parameters are always zero, so the block as a whole says the same as its parameters one by one. */
+    return XXH3_64bits(parameters->values, parameters->block_size * sizeof *parameters->values);
+}
