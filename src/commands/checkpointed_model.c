@@ -1,0 +1,63 @@
+#include "commands/command.h"
+#include "srtrain/checkpoint.h"
+
+#include <string.h>
+
+/* The settings of the checkpoint with the assignments of the command line, which may only concern evaluation. */
+static sr_status read_settings(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
+                               const command_line *line, sr_error *error)
+{
+    for (size_t i = 0; i < line->assignment_count; ++i)
+        if (strncmp(line->assignments[i], "evaluation.", strlen("evaluation.")) != 0)
+            return sr_fail(error, SR_ERROR_USAGE, "--set %s: only keys of the section evaluation can be set for a trained model",
+                           line->assignments[i]);
+    return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, line->assignments, line->assignment_count,
+                             error);
+}
+
+static sr_status check_data(const checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
+                            sr_error *error)
+{
+    const char *fingerprint = sr_dataset_fingerprint(loaded->dataset);
+    if (strcmp(fingerprint, checkpoint->data_fingerprint) == 0)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_DATA,
+                   "%s was trained on other data than %s: fingerprint %s (%lld users, %lld items), found %s (%zu users, %zu items)",
+                   path, sr_dataset_directory(loaded->dataset), checkpoint->data_fingerprint, (long long)checkpoint->users,
+                   (long long)checkpoint->items, fingerprint, sr_dataset_users(loaded->dataset),
+                   sr_dataset_items(loaded->dataset));
+}
+
+static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
+                            const sr_checkpoint *checkpoint, const command_line *line, sr_error *error)
+{
+    SR_TRY(read_settings(loaded, path, checkpoint, line, error));
+    SR_TRY(sr_dataset_open(&loaded->dataset, data ? data : checkpoint->data_directory, error));
+    SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
+    SR_TRY(check_data(loaded, path, checkpoint, error));
+    return sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items, error);
+}
+
+sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
+                                  const command_line *line, sr_error *error)
+{
+    *loaded = (checkpointed_model){0};
+    sr_checkpoint header = {0};
+    SR_TRY(sr_checkpoint_read_header(parallel, checkpoint, &header, error));
+    sr_status status =
+        sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, line, error), error);
+    if (status == SR_OK)
+        status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
+    sr_checkpoint_free(&header);
+    if (status != SR_OK)
+        checkpointed_model_free(loaded);
+    return status;
+}
+
+void checkpointed_model_free(checkpointed_model *loaded)
+{
+    sr_model_free(loaded->model);
+    sr_dataset_close(loaded->dataset);
+    loaded->model = NULL;
+    loaded->dataset = NULL;
+}

@@ -1,0 +1,100 @@
+/* srtrain evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...] */
+#include "commands/command.h"
+#include "srtrain/evaluate.h"
+#include "train/metrics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    sr_split split;
+    sr_ranking_metrics model, popularity;
+} evaluation;
+
+static void print_table(const evaluation *result, const sr_settings *settings)
+{
+    const sr_ranking_metrics *model = &result->model, *popularity = &result->popularity;
+    printf("split %s, history %s, %lld cases, full catalogue; mean and standard error\n", sr_split_name(result->split),
+           sr_settings_choice("evaluation.history", (int)settings->evaluation.history), (long long)model->cases);
+    printf("%-10s %-20s %s\n", "metric", "model", "popularity");
+    const struct {
+        const char *name;
+        const double *model, *model_error, *popularity, *popularity_error;
+    } rows[] = {{"hr", model->hr, model->hr_error, popularity->hr, popularity->hr_error},
+                {"ndcg", model->ndcg, model->ndcg_error, popularity->ndcg, popularity->ndcg_error},
+                {"mrr", model->mrr, model->mrr_error, popularity->mrr, popularity->mrr_error}};
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; ++row)
+        for (size_t k = 0; k < model->top_k_count; ++k) {
+            char name[32];
+            snprintf(name, sizeof name, "%s@%lld", rows[row].name, (long long)model->top_k[k]);
+            printf("%-10s %.4f +- %.4f     %.4f +- %.4f\n", name, rows[row].model[k], rows[row].model_error[k],
+                   rows[row].popularity[k], rows[row].popularity_error[k]);
+        }
+    printf("%.0f cases/s\n", model->seconds > 0 ? (double)model->cases / model->seconds : 0);
+}
+
+static cJSON *make_json(const evaluation *result, const sr_settings *settings, const char *checkpoint)
+{
+    cJSON *root = cJSON_CreateObject();
+    const bool complete =
+        cJSON_AddStringToObject(root, "checkpoint", checkpoint) &&
+        cJSON_AddStringToObject(root, "split", sr_split_name(result->split)) &&
+        cJSON_AddStringToObject(root, "history",
+                                sr_settings_choice("evaluation.history", (int)settings->evaluation.history)) &&
+        sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "model"), &result->model) &&
+        sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "popularity"), &result->popularity);
+    if (complete)
+        return root;
+    cJSON_Delete(root);
+    return NULL;
+}
+
+static sr_status write_json(const char *path, const evaluation *result, const sr_settings *settings, const char *checkpoint,
+                            sr_error *error)
+{
+    cJSON *root = make_json(result, settings, checkpoint);
+    char *text = root ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    if (!text)
+        return sr_fail_memory(error, 1, "the JSON of an evaluation");
+    FILE *file = fopen(path, "w");
+    const bool written = file && fprintf(file, "%s\n", text) > 0;
+    const bool closed = file && fclose(file) == 0;
+    cJSON_free(text);
+    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+}
+
+static sr_status read_split(const char *text, sr_split *split, sr_error *error)
+{
+    if (strcmp(text, "valid") != 0 && strcmp(text, "test") != 0)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain evaluate: --split %s: allowed are valid and test", text);
+    *split = strcmp(text, "valid") == 0 ? SR_SPLIT_VALID : SR_SPLIT_TEST;
+    return SR_OK;
+}
+
+sr_status command_evaluate(command_context *context, sr_error *error)
+{
+    const char *data = NULL, *split = "test", *json = NULL;
+    const command_option options[] = {{"data", &data}, {"split", &split}, {"json", &json}, {"set", NULL}};
+    command_line line;
+    evaluation result = {0};
+    checkpointed_model loaded;
+    SR_TRY(command_line_read(&line, context, "CHECKPOINT", options, sizeof options / sizeof *options, error));
+    SR_TRY(read_split(split, &result.split, error));
+    SR_TRY(checkpointed_model_load(&loaded, context->parallel, line.operand, data, &line, error));
+    const sr_kernels *kernels = sr_kernels_choose(NULL);
+    const sr_evaluation_settings *settings = &loaded.settings.evaluation;
+    sr_status status = sr_evaluate_model(context->parallel, loaded.model, loaded.dataset, settings, result.split, kernels,
+                                         &result.model, error);
+    if (status == SR_OK)
+        status = sr_evaluate_popularity(context->parallel, loaded.dataset, settings, result.split, kernels, &result.popularity,
+                                        error);
+    if (status == SR_OK && sr_parallel_rank(context->parallel) == 0) {
+        print_table(&result, &loaded.settings);
+        if (json)
+            status = write_json(json, &result, &loaded.settings, line.operand, error);
+    }
+    checkpointed_model_free(&loaded);
+    return sr_parallel_agree(context->parallel, status, error);
+}
