@@ -1,1 +1,3 @@
 srtrain_add_test(test_operation_gradients LIBRARY srtrain_double)
+srtrain_add_test(test_kernels)
+srtrain_add_test(test_tape)

@@ -1,0 +1,2 @@
+srtrain_add_test(test_base)
+srtrain_add_test(test_random)

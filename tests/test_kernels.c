@@ -1,0 +1,278 @@
+/* Every CPU level that this machine has, against plain loops in double precision. */
+#include "srtrain/kernels.h"
+#include "srtrain/memory.h"
+#include "srtrain/random.h"
+
+#include <Random123/philox.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { LONGEST = 131 };
+static const size_t lengths[] = {1, 2, 7, 8, 15, 16, 17, 33, 64, LONGEST};
+enum { LENGTHS = sizeof lengths / sizeof *lengths };
+
+typedef struct {
+    float a[LONGEST], b[LONGEST], c[LONGEST], out[LONGEST];
+} vectors;
+
+static vectors draw(uint64_t index)
+{
+    vectors v;
+    const sr_random_stream stream = sr_random_open(1, SR_RANDOM_TEST, index);
+    for (uint64_t i = 0; i < LONGEST; ++i) {
+        v.a[i] = (float)(2 * sr_random_normal(stream, i, 0));
+        v.b[i] = (float)sr_random_normal(stream, i, 1);
+        v.c[i] = (float)sr_random_normal(stream, i, 2);
+        v.out[i] = v.c[i];
+    }
+    return v;
+}
+
+static void assert_near(double actual, double expected, double tolerance)
+{
+    if (!(fabs(actual - expected) <= tolerance * (1 + fabs(expected))))
+        fail_msg("%.9g differs from %.9g", actual, expected);
+}
+
+static void sums_and_products_agree_with_plain_loops(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t l = 0; l < LENGTHS; ++l) {
+        const size_t n = lengths[l];
+        vectors v = draw(l);
+        double dot = 0, squares = 0;
+        for (size_t i = 0; i < n; ++i) {
+            dot += (double)v.a[i] * (double)v.b[i];
+            squares += (double)v.a[i] * (double)v.a[i];
+        }
+        assert_near((double)k->dot(v.a, v.b, n), dot, 1e-5);
+        assert_near(k->sum_of_squares(v.a, n), squares, 1e-12);
+        k->accumulate_scaled(v.out, 0.5f, v.a, n);
+        k->accumulate_product(v.out, v.a, v.b, n);
+        k->accumulate(v.out, v.b, n);
+        for (size_t i = 0; i < LONGEST; ++i) {
+            const double added = (double)v.a[i] * 0.5 + (double)v.a[i] * (double)v.b[i] + (double)v.b[i];
+            assert_near((double)v.out[i], (double)v.c[i] + (i < n ? added : 0), 1e-6);
+        }
+        k->add(v.out, v.a, v.b, n);
+        k->multiply(v.out, v.out, v.b, n);
+        k->scale(v.out, 3, n);
+        for (size_t i = 0; i < n; ++i)
+            assert_near((double)v.out[i], 3 * ((double)v.a[i] + (double)v.b[i]) * (double)v.b[i], 1e-6);
+    }
+}
+
+static double reference_activation(sr_activation kind, double x)
+{
+    switch (kind) {
+    case SR_ACTIVATION_GELU:
+        return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case SR_ACTIVATION_RELU:
+        return x > 0 ? x : 0;
+    case SR_ACTIVATION_SWISH:
+        return x / (1 + exp(-x));
+    case SR_ACTIVATION_TANH:
+        return tanh(x);
+    case SR_ACTIVATION_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case SR_ACTIVATION_ELU:
+        return x > 0 ? x : expm1(x);
+    }
+    return NAN;
+}
+
+static void activations_and_their_derivatives_agree_with_the_mathematical_library(void **state)
+{
+    const sr_kernels *k = *state;
+    for (int kind = SR_ACTIVATION_GELU; kind <= SR_ACTIVATION_ELU; ++kind)
+        for (double x = -95; x < 95; x += 0.37) {
+            const float in = (float)x, one = 1;
+            float out = 0, derivative = 2;
+            k->activation((sr_activation)kind, &out, &in, 1);
+            k->activation_backward((sr_activation)kind, &derivative, &in, &one, 1);
+            const double h = 1e-5, at = (double)in;
+            const double expected = (reference_activation((sr_activation)kind, at + h) -
+                                     reference_activation((sr_activation)kind, at - h)) / (2 * h);
+            assert_near((double)out, reference_activation((sr_activation)kind, at), 4e-7);
+            if (fabs(at) > 2 * h) /* not at a kink */
+                assert_near((double)derivative - 2, expected, 2e-6);
+        }
+}
+
+static void small_arguments_keep_their_relative_precision(void **state)
+{
+    const sr_kernels *k = *state;
+    for (double x = 1e-6; x < 0.5; x *= 1.3) {
+        const float in = (float)-x;
+        float out;
+        k->activation(SR_ACTIVATION_TANH, &out, &in, 1);
+        assert_true(fabs((double)out / tanh((double)in) - 1) < 2e-6);
+        k->activation(SR_ACTIVATION_ELU, &out, &in, 1);
+        assert_true(fabs((double)out / expm1((double)in) - 1) < 2e-6);
+    }
+}
+
+static void exponentials_agree_over_their_whole_range(void **state)
+{
+    const sr_kernels *k = *state;
+    for (double x = -120; x <= 0; x += 0.013) {
+        float values[2] = {(float)x, 0}, maximum;
+        const float sum = k->exponentials(values, &maximum, 2);
+        const double expected = exp((double)(float)x);
+        assert_true(maximum == 0);
+        if (x > -87)
+            assert_true(fabs((double)values[0] / expected - 1) < 3e-7);
+        else
+            assert_true(values[0] >= 0 && (double)values[0] < 2e-38);
+        assert_near((double)sum, 1 + expected, 1e-6);
+    }
+}
+
+static void rows_are_normalised_to_mean_zero_and_variance_one(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t l = 1; l < LENGTHS; ++l) {
+        const size_t n = lengths[l];
+        vectors v = draw(l);
+        float normalised[LONGEST];
+        const float inverse = k->layer_norm(v.out, normalised, v.a, v.b, v.c, 1e-12f, n);
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < n; ++i)
+            mean += (double)v.a[i] / (double)n;
+        for (size_t i = 0; i < n; ++i)
+            variance += ((double)v.a[i] - mean) * ((double)v.a[i] - mean) / (double)n;
+        assert_near((double)inverse, 1 / sqrt(variance), 1e-5);
+        for (size_t i = 0; i < n; ++i) {
+            const double expected = ((double)v.a[i] - mean) / sqrt(variance);
+            assert_near((double)normalised[i], expected, 1e-5);
+            assert_near((double)v.out[i], (double)v.b[i] * expected + (double)v.c[i], 1e-5);
+        }
+    }
+}
+
+static void softmax_sums_to_one_and_survives_large_values(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t l = 0; l < LENGTHS; ++l) {
+        const size_t n = lengths[l];
+        vectors v = draw(l);
+        for (size_t i = 0; i < n; ++i)
+            v.a[i] += 1e4f;
+        k->softmax(v.out, v.a, n);
+        double sum = 0, total = 0;
+        for (size_t i = 0; i < n; ++i)
+            total += exp((double)v.a[i] - 1e4);
+        for (size_t i = 0; i < n; ++i) {
+            assert_near((double)v.out[i], exp((double)v.a[i] - 1e4) / total, 1e-6);
+            sum += (double)v.out[i];
+        }
+        assert_near(sum, 1, 1e-5);
+    }
+}
+
+static void counting_above_a_threshold_is_exact(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t l = 0; l < LENGTHS; ++l) {
+        vectors v = draw(l);
+        size_t expected = 0;
+        for (size_t i = 0; i < lengths[l]; ++i)
+            expected += v.a[i] > v.a[0];
+        assert_int_equal(k->count_above(v.a, v.a[0], lengths[l]), expected);
+    }
+    enum { MANY = (3 << 20) + 5 };
+    float *ones = malloc(MANY * sizeof *ones);
+    for (size_t i = 0; i < MANY; ++i)
+        ones[i] = 1;
+    assert_int_equal(k->count_above(ones, 0.5f, MANY), MANY);
+    free(ones);
+}
+
+/* The factor of element `element` of a row, drawn with Random123 itself. */
+static float reference_factor(uint32_t row_word, uint64_t identity, const uint32_t key[2], size_t element, uint32_t keep)
+{
+    const philox4x32_ctr_t counter = {{(uint32_t)(element / 8), row_word, (uint32_t)identity, (uint32_t)(identity >> 32)}};
+    const philox4x32_key_t philox_key = {{key[0], key[1]}};
+    const philox4x32_ctr_t block = philox4x32(counter, philox_key);
+    const uint32_t word = block.v[element % 8 / 2];
+    const uint32_t half = element % 2 ? word >> 16 : word & 0xFFFF;
+    return half < keep ? 65536.0f / (float)keep : 0;
+}
+
+static void dropout_factors_are_those_of_random123(void **state)
+{
+    const sr_kernels *k = *state;
+    enum { ROWS = 41 };
+    size_t offsets[ROWS + 1] = {0};
+    uint32_t words[ROWS];
+    uint64_t identities[ROWS];
+    for (size_t row = 0; row < ROWS; ++row) {
+        offsets[row + 1] = offsets[row] + row * 7 % 23; /* some rows are empty */
+        words[row] = (uint32_t)(row * 3);
+        identities[row] = row % 5 ? row << 33 | 7 : row;
+    }
+    float *factors = calloc(offsets[ROWS] + 1, sizeof *factors);
+    const uint32_t key[2] = {12345, 678}, keep = 20000;
+    factors[offsets[ROWS]] = 42;
+    k->dropout_factors(factors, ROWS, offsets, words, identities, key, keep);
+    for (size_t row = 0; row < ROWS; ++row)
+        for (size_t i = offsets[row]; i < offsets[row + 1]; ++i)
+            assert_true(factors[i] == reference_factor(words[row], identities[row], key, i - offsets[row], keep));
+    assert_true(factors[offsets[ROWS]] == 42);
+    free(factors);
+}
+
+static void adam_agrees_with_its_definition(void **state)
+{
+    const sr_kernels *k = *state;
+    vectors v = draw(3);
+    float first[LONGEST], second[LONGEST], values[LONGEST];
+    for (size_t i = 0; i < LONGEST; ++i) {
+        first[i] = v.b[i];
+        second[i] = v.c[i] * v.c[i];
+        values[i] = v.a[i];
+    }
+    const sr_adam_step step = {.step_size = 0.01f, .beta1 = 0.9f, .beta2 = 0.99f, .second_correction = 1.5f, .epsilon = 1e-8f,
+                               .decay = 0.001f, .l2 = 0.1f, .gradient_scale = 0.5f};
+    k->adam(values, v.out, first, second, LONGEST, &step);
+    for (size_t i = 0; i < LONGEST; ++i) {
+        const double gradient = 0.5 * (double)v.out[i] + 0.1 * (double)v.a[i];
+        const double m = 0.9 * (double)v.b[i] + 0.1 * gradient;
+        const double s = 0.99 * (double)v.c[i] * (double)v.c[i] + 0.01 * gradient * gradient;
+        assert_near((double)first[i], m, 1e-6);
+        assert_near((double)second[i], s, 1e-6);
+        assert_near((double)values[i], (double)v.a[i] * (1 - 0.001) - 0.01 * m / (sqrt(s) * 1.5 + 1e-8), 1e-5);
+    }
+}
+
+static int run_level(const char *level)
+{
+    const sr_kernels *kernels = sr_kernels_choose(level);
+    if (!kernels) {
+        printf("CPU level %s: this machine does not have it, skipped\n", level);
+        return 0;
+    }
+    void *state = (void *)(uintptr_t)kernels;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(sums_and_products_agree_with_plain_loops, state),
+        cmocka_unit_test_prestate(activations_and_their_derivatives_agree_with_the_mathematical_library, state),
+        cmocka_unit_test_prestate(small_arguments_keep_their_relative_precision, state),
+        cmocka_unit_test_prestate(exponentials_agree_over_their_whole_range, state),
+        cmocka_unit_test_prestate(rows_are_normalised_to_mean_zero_and_variance_one, state),
+        cmocka_unit_test_prestate(softmax_sums_to_one_and_survives_large_values, state),
+        cmocka_unit_test_prestate(counting_above_a_threshold_is_exact, state),
+        cmocka_unit_test_prestate(dropout_factors_are_those_of_random123, state),
+        cmocka_unit_test_prestate(adam_agrees_with_its_definition, state),
+    };
+    return cmocka_run_group_tests_name(level, tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return run_level("generic") + run_level("avx2") + run_level("avx512");
+}
