@@ -1,0 +1,14 @@
+# cmake --install: programs, libsrtrain with its headers and pkg-config file, configurations and documentation.
+install(TARGETS srtrain_program srprep RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS srtrain_library ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/srtrain DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
+        DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# libsrtrain is static, so that whoever links it needs its libraries too; pkg-config finds those that have a module.
+set(SRTRAIN_PC_REQUIRES "hdf5-openmpi fftw3f libfyaml libcjson libxxhash ${SRTRAIN_BLAS}" CACHE STRING
+    "pkg-config modules that libsrtrain requires")
+configure_file(${PROJECT_SOURCE_DIR}/cmake/srtrain.pc.in ${CMAKE_BINARY_DIR}/srtrain.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/srtrain.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds with warnings as errors, and runs every test.
+#
+#   launch/check.sh            the optimised build in build/
+#   launch/check.sh sanitize   with address and undefined-behaviour sanitizers in build-sanitize/
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. launch/common.sh
+preset="${1:-check}"
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+cmake --preset "$preset" -G Ninja
+cmake --build --preset "$preset"
+ctest --preset "$preset" -j 2 --output-on-failure
