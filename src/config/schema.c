@@ -1,0 +1,337 @@
+/* Every configuration key, and the conversion of single values. */
+#include "config/schema.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const schema_choice samples_choices[] = {
+    {"sliding", SR_SAMPLES_SLIDING, "every non-empty prefix of the training part, from its latest max_length items"},
+    {"window", SR_SAMPLES_WINDOW, "prefixes of the training part's last max_length items only, the empty prefix included"},
+    {NULL, 0, NULL}};
+static const schema_choice backbone_choices[] = {
+    {"sasrec", SR_BACKBONE_SASREC, "causal transformer over the items of a history, post-norm (Kang and McAuley 2018)"},
+    {NULL, 0, NULL}};
+static const schema_choice activation_choices[] = {
+    {"gelu", SR_ACTIVATION_GELU, "the erf form"}, {"relu", SR_ACTIVATION_RELU, NULL}, {"swish", SR_ACTIVATION_SWISH, NULL},
+    {"tanh", SR_ACTIVATION_TANH, NULL}, {"sigmoid", SR_ACTIVATION_SIGMOID, NULL}, {"elu", SR_ACTIVATION_ELU, NULL},
+    {NULL, 0, NULL}};
+static const schema_choice positions_choices[] = {
+    {"learned", SR_POSITIONS_LEARNED, "one learned vector for each column of the window"},
+    {"none", SR_POSITIONS_NONE, "no positions"},
+    {NULL, 0, NULL}};
+static const schema_choice padding_choices[] = {
+    {"right", SR_PADDING_RIGHT, "histories start in column 0"},
+    {"left", SR_PADDING_LEFT, "histories end in the last column"},
+    {NULL, 0, NULL}};
+static const schema_choice loss_choices[] = {
+    {"cross_entropy", SR_LOSS_CROSS_ENTROPY, "softmax over the whole catalogue"},
+    {"bpr", SR_LOSS_BPR, "Bayesian personalised ranking with one sampled negative"},
+    {"binary_cross_entropy", SR_LOSS_BINARY_CROSS_ENTROPY, "binary cross entropy with one sampled negative"},
+    {NULL, 0, NULL}};
+static const schema_choice objective_choices[] = {
+    {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it"},
+    {"all", SR_OBJECTIVE_ALL, "an example is a user, every position predicts the next item"},
+    {NULL, 0, NULL}};
+static const schema_choice decay_choices[] = {
+    {"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "as AdamW"}, {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"}, {NULL, 0, NULL}};
+static const schema_choice schedule_choices[] = {
+    {"constant", SR_SCHEDULE_CONSTANT, NULL},
+    {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
+    {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
+    {NULL, 0, NULL}};
+static const schema_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"}, {NULL, 0, NULL}};
+static const schema_choice reduction_choices[] = {
+    {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
+    {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},
+    {NULL, 0, NULL}};
+static const schema_choice history_choices[] = {
+    {"keep", SR_HISTORY_KEEP, "items the user already has compete"},
+    {"exclude", SR_HISTORY_EXCLUDE, "items the user already has get score -infinity"},
+    {"zero", SR_HISTORY_ZERO, "items the user already has get score 0 and the padding item competes, as the released BSARec evaluation does"},
+    {NULL, 0, NULL}};
+
+const schema_section schema_sections[] = {
+    {"data", "what is trained on"},
+    {"model", "the backbone"},
+    {"calibrators", "stages that calibrate attention; only those named are in use"},
+    {"training", "the objective and its optimisation"},
+    {"training.early_stopping", "when to stop before the last epoch"},
+    {"evaluation", "full-catalogue ranking"},
+    {"checkpoint", "when the state is saved"},
+    {"logging", "what is reported"},
+};
+const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sections;
+
+#define FIELD(name) offsetof(sr_settings, name)
+#define BOOLEAN(section, key, field, standard, help) \
+    {section, key, SCHEMA_BOOLEAN, FIELD(field), 0, 0, 0, false, NULL, standard, help}
+#define INTEGER(section, key, field, minimum, maximum, standard, help) \
+    {section, key, SCHEMA_INTEGER, FIELD(field), 0, minimum, maximum, false, NULL, standard, help}
+#define NUMBER(section, key, field, minimum, maximum, open, standard, help) \
+    {section, key, SCHEMA_NUMBER, FIELD(field), 0, minimum, maximum, open, NULL, standard, help}
+#define TEXT(section, key, field, standard, help) \
+    {section, key, SCHEMA_TEXT, FIELD(field), sizeof(((sr_settings *)0)->field), 0, 0, false, NULL, standard, help}
+#define CHOICE(section, key, field, choices, standard, help) \
+    {section, key, SCHEMA_CHOICE, FIELD(field), 0, 0, 0, false, choices, standard, help}
+
+const schema_row schema_rows[] = {
+    TEXT("data", "path", data.path, NULL, "directory of the data set that srprep wrote"),
+    CHOICE("data", "samples", data.samples, samples_choices, "sliding", "which training examples a sequence gives (objective last)"),
+    BOOLEAN("data", "verify", data.verify, "true", "check the checksums of the data set before training"),
+
+    CHOICE("model", "backbone", model.backbone, backbone_choices, "sasrec", "the model"),
+    INTEGER("model", "layers", model.layers, 1, 64, "2", "number of layers"),
+    INTEGER("model", "heads", model.heads, 1, 64, "2", "attention heads; divides hidden_size"),
+    INTEGER("model", "hidden_size", model.hidden_size, 1, 8192, "64", "width of embeddings and layers"),
+    INTEGER("model", "inner_size", model.inner_size, 1, 65536, "256", "inner width of the feed-forward layers"),
+    INTEGER("model", "max_length", model.max_length, 1, 4096, "50", "the latest so many items of a history are used"),
+    CHOICE("model", "activation", model.activation, activation_choices, "gelu", "function in the feed-forward layers"),
+    NUMBER("model", "hidden_dropout", model.hidden_dropout, 0, 0.99, false, "0.5", "dropout of embeddings and layer outputs"),
+    NUMBER("model", "attention_dropout", model.attention_dropout, 0, 0.99, false, "0.5", "dropout of attention weights"),
+    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, false, "1e-12", "added to the variance"),
+    NUMBER("model", "initializer_range", model.initializer_range, 0, 1, true, "0.02", "standard deviation of initial weights"),
+    CHOICE("model", "positions", model.positions, positions_choices, "learned", "position embeddings"),
+    CHOICE("model", "padding", model.padding, padding_choices, "right", "which columns of the window a short history takes"),
+
+    INTEGER("training", "epochs", training.epochs, 0, 1e6, "200", "passes over the training examples"),
+    INTEGER("training", "batch_size", training.batch_size, 1, 1e8, "256", "examples of a global batch, shared by all ranks"),
+    NUMBER("training", "learning_rate", training.learning_rate, 0, 1, true, "0.001", "of Adam, after warm-up"),
+    NUMBER("training", "adam_beta1", training.adam_beta1, 0, 0.9999999, false, "0.9", "decay of the first moment"),
+    NUMBER("training", "adam_beta2", training.adam_beta2, 0, 0.9999999, false, "0.999", "decay of the second moment"),
+    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, true, "1e-08", "added to the root of the second moment"),
+    NUMBER("training", "weight_decay", training.weight_decay, 0, 10, false, "0", "0: none"),
+    CHOICE("training", "weight_decay_kind", training.weight_decay_kind, decay_choices, "decoupled", "how weight decay acts"),
+    NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, false, "0", "largest norm of the whole gradient; 0: no clipping"),
+    CHOICE("training", "schedule", training.schedule, schedule_choices, "constant", "learning rate after warm-up"),
+    INTEGER("training", "warmup_steps", training.warmup_steps, 0, 1e9, "0", "steps over which the learning rate rises from 0"),
+    INTEGER("training", "seed", training.seed, 0, 9007199254740992.0, "42", "of every random number"),
+    CHOICE("training", "loss", training.loss, loss_choices, "cross_entropy", "the loss of one target"),
+    CHOICE("training", "objective", training.objective, objective_choices, "last", "which targets an example has"),
+    CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
+    CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
+    NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, true, "1",
+           "least size of a bucket of gradients, in MiB"),
+    TEXT("training.early_stopping", "metric", training.early_stopping.metric, "ndcg@10",
+         "hr@K, ndcg@K or mrr@K on the validation split, K one of evaluation.top_k; the best parameters by it are kept"),
+    INTEGER("training.early_stopping", "patience", training.early_stopping.patience, 0, 1e6, "10",
+            "validations without a strictly better metric after which training stops; 0: never"),
+
+    {"evaluation", "top_k", SCHEMA_INTEGER_LIST, FIELD(evaluation.top_k), FIELD(evaluation.top_k_count), 1, 1000, false, NULL,
+     "[1, 3, 5, 10, 20, 50]", "cut-offs of the metrics, ascending"},
+    CHOICE("evaluation", "history", evaluation.history, history_choices, "keep", "items that the user already has"),
+    INTEGER("evaluation", "every_epochs", evaluation.every_epochs, 0, 1e6, "1", "epochs between validations; 0: never validate"),
+    INTEGER("evaluation", "batch_size", evaluation.batch_size, 1, 1e6, "256", "histories that a rank encodes at a time"),
+
+    INTEGER("checkpoint", "every_epochs", checkpoint.every_epochs, 0, 1e6, "1", "epochs between checkpoints; 0: not by epochs"),
+    INTEGER("checkpoint", "every_steps", checkpoint.every_steps, 0, 1e12, "0", "steps between checkpoints; 0: not by steps"),
+    NUMBER("checkpoint", "every_minutes", checkpoint.every_minutes, 0, 1e6, false, "0", "minutes between checkpoints; 0: not by time"),
+    INTEGER("checkpoint", "keep", checkpoint.keep, 2, 1000, "2", "how many of the newest checkpoints stay on disk"),
+
+    INTEGER("logging", "every_steps", logging.every_steps, 1, 1e9, "50", "steps between `train` lines in metrics.jsonl"),
+};
+const size_t schema_row_count = sizeof schema_rows / sizeof *schema_rows;
+
+const schema_row *schema_find(const char *section, const char *key)
+{
+    for (size_t i = 0; i < schema_row_count; ++i)
+        if (strcmp(schema_rows[i].section, section) == 0 && strcmp(schema_rows[i].key, key) == 0)
+            return &schema_rows[i];
+    return NULL;
+}
+
+bool schema_has_section(const char *path)
+{
+    for (size_t i = 0; i < schema_section_count; ++i)
+        if (strcmp(schema_sections[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+/* ---- values as text ---- */
+
+/* The fewest digits that read back as the same number. */
+static void format_number(double value, char *text, size_t size)
+{
+    for (int digits = 6; digits <= 17; ++digits) {
+        snprintf(text, size, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return;
+    }
+}
+
+static void format_range(const schema_row *row, const char *what, char *text, size_t size)
+{
+    char minimum[32], maximum[32];
+    format_number(row->minimum, minimum, sizeof minimum);
+    format_number(row->maximum, maximum, sizeof maximum);
+    if (row->open)
+        snprintf(text, size, "%s above %s and up to %s", what, minimum, maximum);
+    else
+        snprintf(text, size, "%s from %s to %s", what, minimum, maximum);
+}
+
+void schema_allowed(const schema_row *row, char *text, size_t size)
+{
+    switch (row->type) {
+    case SCHEMA_BOOLEAN:
+        snprintf(text, size, "true or false");
+        break;
+    case SCHEMA_INTEGER:
+        format_range(row, "a whole number", text, size);
+        break;
+    case SCHEMA_NUMBER:
+        format_range(row, "a number", text, size);
+        break;
+    case SCHEMA_TEXT:
+        snprintf(text, size, "a text of 1 to %zu bytes", row->size - 1);
+        break;
+    case SCHEMA_CHOICE:
+        snprintf(text, size, "one of");
+        for (const schema_choice *choice = row->choices; choice->name; ++choice)
+            snprintf(text + strlen(text), size - strlen(text), "%s %s", choice == row->choices ? "" : ",", choice->name);
+        break;
+    case SCHEMA_INTEGER_LIST:
+        snprintf(text, size, "a list of 1 to %d ascending whole numbers from %g to %g", SR_TOP_K_MAXIMUM, row->minimum,
+                 row->maximum);
+        break;
+    }
+}
+
+static void format_list(const int64_t *values, size_t count, char *text, size_t size)
+{
+    snprintf(text, size, "[");
+    for (size_t i = 0; i < count; ++i)
+        snprintf(text + strlen(text), size - strlen(text), "%s%lld", i ? ", " : "", (long long)values[i]);
+    snprintf(text + strlen(text), size - strlen(text), "]");
+}
+
+/* A double-quoted YAML scalar. */
+static void format_text(const char *value, char *text, size_t size)
+{
+    size_t used = 0;
+    const size_t room = size - 3; /* an escaped character, the closing quote and the end */
+    text[used++] = '"';
+    for (const char *at = value; *at && used < room; ++at) {
+        if (*at == '"' || *at == '\\')
+            text[used++] = '\\';
+        text[used++] = *at;
+    }
+    text[used++] = '"';
+    text[used] = '\0';
+}
+
+void schema_format(const schema_row *row, const sr_settings *settings, char *text, size_t size)
+{
+    const char *field = (const char *)settings + row->offset;
+    int choice;
+    switch (row->type) {
+    case SCHEMA_BOOLEAN:
+        snprintf(text, size, "%s", *(const bool *)field ? "true" : "false");
+        break;
+    case SCHEMA_INTEGER:
+        snprintf(text, size, "%lld", (long long)*(const int64_t *)(const void *)field);
+        break;
+    case SCHEMA_NUMBER:
+        format_number(*(const double *)(const void *)field, text, size);
+        break;
+    case SCHEMA_TEXT:
+        format_text(field, text, size);
+        break;
+    case SCHEMA_CHOICE:
+        memcpy(&choice, field, sizeof choice);
+        for (const schema_choice *option = row->choices; option->name; ++option)
+            if (option->value == choice)
+                snprintf(text, size, "%s", option->name);
+        break;
+    case SCHEMA_INTEGER_LIST:
+        format_list((const int64_t *)(const void *)field, *(const size_t *)(const void *)((const char *)settings + row->size),
+                    text, size);
+        break;
+    }
+}
+
+/* ---- text to values ---- */
+
+static bool read_integer(const schema_row *row, const char *text, int64_t *value)
+{
+    char *end;
+    errno = 0;
+    const long long read = strtoll(text, &end, 10);
+    *value = read;
+    return end != text && *end == '\0' && errno == 0 && (double)read >= row->minimum && (double)read <= row->maximum;
+}
+
+static bool read_number(const schema_row *row, const char *text, double *value)
+{
+    char *end;
+    *value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(*value))
+        return false;
+    return (row->open ? *value > row->minimum : *value >= row->minimum) && *value <= row->maximum;
+}
+
+static bool assign_list(const schema_row *row, sr_settings *settings, const char *const *values, size_t count)
+{
+    int64_t read[SR_TOP_K_MAXIMUM];
+    if (count < 1 || count > SR_TOP_K_MAXIMUM)
+        return false;
+    for (size_t i = 0; i < count; ++i)
+        if (!read_integer(row, values[i], &read[i]) || (i > 0 && read[i] <= read[i - 1]))
+            return false;
+    memcpy((char *)settings + row->offset, read, count * sizeof *read);
+    memcpy((char *)settings + row->size, &count, sizeof count);
+    return true;
+}
+
+static bool assign_choice(const schema_row *row, char *field, const char *text)
+{
+    for (const schema_choice *choice = row->choices; choice->name; ++choice)
+        if (strcmp(choice->name, text) == 0) {
+            memcpy(field, &choice->value, sizeof choice->value);
+            return true;
+        }
+    return false;
+}
+
+bool schema_assign(const schema_row *row, sr_settings *settings, const char *const *values, size_t count)
+{
+    char *field = (char *)settings + row->offset;
+    if (row->type == SCHEMA_INTEGER_LIST)
+        return assign_list(row, settings, values, count);
+    if (count != 1)
+        return false;
+    const char *text = values[0];
+    int64_t integer;
+    double number;
+    switch (row->type) {
+    case SCHEMA_BOOLEAN:
+        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+            return false;
+        *(bool *)field = strcmp(text, "true") == 0;
+        return true;
+    case SCHEMA_INTEGER:
+        if (!read_integer(row, text, &integer))
+            return false;
+        memcpy(field, &integer, sizeof integer);
+        return true;
+    case SCHEMA_NUMBER:
+        if (!read_number(row, text, &number))
+            return false;
+        memcpy(field, &number, sizeof number);
+        return true;
+    case SCHEMA_TEXT:
+        if (!*text || strlen(text) >= row->size)
+            return false;
+        snprintf(field, row->size, "%s", text);
+        return true;
+    case SCHEMA_CHOICE:
+        return assign_choice(row, field, text);
+    case SCHEMA_INTEGER_LIST:
+        break;
+    }
+    return false;
+}

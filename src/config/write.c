@@ -1,0 +1,141 @@
+/* From settings back to YAML, and the schema as documentation. */
+#include "config/schema.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int depth_of(const char *path)
+{
+    int depth = 0;
+    for (const char *at = path; (at = strchr(at, '.')); ++at)
+        ++depth;
+    return depth;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : path;
+}
+
+static bool has_rows(const char *section)
+{
+    for (size_t i = 0; i < schema_row_count; ++i)
+        if (strcmp(schema_rows[i].section, section) == 0)
+            return true;
+    return false;
+}
+
+static sr_status check_stream(FILE *file, sr_error *error)
+{
+    return ferror(file) ? sr_fail(error, SR_ERROR_RUNTIME, "the configuration cannot be written: %s", strerror(errno)) : SR_OK;
+}
+
+sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error)
+{
+    for (size_t s = 0; s < schema_section_count; ++s) {
+        const char *path = schema_sections[s].path;
+        const int indent = 2 * depth_of(path);
+        if (with_help)
+            fprintf(file, "%s%*s# %s\n", s && indent == 0 ? "\n" : "", indent, "", schema_sections[s].help);
+        fprintf(file, "%*s%s:%s\n", indent, "", last_part(path), has_rows(path) ? "" : " {}");
+        for (size_t i = 0; i < schema_row_count; ++i) {
+            const schema_row *row = &schema_rows[i];
+            if (strcmp(row->section, path) != 0)
+                continue;
+            char value[2 * SR_PATH_SIZE + 8] = "", allowed[512];
+            schema_format(row, settings, value, sizeof value);
+            schema_allowed(row, allowed, sizeof allowed);
+            fprintf(file, "%*s%s: %s", indent + 2, "", row->key, value);
+            if (with_help)
+                fprintf(file, "  # %s (%s)", row->help, allowed);
+            fputc('\n', file);
+        }
+    }
+    return check_stream(file, error);
+}
+
+sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *error)
+{
+    size_t size;
+    *text = NULL;
+    FILE *stream = open_memstream(text, &size);
+    if (!stream)
+        return sr_fail_memory(error, 1, "the text of a configuration");
+    sr_status status = sr_settings_write(settings, stream, false, error);
+    if (fclose(stream) != 0 && status == SR_OK)
+        status = sr_fail_memory(error, 1, "the text of a configuration");
+    if (status != SR_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
+}
+
+/* ---- documentation ---- */
+
+static void describe_row_plain(FILE *file, const schema_row *row)
+{
+    char allowed[512];
+    schema_allowed(row, allowed, sizeof allowed);
+    fprintf(file, "  %-26s %s\n  %26s   %s; default %s\n", row->key, row->help, "", allowed,
+            row->standard ? row->standard : "none, required");
+    for (const schema_choice *choice = row->choices; choice && choice->name; ++choice)
+        if (choice->help)
+            fprintf(file, "  %26s   %s: %s\n", "", choice->name, choice->help);
+}
+
+static void describe_row_markdown(FILE *file, const schema_row *row)
+{
+    char allowed[512];
+    schema_allowed(row, allowed, sizeof allowed);
+    fprintf(file, "| `%s` | %s | %s | %s", row->key, row->standard ? row->standard : "required", allowed, row->help);
+    for (const schema_choice *choice = row->choices; choice && choice->name; ++choice)
+        if (choice->help)
+            fprintf(file, "<br>`%s`: %s", choice->name, choice->help);
+    fputs(" |\n", file);
+}
+
+static void describe_section(FILE *file, const schema_section *section, bool markdown)
+{
+    fprintf(file, markdown ? "\n## `%s`\n\n%s.\n" : "\n%s: %s\n", section->path, section->help);
+    if (!has_rows(section->path)) {
+        fprintf(file, markdown ? "\nThis version has no calibrator; the section may be left out or empty.\n"
+                               : "  this version has none\n");
+        return;
+    }
+    if (markdown)
+        fputs("\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n", file);
+    for (size_t i = 0; i < schema_row_count; ++i)
+        if (strcmp(schema_rows[i].section, section->path) == 0)
+            (markdown ? describe_row_markdown : describe_row_plain)(file, &schema_rows[i]);
+}
+
+sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error)
+{
+    if (markdown)
+        fputs("# Configuration\n\nMade from the schema in src/config/schema.c by `srtrain models --markdown`; a test keeps the two alike.\n\n"
+              "A configuration is YAML with the sections below; every key but `data.path` has a default. An unknown key, a wrong type or a\n"
+              "value out of range is an error. `--set section.key=value` overrides the file. `srtrain config CONFIG.yaml` prints every value.\n",
+              file);
+    else
+        fputs("Every option of a configuration (srtrain config CONFIG.yaml prints a resolved one)\n", file);
+    for (size_t i = 0; i < schema_section_count; ++i)
+        describe_section(file, &schema_sections[i], markdown);
+    return check_stream(file, error);
+}
+
+const char *sr_settings_choice(const char *key, int value)
+{
+    for (size_t i = 0; i < schema_row_count; ++i) {
+        const schema_row *row = &schema_rows[i];
+        const size_t length = strlen(row->section);
+        if (strncmp(row->section, key, length) != 0 || key[length] != '.' || strcmp(row->key, key + length + 1) != 0)
+            continue;
+        for (const schema_choice *choice = row->choices; choice && choice->name; ++choice)
+            if (choice->value == value)
+                return choice->name;
+    }
+    return NULL;
+}
