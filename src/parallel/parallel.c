@@ -1,0 +1,244 @@
+/* Starting and ending MPI, failing together, and small collectives. */
+#include "srtrain/parallel.h"
+
+#include "parallel/mpi_check.h"
+#include "srtrain/memory.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PIECE_BYTES = 1 << 28 }; /* larger messages go in pieces, so that counts fit into int */
+
+struct sr_parallel {
+    MPI_Comm world; /* our own copies of communicators, so that nobody else's messages meet ours */
+    MPI_Comm node;
+    int rank, size, node_rank, node_size;
+    char host[MPI_MAX_PROCESSOR_NAME];
+};
+
+sr_status sr_mpi_check(int code, const char *operation, sr_error *error)
+{
+    if (code == MPI_SUCCESS)
+        return SR_OK;
+    char text[MPI_MAX_ERROR_STRING];
+    int length = 0;
+    if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+        snprintf(text, sizeof text, "error code %d", code);
+    return sr_fail(error, SR_ERROR_RUNTIME, "%s failed: %s", operation, text);
+}
+
+/* ---- start and end ---- */
+
+static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
+{
+    SR_TRY(sr_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &parallel->world), "MPI_Comm_dup", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_set_errhandler(parallel->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->world, &parallel->rank), "MPI_Comm_rank", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->world, &parallel->size), "MPI_Comm_size", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_split_type(parallel->world, MPI_COMM_TYPE_SHARED, parallel->rank, MPI_INFO_NULL, &parallel->node),
+                        "MPI_Comm_split_type", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->node, &parallel->node_rank), "MPI_Comm_rank", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error));
+    int length;
+    return sr_mpi_check(MPI_Get_processor_name(parallel->host, &length), "MPI_Get_processor_name", error);
+}
+
+sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char ***arguments, sr_error *error)
+{
+    int provided;
+    *parallel = NULL;
+    SR_TRY(sr_mpi_check(MPI_Init_thread(argument_count, arguments, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", error));
+    if (provided < MPI_THREAD_FUNNELED)
+        return sr_fail(error, SR_ERROR_RUNTIME, "this MPI library does not offer MPI_THREAD_FUNNELED");
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
+    (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
+    return make_communicators(*parallel, error);
+}
+
+void sr_parallel_finish(sr_parallel *parallel)
+{
+    if (parallel && parallel->node != MPI_COMM_NULL)
+        MPI_Comm_free(&parallel->node);
+    if (parallel && parallel->world != MPI_COMM_NULL)
+        MPI_Comm_free(&parallel->world);
+    free(parallel);
+    int initialised = 0, finalised = 0;
+    MPI_Initialized(&initialised);
+    MPI_Finalized(&finalised);
+    if (initialised && !finalised)
+        MPI_Finalize();
+}
+
+int sr_parallel_rank(const sr_parallel *parallel)
+{
+    return parallel->rank;
+}
+
+int sr_parallel_size(const sr_parallel *parallel)
+{
+    return parallel->size;
+}
+
+int sr_parallel_node_rank(const sr_parallel *parallel)
+{
+    return parallel->node_rank;
+}
+
+int sr_parallel_node_size(const sr_parallel *parallel)
+{
+    return parallel->node_size;
+}
+
+const char *sr_parallel_host(const sr_parallel *parallel)
+{
+    return parallel->host;
+}
+
+MPI_Comm sr_parallel_communicator(const sr_parallel *parallel)
+{
+    return parallel->world;
+}
+
+void sr_parallel_library_version(char *text, size_t size)
+{
+    char version[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    if (MPI_Get_library_version(version, &length) != MPI_SUCCESS)
+        snprintf(version, sizeof version, "MPI of unknown version");
+    version[strcspn(version, "\n")] = '\0';
+    snprintf(text, size, "%s", version);
+}
+
+/* ---- failing together ---- */
+
+static sr_status broadcast_from(sr_parallel *parallel, void *data, size_t bytes, int root, sr_error *error)
+{
+    for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
+        const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
+        SR_TRY(sr_mpi_check(MPI_Bcast((char *)data + done, (int)piece, MPI_BYTE, root, parallel->world), "MPI_Bcast", error));
+    }
+    return SR_OK;
+}
+
+sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error)
+{
+    /* The lowest failing rank; `size` when nobody failed. */
+    int first = status == SR_OK ? parallel->size : parallel->rank;
+    SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, parallel->world), "MPI_Allreduce", error));
+    if (first == parallel->size)
+        return SR_OK;
+    sr_error shared = {.status = status};
+    if (first == parallel->rank) {
+        snprintf(shared.message, sizeof shared.message, "%s", error ? error->message : "");
+        if (parallel->size > 1)
+            sr_error_prepend(&shared, "rank %d on %s: ", parallel->rank, parallel->host);
+    }
+    SR_TRY(broadcast_from(parallel, &shared, sizeof shared, first, error));
+    if (error)
+        *error = shared;
+    return shared.status;
+}
+
+_Noreturn void sr_parallel_abort(sr_parallel *parallel, sr_status status, const sr_error *error)
+{
+    fprintf(stderr, "srtrain: rank %d on %s: %s\n", parallel ? parallel->rank : 0, parallel ? parallel->host : "this host",
+            error ? error->message : "failed");
+    MPI_Abort(parallel ? parallel->world : MPI_COMM_WORLD, (int)status);
+    exit((int)status);
+}
+
+/* ---- small collectives ---- */
+
+sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
+{
+    return sr_mpi_check(MPI_Barrier(parallel->world), "MPI_Barrier", error);
+}
+
+static sr_status reduce(sr_parallel *parallel, void *values, size_t count, MPI_Datatype type, MPI_Op operation, sr_error *error)
+{
+    if (count > INT_MAX)
+        return sr_fail(error, SR_ERROR_RUNTIME, "a reduction of %zu values at once is not possible", count);
+    return sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, values, (int)count, type, operation, parallel->world), "MPI_Allreduce", error);
+}
+
+sr_status sr_parallel_sum_double(sr_parallel *parallel, double *values, size_t count, sr_error *error)
+{
+    return reduce(parallel, values, count, MPI_DOUBLE, MPI_SUM, error);
+}
+
+sr_status sr_parallel_sum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error)
+{
+    return reduce(parallel, values, count, MPI_INT64_T, MPI_SUM, error);
+}
+
+sr_status sr_parallel_maximum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error)
+{
+    return reduce(parallel, values, count, MPI_INT64_T, MPI_MAX, error);
+}
+
+sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes, sr_error *error)
+{
+    return broadcast_from(parallel, data, bytes, 0, error);
+}
+
+/* ---- gather ---- */
+
+/* Rank 0's view of a gather: what comes from whom. */
+typedef struct {
+    int *counts, *places; /* [size], as MPI wants them */
+    size_t *offsets;      /* [size + 1] */
+    char *data;
+} gather_plan;
+
+static sr_status plan_gather(const sr_parallel *parallel, const uint64_t *sizes, gather_plan *plan, sr_error *error)
+{
+    const size_t size = (size_t)parallel->size;
+    SR_TRY(SR_ALLOCATE(&plan->counts, size, "a gather", error));
+    SR_TRY(SR_ALLOCATE(&plan->places, size, "a gather", error));
+    SR_TRY(SR_ALLOCATE(&plan->offsets, size + 1, "a gather", error));
+    plan->offsets[0] = 0;
+    for (size_t rank = 0; rank < size; ++rank) {
+        if (sizes[rank] > INT_MAX || plan->offsets[rank] + sizes[rank] > INT_MAX)
+            return sr_fail(error, SR_ERROR_RUNTIME, "more than 2 GiB cannot be gathered at once");
+        plan->counts[rank] = (int)sizes[rank];
+        plan->places[rank] = (int)plan->offsets[rank];
+        plan->offsets[rank + 1] = plan->offsets[rank] + sizes[rank];
+    }
+    return SR_ALLOCATE(&plan->data, plan->offsets[size], "a gather", error);
+}
+
+sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets,
+                             sr_error *error)
+{
+    gather_plan plan = {0};
+    uint64_t mine = bytes, *sizes = NULL;
+    *gathered = NULL;
+    *offsets = NULL;
+    sr_status status = SR_OK;
+    const bool is_root = parallel->rank == 0;
+    if (is_root)
+        status = SR_ALLOCATE(&sizes, (size_t)parallel->size, "a gather", error);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    status = sr_mpi_check(MPI_Gather(&mine, 1, MPI_UINT64_T, sizes, 1, MPI_UINT64_T, 0, parallel->world), "MPI_Gather", error);
+    if (status == SR_OK && is_root)
+        status = plan_gather(parallel, sizes, &plan, error);
+    free(sizes);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = sr_mpi_check(MPI_Gatherv(data, (int)bytes, MPI_BYTE, plan.data, plan.counts, plan.places, MPI_BYTE, 0,
+                                          parallel->world),
+                              "MPI_Gatherv", error);
+    free(plan.counts);
+    free(plan.places);
+    if (status == SR_OK) {
+        *gathered = plan.data;
+        *offsets = plan.offsets;
+        return SR_OK;
+    }
+    free(plan.data);
+    free(plan.offsets);
+    return status;
+}

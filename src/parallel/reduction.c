@@ -1,0 +1,214 @@
+/* Summing gradients over ranks in buckets; srtrain/parallel.h says what is promised. */
+#include "parallel/mpi_check.h"
+#include "srtrain/clock.h"
+#include "srtrain/memory.h"
+#include "srtrain/parallel.h"
+
+#include <stdlib.h>
+
+enum { CHUNK = 256 * 1024 }; /* elements: 1 MiB is what one MPI_Allreduce takes best on a node */
+
+#ifdef SR_REAL_IS_DOUBLE
+#define REAL_TYPE MPI_DOUBLE
+#else
+#define REAL_TYPE MPI_FLOAT
+#endif
+
+/* A contiguous range of whole parameters. */
+typedef struct {
+    size_t begin, end;      /* elements of the gradient block */
+    size_t parameters;      /* how many it holds */
+    size_t missing;         /* how many of them are not final yet */
+    MPI_Request *requests;  /* overlapped: one for each chunk */
+    size_t request_count;
+} bucket;
+
+struct sr_reduction {
+    sr_parallel *parallel;
+    sr_parameters *parameters;
+    bool overlapped;
+    bucket *buckets; /* in the order of reduction: from the end of the block to its beginning */
+    size_t bucket_count;
+    size_t *bucket_of; /* [parameters] */
+    char *ready;       /* [parameters] */
+    size_t next;       /* overlapped: the next bucket to start */
+    double seconds;
+    sr_error failure; /* of a reduction that was started by a report */
+};
+
+static size_t chunks_of(const bucket *b)
+{
+    return (b->end - b->begin + CHUNK - 1) / CHUNK;
+}
+
+/* Cuts the block into buckets of at least `least` elements, from its end. */
+static void cut_buckets(sr_reduction_engine *engine, size_t least)
+{
+    const sr_parameters *parameters = engine->parameters;
+    size_t end = parameters->block_size;
+    for (size_t i = parameters->count; i-- > 0;) {
+        bucket *current = &engine->buckets[engine->bucket_count];
+        engine->bucket_of[i] = engine->bucket_count;
+        current->begin = parameters->list[i].offset;
+        current->end = end;
+        ++current->parameters;
+        if (end - current->begin < least && i > 0)
+            continue;
+        end = current->begin;
+        ++engine->bucket_count;
+    }
+}
+
+static sr_status make_requests(sr_reduction_engine *engine, sr_error *error)
+{
+    for (size_t i = 0; i < engine->bucket_count; ++i) {
+        bucket *b = &engine->buckets[i];
+        b->request_count = chunks_of(b);
+        SR_TRY(SR_ALLOCATE(&b->requests, b->request_count, "the requests of a reduction", error));
+        for (size_t k = 0; k < b->request_count; ++k)
+            b->requests[k] = MPI_REQUEST_NULL;
+    }
+    return SR_OK;
+}
+
+sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters, bool overlapped,
+                              size_t bucket_bytes, sr_error *error)
+{
+    sr_reduction_engine *made;
+    *engine = NULL;
+    SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the reduction of gradients", error));
+    *made = (sr_reduction_engine){.parallel = parallel, .parameters = parameters, .overlapped = overlapped};
+    sr_status status = SR_ALLOCATE_ZERO(&made->buckets, parameters->count + 1, "buckets of gradients", error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&made->bucket_of, parameters->count, "buckets of gradients", error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&made->ready, parameters->count, "buckets of gradients", error);
+    if (status == SR_OK) {
+        cut_buckets(made, bucket_bytes / sizeof(sr_real));
+        status = make_requests(made, error);
+    }
+    if (status != SR_OK) {
+        sr_reduction_free(made);
+        return status;
+    }
+    *engine = made;
+    return SR_OK;
+}
+
+void sr_reduction_free(sr_reduction_engine *engine)
+{
+    if (!engine)
+        return;
+    for (size_t i = 0; engine->buckets && i < engine->bucket_count; ++i)
+        free(engine->buckets[i].requests);
+    free(engine->buckets);
+    free(engine->bucket_of);
+    free(engine->ready);
+    free(engine);
+}
+
+void sr_reduction_begin(sr_reduction_engine *engine)
+{
+    for (size_t i = 0; i < engine->bucket_count; ++i)
+        engine->buckets[i].missing = engine->buckets[i].parameters;
+    for (size_t i = 0; i < engine->parameters->count; ++i)
+        engine->ready[i] = 0;
+    engine->next = 0;
+    engine->failure.status = SR_OK;
+}
+
+/* Starts the non-blocking reduction of a bucket, chunk by chunk. */
+static sr_status start(sr_reduction_engine *engine, bucket *b, sr_error *error)
+{
+    MPI_Comm world = sr_parallel_communicator(engine->parallel);
+    for (size_t k = 0; k < b->request_count; ++k) {
+        const size_t begin = b->begin + k * CHUNK;
+        const size_t count = b->end - begin < CHUNK ? b->end - begin : (size_t)CHUNK;
+        SR_TRY(sr_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, engine->parameters->gradients + begin, (int)count, REAL_TYPE, MPI_SUM,
+                                           world, &b->requests[k]),
+                            "MPI_Iallreduce", error));
+    }
+    return SR_OK;
+}
+
+/* Starts buckets, strictly in order, as long as the next one is complete: so every rank starts the same sequence of operations, in whatever
+ * order its parameters become final. */
+static sr_status start_complete(sr_reduction_engine *engine, sr_error *error)
+{
+    while (engine->next < engine->bucket_count && engine->buckets[engine->next].missing == 0)
+        SR_TRY(start(engine, &engine->buckets[engine->next++], error));
+    return SR_OK;
+}
+
+/* Gives MPI a chance to move what is under way. */
+static sr_status progress(sr_reduction_engine *engine, sr_error *error)
+{
+    int done;
+    if (engine->next == 0)
+        return SR_OK;
+    bucket *b = &engine->buckets[engine->next - 1];
+    return sr_mpi_check(MPI_Testall((int)b->request_count, b->requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall", error);
+}
+
+void sr_reduction_ready(void *context, size_t index)
+{
+    sr_reduction_engine *engine = context;
+    if (engine->ready[index] || sr_parallel_size(engine->parallel) == 1)
+        return;
+    engine->ready[index] = 1;
+    --engine->buckets[engine->bucket_of[index]].missing;
+    if (!engine->overlapped || engine->failure.status != SR_OK)
+        return;
+    const double start_time = sr_seconds();
+    if (start_complete(engine, &engine->failure) == SR_OK)
+        (void)progress(engine, &engine->failure); /* its failure is reported when the reduction is finished */
+    engine->seconds += sr_seconds() - start_time;
+}
+
+static sr_status finish_overlapped(sr_reduction_engine *engine, sr_error *error)
+{
+    for (size_t i = 0; i < engine->bucket_count; ++i)
+        engine->buckets[i].missing = 0;
+    SR_TRY(start_complete(engine, error));
+    for (size_t i = 0; i < engine->bucket_count; ++i)
+        SR_TRY(sr_mpi_check(MPI_Waitall((int)engine->buckets[i].request_count, engine->buckets[i].requests, MPI_STATUSES_IGNORE),
+                            "MPI_Waitall", error));
+    return SR_OK;
+}
+
+static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
+{
+    MPI_Comm world = sr_parallel_communicator(engine->parallel);
+    for (size_t i = 0; i < engine->bucket_count; ++i) {
+        const bucket *b = &engine->buckets[i];
+        for (size_t begin = b->begin; begin < b->end; begin += CHUNK) {
+            const size_t count = b->end - begin < CHUNK ? b->end - begin : (size_t)CHUNK;
+            SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin, (int)count, REAL_TYPE, MPI_SUM,
+                                              world),
+                                "MPI_Allreduce", error));
+        }
+    }
+    return SR_OK;
+}
+
+sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error)
+{
+    if (sr_parallel_size(engine->parallel) == 1)
+        return SR_OK;
+    if (engine->failure.status != SR_OK) {
+        if (error)
+            *error = engine->failure;
+        return engine->failure.status;
+    }
+    const double start_time = sr_seconds();
+    const sr_status status = engine->overlapped ? finish_overlapped(engine, error) : finish_blocking(engine, error);
+    engine->seconds += sr_seconds() - start_time;
+    return status;
+}
+
+double sr_reduction_seconds(sr_reduction_engine *engine)
+{
+    const double seconds = engine->seconds;
+    engine->seconds = 0;
+    return seconds;
+}
