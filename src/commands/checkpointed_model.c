@@ -5,13 +5,13 @@
 
 /* The settings of the checkpoint with the assignments of the command line, which may only concern evaluation. */
 static sr_status read_settings(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
-                               const command_line *line, sr_error *error)
+                               const sr_text_list *assignments, sr_error *error)
 {
-    for (size_t i = 0; i < line->assignment_count; ++i)
-        if (strncmp(line->assignments[i], "evaluation.", strlen("evaluation.")) != 0)
+    for (size_t i = 0; i < assignments->count; ++i)
+        if (strncmp(assignments->texts[i], "evaluation.", strlen("evaluation.")) != 0)
             return sr_fail(error, SR_ERROR_USAGE, "--set %s: only keys of the section evaluation can be set for a trained model",
-                           line->assignments[i]);
-    return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, line->assignments, line->assignment_count,
+                           assignments->texts[i]);
+    return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, assignments->texts, assignments->count,
                              error);
 }
 
@@ -29,9 +29,9 @@ static sr_status check_data(const checkpointed_model *loaded, const char *path, 
 }
 
 static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
-                            const sr_checkpoint *checkpoint, const command_line *line, sr_error *error)
+                            const sr_checkpoint *checkpoint, const sr_text_list *assignments, sr_error *error)
 {
-    SR_TRY(read_settings(loaded, path, checkpoint, line, error));
+    SR_TRY(read_settings(loaded, path, checkpoint, assignments, error));
     SR_TRY(sr_dataset_open(&loaded->dataset, data ? data : checkpoint->data_directory, error));
     SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
     SR_TRY(check_data(loaded, path, checkpoint, error));
@@ -39,13 +39,13 @@ static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, c
 }
 
 sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
-                                  const command_line *line, sr_error *error)
+                                  const sr_text_list *assignments, sr_error *error)
 {
     *loaded = (checkpointed_model){0};
     sr_checkpoint header = {0};
     SR_TRY(sr_checkpoint_read_header(parallel, checkpoint, &header, error));
     sr_status status =
-        sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, line, error), error);
+        sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, assignments, error), error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
     sr_checkpoint_free(&header);

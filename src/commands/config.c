@@ -4,10 +4,11 @@
 
 sr_status command_config(command_context *context, sr_error *error)
 {
-    const command_option options[] = {{"set", NULL}};
-    command_line line;
+    sr_text_list assignments = {.count = 0};
+    const sr_option options[] = {{.name = "set", .list = &assignments}};
+    const char *path = NULL;
     sr_settings settings;
-    SR_TRY(command_line_read(&line, context, "CONFIG.yaml", options, sizeof options / sizeof *options, error));
-    SR_TRY(sr_settings_read(&settings, line.operand, line.assignments, line.assignment_count, error));
+    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &path, options, 1, error));
+    SR_TRY(sr_settings_read(&settings, path, assignments.texts, assignments.count, error));
     return sr_settings_write(&settings, stdout, true, error);
 }

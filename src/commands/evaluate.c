@@ -76,13 +76,18 @@ static sr_status read_split(const char *text, sr_split *split, sr_error *error)
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
     const char *data = NULL, *split = "test", *json = NULL;
-    const command_option options[] = {{"data", &data}, {"split", &split}, {"json", &json}, {"set", NULL}};
-    command_line line;
-    evaluation result = {0};
+    sr_text_list assignments = {.count = 0};
+    const sr_option options[] = {{.name = "data", .value = &data},
+                                 {.name = "split", .value = &split},
+                                 {.name = "json", .value = &json},
+                                 {.name = "set", .list = &assignments}};
+    const char *checkpoint = NULL;
+    evaluation result = {.split = SR_SPLIT_TEST};
     checkpointed_model loaded;
-    SR_TRY(command_line_read(&line, context, "CHECKPOINT", options, sizeof options / sizeof *options, error));
+    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &checkpoint, options,
+                                sizeof options / sizeof *options, error));
     SR_TRY(read_split(split, &result.split, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, line.operand, data, &line, error));
+    SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &assignments, error));
     const sr_kernels *kernels = sr_kernels_choose(NULL);
     const sr_evaluation_settings *settings = &loaded.settings.evaluation;
     sr_status status = sr_evaluate_model(context->parallel, loaded.model, loaded.dataset, settings, result.split, kernels,
@@ -93,7 +98,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     if (status == SR_OK && sr_parallel_rank(context->parallel) == 0) {
         print_table(&result, &loaded.settings);
         if (json)
-            status = write_json(json, &result, &loaded.settings, line.operand, error);
+            status = write_json(json, &result, &loaded.settings, checkpoint, error);
     }
     checkpointed_model_free(&loaded);
     return sr_parallel_agree(context->parallel, status, error);

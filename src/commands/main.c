@@ -19,7 +19,7 @@ static const command commands[] = {
     {"evaluate", command_evaluate, true, "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
     {"recommend", command_recommend, true,
      "recommend CHECKPOINT [--data DIR] [--users FILE] [--top-k K] [--history exclude|keep] [--output FILE.tsv|FILE.h5]"},
-    {"models", command_models, false, "models"},
+    {"models", command_models, false, "models [--markdown]"},
     {"config", command_config, false, "config CONFIG.yaml [--set section.key=value ...]"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -165,17 +165,22 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
 sr_status command_recommend(command_context *context, sr_error *error)
 {
     const char *data = NULL, *users = NULL, *top_k_text = "10", *history_text = "exclude", *output = NULL;
-    const command_option options[] = {
-        {"data", &data}, {"users", &users}, {"top-k", &top_k_text}, {"history", &history_text}, {"output", &output}};
-    command_line line;
+    const sr_option options[] = {{.name = "data", .value = &data},
+                                 {.name = "users", .value = &users},
+                                 {.name = "top-k", .value = &top_k_text},
+                                 {.name = "history", .value = &history_text},
+                                 {.name = "output", .value = &output}};
+    const sr_text_list no_assignments = {.count = 0};
+    const char *checkpoint = NULL;
     size_t top_k = 0;
     sr_history history = SR_HISTORY_EXCLUDE;
     checkpointed_model loaded;
-    SR_TRY(command_line_read(&line, context, "CHECKPOINT", options, sizeof options / sizeof *options, error));
+    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &checkpoint, options,
+                                sizeof options / sizeof *options, error));
     SR_TRY(read_top_k(top_k_text, &top_k, error));
     SR_TRY(read_history(history_text, &history, error));
     SR_TRY(sr_recommendations_check_path(output, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, line.operand, data, &line, error));
+    SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &no_assignments, error));
     user_selection selection;
     sr_status status = select_users(context, loaded.dataset, users, &selection, error);
     if (status == SR_OK)

@@ -1,57 +1,23 @@
 /* From YAML and assignments to settings, with errors that point at the line. */
+#include "config/combinations.h"
+#include "config/place.h"
 #include "config/schema.h"
 
 #include "srtrain/memory.h"
 
 #include <errno.h>
-#include <libfyaml.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- places and messages ---- */
-
-/* Where a value was given: in a file, or in a --set assignment. */
-typedef struct {
-    const char *file;       /* NULL: an assignment */
-    const char *text;       /* the whole file */
-    const char *assignment; /* the whole assignment */
-    int line, column;       /* from 0 */
-} place;
+enum { FOUND_SIZE = 128, PATH_SIZE = 128 };
 
 typedef struct {
     sr_settings *settings;
-    place *places; /* [schema_row_count]: where each key was given; line -1 when it was not */
+    place *places; /* [schema_row_count]: where each key was given; line -1 and no assignment when it was not */
     sr_error *error;
 } reader;
 
-/* The line of a text with this number, with a caret line below the column, or nothing when there is no such line. */
-static void quote_line(const place *at, char *text, size_t size)
-{
-    const char *line = at->text;
-    text[0] = '\0';
-    for (int i = 0; line && i < at->line; ++i) {
-        line = strchr(line, '\n');
-        line = line ? line + 1 : NULL;
-    }
-    if (line && at->line >= 0)
-        snprintf(text, size, "\n  %.*s\n  %*s^", (int)strcspn(line, "\n"), line, at->column, "");
-}
-
-static sr_status fail_at(const reader *r, const place *at, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static sr_status fail_at(const reader *r, const place *at, const char *format, ...)
-{
-    char message[2048], source[1024] = "";
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    if (at->file) {
-        quote_line(at, source, sizeof source);
-        return sr_fail(r->error, SR_ERROR_USAGE, "%s:%d:%d: error: %s%s", at->file, at->line + 1, at->column + 1, message, source);
-    }
-    return sr_fail(r->error, SR_ERROR_USAGE, "--set %s: error: %s", at->assignment, message);
-}
+/* ---- what is said about keys and values ---- */
 
 /* ", did you mean 'x'?" when something near is known. */
 static void suggest(const char *name, const char *const *names, size_t count, char *text, size_t size)
@@ -62,251 +28,258 @@ static void suggest(const char *name, const char *const *names, size_t count, ch
         snprintf(text, size, ", did you mean '%s'?", nearest);
 }
 
-static sr_status fail_unknown_key(const reader *r, const place *at, const char *section, const char *key)
+/* The keys and sections that may stand in a section ("" for the whole configuration). */
+static size_t known_names(const char *section, const char **names, size_t room)
 {
-    const char *names[128], *found_section = NULL;
-    size_t count = 0;
-    char list[1024] = "", hint[128];
     const size_t length = strlen(section);
-    for (size_t i = 0; i < schema_row_count && count < 128; ++i) {
+    size_t count = 0;
+    for (size_t i = 0; i < schema_row_count && count < room; ++i)
         if (strcmp(schema_rows[i].section, section) == 0)
             names[count++] = schema_rows[i].key;
-        else if (strcmp(schema_rows[i].key, key) == 0)
-            found_section = schema_rows[i].section;
-    }
-    for (size_t i = 0; i < schema_section_count && count < 128; ++i) {
+    for (size_t i = 0; i < schema_section_count && count < room; ++i) {
         const char *path = schema_sections[i].path;
-        if (length == 0 && !strchr(path, '.'))
-            names[count++] = path;
-        else if (length && strncmp(path, section, length) == 0 && path[length] == '.')
-            names[count++] = path + length + 1;
+        const bool inside = length == 0 || (strncmp(path, section, length) == 0 && path[length] == '.');
+        const char *name = inside && length ? path + length + 1 : path;
+        if (inside && !strchr(name, '.'))
+            names[count++] = name;
     }
-    for (size_t i = 0; i < count; ++i)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
-    if (found_section)
-        snprintf(hint, sizeof hint, ", which belongs to section '%s'", found_section);
+    return count;
+}
+
+/* The only thing that a key can mean when it stands in the wrong section. */
+static const schema_row *find_elsewhere(const char *key)
+{
+    for (size_t i = 0; i < schema_row_count; ++i)
+        if (strcmp(schema_rows[i].key, key) == 0)
+            return &schema_rows[i];
+    return NULL;
+}
+
+static sr_status fail_unknown_key(const reader *r, const place *at, const char *section, const char *key)
+{
+    enum { ROOM = 128 };
+    const char *names[ROOM];
+    const size_t count = known_names(section, names, ROOM);
+    const schema_row *elsewhere = find_elsewhere(key);
+    char list[1024] = "none yet", hint[FOUND_SIZE];
+    for (size_t i = 0, used = 0; i < count && used < sizeof list; ++i)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    if (elsewhere)
+        snprintf(hint, sizeof hint, ", did you mean '%s.%s'?", elsewhere->section, elsewhere->key);
     else
         suggest(key, names, count, hint, sizeof hint);
     if (strcmp(section, "calibrators") == 0)
-        return fail_at(r, at, "unknown calibrator '%s'; no calibrator is available in this version", key);
-    return fail_at(r, at, "unknown key '%s' in %s%s%s; known are %s", key, length ? "section " : "the configuration",
-                   length ? section : "", hint, list);
+        return place_fail(at, r->error, "unknown calibrator '%s'%s; known are: %s", key, hint, list);
+    return place_fail(at, r->error, "unknown key '%s%s%s'%s known %s%s: %s", section, *section ? "." : "", key,
+                      *hint ? hint : ";", *section ? "in " : "sections", section, list);
 }
 
 static sr_status fail_value(const reader *r, const place *at, const schema_row *row, const char *found)
 {
-    char allowed[512], hint[128] = "";
-    const char *names[32];
-    size_t count = 0;
+    char allowed[512];
     schema_allowed(row, allowed, sizeof allowed);
-    if (row->type == SCHEMA_CHOICE) {
-        for (const schema_choice *choice = row->choices; choice->name && count < 32; ++choice)
-            names[count++] = choice->name;
-        suggest(found, names, count, hint, sizeof hint);
-    }
-    return fail_at(r, at, "%s.%s is %s; allowed is %s%s", row->section, row->key, found, allowed, hint);
+    return place_fail(at, r->error, "%s.%s is %s; allowed is %s", row->section, row->key, found, allowed);
+}
+
+static sr_status fail_choice(const reader *r, const place *at, const schema_row *row, const char *found)
+{
+    enum { ROOM = 32 };
+    char allowed[512], hint[FOUND_SIZE];
+    const char *names[ROOM];
+    size_t count = 0;
+    for (const schema_choice *choice = row->choices; choice->name && count < ROOM; ++choice)
+        names[count++] = choice->name;
+    schema_allowed(row, allowed, sizeof allowed);
+    suggest(found, names, count, hint, sizeof hint);
+    return place_fail(at, r->error, "%s.%s is %s%s; allowed is %s", row->section, row->key, found, hint, allowed);
 }
 
 /* ---- nodes ---- */
 
-/* The place of a node: of its scalar, or of the first scalar within it. */
-static void locate(struct fy_node *node, place *at)
+/* What a plain scalar stands for in YAML when it is not text, or NULL. */
+static const char *plain_meaning(const char *text)
 {
-    while (node && !fy_node_is_scalar(node)) {
-        if (fy_node_is_mapping(node)) {
-            struct fy_node_pair *pair = fy_node_mapping_get_by_index(node, 0);
-            node = pair ? fy_node_pair_key(pair) : NULL;
-        } else {
-            node = fy_node_sequence_get_by_index(node, 0);
-        }
-    }
-    struct fy_token *token = node ? fy_node_get_scalar_token(node) : NULL;
-    const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
-    if (mark) {
-        at->line = mark->line;
-        at->column = mark->column;
-    }
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return "a truth value";
+    if (strcmp(text, "~") == 0 || strcmp(text, "null") == 0)
+        return "nothing";
+    return schema_is_number(text) ? "a number" : NULL;
 }
 
 /* What a node is, in words, when it is not what was wanted. */
-static const char *kind_of(struct fy_node *node)
+static void describe_node(struct fy_node *node, char *text, size_t size)
 {
-    if (!node || fy_node_is_null(node))
-        return "empty";
-    return fy_node_is_mapping(node) ? "a section" : (fy_node_is_sequence(node) ? "a list" : "a single value");
+    if (!node || fy_node_is_null(node)) {
+        snprintf(text, size, "empty");
+    } else if (fy_node_is_mapping(node)) {
+        snprintf(text, size, "a section of keys");
+    } else if (fy_node_is_alias(node)) {
+        snprintf(text, size, "an alias, which is not supported");
+    } else if (fy_node_get_tag_token(node)) {
+        snprintf(text, size, "a value with a tag, which is not supported");
+    } else if (fy_node_is_scalar(node)) {
+        const char *value = fy_node_get_scalar0(node);
+        const bool plain = fy_node_get_style(node) == FYNS_PLAIN;
+        const char *meaning = plain && value ? plain_meaning(value) : "quoted text";
+        snprintf(text, size, "%.60s%s%s%s", value ? value : "", meaning ? " (" : "", meaning ? meaning : "",
+                 meaning ? ")" : "");
+    } else {
+        size_t used = (size_t)snprintf(text, size, "[");
+        const int count = fy_node_sequence_item_count(node);
+        for (int i = 0; i < count && used < size; ++i) {
+            struct fy_node *element = fy_node_sequence_get_by_index(node, i);
+            const char *value = element && fy_node_is_scalar(element) ? fy_node_get_scalar0(element) : NULL;
+            used += (size_t)snprintf(text + used, size - used, "%s%.20s", i ? ", " : "", value ? value : "...");
+        }
+        if (used < size)
+            snprintf(text + used, size - used, "]");
+    }
 }
 
-/* A scalar as a string that its node owns, or NULL. A quoted scalar is text, never a number, a truth value or a choice. */
+/* A scalar as a string that its node owns, or NULL when it cannot be a value of the row: aliases and tags have no use here,
+ * quoted text is never a number or a truth value, and a number or a truth value is text only in quotes. */
 static const char *scalar_text(struct fy_node *node, const schema_row *row)
 {
-    if (!node || !fy_node_is_scalar(node) || fy_node_is_alias(node) || fy_node_is_null(node))
+    if (!node || !fy_node_is_scalar(node) || fy_node_is_alias(node) || fy_node_is_null(node) || fy_node_get_tag_token(node))
         return NULL;
-    const enum fy_node_style style = fy_node_get_style(node);
-    if (row->type != SCHEMA_TEXT && row->type != SCHEMA_CHOICE && style != FYNS_PLAIN)
+    const char *text = fy_node_get_scalar0(node);
+    if (!text || strlen(text) != fy_node_get_scalar_length(node)) /* "\0" within the text */
         return NULL;
-    return fy_node_get_scalar0(node);
+    const bool wants_text = row->type == SCHEMA_TEXT || row->type == SCHEMA_CHOICE;
+    if (fy_node_get_style(node) != FYNS_PLAIN)
+        return wants_text ? text : NULL;
+    return wants_text && plain_meaning(text) ? NULL : text;
 }
 
-static sr_status assign_node(reader *r, const schema_row *row, struct fy_node *node, const place *key_place)
+static sr_status assign_node(reader *r, const schema_row *row, struct fy_node *node, place at)
 {
-    place at = *key_place;
-    const char *values[SR_TOP_K_MAXIMUM + 1];
+    const char *values[SR_TOP_K_MAXIMUM + 1] = {NULL};
+    char found[FOUND_SIZE];
     size_t count = 0;
-    if (at.file)
-        locate(node, &at);
+    bool readable;
+    place_move(&at, node);
+    describe_node(node, found, sizeof found);
     if (row->type == SCHEMA_INTEGER_LIST) {
-        if (!node || !fy_node_is_sequence(node))
-            return fail_value(r, &at, row, kind_of(node));
-        void *position = NULL;
-        struct fy_node *element;
-        while (count <= SR_TOP_K_MAXIMUM && (element = fy_node_sequence_iterate(node, &position))) {
-            values[count] = scalar_text(element, row);
-            if (!values[count++])
-                return fail_value(r, &at, row, "a list with something else than whole numbers");
+        readable = node && fy_node_is_sequence(node);
+        const int length = readable ? fy_node_sequence_item_count(node) : 0;
+        for (int i = 0; i < length && readable && count <= SR_TOP_K_MAXIMUM; ++i) {
+            values[count] = scalar_text(fy_node_sequence_get_by_index(node, i), row);
+            readable = values[count++] != NULL;
         }
     } else {
         values[count++] = scalar_text(node, row);
-        if (!values[0] && node && fy_node_is_scalar(node) && !fy_node_is_null(node))
-            return fail_value(r, &at, row, "a quoted text");
-        if (!values[0])
-            return fail_value(r, &at, row, kind_of(node));
+        readable = values[0] != NULL;
     }
-    if (!schema_assign(row, r->settings, values, count))
-        return fail_value(r, &at, row, row->type == SCHEMA_INTEGER_LIST ? "another list" : values[0]);
+    if (!readable || !schema_assign(row, r->settings, values, count))
+        return row->type == SCHEMA_CHOICE ? fail_choice(r, &at, row, found) : fail_value(r, &at, row, found);
     r->places[row - schema_rows] = at;
     return SR_OK;
 }
 
+/* The pair before `end` with the same key, or NULL. */
+static struct fy_node_pair *find_earlier(struct fy_node *mapping, const char *key, int end)
+{
+    for (int i = 0; i < end; ++i) {
+        struct fy_node_pair *pair = fy_node_mapping_get_by_index(mapping, i);
+        const char *other = fy_node_get_scalar0(fy_node_pair_key(pair));
+        if (other && strcmp(other, key) == 0)
+            return pair;
+    }
+    return NULL;
+}
+
+static sr_status read_section(reader *r, const char *path, struct fy_node *node, const place *section_place);
+
+static sr_status read_pair(reader *r, const char *path, struct fy_node *mapping, int index, place at)
+{
+    struct fy_node_pair *pair = fy_node_mapping_get_by_index(mapping, index);
+    struct fy_node *key_node = fy_node_pair_key(pair);
+    place_move(&at, key_node);
+    const bool is_word = key_node && fy_node_is_scalar(key_node) && !fy_node_is_alias(key_node);
+    const char *key = is_word ? fy_node_get_scalar0(key_node) : NULL;
+    if (!key)
+        return place_fail(&at, r->error, "a key of %s is not a single word", *path ? path : "the configuration");
+    char inner[PATH_SIZE];
+    snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
+    struct fy_node_pair *earlier = find_earlier(mapping, key, index);
+    if (earlier) {
+        place first = at;
+        place_move(&first, fy_node_pair_key(earlier));
+        return place_fail(&at, r->error, "duplicate key '%s', first given in line %d", inner, first.line + 1);
+    }
+    const schema_row *row = schema_find(path, key);
+    if (row)
+        return assign_node(r, row, fy_node_pair_value(pair), at);
+    if (schema_has_section(inner))
+        return read_section(r, inner, fy_node_pair_value(pair), &at);
+    return fail_unknown_key(r, &at, path, key);
+}
+
 static sr_status read_section(reader *r, const char *path, struct fy_node *node, const place *section_place)
 {
-    if (fy_node_is_null(node) || !node)
+    if (!node || fy_node_is_null(node))
         return SR_OK; /* a section that is named and left empty keeps its defaults */
-    if (!fy_node_is_mapping(node))
-        return fail_at(r, section_place, "%s is %s; it must be a section of keys and values",
-                       *path ? path : "the configuration", kind_of(node));
-    void *position = NULL;
-    struct fy_node_pair *pair;
-    while ((pair = fy_node_mapping_iterate(node, &position))) {
-        place at = *section_place;
-        locate(fy_node_pair_key(pair), &at);
-        const char *key = fy_node_is_scalar(fy_node_pair_key(pair)) ? fy_node_get_scalar0(fy_node_pair_key(pair)) : NULL;
-        if (!key)
-            return fail_at(r, &at, "a key of %s is not a single word", *path ? path : "the configuration");
-        char inner[128];
-        snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
-        const schema_row *row = schema_find(path, key);
-        if (row)
-            SR_TRY(assign_node(r, row, fy_node_pair_value(pair), &at));
-        else if (schema_has_section(inner))
-            SR_TRY(read_section(r, inner, fy_node_pair_value(pair), &at));
-        else
-            return fail_unknown_key(r, &at, path, key);
+    if (!fy_node_is_mapping(node) || fy_node_get_tag_token(node)) {
+        char found[FOUND_SIZE];
+        describe_node(node, found, sizeof found);
+        return place_fail(section_place, r->error, "%s is %s; it must be a section of keys and values",
+                          *path ? path : "the configuration", found);
     }
+    const int count = fy_node_mapping_item_count(node);
+    for (int i = 0; i < count; ++i)
+        SR_TRY(read_pair(r, path, node, i, *section_place));
     return SR_OK;
 }
 
-/* ---- documents ---- */
+/* ---- assignments ---- */
 
-/* Builds a document, or says why the text is not YAML. */
-static sr_status build_document(const reader *r, const char *text, place at, struct fy_document **document)
+/* Says which part of a path that names no key is unknown. */
+static sr_status fail_assigned_path(const reader *r, const place *at, char *path)
 {
-    struct fy_diag_cfg diagnostics_configuration;
-    fy_diag_cfg_default(&diagnostics_configuration);
-    struct fy_diag *diagnostics = fy_diag_create(&diagnostics_configuration);
-    if (!diagnostics)
-        return sr_fail_memory(r->error, 1, "reading a configuration");
-    fy_diag_set_collect_errors(diagnostics, true);
-    const struct fy_parse_cfg configuration = {.flags = FYPCF_QUIET, .diag = diagnostics};
-    *document = fy_document_build_from_string(&configuration, text, strlen(text));
-    sr_status status = SR_OK;
-    if (!*document) {
-        void *position = NULL;
-        const struct fy_diag_error *first = fy_diag_errors_iterate(diagnostics, &position);
-        if (first && first->line >= 0) {
-            at.line = first->line;
-            at.column = first->column > 0 ? first->column : 0;
+    if (!strchr(path, '.') && !schema_has_section(path))
+        return fail_unknown_key(r, at, "", path);
+    if (schema_has_section(path))
+        return place_fail(at, r->error, "%s is a section; set its keys one by one, as --set %s.KEY=VALUE", path, path);
+    for (char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
+        *dot = '\0';
+        if (!schema_has_section(path)) {
+            char *parent_end = strrchr(path, '.');
+            if (!parent_end)
+                return fail_unknown_key(r, at, "", path);
+            *parent_end = '\0';
+            return fail_unknown_key(r, at, path, parent_end + 1);
         }
-        status = fail_at(r, &at, "%s", first && first->msg ? first->msg : "this is not valid YAML");
+        *dot = '.';
     }
-    fy_diag_destroy(diagnostics);
-    return status;
+    char *last = strrchr(path, '.');
+    *last = '\0';
+    return fail_unknown_key(r, at, path, last + 1);
 }
 
 static sr_status apply_assignment(reader *r, const char *assignment)
 {
-    const place at = {.assignment = assignment};
+    const place at = {.assignment = assignment, .line = -1};
     const char *equals = strchr(assignment, '=');
-    if (!equals)
-        return fail_at(r, &at, "there is no '='; write --set section.key=value");
-    char path[128];
+    if (!equals || equals == assignment)
+        return place_fail(&at, r->error, "%s; write --set section.key=value",
+                          equals ? "there is no key before '='" : "there is no '='");
+    char path[PATH_SIZE];
     snprintf(path, sizeof path, "%.*s", (int)(equals - assignment), assignment);
     char *dot = strrchr(path, '.');
-    if (!dot)
-        return fail_at(r, &at, "there is no section; write --set section.key=value");
-    *dot = '\0';
-    const schema_row *row = schema_find(path, dot + 1);
-    if (!row && !schema_has_section(path)) {
-        *strchrnul(path, '.') = '\0';
-        return fail_unknown_key(r, &at, "", path);
+    const schema_row *row = NULL;
+    if (dot) {
+        *dot = '\0';
+        row = schema_find(path, dot + 1);
+        *dot = '.';
     }
     if (!row)
-        return fail_unknown_key(r, &at, path, dot + 1);
+        return fail_assigned_path(r, &at, path);
     struct fy_document *document;
-    SR_TRY(build_document(r, equals + 1, at, &document));
-    const sr_status status = assign_node(r, row, fy_document_root(document), &at);
-    fy_document_destroy(document);
+    SR_TRY(place_build_document(equals + 1, &at, &document, r->error));
+    const sr_status status = assign_node(r, row, document ? fy_document_root(document) : NULL, at);
+    if (document)
+        fy_document_destroy(document);
     return status;
-}
-
-/* ---- combinations of keys ---- */
-
-/* The place where a key was given; a key left at its default has none, then that of `otherwise`. */
-static place place_of(const reader *r, const char *section, const char *key, const char *other_section, const char *other_key)
-{
-    const place first = r->places[schema_find(section, key) - schema_rows];
-    return first.line >= 0 || first.assignment ? first : r->places[schema_find(other_section, other_key) - schema_rows];
-}
-
-static bool names_a_metric(const sr_settings *settings)
-{
-    const char *name = settings->training.early_stopping.metric;
-    const char *at = strchr(name, '@');
-    const size_t length = at ? (size_t)(at - name) : 0;
-    if (!at || !((length == 2 && strncmp(name, "hr", 2) == 0) || (length == 4 && strncmp(name, "ndcg", 4) == 0) ||
-                 (length == 3 && strncmp(name, "mrr", 3) == 0)))
-        return false;
-    for (size_t k = 0; k < settings->evaluation.top_k_count; ++k) {
-        char number[32];
-        snprintf(number, sizeof number, "%lld", (long long)settings->evaluation.top_k[k]);
-        if (strcmp(number, at + 1) == 0)
-            return true;
-    }
-    return false;
-}
-
-static sr_status check_combinations(reader *r)
-{
-    const sr_settings *s = r->settings;
-    if (s->model.hidden_size % s->model.heads != 0) {
-        const place at = place_of(r, "model", "heads", "model", "hidden_size");
-        return fail_at(r, &at, "model.heads is %lld, which does not divide model.hidden_size %lld", (long long)s->model.heads,
-                       (long long)s->model.hidden_size);
-    }
-    if (s->training.objective == SR_OBJECTIVE_ALL && s->data.samples == SR_SAMPLES_WINDOW) {
-        const place at = place_of(r, "training", "objective", "data", "samples");
-        return fail_at(r, &at,
-                       "training.objective all does not go with data.samples window: one pass over a user's sequence has no "
-                       "example for the empty prefix; use samples sliding");
-    }
-    if (!names_a_metric(s)) {
-        char list[256];
-        schema_format(schema_find("evaluation", "top_k"), s, list, sizeof list);
-        const place at = place_of(r, "training.early_stopping", "metric", "evaluation", "top_k");
-        return fail_at(r, &at,
-                       "training.early_stopping.metric is %s; allowed are hr@K, ndcg@K and mrr@K with K one of evaluation.top_k %s",
-                       s->training.early_stopping.metric, list);
-    }
-    return SR_OK;
 }
 
 /* ---- entry points ---- */
@@ -339,21 +312,38 @@ static void name_run(sr_settings *settings, const char *path)
         *dot = '\0';
 }
 
-static sr_status read_all(reader *r, const char *text, const char *name, const char *const *assignments, size_t assignment_count)
+static sr_status fail_missing_path(const reader *r, const place *section, const char *name)
+{
+    const place at = section->line >= 0 ? *section : (place){.file = name, .line = -1};
+    return place_fail(&at, r->error,
+                      "data.path is missing; it is the directory of the data set that srprep wrote: write it in section "
+                      "data, or give --set data.path=DIR");
+}
+
+static sr_status read_all(reader *r, const char *text, const char *name, const char *const *assignments,
+                          size_t assignment_count)
 {
     struct fy_document *document;
-    const place start = {.file = name, .text = text};
-    SR_TRY(build_document(r, text, start, &document));
-    const sr_status status = read_section(r, "", fy_document_root(document), &start);
-    fy_document_destroy(document);
-    SR_TRY(status);
+    place start = {.file = name, .text = text};
+    place data = {.file = name, .text = text, .line = -1};
+    SR_TRY(place_build_document(text, &start, &document, r->error));
+    if (document) {
+        struct fy_node *root = fy_document_root(document);
+        place_move(&start, root);
+        const sr_status status = read_section(r, "", root, &start);
+        struct fy_node_pair *pair = status == SR_OK && root && fy_node_is_mapping(root)
+                                        ? fy_node_mapping_lookup_pair_by_string(root, "data", FY_NT)
+                                        : NULL;
+        if (pair)
+            place_move(&data, fy_node_pair_key(pair));
+        fy_document_destroy(document);
+        SR_TRY(status);
+    }
     for (size_t i = 0; i < assignment_count; ++i)
         SR_TRY(apply_assignment(r, assignments[i]));
     if (!*r->settings->data.path)
-        return sr_fail(r->error, SR_ERROR_USAGE, "%s: error: data.path is missing: the directory of the data set (write it in section "
-                                                 "data, or give --set data.path=DIR)",
-                       name);
-    return check_combinations(r);
+        return fail_missing_path(r, &data, name);
+    return check_combinations(r->settings, r->places, r->error);
 }
 
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
@@ -370,38 +360,34 @@ sr_status sr_settings_parse(sr_settings *settings, const char *text, const char 
     return status;
 }
 
+/* The whole file as a string; release with free(). */
 static sr_status read_file(const char *path, char **text, sr_error *error)
 {
-    enum { LARGEST = 16 << 20 };
+    enum { LARGEST = 1 << 20 };
     *text = NULL;
     FILE *file = fopen(path, "rb");
     if (!file)
         return sr_fail(error, SR_ERROR_USAGE, "%s: error: the configuration cannot be read: %s", path, strerror(errno));
-    size_t size = 0, room = 65536, got = 1;
-    char *buffer = malloc(room + 1);
-    while (buffer && got > 0 && size < LARGEST) {
-        got = fread(buffer + size, 1, room - size, file);
-        size += got;
-        if (size == room) {
-            room *= 2;
-            char *grown = realloc(buffer, room + 1);
-            if (!grown)
-                free(buffer);
-            buffer = grown;
-        }
+    char *buffer;
+    sr_status status = SR_ALLOCATE(&buffer, LARGEST + 1, "a configuration", error);
+    if (status == SR_OK) {
+        const size_t size = fread(buffer, 1, LARGEST + 1, file);
+        if (ferror(file))
+            status = sr_fail(error, SR_ERROR_USAGE, "%s: error: the configuration cannot be read: %s", path, strerror(errno));
+        else if (size > LARGEST)
+            status = sr_fail(error, SR_ERROR_USAGE, "%s: error: the file is larger than %d bytes: this is no configuration",
+                             path, LARGEST);
+        else if (memchr(buffer, '\0', size))
+            status = sr_fail(error, SR_ERROR_USAGE, "%s: error: there is a zero byte in it: this is not a text file", path);
+        else
+            buffer[size] = '\0';
     }
-    const bool failed = ferror(file) != 0;
     fclose(file);
-    if (!buffer)
-        return sr_fail_memory(error, room, "a configuration");
-    buffer[size] = '\0';
-    if (failed || strlen(buffer) != size) {
+    if (status == SR_OK)
+        *text = buffer;
+    else
         free(buffer);
-        return sr_fail(error, SR_ERROR_USAGE, "%s: error: %s", path,
-                       failed ? "the configuration cannot be read (is it a directory?)" : "this is not a text file");
-    }
-    *text = buffer;
-    return SR_OK;
+    return status;
 }
 
 sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments, size_t assignment_count,

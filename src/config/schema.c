@@ -15,18 +15,20 @@ static const schema_choice samples_choices[] = {
 static const schema_choice backbone_choices[] = {
     {"sasrec", SR_BACKBONE_SASREC, "causal transformer over the items of a history, post-norm (Kang and McAuley 2018)"},
     {NULL, 0, NULL}};
-static const schema_choice activation_choices[] = {
-    {"gelu", SR_ACTIVATION_GELU, "the erf form"}, {"relu", SR_ACTIVATION_RELU, NULL}, {"swish", SR_ACTIVATION_SWISH, NULL},
-    {"tanh", SR_ACTIVATION_TANH, NULL}, {"sigmoid", SR_ACTIVATION_SIGMOID, NULL}, {"elu", SR_ACTIVATION_ELU, NULL},
-    {NULL, 0, NULL}};
+static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
+                                                   {"relu", SR_ACTIVATION_RELU, NULL},
+                                                   {"swish", SR_ACTIVATION_SWISH, NULL},
+                                                   {"tanh", SR_ACTIVATION_TANH, NULL},
+                                                   {"sigmoid", SR_ACTIVATION_SIGMOID, NULL},
+                                                   {"elu", SR_ACTIVATION_ELU, NULL},
+                                                   {NULL, 0, NULL}};
 static const schema_choice positions_choices[] = {
     {"learned", SR_POSITIONS_LEARNED, "one learned vector for each column of the window"},
     {"none", SR_POSITIONS_NONE, "no positions"},
     {NULL, 0, NULL}};
-static const schema_choice padding_choices[] = {
-    {"right", SR_PADDING_RIGHT, "histories start in column 0"},
-    {"left", SR_PADDING_LEFT, "histories end in the last column"},
-    {NULL, 0, NULL}};
+static const schema_choice padding_choices[] = {{"right", SR_PADDING_RIGHT, "histories start in column 0"},
+                                                {"left", SR_PADDING_LEFT, "histories end in the last column"},
+                                                {NULL, 0, NULL}};
 static const schema_choice loss_choices[] = {
     {"cross_entropy", SR_LOSS_CROSS_ENTROPY, "softmax over the whole catalogue"},
     {"bpr", SR_LOSS_BPR, "Bayesian personalised ranking with one sampled negative"},
@@ -38,11 +40,10 @@ static const schema_choice objective_choices[] = {
     {NULL, 0, NULL}};
 static const schema_choice decay_choices[] = {
     {"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "as AdamW"}, {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"}, {NULL, 0, NULL}};
-static const schema_choice schedule_choices[] = {
-    {"constant", SR_SCHEDULE_CONSTANT, NULL},
-    {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
-    {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
-    {NULL, 0, NULL}};
+static const schema_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTANT, NULL},
+                                                 {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
+                                                 {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
+                                                 {NULL, 0, NULL}};
 static const schema_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"}, {NULL, 0, NULL}};
 static const schema_choice reduction_choices[] = {
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
@@ -51,7 +52,8 @@ static const schema_choice reduction_choices[] = {
 static const schema_choice history_choices[] = {
     {"keep", SR_HISTORY_KEEP, "items the user already has compete"},
     {"exclude", SR_HISTORY_EXCLUDE, "items the user already has get score -infinity"},
-    {"zero", SR_HISTORY_ZERO, "items the user already has get score 0 and the padding item competes, as the released BSARec evaluation does"},
+    {"zero", SR_HISTORY_ZERO,
+     "items the user already has get score 0 and the padding item competes, as the released BSARec evaluation does"},
     {NULL, 0, NULL}};
 
 const schema_section schema_sections[] = {
@@ -67,20 +69,31 @@ const schema_section schema_sections[] = {
 const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sections;
 
 #define FIELD(name) offsetof(sr_settings, name)
-#define BOOLEAN(section, key, field, standard, help) \
-    {section, key, SCHEMA_BOOLEAN, FIELD(field), 0, 0, 0, false, NULL, standard, help}
-#define INTEGER(section, key, field, minimum, maximum, standard, help) \
-    {section, key, SCHEMA_INTEGER, FIELD(field), 0, minimum, maximum, false, NULL, standard, help}
-#define NUMBER(section, key, field, minimum, maximum, open, standard, help) \
-    {section, key, SCHEMA_NUMBER, FIELD(field), 0, minimum, maximum, open, NULL, standard, help}
-#define TEXT(section, key, field, standard, help) \
-    {section, key, SCHEMA_TEXT, FIELD(field), sizeof(((sr_settings *)0)->field), 0, 0, false, NULL, standard, help}
-#define CHOICE(section, key, field, choices, standard, help) \
-    {section, key, SCHEMA_CHOICE, FIELD(field), 0, 0, 0, false, choices, standard, help}
+#define BOOLEAN(section, key, field, standard, help)                                                                           \
+    {                                                                                                                          \
+        section, key, SCHEMA_BOOLEAN, FIELD(field), 0, 0, 0, false, NULL, standard, help                                       \
+    }
+#define INTEGER(section, key, field, minimum, maximum, standard, help)                                                         \
+    {                                                                                                                          \
+        section, key, SCHEMA_INTEGER, FIELD(field), 0, minimum, maximum, false, NULL, standard, help                           \
+    }
+#define NUMBER(section, key, field, minimum, maximum, open, standard, help)                                                    \
+    {                                                                                                                          \
+        section, key, SCHEMA_NUMBER, FIELD(field), 0, minimum, maximum, open, NULL, standard, help                             \
+    }
+#define TEXT(section, key, field, standard, help)                                                                              \
+    {                                                                                                                          \
+        section, key, SCHEMA_TEXT, FIELD(field), sizeof(((sr_settings *)0)->field), 0, 0, false, NULL, standard, help          \
+    }
+#define CHOICE(section, key, field, choices, standard, help)                                                                   \
+    {                                                                                                                          \
+        section, key, SCHEMA_CHOICE, FIELD(field), 0, 0, 0, false, choices, standard, help                                     \
+    }
 
 const schema_row schema_rows[] = {
     TEXT("data", "path", data.path, NULL, "directory of the data set that srprep wrote"),
-    CHOICE("data", "samples", data.samples, samples_choices, "sliding", "which training examples a sequence gives (objective last)"),
+    CHOICE("data", "samples", data.samples, samples_choices, "sliding",
+           "which training examples a sequence gives (objective last)"),
     BOOLEAN("data", "verify", data.verify, "true", "check the checksums of the data set before training"),
 
     CHOICE("model", "backbone", model.backbone, backbone_choices, "sasrec", "the model"),
@@ -92,7 +105,7 @@ const schema_row schema_rows[] = {
     CHOICE("model", "activation", model.activation, activation_choices, "gelu", "function in the feed-forward layers"),
     NUMBER("model", "hidden_dropout", model.hidden_dropout, 0, 0.99, false, "0.5", "dropout of embeddings and layer outputs"),
     NUMBER("model", "attention_dropout", model.attention_dropout, 0, 0.99, false, "0.5", "dropout of attention weights"),
-    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, false, "1e-12", "added to the variance"),
+    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, false, "1.0e-12", "added to the variance"),
     NUMBER("model", "initializer_range", model.initializer_range, 0, 1, true, "0.02", "standard deviation of initial weights"),
     CHOICE("model", "positions", model.positions, positions_choices, "learned", "position embeddings"),
     CHOICE("model", "padding", model.padding, padding_choices, "right", "which columns of the window a short history takes"),
@@ -102,10 +115,11 @@ const schema_row schema_rows[] = {
     NUMBER("training", "learning_rate", training.learning_rate, 0, 1, true, "0.001", "of Adam, after warm-up"),
     NUMBER("training", "adam_beta1", training.adam_beta1, 0, 0.9999999, false, "0.9", "decay of the first moment"),
     NUMBER("training", "adam_beta2", training.adam_beta2, 0, 0.9999999, false, "0.999", "decay of the second moment"),
-    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, true, "1e-08", "added to the root of the second moment"),
-    NUMBER("training", "weight_decay", training.weight_decay, 0, 10, false, "0", "0: none"),
+    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, true, "1.0e-8", "added to the root of the second moment"),
+    NUMBER("training", "weight_decay", training.weight_decay, 0, 10, false, "0", "strength of weight decay; 0: none"),
     CHOICE("training", "weight_decay_kind", training.weight_decay_kind, decay_choices, "decoupled", "how weight decay acts"),
-    NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, false, "0", "largest norm of the whole gradient; 0: no clipping"),
+    NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, false, "0",
+           "largest norm of the whole gradient; 0: no clipping"),
     CHOICE("training", "schedule", training.schedule, schedule_choices, "constant", "learning rate after warm-up"),
     INTEGER("training", "warmup_steps", training.warmup_steps, 0, 1e9, "0", "steps over which the learning rate rises from 0"),
     INTEGER("training", "seed", training.seed, 0, 9007199254740992.0, "42", "of every random number"),
@@ -123,12 +137,14 @@ const schema_row schema_rows[] = {
     {"evaluation", "top_k", SCHEMA_INTEGER_LIST, FIELD(evaluation.top_k), FIELD(evaluation.top_k_count), 1, 1000, false, NULL,
      "[1, 3, 5, 10, 20, 50]", "cut-offs of the metrics, ascending"},
     CHOICE("evaluation", "history", evaluation.history, history_choices, "keep", "items that the user already has"),
-    INTEGER("evaluation", "every_epochs", evaluation.every_epochs, 0, 1e6, "1", "epochs between validations; 0: never validate"),
+    INTEGER("evaluation", "every_epochs", evaluation.every_epochs, 0, 1e6, "1",
+            "epochs between validations; 0: never validate"),
     INTEGER("evaluation", "batch_size", evaluation.batch_size, 1, 1e6, "256", "histories that a rank encodes at a time"),
 
     INTEGER("checkpoint", "every_epochs", checkpoint.every_epochs, 0, 1e6, "1", "epochs between checkpoints; 0: not by epochs"),
     INTEGER("checkpoint", "every_steps", checkpoint.every_steps, 0, 1e12, "0", "steps between checkpoints; 0: not by steps"),
-    NUMBER("checkpoint", "every_minutes", checkpoint.every_minutes, 0, 1e6, false, "0", "minutes between checkpoints; 0: not by time"),
+    NUMBER("checkpoint", "every_minutes", checkpoint.every_minutes, 0, 1e6, false, "0",
+           "minutes between checkpoints; 0: not by time"),
     INTEGER("checkpoint", "keep", checkpoint.keep, 2, 1000, "2", "how many of the newest checkpoints stay on disk"),
 
     INTEGER("logging", "every_steps", logging.every_steps, 1, 1e9, "50", "steps between `train` lines in metrics.jsonl"),
@@ -153,14 +169,23 @@ bool schema_has_section(const char *path)
 
 /* ---- values as text ---- */
 
-/* The fewest digits that read back as the same number. */
+/* The fewest digits that read back as the same number. Exponents get a decimal point ("1.0e-12"), without which YAML 1.1
+ * readers, as PyYAML, take them for text. */
 static void format_number(double value, char *text, size_t size)
 {
-    for (int digits = 6; digits <= 17; ++digits) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
+    char digits[32];
+    for (int count = 1; count <= 17; ++count) {
+        snprintf(digits, sizeof digits, "%.*g", count, value);
+        if (strtod(digits, NULL) == value)
+            break;
     }
+    if (fabs(value) >= 1 && fabs(value) < 1e15 && value == floor(value))
+        snprintf(digits, sizeof digits, "%.0f", value);
+    const char *exponent = strchr(digits, 'e');
+    if (exponent && !strchr(digits, '.'))
+        snprintf(text, size, "%.*s.0%s", (int)(exponent - digits), digits, exponent);
+    else
+        snprintf(text, size, "%s", digits);
 }
 
 static void format_range(const schema_row *row, const char *what, char *text, size_t size)
@@ -181,7 +206,7 @@ void schema_allowed(const schema_row *row, char *text, size_t size)
         snprintf(text, size, "true or false");
         break;
     case SCHEMA_INTEGER:
-        format_range(row, "a whole number", text, size);
+        format_range(row, "a whole number in digits", text, size);
         break;
     case SCHEMA_NUMBER:
         format_range(row, "a number", text, size);
@@ -213,10 +238,15 @@ static void format_list(const int64_t *values, size_t count, char *text, size_t 
 static void format_text(const char *value, char *text, size_t size)
 {
     size_t used = 0;
-    const size_t room = size - 3; /* an escaped character, the closing quote and the end */
+    const size_t room = size - 6; /* an escaped character, the closing quote and the end */
     text[used++] = '"';
     for (const char *at = value; *at && used < room; ++at) {
-        if (*at == '"' || *at == '\\')
+        const unsigned char byte = (unsigned char)*at;
+        if (byte < ' ' || byte == 0x7F) {
+            used += (size_t)snprintf(text + used, size - used, "\\x%02x", byte);
+            continue;
+        }
+        if (byte == '"' || byte == '\\')
             text[used++] = '\\';
         text[used++] = *at;
     }
@@ -256,22 +286,53 @@ void schema_format(const schema_row *row, const sr_settings *settings, char *tex
 
 /* ---- text to values ---- */
 
+/* Skips digits; false when there is none. */
+static bool skip_digits(const char **at)
+{
+    const size_t length = strspn(*at, "0123456789");
+    *at += length;
+    return length > 0;
+}
+
+bool schema_is_number(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    bool digits = skip_digits(&text);
+    if (*text == '.') {
+        ++text;
+        digits = skip_digits(&text) || digits;
+    }
+    if (digits && (*text == 'e' || *text == 'E')) {
+        ++text;
+        text += *text == '-' || *text == '+';
+        digits = skip_digits(&text);
+    }
+    return digits && *text == '\0';
+}
+
+/* Digits alone, without an exponent or a leading zero (which YAML 1.1 reads as octal). */
+static bool is_integer(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    const bool leading_zero = text[0] == '0' && text[1] != '\0';
+    return !leading_zero && skip_digits(&text) && *text == '\0';
+}
+
 static bool read_integer(const schema_row *row, const char *text, int64_t *value)
 {
-    char *end;
     errno = 0;
-    const long long read = strtoll(text, &end, 10);
-    *value = read;
-    return end != text && *end == '\0' && errno == 0 && (double)read >= row->minimum && (double)read <= row->maximum;
+    *value = strtoll(text, NULL, 10);
+    return is_integer(text) && errno == 0 && (double)*value >= row->minimum && (double)*value <= row->maximum;
 }
 
 static bool read_number(const schema_row *row, const char *text, double *value)
 {
-    char *end;
-    *value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(*value))
+    if (!schema_is_number(text))
         return false;
-    return (row->open ? *value > row->minimum : *value >= row->minimum) && *value <= row->maximum;
+    *value = strtod(text, NULL);
+    /* Training computes in single precision, in which the number must not become 0 either. */
+    const bool above = row->open ? (float)*value > (float)row->minimum : *value >= row->minimum;
+    return isfinite(*value) && above && *value <= row->maximum;
 }
 
 static bool assign_list(const schema_row *row, sr_settings *settings, const char *const *values, size_t count)

@@ -4,14 +4,7 @@
 
 #include "srtrain/config.h"
 
-typedef enum {
-    SCHEMA_BOOLEAN,
-    SCHEMA_INTEGER,
-    SCHEMA_NUMBER,
-    SCHEMA_TEXT,
-    SCHEMA_CHOICE,
-    SCHEMA_INTEGER_LIST
-} schema_type;
+typedef enum { SCHEMA_BOOLEAN, SCHEMA_INTEGER, SCHEMA_NUMBER, SCHEMA_TEXT, SCHEMA_CHOICE, SCHEMA_INTEGER_LIST } schema_type;
 
 typedef struct {
     const char *name; /* as in YAML; NULL ends a list of choices */
@@ -48,14 +41,20 @@ const schema_row *schema_find(const char *section, const char *key);
 /* Whether a section with this path exists. */
 bool schema_has_section(const char *path);
 
-/* What a row allows, in words: "a whole number from 1 to 64", "one of last, all". */
+/* What a row allows, in words: "a whole number in digits from 1 to 64", "one of last, all". */
 void schema_allowed(const schema_row *row, char *text, size_t size);
 
-/* The value of the row in `settings` as YAML. */
+/* Room for any value as YAML: a text whose every byte is written as \xNN, in quotes. */
+enum { SCHEMA_VALUE_SIZE = 4 * SR_PATH_SIZE + 8 };
+
+/* The value of the row in `settings` as YAML; `size` is at least SCHEMA_VALUE_SIZE unless the row is known to need less. */
 void schema_format(const schema_row *row, const sr_settings *settings, char *text, size_t size);
 
-/* Puts values given as text into the field. A list has `count` values, everything else one. Returns false when they are not of the row's type or
- * out of its range; the field is unchanged then. */
+/* Whether a text is a decimal number with or without fraction and exponent: 256, 0.5, 5.0e-4, 1e-3. */
+bool schema_is_number(const char *text);
+
+/* Puts values given as text into the field. A list has `count` values, everything else one. Returns false when they are not of
+ * the row's type or out of its range; the field is unchanged then. */
 bool schema_assign(const schema_row *row, sr_settings *settings, const char *const *values, size_t count);
 
 #endif

@@ -1,6 +1,7 @@
 /* From settings back to YAML, and the schema as documentation. */
 #include "config/schema.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,9 @@ static bool has_rows(const char *section)
 
 static sr_status check_stream(FILE *file, sr_error *error)
 {
-    return ferror(file) ? sr_fail(error, SR_ERROR_RUNTIME, "the configuration cannot be written: %s", strerror(errno)) : SR_OK;
+    return fflush(file) != 0 || ferror(file)
+               ? sr_fail(error, SR_ERROR_RUNTIME, "the configuration cannot be written: %s", strerror(errno))
+               : SR_OK;
 }
 
 sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error)
@@ -44,7 +47,7 @@ sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_h
             const schema_row *row = &schema_rows[i];
             if (strcmp(row->section, path) != 0)
                 continue;
-            char value[2 * SR_PATH_SIZE + 8] = "", allowed[512];
+            char value[SCHEMA_VALUE_SIZE] = "", allowed[512];
             schema_format(row, settings, value, sizeof value);
             schema_allowed(row, allowed, sizeof allowed);
             fprintf(file, "%*s%s: %s", indent + 2, "", row->key, value);
@@ -75,6 +78,31 @@ sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *e
 
 /* ---- documentation ---- */
 
+static const char introduction[] =
+    "# Configuration\n\n"
+    "This page is written from the schema in `src/config/schema.c`; a test fails when the two differ and says how to write it "
+    "anew.\n\n"
+    "A configuration is YAML with the sections below. Every key but `data.path` has a default, and an empty section keeps its\n"
+    "defaults. `srtrain config CONFIG.yaml` prints the resolved configuration, `srtrain models` this page as plain text.\n\n"
+    "- `--set section.key=value` overrides the file; the value is YAML, so that `--set 'evaluation.top_k=[5, 10]'` works.\n"
+    "- Whole numbers are written in digits alone (`1000`, not `1e3`); numbers as `256`, `0.5`, `5.0e-4` or `1e-3`; truth "
+    "values are\n"
+    "  `true` and `false`, never `yes` or `on`. Text that looks like one of these needs quotes: `path: \"2024\"`.\n"
+    "- An unknown or repeated key, a wrong type, a value out of range, values that do not go together, an alias, a tag or a "
+    "second\n"
+    "  document is an error (exit code 2) before anything is written. It names file, line, key, what was found, what is "
+    "allowed and\n"
+    "  the nearest known name:\n\n"
+    "```\n"
+    "run.yaml:3:3: error: unknown key 'model.haeds', did you mean 'heads'? known in model: backbone, layers, heads, ...\n"
+    "    haeds: 2\n"
+    "    ^\n"
+    "```\n\n"
+    "Values that must go together: `model.heads` divides `model.hidden_size`; `training.early_stopping.metric` uses a K of\n"
+    "`evaluation.top_k`; `data.samples: window` needs `training.objective: last` and a `model.max_length` of at least 2; with "
+    "decoupled\n"
+    "weight decay, `training.learning_rate` times `training.weight_decay` is below 1.\n";
+
 static void describe_row_plain(FILE *file, const schema_row *row)
 {
     char allowed[512];
@@ -99,7 +127,10 @@ static void describe_row_markdown(FILE *file, const schema_row *row)
 
 static void describe_section(FILE *file, const schema_section *section, bool markdown)
 {
-    fprintf(file, markdown ? "\n## `%s`\n\n%s.\n" : "\n%s: %s\n", section->path, section->help);
+    if (markdown)
+        fprintf(file, "\n## `%s`\n\n%c%s.\n", section->path, toupper((unsigned char)*section->help), section->help + 1);
+    else
+        fprintf(file, "\n%s: %s\n", section->path, section->help);
     if (!has_rows(section->path)) {
         fprintf(file, markdown ? "\nThis version has no calibrator; the section may be left out or empty.\n"
                                : "  this version has none\n");
@@ -115,10 +146,7 @@ static void describe_section(FILE *file, const schema_section *section, bool mar
 sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error)
 {
     if (markdown)
-        fputs("# Configuration\n\nMade from the schema in src/config/schema.c by `srtrain models --markdown`; a test keeps the two alike.\n\n"
-              "A configuration is YAML with the sections below; every key but `data.path` has a default. An unknown key, a wrong type or a\n"
-              "value out of range is an error. `--set section.key=value` overrides the file. `srtrain config CONFIG.yaml` prints every value.\n",
-              file);
+        fputs(introduction, file);
     else
         fputs("Every option of a configuration (srtrain config CONFIG.yaml prints a resolved one)\n", file);
     for (size_t i = 0; i < schema_section_count; ++i)

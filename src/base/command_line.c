@@ -1,0 +1,100 @@
+#include "srtrain/command_line.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A command line while it is being read. */
+typedef struct {
+    const char *program;
+    int count, next;
+    char **arguments;
+    const sr_option *options;
+    size_t option_count;
+    sr_error *error;
+} reader;
+
+static bool is_option(const char *argument)
+{
+    return strncmp(argument, "--", 2) == 0 && argument[2];
+}
+
+static sr_status fail_unknown(const reader *r, const char *name)
+{
+    enum { MOST = 64 };
+    const char *names[MOST] = {NULL};
+    char list[1024] = "none", *end = list;
+    size_t count = 0;
+    for (; count < r->option_count && count < MOST; ++count) {
+        names[count] = r->options[count].name;
+        end += snprintf(end, sizeof list - (size_t)(end - list), "%s--%s", count ? ", " : "", names[count]);
+    }
+    const char *nearest = sr_nearest_name(name, names, count);
+    return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: unknown option --%s%s%s%s; known are %s", r->program, r->arguments[0], name,
+                   nearest ? ", did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "", list);
+}
+
+static sr_status append(const reader *r, const sr_option *option, const char *text)
+{
+    if (option->list->count >= SR_TEXT_LIST_MAXIMUM)
+        return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: more than %d values for --%s", r->program, r->arguments[0],
+                       SR_TEXT_LIST_MAXIMUM, option->name);
+    option->list->texts[option->list->count++] = text;
+    return SR_OK;
+}
+
+/* Stores what belongs to an option; `value` is the text after "=", or NULL. */
+static sr_status store(reader *r, const sr_option *option, const char *value)
+{
+    if (option->flag) {
+        if (value)
+            return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: --%s takes no value", r->program, r->arguments[0], option->name);
+        *option->flag = true;
+        return SR_OK;
+    }
+    if (!value && r->next < r->count)
+        value = r->arguments[r->next++];
+    if (!value)
+        return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: --%s needs a value", r->program, r->arguments[0], option->name);
+    if (option->value) {
+        *option->value = value;
+        return SR_OK;
+    }
+    SR_TRY(append(r, option, value));
+    while (option->greedy && r->next < r->count && !is_option(r->arguments[r->next]))
+        SR_TRY(append(r, option, r->arguments[r->next++]));
+    return SR_OK;
+}
+
+static sr_status read_option(reader *r, const char *argument)
+{
+    const char *text = argument + 2, *equals = strchr(text, '=');
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - text : (long)strlen(text)), text);
+    for (size_t i = 0; i < r->option_count; ++i)
+        if (strcmp(r->options[i].name, name) == 0)
+            return store(r, &r->options[i], equals ? equals + 1 : NULL);
+    return fail_unknown(r, name);
+}
+
+sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_name,
+                               const char **operand, const sr_option *options, size_t option_count, sr_error *error)
+{
+    reader r = {program, argument_count, 1, arguments, options, option_count, error};
+    const char *found = NULL;
+    while (r.next < r.count) {
+        const char *argument = r.arguments[r.next++];
+        if (is_option(argument)) {
+            SR_TRY(read_option(&r, argument));
+            continue;
+        }
+        if (!operand_name || found)
+            return sr_fail(error, SR_ERROR_USAGE, "%s %s: superfluous argument \"%s\"%s%s", program, arguments[0], argument,
+                           found ? " after " : "", found ? found : "");
+        found = argument;
+    }
+    if (operand_name && !found)
+        return sr_fail(error, SR_ERROR_USAGE, "%s %s: %s is missing (%s --help)", program, arguments[0], operand_name, program);
+    if (operand)
+        *operand = found;
+    return SR_OK;
+}

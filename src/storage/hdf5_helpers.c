@@ -1,0 +1,261 @@
+#include "storage/hdf5_helpers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+void sr_checksum(const void *data, size_t bytes, char text[SR_CHECKSUM_SIZE])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
+    for (size_t i = 0; i < sizeof canonical.digest; ++i)
+        snprintf(text + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+void sr_hdf5_silence(void)
+{
+    (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+static herr_t take_description(unsigned level, const H5E_error2_t *entry, void *description)
+{
+    (void)level;
+    snprintf(description, 256, "%s", entry->desc ? entry->desc : "");
+    return 1; /* the first entry is the innermost: enough */
+}
+
+sr_status sr_hdf5_fail(sr_error *error, sr_status status, const char *path, const char *action, const char *what)
+{
+    char description[256] = "";
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_description, description);
+    return sr_fail(error, status, "%s: cannot %s %s%s%s", path, action, what, description[0] ? ": " : "", description);
+}
+
+/* ---- files ---- */
+
+static hid_t access_properties(void)
+{
+    const hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
+    if (properties < 0)
+        return properties;
+    if (H5Pset_fapl_sec2(properties) < 0 || H5Pset_libver_bounds(properties, H5F_LIBVER_V18, H5F_LIBVER_V110) < 0 ||
+        H5Pset_alignment(properties, 1, 64) < 0 || H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0) {
+        H5Pclose(properties);
+        return -1;
+    }
+    return properties;
+}
+
+sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
+{
+    sr_hdf5_silence();
+    *file = (sr_hdf5_file){-1, path};
+    if (access(path, R_OK) != 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s: %s", path, strerror(errno));
+    const hid_t properties = access_properties();
+    if (properties >= 0) {
+        file->id = H5Fopen(path, H5F_ACC_RDONLY, properties);
+        H5Pclose(properties);
+    }
+    return file->id >= 0 ? SR_OK : sr_hdf5_fail(error, SR_ERROR_DATA, path, "open", "it as an HDF5 file");
+}
+
+sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error)
+{
+    sr_hdf5_silence();
+    *file = (sr_hdf5_file){-1, path};
+    const hid_t access_list = access_properties();
+    const hid_t creation_list = H5Pcreate(H5P_FILE_CREATE);
+    if (access_list >= 0 && creation_list >= 0 && H5Pset_obj_track_times(creation_list, false) >= 0)
+        file->id = H5Fcreate(path, H5F_ACC_TRUNC, creation_list, access_list);
+    const sr_status status = file->id >= 0 ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, path, "create", "the file");
+    if (access_list >= 0)
+        H5Pclose(access_list);
+    if (creation_list >= 0)
+        H5Pclose(creation_list);
+    return status;
+}
+
+sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error)
+{
+    const hid_t id = file->id;
+    file->id = -1;
+    if (id >= 0 && H5Fclose(id) < 0)
+        return sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "close", "the file");
+    return SR_OK;
+}
+
+sr_status sr_hdf5_close_durably(sr_hdf5_file *file, sr_error *error)
+{
+    SR_TRY(sr_hdf5_close(file, error));
+    const int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
+    const bool synchronised = descriptor >= 0 && fsync(descriptor) == 0;
+    const int cause = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (!synchronised)
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot write to disk: %s", file->path, strerror(cause));
+    return SR_OK;
+}
+
+/* ---- attributes ---- */
+
+static sr_status write_attribute(const sr_hdf5_file *file, const char *object, const char *name, hid_t type, const void *value,
+                                 sr_error *error)
+{
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const hid_t attribute =
+        space < 0 ? -1 : H5Acreate_by_name(file->id, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const bool written = attribute >= 0 && H5Awrite(attribute, type, value) >= 0;
+    const sr_status status = written ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write attribute", name);
+    if (attribute >= 0)
+        H5Aclose(attribute);
+    if (space >= 0)
+        H5Sclose(space);
+    return status;
+}
+
+sr_status sr_hdf5_write_text(const sr_hdf5_file *file, const char *object, const char *name, const char *text, sr_error *error)
+{
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    if (type < 0 || H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)
+        return sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write attribute", name);
+    const sr_status status = write_attribute(file, object, name, type, &text, error);
+    H5Tclose(type);
+    return status;
+}
+
+sr_status sr_hdf5_write_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t value, sr_error *error)
+{
+    return write_attribute(file, object, name, H5T_STD_I64LE, &value, error);
+}
+
+static sr_status open_attribute(const sr_hdf5_file *file, const char *object, const char *name, hid_t *attribute, sr_error *error)
+{
+    const htri_t exists = H5Aexists_by_name(file->id, object, name, H5P_DEFAULT);
+    if (exists <= 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s: %s has no attribute %s", file->path, object, name);
+    *attribute = H5Aopen_by_name(file->id, object, name, H5P_DEFAULT, H5P_DEFAULT);
+    return *attribute >= 0 ? SR_OK : sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read attribute", name);
+}
+
+/* Whether an attribute is one value of class `class`. */
+static bool is_scalar(hid_t attribute, hid_t type, H5T_class_t class)
+{
+    const hid_t space = H5Aget_space(attribute);
+    const bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    if (space >= 0)
+        H5Sclose(space);
+    return scalar && type >= 0 && H5Tget_class(type) == class;
+}
+
+sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t *value, sr_error *error)
+{
+    hid_t attribute;
+    SR_TRY(open_attribute(file, object, name, &attribute, error));
+    const hid_t type = H5Aget_type(attribute);
+    sr_status status = SR_OK;
+    if (!is_scalar(attribute, type, H5T_INTEGER))
+        status = sr_fail(error, SR_ERROR_DATA, "%s: attribute %s of %s is not one integer", file->path, name, object);
+    else if (H5Aread(attribute, H5T_NATIVE_INT64, value) < 0)
+        status = sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read attribute", name);
+    if (type >= 0)
+        H5Tclose(type);
+    H5Aclose(attribute);
+    return status;
+}
+
+/* The text of an attribute of variable or fixed length, NULL if it cannot be read. */
+static char *read_string(hid_t attribute, hid_t type)
+{
+    if (H5Tis_variable_str(type) > 0) {
+        char *text = NULL;
+        if (H5Aread(attribute, type, &text) < 0 || !text)
+            return NULL;
+        char *copy = strdup(text);
+        H5free_memory(text);
+        return copy;
+    }
+    const size_t size = H5Tget_size(type);
+    char *text = calloc(1, size + 1);
+    if (text && H5Aread(attribute, type, text) < 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const char *name, char **text, sr_error *error)
+{
+    *text = NULL;
+    hid_t attribute;
+    SR_TRY(open_attribute(file, object, name, &attribute, error));
+    const hid_t type = H5Aget_type(attribute);
+    sr_status status = SR_OK;
+    if (!is_scalar(attribute, type, H5T_STRING))
+        status = sr_fail(error, SR_ERROR_DATA, "%s: attribute %s of %s is not a text", file->path, name, object);
+    else if (!(*text = read_string(attribute, type)))
+        status = sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read attribute", name);
+    if (type >= 0)
+        H5Tclose(type);
+    H5Aclose(attribute);
+    return status;
+}
+
+/* ---- groups and datasets ---- */
+
+sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error)
+{
+    const hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
+    hid_t group = -1;
+    if (properties >= 0 && H5Pset_obj_track_times(properties, false) >= 0)
+        group = H5Gcreate2(file->id, name, H5P_DEFAULT, properties, H5P_DEFAULT);
+    const bool made = group >= 0 && H5Gclose(group) >= 0;
+    const sr_status status = made ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "create group", name);
+    if (properties >= 0)
+        H5Pclose(properties);
+    return status;
+}
+
+/* Contiguous, so that it can be mapped; allocated at once and never filled, so that it is written only once; no time stamps, so that
+ * equal data give equal files. */
+static hid_t dataset_properties(void)
+{
+    const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+    if (properties < 0)
+        return properties;
+    if (H5Pset_layout(properties, H5D_CONTIGUOUS) < 0 || H5Pset_alloc_time(properties, H5D_ALLOC_TIME_EARLY) < 0 ||
+        H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER) < 0 || H5Pset_obj_track_times(properties, false) < 0) {
+        H5Pclose(properties);
+        return -1;
+    }
+    return properties;
+}
+
+sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
+                              sr_error *error)
+{
+    const hsize_t size = count;
+    const hid_t properties = dataset_properties();
+    const hid_t space = H5Screate_simple(1, &size, NULL);
+    hid_t dataset = -1;
+    if (properties >= 0 && space >= 0)
+        dataset = H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    bool written = dataset >= 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+    if (dataset >= 0)
+        written = H5Dclose(dataset) >= 0 && written;
+    const sr_status status = written ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write dataset", name);
+    if (space >= 0)
+        H5Sclose(space);
+    if (properties >= 0)
+        H5Pclose(properties);
+    if (status != SR_OK)
+        return status;
+    char checksum[SR_CHECKSUM_SIZE];
+    sr_checksum(values, count * H5Tget_size(type), checksum);
+    return sr_hdf5_write_text(file, name, SR_CHECKSUM_ATTRIBUTE, checksum, error);
+}

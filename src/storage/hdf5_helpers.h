@@ -1,0 +1,52 @@
+/* What srtrain needs of HDF5 for files that one process reads or writes by itself: attributes, checksummed arrays, and errors as
+ * text instead of a stack on standard error. */
+#ifndef SRTRAIN_STORAGE_HDF5_HELPERS_H
+#define SRTRAIN_STORAGE_HDF5_HELPERS_H
+
+#include "srtrain/status.h"
+
+#include <hdf5.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SR_CHECKSUM_SIZE = 33 }; /* 32 hexadecimal digits and the terminator */
+
+/* The attribute of a dataset that holds its checksum. */
+#define SR_CHECKSUM_ATTRIBUTE "xxh3_128"
+
+typedef struct {
+    hid_t id;
+    const char *path; /* for messages; belongs to the caller */
+} sr_hdf5_file;
+
+/* XXH3-128 of `bytes` bytes in canonical form. */
+void sr_checksum(const void *data, size_t bytes, char text[SR_CHECKSUM_SIZE]);
+
+/* Keeps HDF5 from printing its error stack: we turn it into messages. */
+void sr_hdf5_silence(void);
+
+/* Fails with "PATH: cannot DO WHAT: REASON", the reason being HDF5's innermost one. */
+sr_status sr_hdf5_fail(sr_error *error, sr_status status, const char *path, const char *action, const char *what);
+
+/* Opens for reading (SR_ERROR_DATA if that is impossible) or creates a file, by POSIX calls and without MPI. The bytes of a created file
+ * depend on its contents alone (no time stamps), and every object in it is aligned to 64 bytes. */
+sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error);
+sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error);
+
+/* Closes a file; one that was written is on disk (fsync) when this succeeds. */
+sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error);
+sr_status sr_hdf5_close_durably(sr_hdf5_file *file, sr_error *error);
+
+/* Scalar attributes of `object` ("/" is the root). Texts are UTF-8 of variable length; a text read is released with free(). */
+sr_status sr_hdf5_write_text(const sr_hdf5_file *file, const char *object, const char *name, const char *text, sr_error *error);
+sr_status sr_hdf5_write_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t value, sr_error *error);
+sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const char *name, char **text, sr_error *error);
+sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t *value, sr_error *error);
+
+sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error);
+
+/* Writes a one-dimensional dataset, contiguous and unfiltered, with its checksum. `type` is the type in the file and in memory. */
+sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
+                              sr_error *error);
+
+#endif

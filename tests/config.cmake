@@ -1,0 +1,3 @@
+srtrain_add_test(test_config)
+srtrain_add_test(test_config_errors)
+srtrain_add_test(documentation_matches_schema)
