@@ -1,3 +1,3 @@
-srtrain_add_test(test_config)
-srtrain_add_test(test_config_errors)
-srtrain_add_test(documentation_matches_schema)
+srtrain_add_test(test_config LIBRARY srtrain_double)
+srtrain_add_test(test_config_errors LIBRARY srtrain_double)
+srtrain_add_test(documentation_matches_schema LIBRARY srtrain_double)

@@ -115,7 +115,7 @@ const schema_row schema_rows[] = {
     NUMBER("training", "learning_rate", training.learning_rate, 0, 1, true, "0.001", "of Adam, after warm-up"),
     NUMBER("training", "adam_beta1", training.adam_beta1, 0, 0.9999999, false, "0.9", "decay of the first moment"),
     NUMBER("training", "adam_beta2", training.adam_beta2, 0, 0.9999999, false, "0.999", "decay of the second moment"),
-    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, true, "1.0e-8", "added to the root of the second moment"),
+    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, true, "1.0e-08", "added to the root of the second moment"),
     NUMBER("training", "weight_decay", training.weight_decay, 0, 10, false, "0", "strength of weight decay; 0: none"),
     CHOICE("training", "weight_decay_kind", training.weight_decay_kind, decay_choices, "decoupled", "how weight decay acts"),
     NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, false, "0",
@@ -322,7 +322,7 @@ static bool read_integer(const schema_row *row, const char *text, int64_t *value
 {
     errno = 0;
     *value = strtoll(text, NULL, 10);
-    return is_integer(text) && errno == 0 && (double)*value >= row->minimum && (double)*value <= row->maximum;
+    return is_integer(text) && errno == 0 && *value >= (int64_t)row->minimum && *value <= (int64_t)row->maximum;
 }
 
 static bool read_number(const schema_row *row, const char *text, double *value)
