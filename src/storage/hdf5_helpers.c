@@ -155,7 +155,7 @@ static bool is_scalar(hid_t attribute, hid_t type, H5T_class_t class)
 
 sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t *value, sr_error *error)
 {
-    hid_t attribute;
+    hid_t attribute = -1;
     SR_TRY(open_attribute(file, object, name, &attribute, error));
     const hid_t type = H5Aget_type(attribute);
     sr_status status = SR_OK;
@@ -192,7 +192,7 @@ static char *read_string(hid_t attribute, hid_t type)
 sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const char *name, char **text, sr_error *error)
 {
     *text = NULL;
-    hid_t attribute;
+    hid_t attribute = -1;
     SR_TRY(open_attribute(file, object, name, &attribute, error));
     const hid_t type = H5Aget_type(attribute);
     sr_status status = SR_OK;

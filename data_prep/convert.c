@@ -1,0 +1,218 @@
+/* srprep convert: reading, filtering, splitting, writing, and a report. */
+#include "assemble.h"
+#include "commands.h"
+#include "filters.h"
+#include "readers/reader.h"
+#include "srtrain/command_line.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything that is asked for on the command line. */
+typedef struct {
+    const reader *reader;
+    reader_options reading;
+    sr_text_list inputs;
+    const char *output, *split_text;
+    uint64_t shards, min_user, min_item;
+    deduplication duplicates;
+    bool has_min_rating;
+    double min_rating;
+    split_rule split;
+} conversion;
+
+/* ---- options ---- */
+
+static sr_status choose_reader(const char *name, conversion *c, sr_error *error)
+{
+    char list[512] = "";
+    const char *names[32];
+    for (size_t i = 0; i < reader_count && i < 32; ++i) {
+        names[i] = readers[i].name;
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
+    }
+    if (!name)
+        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --format is missing; known are %s", list);
+    c->reader = reader_find(name);
+    if (c->reader)
+        return SR_OK;
+    const char *nearest = sr_nearest_name(name, names, reader_count);
+    return sr_fail(error, SR_ERROR_USAGE, "srprep convert: unknown --format %s%s%s%s; known are %s", name,
+                   nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", list);
+}
+
+static sr_status choose_duplicates(const char *text, conversion *c, sr_error *error)
+{
+    static const char *const names[] = {"none", "first", "last"};
+    static const deduplication values[] = {DEDUPLICATE_NONE, DEDUPLICATE_FIRST, DEDUPLICATE_LAST};
+    for (size_t i = 0; i < 3; ++i)
+        if (strcmp(text, names[i]) == 0) {
+            c->duplicates = values[i];
+            return SR_OK;
+        }
+    return sr_fail(error, SR_ERROR_USAGE, "--deduplicate %s: allowed are first, last and none", text);
+}
+
+static sr_status check_options(const conversion *c, sr_error *error)
+{
+    if (c->inputs.count == 0)
+        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --input is missing");
+    if (!c->output)
+        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --output is missing");
+    const bool csv_option = c->reading.columns || c->reading.delimiter || c->reading.header;
+    if (csv_option && strcmp(c->reader->name, "csv") != 0)
+        return sr_fail(error, SR_ERROR_USAGE, "--columns, --delimiter and --header belong to --format csv, not to %s", c->reader->name);
+    if (c->reading.delimiter && !*c->reading.delimiter)
+        return sr_fail(error, SR_ERROR_USAGE, "--delimiter is empty");
+    return SR_OK;
+}
+
+/* "\t" as it is typed in a shell. */
+static const char *expand_delimiter(const char *text)
+{
+    return text && strcmp(text, "\\t") == 0 ? "\t" : text;
+}
+
+static sr_status read_options(int argument_count, char **arguments, conversion *c, sr_error *error)
+{
+    const char *format = NULL, *shards = NULL, *min_user = NULL, *min_item = NULL, *min_rating = NULL, *duplicates = "none";
+    c->split_text = "leave-one-out";
+    c->shards = 1;
+    const sr_option options[] = {{.name = "format", .value = &format},
+                                 {.name = "input", .list = &c->inputs, .greedy = true},
+                                 {.name = "output", .value = &c->output},
+                                 {.name = "shards", .value = &shards},
+                                 {.name = "min-user", .value = &min_user},
+                                 {.name = "min-item", .value = &min_item},
+                                 {.name = "deduplicate", .value = &duplicates},
+                                 {.name = "min-rating", .value = &min_rating},
+                                 {.name = "split", .value = &c->split_text},
+                                 {.name = "columns", .value = &c->reading.columns},
+                                 {.name = "delimiter", .value = &c->reading.delimiter},
+                                 {.name = "header", .flag = &c->reading.header}};
+    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options, error));
+    c->reading.delimiter = expand_delimiter(c->reading.delimiter);
+    c->has_min_rating = min_rating != NULL;
+    SR_TRY(choose_reader(format, c, error));
+    SR_TRY(choose_duplicates(duplicates, c, error));
+    SR_TRY(read_count("--shards", shards, 1, 99999, &c->shards, error));
+    SR_TRY(read_count("--min-user", min_user, 0, UINT32_MAX, &c->min_user, error));
+    SR_TRY(read_count("--min-item", min_item, 0, UINT32_MAX, &c->min_item, error));
+    SR_TRY(read_real("--min-rating", min_rating, -1e30, 1e30, &c->min_rating, error));
+    SR_TRY(split_parse(c->split_text, &c->split, error));
+    return check_options(c, error);
+}
+
+/* ---- the work ---- */
+
+static sr_status read_inputs(const conversion *c, interactions *all, sr_error *error)
+{
+    for (size_t i = 0; i < c->inputs.count; ++i) {
+        lines *file;
+        const bool had_times = all->has_times;
+        SR_TRY(lines_open(&file, c->inputs.texts[i], error));
+        const sr_status status = c->reader->read(file, &c->reading, all, error);
+        lines_close(file);
+        SR_TRY(status);
+        if (i > 0 && had_times != all->has_times)
+            return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", c->inputs.texts[i],
+                           all->has_times ? "has" : "lacks");
+    }
+    if (all->count == 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.texts[0]);
+    if (c->has_min_rating && !all->has_ratings)
+        return sr_fail(error, SR_ERROR_USAGE, "--min-rating: this input has no ratings");
+    if (c->split.kind == SPLIT_TIME && !all->has_times)
+        return sr_fail(error, SR_ERROR_USAGE, "--split %s: this input has no time stamps", c->split_text);
+    return SR_OK;
+}
+
+static sr_status filter(const conversion *c, interactions *all, filter_report *report, sr_error *error)
+{
+    if (c->has_min_rating)
+        filter_ratings(all, c->min_rating, report);
+    sort_interactions(all);
+    SR_TRY(remove_duplicates(all, c->duplicates, report, error));
+    return repeat_core(all, c->min_user, c->min_item, report, error);
+}
+
+/* How the data set was made, as JSON. */
+static char *describe_origin(const conversion *c)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *inputs = cJSON_AddArrayToObject(root, "input");
+    bool complete = root && inputs && cJSON_AddStringToObject(root, "command", "convert") &&
+                    cJSON_AddStringToObject(root, "format", c->reader->name) &&
+                    cJSON_AddNumberToObject(root, "min_user", (double)c->min_user) &&
+                    cJSON_AddNumberToObject(root, "min_item", (double)c->min_item) &&
+                    cJSON_AddStringToObject(root, "deduplicate",
+                                            c->duplicates == DEDUPLICATE_NONE ? "none"
+                                            : c->duplicates == DEDUPLICATE_FIRST ? "first" : "last");
+    if (c->has_min_rating)
+        complete = complete && cJSON_AddNumberToObject(root, "min_rating", c->min_rating);
+    for (size_t i = 0; i < c->inputs.count && complete; ++i)
+        complete = cJSON_AddItemToArray(inputs, cJSON_CreateString(c->inputs.texts[i]));
+    char *text = complete ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    return text;
+}
+
+static void print_report(const conversion *c, const interactions *all, const filter_report *filters,
+                         const assembly_report *written, size_t read)
+{
+    printf("read          %llu lines, %zu interactions\n", (unsigned long long)all->lines, read);
+    if (c->has_min_rating)
+        printf("dropped       %zu rated below %g\n", filters->low_rating, c->min_rating);
+    if (c->duplicates != DEDUPLICATE_NONE)
+        printf("dropped       %zu repeated (user, item) pairs\n", filters->duplicates);
+    if (filters->core_rounds)
+        printf("dropped       %zu by the core of %llu a user, %llu an item, in %u rounds\n", filters->core,
+               (unsigned long long)c->min_user, (unsigned long long)c->min_item, filters->core_rounds);
+    printf("written to    %s (%llu shard%s, split %s)\n", c->output, (unsigned long long)c->shards, c->shards == 1 ? "" : "s",
+           c->split_text);
+    printf("users         %zu\nitems         %zu\ninteractions  %zu\n", written->users, written->items, written->interactions);
+    printf("length        mean %.2f, least %zu, median %zu, most %zu\n", (double)written->interactions / (double)written->users,
+           written->shortest, written->median, written->longest);
+    if (all->has_times)
+        printf("time ties     %.1f %% of the interactions have the time stamp of the user's one before; they keep the order of the input\n",
+               100 * (double)count_ties(all) / (double)all->count);
+}
+
+static sr_status convert(const conversion *c, interactions *all, sr_error *error)
+{
+    filter_report filters = {0};
+    assembly_report written;
+    SR_TRY(read_inputs(c, all, error));
+    const size_t read = all->count;
+    SR_TRY(filter(c, all, &filters, error));
+    if (all->count == 0)
+        return sr_fail(error, SR_ERROR_DATA,
+                       "nothing is left of %zu interactions: %zu were rated too low, %zu repeated, %zu outside the core", read,
+                       filters.low_rating, filters.duplicates, filters.core);
+    char *origin = describe_origin(c);
+    if (!origin)
+        return sr_fail_memory(error, 1, "the description of the data set");
+    const sr_status status = assemble(all, &c->split, c->split_text, origin, c->output, c->shards, &written, error);
+    cJSON_free(origin);
+    if (status == SR_OK)
+        print_report(c, all, &filters, &written, read);
+    return status;
+}
+
+sr_status command_convert(int argument_count, char **arguments, sr_error *error)
+{
+    conversion *c;
+    SR_TRY(SR_ALLOCATE_ZERO(&c, 1, "a conversion", error));
+    interactions all;
+    sr_status status = read_options(argument_count, arguments, c, error);
+    if (status == SR_OK) {
+        status = interactions_create(&all, error);
+        if (status == SR_OK)
+            status = convert(c, &all, error);
+        interactions_free(&all);
+    }
+    free(c);
+    return status;
+}

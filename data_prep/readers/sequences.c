@@ -1,0 +1,56 @@
+/* Lines "user item item ...", and lines "user item": words separated by spaces or tabs, already in order. */
+#include "reader.h"
+
+#include <string.h>
+
+static const char blanks[] = " \t";
+
+/* The next word at or after *at, or NULL; *at moves behind it. */
+static const char *next_word(const char **at, size_t *length)
+{
+    const char *word = *at + strspn(*at, blanks);
+    *length = strcspn(word, blanks);
+    *at = word + *length;
+    return *length ? word : NULL;
+}
+
+/* Adds "user item item ..."; with `exactly_one` there must be one item. */
+static sr_status add_line(const lines *file, const char *line, bool exactly_one, interactions *all, sr_error *error)
+{
+    const char *at = line, *item;
+    size_t user_length, item_length, items = 0;
+    const char *user = next_word(&at, &user_length);
+    if (!user)
+        return lines_fail(file, NULL, error, "the line is empty, expected a user and %s", exactly_one ? "an item" : "items");
+    while ((item = next_word(&at, &item_length))) {
+        if (exactly_one && items == 1)
+            return lines_fail(file, line, error, "found more than two words, expected \"user item\"");
+        SR_TRY(interactions_add(all, user, user_length, item, item_length, 0, 0, error));
+        ++items;
+    }
+    return items ? SR_OK : lines_fail(file, line, error, "found a user without any item");
+}
+
+static sr_status read_lines(lines *file, bool exactly_one, interactions *all, sr_error *error)
+{
+    char *line;
+    for (;;) {
+        SR_TRY(lines_next(file, &line, error));
+        if (!line)
+            return SR_OK;
+        ++all->lines;
+        SR_TRY(add_line(file, line, exactly_one, all, error));
+    }
+}
+
+sr_status read_sequences(lines *file, const reader_options *options, interactions *all, sr_error *error)
+{
+    (void)options;
+    return read_lines(file, false, all, error);
+}
+
+sr_status read_pairs(lines *file, const reader_options *options, interactions *all, sr_error *error)
+{
+    (void)options;
+    return read_lines(file, true, all, error);
+}

@@ -1,0 +1,25 @@
+/* Dividing each sequence into a training, a validation and a test part. */
+#ifndef SRTRAIN_DATA_PREP_SPLIT_H
+#define SRTRAIN_DATA_PREP_SPLIT_H
+
+#include "srtrain/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { SPLIT_LEAVE_ONE_OUT, SPLIT_RATIO, SPLIT_TIME } split_kind;
+
+typedef struct {
+    split_kind kind;
+    double ratio[3];  /* of training, validation and test; they sum to 1 */
+    int64_t times[2]; /* validation starts at the first, test at the second time stamp */
+} split_rule;
+
+/* Reads "leave-one-out", "ratio:0.8,0.1,0.1" or "time:T1,T2". SR_ERROR_USAGE otherwise. */
+sr_status split_parse(const char *text, split_rule *rule, sr_error *error);
+
+/* Where the parts of a sequence end. leave-one-out: the last interaction is test, the one before validation; sequences of fewer than three are training
+ * only. ratio: the first ratio[0] of the sequence (rounded down, at least one) is training, the next ratio[1] validation. time: by the time stamps. */
+void split_sequence(const split_rule *rule, const int64_t *times, size_t length, int32_t *train_end, int32_t *valid_end);
+
+#endif

@@ -1,0 +1,180 @@
+#include "synthesis.h"
+
+#include "srtrain/random.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SUCCESSORS = 3, INTERESTS = 2, ATTEMPTS = 16, POPULARITY_OFFSET = 10 };
+/* Sub-streams of the seed. */
+enum { STREAM_CLUSTERS, STREAM_SUCCESSORS, STREAM_USERS };
+
+/* The catalogue: items ordered by cluster, with running sums of popularity within each cluster. */
+typedef struct {
+    size_t items, clusters;
+    size_t *first;        /* [clusters + 1] into members */
+    uint32_t *members;    /* [items] */
+    double *running;      /* [items]: sum of popularity within the cluster up to and including this member */
+    uint32_t *successors; /* [items, SUCCESSORS] */
+    uint32_t *cluster_of; /* [items] */
+} catalogue;
+
+static void free_catalogue(catalogue *c)
+{
+    free(c->first);
+    free(c->members);
+    free(c->running);
+    free(c->successors);
+    free(c->cluster_of);
+}
+
+static sr_status allocate_catalogue(catalogue *c, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE_ZERO(&c->first, c->clusters + 1, "the catalogue", error));
+    SR_TRY(SR_ALLOCATE(&c->members, c->items, "the catalogue", error));
+    SR_TRY(SR_ALLOCATE(&c->running, c->items, "the catalogue", error));
+    SR_TRY(SR_ALLOCATE(&c->successors, c->items * SUCCESSORS, "the catalogue", error));
+    return SR_ALLOCATE(&c->cluster_of, c->items, "the catalogue", error);
+}
+
+/* Item i has popularity rank i; its cluster is random, except that the first items make sure that no cluster is empty. */
+static void fill_clusters(catalogue *c, const synthesis *process, sr_random_stream stream)
+{
+    for (size_t item = 0; item < c->items; ++item) {
+        c->cluster_of[item] =
+            (uint32_t)(item < c->clusters ? item : sr_random_below(stream, item, STREAM_CLUSTERS, c->clusters));
+        ++c->first[c->cluster_of[item] + 1];
+    }
+    for (size_t cluster = 0; cluster < c->clusters; ++cluster)
+        c->first[cluster + 1] += c->first[cluster];
+    for (size_t item = c->items; item-- > 0;) /* backwards: fills each cluster from its end, so that members ascend */
+        c->members[--c->first[c->cluster_of[item] + 1]] = (uint32_t)item;
+    /* Each first[k + 1] has moved down to the start of cluster k. */
+    for (size_t cluster = 0; cluster < c->clusters; ++cluster)
+        c->first[cluster] = c->first[cluster + 1];
+    c->first[c->clusters] = c->items;
+    for (size_t cluster = 0; cluster < c->clusters; ++cluster) {
+        double sum = 0;
+        for (size_t i = c->first[cluster]; i < c->first[cluster + 1]; ++i) {
+            sum += pow((double)c->members[i] + POPULARITY_OFFSET, -process->exponent);
+            c->running[i] = sum;
+        }
+    }
+}
+
+/* A member of the cluster by popularity; u uniform in [0, 1). */
+static uint32_t draw_member(const catalogue *c, size_t cluster, double u)
+{
+    size_t low = c->first[cluster], high = c->first[cluster + 1] - 1;
+    const double wanted = u * c->running[high];
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (c->running[middle] > wanted)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return c->members[low];
+}
+
+/* Successors come from the item's own cluster, uniformly: they are no more popular than others, so that popularity cannot predict them. */
+static void fill_successors(catalogue *c, sr_random_stream stream)
+{
+    for (size_t item = 0; item < c->items; ++item) {
+        const size_t cluster = c->cluster_of[item], begin = c->first[cluster], count = c->first[cluster + 1] - begin;
+        for (size_t k = 0; k < SUCCESSORS; ++k)
+            c->successors[item * SUCCESSORS + k] =
+                c->members[begin + sr_random_below(stream, item * SUCCESSORS + k, STREAM_SUCCESSORS, count)];
+    }
+}
+
+/* One user's draws, numbered. */
+typedef struct {
+    sr_random_stream stream;
+    uint64_t next;
+} draws;
+
+static double draw(draws *d)
+{
+    return sr_random_uniform(d->stream, d->next++, 0);
+}
+
+static uint32_t next_item(const catalogue *c, const synthesis *process, const size_t *interests, const uint32_t *history,
+                          size_t length, draws *d)
+{
+    if (length > 0 && draw(d) < process->transition) {
+        const double which = draw(d);
+        const size_t k = which < 0.6 ? 0 : (which < 0.9 ? 1 : 2);
+        return c->successors[history[length - 1] * SUCCESSORS + k];
+    }
+    return draw_member(c, interests[draw(d) < 0.7 ? 0 : 1], draw(d));
+}
+
+static bool is_in(const uint32_t *history, size_t length, uint32_t item)
+{
+    for (size_t i = 0; i < length; ++i)
+        if (history[i] == item)
+            return true;
+    return false;
+}
+
+static size_t draw_length(const synthesis *process, draws *d)
+{
+    /* Geometric above the shortest length. */
+    const double mean = process->mean_length - SYNTHESIS_SHORTEST;
+    const double extra = mean > 0 ? floor(log(1 - draw(d)) / log(mean / (1 + mean))) : 0;
+    const double most = (double)process->items / 2;
+    const double length = SYNTHESIS_SHORTEST + extra;
+    return (size_t)(length > most && most > SYNTHESIS_SHORTEST ? most : length);
+}
+
+static sr_status add_user(const catalogue *c, const synthesis *process, uint64_t user, draws *d, uint32_t **history, size_t *room,
+                          interactions *all, sr_error *error)
+{
+    const size_t length = draw_length(process, d);
+    if (length > *room) {
+        uint32_t *grown = realloc(*history, length * sizeof *grown);
+        if (!grown)
+            return sr_fail_memory(error, length * sizeof *grown, "a sequence");
+        *history = grown;
+        *room = length;
+    }
+    size_t interests[INTERESTS];
+    for (size_t i = 0; i < INTERESTS; ++i)
+        interests[i] = sr_random_below(d->stream, d->next++, 0, c->clusters);
+    int64_t time = 1000000000 + (int64_t)(draw(d) * 1e8);
+    char user_name[32], item_name[32];
+    const int user_length = snprintf(user_name, sizeof user_name, "u%llu", (unsigned long long)user);
+    for (size_t i = 0; i < length; ++i) {
+        uint32_t item = next_item(c, process, interests, *history, i, d);
+        for (int attempt = 0; attempt < ATTEMPTS && is_in(*history, i, item); ++attempt)
+            item = next_item(c, process, interests, *history, i, d);
+        (*history)[i] = item;
+        time += 60 + (int64_t)(draw(d) * 86400);
+        const int item_length = snprintf(item_name, sizeof item_name, "i%u", item);
+        SR_TRY(interactions_add(all, user_name, (size_t)user_length, item_name, (size_t)item_length, time, 0, error));
+    }
+    return SR_OK;
+}
+
+sr_status synthesise(const synthesis *process, interactions *all, sr_error *error)
+{
+    catalogue c = {.items = process->items, .clusters = process->clusters};
+    uint32_t *history = NULL;
+    size_t room = 0;
+    sr_status status = allocate_catalogue(&c, error);
+    if (status == SR_OK) {
+        fill_clusters(&c, process, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_CLUSTERS));
+        fill_successors(&c, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_SUCCESSORS));
+    }
+    const sr_random_stream users = sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_USERS);
+    all->has_times = true;
+    for (uint64_t user = 0; user < process->users && status == SR_OK; ++user) {
+        draws d = {.stream = sr_random_fork(users, user)};
+        status = add_user(&c, process, user, &d, &history, &room, all, error);
+    }
+    free(history);
+    free_catalogue(&c);
+    return status;
+}
