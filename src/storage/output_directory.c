@@ -1,0 +1,139 @@
+#include "storage/output_directory.h"
+
+#include "srtrain/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_entry(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+sr_status sr_output_directory_check(const char *path, sr_error *error)
+{
+    if (!*path)
+        return sr_fail(error, SR_ERROR_USAGE, "the name of the output directory is empty");
+    DIR *directory = opendir(path);
+    if (!directory && errno == ENOENT)
+        return SR_OK;
+    if (!directory)
+        return sr_fail(error, SR_ERROR_USAGE, "%s: cannot become the output directory: %s", path, strerror(errno));
+    const struct dirent *entry;
+    bool empty = true, has_index = false;
+    while ((entry = readdir(directory))) {
+        empty = empty && !is_entry(entry);
+        has_index = has_index || strcmp(entry->d_name, "index.h5") == 0;
+    }
+    closedir(directory);
+    if (has_index)
+        return sr_fail(error, SR_ERROR_USAGE, "%s: already holds a data set; name another directory, or delete it first", path);
+    if (!empty)
+        return sr_fail(error, SR_ERROR_USAGE, "%s: exists and is not empty; name another directory, or empty it first", path);
+    return SR_OK;
+}
+
+/* Makes every missing directory above `path`. */
+static sr_status make_parents(const char *path, sr_error *error)
+{
+    char *partial;
+    SR_TRY(sr_copy_string(&partial, path, error));
+    sr_status status = SR_OK;
+    for (char *slash = strchr(partial + 1, '/'); slash && status == SR_OK; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
+            status = sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot make the directory: %s", partial, strerror(errno));
+        *slash = '/';
+    }
+    free(partial);
+    return status;
+}
+
+/* A name that is not in use yet: the number of the process tells runs apart, the attempt tells what a killed one left behind. */
+static sr_status make_temporary(sr_output_directory *output, sr_error *error)
+{
+    for (int attempt = 0; attempt < 100; ++attempt) {
+        if (asprintf(&output->temporary, "%s.tmp-%ld-%d", output->path, (long)getpid(), attempt) < 0) {
+            output->temporary = NULL;
+            return sr_fail_memory(error, strlen(output->path) + 32, "a file name");
+        }
+        if (mkdir(output->temporary, 0777) == 0)
+            return SR_OK;
+        const int cause = errno;
+        if (cause != EEXIST || attempt == 99)
+            (void)sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot make the directory: %s", output->temporary, strerror(cause));
+        free(output->temporary);
+        output->temporary = NULL;
+        if (cause != EEXIST)
+            break;
+    }
+    return SR_ERROR_RUNTIME;
+}
+
+sr_status sr_output_directory_begin(sr_output_directory *output, const char *path, sr_error *error)
+{
+    *output = (sr_output_directory){NULL, NULL};
+    SR_TRY(sr_output_directory_check(path, error));
+    SR_TRY(sr_copy_string(&output->path, path, error));
+    for (size_t length = strlen(output->path); length > 1 && output->path[length - 1] == '/'; --length)
+        output->path[length - 1] = '\0';
+    sr_status status = make_parents(output->path, error);
+    if (status == SR_OK)
+        status = make_temporary(output, error);
+    if (status != SR_OK)
+        sr_output_directory_discard(output);
+    return status;
+}
+
+void sr_output_directory_discard(sr_output_directory *output)
+{
+    DIR *directory = output->temporary ? opendir(output->temporary) : NULL;
+    const struct dirent *entry;
+    while (directory && (entry = readdir(directory)))
+        if (is_entry(entry))
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory)
+        closedir(directory);
+    if (output->temporary)
+        (void)rmdir(output->temporary);
+    free(output->temporary);
+    free(output->path);
+    *output = (sr_output_directory){NULL, NULL};
+}
+
+static bool synchronise_directory(const char *path)
+{
+    const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool synchronised = descriptor >= 0 && fsync(descriptor) == 0;
+    if (descriptor >= 0)
+        close(descriptor);
+    return synchronised;
+}
+
+sr_status sr_output_directory_commit(sr_output_directory *output, sr_error *error)
+{
+    char *copy = NULL;
+    sr_status status = sr_copy_string(&copy, output->path, error);
+    if (status == SR_OK && (!synchronise_directory(output->temporary) || rename(output->temporary, output->path) != 0))
+        status = sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot give %s this name: %s", output->path, output->temporary, strerror(errno));
+    if (status != SR_OK) {
+        free(copy);
+        sr_output_directory_discard(output);
+        return status;
+    }
+    /* The data are complete; should the parent not reach the disk before a power failure, only the name would be missing. */
+    (void)synchronise_directory(dirname(copy));
+    free(copy);
+    free(output->temporary);
+    output->temporary = NULL;
+    sr_output_directory_discard(output);
+    return SR_OK;
+}
