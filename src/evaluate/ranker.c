@@ -1,0 +1,135 @@
+/* Ranking the targets of all test cases over the full catalogue. */
+#include "srtrain/evaluate.h"
+
+#include "evaluate/ranking_metrics.h"
+#include "evaluate/scorer.h"
+#include "srtrain/clock.h"
+#include "srtrain/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* A held-out interaction: everything before it is the history. */
+typedef struct {
+    scored_history history;
+    int32_t target;
+    size_t user;
+} test_case;
+
+typedef struct {
+    const sr_dataset *dataset;
+    const sr_evaluation_settings *settings;
+    sr_split split;
+    scorer scorer;
+    test_case *cases;          /* [batch_size] of the current batch */
+    scored_history *histories; /* [batch_size] */
+    size_t case_count;
+    int64_t *histogram; /* [deepest + 1], see ranking_metrics.h */
+    size_t deepest;
+} ranker;
+
+/* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Not a number: 0. */
+static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t columns, size_t target)
+{
+    const sr_real score = scores[target];
+    if (isnan(score))
+        return 0;
+    /* "At least as high" is "above the next number below"; there is none below -infinity, which everything reaches. */
+    const size_t before = score == (sr_real)-INFINITY ? target : kernels->count_above(scores, nextafterf(score, -INFINITY), target);
+    return 1 + before + kernels->count_above(scores + target + 1, score, columns - target - 1);
+}
+
+static sr_status rank_batch(ranker *r, sr_error *error)
+{
+    scorer *s = &r->scorer;
+    SR_TRY(scorer_encode(s, r->histories, r->case_count, error));
+    for (size_t first = 0; first < r->case_count; first += s->rows) {
+        const size_t count = r->case_count - first < s->rows ? r->case_count - first : s->rows;
+        scorer_score(s, first, count);
+        for (size_t row = 0; row < count; ++row) {
+            const test_case *one = &r->cases[first + row];
+            sr_real *scores = s->scores + row * s->columns;
+            scorer_apply_history(scores, r->settings->history, one->history.items, one->history.length);
+            const size_t rank = rank_of(s->kernels, scores, s->columns, (size_t)one->target);
+            if (rank == 0)
+                return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target, one->user);
+            ++r->histogram[rank <= r->deepest ? rank : 0];
+        }
+    }
+    r->case_count = 0;
+    return SR_OK;
+}
+
+/* Ranks the cases of one user, in batches over several. */
+static sr_status add_user(ranker *r, size_t user, sr_error *error)
+{
+    const sr_sequence sequence = sr_dataset_sequence(r->dataset, user);
+    const size_t begin = r->split == SR_SPLIT_VALID ? sequence.train_end : sequence.valid_end;
+    const size_t end = r->split == SR_SPLIT_VALID ? sequence.valid_end : sequence.length;
+    for (size_t at = begin; at < end; ++at) {
+        const test_case one = {{sequence.items, at}, sequence.items[at], user};
+        r->cases[r->case_count] = one;
+        r->histories[r->case_count] = one.history;
+        if (++r->case_count == (size_t)r->settings->batch_size)
+            SR_TRY(rank_batch(r, error));
+    }
+    return SR_OK;
+}
+
+/* Users are dealt to ranks in blocks of one batch, round robin. */
+static sr_status rank_users(ranker *r, size_t rank, size_t ranks, sr_error *error)
+{
+    const size_t users = sr_dataset_users(r->dataset), block = (size_t)r->settings->batch_size;
+    for (size_t first = rank * block; first < users; first += ranks * block)
+        for (size_t user = first; user < users && user < first + block; ++user)
+            SR_TRY(add_user(r, user, error));
+    return r->case_count ? rank_batch(r, error) : SR_OK;
+}
+
+static sr_status allocate(ranker *r, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE(&r->cases, (size_t)r->settings->batch_size, "test cases", error));
+    SR_TRY(SR_ALLOCATE(&r->histories, (size_t)r->settings->batch_size, "test cases", error));
+    return SR_ALLOCATE_ZERO(&r->histogram, r->deepest + 1, "ranks", error);
+}
+
+static sr_status evaluate(sr_parallel *parallel, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
+                          const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
+                          sr_ranking_metrics *metrics, sr_error *error)
+{
+    const double start = sr_seconds();
+    ranker r = {.dataset = dataset,
+                .settings = settings,
+                .split = split,
+                .deepest = (size_t)settings->top_k[settings->top_k_count - 1]};
+    sr_status status = scorer_create(&r.scorer, model, popularity, sr_dataset_items(dataset), kernels, error);
+    if (status == SR_OK)
+        status = allocate(&r, error);
+    if (status == SR_OK)
+        status = rank_users(&r, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = sr_parallel_sum_int64(parallel, r.histogram, r.deepest + 1, error);
+    if (status == SR_OK) {
+        ranking_metrics_compute(r.histogram, settings, metrics);
+        metrics->seconds = sr_seconds() - start;
+    }
+    free(r.cases);
+    free(r.histories);
+    free(r.histogram);
+    scorer_free(&r.scorer);
+    return status;
+}
+
+sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
+                            const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
+                            sr_ranking_metrics *metrics, sr_error *error)
+{
+    return evaluate(parallel, model, NULL, dataset, settings, split, kernels, metrics, error);
+}
+
+sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
+                                 sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error)
+{
+    return evaluate(parallel, NULL, sr_dataset_popularity(dataset), dataset, settings, split, kernels, metrics, error);
+}

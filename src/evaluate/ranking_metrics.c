@@ -1,0 +1,75 @@
+/* From a histogram of ranks to metrics and their standard errors. */
+#include "evaluate/ranking_metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *sr_split_name(sr_split split)
+{
+    return split == SR_SPLIT_VALID ? "valid" : "test";
+}
+
+/* What a case whose target has this rank contributes. */
+static double hit(size_t rank)
+{
+    (void)rank;
+    return 1;
+}
+
+static double discounted_gain(size_t rank)
+{
+    return 1 / log2((double)rank + 1);
+}
+
+static double reciprocal_rank(size_t rank)
+{
+    return 1 / (double)rank;
+}
+
+/* Mean of gain(rank) [rank <= cut_off] over all cases, and its standard error. */
+static void mean_and_error(const int64_t *histogram, int64_t cases, size_t cut_off, double (*gain)(size_t rank), double *mean,
+                           double *error)
+{
+    double sum = 0, squares = 0;
+    for (size_t rank = 1; rank <= cut_off; ++rank) {
+        const double value = gain(rank);
+        sum += (double)histogram[rank] * value;
+        squares += (double)histogram[rank] * value * value;
+    }
+    const double n = (double)cases;
+    *mean = cases > 0 ? sum / n : 0;
+    const double variance = cases > 1 ? (squares - n * *mean * *mean) / (n - 1) : 0;
+    *error = cases > 1 && variance > 0 ? sqrt(variance / n) : 0;
+}
+
+void ranking_metrics_compute(const int64_t *histogram, const sr_evaluation_settings *settings, sr_ranking_metrics *metrics)
+{
+    const size_t deepest = (size_t)settings->top_k[settings->top_k_count - 1];
+    *metrics = (sr_ranking_metrics){.top_k_count = settings->top_k_count};
+    for (size_t rank = 0; rank <= deepest; ++rank)
+        metrics->cases += histogram[rank];
+    for (size_t k = 0; k < settings->top_k_count; ++k) {
+        const size_t cut_off = (size_t)settings->top_k[k];
+        metrics->top_k[k] = settings->top_k[k];
+        mean_and_error(histogram, metrics->cases, cut_off, hit, &metrics->hr[k], &metrics->hr_error[k]);
+        mean_and_error(histogram, metrics->cases, cut_off, discounted_gain, &metrics->ndcg[k], &metrics->ndcg_error[k]);
+        mean_and_error(histogram, metrics->cases, cut_off, reciprocal_rank, &metrics->mrr[k], &metrics->mrr_error[k]);
+    }
+}
+
+double sr_ranking_metric(const sr_ranking_metrics *metrics, const char *name)
+{
+    const struct {
+        const char *kind;
+        const double *values;
+    } kinds[] = {{"hr", metrics->hr}, {"ndcg", metrics->ndcg}, {"mrr", metrics->mrr}};
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; ++kind)
+        for (size_t k = 0; k < metrics->top_k_count; ++k) {
+            char known[32];
+            snprintf(known, sizeof known, "%s@%lld", kinds[kind].kind, (long long)metrics->top_k[k]);
+            if (strcmp(known, name) == 0)
+                return kinds[kind].values[k];
+        }
+    return -1;
+}

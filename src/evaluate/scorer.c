@@ -1,0 +1,79 @@
+#include "evaluate/scorer.h"
+
+#include "srtrain/operations.h"
+#include "tensor/gemm.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, size_t items, const sr_kernels *kernels,
+                        sr_error *error)
+{
+    *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels, .columns = items + 1};
+    s->rows = SCORE_BLOCK_BYTES / sizeof *s->scores / s->columns;
+    s->rows = s->rows ? s->rows : 1;
+    sr_status status = SR_ALLOCATE(&s->scores, s->rows * s->columns, "scores of the catalogue", error);
+    if (status == SR_OK)
+        status = sr_arena_create(&s->arena, (size_t)1 << 20, error);
+    if (status == SR_OK)
+        status = sr_tape_create(&s->tape, kernels, false, error);
+    if (status != SR_OK)
+        scorer_free(s);
+    return status;
+}
+
+void scorer_free(scorer *s)
+{
+    free(s->scores);
+    sr_arena_free(s->arena);
+    sr_tape_free(s->tape);
+    *s = (scorer){.model = NULL};
+}
+
+sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error)
+{
+    if (!s->model)
+        return SR_OK;
+    sr_batch batch;
+    sr_arena_reset(s->arena);
+    sr_tape_reset(s->tape);
+    sr_example *examples = sr_arena_take(s->arena, count * sizeof *examples);
+    if (!examples)
+        return sr_fail_memory(error, count * sizeof *examples, "histories to be scored");
+    for (size_t i = 0; i < count; ++i)
+        examples[i] = (sr_example){.items = histories[i].items, .length = histories[i].length, .identity = i};
+    SR_TRY(sr_batch_build(&batch, s->arena, sr_model_configuration(s->model), SR_OBJECTIVE_LAST, examples, count, error));
+    const sr_pass pass = {.training = false};
+    sr_tensor *states = sr_model_encode(s->model, s->tape, &batch, &pass);
+    /* One row for each history, in order, so that blocks of them are contiguous. */
+    const sr_tensor *ordered = sr_select_rows(s->tape, states, batch.example_reads, count);
+    SR_TRY(sr_tape_status(s->tape, error));
+    s->representations = ordered->values;
+    s->width = ordered->columns;
+    return SR_OK;
+}
+
+void scorer_score(scorer *s, size_t first, size_t count)
+{
+    if (s->model) {
+        size_t width;
+        const sr_real *table = sr_model_item_table(s->model, &width);
+        sr_gemm(false, true, count, s->columns, width, 1, s->representations + first * width, width, table, width, 0, s->scores,
+                s->columns);
+        return;
+    }
+    for (size_t row = 0; row < count; ++row)
+        for (size_t item = 0; item < s->columns; ++item)
+            s->scores[row * s->columns + item] = (sr_real)s->popularity[item];
+}
+
+void scorer_apply_history(sr_real *scores, sr_history history, const int32_t *items, size_t length)
+{
+    if (history != SR_HISTORY_ZERO)
+        scores[0] = (sr_real)-INFINITY;
+    if (history == SR_HISTORY_KEEP)
+        return;
+    for (size_t i = 0; i < length; ++i)
+        scores[items[i]] = history == SR_HISTORY_ZERO ? 0 : (sr_real)-INFINITY;
+}

@@ -1,0 +1,42 @@
+/* Scores of the whole catalogue for a block of histories: the one place that knows how a model turns representations into scores. */
+#ifndef SRTRAIN_EVALUATE_SCORER_H
+#define SRTRAIN_EVALUATE_SCORER_H
+
+#include "srtrain/dataset.h"
+#include "srtrain/kernels.h"
+#include "srtrain/model.h"
+
+enum { SCORE_BLOCK_BYTES = 16 << 20 }; /* scores held at a time (at least one row) */
+
+/* A history to be scored. */
+typedef struct {
+    const int32_t *items; /* [length] */
+    size_t length;
+} scored_history;
+
+typedef struct {
+    sr_model *model;           /* NULL: scores are `popularity` */
+    const int64_t *popularity; /* [items + 1] */
+    const sr_kernels *kernels;
+    size_t columns;            /* items + 1 */
+    size_t rows;               /* histories whose scores fit into the block */
+    sr_arena *arena;
+    sr_tape *tape;
+    sr_real *scores;                /* [rows, columns] */
+    const sr_real *representations; /* [encoded, width]: of the histories encoded last */
+    size_t width;
+} scorer;
+
+/* Release with scorer_free(). Exactly one of `model` and `popularity` is not NULL. */
+sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, size_t items, const sr_kernels *kernels,
+                        sr_error *error);
+void scorer_free(scorer *s);
+
+/* Encodes histories; scorer_score() then fills s->scores with those of `count` <= s->rows of them, from `first` on. */
+sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error);
+void scorer_score(scorer *s, size_t first, size_t count);
+
+/* What `history` asks for: changes the scores of items that the user has, and of the padding item. */
+void scorer_apply_history(sr_real *scores, sr_history history, const int32_t *items, size_t length);
+
+#endif
