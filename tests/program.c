@@ -1,0 +1,159 @@
+#include "program.h"
+
+#include <cjson/cJSON.h>
+#include <hdf5.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+void program_make_directory(char *path, size_t size)
+{
+    snprintf(path, size, "/tmp/srtrain-test-XXXXXX");
+    assert_non_null(mkdtemp(path));
+}
+
+void program_remove_directory(const char *path)
+{
+    char command[512];
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    assert_int_equal(system(command), 0);
+}
+
+static void run(program_result *result, const char *command)
+{
+    char whole[8192];
+    snprintf(whole, sizeof whole, "( %s ) 2>&1", command);
+    FILE *pipe = popen(whole, "r");
+    assert_non_null(pipe);
+    const size_t got = fread(result->output, 1, sizeof result->output - 1, pipe);
+    result->output[got] = '\0';
+    char rest[4096];
+    while (fread(rest, 1, sizeof rest, pipe) > 0)
+        continue;
+    const int status = pclose(pipe);
+    result->code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static const char *binary_directory(void)
+{
+    const char *directory = getenv("SRTRAIN_BINARY_DIRECTORY");
+    return directory ? directory : ".";
+}
+
+void run_srprep(program_result *result, const char *format, ...)
+{
+    char arguments[4096], command[8000];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    snprintf(command, sizeof command, "%s/srprep %s", binary_directory(), arguments);
+    run(result, command);
+}
+
+void run_srtrain(program_result *result, int ranks, const char *format, ...)
+{
+    char arguments[4096], command[8000], launcher[256] = "";
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    if (ranks)
+        snprintf(launcher, sizeof launcher, "%s %d ", MPIEXEC, ranks);
+    snprintf(command, sizeof command, "%s%s/srtrain %s", launcher, binary_directory(), arguments);
+    run(result, command);
+}
+
+void assert_code(const program_result *result, int code)
+{
+    if (result->code != code)
+        fail_msg("ended with %d instead of %d:\n%s", result->code, code, result->output);
+}
+
+void assert_says(const program_result *result, const char *text)
+{
+    if (!strstr(result->output, text))
+        fail_msg("does not say \"%s\":\n%s", text, result->output);
+}
+
+void program_write(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* ---- checkpoints ---- */
+
+typedef struct {
+    hid_t other;
+    bool same;
+    size_t compared;
+} comparison;
+
+static herr_t compare_dataset(hid_t group, const char *name, const H5L_info_t *info, void *context)
+{
+    (void)info;
+    comparison *c = context;
+    const hid_t left = H5Dopen2(group, name, H5P_DEFAULT), right = H5Dopen2(c->other, name, H5P_DEFAULT);
+    if (left < 0 || right < 0) {
+        c->same = false;
+        return 0;
+    }
+    const hid_t space = H5Dget_space(left);
+    const size_t count = (size_t)H5Sget_simple_extent_npoints(space);
+    float *values = calloc(2 * count, sizeof *values);
+    assert_non_null(values);
+    H5Dread(left, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values);
+    H5Dread(right, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values + count);
+    c->same = c->same && memcmp(values, values + count, count * sizeof *values) == 0;
+    ++c->compared;
+    free(values);
+    H5Sclose(space);
+    H5Dclose(left);
+    H5Dclose(right);
+    return 0;
+}
+
+bool same_parameters(const char *left, const char *right)
+{
+    const hid_t files[2] = {H5Fopen(left, H5F_ACC_RDONLY, H5P_DEFAULT), H5Fopen(right, H5F_ACC_RDONLY, H5P_DEFAULT)};
+    assert_true(files[0] >= 0 && files[1] >= 0);
+    const hid_t groups[2] = {H5Gopen2(files[0], "/parameters", H5P_DEFAULT), H5Gopen2(files[1], "/parameters", H5P_DEFAULT)};
+    comparison c = {.other = groups[1], .same = true};
+    assert_true(H5Literate(groups[0], H5_INDEX_NAME, H5_ITER_INC, NULL, compare_dataset, &c) >= 0);
+    for (int i = 0; i < 2; ++i) {
+        H5Gclose(groups[i]);
+        H5Fclose(files[i]);
+    }
+    assert_true(c.compared > 10);
+    return c.same;
+}
+
+/* ---- metrics ---- */
+
+size_t read_losses(const char *path, double *losses, size_t room)
+{
+    FILE *file = fopen(path, "r");
+    char *line = NULL;
+    size_t capacity = 0, steps = 0;
+    assert_non_null(file);
+    while (getline(&line, &capacity, file) > 0) {
+        cJSON *object = cJSON_Parse(line);
+        assert_non_null(object);
+        if (strcmp(cJSON_GetObjectItem(object, "kind")->valuestring, "train") == 0 && steps < room) {
+            assert_int_equal((size_t)cJSON_GetObjectItem(object, "step")->valuedouble, steps + 1);
+            losses[steps++] = cJSON_GetObjectItem(object, "loss")->valuedouble;
+        }
+        cJSON_Delete(object);
+    }
+    free(line);
+    fclose(file);
+    return steps;
+}

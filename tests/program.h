@@ -1,0 +1,39 @@
+/* Running srtrain and srprep from tests, in a directory of their own. */
+#ifndef SRTRAIN_TESTS_PROGRAM_H
+#define SRTRAIN_TESTS_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { PROGRAM_OUTPUT_SIZE = 65536 };
+
+/* What a finished program left. */
+typedef struct {
+    int code; /* exit code; 128 + signal when it was killed */
+    char output[PROGRAM_OUTPUT_SIZE]; /* standard output and error, cut */
+} program_result;
+
+/* A fresh directory below /tmp, and its removal. */
+void program_make_directory(char *path, size_t size);
+void program_remove_directory(const char *path);
+
+/* Runs "srprep ARGUMENTS", and "srtrain ARGUMENTS" on `ranks` ranks (0: without mpirun), arguments as for printf. */
+void run_srprep(program_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void run_srtrain(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Fails the test with the program's output unless it ended with `code`. */
+void assert_code(const program_result *result, int code);
+
+/* Fails the test with the program's output unless it holds `text`. */
+void assert_says(const program_result *result, const char *text);
+
+/* Writes a file. */
+void program_write(const char *path, const char *text);
+
+/* Whether the parameters in two checkpoints are the same to the bit. */
+bool same_parameters(const char *left, const char *right);
+
+/* The loss of each step in a metrics file into losses[step - 1], and how many steps there are; fails the test when one is missing. */
+size_t read_losses(const char *path, double *losses, size_t room);
+
+#endif

@@ -1,0 +1,230 @@
+/* What goes wrong ends with the promised exit code and a message that helps, and leaves nothing half-written behind. */
+#include "program.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+typedef struct {
+    char directory[64], data[96], configuration[96], output[96];
+    program_result result;
+} world;
+
+static int set_up(void **state)
+{
+    world *w = calloc(1, sizeof *w);
+    program_make_directory(w->directory, sizeof w->directory);
+    snprintf(w->data, sizeof w->data, "%s/data", w->directory);
+    snprintf(w->output, sizeof w->output, "%s/run", w->directory);
+    snprintf(w->configuration, sizeof w->configuration, "%s/test.yaml", w->directory);
+    program_write(w->configuration, "data: {path: none}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n");
+    run_srprep(&w->result, "synth --users 3 --items 20 --mean-length 6 --seed 1 --shards 2 --output %s", w->data);
+    assert_code(&w->result, 0);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    program_remove_directory(w->directory);
+    free(w);
+    return 0;
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* Runs training, which must fail with this code and words, and must not have made its output directory. */
+static void assert_refused(world *w, int ranks, const char *arguments, int code, const char *words, const char *more_words)
+{
+    run_srtrain(&w->result, ranks, "%s --set data.path=%s --output %s %s", w->configuration, w->data, w->output, arguments);
+    assert_code(&w->result, code);
+    assert_says(&w->result, words);
+    assert_says(&w->result, more_words);
+    assert_false(exists(w->output));
+}
+
+static void an_unknown_key_is_a_usage_error_that_names_the_nearest(void **state)
+{
+    world *w = *state;
+    assert_refused(w, 2, "--set training.epoch=3", 2, "unknown key 'training.epoch'", "epochs");
+}
+
+static void an_unknown_key_in_the_file_is_named_with_its_line(void **state)
+{
+    world *w = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/bad.yaml", w->directory);
+    program_write(path, "data: {path: x}\ntraining:\n  batchsize: 3\n");
+    run_srtrain(&w->result, 1, "%s --output %s", path, w->output);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "bad.yaml:3:3: error");
+    assert_says(&w->result, "batch_size");
+    assert_false(exists(w->output));
+}
+
+static void a_wrong_type_is_a_usage_error(void **state)
+{
+    world *w = *state;
+    assert_refused(w, 1, "--set training.epochs=many", 2, "training.epochs", "whole number");
+}
+
+static void unknown_commands_and_options_are_usage_errors(void **state)
+{
+    world *w = *state;
+    run_srtrain(&w->result, 0, "trian %s", w->configuration);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "train");
+    run_srtrain(&w->result, 0, "train %s --outptu x", w->configuration);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "--output");
+    run_srtrain(&w->result, 0, "evaluate");
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "CHECKPOINT");
+}
+
+static void a_missing_configuration_is_a_usage_error(void **state)
+{
+    world *w = *state;
+    run_srtrain(&w->result, 2, "%s/missing.yaml", w->directory);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "missing.yaml");
+}
+
+static void missing_data_is_a_data_error(void **state)
+{
+    world *w = *state;
+    assert_refused(w, 2, "--set data.path=/nowhere", 3, "/nowhere", "");
+}
+
+static void more_ranks_than_users_is_a_usage_error(void **state)
+{
+    world *w = *state;
+    assert_refused(w, 4, "", 2, "4 ranks", "3 users");
+}
+
+/* Overwrites a byte of a file, or cuts the file, calls `check`, and restores it. */
+static void with_damage(world *w, const char *name, bool cut, const char *words)
+{
+    char path[256], command[1024];
+    snprintf(path, sizeof path, "%s/%s", w->data, name);
+    snprintf(command, sizeof command, "cp %s %s.saved", path, path);
+    assert_int_equal(system(command), 0);
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    if (cut) {
+        assert_int_equal(truncate(path, status.st_size / 2), 0);
+    } else {
+        const int file = open(path, O_RDWR);
+        char byte;
+        assert_int_equal(pread(file, &byte, 1, status.st_size - 3), 1);
+        byte = (char)(byte ^ 0x10);
+        assert_int_equal(pwrite(file, &byte, 1, status.st_size - 3), 1);
+        close(file);
+    }
+    assert_refused(w, 2, "", 3, name, words);
+    run_srprep(&w->result, "info %s", w->data);
+    assert_code(&w->result, 3);
+    snprintf(command, sizeof command, "mv %s.saved %s", path, path);
+    assert_int_equal(system(command), 0);
+}
+
+static void a_truncated_shard_is_a_data_error(void **state)
+{
+    with_damage(*state, "shard-00001.h5", true, "");
+}
+
+static void a_flipped_bit_in_a_shard_is_a_data_error(void **state)
+{
+    with_damage(*state, "shard-00000.h5", false, "");
+}
+
+static void a_missing_shard_is_a_data_error(void **state)
+{
+    world *w = *state;
+    char command[512];
+    snprintf(command, sizeof command, "mv %s/shard-00001.h5 %s/away", w->data, w->directory);
+    assert_int_equal(system(command), 0);
+    assert_refused(w, 1, "", 3, "shard-00001.h5", "");
+    snprintf(command, sizeof command, "mv %s/away %s/shard-00001.h5", w->directory, w->data);
+    assert_int_equal(system(command), 0);
+}
+
+static void unreadable_lines_are_data_errors_and_nothing_is_written(void **state)
+{
+    world *w = *state;
+    char input[128], output[128];
+    snprintf(input, sizeof input, "%s/bad.txt", w->directory);
+    snprintf(output, sizeof output, "%s/converted", w->directory);
+    program_write(input, "u1 i1\nu1 i2\nu1\n");
+    run_srprep(&w->result, "convert --format pairs --input %s --output %s", input, output);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "bad.txt:3: ");
+    assert_false(exists(output));
+    program_write(input, "");
+    run_srprep(&w->result, "convert --format pairs --input %s --output %s", input, output);
+    assert_code(&w->result, 3);
+    assert_false(exists(output));
+}
+
+static void a_checkpoint_that_is_none_is_a_data_error(void **state)
+{
+    world *w = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/none.h5", w->directory);
+    program_write(path, "this is no checkpoint");
+    run_srtrain(&w->result, 2, "evaluate %s --data %s", path, w->data);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "none.h5");
+    run_srtrain(&w->result, 1, "evaluate %s/missing.h5 --data %s", w->directory, w->data);
+    assert_code(&w->result, 3);
+}
+
+static void resuming_with_other_settings_or_data_is_refused(void **state)
+{
+    world *w = *state;
+    char run[96], other[96];
+    snprintf(run, sizeof run, "%s/first", w->directory);
+    snprintf(other, sizeof other, "%s/other", w->directory);
+    run_srtrain(&w->result, 2, "%s --set data.path=%s --output %s", w->configuration, w->data, run);
+    assert_code(&w->result, 0);
+    run_srtrain(&w->result, 2, "%s --set data.path=%s --output %s --set model.layers=1", w->configuration, w->data, run);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "layers");
+    run_srprep(&w->result, "synth --users 5 --items 20 --mean-length 6 --seed 2 --output %s", other);
+    assert_code(&w->result, 0);
+    run_srtrain(&w->result, 2, "%s --set data.path=%s --output %s", w->configuration, other, run);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "fingerprint");
+    run_srtrain(&w->result, 1, "evaluate %s/best.h5 --data %s", run, other);
+    assert_code(&w->result, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_unknown_key_is_a_usage_error_that_names_the_nearest),
+        cmocka_unit_test(an_unknown_key_in_the_file_is_named_with_its_line),
+        cmocka_unit_test(a_wrong_type_is_a_usage_error),
+        cmocka_unit_test(unknown_commands_and_options_are_usage_errors),
+        cmocka_unit_test(a_missing_configuration_is_a_usage_error),
+        cmocka_unit_test(missing_data_is_a_data_error),
+        cmocka_unit_test(more_ranks_than_users_is_a_usage_error),
+        cmocka_unit_test(a_truncated_shard_is_a_data_error),
+        cmocka_unit_test(a_flipped_bit_in_a_shard_is_a_data_error),
+        cmocka_unit_test(a_missing_shard_is_a_data_error),
+        cmocka_unit_test(unreadable_lines_are_data_errors_and_nothing_is_written),
+        cmocka_unit_test(a_checkpoint_that_is_none_is_a_data_error),
+        cmocka_unit_test(resuming_with_other_settings_or_data_is_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
