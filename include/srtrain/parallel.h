@@ -71,8 +71,9 @@ void sr_reduction_free(sr_reduction_engine *engine); /* local */
 /* Before a step's backward pass. Local. */
 void sr_reduction_begin(sr_reduction_engine *engine);
 
-/* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local (starts non-blocking operations in the same order on
- * every rank only if every rank reports in an order of its own but the engine starts buckets strictly from the last to the first). */
+/* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local; ranks may report in different orders, and not at all:
+ * non-blocking operations are started strictly from the last bucket to the first, so that every rank issues the same sequence.
+ * A failure is kept and returned by sr_reduction_finish(). */
 void sr_reduction_ready(void *engine, size_t index);
 
 /* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the

@@ -53,6 +53,9 @@ sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, con
         .rank = rank, .size = 1, .offset = parameters->block_size, .initial = initial, .scale = scale, .set = set};
     snprintf(parameter->name, sizeof parameter->name, "%s", name);
     for (size_t i = 0; i < rank; ++i) {
+        if (shape[i] == 0 || parameter->size > (SIZE_MAX / 2 - parameters->block_size) / sizeof(sr_real) / shape[i])
+            return sr_fail(error, SR_ERROR_RUNTIME, "the parameter \"%s\" is empty or too large: dimension %zu is %zu", name, i,
+                           shape[i]);
         parameter->shape[i] = shape[i];
         parameter->size *= shape[i];
     }

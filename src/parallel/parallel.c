@@ -4,12 +4,14 @@
 #include "parallel/mpi_check.h"
 #include "srtrain/memory.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_BYTES = 1 << 28 }; /* larger messages go in pieces, so that counts fit into int */
+enum {
+    PIECE_BYTES = 1 << 28, /* larger messages go in pieces, so that counts fit into int */
+    GATHER_TAG = 1
+};
 
 struct sr_parallel {
     MPI_Comm world; /* our own copies of communicators, so that nobody else's messages meet ours */
@@ -157,26 +159,32 @@ sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
     return sr_mpi_check(MPI_Barrier(parallel->world), "MPI_Barrier", error);
 }
 
-static sr_status reduce(sr_parallel *parallel, void *values, size_t count, MPI_Datatype type, MPI_Op operation, sr_error *error)
+/* `size` is that of one value in bytes. */
+static sr_status reduce(sr_parallel *parallel, void *values, size_t count, size_t size, MPI_Datatype type, MPI_Op operation,
+                        sr_error *error)
 {
-    if (count > INT_MAX)
-        return sr_fail(error, SR_ERROR_RUNTIME, "a reduction of %zu values at once is not possible", count);
-    return sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, values, (int)count, type, operation, parallel->world), "MPI_Allreduce", error);
+    const size_t piece = PIECE_BYTES / size;
+    for (size_t done = 0; done < count; done += piece) {
+        const int here = (int)(count - done < piece ? count - done : piece);
+        SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, (char *)values + done * size, here, type, operation, parallel->world),
+                            "MPI_Allreduce", error));
+    }
+    return SR_OK;
 }
 
 sr_status sr_parallel_sum_double(sr_parallel *parallel, double *values, size_t count, sr_error *error)
 {
-    return reduce(parallel, values, count, MPI_DOUBLE, MPI_SUM, error);
+    return reduce(parallel, values, count, sizeof *values, MPI_DOUBLE, MPI_SUM, error);
 }
 
 sr_status sr_parallel_sum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error)
 {
-    return reduce(parallel, values, count, MPI_INT64_T, MPI_SUM, error);
+    return reduce(parallel, values, count, sizeof *values, MPI_INT64_T, MPI_SUM, error);
 }
 
 sr_status sr_parallel_maximum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error)
 {
-    return reduce(parallel, values, count, MPI_INT64_T, MPI_MAX, error);
+    return reduce(parallel, values, count, sizeof *values, MPI_INT64_T, MPI_MAX, error);
 }
 
 sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes, sr_error *error)
@@ -186,59 +194,72 @@ sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes,
 
 /* ---- gather ---- */
 
-/* Rank 0's view of a gather: what comes from whom. */
-typedef struct {
-    int *counts, *places; /* [size], as MPI wants them */
-    size_t *offsets;      /* [size + 1] */
-    char *data;
-} gather_plan;
-
-static sr_status plan_gather(const sr_parallel *parallel, const uint64_t *sizes, gather_plan *plan, sr_error *error)
+/* On rank 0: where each rank's block begins, and room for all of them. */
+static sr_status plan_gather(const uint64_t *sizes, size_t ranks, char **data, size_t **offsets, sr_error *error)
 {
-    const size_t size = (size_t)parallel->size;
-    SR_TRY(SR_ALLOCATE(&plan->counts, size, "a gather", error));
-    SR_TRY(SR_ALLOCATE(&plan->places, size, "a gather", error));
-    SR_TRY(SR_ALLOCATE(&plan->offsets, size + 1, "a gather", error));
-    plan->offsets[0] = 0;
-    for (size_t rank = 0; rank < size; ++rank) {
-        if (sizes[rank] > INT_MAX || plan->offsets[rank] + sizes[rank] > INT_MAX)
-            return sr_fail(error, SR_ERROR_RUNTIME, "more than 2 GiB cannot be gathered at once");
-        plan->counts[rank] = (int)sizes[rank];
-        plan->places[rank] = (int)plan->offsets[rank];
-        plan->offsets[rank + 1] = plan->offsets[rank] + sizes[rank];
+    SR_TRY(SR_ALLOCATE(offsets, ranks + 1, "the offsets of a gather", error));
+    (*offsets)[0] = 0;
+    for (size_t rank = 0; rank < ranks; ++rank)
+        (*offsets)[rank + 1] = (*offsets)[rank] + sizes[rank];
+    return SR_ALLOCATE(data, (*offsets)[ranks], "a gather", error);
+}
+
+static sr_status send_block(sr_parallel *parallel, const char *data, size_t bytes, sr_error *error)
+{
+    for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
+        const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
+        SR_TRY(sr_mpi_check(MPI_Send(data + done, (int)piece, MPI_BYTE, 0, GATHER_TAG, parallel->world), "MPI_Send", error));
     }
-    return SR_ALLOCATE(&plan->data, plan->offsets[size], "a gather", error);
+    return SR_OK;
+}
+
+static sr_status receive_block(sr_parallel *parallel, int from, char *data, size_t bytes, sr_error *error)
+{
+    for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
+        const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
+        SR_TRY(sr_mpi_check(MPI_Recv(data + done, (int)piece, MPI_BYTE, from, GATHER_TAG, parallel->world, MPI_STATUS_IGNORE),
+                            "MPI_Recv", error));
+    }
+    return SR_OK;
+}
+
+/* Blocks travel as plain messages: MPI_Gatherv counts bytes in int, so that 2 GiB over all ranks would be its limit. */
+static sr_status move_blocks(sr_parallel *parallel, const void *own, size_t bytes, char *data, const size_t *offsets,
+                             sr_error *error)
+{
+    if (parallel->rank != 0)
+        return send_block(parallel, own, bytes, error);
+    if (bytes > 0)
+        memcpy(data, own, bytes);
+    for (int rank = 1; rank < parallel->size; ++rank)
+        SR_TRY(receive_block(parallel, rank, data + offsets[rank], offsets[rank + 1] - offsets[rank], error));
+    return SR_OK;
 }
 
 sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets,
                              sr_error *error)
 {
-    gather_plan plan = {0};
-    uint64_t mine = bytes, *sizes = NULL;
+    const uint64_t mine = bytes;
+    uint64_t *sizes = NULL;
+    char *all = NULL;
     *gathered = NULL;
     *offsets = NULL;
-    sr_status status = SR_OK;
     const bool is_root = parallel->rank == 0;
-    if (is_root)
-        status = SR_ALLOCATE(&sizes, (size_t)parallel->size, "a gather", error);
+    sr_status status = is_root ? SR_ALLOCATE(&sizes, (size_t)parallel->size, "the sizes of a gather", error) : SR_OK;
     SR_TRY(sr_parallel_agree(parallel, status, error));
     status = sr_mpi_check(MPI_Gather(&mine, 1, MPI_UINT64_T, sizes, 1, MPI_UINT64_T, 0, parallel->world), "MPI_Gather", error);
     if (status == SR_OK && is_root)
-        status = plan_gather(parallel, sizes, &plan, error);
+        status = plan_gather(sizes, (size_t)parallel->size, &all, offsets, error);
     free(sizes);
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
-        status = sr_mpi_check(MPI_Gatherv(data, (int)bytes, MPI_BYTE, plan.data, plan.counts, plan.places, MPI_BYTE, 0,
-                                          parallel->world),
-                              "MPI_Gatherv", error);
-    free(plan.counts);
-    free(plan.places);
+        status = move_blocks(parallel, data, bytes, all, *offsets, error);
     if (status == SR_OK) {
-        *gathered = plan.data;
-        *offsets = plan.offsets;
+        *gathered = all;
         return SR_OK;
     }
-    free(plan.data);
-    free(plan.offsets);
+    free(all);
+    free(*offsets);
+    *offsets = NULL;
     return status;
 }

@@ -1,0 +1,267 @@
+/* Failing together, small collectives and the reduction of gradients, on whatever number of ranks this is run with. */
+#include "srtrain/parallel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+typedef struct {
+    sr_parallel *parallel;
+    int rank, size;
+} world;
+
+static int set_up(void **state)
+{
+    world *w = calloc(1, sizeof *w);
+    sr_error error;
+    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    w->rank = sr_parallel_rank(w->parallel);
+    w->size = sr_parallel_size(w->parallel);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    sr_parallel_finish(w->parallel);
+    free(w);
+    return 0;
+}
+
+/* ---- failing together ---- */
+
+static void all_agree_when_nobody_failed(void **state)
+{
+    world *w = *state;
+    sr_error error = {.message = "untouched"};
+    for (int i = 0; i < 100; ++i)
+        assert_int_equal(sr_parallel_agree(w->parallel, SR_OK, &error), SR_OK);
+    assert_string_equal(error.message, "untouched");
+}
+
+static void the_lowest_failing_rank_speaks_for_all(void **state)
+{
+    world *w = *state;
+    sr_error error = {.message = ""};
+    const int first = w->size > 1 ? 1 : 0; /* and the last one fails too, for another reason */
+    sr_status mine = SR_OK;
+    if (w->rank == first)
+        mine = sr_fail(&error, SR_ERROR_DATA, "shard-%05d.h5 is damaged", w->rank);
+    else if (w->rank == w->size - 1)
+        mine = sr_fail(&error, SR_ERROR_USAGE, "something else");
+    assert_int_equal(sr_parallel_agree(w->parallel, mine, &error), SR_ERROR_DATA);
+    assert_int_equal(error.status, SR_ERROR_DATA);
+    char expected[SR_ERROR_MESSAGE_SIZE];
+    if (w->size > 1)
+        /* All ranks of a test run on one host. */
+        snprintf(expected, sizeof expected, "rank 1 on %s: shard-00001.h5 is damaged", sr_parallel_host(w->parallel));
+    else
+        snprintf(expected, sizeof expected, "shard-00000.h5 is damaged");
+    assert_string_equal(error.message, expected);
+}
+
+/* ---- collectives ---- */
+
+static void sums_and_maxima_are_over_all_ranks(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    const int64_t ranks = w->size, triangle = ranks * (ranks + 1) / 2;
+    double numbers[] = {w->rank + 1, 0.5, -1e300 * (w->rank == 0)};
+    assert_int_equal(sr_parallel_sum_double(w->parallel, numbers, 3, &error), SR_OK);
+    assert_true(numbers[0] == (double)triangle && numbers[1] == 0.5 * w->size && numbers[2] == -1e300);
+    int64_t counts[] = {w->rank + 1, INT64_C(1) << 40};
+    assert_int_equal(sr_parallel_sum_int64(w->parallel, counts, 2, &error), SR_OK);
+    assert_true(counts[0] == triangle && counts[1] == ranks << 40);
+    int64_t extremes[] = {w->rank, -w->rank};
+    assert_int_equal(sr_parallel_maximum_int64(w->parallel, extremes, 2, &error), SR_OK);
+    assert_true(extremes[0] == w->size - 1 && extremes[1] == 0);
+    assert_int_equal(sr_parallel_sum_double(w->parallel, NULL, 0, &error), SR_OK);
+    assert_int_equal(sr_parallel_barrier(w->parallel, &error), SR_OK);
+}
+
+static void a_broadcast_brings_the_bytes_of_rank_0(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    char text[64];
+    snprintf(text, sizeof text, "from rank %d", w->rank);
+    assert_int_equal(sr_parallel_broadcast(w->parallel, text, sizeof text, &error), SR_OK);
+    assert_string_equal(text, "from rank 0");
+    assert_int_equal(sr_parallel_broadcast(w->parallel, NULL, 0, &error), SR_OK);
+}
+
+/* Rank r contributes r * scale bytes of value r: nothing from rank 0. */
+static void check_gather(world *w, size_t scale)
+{
+    sr_error error;
+    const size_t bytes = (size_t)w->rank * scale;
+    unsigned char *mine = malloc(bytes + 1), *gathered;
+    size_t *offsets;
+    memset(mine, w->rank, bytes + 1);
+    assert_int_equal(sr_parallel_gather(w->parallel, mine, bytes, (void **)&gathered, &offsets, &error), SR_OK);
+    free(mine);
+    if (w->rank != 0) {
+        assert_null(gathered);
+        assert_null(offsets);
+        return;
+    }
+    assert_int_equal(offsets[0], 0);
+    for (size_t rank = 0; rank < (size_t)w->size; ++rank) {
+        assert_int_equal(offsets[rank + 1] - offsets[rank], rank * scale);
+        for (size_t i = offsets[rank]; i < offsets[rank + 1]; ++i)
+            assert_true(gathered[i] == rank);
+    }
+    free(gathered);
+    free(offsets);
+}
+
+static void a_gather_joins_blocks_of_different_size(void **state)
+{
+    check_gather(*state, 1);
+    check_gather(*state, 100003);
+    check_gather(*state, 0);
+}
+
+/* ---- reduction ---- */
+
+enum { PARAMETERS = 7, STEPS = 3 };
+
+static void make_parameters(sr_parameters *parameters)
+{
+    static const size_t sizes[PARAMETERS] = {600001, 64, 1, 300000, 16, 700, 5}; /* the largest are longer than a message */
+    sr_error error;
+    sr_parameters_initialise(parameters);
+    for (size_t i = 0; i < PARAMETERS; ++i) {
+        char name[16];
+        snprintf(name, sizeof name, "p%zu", i);
+        assert_int_equal(
+            sr_parameters_declare(parameters, name, &sizes[i], 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
+            SR_OK);
+    }
+    assert_int_equal(sr_parameters_allocate(parameters, &error), SR_OK);
+}
+
+/* Small whole numbers, whose sum is exact in any order. */
+static double gradient(int rank, int step, size_t parameter, size_t element)
+{
+    return (rank + 1) * (double)((element + 3 * parameter + (size_t)step) % 17) - 5;
+}
+
+static void fill_gradients(sr_parameters *parameters, int rank, int step)
+{
+    for (size_t p = 0; p < PARAMETERS; ++p)
+        for (size_t i = 0; i < parameters->list[p].size; ++i)
+            parameters->gradients[parameters->list[p].offset + i] = (sr_real)gradient(rank, step, p, i);
+}
+
+static void check_sums(const world *w, const sr_parameters *parameters, int step)
+{
+    for (size_t p = 0; p < PARAMETERS; ++p)
+        for (size_t i = 0; i < parameters->list[p].size; ++i) {
+            double expected = 0;
+            for (int rank = 0; rank < w->size; ++rank)
+                expected += gradient(rank, step, p, i);
+            if ((double)parameters->gradients[parameters->list[p].offset + i] != expected)
+                fail_msg("step %d, parameter %zu, element %zu: %g, expected %g", step, p, i,
+                         (double)parameters->gradients[parameters->list[p].offset + i], expected);
+        }
+}
+
+/* Reports in an order of the rank's own; parameter 3 never, and parameter 5 twice. */
+static void report(const world *w, sr_reduction_engine *engine, int step)
+{
+    for (size_t i = 0; i < PARAMETERS; ++i) {
+        const size_t forward = (i * (size_t)(w->rank % 2 ? 3 : 1) + (size_t)(w->rank + step)) % PARAMETERS;
+        const size_t index = w->rank % 3 == 0 ? PARAMETERS - 1 - forward : forward;
+        if (index != 3)
+            sr_reduction_ready(engine, index);
+        if (index == 5)
+            sr_reduction_ready(engine, index);
+    }
+}
+
+static void check_reduction(world *w, bool overlapped, size_t bucket_bytes)
+{
+    sr_error error;
+    sr_parameters parameters;
+    sr_reduction_engine *engine;
+    make_parameters(&parameters);
+    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters, overlapped, bucket_bytes, &error), SR_OK);
+    for (int step = 0; step < STEPS; ++step) {
+        sr_reduction_begin(engine);
+        fill_gradients(&parameters, w->rank, step);
+        report(w, engine, step);
+        assert_int_equal(sr_reduction_finish(engine, &error), SR_OK);
+        check_sums(w, &parameters, step);
+    }
+    const double seconds = sr_reduction_seconds(engine);
+    assert_true(w->size == 1 ? seconds == 0 : seconds > 0);
+    assert_true(sr_reduction_seconds(engine) == 0);
+    sr_reduction_free(engine);
+    sr_parameters_free(&parameters);
+}
+
+/* A bucket for each parameter, buckets of several parameters, and one bucket for all. */
+static const size_t bucket_sizes[] = {1, 3000, 1000000, (size_t)1 << 40};
+
+static void gradients_are_summed_after_backward(void **state)
+{
+    for (size_t i = 0; i < sizeof bucket_sizes / sizeof *bucket_sizes; ++i)
+        check_reduction(*state, false, bucket_sizes[i]);
+}
+
+static void gradients_are_summed_during_backward_in_any_order_of_reports(void **state)
+{
+    for (size_t i = 0; i < sizeof bucket_sizes / sizeof *bucket_sizes; ++i)
+        check_reduction(*state, true, bucket_sizes[i]);
+}
+
+/* A gradient that is reported while others are still being computed must not be touched by them, nor they by it: in the
+ * overlapped mode only buckets that are complete may be on their way. */
+static void an_incomplete_bucket_waits(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    sr_parameters parameters;
+    sr_reduction_engine *engine;
+    make_parameters(&parameters);
+    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters, true, 1, &error), SR_OK);
+    sr_reduction_begin(engine);
+    fill_gradients(&parameters, w->rank, 1); /* not the final values */
+    const size_t last = parameters.list[PARAMETERS - 1].offset;
+    for (size_t i = 0; i < parameters.list[PARAMETERS - 1].size; ++i)
+        parameters.gradients[last + i] = (sr_real)gradient(w->rank, 0, PARAMETERS - 1, i);
+    sr_reduction_ready(engine, PARAMETERS - 1);
+    sr_reduction_ready(engine, 2); /* out of turn: its bucket may not start before those behind it */
+    assert_int_equal(sr_parallel_barrier(w->parallel, &error), SR_OK);
+    for (size_t p = 0; p < PARAMETERS - 1; ++p)
+        for (size_t i = 0; i < parameters.list[p].size; ++i)
+            parameters.gradients[parameters.list[p].offset + i] = (sr_real)gradient(w->rank, 0, p, i);
+    assert_int_equal(sr_reduction_finish(engine, &error), SR_OK);
+    check_sums(w, &parameters, 0);
+    sr_reduction_free(engine);
+    sr_parameters_free(&parameters);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_agree_when_nobody_failed),
+        cmocka_unit_test(the_lowest_failing_rank_speaks_for_all),
+        cmocka_unit_test(sums_and_maxima_are_over_all_ranks),
+        cmocka_unit_test(a_broadcast_brings_the_bytes_of_rank_0),
+        cmocka_unit_test(a_gather_joins_blocks_of_different_size),
+        cmocka_unit_test(gradients_are_summed_after_backward),
+        cmocka_unit_test(gradients_are_summed_during_backward_in_any_order_of_reports),
+        cmocka_unit_test(an_incomplete_bucket_waits),
+    };
+    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
