@@ -14,7 +14,8 @@ sr_status command_synth(int argument_count, char **arguments, sr_error *error);
 sr_status command_info(int argument_count, char **arguments, sr_error *error);
 
 /* Numbers of options: `text` NULL leaves the default in place. SR_ERROR_USAGE names option, text and range. */
-sr_status read_count(const char *option, const char *text, uint64_t minimum, uint64_t maximum, uint64_t *value, sr_error *error);
+sr_status read_count(const char *option, const char *text, uint64_t minimum, uint64_t maximum, uint64_t *value,
+                     sr_error *error);
 sr_status read_real(const char *option, const char *text, double minimum, double maximum, double *value, sr_error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include "filters.h"
 #include "readers/reader.h"
 #include "srtrain/command_line.h"
+#include "storage/output_directory.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -63,10 +64,14 @@ static sr_status check_options(const conversion *c, sr_error *error)
         return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --output is missing");
     const bool csv_option = c->reading.columns || c->reading.delimiter || c->reading.header;
     if (csv_option && strcmp(c->reader->name, "csv") != 0)
-        return sr_fail(error, SR_ERROR_USAGE, "--columns, --delimiter and --header belong to --format csv, not to %s", c->reader->name);
+        return sr_fail(error, SR_ERROR_USAGE, "--columns, --delimiter and --header belong to --format csv, not to %s",
+                       c->reader->name);
     if (c->reading.delimiter && !*c->reading.delimiter)
         return sr_fail(error, SR_ERROR_USAGE, "--delimiter is empty");
-    return SR_OK;
+    if (strcmp(c->reader->name, "csv") == 0 && !c->reading.columns)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "--format csv needs --columns, as in --columns user=0,item=1,time=3: columns cannot be guessed");
+    return sr_output_directory_check(c->output, error);
 }
 
 /* "\t" as it is typed in a shell. */
@@ -92,7 +97,8 @@ static sr_status read_options(int argument_count, char **arguments, conversion *
                                  {.name = "columns", .value = &c->reading.columns},
                                  {.name = "delimiter", .value = &c->reading.delimiter},
                                  {.name = "header", .flag = &c->reading.header}};
-    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options, error));
+    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options,
+                                error));
     c->reading.delimiter = expand_delimiter(c->reading.delimiter);
     c->has_min_rating = min_rating != NULL;
     SR_TRY(choose_reader(format, c, error));
@@ -111,7 +117,7 @@ static sr_status read_inputs(const conversion *c, interactions *all, sr_error *e
 {
     for (size_t i = 0; i < c->inputs.count; ++i) {
         lines *file;
-        const bool had_times = all->has_times;
+        const bool had_times = all->has_times, had_ratings = all->has_ratings;
         SR_TRY(lines_open(&file, c->inputs.texts[i], error));
         const sr_status status = c->reader->read(file, &c->reading, all, error);
         lines_close(file);
@@ -119,6 +125,9 @@ static sr_status read_inputs(const conversion *c, interactions *all, sr_error *e
         if (i > 0 && had_times != all->has_times)
             return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", c->inputs.texts[i],
                            all->has_times ? "has" : "lacks");
+        if (i > 0 && had_ratings != all->has_ratings)
+            return sr_fail(error, SR_ERROR_DATA, "%s %s ratings, unlike the files before it", c->inputs.texts[i],
+                           all->has_ratings ? "has" : "lacks");
     }
     if (all->count == 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.texts[0]);
@@ -133,9 +142,10 @@ static sr_status filter(const conversion *c, interactions *all, filter_report *r
 {
     if (c->has_min_rating)
         filter_ratings(all, c->min_rating, report);
-    sort_interactions(all);
+    SR_TRY(sort_interactions(all, error));
     SR_TRY(remove_duplicates(all, c->duplicates, report, error));
-    return repeat_core(all, c->min_user, c->min_item, report, error);
+    SR_TRY(repeat_core(all, c->min_user, c->min_item, report, error));
+    return order_users(all, error);
 }
 
 /* How the data set was made, as JSON. */
@@ -148,8 +158,16 @@ static char *describe_origin(const conversion *c)
                     cJSON_AddNumberToObject(root, "min_user", (double)c->min_user) &&
                     cJSON_AddNumberToObject(root, "min_item", (double)c->min_item) &&
                     cJSON_AddStringToObject(root, "deduplicate",
-                                            c->duplicates == DEDUPLICATE_NONE ? "none"
-                                            : c->duplicates == DEDUPLICATE_FIRST ? "first" : "last");
+                                            c->duplicates == DEDUPLICATE_NONE    ? "none"
+                                            : c->duplicates == DEDUPLICATE_FIRST ? "first"
+                                                                                 : "last");
+    complete = complete && cJSON_AddStringToObject(root, "split", c->split_text);
+    if (c->reading.columns)
+        complete = complete && cJSON_AddStringToObject(root, "columns", c->reading.columns);
+    if (c->reading.delimiter)
+        complete = complete && cJSON_AddStringToObject(root, "delimiter", c->reading.delimiter);
+    if (c->reading.header)
+        complete = complete && cJSON_AddTrueToObject(root, "header");
     if (c->has_min_rating)
         complete = complete && cJSON_AddNumberToObject(root, "min_rating", c->min_rating);
     for (size_t i = 0; i < c->inputs.count && complete; ++i)
@@ -176,7 +194,8 @@ static void print_report(const conversion *c, const interactions *all, const fil
     printf("length        mean %.2f, least %zu, median %zu, most %zu\n", (double)written->interactions / (double)written->users,
            written->shortest, written->median, written->longest);
     if (all->has_times)
-        printf("time ties     %.1f %% of the interactions have the time stamp of the user's one before; they keep the order of the input\n",
+        printf("time ties     %.1f %% of the interactions have the time stamp of the user's one before; they keep the order of "
+               "the input\n",
                100 * (double)count_ties(all) / (double)all->count);
 }
 

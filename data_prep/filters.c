@@ -18,19 +18,54 @@ static int compare_numbers(uint64_t left, uint64_t right)
     return (left > right) - (left < right);
 }
 
-static int by_user_time_order(const void *left, const void *right)
+static int by_time_order(const void *left, const void *right)
 {
     const interaction *a = left, *b = right;
-    if (a->user != b->user)
-        return compare_numbers(a->user, b->user);
     if (a->time != b->time)
         return a->time < b->time ? -1 : 1;
     return compare_numbers(a->order, b->order);
 }
 
-void sort_interactions(interactions *all)
+/* Sorts one user's interactions, most of which are in order already. */
+static void sort_user(interaction *list, size_t count)
 {
-    qsort(all->list, all->count, sizeof *all->list, by_user_time_order);
+    for (size_t i = 1; i < count; ++i)
+        if (by_time_order(&list[i - 1], &list[i]) > 0) {
+            qsort(list, count, sizeof *list, by_time_order);
+            return;
+        }
+}
+
+sr_status sort_interactions(interactions *all, sr_error *error)
+{
+    const size_t users = all->users.count;
+    size_t *ends;
+    interaction *sorted;
+    SR_TRY(SR_ALLOCATE_ZERO(&ends, users + 1, "sorting", error));
+    const sr_status status = SR_ALLOCATE(&sorted, all->count, "sorting", error);
+    if (status != SR_OK) {
+        free(ends);
+        return status;
+    }
+    /* Counting by user: ends[user + 1] is first the number of the user's interactions, then where they begin, then where they
+     * end. */
+    for (size_t i = 0; i < all->count; ++i)
+        ++ends[all->list[i].user + 1];
+    size_t begin = 0;
+    for (size_t user = 0; user < users; ++user) {
+        const size_t count = ends[user + 1];
+        ends[user + 1] = begin;
+        begin += count;
+    }
+    for (size_t i = 0; i < all->count; ++i)
+        sorted[ends[all->list[i].user + 1]++] = all->list[i];
+    for (size_t user = 0; user < users; ++user)
+        sort_user(sorted + ends[user], ends[user + 1] - ends[user]);
+    free(ends);
+    free(all->list);
+    all->list = sorted;
+    all->room = all->count;
+    return SR_OK;
 }
 
 /* ---- duplicates ---- */
@@ -120,6 +155,66 @@ sr_status repeat_core(interactions *all, size_t min_user, size_t min_item, filte
     free(user_counts);
     free(item_counts);
     return SR_OK;
+}
+
+/* ---- order of users ---- */
+
+/* One user's place in the sorted list, and the first of the user's interactions in the input. */
+typedef struct {
+    uint64_t first_order;
+    size_t begin, count;
+} user_run;
+
+static int by_first_order(const void *left, const void *right)
+{
+    const user_run *a = left, *b = right;
+    return compare_numbers(a->first_order, b->first_order);
+}
+
+static size_t find_runs(const interactions *all, user_run *runs)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < all->count; ++i) {
+        const uint64_t order = all->list[i].order;
+        if (i == 0 || all->list[i].user != all->list[i - 1].user)
+            runs[count++] = (user_run){order, i, 0};
+        user_run *run = &runs[count - 1];
+        ++run->count;
+        run->first_order = order < run->first_order ? order : run->first_order;
+    }
+    return count;
+}
+
+static sr_status rearrange(interactions *all, const user_run *runs, size_t run_count, sr_error *error)
+{
+    interaction *list;
+    SR_TRY(SR_ALLOCATE(&list, all->count, "the order of users", error));
+    size_t filled = 0;
+    for (size_t i = 0; i < run_count; ++i) {
+        memcpy(list + filled, all->list + runs[i].begin, runs[i].count * sizeof *list);
+        filled += runs[i].count;
+    }
+    free(all->list);
+    all->list = list;
+    all->room = all->count;
+    return SR_OK;
+}
+
+sr_status order_users(interactions *all, sr_error *error)
+{
+    user_run *runs;
+    SR_TRY(SR_ALLOCATE(&runs, all->users.count, "the order of users", error));
+    const size_t count = find_runs(all, runs);
+    bool in_order = true;
+    for (size_t i = 1; i < count; ++i)
+        in_order = in_order && runs[i - 1].first_order < runs[i].first_order;
+    sr_status status = SR_OK;
+    if (!in_order) {
+        qsort(runs, count, sizeof *runs, by_first_order);
+        status = rearrange(all, runs, count, error);
+    }
+    free(runs);
+    return status;
 }
 
 size_t count_ties(const interactions *all)

@@ -48,11 +48,12 @@ static sr_status measure(const sr_dataset *dataset, length_report *report, sr_er
 static void print_text(const sr_dataset *dataset, const length_report *report)
 {
     const double users = (double)sr_dataset_users(dataset);
-    printf("data set      %s, fingerprint %s, checksums verified\n", sr_dataset_directory(dataset), sr_dataset_fingerprint(dataset));
+    printf("data set      %s, fingerprint %s, checksums verified\n", sr_dataset_directory(dataset),
+           sr_dataset_fingerprint(dataset));
     printf("users         %zu\nitems         %zu\ninteractions  %zu\nshards        %zu\n", sr_dataset_users(dataset),
            sr_dataset_items(dataset), sr_dataset_interactions(dataset), sr_dataset_shards(dataset));
-    printf("time stamps   %s\nsplit         %s: %zu validation and %zu test cases\n", sr_dataset_has_times(dataset) ? "yes" : "no",
-           sr_dataset_split(dataset), report->valid_cases, report->test_cases);
+    printf("time stamps   %s\nsplit         %s: %zu validation and %zu test cases\n",
+           sr_dataset_has_times(dataset) ? "yes" : "no", sr_dataset_split(dataset), report->valid_cases, report->test_cases);
     printf("length        mean %.2f; quantiles", (double)sr_dataset_interactions(dataset) / users);
     for (size_t i = 0; i < QUANTILES; ++i)
         printf(" %g%%: %zu%s", 100 * quantile_points[i], report->lengths[i], i + 1 < QUANTILES ? "," : "\n");

@@ -12,7 +12,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024 };
+enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, SHOWN = 120, LONGEST_CONTINUATION = 1024 * 1024 };
 typedef enum { PLAIN, GZIP, ZSTD } compression;
 
 struct lines {
@@ -24,12 +24,14 @@ struct lines {
     unsigned char *raw; /* bytes of the file not decoded yet: [raw_begin, raw_end) */
     size_t raw_begin, raw_end;
     bool raw_ended, member_open; /* member_open: a compressed stream has begun and not ended */
-    char *text; /* decoded bytes not handed out yet: [begin, end) */
+    char *text;                  /* decoded bytes not handed out yet: [begin, end) */
     size_t begin, end, room;
     bool ended;
-    size_t number;
-    const char *line; /* returned last */
-    size_t line_length;
+    size_t number, next_number;   /* of the line returned last, and of the one that follows it */
+    size_t line_begin, line_size; /* the line returned last: place and size with its line end */
+    unsigned line_end_size;       /* 0 at the end of the file, 1 for LF, 2 for CRLF */
+    char shown[SHOWN + 1];        /* its beginning, for messages: splitting it into fields writes into the line itself */
+    bool shown_is_cut;
 };
 
 const char *lines_path(const lines *file)
@@ -42,9 +44,17 @@ size_t lines_number(const lines *file)
     return file->number;
 }
 
+/* Keeps the beginning of a line for messages; what no terminal should be sent becomes a question mark. */
+static void keep_shown(lines *file, const char *line, size_t length)
+{
+    const size_t count = length < SHOWN ? length : (size_t)SHOWN;
+    memcpy(file->shown, line, count);
+    file->shown[count] = '\0';
+    file->shown_is_cut = length > SHOWN;
+}
+
 sr_status lines_fail(const lines *file, const char *line, sr_error *error, const char *format, ...)
 {
-    enum { SHOWN = 120 };
     char text[1024];
     va_list arguments;
     va_start(arguments, format);
@@ -52,13 +62,13 @@ sr_status lines_fail(const lines *file, const char *line, sr_error *error, const
     va_end(arguments);
     if (!line)
         return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s", file->path, file->number, text);
-    /* Splitting has put null bytes in place of delimiters: show the line as it was. */
-    char shown[SHOWN + 1] = "";
-    const size_t length = line == file->line ? file->line_length : strlen(line);
-    for (size_t i = 0; i < length && i < SHOWN; ++i)
-        shown[i] = line[i] ? line[i] : (line[i + 1] ? '\t' : ' ');
-    shown[length < SHOWN ? length : (size_t)SHOWN] = '\0';
-    return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s\n  %s%s", file->path, file->number, text, shown, length > SHOWN ? "..." : "");
+    char shown[SHOWN + 1];
+    memcpy(shown, file->shown, sizeof shown);
+    for (char *at = shown; *at; ++at)
+        if (((unsigned char)*at < ' ' && *at != '\t') || *at == 127)
+            *at = '?';
+    return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s\n  %s%s", file->path, file->number, text, shown,
+                   file->shown_is_cut ? "..." : "");
 }
 
 /* ---- raw bytes ---- */
@@ -72,7 +82,7 @@ static sr_status fill_raw(lines *file, sr_error *error)
         got = read(file->descriptor, file->raw, RAW_SIZE);
     } while (got < 0 && errno == EINTR);
     if (got < 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s cannot be read: %s", file->path, strerror(errno));
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: %s", file->path, strerror(errno));
     file->raw_begin = 0;
     file->raw_end = (size_t)got;
     file->raw_ended = got == 0;
@@ -142,14 +152,15 @@ static sr_status fill_text(lines *file, sr_error *error)
     const size_t before = file->end;
     while (file->end == before) {
         SR_TRY(fill_raw(file, error));
-        if (file->raw_ended && file->member_open)
-            return sr_fail(error, SR_ERROR_DATA, "%s is truncated: its compressed data ends too early", file->path);
-        if (file->raw_ended) {
+        if (file->raw_ended && !file->member_open) {
             file->ended = true;
             return SR_OK;
         }
         SR_TRY(file->kind == PLAIN ? decode_plain(file, error)
                                    : (file->kind == GZIP ? decode_gzip(file, error) : decode_zstd(file, error)));
+        /* A decoder may still hold text after the last byte of the file has gone in, but only until it gives none. */
+        if (file->raw_ended && file->member_open && file->end == before)
+            return sr_fail(error, SR_ERROR_DATA, "%s is truncated: its compressed data ends too early", file->path);
     }
     return SR_OK;
 }
@@ -161,6 +172,8 @@ static sr_status choose_decoder(lines *file, sr_error *error)
     static const unsigned char gzip_magic[] = {0x1f, 0x8b}, zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd};
     SR_TRY(fill_raw(file, error));
     const size_t count = file->raw_end;
+    if (count >= 4 && memcmp(file->raw, "PK\3\4", 4) == 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s is a zip archive: unpack it first", file->path);
     if (count >= sizeof gzip_magic && memcmp(file->raw, gzip_magic, sizeof gzip_magic) == 0)
         file->kind = GZIP;
     else if (count >= sizeof zstd_magic && memcmp(file->raw, zstd_magic, sizeof zstd_magic) == 0)
@@ -192,7 +205,8 @@ sr_status lines_open(lines **opened, const char *path, sr_error *error)
     *opened = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&file, 1, "an input file", error));
     file->descriptor = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY);
-    sr_status status = file->descriptor < 0 ? sr_fail(error, SR_ERROR_DATA, "%s cannot be read: %s", path, strerror(errno)) : SR_OK;
+    sr_status status = file->descriptor < 0 ? sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: %s", path, strerror(errno))
+                                            : SR_OK;
     file->room = TEXT_SIZE;
     if (status == SR_OK)
         status = sr_copy_string(&file->path, strcmp(path, "-") == 0 ? "standard input" : path, error);
@@ -228,28 +242,60 @@ void lines_close(lines *file)
     free(file);
 }
 
-sr_status lines_next(lines *file, char **text, sr_error *error)
+/* Finds the end of the line that begins at file->begin, looking from `searched` bytes behind it on, and hands the line out. */
+static sr_status take_line(lines *file, size_t searched, char **text, sr_error *error)
 {
-    size_t searched = 0;
-    char *newline = NULL;
+    char *newline;
     while (!(newline = memchr(file->text + file->begin + searched, '\n', file->end - file->begin - searched)) && !file->ended) {
         searched = file->end - file->begin;
         SR_TRY(fill_text(file, error));
     }
-    if (!newline && file->begin == file->end) {
+    char *line = file->text + file->begin;
+    char *end = newline ? newline : file->text + file->end; /* fill_text() leaves room for the terminator */
+    file->line_begin = file->begin;
+    file->line_size = (size_t)(end - line) + (newline != NULL);
+    file->begin += file->line_size;
+    if (end > line && end[-1] == '\r')
+        --end;
+    const size_t length = (size_t)(end - line);
+    file->line_end_size = (unsigned)(file->line_size - length);
+    *end = '\0';
+    ++file->next_number;
+    keep_shown(file, line, length);
+    *text = line;
+    return memchr(line, '\0', length) ? lines_fail(file, NULL, error, "the line holds a null byte: this is not a text file")
+                                      : SR_OK;
+}
+
+sr_status lines_next(lines *file, char **text, sr_error *error)
+{
+    if (file->begin == file->end && !file->ended)
+        SR_TRY(fill_text(file, error));
+    if (file->begin == file->end) {
         *text = NULL;
         return SR_OK;
     }
-    *text = file->text + file->begin;
-    char *end = newline ? newline : file->text + file->end; /* fill_text() leaves room for the terminator */
-    file->begin = (size_t)(end - file->text) + (newline != NULL);
-    if (end > *text && end[-1] == '\r')
-        --end;
-    *end = '\0';
-    ++file->number;
-    file->line = *text;
-    file->line_length = (size_t)(end - *text);
-    if (strlen(*text) != (size_t)(end - *text))
-        return lines_fail(file, NULL, error, "the line holds a null byte: this is not a text file");
-    return SR_OK;
+    file->number = file->next_number + 1;
+    return take_line(file, 0, text, error);
+}
+
+sr_status lines_continue(lines *file, char **text, sr_error *error)
+{
+    if (file->begin == file->end && !file->ended) {
+        file->begin = file->line_begin; /* so that the line stays */
+        const sr_status status = fill_text(file, error);
+        file->line_begin = file->begin;
+        file->begin += file->line_size;
+        SR_TRY(status);
+    }
+    if (file->begin == file->end || file->line_size > LONGEST_CONTINUATION) {
+        *text = NULL;
+        return SR_OK;
+    }
+    char *line = file->text + file->line_begin;
+    if (file->line_end_size == 2)
+        line[file->line_size - 2] = '\r';
+    line[file->line_size - 1] = '\n';
+    file->begin = file->line_begin;
+    return take_line(file, file->line_size, text, error);
 }

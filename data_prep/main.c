@@ -2,10 +2,7 @@
 #include "commands.h"
 #include "readers/reader.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -33,31 +30,6 @@ static void print_usage(FILE *file)
     fputs("\nExit codes: 0 done, 1 failed at run time, 2 usage error, 3 the input is damaged or does not fit.\n", file);
 }
 
-sr_status read_count(const char *option, const char *text, uint64_t minimum, uint64_t maximum, uint64_t *value, sr_error *error)
-{
-    if (!text)
-        return SR_OK;
-    char *end;
-    errno = 0;
-    const unsigned long long read = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || read < minimum || read > maximum)
-        return sr_fail(error, SR_ERROR_USAGE, "%s %s: allowed is a whole number from %llu to %llu", option, text,
-                       (unsigned long long)minimum, (unsigned long long)maximum);
-    *value = read;
-    return SR_OK;
-}
-
-sr_status read_real(const char *option, const char *text, double minimum, double maximum, double *value, sr_error *error)
-{
-    if (!text)
-        return SR_OK;
-    char *end;
-    *value = strtod(text, &end);
-    if (end == text || *end || !(*value >= minimum && *value <= maximum))
-        return sr_fail(error, SR_ERROR_USAGE, "%s %s: allowed is a number from %g to %g", option, text, minimum, maximum);
-    return SR_OK;
-}
-
 static sr_status unknown_command(const char *name, sr_error *error)
 {
     const char *names[COMMANDS];
@@ -82,16 +54,19 @@ int main(int argument_count, char **arguments)
         print_usage(stderr);
         return SR_ERROR_USAGE;
     }
-    if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "-h") == 0) {
-        print_usage(stdout);
-        return SR_OK;
-    }
+    for (int i = 1; i < argument_count; ++i)
+        if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0) {
+            print_usage(stdout);
+            return SR_OK;
+        }
     if (strcmp(arguments[1], "--version") == 0) {
         puts("srprep " SRTRAIN_PROGRAM_VERSION);
         return SR_OK;
     }
     sr_error error = {.status = SR_OK};
-    const sr_status status = run(argument_count, arguments, &error);
+    sr_status status = run(argument_count, arguments, &error);
+    if (fflush(stdout) != 0 && status == SR_OK)
+        status = sr_fail(&error, SR_ERROR_RUNTIME, "cannot write to standard output");
     if (status != SR_OK)
         fprintf(stderr, "srprep: error: %s\n", error.message);
     return (int)status;

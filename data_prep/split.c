@@ -18,7 +18,8 @@ static sr_status parse_ratio(const char *text, split_rule *rule, sr_error *error
         at = end + 1;
     }
     if (fabs(sum - 1) > 1e-6 || rule->ratio[0] <= 0)
-        return sr_fail(error, SR_ERROR_USAGE, "--split ratio:%s: the parts sum to %g; they must sum to 1, the first above 0", text, sum);
+        return sr_fail(error, SR_ERROR_USAGE, "--split ratio:%s: the parts sum to %g; they must sum to 1, the first above 0",
+                       text, sum);
     return SR_OK;
 }
 
@@ -30,7 +31,8 @@ static sr_status parse_times(const char *text, split_rule *rule, sr_error *error
     const char *second = first ? end + 1 : text;
     rule->times[1] = strtoll(second, &end, 10);
     if (!first || end == second || *end != '\0' || rule->times[0] > rule->times[1])
-        return sr_fail(error, SR_ERROR_USAGE, "--split time:%s: expected two ascending time stamps, as in time:1400000000,1405000000", text);
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "--split time:%s: expected two ascending time stamps, as in time:1400000000,1405000000", text);
     return SR_OK;
 }
 
@@ -71,7 +73,9 @@ void split_sequence(const split_rule *rule, const int64_t *times, size_t length,
         train = (size_t)((double)length * rule->ratio[0] + 1e-9);
         train = train ? train : 1;
         valid = (size_t)((double)length * (rule->ratio[0] + rule->ratio[1]) + 1e-9);
+        train = train < length ? train : length; /* the ratios sum to 1 only within rounding */
         valid = valid < train ? train : valid;
+        valid = valid < length ? valid : length;
         break;
     case SPLIT_TIME:
         train = count_before(times, length, rule->times[0]);

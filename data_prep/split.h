@@ -18,8 +18,9 @@ typedef struct {
 /* Reads "leave-one-out", "ratio:0.8,0.1,0.1" or "time:T1,T2". SR_ERROR_USAGE otherwise. */
 sr_status split_parse(const char *text, split_rule *rule, sr_error *error);
 
-/* Where the parts of a sequence end. leave-one-out: the last interaction is test, the one before validation; sequences of fewer than three are training
- * only. ratio: the first ratio[0] of the sequence (rounded down, at least one) is training, the next ratio[1] validation. time: by the time stamps. */
+/* Where the parts of a sequence end. leave-one-out: the last interaction is test, the one before validation; sequences of fewer
+ * than three are training only. ratio: the first ratio[0] of the sequence (rounded down, at least one) is training, the next
+ * ratio[1] validation. time: by the time stamps. */
 void split_sequence(const split_rule *rule, const int64_t *times, size_t length, int32_t *train_end, int32_t *valid_end);
 
 #endif

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "filters.h"
 #include "srtrain/command_line.h"
+#include "storage/output_directory.h"
 #include "synthesis.h"
 
 #include <stdio.h>
@@ -23,12 +24,13 @@ static sr_status read_options(int argument_count, char **arguments, synth_option
 {
     const char *users = NULL, *items = NULL, *length = NULL, *seed = NULL, *shards = NULL, *clusters = NULL, *exponent = NULL,
                *transition = NULL;
-    const sr_option options[] = {{.name = "users", .value = &users},       {.name = "items", .value = &items},
-                                 {.name = "mean-length", .value = &length}, {.name = "seed", .value = &seed},
-                                 {.name = "output", .value = &o->output},   {.name = "shards", .value = &shards},
-                                 {.name = "clusters", .value = &clusters},  {.name = "exponent", .value = &exponent},
+    const sr_option options[] = {{.name = "users", .value = &users},          {.name = "items", .value = &items},
+                                 {.name = "mean-length", .value = &length},   {.name = "seed", .value = &seed},
+                                 {.name = "output", .value = &o->output},     {.name = "shards", .value = &shards},
+                                 {.name = "clusters", .value = &clusters},    {.name = "exponent", .value = &exponent},
                                  {.name = "transition", .value = &transition}};
-    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options, error));
+    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options,
+                                error));
     SR_TRY(require("--users", users, error));
     SR_TRY(require("--items", items, error));
     SR_TRY(require("--mean-length", length, error));
@@ -43,7 +45,11 @@ static sr_status read_options(int argument_count, char **arguments, synth_option
     process->clusters = process->items < 40 ? 1 : process->items / 40;
     SR_TRY(read_count("--clusters", clusters, 1, process->items, &process->clusters, error));
     SR_TRY(read_real("--exponent", exponent, 0, 10, &process->exponent, error));
-    return read_real("--transition", transition, 0, 1, &process->transition, error);
+    SR_TRY(read_real("--transition", transition, 0, 1, &process->transition, error));
+    if (o->shards > process->users)
+        return sr_fail(error, SR_ERROR_USAGE, "--shards %llu: there are only %llu users", (unsigned long long)o->shards,
+                       (unsigned long long)process->users);
+    return sr_output_directory_check(o->output, error);
 }
 
 static sr_status synth(const synth_options *o, interactions *all, sr_error *error)
@@ -53,15 +59,15 @@ static sr_status synth(const synth_options *o, interactions *all, sr_error *erro
     assembly_report written;
     char origin[512];
     snprintf(origin, sizeof origin,
-             "{\"command\":\"synth\",\"users\":%llu,\"items\":%llu,\"mean_length\":%g,\"seed\":%llu,\"clusters\":%llu,\"exponent\":%g,\"transition\":%g}",
+             "{\"command\":\"synth\",\"users\":%llu,\"items\":%llu,\"mean_length\":%g,\"seed\":%llu,\"clusters\":%llu,"
+             "\"exponent\":%g,\"transition\":%g}",
              (unsigned long long)p->users, (unsigned long long)p->items, p->mean_length, (unsigned long long)p->seed,
              (unsigned long long)p->clusters, p->exponent, p->transition);
     SR_TRY(synthesise(p, all, error));
-    sort_interactions(all);
+    SR_TRY(sort_interactions(all, error));
     SR_TRY(assemble(all, &rule, "leave-one-out", origin, o->output, o->shards, &written, error));
     printf("written to    %s (%llu shard%s)\n", o->output, (unsigned long long)o->shards, o->shards == 1 ? "" : "s");
-    printf("users         %zu\nitems         %zu of %llu were drawn\ninteractions  %zu\n", written.users, written.items,
-           (unsigned long long)p->items, written.interactions);
+    printf("users         %zu\nitems         %zu\ninteractions  %zu\n", written.users, written.items, written.interactions);
     printf("length        mean %.2f, least %zu, median %zu, most %zu\n", (double)written.interactions / (double)written.users,
            written.shortest, written.median, written.longest);
     return SR_OK;

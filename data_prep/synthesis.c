@@ -8,7 +8,7 @@
 
 enum { SUCCESSORS = 3, INTERESTS = 2, ATTEMPTS = 16, POPULARITY_OFFSET = 10 };
 /* Sub-streams of the seed. */
-enum { STREAM_CLUSTERS, STREAM_SUCCESSORS, STREAM_USERS };
+enum { STREAM_CLUSTERS, STREAM_SUCCESSORS, STREAM_USERS, STREAM_ASSIGNMENT };
 
 /* The catalogue: items ordered by cluster, with running sums of popularity within each cluster. */
 typedef struct {
@@ -42,8 +42,8 @@ static sr_status allocate_catalogue(catalogue *c, sr_error *error)
 static void fill_clusters(catalogue *c, const synthesis *process, sr_random_stream stream)
 {
     for (size_t item = 0; item < c->items; ++item) {
-        c->cluster_of[item] =
-            (uint32_t)(item < c->clusters ? item : sr_random_below(stream, item, STREAM_CLUSTERS, c->clusters));
+        c->cluster_of[item] = (uint32_t)(item < c->clusters ? item
+                                                            : sr_random_below(stream, item, STREAM_CLUSTERS, c->clusters));
         ++c->first[c->cluster_of[item] + 1];
     }
     for (size_t cluster = 0; cluster < c->clusters; ++cluster)
@@ -78,7 +78,8 @@ static uint32_t draw_member(const catalogue *c, size_t cluster, double u)
     return c->members[low];
 }
 
-/* Successors come from the item's own cluster, uniformly: they are no more popular than others, so that popularity cannot predict them. */
+/* Successors come from the item's own cluster, uniformly: they are no more popular than others, so that popularity cannot
+ * predict them. */
 static void fill_successors(catalogue *c, sr_random_stream stream)
 {
     for (size_t item = 0; item < c->items; ++item) {
@@ -100,7 +101,8 @@ static double draw(draws *d)
     return sr_random_uniform(d->stream, d->next++, 0);
 }
 
-static uint32_t next_item(const catalogue *c, const synthesis *process, const size_t *interests, const uint32_t *history,
+/* An item by the process itself: a successor of the last one, or one of the user's interests. */
+static uint32_t draw_item(const catalogue *c, const synthesis *process, const size_t *interests, const uint32_t *history,
                           size_t length, draws *d)
 {
     if (length > 0 && draw(d) < process->transition) {
@@ -108,7 +110,29 @@ static uint32_t next_item(const catalogue *c, const synthesis *process, const si
         const size_t k = which < 0.6 ? 0 : (which < 0.9 ? 1 : 2);
         return c->successors[history[length - 1] * SUCCESSORS + k];
     }
-    return draw_member(c, interests[draw(d) < 0.7 ? 0 : 1], draw(d));
+    const size_t interest = interests[draw(d) < 0.7 ? 0 : 1];
+    return draw_member(c, interest, draw(d));
+}
+
+/* Items that a user must have, so that every item of the catalogue occurs: each item is assigned to one user at random. */
+typedef struct {
+    sr_random_stream stream;
+    uint64_t user, users, items, given, count;
+} assignment;
+
+static assignment assign(const synthesis *process, uint64_t user)
+{
+    const uint64_t rest = user < process->items ? process->items - user : 0;
+    return (assignment){.stream = sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_ASSIGNMENT),
+                        .user = user,
+                        .users = process->users,
+                        .items = process->items,
+                        .count = (rest + process->users - 1) / process->users};
+}
+
+static uint32_t next_assigned(assignment *a)
+{
+    return (uint32_t)sr_random_permutation(a->stream, a->user + a->users * a->given++, a->items);
 }
 
 static bool is_in(const uint32_t *history, size_t length, uint32_t item)
@@ -129,10 +153,25 @@ static size_t draw_length(const synthesis *process, draws *d)
     return (size_t)(length > most && most > SYNTHESIS_SHORTEST ? most : length);
 }
 
-static sr_status add_user(const catalogue *c, const synthesis *process, uint64_t user, draws *d, uint32_t **history, size_t *room,
-                          interactions *all, sr_error *error)
+/* The next item of a sequence of `length`: an assigned one in as many places, drawn evenly, as there are; otherwise one that
+ * the user does not have yet, if a few attempts find one. */
+static uint32_t next_item(const catalogue *c, const synthesis *process, const size_t *interests, assignment *assigned,
+                          const uint32_t *history, size_t place, size_t length, draws *d)
 {
-    const size_t length = draw_length(process, d);
+    const uint64_t left = assigned->count - assigned->given;
+    if (left > 0 && draw(d) * (double)(length - place) < (double)left)
+        return next_assigned(assigned);
+    uint32_t item = draw_item(c, process, interests, history, place, d);
+    for (int attempt = 0; attempt < ATTEMPTS && is_in(history, place, item); ++attempt)
+        item = draw_item(c, process, interests, history, place, d);
+    return item;
+}
+
+static sr_status add_user(const catalogue *c, const synthesis *process, uint64_t user, draws *d, uint32_t **history,
+                          size_t *room, interactions *all, sr_error *error)
+{
+    assignment assigned = assign(process, user);
+    const size_t drawn = draw_length(process, d), length = drawn > assigned.count ? drawn : assigned.count;
     if (length > *room) {
         uint32_t *grown = realloc(*history, length * sizeof *grown);
         if (!grown)
@@ -147,9 +186,7 @@ static sr_status add_user(const catalogue *c, const synthesis *process, uint64_t
     char user_name[32], item_name[32];
     const int user_length = snprintf(user_name, sizeof user_name, "u%llu", (unsigned long long)user);
     for (size_t i = 0; i < length; ++i) {
-        uint32_t item = next_item(c, process, interests, *history, i, d);
-        for (int attempt = 0; attempt < ATTEMPTS && is_in(*history, i, item); ++attempt)
-            item = next_item(c, process, interests, *history, i, d);
+        const uint32_t item = next_item(c, process, interests, &assigned, *history, i, length, d);
         (*history)[i] = item;
         time += 60 + (int64_t)(draw(d) * 86400);
         const int item_length = snprintf(item_name, sizeof item_name, "i%u", item);

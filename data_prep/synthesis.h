@@ -1,4 +1,5 @@
-/* Synthetic interactions with long-term interests, short-term transitions and skewed popularity; docs/data.md describes the process. */
+/* Synthetic interactions with long-term interests, short-term transitions and skewed popularity; docs/data.md describes the
+ * process. */
 #ifndef SRTRAIN_DATA_PREP_SYNTHESIS_H
 #define SRTRAIN_DATA_PREP_SYNTHESIS_H
 
@@ -13,7 +14,8 @@ typedef struct {
 
 enum { SYNTHESIS_SHORTEST = 5 };
 
-/* Adds the interactions of all users; each user depends on (seed, user) alone. */
+/* Adds the interactions of all users. Every item occurs; a user depends on the seed, the user's number and the counts in
+ * `process` alone, not on what was drawn for others. */
 sr_status synthesise(const synthesis *process, interactions *all, sr_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Delimited files with chosen columns; quoted fields as in RFC 4180, within one line. */
+/* Delimited files with chosen columns; quoted fields as in RFC 4180: they may hold delimiters, line ends and doubled quotes. */
 #include "reader.h"
 
 #include <stdio.h>
@@ -20,13 +20,15 @@ static sr_status resolve_column(const lines *file, const char *text, char *const
         return SR_OK;
     }
     if (!header)
-        return sr_fail(error, SR_ERROR_USAGE, "--columns: \"%s\" is a name, which needs --header; without it columns are numbers from 0", text);
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "--columns: \"%s\" is a name, which needs --header; without it columns are numbers from 0", text);
     for (size_t i = 0; i < header_count && i < READER_FIELDS; ++i)
         if (strcmp(header[i], text) == 0) {
             *column = i;
             return SR_OK;
         }
-    const char *nearest = sr_nearest_name(text, (const char *const *)header, header_count < READER_FIELDS ? header_count : READER_FIELDS);
+    const char *nearest = sr_nearest_name(text, (const char *const *)header,
+                                          header_count < READER_FIELDS ? header_count : READER_FIELDS);
     return sr_fail(error, SR_ERROR_DATA, "%s:1: the header has no column \"%s\"%s%s%s", lines_path(file), text,
                    nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
@@ -39,7 +41,7 @@ static sr_status choose_columns(const lines *file, const char *text, char *const
     size_t *const fields[] = {&columns->user, &columns->item, &columns->time, &columns->rating};
     *columns = (column_choice){SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX};
     char copy[1024], *rest = NULL;
-    snprintf(copy, sizeof copy, "%s", text ? text : "user=0,item=1");
+    snprintf(copy, sizeof copy, "%s", text);
     for (char *part = strtok_r(copy, ",", &rest); part; part = strtok_r(NULL, ",", &rest)) {
         char *equals = strchr(part, '=');
         size_t role = 0;
@@ -48,7 +50,10 @@ static sr_status choose_columns(const lines *file, const char *text, char *const
         while (role < 4 && strcmp(roles[role], part) != 0)
             ++role;
         if (!equals || role == 4)
-            return sr_fail(error, SR_ERROR_USAGE, "--columns: \"%s\": allowed are user=, item=, time= and rating=, each with a column", part);
+            return sr_fail(error, SR_ERROR_USAGE,
+                           "--columns: \"%s\": allowed are user=, item=, time= and rating=, each with a column", part);
+        if (*fields[role] != SIZE_MAX)
+            return sr_fail(error, SR_ERROR_USAGE, "--columns %s: %s= stands there twice", text, part);
         SR_TRY(resolve_column(file, equals + 1, header, header_count, fields[role], error));
     }
     if (columns->user == SIZE_MAX || columns->item == SIZE_MAX)
@@ -58,7 +63,8 @@ static sr_status choose_columns(const lines *file, const char *text, char *const
 
 /* ---- fields ---- */
 
-/* Takes a quoted field off *at, in place: doubled quotes become single ones. NULL when the quote is not closed or followed by something else. */
+/* Takes a quoted field off *at, in place: doubled quotes become single ones. NULL when the quote is not closed or followed by
+ * something else. */
 static char *take_quoted(char **at, const char *delimiter)
 {
     char *field = *at, *to = *at;
@@ -108,14 +114,54 @@ static size_t split_quoted(char *line, const char *delimiter, char **fields, siz
     return count;
 }
 
+/* Whether `text` ends inside a quoted field; `inside` says whether it begins in one. */
+static bool ends_inside_quotes(const char *text, const char *delimiter, bool inside)
+{
+    const size_t length = strlen(delimiter);
+    const char *at = text;
+    for (bool field_start = !inside;; field_start = true) {
+        if (field_start && *at == '"') {
+            inside = true;
+            ++at;
+        }
+        while (inside) {
+            const char *quote = strchr(at, '"');
+            if (!quote)
+                return true;
+            inside = quote[1] == '"';
+            at = quote + (inside ? 2 : 1);
+        }
+        const char *next = strstr(at, delimiter);
+        if (!next)
+            return false;
+        at = next + length;
+    }
+}
+
+/* The fields of the next record: a line, or several where quoted fields hold line ends. */
 static sr_status next_fields(lines *file, const char *delimiter, char **line, char **fields, size_t *count, sr_error *error)
 {
     SR_TRY(lines_next(file, line, error));
     if (!*line)
         return SR_OK;
-    *count = strchr(*line, '"') ? split_quoted(*line, delimiter, fields, READER_FIELDS)
-                                : reader_split(*line, delimiter, fields, READER_FIELDS);
-    return *count != SIZE_MAX ? SR_OK : lines_fail(file, *line, error, "a quoted field is not closed, or followed by other characters");
+    if (!strchr(*line, '"')) {
+        *count = reader_split(*line, delimiter, fields, READER_FIELDS);
+        return SR_OK;
+    }
+    char *record = *line;
+    size_t looked_at = 0;
+    bool inside = false;
+    while ((inside = ends_inside_quotes(record + looked_at, delimiter, inside))) {
+        looked_at = strlen(record);
+        SR_TRY(lines_continue(file, &record, error));
+        if (!record)
+            return lines_fail(file, *line, error, "a quoted field is not closed");
+    }
+    *line = record;
+    *count = split_quoted(record, delimiter, fields, READER_FIELDS);
+    return *count != SIZE_MAX
+               ? SR_OK
+               : lines_fail(file, *line, error, "a quoted field is followed by other characters than the delimiter");
 }
 
 sr_status read_csv(lines *file, const reader_options *options, interactions *all, sr_error *error)
@@ -132,11 +178,16 @@ sr_status read_csv(lines *file, const reader_options *options, interactions *all
     SR_TRY(choose_columns(file, options->columns, options->header ? fields : NULL, count, &columns, error));
     all->has_times = columns.time != SIZE_MAX;
     all->has_ratings = columns.rating != SIZE_MAX;
+    size_t expected = count; /* that of the first line holds for all */
     for (;;) {
         SR_TRY(next_fields(file, delimiter, &line, fields, &count, error));
         if (!line)
             return SR_OK;
         ++all->lines;
+        if (expected == 0)
+            expected = count;
+        if (count != expected)
+            return lines_fail(file, line, error, "found %zu columns, expected %zu as in the first line", count, expected);
         SR_TRY(reader_add_fields(file, line, fields, count, &columns, all, error));
     }
 }

@@ -14,7 +14,8 @@ sr_status read_movielens_100k(lines *file, const reader_options *options, intera
         ++all->lines;
         const size_t count = reader_split(line, "\t", fields, READER_FIELDS);
         if (count != 4)
-            return lines_fail(file, line, error, "found %zu tab-separated columns, expected 4: user, item, rating, timestamp", count);
+            return lines_fail(file, line, error, "found %zu tab-separated columns, expected 4: user, item, rating, timestamp",
+                              count);
         SR_TRY(reader_add_fields(file, line, fields, count, &columns, all, error));
     }
 }

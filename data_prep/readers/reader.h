@@ -5,9 +5,9 @@
 #include "../interactions.h"
 #include "../lines.h"
 
-/* Options of the format csv; the others ignore none of them because convert refuses them there. */
+/* Options of the format csv; convert refuses them with any other. */
 typedef struct {
-    const char *columns;   /* "user=0,item=1,time=3,rating=2", numbers from 0 or names of the header; NULL: user=0,item=1 */
+    const char *columns;   /* "user=0,item=1,time=3,rating=2", numbers from 0 or names of the header */
     const char *delimiter; /* one or more characters; NULL: "," */
     bool header;           /* each file starts with a line of column names */
 } reader_options;
@@ -38,12 +38,16 @@ typedef struct {
 } column_choice;
 
 /* Adds the interaction of a line that has been split into `count` fields. `line` is for messages. */
-sr_status reader_add_fields(const lines *file, const char *line, char *const *fields, size_t count, const column_choice *columns,
-                            interactions *all, sr_error *error);
+sr_status reader_add_fields(const lines *file, const char *line, char *const *fields, size_t count,
+                            const column_choice *columns, interactions *all, sr_error *error);
 
 /* Splits at each occurrence of `delimiter`, in place; at most `room` fields are stored, all are counted. */
 size_t reader_split(char *line, const char *delimiter, char **fields, size_t room);
 
-enum { READER_FIELDS = 256 };
+enum { READER_FIELDS = 256, IDENTIFIER_MAXIMUM = 1024 };
+
+/* Fails unless the identifier of a `role` ("user", "item") has 1 to IDENTIFIER_MAXIMUM bytes: identifiers are stored in fields
+ * as wide as the longest. */
+sr_status reader_check_identifier(const lines *file, const char *line, const char *role, size_t length, sr_error *error);
 
 #endif

@@ -20,16 +20,13 @@ sr_status read_recbole(lines *file, const reader_options *options, interactions 
     SR_TRY(lines_next(file, &line, error));
     if (!line)
         return sr_fail(error, SR_ERROR_DATA, "%s is empty: expected a header line", lines_path(file));
-    char header[256];
-    strncpy(header, line, sizeof header - 1);
-    header[sizeof header - 1] = '\0';
     const size_t header_count = reader_split(line, "\t", fields, READER_FIELDS);
     const column_choice columns = {.user = find_column(fields, header_count, "user_id"),
                                    .item = find_column(fields, header_count, "item_id"),
                                    .time = find_column(fields, header_count, "timestamp"),
                                    .rating = find_column(fields, header_count, "rating")};
     if (columns.user == SIZE_MAX || columns.item == SIZE_MAX)
-        return lines_fail(file, header, error, "the header has no column user_id or item_id");
+        return lines_fail(file, line, error, "the header has no column %s", columns.user == SIZE_MAX ? "user_id" : "item_id");
     all->has_times = columns.time != SIZE_MAX;
     all->has_ratings = columns.rating != SIZE_MAX;
     for (;;) {

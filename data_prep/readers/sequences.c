@@ -14,7 +14,7 @@ static const char *next_word(const char **at, size_t *length)
     return *length ? word : NULL;
 }
 
-/* Adds "user item item ..."; with `exactly_one` there must be one item. */
+/* Adds "user item item ..."; with `exactly_one` there must be one item, otherwise it must be the user's only line. */
 static sr_status add_line(const lines *file, const char *line, bool exactly_one, interactions *all, sr_error *error)
 {
     const char *at = line, *item;
@@ -22,13 +22,21 @@ static sr_status add_line(const lines *file, const char *line, bool exactly_one,
     const char *user = next_word(&at, &user_length);
     if (!user)
         return lines_fail(file, NULL, error, "the line is empty, expected a user and %s", exactly_one ? "an item" : "items");
+    const uint32_t known_users = all->users.count;
+    SR_TRY(reader_check_identifier(file, line, "user", user_length, error));
     while ((item = next_word(&at, &item_length))) {
         if (exactly_one && items == 1)
             return lines_fail(file, line, error, "found more than two words, expected \"user item\"");
+        SR_TRY(reader_check_identifier(file, line, "item", item_length, error));
         SR_TRY(interactions_add(all, user, user_length, item, item_length, 0, 0, error));
         ++items;
     }
-    return items ? SR_OK : lines_fail(file, line, error, "found a user without any item");
+    if (items == 0)
+        return lines_fail(file, line, error, "found a user without any item");
+    if (!exactly_one && all->users.count == known_users)
+        return lines_fail(file, line, error, "user \"%.*s\" has had a line before, expected one line a user", (int)user_length,
+                          user);
+    return SR_OK;
 }
 
 static sr_status read_lines(lines *file, bool exactly_one, interactions *all, sr_error *error)
