@@ -32,8 +32,8 @@ void sr_parallel_library_version(char *text, size_t size);
 MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
 
 /* Failing together: every rank passes its own status (and message, if it failed). When any rank failed, all return the status of the lowest
- * failing rank, and `error` holds that rank's message on every rank, with "rank R on HOST: " in front when there is more than
- * one rank. */
+ * failing rank, and `error` holds that rank's message on every rank, with "rank R on HOST: " in front unless all ranks failed: so a
+ * failure that has been agreed on may be passed through here again. */
 sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error);
 
 /* Ends the whole job at once with `status` as exit code after writing the message to standard error: for a failure that the other ranks

@@ -127,15 +127,17 @@ static sr_status broadcast_from(sr_parallel *parallel, void *data, size_t bytes,
 
 sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error)
 {
-    /* The lowest failing rank; `size` when nobody failed. */
-    int first = status == SR_OK ? parallel->size : parallel->rank;
-    SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, parallel->world), "MPI_Allreduce", error));
+    /* Smallest over ranks: the lowest failing rank (`size` when nobody failed), and 1 only when everybody failed. */
+    int smallest[] = {status == SR_OK ? parallel->size : parallel->rank, status != SR_OK};
+    SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, smallest, 2, MPI_INT, MPI_MIN, parallel->world), "MPI_Allreduce", error));
+    const int first = smallest[0];
     if (first == parallel->size)
         return SR_OK;
     sr_error shared = {.status = status};
     if (first == parallel->rank) {
         snprintf(shared.message, sizeof shared.message, "%s", error ? error->message : "");
-        if (parallel->size > 1)
+        /* What everybody finds wrong (a misspelt key) is nobody's in particular. */
+        if (!smallest[1])
             sr_error_prepend(&shared, "rank %d on %s: ", parallel->rank, parallel->host);
     }
     SR_TRY(broadcast_from(parallel, &shared, sizeof shared, first, error));
