@@ -1,0 +1,1 @@
+srtrain_add_test(test_evaluate RANKS 1 2 3 4)

@@ -1,0 +1,1 @@
+srtrain_add_test(test_optimizer)
