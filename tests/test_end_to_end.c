@@ -196,6 +196,12 @@ static void evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks(
         run_srtrain(&w->result, ranks, "recommend %s/model/best.h5 --top-k 3 --output %s/r%d.h5", w->directory, w->directory, ranks);
         assert_code(&w->result, 0);
     }
+    run_srtrain(&w->result, 2, "evaluate %s/model/best.h5 --split valid --set 'evaluation.top_k=[7]' --set evaluation.history=exclude", w->directory);
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "hr@7");
+    assert_says(&w->result, "history exclude");
+    run_srtrain(&w->result, 1, "evaluate %s/model/best.h5 --set training.seed=3", w->directory);
+    assert_code(&w->result, 2);
     /* Times differ; everything else is the same text. */
     snprintf(command, sizeof command, "cd %s && diff e1.json e4.json && cut -f1-3 r1.tsv > a && cut -f1-3 r4.tsv > b && cmp a b && [ $(wc -l < a) -eq 1501 ]",
              w->directory);

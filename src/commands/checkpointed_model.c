@@ -1,7 +1,22 @@
 #include "commands/command.h"
 #include "srtrain/checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* An assignment that names a metric with the first cut-off of "evaluation.top_k=[5, 10]", or an empty text. Training's own metric may not be among the
+ * cut-offs that are asked for now, and it plays no part in an evaluation. */
+static void metric_for(const sr_text_list *assignments, char *assignment, size_t size)
+{
+    static const char key[] = "evaluation.top_k=";
+    assignment[0] = '\0';
+    for (size_t i = 0; i < assignments->count; ++i)
+        if (strncmp(assignments->texts[i], key, strlen(key)) == 0) {
+            const char *first = assignments->texts[i] + strlen(key);
+            first += strcspn(first, "0123456789");
+            snprintf(assignment, size, "training.early_stopping.metric=hr@%.*s", (int)strspn(first, "0123456789"), first);
+        }
+}
 
 /* The settings of the checkpoint with the assignments of the command line, which may only concern evaluation. */
 static sr_status read_settings(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
@@ -11,8 +26,12 @@ static sr_status read_settings(checkpointed_model *loaded, const char *path, con
         if (strncmp(assignments->texts[i], "evaluation.", strlen("evaluation.")) != 0)
             return sr_fail(error, SR_ERROR_USAGE, "--set %s: only keys of the section evaluation can be set for a trained model",
                            assignments->texts[i]);
-    return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, assignments->texts, assignments->count,
-                             error);
+    sr_text_list all = *assignments;
+    char metric[64];
+    metric_for(assignments, metric, sizeof metric);
+    if (*metric && all.count < SR_TEXT_LIST_MAXIMUM)
+        all.texts[all.count++] = metric;
+    return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, all.texts, all.count, error);
 }
 
 static sr_status check_data(const checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
