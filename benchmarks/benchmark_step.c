@@ -97,7 +97,7 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
 
 int main(int argument_count, char **arguments)
 {
-    sr_blas_prepare(arguments);
+    sr_blas_use_one_thread();
     sr_error error;
     sr_parallel *parallel;
     sr_status status = sr_parallel_start(&parallel, &argument_count, &arguments, &error);

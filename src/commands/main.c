@@ -108,7 +108,7 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
 
 int main(int argument_count, char **arguments)
 {
-    sr_blas_prepare(arguments);
+    sr_blas_use_one_thread();
     sr_error error = {.status = SR_OK};
     sr_status status;
     if (argument_count < 2) {

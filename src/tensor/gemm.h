@@ -18,10 +18,11 @@ void sr_blas_description(char *text, size_t size);
 /* Threads that the BLAS uses. */
 int sr_blas_threads(void);
 
-/* OpenBLAS chooses its kernels by the processor's model number and takes slow ones on processors newer than itself. This function
- * chooses by feature flags instead: where AVX-512 is there and OpenBLAS did not use it, it sets OPENBLAS_CORETYPE and executes the program once
- * more with the same arguments (OpenBLAS reads the variable only when it is loaded). It also keeps BLAS to one thread a process unless
- * OPENBLAS_NUM_THREADS says otherwise. Call it first in main(), before MPI starts. Returns when there is nothing to do. */
-void sr_blas_prepare(char **arguments);
+/* Keeps BLAS to one thread a process, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say otherwise: parallelism comes from ranks. Call it first in main(). */
+void sr_blas_use_one_thread(void);
+
+/* Whether the BLAS leaves AVX-512 unused although this program's kernels use it (`kernel_level` "avx512"): OpenBLAS chooses by the processor's model
+ * number, or by OPENBLAS_CORETYPE, and may choose older kernels. */
+bool sr_blas_ignores_avx512(const char *kernel_level);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
+#include "tensor/gemm.h"
 #include "train/environment.h"
 #include "train/metrics.h"
 #include "train/run_files.h"
@@ -150,6 +151,10 @@ static void describe_run(const run *r)
     sr_log_information(r->log, "model: %zu parameters; %d ranks, global batch %lld, %s kernels; output in %s", count,
                        sr_parallel_size(r->parallel), (long long)r->settings->training.batch_size, r->kernels->level,
                        r->paths.directory);
+    char blas[256];
+    sr_blas_description(blas, sizeof blas);
+    if (sr_blas_ignores_avx512(r->kernels->level))
+        sr_log_warning(r->log, "this CPU has AVX-512 but BLAS does not use it (%s): unset OPENBLAS_CORETYPE, or set it to SkylakeX", blas);
 }
 
 /* ---- checkpoints ---- */
