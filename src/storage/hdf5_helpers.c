@@ -24,7 +24,10 @@ void sr_hdf5_silence(void)
 static herr_t take_description(unsigned level, const H5E_error2_t *entry, void *description)
 {
     (void)level;
-    snprintf(description, 256, "%s", entry->desc ? entry->desc : "");
+    char *text = description;
+    snprintf(text, 256, "%s", entry->desc ? entry->desc : "");
+    for (char *newline; (newline = strchr(text, '\n'));)
+        *newline = ' ';
     return 1; /* the first entry is the innermost: enough */
 }
 
@@ -43,7 +46,8 @@ static hid_t access_properties(void)
     if (properties < 0)
         return properties;
     if (H5Pset_fapl_sec2(properties) < 0 || H5Pset_libver_bounds(properties, H5F_LIBVER_V18, H5F_LIBVER_V110) < 0 ||
-        H5Pset_alignment(properties, 1, 64) < 0 || H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0) {
+        H5Pset_alignment(properties, 1, 64) < 0 || H5Pset_sieve_buf_size(properties, 0) < 0 ||
+        H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0) {
         H5Pclose(properties);
         return -1;
     }
@@ -57,11 +61,13 @@ sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
     if (access(path, R_OK) != 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: %s", path, strerror(errno));
     const hid_t properties = access_properties();
-    if (properties >= 0) {
+    if (properties >= 0)
         file->id = H5Fopen(path, H5F_ACC_RDONLY, properties);
+    /* Any further call would clear HDF5's reason. */
+    const sr_status status = file->id >= 0 ? SR_OK : sr_hdf5_fail(error, SR_ERROR_DATA, path, "open", "it as an HDF5 file");
+    if (properties >= 0)
         H5Pclose(properties);
-    }
-    return file->id >= 0 ? SR_OK : sr_hdf5_fail(error, SR_ERROR_DATA, path, "open", "it as an HDF5 file");
+    return status;
 }
 
 sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error)
@@ -80,11 +86,29 @@ sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error)
     return status;
 }
 
+/* After a failed H5Fclose() HDF5 1.10 keeps a dangling identifier and crashes when the process ends. So a file that does not
+ * fit on the disk any more is emptied, which makes room for the little that closing still writes. (For the same reason data
+ * bypass the sieve buffer: H5Dwrite() fails then, and not H5Dclose().) */
+static void make_closable(hid_t id)
+{
+    void *handle = NULL;
+    if (H5Fget_vfd_handle(id, H5P_DEFAULT, &handle) < 0 || !handle || ftruncate(*(const int *)handle, 0) != 0)
+        return; /* nothing more can be done */
+}
+
 sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error)
 {
     const hid_t id = file->id;
     file->id = -1;
-    if (id >= 0 && H5Fclose(id) < 0)
+    if (id < 0)
+        return SR_OK;
+    if (H5Fflush(id, H5F_SCOPE_LOCAL) < 0) {
+        const sr_status status = sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write", "the file");
+        make_closable(id);
+        (void)H5Fclose(id);
+        return status;
+    }
+    if (H5Fclose(id) < 0)
         return sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "close", "the file");
     return SR_OK;
 }
@@ -108,8 +132,9 @@ static sr_status write_attribute(const sr_hdf5_file *file, const char *object, c
                                  sr_error *error)
 {
     const hid_t space = H5Screate(H5S_SCALAR);
-    const hid_t attribute =
-        space < 0 ? -1 : H5Acreate_by_name(file->id, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t attribute = space < 0
+                                ? -1
+                                : H5Acreate_by_name(file->id, object, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     const bool written = attribute >= 0 && H5Awrite(attribute, type, value) >= 0;
     const sr_status status = written ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write attribute", name);
     if (attribute >= 0)
@@ -134,7 +159,8 @@ sr_status sr_hdf5_write_integer(const sr_hdf5_file *file, const char *object, co
     return write_attribute(file, object, name, H5T_STD_I64LE, &value, error);
 }
 
-static sr_status open_attribute(const sr_hdf5_file *file, const char *object, const char *name, hid_t *attribute, sr_error *error)
+static sr_status open_attribute(const sr_hdf5_file *file, const char *object, const char *name, hid_t *attribute,
+                                sr_error *error)
 {
     const htri_t exists = H5Aexists_by_name(file->id, object, name, H5P_DEFAULT);
     if (exists <= 0)
@@ -221,8 +247,8 @@ sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_er
     return status;
 }
 
-/* Contiguous, so that it can be mapped; allocated at once and never filled, so that it is written only once; no time stamps, so that
- * equal data give equal files. */
+/* Contiguous, so that it can be mapped; allocated at once and never filled, so that it is written only once; no time stamps, so
+ * that equal data give equal files. */
 static hid_t dataset_properties(void)
 {
     const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
@@ -245,10 +271,11 @@ sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t 
     hid_t dataset = -1;
     if (properties >= 0 && space >= 0)
         dataset = H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
-    bool written = dataset >= 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
-    if (dataset >= 0)
-        written = H5Dclose(dataset) >= 0 && written;
-    const sr_status status = written ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write dataset", name);
+    sr_status status = SR_OK;
+    if (dataset < 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        status = sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write dataset", name);
+    if (dataset >= 0 && H5Dclose(dataset) < 0 && status == SR_OK)
+        status = sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write dataset", name);
     if (space >= 0)
         H5Sclose(space);
     if (properties >= 0)

@@ -1,0 +1,17 @@
+# srprep and the data sets it writes.
+foreach(test test_lines test_readers test_filters test_dataset test_synthesis)
+  srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c)
+endforeach()
+
+srtrain_add_test(test_srprep SOURCES program.c)
+target_compile_definitions(test_srprep PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
+add_dependencies(test_srprep srprep)
+
+# Published data sets cannot be part of the project. Where a directory with them is at hand, test_srprep compares with known counts.
+set(SRTRAIN_DATA_DIRECTORY "" CACHE PATH "A directory with the public data sets, for the tests; empty for none")
+if(NOT SRTRAIN_DATA_DIRECTORY AND IS_DIRECTORY ${PROJECT_SOURCE_DIR}/../shared/data)
+  set(SRTRAIN_DATA_DIRECTORY ${PROJECT_SOURCE_DIR}/../shared/data)
+endif()
+if(SRTRAIN_DATA_DIRECTORY)
+  set_property(TEST test_srprep APPEND PROPERTY ENVIRONMENT SRTRAIN_DATA_DIRECTORY=${SRTRAIN_DATA_DIRECTORY})
+endif()

@@ -1,0 +1,172 @@
+/* Synthetic data: reproducible, complete, of the size asked for, and with something in it that a sequence model can learn. */
+#include "filters.h"
+#include "srtrain/memory.h"
+#include "synthesis.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const synthesis usual = {
+    .users = 2000, .items = 500, .seed = 5, .clusters = 12, .mean_length = 15, .exponent = 1, .transition = 0.6};
+
+static void make(const synthesis *process, interactions *all)
+{
+    assert_int_equal(interactions_create(all, NULL), SR_OK);
+    assert_int_equal(synthesise(process, all, NULL), SR_OK);
+    assert_int_equal(sort_interactions(all, NULL), SR_OK);
+}
+
+/* Whether the first `count` interactions are the same. */
+static bool same(const interactions *left, const interactions *right, size_t count)
+{
+    for (size_t i = 0; i < count; ++i) {
+        const interaction *a = &left->list[i], *b = &right->list[i];
+        if (a->time != b->time || strcmp(left->users.texts[a->user], right->users.texts[b->user]) != 0 ||
+            strcmp(left->items.texts[a->item], right->items.texts[b->item]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void equal_seeds_give_equal_data_and_other_seeds_others(void **state)
+{
+    (void)state;
+    interactions first, second, other;
+    synthesis another_seed = usual;
+    another_seed.seed = 6;
+    make(&usual, &first);
+    make(&usual, &second);
+    make(&another_seed, &other);
+    assert_int_equal(first.count, second.count);
+    assert_true(same(&first, &second, first.count));
+    assert_false(same(&first, &other, 100));
+    interactions_free(&first);
+    interactions_free(&second);
+    interactions_free(&other);
+}
+
+static void a_user_does_not_depend_on_how_many_follow(void **state)
+{
+    (void)state;
+    interactions few, many;
+    synthesis more_users = usual;
+    more_users.users = 3000;
+    make(&usual, &few);
+    make(&more_users, &many);
+    assert_true(few.count < many.count);
+    assert_true(same(&few, &many, few.count));
+    interactions_free(&few);
+    interactions_free(&many);
+}
+
+static void sizes_are_those_asked_for(void **state)
+{
+    (void)state;
+    const synthesis cases[] = {
+        usual,
+        {.users = 100, .items = 450, .seed = 1, .clusters = 11, .mean_length = 9, .exponent = 2, .transition = 0},
+        {.users = 3, .items = 20, .seed = 1, .clusters = 1, .mean_length = 6, .exponent = 1, .transition = 1},
+        {.users = 50, .items = 1, .seed = 1, .clusters = 1, .mean_length = 5, .exponent = 0, .transition = 0.5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        interactions all;
+        make(&cases[i], &all);
+        assert_int_equal(all.users.count, cases[i].users);
+        assert_int_equal(all.items.count, cases[i].items);
+        interactions_free(&all);
+    }
+}
+
+static void lengths_start_at_five_and_have_the_mean_asked_for(void **state)
+{
+    (void)state;
+    interactions all;
+    make(&usual, &all);
+    size_t length = 0, shortest = SIZE_MAX;
+    for (size_t i = 0; i < all.count; ++i) {
+        ++length;
+        if (i + 1 == all.count || all.list[i + 1].user != all.list[i].user) {
+            shortest = length < shortest ? length : shortest;
+            length = 0;
+        }
+    }
+    assert_int_equal(shortest, SYNTHESIS_SHORTEST);
+    /* The standard error of the mean is about 10 / sqrt(2000) = 0.22. */
+    assert_true(fabs((double)all.count / (double)usual.users - usual.mean_length) < 1);
+    interactions_free(&all);
+}
+
+/* ---- what can be learnt ---- */
+
+/* Counts of the training parts: how often each item occurs, and how often each follows each. */
+typedef struct {
+    size_t items;
+    uint32_t *popularity;  /* [items] */
+    uint32_t *transitions; /* [items, items] */
+} counts;
+
+static void count_training(const interactions *all, counts *c)
+{
+    c->items = all->items.count;
+    assert_int_equal(SR_ALLOCATE_ZERO(&c->popularity, c->items, "counts", NULL), SR_OK);
+    assert_int_equal(SR_ALLOCATE_ZERO(&c->transitions, c->items * c->items, "counts", NULL), SR_OK);
+    for (size_t i = 0; i + 2 < all->count; ++i) {
+        const interaction *one = &all->list[i];
+        if (all->list[i + 2].user != one->user)
+            continue; /* one of the last two: for validation and test */
+        ++c->popularity[one->item];
+        if (i > 0 && one[-1].user == one->user)
+            ++c->transitions[one[-1].item * c->items + one->item];
+    }
+}
+
+/* Whether `target` is among the ten items with the highest score; popularity breaks ties. */
+static bool hits(const uint32_t *scores, const uint32_t *popularity, size_t items, uint32_t target)
+{
+    size_t better = 0;
+    for (size_t item = 0; item < items; ++item)
+        better += scores[item] > scores[target] || (scores[item] == scores[target] && popularity[item] > popularity[target]);
+    return better < 10;
+}
+
+static void transitions_predict_far_better_than_popularity(void **state)
+{
+    (void)state;
+    interactions all;
+    counts c;
+    make(&usual, &all);
+    count_training(&all, &c);
+    size_t cases = 0, by_popularity = 0, by_transition = 0;
+    for (size_t i = 1; i < all.count; ++i) {
+        const interaction *one = &all.list[i];
+        if (i + 1 < all.count && one[1].user == one->user)
+            continue;
+        ++cases;
+        by_popularity += hits(c.popularity, c.popularity, c.items, one->item);
+        by_transition += hits(c.transitions + one[-1].item * c.items, c.popularity, c.items, one->item);
+    }
+    assert_int_equal(cases, usual.users);
+    print_message("HR@10 of popularity %.3f, of first-order transitions %.3f\n", (double)by_popularity / (double)cases,
+                  (double)by_transition / (double)cases);
+    assert_true(by_popularity > cases * 3 / 100); /* popularity is skewed: chance is 0.02 */
+    assert_true(by_transition > 2 * by_popularity);
+    free(c.popularity);
+    free(c.transitions);
+    interactions_free(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_seeds_give_equal_data_and_other_seeds_others),
+        cmocka_unit_test(a_user_does_not_depend_on_how_many_follow),
+        cmocka_unit_test(sizes_are_those_asked_for),
+        cmocka_unit_test(lengths_start_at_five_and_have_the_mean_asked_for),
+        cmocka_unit_test(transitions_predict_far_better_than_popularity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
