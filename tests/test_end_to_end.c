@@ -177,6 +177,8 @@ static void a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for
     train(w, 2, "done", "--set training.early_stopping.patience=0", 0);
     newest(w, "done", second, sizeof second);
     assert_string_equal(first, second);
+    train(w, 2, "done", "--resume never", 2); /* would write among the checkpoints of another training */
+    assert_says(&w->result, "choose another --output");
     train(w, 3, "done", "--set training.early_stopping.patience=0 --set training.epochs=4", 0);
     newest(w, "done", second, sizeof second);
     assert_string_not_equal(first, second);

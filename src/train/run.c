@@ -106,12 +106,27 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     return status;
 }
 
+/* A run that does not go on from the newest checkpoint of its directory must not write among those: they would be taken for its own. */
+static sr_status check_directory(const run *r, sr_error *error)
+{
+    if (r->options->resume == SR_RESUME_AUTO)
+        return SR_OK;
+    const int64_t newest = sr_run_newest_step(&r->paths);
+    if (newest < 0 || (r->options->resume == SR_RESUME_PATH && newest <= r->progress.step))
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "%s already holds checkpoints up to step %lld, and this run would start at step %lld: choose another --output, or remove them",
+                   r->paths.checkpoints, (long long)newest, (long long)r->progress.step);
+}
+
 static sr_status resume(run *r, sr_error *error)
 {
     char *path = NULL;
     SR_TRY(find_checkpoint(r, &path, error));
-    const sr_status status = path ? load_checkpoint(r, path, error) : SR_OK;
+    sr_status status = path ? load_checkpoint(r, path, error) : SR_OK;
     free(path);
+    if (status == SR_OK)
+        status = sr_parallel_agree(r->parallel, sr_parallel_rank(r->parallel) == 0 ? check_directory(r, error) : SR_OK, error);
     /* More epochs than before may have been asked for. */
     if (r->progress.epoch < r->settings->training.epochs && r->progress.finished == 1)
         r->progress.finished = 0;

@@ -1,5 +1,6 @@
 #include "train/run_files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,21 @@ sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error
 void sr_run_checkpoint_path(const sr_run_paths *paths, int64_t step, char *path, size_t size)
 {
     snprintf(path, size, "%s/step-%010lld.h5", paths->checkpoints, (long long)step);
+}
+
+int64_t sr_run_newest_step(const sr_run_paths *paths)
+{
+    int64_t newest = -1;
+    DIR *directory = opendir(paths->checkpoints);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        long long step;
+        int used = 0;
+        if (sscanf(entry->d_name, "step-%lld.h5%n", &step, &used) == 1 && used > 0 && entry->d_name[used] == '\0' && step > newest)
+            newest = step;
+    }
+    if (directory)
+        closedir(directory);
+    return newest;
 }
 
 /* mkdir -p */

@@ -23,6 +23,9 @@ sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error
 /* Path of the checkpoint after `step` steps. Local. */
 void sr_run_checkpoint_path(const sr_run_paths *paths, int64_t step, char *path, size_t size);
 
+/* The highest step of a checkpoint in the run's directory, valid or not; -1 when there is none. Local. */
+int64_t sr_run_newest_step(const sr_run_paths *paths);
+
 /* Creates the directories and writes config.yaml. For rank 0 only; local. */
 sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings *settings, sr_error *error);
 
