@@ -1,7 +1,8 @@
 /* The fingerprint of a data set: XXH3-128 over its logical contents, whatever the number of shards.
  *
  * What is hashed, in this order: users, items, interactions and has_times as 64-bit integers; the identifiers of users, then of
- * items, each followed by a zero byte; the sequence lengths as 64-bit integers; item ids; times, if any; train_end; valid_end. */
+ * items, each followed by a zero byte; the sequence lengths as 64-bit integers; item ids; times, if any; train_end; valid_end.
+ */
 #ifndef SRTRAIN_STORAGE_DATASET_FINGERPRINT_H
 #define SRTRAIN_STORAGE_DATASET_FINGERPRINT_H
 

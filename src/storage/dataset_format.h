@@ -39,6 +39,7 @@
 #define SR_SHARD_VALID_END "/valid_end"
 
 /* All numbers are stored in little-endian order and used in place. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data sets are mapped into memory: a little-endian machine is needed");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "data sets are mapped into memory: a little-endian machine is needed");
 
 #endif

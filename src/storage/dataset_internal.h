@@ -21,9 +21,9 @@ struct sr_dataset {
     bool has_times;
     char *split, *fingerprint;
     const sr_mapped_array *user_ids, *item_ids;
-    const int64_t *popularity;          /* [items + 1] */
-    const int64_t *item_interactions;   /* [items + 1] */
-    const int64_t *first_user;          /* [shards] */
+    const int64_t *popularity;        /* [items + 1] */
+    const int64_t *item_interactions; /* [items + 1] */
+    const int64_t *first_user;        /* [shards] */
     sr_shard *shards;
 };
 

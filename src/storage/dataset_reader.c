@@ -12,7 +12,8 @@
 
 /* ---- index ---- */
 
-static sr_status read_count(const sr_hdf5_file *file, const char *name, int64_t least, int64_t most, size_t *count, sr_error *error)
+static sr_status read_count(const sr_hdf5_file *file, const char *name, int64_t least, int64_t most, size_t *count,
+                            sr_error *error)
 {
     int64_t value;
     SR_TRY(sr_hdf5_read_integer(file, "/", name, &value, error));
@@ -29,8 +30,8 @@ static sr_status check_format(const sr_hdf5_file *file, sr_error *error)
     SR_TRY(sr_hdf5_read_text(file, "/", SR_ATTRIBUTE_FORMAT, &format, error));
     const bool known = strcmp(format, SR_DATASET_FORMAT) == 0;
     const sr_status status = known ? SR_OK
-                                   : sr_fail(error, SR_ERROR_DATA, "%s: the format is \"%s\"; this program reads \"%s\"", file->path,
-                                             format, SR_DATASET_FORMAT);
+                                   : sr_fail(error, SR_ERROR_DATA, "%s: the format is \"%s\"; this program reads \"%s\"",
+                                             file->path, format, SR_DATASET_FORMAT);
     free(format);
     return status;
 }
@@ -63,7 +64,8 @@ static sr_status open_index(sr_dataset *dataset, sr_error *error)
     SR_TRY(sr_mapped_file_array(index, SR_INDEX_ITEM_ID, SR_ELEMENT_TEXT, items, &dataset->item_ids, error));
     SR_TRY(sr_mapped_file_array(index, SR_INDEX_POPULARITY, SR_ELEMENT_INT64, items + 1, &popularity, error));
     SR_TRY(sr_mapped_file_array(index, SR_INDEX_INTERACTIONS, SR_ELEMENT_INT64, items + 1, &interactions, error));
-    SR_TRY(sr_mapped_file_array(index, SR_INDEX_FIRST_USER, SR_ELEMENT_INT64, (int64_t)dataset->shard_count, &first_user, error));
+    SR_TRY(
+        sr_mapped_file_array(index, SR_INDEX_FIRST_USER, SR_ELEMENT_INT64, (int64_t)dataset->shard_count, &first_user, error));
     dataset->popularity = popularity->data;
     dataset->item_interactions = interactions->data;
     dataset->first_user = first_user->data;
@@ -86,13 +88,14 @@ static sr_status check_shard_attributes(const sr_dataset *dataset, const sr_hdf5
         return sr_fail(error, SR_ERROR_DATA, "%s: this is shard %zu, not %zu", file->path, stated_index, index);
     const size_t expected_first = index == 0 ? 0 : shard[-1].first_user + shard[-1].users;
     if (shard->first_user != expected_first || dataset->first_user[index] != (int64_t)expected_first)
-        return sr_fail(error, SR_ERROR_DATA, "%s: the first user is %zu; the shard before ends at %zu and %s says %lld", file->path,
-                       shard->first_user, expected_first, SR_DATASET_INDEX_FILE, (long long)dataset->first_user[index]);
+        return sr_fail(error, SR_ERROR_DATA, "%s: the first user is %zu; the shard before ends at %zu and %s says %lld",
+                       file->path, shard->first_user, expected_first, SR_DATASET_INDEX_FILE,
+                       (long long)dataset->first_user[index]);
     SR_TRY(sr_hdf5_read_text(file, "/", SR_ATTRIBUTE_FINGERPRINT, &fingerprint, error));
     sr_status status = SR_OK;
     if (strcmp(fingerprint, dataset->fingerprint) != 0)
-        status = sr_fail(error, SR_ERROR_DATA, "%s: belongs to another data set: its fingerprint is %s, that of %s is %s", file->path,
-                         fingerprint, SR_DATASET_INDEX_FILE, dataset->fingerprint);
+        status = sr_fail(error, SR_ERROR_DATA, "%s: belongs to another data set: its fingerprint is %s, that of %s is %s",
+                         file->path, fingerprint, SR_DATASET_INDEX_FILE, dataset->fingerprint);
     free(fingerprint);
     return status;
 }
@@ -112,8 +115,9 @@ static sr_status open_shard(const sr_dataset *dataset, size_t index, sr_shard *s
     shard->items = items->data;
     shard->interactions = items->count;
     if (shard->offsets[0] != 0 || shard->offsets[users] != (int64_t)items->count)
-        return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s runs from %lld to %lld; from 0 to %zu, the size of %s, is expected",
-                       file->path, SR_SHARD_OFFSETS, (long long)shard->offsets[0], (long long)shard->offsets[users], items->count,
+        return sr_fail(error, SR_ERROR_DATA,
+                       "%s: dataset %s runs from %lld to %lld; from 0 to %zu, the size of %s, is expected", file->path,
+                       SR_SHARD_OFFSETS, (long long)shard->offsets[0], (long long)shard->offsets[users], items->count,
                        SR_SHARD_ITEMS);
     if (dataset->has_times) {
         SR_TRY(sr_mapped_file_array(file, SR_SHARD_TIMES, SR_ELEMENT_INT64, (int64_t)items->count, &times, error));
@@ -146,7 +150,8 @@ sr_status sr_dataset_open(sr_dataset **result, const char *directory, sr_error *
     *result = NULL;
     struct stat information;
     if (stat(directory, &information) != 0 || !S_ISDIR(information.st_mode))
-        return sr_fail(error, SR_ERROR_DATA, "%s: there is no such directory; a data set as srprep writes it is expected", directory);
+        return sr_fail(error, SR_ERROR_DATA, "%s: there is no such directory; a data set as srprep writes it is expected",
+                       directory);
     sr_dataset *dataset;
     SR_TRY(SR_ALLOCATE_ZERO(&dataset, 1, "a data set", error));
     sr_status status = sr_copy_string(&dataset->directory, directory, error);

@@ -36,11 +36,12 @@ static sr_status verify_times(const sr_shard *shard, sr_error *error)
     for (size_t user = 0; shard->times && user < shard->users; ++user)
         for (int64_t i = shard->offsets[user] + 1; i < shard->offsets[user + 1]; ++i)
             if (shard->times[i] < shard->times[i - 1])
-                return sr_fail(error, SR_ERROR_DATA,
-                               "%s: dataset %s, position %lld: time %lld comes after %lld in the sequence of user %zu; times must not "
-                               "decrease",
-                               shard->file.path, SR_SHARD_TIMES, (long long)i, (long long)shard->times[i],
-                               (long long)shard->times[i - 1], shard->first_user + user);
+                return sr_fail(
+                    error, SR_ERROR_DATA,
+                    "%s: dataset %s, position %lld: time %lld comes after %lld in the sequence of user %zu; times must not "
+                    "decrease",
+                    shard->file.path, SR_SHARD_TIMES, (long long)i, (long long)shard->times[i], (long long)shard->times[i - 1],
+                    shard->first_user + user);
     return SR_OK;
 }
 
@@ -50,11 +51,12 @@ static sr_status verify_split(const sr_shard *shard, sr_error *error)
         const int64_t length = shard->offsets[user + 1] - shard->offsets[user];
         const int32_t train_end = shard->train_end[user], valid_end = shard->valid_end[user];
         if (train_end < 0 || train_end > valid_end || valid_end > length)
-            return sr_fail(error, SR_ERROR_DATA,
-                           "%s: datasets %s and %s, position %zu: %d and %d for user %zu with %lld interactions; 0 <= train_end <= "
-                           "valid_end <= length must hold",
-                           shard->file.path, SR_SHARD_TRAIN_END, SR_SHARD_VALID_END, user, (int)train_end, (int)valid_end,
-                           shard->first_user + user, (long long)length);
+            return sr_fail(
+                error, SR_ERROR_DATA,
+                "%s: datasets %s and %s, position %zu: %d and %d for user %zu with %lld interactions; 0 <= train_end <= "
+                "valid_end <= length must hold",
+                shard->file.path, SR_SHARD_TRAIN_END, SR_SHARD_VALID_END, user, (int)train_end, (int)valid_end,
+                shard->first_user + user, (long long)length);
     }
     return SR_OK;
 }
@@ -114,7 +116,8 @@ static void hash_shards(const sr_dataset *dataset, sr_fingerprint *fingerprint)
 static sr_status verify_fingerprint(const sr_dataset *dataset, sr_error *error)
 {
     sr_fingerprint *fingerprint;
-    SR_TRY(sr_fingerprint_begin(&fingerprint, dataset->users, dataset->items, dataset->interactions, dataset->has_times, error));
+    SR_TRY(
+        sr_fingerprint_begin(&fingerprint, dataset->users, dataset->items, dataset->interactions, dataset->has_times, error));
     size_t length;
     for (size_t user = 0; user < dataset->users; ++user) {
         const char *name = sr_dataset_user_name(dataset, user, &length);
@@ -128,8 +131,8 @@ static sr_status verify_fingerprint(const sr_dataset *dataset, sr_error *error)
     char text[SR_CHECKSUM_SIZE];
     sr_fingerprint_end(fingerprint, text);
     if (strcmp(text, dataset->fingerprint) != 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: the fingerprint of the contents is %s, but %s says %s", dataset->directory, text,
-                       SR_DATASET_INDEX_FILE, dataset->fingerprint);
+        return sr_fail(error, SR_ERROR_DATA, "%s: the fingerprint of the contents is %s, but %s says %s", dataset->directory,
+                       text, SR_DATASET_INDEX_FILE, dataset->fingerprint);
     return SR_OK;
 }
 
@@ -141,8 +144,8 @@ static sr_status verify_whole(const sr_dataset *dataset, sr_error *error)
         longest = length > longest ? length : longest;
     }
     if (longest != dataset->longest)
-        return sr_fail(error, SR_ERROR_DATA, "%s: attribute %s is %zu; the longest sequence has %zu interactions", dataset->index.path,
-                       SR_ATTRIBUTE_LONGEST, dataset->longest, longest);
+        return sr_fail(error, SR_ERROR_DATA, "%s: attribute %s is %zu; the longest sequence has %zu interactions",
+                       dataset->index.path, SR_ATTRIBUTE_LONGEST, dataset->longest, longest);
     SR_TRY(verify_counts(dataset, SR_INDEX_POPULARITY, dataset->popularity, true, error));
     SR_TRY(verify_counts(dataset, SR_INDEX_INTERACTIONS, dataset->item_interactions, false, error));
     return verify_fingerprint(dataset, error);

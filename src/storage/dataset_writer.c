@@ -1,4 +1,5 @@
-/* Writing a data set: checks the contents, cuts them into shards, writes every file into a temporary directory and renames it. */
+/* Writing a data set: checks the contents, cuts them into shards, writes every file into a temporary directory and renames it.
+ */
 #include "srtrain/dataset.h"
 
 #include "srtrain/memory.h"
@@ -21,7 +22,8 @@ static sr_status check_counts(const sr_dataset_contents *contents, sr_error *err
         return sr_fail(error, SR_ERROR_DATA, "%zu items; at most %d are possible", contents->items, INT32_MAX - 1);
     const int64_t last = contents->offsets[contents->users];
     if (contents->offsets[0] != 0 || last != (int64_t)contents->interactions)
-        return sr_fail(error, SR_ERROR_DATA, "the offsets run from %lld to %lld; from 0 to %zu, the number of interactions, is expected",
+        return sr_fail(error, SR_ERROR_DATA,
+                       "the offsets run from %lld to %lld; from 0 to %zu, the number of interactions, is expected",
                        (long long)contents->offsets[0], (long long)last, contents->interactions);
     return SR_OK;
 }
@@ -32,13 +34,14 @@ static sr_status check_users(const sr_dataset_contents *contents, sr_error *erro
         const int64_t length = contents->offsets[user + 1] - contents->offsets[user];
         const int32_t train_end = contents->train_end[user], valid_end = contents->valid_end[user];
         if (length < 1 || length > INT32_MAX)
-            return sr_fail(error, SR_ERROR_DATA, "user %zu has %lld interactions; 1 to %d are possible", user, (long long)length,
-                           INT32_MAX);
+            return sr_fail(error, SR_ERROR_DATA, "user %zu has %lld interactions; 1 to %d are possible", user,
+                           (long long)length, INT32_MAX);
         if (train_end < 0 || train_end > valid_end || valid_end > length)
-            return sr_fail(error, SR_ERROR_DATA,
-                           "user %zu with %lld interactions has train_end %d and valid_end %d; 0 <= train_end <= valid_end <= length must "
-                           "hold",
-                           user, (long long)length, (int)train_end, (int)valid_end);
+            return sr_fail(
+                error, SR_ERROR_DATA,
+                "user %zu with %lld interactions has train_end %d and valid_end %d; 0 <= train_end <= valid_end <= length must "
+                "hold",
+                user, (long long)length, (int)train_end, (int)valid_end);
     }
     return SR_OK;
 }
@@ -60,7 +63,8 @@ static sr_status check_contents(const sr_dataset_contents *contents, size_t shar
 static sr_status fingerprint_of(const sr_dataset_contents *contents, char text[SR_CHECKSUM_SIZE], sr_error *error)
 {
     sr_fingerprint *fingerprint;
-    SR_TRY(sr_fingerprint_begin(&fingerprint, contents->users, contents->items, contents->interactions, contents->times != NULL, error));
+    SR_TRY(sr_fingerprint_begin(&fingerprint, contents->users, contents->items, contents->interactions, contents->times != NULL,
+                                error));
     for (size_t i = 0; i < contents->users; ++i)
         sr_fingerprint_name(fingerprint, contents->user_names[i], strlen(contents->user_names[i]));
     for (size_t i = 0; i < contents->items; ++i)
@@ -78,7 +82,8 @@ static sr_status fingerprint_of(const sr_dataset_contents *contents, char text[S
 /* ---- the index ---- */
 
 /* Names as null-padded strings of the length of the longest one. */
-static sr_status write_names(const sr_hdf5_file *file, const char *dataset, const char *const *names, size_t count, sr_error *error)
+static sr_status write_names(const sr_hdf5_file *file, const char *dataset, const char *const *names, size_t count,
+                             sr_error *error)
 {
     size_t width = 1;
     for (size_t i = 0; i < count; ++i) {
@@ -182,8 +187,10 @@ static sr_status write_shard_contents(const sr_hdf5_file *file, const sr_dataset
     SR_TRY(sr_hdf5_write_array(file, SR_SHARD_ITEMS, H5T_STD_I32LE, count, contents->item_ids + first, error));
     if (contents->times)
         SR_TRY(sr_hdf5_write_array(file, SR_SHARD_TIMES, H5T_STD_I64LE, count, contents->times + first, error));
-    SR_TRY(sr_hdf5_write_array(file, SR_SHARD_TRAIN_END, H5T_STD_I32LE, range.users, contents->train_end + range.first_user, error));
-    return sr_hdf5_write_array(file, SR_SHARD_VALID_END, H5T_STD_I32LE, range.users, contents->valid_end + range.first_user, error);
+    SR_TRY(sr_hdf5_write_array(file, SR_SHARD_TRAIN_END, H5T_STD_I32LE, range.users, contents->train_end + range.first_user,
+                               error));
+    return sr_hdf5_write_array(file, SR_SHARD_VALID_END, H5T_STD_I32LE, range.users, contents->valid_end + range.first_user,
+                               error);
 }
 
 /* Cuts where the interactions reach each shard's share, with at least one user for every shard. */
@@ -210,8 +217,8 @@ static sr_status finish_file(sr_hdf5_file *file, sr_status status, sr_error *err
     return status;
 }
 
-static sr_status write_files(const char *directory, const sr_dataset_contents *contents, const int64_t *first_users, size_t shards,
-                             sr_error *error)
+static sr_status write_files(const char *directory, const sr_dataset_contents *contents, const int64_t *first_users,
+                             size_t shards, sr_error *error)
 {
     char fingerprint[SR_CHECKSUM_SIZE], path[4096], name[64];
     sr_hdf5_file file;
@@ -223,7 +230,8 @@ static sr_status write_files(const char *directory, const sr_dataset_contents *c
         snprintf(name, sizeof name, SR_DATASET_SHARD_FILE, i);
         snprintf(path, sizeof path, "%s/%s", directory, name);
         SR_TRY(sr_hdf5_create(&file, path, error));
-        const sr_status status = write_shard_contents(&file, contents, (shard_range){i, first, end - first}, fingerprint, error);
+        const sr_status status = write_shard_contents(&file, contents, (shard_range){i, first, end - first}, fingerprint,
+                                                      error);
         SR_TRY(finish_file(&file, status, error));
     }
     snprintf(path, sizeof path, "%s/%s", directory, SR_DATASET_INDEX_FILE);

@@ -1,5 +1,5 @@
-/* What srtrain needs of HDF5 for files that one process reads or writes by itself: attributes, checksummed arrays, and errors as
- * text instead of a stack on standard error. */
+/* What srtrain needs of HDF5 for files that one process reads or writes by itself: attributes, checksummed arrays, and errors
+ * as text instead of a stack on standard error. */
 #ifndef SRTRAIN_STORAGE_HDF5_HELPERS_H
 #define SRTRAIN_STORAGE_HDF5_HELPERS_H
 
@@ -28,8 +28,8 @@ void sr_hdf5_silence(void);
 /* Fails with "PATH: cannot DO WHAT: REASON", the reason being HDF5's innermost one. */
 sr_status sr_hdf5_fail(sr_error *error, sr_status status, const char *path, const char *action, const char *what);
 
-/* Opens for reading (SR_ERROR_DATA if that is impossible) or creates a file, by POSIX calls and without MPI. The bytes of a created file
- * depend on its contents alone (no time stamps), and every object in it is aligned to 64 bytes. */
+/* Opens for reading (SR_ERROR_DATA if that is impossible) or creates a file, by POSIX calls and without MPI. The bytes of a
+ * created file depend on its contents alone (no time stamps), and every object in it is aligned to 64 bytes. */
 sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error);
 sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error);
 
@@ -45,7 +45,8 @@ sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, con
 
 sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error);
 
-/* Writes a one-dimensional dataset, contiguous and unfiltered, with its checksum. `type` is the type in the file and in memory. */
+/* Writes a one-dimensional dataset, contiguous and unfiltered, with its checksum. `type` is the type in the file and in memory.
+ */
 sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
                               sr_error *error);
 

@@ -124,8 +124,8 @@ sr_status sr_mapped_file_array(sr_mapped_file *mapped, const char *name, sr_elem
         return sr_fail(error, SR_ERROR_DATA, "%s: there is no dataset %s", mapped->path, name);
     const hid_t dataset = H5Dopen2(mapped->file.id, name, H5P_DEFAULT);
     const hid_t type = dataset < 0 ? -1 : H5Dget_type(dataset);
-    sr_status status =
-        type < 0 ? sr_hdf5_fail(error, SR_ERROR_DATA, mapped->path, "open dataset", name) : check_type(mapped, name, element, type, error);
+    sr_status status = type < 0 ? sr_hdf5_fail(error, SR_ERROR_DATA, mapped->path, "open dataset", name)
+                                : check_type(mapped, name, element, type, error);
     if (status == SR_OK)
         status = check_shape(mapped, name, dataset, count, &array->count, error);
     if (status == SR_OK) {
@@ -166,8 +166,8 @@ sr_status sr_mapped_array_verify(const sr_mapped_array *array, const char *path,
     char found[SR_CHECKSUM_SIZE];
     sr_checksum(array->data, array->count * array->element_size, found);
     if (strcmp(found, array->checksum) != 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s is damaged: its checksum is %s, but %s was written", path, array->name,
-                       found, array->checksum);
+        return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s is damaged: its checksum is %s, but %s was written", path,
+                       array->name, found, array->checksum);
     return SR_OK;
 }
 

@@ -57,7 +57,8 @@ static sr_status make_parents(const char *path, sr_error *error)
     return status;
 }
 
-/* A name that is not in use yet: the number of the process tells runs apart, the attempt tells what a killed one left behind. */
+/* A name that is not in use yet: the number of the process tells runs apart, the attempt tells what a killed one left behind.
+ */
 static sr_status make_temporary(sr_output_directory *output, sr_error *error)
 {
     for (int attempt = 0; attempt < 100; ++attempt) {
@@ -123,7 +124,8 @@ sr_status sr_output_directory_commit(sr_output_directory *output, sr_error *erro
     char *copy = NULL;
     sr_status status = sr_copy_string(&copy, output->path, error);
     if (status == SR_OK && (!synchronise_directory(output->temporary) || rename(output->temporary, output->path) != 0))
-        status = sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot give %s this name: %s", output->path, output->temporary, strerror(errno));
+        status = sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot give %s this name: %s", output->path, output->temporary,
+                         strerror(errno));
     if (status != SR_OK) {
         free(copy);
         sr_output_directory_discard(output);

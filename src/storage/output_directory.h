@@ -1,4 +1,5 @@
-/* A directory that appears complete or not at all: its files are written into a temporary sibling, which takes the final name at the end. */
+/* A directory that appears complete or not at all: its files are written into a temporary sibling, which takes the final name
+ * at the end. */
 #ifndef SRTRAIN_STORAGE_OUTPUT_DIRECTORY_H
 #define SRTRAIN_STORAGE_OUTPUT_DIRECTORY_H
 
