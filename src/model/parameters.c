@@ -75,8 +75,8 @@ sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
 static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, uint64_t seed)
 {
     sr_real *values = parameters->values + parameter->offset;
-    const sr_random_stream stream =
-        sr_random_open(seed, SR_RANDOM_INITIALISATION, XXH3_64bits(parameter->name, strlen(parameter->name)));
+    const sr_random_stream stream = sr_random_open(seed, SR_RANDOM_INITIALISATION,
+                                                   XXH3_64bits(parameter->name, strlen(parameter->name)));
     for (size_t i = 0; i < parameter->size; ++i)
         switch (parameter->initial) {
         case SR_INITIAL_ZERO:

@@ -39,8 +39,9 @@ static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
     SR_TRY(sr_mpi_check(MPI_Comm_set_errhandler(parallel->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", error));
     SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->world, &parallel->rank), "MPI_Comm_rank", error));
     SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->world, &parallel->size), "MPI_Comm_size", error));
-    SR_TRY(sr_mpi_check(MPI_Comm_split_type(parallel->world, MPI_COMM_TYPE_SHARED, parallel->rank, MPI_INFO_NULL, &parallel->node),
-                        "MPI_Comm_split_type", error));
+    SR_TRY(
+        sr_mpi_check(MPI_Comm_split_type(parallel->world, MPI_COMM_TYPE_SHARED, parallel->rank, MPI_INFO_NULL, &parallel->node),
+                     "MPI_Comm_split_type", error));
     SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->node, &parallel->node_rank), "MPI_Comm_rank", error));
     SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error));
     int length;

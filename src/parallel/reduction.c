@@ -16,10 +16,10 @@ enum { CHUNK = 256 * 1024 }; /* elements: 1 MiB is what one MPI_Allreduce takes 
 
 /* A contiguous range of whole parameters. */
 typedef struct {
-    size_t begin, end;      /* elements of the gradient block */
-    size_t parameters;      /* how many it holds */
-    size_t missing;         /* how many of them are not final yet */
-    MPI_Request *requests;  /* overlapped: one for each chunk */
+    size_t begin, end;     /* elements of the gradient block */
+    size_t parameters;     /* how many it holds */
+    size_t missing;        /* how many of them are not final yet */
+    MPI_Request *requests; /* overlapped: one for each chunk */
     size_t request_count;
 } bucket;
 
@@ -131,8 +131,8 @@ static sr_status start(sr_reduction_engine *engine, bucket *b, sr_error *error)
     return SR_OK;
 }
 
-/* Starts buckets, strictly in order, as long as the next one is complete: so every rank starts the same sequence of operations, in whatever
- * order its parameters become final. */
+/* Starts buckets, strictly in order, as long as the next one is complete: so every rank starts the same sequence of operations,
+ * in whatever order its parameters become final. */
 static sr_status start_complete(sr_reduction_engine *engine, sr_error *error)
 {
     while (engine->next < engine->bucket_count && engine->buckets[engine->next].missing == 0)
@@ -171,8 +171,9 @@ static sr_status finish_overlapped(sr_reduction_engine *engine, sr_error *error)
         engine->buckets[i].missing = 0;
     SR_TRY(start_complete(engine, error));
     for (size_t i = 0; i < engine->bucket_count; ++i)
-        SR_TRY(sr_mpi_check(MPI_Waitall((int)engine->buckets[i].request_count, engine->buckets[i].requests, MPI_STATUSES_IGNORE),
-                            "MPI_Waitall", error));
+        SR_TRY(
+            sr_mpi_check(MPI_Waitall((int)engine->buckets[i].request_count, engine->buckets[i].requests, MPI_STATUSES_IGNORE),
+                         "MPI_Waitall", error));
     return SR_OK;
 }
 
@@ -183,9 +184,9 @@ static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
         const bucket *b = &engine->buckets[i];
         for (size_t begin = b->begin; begin < b->end; begin += CHUNK) {
             const size_t count = b->end - begin < CHUNK ? b->end - begin : (size_t)CHUNK;
-            SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin, (int)count, REAL_TYPE, MPI_SUM,
-                                              world),
-                                "MPI_Allreduce", error));
+            SR_TRY(sr_mpi_check(
+                MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin, (int)count, REAL_TYPE, MPI_SUM, world),
+                "MPI_Allreduce", error));
         }
     }
     return SR_OK;

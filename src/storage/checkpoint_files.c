@@ -1,4 +1,5 @@
-/* The checkpoints in a directory: finding the newest valid one, and deleting old ones. Rank 0 looks and acts, all learn the outcome. */
+/* The checkpoints in a directory: finding the newest valid one, and deleting old ones. Rank 0 looks and acts, all learn the
+ * outcome. */
 #include "srtrain/checkpoint.h"
 
 #include "srtrain/memory.h"
@@ -6,13 +7,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <hdf5.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
-
-enum { PATH_ROOM = 4096 };
 
 typedef struct {
     int64_t *steps; /* descending */
@@ -50,7 +48,7 @@ static sr_status list_steps(const char *directory, bool clean, step_list *list, 
     for (struct dirent *entry; status == SR_OK && (entry = readdir(opened));) {
         const int64_t step = checkpoint_step_of_name(entry->d_name);
         const size_t length = strlen(entry->d_name);
-        char path[PATH_ROOM + 512];
+        char path[CHECKPOINT_PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
         if (step >= 0)
             status = add_step(list, step, error);
@@ -68,114 +66,56 @@ static void path_of_step(const char *directory, int64_t step, char *path, size_t
     snprintf(path, size, "%s/step-%010lld.h5", directory, (long long)step);
 }
 
-/* ---- validity ---- */
-
-typedef struct {
-    const char *path;
-    sr_status status;
-    sr_error *error;
-} verification;
-
-static sr_status verify_dataset(verification *v, hid_t set, const char *name)
-{
-    const hid_t space = H5Dget_space(set);
-    const hssize_t points = H5Sget_simple_extent_npoints(space);
-    H5Sclose(space);
-    const size_t size = points > 0 ? (size_t)points : 0, blocks = (size + CHECKPOINT_BLOCK - 1) / CHECKPOINT_BLOCK;
-    float *values = NULL;
-    int64_t *checksums = NULL;
-    sr_status status = SR_ALLOCATE(&values, size, "a parameter", v->error);
-    if (status == SR_OK)
-        status = SR_ALLOCATE(&checksums, blocks, "checksums", v->error);
-    if (status == SR_OK)
-        status = checkpoint_read_checksums((int64_t)set, v->path, name, blocks, checksums, v->error);
-    if (status == SR_OK && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
-        status = sr_fail(v->error, SR_ERROR_DATA, "%s: dataset %s cannot be read", v->path, name);
-    for (size_t block = 0; block < blocks && status == SR_OK; ++block) {
-        const size_t begin = block * CHECKPOINT_BLOCK, left = size - begin;
-        const size_t count = left < CHECKPOINT_BLOCK ? left : (size_t)CHECKPOINT_BLOCK;
-        if ((int64_t)XXH3_64bits(values + begin, count * sizeof *values) != checksums[block])
-            status = sr_fail(v->error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", v->path, name);
-    }
-    free(values);
-    free(checksums);
-    return status;
-}
-
-static herr_t verify_link(hid_t group, const char *name, const H5L_info_t *info, void *context)
-{
-    (void)info;
-    verification *v = context;
-    const hid_t set = H5Dopen2(group, name, H5P_DEFAULT);
-    v->status = set >= 0 ? verify_dataset(v, set, name) : sr_fail(v->error, SR_ERROR_DATA, "%s: %s cannot be opened", v->path, name);
-    if (set >= 0)
-        H5Dclose(set);
-    return v->status == SR_OK ? 0 : 1;
-}
-
-static sr_status verify_group(hid_t file, const char *name, verification *v)
-{
-    const hid_t group = H5Gopen2(file, name, H5P_DEFAULT);
-    if (group < 0)
-        return sr_fail(v->error, SR_ERROR_DATA, "%s: the group %s is missing", v->path, name);
-    const herr_t visited = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, verify_link, v);
-    H5Gclose(group);
-    if (visited < 0)
-        return sr_fail(v->error, SR_ERROR_DATA, "%s: the group %s cannot be listed", v->path, name);
-    return v->status;
-}
-
-/* Whether training can go on from a file: its mark, header and every checksum. */
-static sr_status verify_file(const char *path, sr_error *error)
-{
-    int64_t file;
-    sr_checkpoint checkpoint = {.users = 0};
-    bool has_optimizer = false;
-    sr_status status = checkpoint_open(path, &file, &checkpoint, &has_optimizer, error);
-    sr_checkpoint_free(&checkpoint);
-    SR_TRY(status);
-    static const char *const groups[] = {CHECKPOINT_PARAMETERS, CHECKPOINT_FIRST_MOMENT, CHECKPOINT_SECOND_MOMENT};
-    verification v = {.path = path, .status = SR_OK, .error = error};
-    for (size_t i = 0; i < CHECKPOINT_GROUPS && status == SR_OK; ++i)
-        status = verify_group((hid_t)file, groups[i], &v);
-    H5Fclose((hid_t)file);
-    return status;
-}
-
 /* ---- finding and deleting ---- */
 
-static sr_status find_newest(const char *directory, char *path, size_t size, sr_refused_function refused, void *context,
-                             sr_error *error)
+/* Rank 0's list to every rank. */
+static sr_status share_steps(sr_parallel *parallel, step_list *list, sr_error *error)
 {
-    step_list list;
+    uint64_t count = list->count;
+    SR_TRY(sr_parallel_broadcast(parallel, &count, sizeof count, error));
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(parallel) != 0) {
+        *list = (step_list){.count = count};
+        status = SR_ALLOCATE(&list->steps, count, "a list of checkpoints", error);
+    }
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    return sr_parallel_broadcast(parallel, list->steps, count * sizeof *list->steps, error);
+}
+
+/* Into `path`, which stays empty when there is none. The ranks share the verification. */
+static void find_newest(sr_parallel *parallel, const char *directory, const step_list *list, char *path, size_t size,
+                        sr_refused_function refused, void *context)
+{
     path[0] = '\0';
-    const sr_status status = list_steps(directory, false, &list, error);
-    for (size_t i = 0; status == SR_OK && i < list.count; ++i) {
+    for (size_t i = 0; i < list->count; ++i) {
         sr_error reason;
-        path_of_step(directory, list.steps[i], path, size);
-        if (verify_file(path, &reason) == SR_OK)
-            break;
-        if (refused)
+        path_of_step(directory, list->steps[i], path, size);
+        if (checkpoint_verify(parallel, path, &reason) == SR_OK)
+            return;
+        if (refused && sr_parallel_rank(parallel) == 0)
             refused(context, path, reason.message);
         path[0] = '\0';
     }
-    free(list.steps);
-    return status;
 }
 
 sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, char **path, sr_refused_function refused,
                                void *context, sr_error *error)
 {
-    char found[PATH_ROOM] = "";
+    char found[CHECKPOINT_PATH_SIZE] = "";
+    step_list list = {.count = 0};
     *path = NULL;
-    sr_status status = SR_OK;
-    if (sr_parallel_rank(parallel) == 0)
-        status = find_newest(directory, found, sizeof found, refused, context, error);
-    SR_TRY(sr_parallel_agree(parallel, status, error));
-    SR_TRY(sr_parallel_broadcast(parallel, found, sizeof found, error));
-    if (found[0])
-        status = sr_copy_string(path, found, error);
-    return sr_parallel_agree(parallel, status, error);
+    sr_status status = sr_parallel_rank(parallel) == 0 ? list_steps(directory, false, &list, error) : SR_OK;
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = share_steps(parallel, &list, error);
+    if (status == SR_OK) {
+        find_newest(parallel, directory, &list, found, sizeof found, refused, context);
+        if (found[0])
+            status = sr_copy_string(path, found, error);
+        status = sr_parallel_agree(parallel, status, error);
+    }
+    free(list.steps);
+    return status;
 }
 
 static sr_status delete_old(const char *directory, int64_t keep, sr_error *error)
@@ -183,7 +123,7 @@ static sr_status delete_old(const char *directory, int64_t keep, sr_error *error
     step_list list;
     sr_status status = list_steps(directory, true, &list, error);
     for (size_t i = keep < 2 ? 2 : (size_t)keep; status == SR_OK && i < list.count; ++i) {
-        char path[PATH_ROOM];
+        char path[CHECKPOINT_PATH_SIZE];
         path_of_step(directory, list.steps[i], path, sizeof path);
         if (unlink(path) != 0 && errno != ENOENT)
             status = sr_fail(error, SR_ERROR_RUNTIME, "cannot delete %s: %s", path, strerror(errno));

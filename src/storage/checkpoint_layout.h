@@ -1,60 +1,82 @@
-/* What a checkpoint file holds and how it is checked; docs/formats.md explains it. Shared by writing and reading. */
+/* What a checkpoint file holds and how it is checked; docs/formats.md explains it. Shared by writing, reading and verifying. */
 #ifndef SRTRAIN_STORAGE_CHECKPOINT_LAYOUT_H
 #define SRTRAIN_STORAGE_CHECKPOINT_LAYOUT_H
 
 #include "srtrain/checkpoint.h"
+#include "storage/hdf5_helpers.h"
 
-#include <stdio.h>
+#include <hdf5.h>
+#include <xxhash.h>
 
 #define CHECKPOINT_FORMAT "srtrain-checkpoint-1"
-#define CHECKPOINT_COMPLETE "complete"           /* attribute of the root, written last */
-#define CHECKPOINT_HEADER "header"               /* text: everything but numbers of parameters, "key: value" lines and the configuration */
-#define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_64"
-#define CHECKPOINT_CHECKSUMS "xxh3_64"           /* attribute of each array: one checksum for each block of CHECKPOINT_BLOCK elements */
+#define CHECKPOINT_COMPLETE "complete"               /* attribute of the root, written last */
+#define CHECKPOINT_CONFIGURATION "configuration"     /* dataset: a text, which may be too long for an attribute */
+#define CHECKPOINT_PROGRESS "progress"               /* group whose attributes are the counters */
+#define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_128" /* attribute of the root, over all of the header */
 #define CHECKPOINT_PARAMETERS "parameters"
 #define CHECKPOINT_OPTIMIZER "optimizer"
 #define CHECKPOINT_FIRST_MOMENT "optimizer/first_moment"
 #define CHECKPOINT_SECOND_MOMENT "optimizer/second_moment"
 
-enum { CHECKPOINT_BLOCK = 1 << 20, CHECKPOINT_GROUPS = 3 }; /* elements of a block (4 MiB) */
+enum {
+    CHECKPOINT_BLOCK = 1 << 20, /* elements (4 MiB) that have one checksum; the last block of an array is shorter */
+    CHECKPOINT_GROUPS = 3,
+    CHECKPOINT_PATH_SIZE = 4096
+};
 
-/* The groups of arrays in a file, in the order of their checksums: parameters, first moment, second moment. values[g] is a block laid out as
- * `parameters` says, or NULL when the file does not hold the group (or the reader does not want it). */
+/* XXH3-128 in canonical form, as the attribute SR_CHECKSUM_ATTRIBUTE [blocks, 16] of an array holds it. */
+typedef XXH128_canonical_t checkpoint_checksum;
+
+/* ---- arrays ---- */
+
+/* The groups of arrays, in the order of their checksums. values[g] is a block laid out as `parameters` says. */
 typedef struct {
     const sr_parameters *parameters;
     const char *names[CHECKPOINT_GROUPS];
-    sr_real *values[CHECKPOINT_GROUPS];
+    const sr_real *values[CHECKPOINT_GROUPS];
+    size_t groups; /* how many of them the file holds, or the reader wants */
 } checkpoint_arrays;
 
-checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, sr_real *values, sr_real *first_moment,
-                                       sr_real *second_moment);
+/* Parameters alone if `first_moment` is NULL. */
+checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_real *first_moment,
+                                       const sr_real *second_moment);
 
-/* The number of blocks of an array: CHECKPOINT_BLOCK elements each, the last one shorter. */
-size_t checkpoint_blocks_of(const sr_parameter *parameter);
+/* The number of blocks of `elements` elements, and of all arrays. */
+size_t checkpoint_blocks_of(size_t elements);
+size_t checkpoint_block_count(const checkpoint_arrays *arrays);
 
-/* The number of blocks of the first `groups` groups. */
-size_t checkpoint_block_count(const sr_parameters *parameters, size_t groups);
+/* Fills checksums [checkpoint_block_count()] for the blocks that rank `rank` of `ranks` hashes; the others become 0, so that a
+ * sum of integers over ranks completes the table. */
+void checkpoint_hash(const checkpoint_arrays *arrays, size_t rank, size_t ranks, checkpoint_checksum *checksums);
 
-/* Fills checksums [checkpoint_block_count()] of the first `groups` groups for the blocks that rank `rank` of `ranks` hashes; the others are left 0, so that
- * a sum over ranks completes the table. */
-void checkpoint_hash(const checkpoint_arrays *arrays, size_t groups, size_t rank, size_t ranks, int64_t *checksums);
-
-/* The array and offset of block `index`, for messages. */
+/* The array and the first element of block `index`, for messages. */
 void checkpoint_block_name(const checkpoint_arrays *arrays, size_t index, char *text, size_t size);
 
-/* The header as text; release with free(). */
-sr_status checkpoint_header_text(const sr_checkpoint *checkpoint, bool has_optimizer, char **text, sr_error *error);
+/* Reads the checksums of the open dataset `array`, which must be `count` many. `path` and `name` are for messages. */
+sr_status checkpoint_read_checksums(hid_t array, const char *path, const char *name, size_t count,
+                                    checkpoint_checksum *checksums, sr_error *error);
 
-/* Back from text. `path` is for messages. */
-sr_status checkpoint_header_parse(const char *path, const char *text, sr_checkpoint *checkpoint, bool *has_optimizer, sr_error *error);
+/* ---- the header: everything but the arrays ---- */
+
+typedef struct {
+    sr_checkpoint contents;
+    int64_t has_optimizer;
+} checkpoint_header;
+
+/* Writes format, header and its checksum, but not the configuration (which the checksum covers) and not the mark of completion.
+ * Local. */
+sr_status checkpoint_header_write(const sr_hdf5_file *file, const checkpoint_header *header, sr_error *error);
+
+/* Opens `path` for reading by this process alone and checks format, mark and header. On success the caller closes *file with
+ * sr_hdf5_close() and frees header->contents. Local. */
+sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_header *header, sr_error *error);
+
+/* ---- whole files ---- */
+
+/* Whether training can go on from a file: mark, header, and the checksum of every block, which the ranks share. Collective. */
+sr_status checkpoint_verify(sr_parallel *parallel, const char *path, sr_error *error);
 
 /* "step-0000000042.h5" gives 42; other names -1. */
 int64_t checkpoint_step_of_name(const char *name);
-
-/* Reads the checksums of an open array, which must be `count` many. `path` and `name` are for messages. `array` is an HDF5 identifier. */
-sr_status checkpoint_read_checksums(int64_t array, const char *path, const char *name, size_t count, int64_t *checksums, sr_error *error);
-
-/* Opens `path` for reading by this process alone and checks mark and header. *file is closed by the caller with H5Fclose(). */
-sr_status checkpoint_open(const char *path, int64_t *file, sr_checkpoint *checkpoint, bool *has_optimizer, sr_error *error);
 
 #endif

@@ -1,96 +1,15 @@
-/* Reading checkpoints. Rank 0 reads and broadcasts: one reader asks least of a file system, and the file is small beside the data; all ranks share the
- * checking of checksums. */
+/* Reading checkpoints. Rank 0 reads and broadcasts: one reader asks least of a file system, and the file is small beside the
+ * data; all ranks share the checking of checksums. */
 #include "srtrain/checkpoint.h"
 
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
-#include "storage/hdf5_helpers.h"
 
-#include <hdf5.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 /* ---- header ---- */
-
-static bool read_attribute(hid_t file, const char *name, int64_t *value)
-{
-    const hid_t attribute = H5Aexists(file, name) > 0 ? H5Aopen(file, name, H5P_DEFAULT) : -1;
-    const bool read = attribute >= 0 && H5Aread(attribute, H5T_NATIVE_INT64, value) >= 0;
-    if (attribute >= 0)
-        H5Aclose(attribute);
-    return read;
-}
-
-static bool has_format(hid_t file)
-{
-    char text[64] = "";
-    const hid_t attribute = H5Aexists(file, "format") > 0 ? H5Aopen(file, "format", H5P_DEFAULT) : -1;
-    if (attribute < 0)
-        return false;
-    const hid_t type = H5Aget_type(attribute);
-    const bool fits = H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 && H5Tget_size(type) < sizeof text &&
-                      H5Aread(attribute, type, text) >= 0 && strcmp(text, CHECKPOINT_FORMAT) == 0;
-    H5Tclose(type);
-    H5Aclose(attribute);
-    return fits;
-}
-
-/* A one-dimensional dataset of bytes or integers; release with free(). */
-static sr_status read_list(hid_t file, const char *path, const char *name, hid_t type, size_t element_size, void **values,
-                           size_t *count, sr_error *error)
-{
-    *values = NULL;
-    const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-    if (set < 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s is missing", path, name);
-    const hid_t space = H5Dget_space(set);
-    const hssize_t points = H5Sget_simple_extent_ndims(space) == 1 ? H5Sget_simple_extent_npoints(space) : -1;
-    H5Sclose(space);
-    sr_status status = SR_OK;
-    if (points < 0 || points > (hssize_t)1 << 40)
-        status = sr_fail(error, SR_ERROR_DATA, "%s: dataset %s does not have one dimension of a sensible size", path, name);
-    *count = points < 0 ? 0 : (size_t)points;
-    if (status == SR_OK && !(*values = calloc(*count + 1, element_size)))
-        status = sr_fail_memory(error, *count * element_size, name);
-    if (status == SR_OK && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *values) < 0)
-        status = sr_hdf5_fail(error, SR_ERROR_DATA, path, "read", name);
-    H5Dclose(set);
-    return status;
-}
-
-static sr_status read_header(hid_t file, const char *path, sr_checkpoint *checkpoint, bool *has_optimizer, sr_error *error)
-{
-    int64_t complete = 0, expected = 0;
-    if (!has_format(file))
-        return sr_fail(error, SR_ERROR_DATA, "%s: this is not a checkpoint of format %s", path, CHECKPOINT_FORMAT);
-    if (!read_attribute(file, CHECKPOINT_COMPLETE, &complete) || complete != 1)
-        return sr_fail(error, SR_ERROR_DATA, "%s: the checkpoint was not written to its end", path);
-    if (!read_attribute(file, CHECKPOINT_HEADER_CHECKSUM, &expected))
-        return sr_fail(error, SR_ERROR_DATA, "%s: the attribute %s is missing", path, CHECKPOINT_HEADER_CHECKSUM);
-    void *text = NULL;
-    size_t length = 0;
-    sr_status status = read_list(file, path, CHECKPOINT_HEADER, H5T_NATIVE_CHAR, 1, &text, &length, error);
-    if (status == SR_OK && (int64_t)XXH3_64bits(text, length) != expected)
-        status = sr_fail(error, SR_ERROR_DATA, "%s: the header is damaged: its checksum does not fit", path);
-    if (status == SR_OK)
-        status = checkpoint_header_parse(path, text, checkpoint, has_optimizer, error);
-    free(text);
-    return status;
-}
-
-sr_status checkpoint_open(const char *path, int64_t *file, sr_checkpoint *checkpoint, bool *has_optimizer, sr_error *error)
-{
-    sr_hdf5_file opened;
-    SR_TRY(sr_hdf5_open(&opened, path, error));
-    *file = (int64_t)opened.id;
-    const sr_status status = read_header(opened.id, path, checkpoint, has_optimizer, error);
-    if (status != SR_OK)
-        H5Fclose(opened.id);
-    return status;
-}
-
-/* ---- sharing strings ---- */
 
 static sr_status share_text(sr_parallel *parallel, char **text, sr_error *error)
 {
@@ -119,11 +38,12 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
     *checkpoint = (sr_checkpoint){.users = 0};
     sr_status status = SR_OK;
     if (sr_parallel_rank(parallel) == 0) {
-        int64_t file;
-        bool has_optimizer;
-        status = checkpoint_open(path, &file, checkpoint, &has_optimizer, error);
+        sr_hdf5_file file;
+        checkpoint_header header;
+        status = checkpoint_open(path, &file, &header, error);
         if (status == SR_OK)
-            H5Fclose((hid_t)file);
+            (void)sr_hdf5_close(&file, NULL); /* it was only read */
+        *checkpoint = header.contents;
     }
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
@@ -138,7 +58,7 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
 /* Collects every mismatch before it complains. */
 typedef struct {
     const sr_parameters *parameters;
-    char text[2048];
+    char text[SR_ERROR_MESSAGE_SIZE];
     size_t used, mismatches;
 } mismatch_list;
 
@@ -146,9 +66,20 @@ static void add_mismatch(mismatch_list *list, const char *what, const char *name
 {
     ++list->mismatches;
     if (list->used < sizeof list->text) {
-        const int written = snprintf(list->text + list->used, sizeof list->text - list->used, "\n  %s %s%s", what, name, detail);
+        const int written = snprintf(list->text + list->used, sizeof list->text - list->used, "\n  %s %s%s", what, name,
+                                     detail);
         list->used += written > 0 ? (size_t)written : 0;
     }
+}
+
+/* Appends "[4, 8]" to a text. */
+static void append_shape(char *text, size_t size, const hsize_t *shape, size_t rank)
+{
+    size_t used = strlen(text);
+    for (size_t i = 0; i < rank && used < size; ++i)
+        used += (size_t)snprintf(text + used, size - used, "%s%llu", i ? ", " : "[", (unsigned long long)shape[i]);
+    if (used < size)
+        snprintf(text + used, size - used, "%s", rank ? "]" : "a scalar");
 }
 
 static void check_shape(mismatch_list *list, hid_t group, const sr_parameter *parameter)
@@ -158,20 +89,22 @@ static void check_shape(mismatch_list *list, hid_t group, const sr_parameter *pa
         return;
     }
     const hid_t set = H5Dopen2(group, parameter->name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
-    hsize_t extent[H5S_MAX_RANK];
-    const int rank = space >= 0 ? H5Sget_simple_extent_dims(space, extent, NULL) : -1;
+    hsize_t found[H5S_MAX_RANK], expected[SR_PARAMETER_RANK_MAXIMUM];
+    const int rank = space >= 0 ? H5Sget_simple_extent_dims(space, found, NULL) : -1;
     bool fits = rank == (int)parameter->rank;
-    char detail[256] = "";
-    for (int i = 0; i < rank; ++i) {
-        fits = fits && extent[i] == parameter->shape[i];
-        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%s%llu", i ? ", " : " is [", (unsigned long long)extent[i]);
+    for (size_t i = 0; i < parameter->rank; ++i) {
+        expected[i] = parameter->shape[i];
+        fits = fits && found[i] == expected[i];
     }
-    snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "], expected");
-    for (size_t i = 0; i < parameter->rank; ++i)
-        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%s%zu", i ? ", " : " [", parameter->shape[i]);
-    snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "]");
-    if (!fits)
-        add_mismatch(list, "shape of", parameter->name, detail);
+    if (rank < 0) {
+        add_mismatch(list, "not an array:", parameter->name, "");
+    } else if (!fits) {
+        char detail[256] = " is ";
+        append_shape(detail, sizeof detail, found, (size_t)rank);
+        strcat(detail, ", expected ");
+        append_shape(detail, sizeof detail, expected, parameter->rank);
+        add_mismatch(list, "shape:", parameter->name, detail);
+    }
     if (space >= 0)
         H5Sclose(space);
     if (set >= 0)
@@ -201,117 +134,105 @@ static sr_status check_names(hid_t file, const char *path, const sr_parameters *
     if (visited < 0)
         return sr_hdf5_fail(error, SR_ERROR_DATA, path, "list", CHECKPOINT_PARAMETERS);
     return list.mismatches == 0 ? SR_OK
-                                : sr_fail(error, SR_ERROR_DATA, "%s does not fit the model: %zu parameters differ%s", path, list.mismatches,
-                                          list.text);
+                                : sr_fail(error, SR_ERROR_DATA, "%s does not fit the model: %zu parameters differ%s", path,
+                                          list.mismatches, list.text);
 }
 
 /* ---- values ---- */
 
-sr_status checkpoint_read_checksums(int64_t array, const char *path, const char *name, size_t count, int64_t *checksums,
-                                    sr_error *error)
+/* Values and checksums of one array. */
+static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr_parameter *parameter, sr_real *values,
+                            checkpoint_checksum *checksums, sr_error *error)
 {
-    const hid_t set = (hid_t)array;
-    const hid_t attribute = H5Aexists(set, CHECKPOINT_CHECKSUMS) > 0 ? H5Aopen(set, CHECKPOINT_CHECKSUMS, H5P_DEFAULT) : -1;
-    if (attribute < 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: %s has no checksums", path, name);
-    const hid_t space = H5Aget_space(attribute);
-    const bool fits = H5Sget_simple_extent_npoints(space) == (hssize_t)count;
-    const bool read = fits && H5Aread(attribute, H5T_NATIVE_INT64, checksums) >= 0;
-    H5Sclose(space);
-    H5Aclose(attribute);
-    return read ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s: %s does not have %zu checksums", path, name, count);
-}
-
-/* Values and checksums of a group; *checksums moves on to those of the next one. */
-static sr_status read_group(hid_t file, const char *path, const checkpoint_arrays *arrays, size_t group, int64_t **checksums,
-                            sr_error *error)
-{
-    for (size_t i = 0; i < arrays->parameters->count; ++i) {
-        const sr_parameter *parameter = &arrays->parameters->list[i];
-        char name[SR_PARAMETER_NAME_SIZE + 64];
-        snprintf(name, sizeof name, "%s/%s", arrays->names[group], parameter->name);
-        const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-        if (set < 0)
-            return sr_fail(error, SR_ERROR_DATA, "%s: dataset /%s is missing", path, name);
-        const hid_t space = H5Dget_space(set);
-        const bool fits = H5Sget_simple_extent_npoints(space) == (hssize_t)parameter->size;
-        const bool read = fits && H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                                          arrays->values[group] + parameter->offset) >= 0;
-        const sr_status checked =
-            read ? checkpoint_read_checksums((int64_t)set, path, name, checkpoint_blocks_of(parameter), *checksums, error) : SR_OK;
-        *checksums += checkpoint_blocks_of(parameter);
-        H5Sclose(space);
-        H5Dclose(set);
-        SR_TRY(checked);
-        if (!read)
-            return fits ? sr_hdf5_fail(error, SR_ERROR_DATA, path, "read", name)
-                        : sr_fail(error, SR_ERROR_DATA, "%s: dataset /%s does not have %zu elements", path, name, parameter->size);
-    }
-    return SR_OK;
-}
-
-/* On rank 0: everything wanted, and the stored checksums. */
-static sr_status read_arrays(const char *path, const checkpoint_arrays *arrays, size_t groups, int64_t *checksums, sr_error *error)
-{
-    int64_t file;
-    sr_checkpoint checkpoint = {.users = 0};
-    bool has_optimizer = false;
-    sr_status status = checkpoint_open(path, &file, &checkpoint, &has_optimizer, error);
-    sr_checkpoint_free(&checkpoint);
-    SR_TRY(status);
-    if (groups > 1 && !has_optimizer)
-        status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", path);
+    const hid_t set = H5Dopen2(file->id, name, H5P_DEFAULT);
+    if (set < 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s is missing", file->path, name);
+    const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
+    sr_status status = SR_OK;
+    if (H5Tequal(type, H5T_IEEE_F32LE) <= 0)
+        status = sr_fail(error, SR_ERROR_DATA, "%s: dataset %s does not hold 32-bit little-endian floats", file->path, name);
+    else if (H5Sget_simple_extent_npoints(space) != (hssize_t)parameter->size)
+        status = sr_fail(error, SR_ERROR_DATA, "%s: dataset %s does not have %zu elements", file->path, name, parameter->size);
+    else if (H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+        status = sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read", name);
     if (status == SR_OK)
-        status = check_names((hid_t)file, path, arrays->parameters, error);
-    for (size_t group = 0; group < groups && status == SR_OK; ++group)
-        status = read_group((hid_t)file, path, arrays, group, &checksums, error);
-    H5Fclose((hid_t)file);
+        status = checkpoint_read_checksums(set, file->path, name, checkpoint_blocks_of(parameter->size), checksums, error);
+    H5Tclose(type);
+    H5Sclose(space);
+    H5Dclose(set);
     return status;
 }
 
-static sr_status check_blocks(const char *path, const checkpoint_arrays *arrays, const int64_t *expected, const int64_t *found,
-                              size_t count, size_t rank, size_t ranks, sr_error *error)
+/* On rank 0: the groups into their blocks, and the stored checksums of all their arrays. */
+static sr_status read_groups(const sr_hdf5_file *file, const checkpoint_arrays *arrays, sr_real *const *blocks,
+                             checkpoint_checksum *checksums, sr_error *error)
 {
-    for (size_t i = rank; i < count; i += ranks)
-        if (expected[i] != found[i]) {
-            char name[256];
-            checkpoint_block_name(arrays, i, name, sizeof name);
-            return sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", path, name);
+    for (size_t group = 0; group < arrays->groups; ++group)
+        for (size_t i = 0; i < arrays->parameters->count; ++i) {
+            const sr_parameter *parameter = &arrays->parameters->list[i];
+            char name[SR_PARAMETER_NAME_SIZE + 32];
+            snprintf(name, sizeof name, "/%s/%s", arrays->names[group], parameter->name);
+            SR_TRY(read_array(file, name, parameter, blocks[group] + parameter->offset, checksums, error));
+            checksums += checkpoint_blocks_of(parameter->size);
         }
     return SR_OK;
 }
 
-/* Every rank checks its part of the blocks against the checksums that rank 0 has read. */
-static sr_status verify(sr_parallel *parallel, const char *path, const checkpoint_arrays *arrays, size_t groups, int64_t *expected,
-                        sr_error *error)
+static sr_status read_file(const char *path, const checkpoint_arrays *arrays, sr_real *const *blocks,
+                           checkpoint_checksum *checksums, sr_error *error)
 {
-    const size_t count = checkpoint_block_count(arrays->parameters, groups);
+    sr_hdf5_file file;
+    checkpoint_header header;
+    SR_TRY(checkpoint_open(path, &file, &header, error));
+    sr_status status = SR_OK;
+    if (arrays->groups > 1 && !header.has_optimizer)
+        status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", path);
+    if (status == SR_OK)
+        status = check_names(file.id, path, arrays->parameters, error);
+    if (status == SR_OK)
+        status = read_groups(&file, arrays, blocks, checksums, error);
+    sr_checkpoint_free(&header.contents);
+    (void)sr_hdf5_close(&file, NULL); /* it was only read */
+    return status;
+}
+
+/* Every rank checks its part of the blocks, as they have arrived in its memory, against the checksums that rank 0 has read. */
+static sr_status verify(sr_parallel *parallel, const char *path, const checkpoint_arrays *arrays,
+                        const checkpoint_checksum *expected, sr_error *error)
+{
+    const size_t count = checkpoint_block_count(arrays);
     const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
-    int64_t *found = NULL;
-    SR_TRY(sr_parallel_broadcast(parallel, expected, count * sizeof *expected, error));
-    sr_status status = SR_ALLOCATE(&found, count, "checksums", error);
-    if (status == SR_OK) {
-        checkpoint_hash(arrays, groups, rank, ranks, found);
-        status = check_blocks(path, arrays, expected, found, count, rank, ranks, error);
-    }
+    checkpoint_checksum *found = NULL;
+    SR_TRY(SR_ALLOCATE(&found, count, "checksums", error));
+    checkpoint_hash(arrays, rank, ranks, found);
+    sr_status status = SR_OK;
+    for (size_t i = rank; i < count && status == SR_OK; i += ranks)
+        if (memcmp(&expected[i], &found[i], sizeof found[i]) != 0) {
+            char name[SR_PARAMETER_NAME_SIZE + 64];
+            checkpoint_block_name(arrays, i, name, sizeof name);
+            status = sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", path, name);
+        }
     free(found);
-    return sr_parallel_agree(parallel, status, error);
+    return status;
 }
 
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
                                    sr_real *second_moment, sr_error *error)
 {
-    const size_t groups = first_moment ? CHECKPOINT_GROUPS : 1;
-    const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, parameters->values, first_moment, second_moment);
-    int64_t *checksums = NULL;
-    sr_status status = SR_ALLOCATE(&checksums, checkpoint_block_count(parameters, groups), "checksums", error);
+    const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, first_moment, second_moment);
+    sr_real *const blocks[CHECKPOINT_GROUPS] = {parameters->values, first_moment, second_moment};
+    const size_t checksum_count = checkpoint_block_count(&arrays);
+    checkpoint_checksum *checksums = NULL;
+    sr_status status = SR_ALLOCATE(&checksums, checksum_count, "checksums", error);
     if (status == SR_OK && sr_parallel_rank(parallel) == 0)
-        status = read_arrays(path, &arrays, groups, checksums, error);
+        status = read_file(path, &arrays, blocks, checksums, error);
     status = sr_parallel_agree(parallel, status, error);
-    for (size_t group = 0; group < groups && status == SR_OK; ++group)
-        status = sr_parallel_broadcast(parallel, arrays.values[group], parameters->block_size * sizeof(sr_real), error);
+    for (size_t group = 0; group < arrays.groups && status == SR_OK; ++group)
+        status = sr_parallel_broadcast(parallel, blocks[group], parameters->block_size * sizeof(sr_real), error);
     if (status == SR_OK)
-        status = verify(parallel, path, &arrays, groups, checksums, error);
+        status = sr_parallel_broadcast(parallel, checksums, checksum_count * sizeof *checksums, error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, verify(parallel, path, &arrays, checksums, error), error);
     free(checksums);
     return status;
 }

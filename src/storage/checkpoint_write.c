@@ -1,298 +1,439 @@
-/* Writing a checkpoint: all ranks together, each its slice, to a temporary name that is renamed when everything is on disk. */
+/* Writing a checkpoint to a temporary name that is renamed when everything is on disk, in three steps:
+ *
+ *   1. rank 0 alone makes the file: groups, datasets, attributes, checksums, and the values of small arrays;
+ *   2. all ranks open it and write their slices of the large arrays collectively;
+ *   3. rank 0 alone adds the mark of completion, looks at the file as a reader would, and renames it.
+ *
+ * Parallel HDF5 can change metadata too, but when a write of metadata fails on one rank (a full disk), HDF5 1.10 leaves the
+ * others waiting for it. Here nothing is changed in step 2 but the values, the ranks agree after each step, and space is
+ * reserved in step 1. */
 #include "srtrain/checkpoint.h"
 
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
-#include "storage/hdf5_helpers.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <hdf5.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 enum {
-    PATH_ROOM = 4096,
-    SHARED_SIZE = 16384 /* elements from which on an array is written by all ranks; smaller ones by one rank alone */
+    SHARED_SIZE = 16384,  /* elements from which on an array is written by all ranks; smaller ones by rank 0 */
+    ROUND_BYTES = 1 << 30 /* at most this much from a rank in one call: MPI-IO counts in int */
 };
 
-/* A file being written. After the first failure the collective calls go on, so that no rank waits for another in vain. */
 typedef struct {
     sr_parallel *parallel;
-    const char *path;
-    hid_t file, transfer, creation;
+    const char *path, *temporary;
+    checkpoint_header header;
+    checkpoint_arrays arrays;
+    const checkpoint_checksum *checksums;
     size_t rank, ranks;
-    size_t arrays; /* written so far: small ones are dealt out round robin */
-    sr_status status;
     sr_error *error;
 } writer;
 
-static void note_failure(writer *w, const char *what)
+static bool is_shared(const sr_parameter *parameter)
 {
-    if (w->status == SR_OK)
-        w->status = sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->path, "write", what);
+    return parameter->size >= SHARED_SIZE;
 }
 
-static hid_t parallel_access(const sr_parallel *parallel)
+static sr_status fail_write(const writer *w, const char *what)
 {
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access >= 0 && H5Pset_fapl_mpio(access, sr_parallel_communicator(parallel), MPI_INFO_NULL) >= 0 &&
-        H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V110) >= 0 && H5Pset_all_coll_metadata_ops(access, true) >= 0 &&
-        H5Pset_coll_metadata_write(access, true) >= 0)
-        return access;
-    if (access >= 0)
-        H5Pclose(access);
-    return -1;
+    return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "write", what);
 }
 
-/* Contiguous and without filters: some filters lose data in collective writes, and nothing here compresses well. */
+/* ---- step 1: rank 0 makes the file ---- */
+
+/* Contiguous and without filters: some filters lose data in collective writes, and nothing here compresses well. Without time
+ * stamps, so that equal states give equal files. */
 static hid_t dataset_creation(void)
 {
     const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    if (creation >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 && H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 &&
-        H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 && H5Pset_obj_track_times(creation, false) >= 0)
+    if (creation >= 0 && H5Pset_layout(creation, H5D_CONTIGUOUS) >= 0 &&
+        H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) >= 0 && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) >= 0 &&
+        H5Pset_obj_track_times(creation, false) >= 0)
         return creation;
     if (creation >= 0)
         H5Pclose(creation);
     return -1;
 }
 
-static void open_file(writer *w)
+static sr_status write_checksums(const writer *w, hid_t set, const sr_parameter *parameter,
+                                 const checkpoint_checksum *checksums)
 {
-    sr_hdf5_silence();
-    const hid_t access = parallel_access(w->parallel), file_creation = H5Pcreate(H5P_FILE_CREATE);
-    (void)H5Pset_obj_track_times(file_creation, false);
-    w->creation = dataset_creation();
-    w->transfer = H5Pcreate(H5P_DATASET_XFER);
-    w->file = -1;
-    if (access >= 0 && w->creation >= 0 && H5Pset_dxpl_mpio(w->transfer, H5FD_MPIO_COLLECTIVE) >= 0)
-        w->file = H5Fcreate(w->path, H5F_ACC_TRUNC, file_creation, access);
-    if (w->file < 0)
-        note_failure(w, "the file");
-    H5Pclose(file_creation);
-    if (access >= 0)
-        H5Pclose(access);
-}
-
-/* ---- arrays ---- */
-
-/* Which rows of an array this rank writes: its share of a large one, all or nothing of a small one (those are dealt out). */
-static void rows_of(writer *w, size_t rows, size_t size, size_t *begin, size_t *end)
-{
-    const bool shared = size >= SHARED_SIZE;
-    const bool mine = w->arrays++ % w->ranks == w->rank;
-    *begin = shared ? rows * w->rank / w->ranks : 0;
-    *end = shared ? rows * (w->rank + 1) / w->ranks : (mine ? rows : 0);
-}
-
-/* Writes rows [begin, end); every rank calls it, also for no row at all. */
-static bool write_rows(const writer *w, hid_t set, const size_t *shape, size_t rank, size_t begin, size_t end, hid_t type,
-                       const char *values, size_t row_bytes, size_t row_size)
-{
-    hsize_t start[SR_PARAMETER_RANK_MAXIMUM] = {begin}, count[SR_PARAMETER_RANK_MAXIMUM] = {end - begin};
-    for (size_t i = 1; i < rank; ++i)
-        count[i] = shape[i];
-    const hsize_t elements = (end - begin) * row_size, memory_extent = elements ? elements : 1;
-    const hid_t file_space = H5Dget_space(set), memory_space = H5Screate_simple(1, &memory_extent, NULL);
-    bool written = file_space >= 0 && memory_space >= 0;
-    if (elements)
-        written = written && H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0;
-    else
-        written = written && H5Sselect_none(file_space) >= 0 && H5Sselect_none(memory_space) >= 0;
-    written = H5Dwrite(set, type, memory_space, file_space, w->transfer, values + begin * row_bytes) >= 0 && written;
-    H5Sclose(memory_space);
-    H5Sclose(file_space);
-    return written;
-}
-
-/* An attribute with `count` elements; a single one is a scalar. */
-static bool write_attribute(hid_t object, const char *name, hid_t type, const void *values, size_t count)
-{
-    const hsize_t extent = count;
-    const hid_t space = count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &extent, NULL);
-    const hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    const bool written = attribute >= 0 && H5Awrite(attribute, type, values) >= 0;
+    const hsize_t extent[2] = {checkpoint_blocks_of(parameter->size), sizeof *checksums};
+    const hid_t space = H5Screate_simple(2, extent, NULL);
+    const hid_t attribute = space < 0 ? -1
+                                      : H5Acreate2(set, SR_CHECKSUM_ATTRIBUTE, H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    sr_status status = SR_OK;
+    if (attribute < 0 || H5Awrite(attribute, H5T_STD_U8LE, checksums) < 0)
+        status = fail_write(w, parameter->name);
     if (attribute >= 0)
         H5Aclose(attribute);
-    H5Sclose(space);
-    return written;
+    if (space >= 0)
+        H5Sclose(space);
+    return status;
 }
 
-/* Creates and writes one dataset; every rank has all its values. `checksums` (NULL for none) become an attribute. */
-static void write_array(writer *w, hid_t location, const char *name, const size_t *shape, size_t rank, hid_t type,
-                        size_t element_size, const void *values, const int64_t *checksums, size_t checksum_count)
+/* Creates one dataset of type `type` and, if there are any, writes its values. *set is closed by the caller. */
+static sr_status create_dataset(const writer *w, hid_t location, const char *name, hid_t type, hid_t space, const void *values,
+                                hid_t *set)
+{
+    const hid_t creation = dataset_creation();
+    *set = creation < 0 ? -1 : H5Dcreate2(location, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    sr_status status = SR_OK;
+    if (*set < 0 || (values && H5Dwrite(*set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0))
+        status = fail_write(w, name);
+    if (creation >= 0)
+        H5Pclose(creation);
+    return status;
+}
+
+static sr_status create_array(const writer *w, hid_t group, const sr_parameter *parameter, const sr_real *block,
+                              const checkpoint_checksum *checksums)
 {
     hsize_t extent[SR_PARAMETER_RANK_MAXIMUM];
-    size_t begin, end, row_size = 1;
-    for (size_t i = 0; i < rank; ++i) {
-        extent[i] = shape[i];
-        row_size *= i > 0 ? shape[i] : 1;
-    }
-    rows_of(w, shape[0], shape[0] * row_size, &begin, &end);
-    const hid_t space = H5Screate_simple((int)rank, extent, NULL);
-    const hid_t set = H5Dcreate2(location, name, type, space, H5P_DEFAULT, w->creation, H5P_DEFAULT);
-    if (set < 0 || !write_rows(w, set, shape, rank, begin, end, type, values, row_size * element_size, row_size))
-        note_failure(w, name);
-    if (set >= 0 && checksums && !write_attribute(set, CHECKPOINT_CHECKSUMS, H5T_NATIVE_INT64, checksums, checksum_count))
-        note_failure(w, name);
-    if (set >= 0)
-        H5Dclose(set);
-    H5Sclose(space);
+    for (size_t i = 0; i < parameter->rank; ++i)
+        extent[i] = parameter->shape[i];
+    const hid_t space = H5Screate_simple((int)parameter->rank, extent, NULL);
+    hid_t set;
+    sr_status status = create_dataset(w, group, parameter->name, H5T_IEEE_F32LE, space,
+                                      is_shared(parameter) ? NULL : block + parameter->offset, &set);
+    if (status == SR_OK)
+        status = write_checksums(w, set, parameter, checksums);
+    if (set >= 0 && H5Dclose(set) < 0 && status == SR_OK)
+        status = fail_write(w, parameter->name);
+    if (space >= 0)
+        H5Sclose(space);
+    return status;
 }
 
 /* *checksums moves on to those of the next group. */
-static void write_group(writer *w, const checkpoint_arrays *arrays, size_t group, const int64_t **checksums)
+static sr_status create_group(const writer *w, const sr_hdf5_file *file, size_t group, const checkpoint_checksum **checksums)
 {
-    const hid_t location = H5Gcreate2(w->file, arrays->names[group], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    if (location < 0) {
-        note_failure(w, arrays->names[group]);
-        return;
+    const char *name = w->arrays.names[group];
+    SR_TRY(sr_hdf5_create_group(file, name, w->error));
+    const hid_t opened = H5Gopen2(file->id, name, H5P_DEFAULT);
+    sr_status status = opened >= 0 ? SR_OK : fail_write(w, name);
+    for (size_t i = 0; i < w->arrays.parameters->count && status == SR_OK; ++i) {
+        const sr_parameter *parameter = &w->arrays.parameters->list[i];
+        status = create_array(w, opened, parameter, w->arrays.values[group], *checksums);
+        *checksums += checkpoint_blocks_of(parameter->size);
     }
-    for (size_t i = 0; i < arrays->parameters->count; ++i) {
-        const sr_parameter *parameter = &arrays->parameters->list[i];
-        write_array(w, location, parameter->name, parameter->shape, parameter->rank, H5T_NATIVE_FLOAT, sizeof(sr_real),
-                    arrays->values[group] + parameter->offset, *checksums, checkpoint_blocks_of(parameter));
-        *checksums += checkpoint_blocks_of(parameter);
-    }
-    H5Gclose(location);
-}
-
-/* ---- header and checksums ---- */
-
-static bool write_text_attribute(hid_t file, const char *name, const char *text)
-{
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    const bool written = H5Tset_size(type, strlen(text) + 1) >= 0 && write_attribute(file, name, type, text, 1);
-    H5Tclose(type);
-    return written;
-}
-
-static void write_header(writer *w, const char *header)
-{
-    const size_t length = strlen(header);
-    const int64_t checksum = (int64_t)XXH3_64bits(header, length);
-    if (!write_text_attribute(w->file, "format", CHECKPOINT_FORMAT) ||
-        !write_attribute(w->file, CHECKPOINT_HEADER_CHECKSUM, H5T_NATIVE_INT64, &checksum, 1))
-        note_failure(w, "the attributes");
-    write_array(w, w->file, CHECKPOINT_HEADER, &length, 1, H5T_NATIVE_CHAR, 1, header, NULL, 0);
-}
-
-static sr_status compute_checksums(writer *w, const checkpoint_arrays *arrays, size_t groups, int64_t *checksums)
-{
-    checkpoint_hash(arrays, groups, w->rank, w->ranks, checksums);
-    return sr_parallel_sum_int64(w->parallel, checksums, checkpoint_block_count(arrays->parameters, groups), w->error);
-}
-
-static void write_contents(writer *w, const char *header, const checkpoint_arrays *arrays, size_t groups, const int64_t *checksums)
-{
-    write_header(w, header);
-    if (groups > 1) {
-        const hid_t optimizer = H5Gcreate2(w->file, CHECKPOINT_OPTIMIZER, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-        if (optimizer < 0)
-            note_failure(w, CHECKPOINT_OPTIMIZER);
-        else
-            H5Gclose(optimizer);
-    }
-    for (size_t group = 0; group < groups; ++group)
-        write_group(w, arrays, group, &checksums);
-    if (H5Fflush(w->file, H5F_SCOPE_GLOBAL) < 0)
-        note_failure(w, "the data to disk");
-    /* The mark that everything before it has been written. */
-    const int64_t complete = 1;
-    if (!write_attribute(w->file, CHECKPOINT_COMPLETE, H5T_NATIVE_INT64, &complete, 1))
-        note_failure(w, "the mark of completion");
-}
-
-/* ---- the end ---- */
-
-static sr_status flush_directory(const char *path, sr_error *error)
-{
-    char copy[PATH_ROOM];
-    snprintf(copy, sizeof copy, "%s", path);
-    const char *directory = dirname(copy);
-    const int descriptor = open(directory, O_RDONLY);
-    const bool done = descriptor >= 0 && fsync(descriptor) == 0;
-    if (descriptor >= 0)
-        close(descriptor);
-    return done ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot flush %s to disk: %s", directory, strerror(errno));
-}
-
-/* On rank 0: the closed file is opened again as a reader would, flushed, and renamed. */
-static sr_status settle(const char *temporary, const char *path, sr_error *error)
-{
-    int64_t file;
-    sr_checkpoint checkpoint = {.users = 0};
-    bool has_optimizer;
-    const sr_status readable = checkpoint_open(temporary, &file, &checkpoint, &has_optimizer, error);
-    sr_checkpoint_free(&checkpoint);
-    SR_TRY(readable);
-    H5Fclose((hid_t)file);
-    const int descriptor = open(temporary, O_RDONLY);
-    const bool flushed = descriptor >= 0 && fsync(descriptor) == 0;
-    if (descriptor >= 0)
-        close(descriptor);
-    if (!flushed)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot flush %s to disk: %s", temporary, strerror(errno));
-    if (rename(temporary, path) != 0)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
-    return flush_directory(path, error);
-}
-
-static sr_status write_file(writer *w, const char *header, const checkpoint_arrays *arrays, size_t groups, const int64_t *checksums)
-{
-    open_file(w);
-    SR_TRY(sr_parallel_agree(w->parallel, w->status, w->error));
-    write_contents(w, header, arrays, groups, checksums);
-    if (H5Fclose(w->file) < 0)
-        note_failure(w, "the end of the file");
-    return sr_parallel_agree(w->parallel, w->status, w->error);
-}
-
-static sr_status write_and_settle(sr_parallel *parallel, const char *path, const char *header, const checkpoint_arrays *arrays,
-                                  size_t groups, int64_t *checksums, sr_error *error)
-{
-    char temporary[PATH_ROOM];
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    writer w = {.parallel = parallel,
-                .path = temporary,
-                .rank = (size_t)sr_parallel_rank(parallel),
-                .ranks = (size_t)sr_parallel_size(parallel),
-                .creation = -1,
-                .transfer = -1,
-                .error = error};
-    SR_TRY(compute_checksums(&w, arrays, groups, checksums));
-    sr_status status = write_file(&w, header, arrays, groups, checksums);
-    if (w.creation >= 0)
-        H5Pclose(w.creation);
-    if (w.transfer >= 0)
-        H5Pclose(w.transfer);
-    if (status == SR_OK)
-        status = sr_parallel_agree(parallel, w.rank == 0 ? settle(temporary, path, error) : SR_OK, error);
-    if (status != SR_OK && w.rank == 0)
-        (void)unlink(temporary);
+    if (opened >= 0)
+        H5Gclose(opened);
     return status;
+}
+
+static sr_status write_configuration(const writer *w, hid_t file)
+{
+    const char *text = w->header.contents.configuration;
+    const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    hid_t set = -1;
+    sr_status status = SR_OK;
+    if (type < 0 || H5Tset_size(type, strlen(text) + 1) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)
+        status = fail_write(w, CHECKPOINT_CONFIGURATION);
+    else
+        status = create_dataset(w, file, CHECKPOINT_CONFIGURATION, type, space, text, &set);
+    if (set >= 0 && H5Dclose(set) < 0 && status == SR_OK)
+        status = fail_write(w, CHECKPOINT_CONFIGURATION);
+    if (space >= 0)
+        H5Sclose(space);
+    if (type >= 0)
+        H5Tclose(type);
+    return status;
+}
+
+static sr_status create_contents(const writer *w, const sr_hdf5_file *file)
+{
+    const checkpoint_checksum *checksums = w->checksums;
+    SR_TRY(checkpoint_header_write(file, &w->header, w->error));
+    SR_TRY(write_configuration(w, file->id));
+    if (w->header.has_optimizer)
+        SR_TRY(sr_hdf5_create_group(file, CHECKPOINT_OPTIMIZER, w->error));
+    for (size_t group = 0; group < w->arrays.groups; ++group)
+        SR_TRY(create_group(w, file, group, &checksums));
+    return SR_OK;
+}
+
+/* ---- room on the disk ---- */
+
+/* What the file will need at most. */
+static uint64_t estimate_size(const writer *w)
+{
+    enum { FILE_ALLOWANCE = 1 << 16, ARRAY_ALLOWANCE = 1 << 12 }; /* metadata, generously */
+    uint64_t size = FILE_ALLOWANCE + strlen(w->header.contents.configuration) + strlen(w->header.contents.data_directory);
+    for (size_t i = 0; i < w->arrays.parameters->count; ++i)
+        size += w->arrays.groups * (ARRAY_ALLOWANCE + w->arrays.parameters->list[i].size * sizeof(sr_real));
+    return size + checkpoint_block_count(&w->arrays) * sizeof *w->checksums;
+}
+
+/* Takes `size` bytes for the file, which exists. Where the file system cannot reserve, we see whether there is as much free. */
+static sr_status reserve(const char *path, uint64_t size, sr_error *error)
+{
+    const int descriptor = open(path, O_RDWR | O_CLOEXEC);
+    bool room = descriptor >= 0 && fallocate(descriptor, 0, 0, (off_t)size) == 0;
+    int cause = errno;
+    struct statvfs system;
+    if (!room && (cause == EOPNOTSUPP || cause == ENOSYS) && fstatvfs(descriptor, &system) == 0) {
+        room = (uint64_t)system.f_bavail * system.f_frsize >= size;
+        cause = ENOSPC;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+    return room ? SR_OK
+                : sr_fail(error, SR_ERROR_RUNTIME, "%s: no room for %llu bytes: %s", path, (unsigned long long)size,
+                          strerror(cause));
+}
+
+static sr_status size_of(const char *path, uint64_t *size, sr_error *error)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return sr_fail(error, SR_ERROR_RUNTIME, "cannot look at %s: %s", path, strerror(errno));
+    *size = (uint64_t)file.st_size;
+    return SR_OK;
+}
+
+/* HDF5 1.10 cannot recover from a file that it failed to close (the process crashes at its end). So it is only begun where
+ * there is room; HDF5 gives that room back when it creates the file, and we take it again for the values that are yet to come.
+ */
+static sr_status create_file(const writer *w)
+{
+    sr_hdf5_file file;
+    uint64_t size = 0;
+    const int descriptor = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                                0666); /* its reasons are clearer than HDF5's */
+    if (descriptor < 0)
+        return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot create %s: %s", w->temporary, strerror(errno));
+    close(descriptor);
+    SR_TRY(reserve(w->temporary, estimate_size(w), w->error));
+    SR_TRY(sr_hdf5_create(&file, w->temporary, w->error));
+    const sr_status status = create_contents(w, &file);
+    const sr_status closed = sr_hdf5_close(&file, status == SR_OK ? w->error : NULL);
+    SR_TRY(status);
+    SR_TRY(closed);
+    SR_TRY(size_of(w->temporary, &size, w->error));
+    return reserve(w->temporary, size, w->error);
+}
+
+/* ---- step 2: all ranks write the large arrays ---- */
+
+static hid_t parallel_access(const sr_parallel *parallel)
+{
+    const hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
+    if (access_list >= 0 && H5Pset_fapl_mpio(access_list, sr_parallel_communicator(parallel), MPI_INFO_NULL) >= 0 &&
+        H5Pset_libver_bounds(access_list, H5F_LIBVER_V18, H5F_LIBVER_V110) >= 0 &&
+        H5Pset_all_coll_metadata_ops(access_list, true) >= 0 && H5Pset_coll_metadata_write(access_list, true) >= 0)
+        return access_list;
+    if (access_list >= 0)
+        H5Pclose(access_list);
+    return -1;
+}
+
+static hid_t collective_transfer(void)
+{
+    const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
+    if (transfer >= 0 && H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE) >= 0)
+        return transfer;
+    if (transfer >= 0)
+        H5Pclose(transfer);
+    return -1;
+}
+
+/* Writes rows [begin, end), whose values begin at `values`; every rank calls it, also for no row at all. */
+static sr_status write_rows(const writer *w, hid_t set, hid_t transfer, const sr_parameter *parameter, size_t begin, size_t end,
+                            const sr_real *values)
+{
+    hsize_t start[SR_PARAMETER_RANK_MAXIMUM] = {begin}, count[SR_PARAMETER_RANK_MAXIMUM] = {end - begin};
+    hsize_t elements = end - begin;
+    for (size_t i = 1; i < parameter->rank; ++i) {
+        count[i] = parameter->shape[i];
+        elements *= count[i];
+    }
+    const hsize_t memory_extent = elements ? elements : 1;
+    const hid_t file_space = H5Dget_space(set), memory_space = H5Screate_simple(1, &memory_extent, NULL);
+    const bool selected = elements ? H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0
+                                   : H5Sselect_none(file_space) >= 0 && H5Sselect_none(memory_space) >= 0;
+    sr_status status = selected ? SR_OK : fail_write(w, parameter->name);
+    if (H5Dwrite(set, H5T_NATIVE_FLOAT, memory_space, file_space, transfer, values) < 0 && status == SR_OK)
+        status = fail_write(w, parameter->name);
+    if (memory_space >= 0)
+        H5Sclose(memory_space);
+    if (file_space >= 0)
+        H5Sclose(file_space);
+    return status;
+}
+
+/* Each rank writes its share, in as many rounds as the largest share needs. After a failure the rank goes on with the calls, so
+ * that no other waits for it. */
+static sr_status write_shares(const writer *w, hid_t file, hid_t transfer, size_t group, const sr_parameter *parameter)
+{
+    char name[SR_PARAMETER_NAME_SIZE + 32];
+    snprintf(name, sizeof name, "/%s/%s", w->arrays.names[group], parameter->name);
+    const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
+    if (set < 0)
+        return fail_write(w, name);
+    const size_t rows = parameter->shape[0], row_size = parameter->size / rows;
+    const size_t begin = rows * w->rank / w->ranks, end = rows * (w->rank + 1) / w->ranks;
+    const size_t largest = (rows + w->ranks - 1) / w->ranks, row_bytes = row_size * sizeof(sr_real);
+    const size_t round = row_bytes < ROUND_BYTES ? ROUND_BYTES / row_bytes : 1;
+    sr_status status = SR_OK;
+    for (size_t done = 0; done < largest; done += round) {
+        const size_t from = begin + done < end ? begin + done : end, to = from + round < end ? from + round : end;
+        const sr_real *values = w->arrays.values[group] + parameter->offset + from * row_size;
+        const sr_status written = write_rows(w, set, transfer, parameter, from, to, values);
+        status = status == SR_OK ? written : status;
+    }
+    H5Dclose(set);
+    return status;
+}
+
+static sr_status write_all_shares(const writer *w, hid_t file, hid_t transfer)
+{
+    sr_status status = SR_OK;
+    for (size_t group = 0; group < w->arrays.groups; ++group)
+        for (size_t i = 0; i < w->arrays.parameters->count; ++i)
+            if (is_shared(&w->arrays.parameters->list[i])) {
+                const sr_status written = write_shares(w, file, transfer, group, &w->arrays.parameters->list[i]);
+                status = status == SR_OK ? written : status;
+            }
+    return status;
+}
+
+static sr_status flush(const char *path, sr_error *error)
+{
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    const bool flushed = descriptor >= 0 && fsync(descriptor) == 0;
+    const int cause = errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    return flushed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot flush %s to disk: %s", path, strerror(cause));
+}
+
+static sr_status fill_opened(const writer *w, hid_t access_list, hid_t transfer)
+{
+    const hid_t file = H5Fopen(w->temporary, H5F_ACC_RDWR, access_list);
+    sr_status status = file >= 0 ? SR_OK
+                                 : sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it for parallel writing");
+    status = sr_parallel_agree(w->parallel, status, w->error);
+    if (status != SR_OK && file >= 0)
+        sr_parallel_abort(w->parallel, status, w->error); /* closing would wait for the ranks that could not open */
+    SR_TRY(status);
+    status = write_all_shares(w, file, transfer);
+    if (H5Fclose(file) < 0 && status == SR_OK)
+        status = fail_write(w, "the end of the file");
+    return status == SR_OK ? flush(w->temporary, w->error) : status; /* each node has a cache of its own */
+}
+
+static sr_status fill_file(const writer *w)
+{
+    sr_hdf5_silence();
+    sr_status status = SR_OK;
+    if (access(w->temporary, W_OK) != 0)
+        status = sr_fail(w->error, SR_ERROR_RUNTIME, "cannot write %s, which rank 0 has made: %s", w->temporary,
+                         strerror(errno));
+    const hid_t access_list = parallel_access(w->parallel), transfer = collective_transfer();
+    if (status == SR_OK && (access_list < 0 || transfer < 0))
+        status = fail_write(w, "in parallel");
+    status = sr_parallel_agree(w->parallel, status, w->error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(w->parallel, fill_opened(w, access_list, transfer), w->error);
+    if (transfer >= 0)
+        H5Pclose(transfer);
+    if (access_list >= 0)
+        H5Pclose(access_list);
+    return status;
+}
+
+/* ---- step 3: rank 0 completes the file ---- */
+
+static sr_status mark_complete(const writer *w)
+{
+    const hid_t file = H5Fopen(w->temporary, H5F_ACC_RDWR, H5P_DEFAULT);
+    if (file < 0)
+        return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it to complete it");
+    sr_hdf5_file handle = {file, w->temporary};
+    const sr_status status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
+    const sr_status closed = sr_hdf5_close(&handle, status == SR_OK ? w->error : NULL);
+    return status == SR_OK ? closed : status;
+}
+
+/* Opening the file as a reader would also compares its size with what HDF5 expects. */
+static sr_status settle(const writer *w)
+{
+    sr_hdf5_file file;
+    checkpoint_header header;
+    SR_TRY(mark_complete(w));
+    SR_TRY(checkpoint_open(w->temporary, &file, &header, w->error));
+    sr_checkpoint_free(&header.contents);
+    SR_TRY(sr_hdf5_close(&file, w->error));
+    SR_TRY(flush(w->temporary, w->error));
+    if (rename(w->temporary, w->path) != 0)
+        return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", w->temporary, w->path, strerror(errno));
+    char copy[CHECKPOINT_PATH_SIZE];
+    snprintf(copy, sizeof copy, "%s", w->path);
+    return flush(dirname(copy), w->error);
+}
+
+/* ---- together ---- */
+
+static sr_status write_steps(const writer *w)
+{
+    SR_TRY(sr_parallel_agree(w->parallel, w->rank == 0 ? create_file(w) : SR_OK, w->error));
+    SR_TRY(fill_file(w));
+    return sr_parallel_agree(w->parallel, w->rank == 0 ? settle(w) : SR_OK, w->error);
+}
+
+/* Every rank hashes its part of the blocks; the sum over ranks completes the table, as each block is 0 on all ranks but one. */
+static sr_status share_checksums(const writer *w, checkpoint_checksum *checksums)
+{
+    const size_t words = checkpoint_block_count(&w->arrays) * sizeof *checksums / sizeof(int64_t);
+    checkpoint_hash(&w->arrays, w->rank, w->ranks, checksums);
+    return sr_parallel_sum_int64(w->parallel, (int64_t *)(void *)checksums, words, w->error);
+}
+
+/* When this returns on any rank, the temporary file is gone. */
+static void remove_remains(const writer *w)
+{
+    if (w->rank == 0)
+        (void)unlink(w->temporary);
+    (void)sr_parallel_barrier(w->parallel, NULL); /* the failure that led here is what the caller hears of */
 }
 
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
                               const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
                               sr_error *error)
 {
-    const size_t groups = first_moment ? CHECKPOINT_GROUPS : 1;
-    const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, parameters->values, (sr_real *)(uintptr_t)first_moment,
-                                                          (sr_real *)(uintptr_t)second_moment);
-    char *header = NULL;
-    int64_t *checksums = NULL;
-    sr_status status = checkpoint_header_text(checkpoint, groups > 1, &header, error);
+    char temporary[CHECKPOINT_PATH_SIZE];
+    checkpoint_checksum *checksums = NULL;
+    writer w = {.parallel = parallel,
+                .path = path,
+                .temporary = temporary,
+                .header = {.contents = *checkpoint, .has_optimizer = first_moment != NULL},
+                .arrays = checkpoint_arrays_of(parameters, first_moment, second_moment),
+                .rank = (size_t)sr_parallel_rank(parallel),
+                .ranks = (size_t)sr_parallel_size(parallel),
+                .error = error};
+    sr_status status = SR_OK;
+    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
+        status = sr_fail(error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", path);
     if (status == SR_OK)
-        status = SR_ALLOCATE(&checksums, checkpoint_block_count(parameters, groups), "checksums", error);
+        status = SR_ALLOCATE(&checksums, checkpoint_block_count(&w.arrays), "checksums", error);
     status = sr_parallel_agree(parallel, status, error);
-    if (status == SR_OK)
-        status = write_and_settle(parallel, path, header, &arrays, groups, checksums, error);
-    free(header);
+    if (status == SR_OK) {
+        status = share_checksums(&w, checksums);
+        w.checksums = checksums;
+        if (status == SR_OK)
+            status = write_steps(&w);
+        if (status != SR_OK)
+            remove_remains(&w);
+    }
     free(checksums);
     return status;
 }
