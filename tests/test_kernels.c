@@ -7,6 +7,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,20 @@ static void exponentials_agree_over_their_whole_range(void **state)
         else
             assert_true(values[0] >= 0 && (double)values[0] < 2e-38);
         assert_near((double)sum, 1 + expected, 1e-6);
+    }
+}
+
+static void what_is_not_a_number_stays_so(void **state)
+{
+    const sr_kernels *k = *state;
+    float values[3] = {1, NAN, 2}, maximum, out[3];
+    const float none = NAN;
+    const bool sum_is_number = !isnan(k->exponentials(values, &maximum, 3));
+    assert_false(sum_is_number);
+    for (int kind = SR_ACTIVATION_GELU; kind <= SR_ACTIVATION_ELU; ++kind) {
+        k->activation((sr_activation)kind, out, &none, 1);
+        const bool lost = !isnan(out[0]);
+        assert_false(lost);
     }
 }
 
@@ -263,6 +278,7 @@ static int run_level(const char *level)
         cmocka_unit_test_prestate(activations_and_their_derivatives_agree_with_the_mathematical_library, state),
         cmocka_unit_test_prestate(small_arguments_keep_their_relative_precision, state),
         cmocka_unit_test_prestate(exponentials_agree_over_their_whole_range, state),
+        cmocka_unit_test_prestate(what_is_not_a_number_stays_so, state),
         cmocka_unit_test_prestate(rows_are_normalised_to_mean_zero_and_variance_one, state),
         cmocka_unit_test_prestate(softmax_sums_to_one_and_survives_large_values, state),
         cmocka_unit_test_prestate(counting_above_a_threshold_is_exact, state),

@@ -23,10 +23,10 @@ static inline double error_function(double x)
 }
 #else
 /* exp(x) to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6 for exp(r), then n into the exponent bits. Underflows
- * to 0 below -87.3 and saturates above 88.3; without branches, so that loops over it vectorise. */
+ * to 0 below -87.3, saturates above 88.3 and keeps what is not a number; without branches, so that loops over it vectorise. */
 static inline float exponential(float x)
 {
-    const float clamped = x < -87.3f ? -87.3f : (x > 88.3f ? 88.3f : x);
+    const float clamped = x > -87.3f ? (x < 88.3f ? x : 88.3f) : -87.3f; /* so that what is not a number stays convertible */
     const float n = rintf(clamped * 1.44269504088896341f);
     const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -40,7 +40,7 @@ static inline float exponential(float x)
         int32_t bits;
         float value;
     } power = {.bits = ((int32_t)n + 127) * (1 << 23)};
-    return x < -87.3f ? 0.0f : p * power.value;
+    return x < -87.3f ? 0.0f : (x != x ? x : p * power.value);
 }
 
 /* erf(x) with absolute error below 2e-7: the Chebyshev fit of erfc in Press et al., Numerical Recipes, section 6.2. */
@@ -191,7 +191,7 @@ static void activation(sr_activation kind, sr_real *restrict out, const sr_real 
         EACH_ELEMENT((sr_real)0.5 * x * (1 + error_function(x * INVERSE_ROOT_TWO)));
         break;
     case SR_ACTIVATION_RELU:
-        EACH_ELEMENT(x > 0 ? x : 0);
+        EACH_ELEMENT(x < 0 ? 0 : x);
         break;
     case SR_ACTIVATION_SWISH:
         EACH_ELEMENT(x * sigmoid(x));
