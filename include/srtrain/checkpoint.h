@@ -43,8 +43,9 @@ typedef struct {
 
 void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and clears the struct */
 
-/* Writes `path`. Collective: each rank writes its slice of every parameter and of both moments of Adam (blocks of the same layout as
- * parameters->values; NULL moments are left out: best.h5 needs none). Nothing remains of a failed attempt. */
+/* Writes `path`. Collective: rank 0 writes `checkpoint` and small parameters, each rank its slice of every large parameter and of both moments
+ * of Adam (blocks of the same layout as parameters->values; without moments, both NULL, the file serves evaluation: best.h5). Nothing remains of a
+ * failed attempt, and a file that had the name before stays as it was. */
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
                               const sr_real *first_moment, const sr_real *second_moment, sr_error *error);
 
