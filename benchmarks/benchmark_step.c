@@ -1,8 +1,8 @@
 /* benchmark_step CONFIG.yaml [STEPS [section.key=value ...]]: whole training steps and their parts.
  *
- * Takes STEPS (default 60) optimizer steps of the configured run after 10 that are not counted, without evaluation or checkpoints, and
- * prints for the whole step and each part the median, the minimum and the maximum over steps in milliseconds, examples per second, and peak
- * resident memory. Runs under mpirun as well; the figures are those of rank 0. */
+ * Takes STEPS (default 60) optimizer steps of the configured run after 10 that are not counted, without evaluation or
+ * checkpoints, and prints for the whole step and each part the median, the minimum and the maximum over steps in milliseconds,
+ * examples per second, and peak resident memory. Runs under mpirun as well; the figures are those of rank 0. */
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
@@ -58,7 +58,8 @@ static sr_status measure(sr_stepper *stepper, size_t steps, sr_error *error)
         double parts[PARTS];
         stepper->times = (sr_step_times){0};
         const double start = sr_seconds();
-        status = sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, flags, &result, error);
+        status = sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, flags, &result,
+                               error);
         times_of(&stepper->times, sr_seconds() - start, parts);
         for (size_t part = 0; part < PARTS && step >= WARM_UP; ++part)
             samples[part * steps + step - WARM_UP] = parts[part];

@@ -98,8 +98,8 @@ bool fixture_has_zero_gradient(const parity_fixture *fixture, const char *parame
     return false;
 }
 
-static sr_status read_as(const parity_fixture *fixture, const char *group, const char *name, hid_t type, size_t size, void **values,
-                         size_t *count, sr_error *error)
+static sr_status read_as(const parity_fixture *fixture, const char *group, const char *name, hid_t type, size_t size,
+                         void **values, size_t *count, sr_error *error)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", group, name);
@@ -136,8 +136,8 @@ sr_status fixture_read_sized(const parity_fixture *fixture, const char *group, c
                    count);
 }
 
-sr_status fixture_read_integers(const parity_fixture *fixture, const char *group, const char *name, int32_t **values, size_t *count,
-                                sr_error *error)
+sr_status fixture_read_integers(const parity_fixture *fixture, const char *group, const char *name, int32_t **values,
+                                size_t *count, sr_error *error)
 {
     void *read;
     SR_TRY(read_as(fixture, group, name, H5T_NATIVE_INT32, sizeof **values, &read, count, error));

@@ -25,7 +25,7 @@ sr_status fixture_read_sized(const parity_fixture *fixture, const char *group, c
                              sr_error *error);
 
 /* The elements as 32-bit integers, and how many there are; release with free(). */
-sr_status fixture_read_integers(const parity_fixture *fixture, const char *group, const char *name, int32_t **values, size_t *count,
-                                sr_error *error);
+sr_status fixture_read_integers(const parity_fixture *fixture, const char *group, const char *name, int32_t **values,
+                                size_t *count, sr_error *error);
 
 #endif

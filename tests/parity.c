@@ -1,12 +1,12 @@
 /* parity FIXTURE.h5 ...: compares srtrain with a double-precision reference implementation.
  *
- * A fixture holds a small model, one batch, and the outputs, scores, losses and gradients that the reference computed from them. For
- * each one the model is built through the code that training uses, and a line tells how far it is from the reference:
+ * A fixture holds a small model, one batch, and the outputs, scores, losses and gradients that the reference computed from
+ * them. For each one the model is built through the code that training uses, and a line tells how far it is from the reference:
  *
  *   PASS|FAIL name output=E scores=E loss=E grad=E (worst parameter)
  *
- * E are relative errors ||a - b|| / (||b|| + tiny). Exits 0 only when all fixtures pass. With --attention the attention weights of the
- * real queries are compared as well, for finding errors. */
+ * E are relative errors ||a - b|| / (||b|| + tiny). Exits 0 only when all fixtures pass. With --attention the attention weights
+ * of the real queries are compared as well, for finding errors. */
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
@@ -148,7 +148,8 @@ static sr_status compare_scores(comparison *c, const sr_tensor *representation, 
 }
 
 /* One layer's weights of the real queries, cell by cell in the padded frame [B, heads, L, L]. */
-static double attention_error(const comparison *c, const sr_tensor *weights, const sr_attention_map *map, const double *expected)
+static double attention_error(const comparison *c, const sr_tensor *weights, const sr_attention_map *map,
+                              const double *expected)
 {
     const sr_layout *layout = map->layout;
     const size_t length = c->max_length;
@@ -235,8 +236,8 @@ static sr_status compare_training(comparison *c, sr_error *error)
     sr_tape_reset(c->tape);
     const sr_pass pass = {.training = true};
     sr_tensor *representation = sr_model_encode(c->model, c->tape, &batch, &pass);
-    sr_tensor *loss =
-        sr_model_loss(c->model, c->tape, &batch, representation, c->settings.training.loss, 1.0 / (double)batch.targets);
+    sr_tensor *loss = sr_model_loss(c->model, c->tape, &batch, representation, c->settings.training.loss,
+                                    1.0 / (double)batch.targets);
     SR_TRY(sr_tape_backward(c->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
     double *expected = NULL;
     SR_TRY(fixture_read_sized(c->fixture, "/expected", loss_dataset(c->settings.training.loss), 1, &expected, error));

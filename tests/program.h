@@ -9,7 +9,7 @@ enum { PROGRAM_OUTPUT_SIZE = 65536 };
 
 /* What a finished program left. */
 typedef struct {
-    int code; /* exit code; 128 + signal when it was killed */
+    int code;                         /* exit code; 128 + signal when it was killed */
     char output[PROGRAM_OUTPUT_SIZE]; /* standard output and error, cut */
 } program_result;
 
@@ -33,7 +33,8 @@ void program_write(const char *path, const char *text);
 /* Whether the parameters in two checkpoints are the same to the bit. */
 bool same_parameters(const char *left, const char *right);
 
-/* The loss of each step in a metrics file into losses[step - 1], and how many steps there are; fails the test when one is missing. */
+/* The loss of each step in a metrics file into losses[step - 1], and how many steps there are; fails the test when one is
+ * missing. */
 size_t read_losses(const char *path, double *losses, size_t room);
 
 #endif

@@ -23,7 +23,8 @@ static int set_up(void **state)
     snprintf(w->data, sizeof w->data, "%s/data", w->directory);
     snprintf(w->output, sizeof w->output, "%s/run", w->directory);
     snprintf(w->configuration, sizeof w->configuration, "%s/test.yaml", w->directory);
-    program_write(w->configuration, "data: {path: none}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n");
+    program_write(w->configuration,
+                  "data: {path: none}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n");
     run_srprep(&w->result, "synth --users 3 --items 20 --mean-length 6 --seed 1 --shards 2 --output %s", w->data);
     assert_code(&w->result, 0);
     *state = w;

@@ -13,11 +13,12 @@
 
 enum { STEPS = 400 };
 
-static const char configuration[] = "data: {path: none}\n"
-                                    "model: {hidden_size: 16, inner_size: 32, max_length: 12, hidden_dropout: 0.3, attention_dropout: 0.3}\n"
-                                    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
-                                    "evaluation: {top_k: [5, 10]}\n"
-                                    "logging: {every_steps: 1}\n";
+static const char configuration[] =
+    "data: {path: none}\n"
+    "model: {hidden_size: 16, inner_size: 32, max_length: 12, hidden_dropout: 0.3, attention_dropout: 0.3}\n"
+    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
+    "evaluation: {top_k: [5, 10]}\n"
+    "logging: {every_steps: 1}\n";
 
 typedef struct {
     char directory[64], data[96], configuration[96];
@@ -47,7 +48,8 @@ static int tear_down(void **state)
 
 static void train(world *w, int ranks, const char *run, const char *more, int code)
 {
-    run_srtrain(&w->result, ranks, "%s --set data.path=%s --output %s/%s %s", w->configuration, w->data, w->directory, run, more);
+    run_srtrain(&w->result, ranks, "%s --set data.path=%s --output %s/%s %s", w->configuration, w->data, w->directory, run,
+                more);
     assert_code(&w->result, code);
 }
 
@@ -63,8 +65,9 @@ static size_t losses_of(const world *w, const char *run, double *losses)
 static void losses_do_not_depend_on_the_number_of_ranks(void **state)
 {
     world *w = *state;
-    const char *const variants[] = {"", "--set data.samples=window --set model.padding=left", "--set training.objective=all --set training.batch_size=8",
-                                    "--set training.loss=bpr --set training.reduction=overlapped --set training.reduction_bucket_megabytes=0.01"};
+    const char *const variants[] = {
+        "", "--set data.samples=window --set model.padding=left", "--set training.objective=all --set training.batch_size=8",
+        "--set training.loss=bpr --set training.reduction=overlapped --set training.reduction_bucket_megabytes=0.01"};
     for (size_t v = 0; v < sizeof variants / sizeof *variants; ++v) {
         double expected[STEPS], actual[STEPS];
         char run[64];
@@ -80,7 +83,8 @@ static void losses_do_not_depend_on_the_number_of_ranks(void **state)
             assert_int_equal(found, steps);
             for (size_t i = 0; i < 50; ++i)
                 if (fabs(actual[i] / expected[i] - 1) > 1e-4)
-                    fail_msg("%s: step %zu: loss %.8g on %d ranks, %.8g on one", variants[v], i + 1, actual[i], ranks, expected[i]);
+                    fail_msg("%s: step %zu: loss %.8g on %d ranks, %.8g on one", variants[v], i + 1, actual[i], ranks,
+                             expected[i]);
         }
         assert_true(expected[steps - 1] < expected[0]);
     }
@@ -157,7 +161,8 @@ static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
     char command[2048], left[256], right[256];
     train(w, 1, "whole", "--set training.early_stopping.patience=0", 0);
     snprintf(command, sizeof command,
-             "%s/srtrain %s --set data.path=%s --output %s/stopped --set training.early_stopping.patience=0 > /dev/null 2>&1 & p=$!; "
+             "%s/srtrain %s --set data.path=%s --output %s/stopped --set training.early_stopping.patience=0 > /dev/null 2>&1 & "
+             "p=$!; "
              "for i in $(seq 400); do [ -s %s/stopped/metrics.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p",
              getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, w->directory);
     assert_int_equal(system(command) >> 8, 75);
@@ -190,23 +195,30 @@ static void evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks(
     char command[1024];
     train(w, 2, "model", "", 0);
     for (int ranks = 1; ranks <= 4; ranks += 3) {
-        run_srtrain(&w->result, ranks, "evaluate %s/model/best.h5 --split test --json %s/e%d.json", w->directory, w->directory, ranks);
+        run_srtrain(&w->result, ranks, "evaluate %s/model/best.h5 --split test --json %s/e%d.json", w->directory, w->directory,
+                    ranks);
         assert_code(&w->result, 0);
         assert_says(&w->result, "popularity");
-        run_srtrain(&w->result, ranks, "recommend %s/model/best.h5 --top-k 5 --output %s/r%d.tsv", w->directory, w->directory, ranks);
+        run_srtrain(&w->result, ranks, "recommend %s/model/best.h5 --top-k 5 --output %s/r%d.tsv", w->directory, w->directory,
+                    ranks);
         assert_code(&w->result, 0);
-        run_srtrain(&w->result, ranks, "recommend %s/model/best.h5 --top-k 3 --output %s/r%d.h5", w->directory, w->directory, ranks);
+        run_srtrain(&w->result, ranks, "recommend %s/model/best.h5 --top-k 3 --output %s/r%d.h5", w->directory, w->directory,
+                    ranks);
         assert_code(&w->result, 0);
     }
-    run_srtrain(&w->result, 2, "evaluate %s/model/best.h5 --split valid --set 'evaluation.top_k=[7]' --set evaluation.history=exclude", w->directory);
+    run_srtrain(&w->result, 2,
+                "evaluate %s/model/best.h5 --split valid --set 'evaluation.top_k=[7]' --set evaluation.history=exclude",
+                w->directory);
     assert_code(&w->result, 0);
     assert_says(&w->result, "hr@7");
     assert_says(&w->result, "history exclude");
     run_srtrain(&w->result, 1, "evaluate %s/model/best.h5 --set training.seed=3", w->directory);
     assert_code(&w->result, 2);
     /* Times differ; everything else is the same text. */
-    snprintf(command, sizeof command, "cd %s && diff e1.json e4.json && cut -f1-3 r1.tsv > a && cut -f1-3 r4.tsv > b && cmp a b && [ $(wc -l < a) -eq 1501 ]",
-             w->directory);
+    snprintf(
+        command, sizeof command,
+        "cd %s && diff e1.json e4.json && cut -f1-3 r1.tsv > a && cut -f1-3 r4.tsv > b && cmp a b && [ $(wc -l < a) -eq 1501 ]",
+        w->directory);
     assert_int_equal(system(command), 0);
 }
 

@@ -43,9 +43,17 @@ static void write_data(const char *directory)
     }
     for (size_t i = 0; i < ITEMS; ++i)
         item_names[i] = names[i];
-    const sr_dataset_contents contents = {.users = USERS, .items = ITEMS, .interactions = count, .offsets = offsets,
-                                          .item_ids = items, .train_end = train_end, .valid_end = valid_end,
-                                          .user_names = user_names, .item_names = item_names, .split = "leave-one-out", .origin = "{}"};
+    const sr_dataset_contents contents = {.users = USERS,
+                                          .items = ITEMS,
+                                          .interactions = count,
+                                          .offsets = offsets,
+                                          .item_ids = items,
+                                          .train_end = train_end,
+                                          .valid_end = valid_end,
+                                          .user_names = user_names,
+                                          .item_names = item_names,
+                                          .split = "leave-one-out",
+                                          .origin = "{}"};
     sr_error error;
     if (sr_dataset_write(directory, &contents, 3, &error) != SR_OK)
         fail_msg("%s", error.message);
@@ -115,7 +123,8 @@ static void naive_scores(const world *w, const int32_t *items, size_t length, sr
     const sr_pass pass = {.training = false};
     assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
     assert_int_equal(sr_tape_create(&tape, sr_kernels_choose(NULL), false, NULL), SR_OK);
-    assert_int_equal(sr_batch_build(&batch, arena, sr_model_configuration(w->model), SR_OBJECTIVE_LAST, &example, 1, NULL), SR_OK);
+    assert_int_equal(sr_batch_build(&batch, arena, sr_model_configuration(w->model), SR_OBJECTIVE_LAST, &example, 1, NULL),
+                     SR_OK);
     const sr_tensor *state = sr_model_encode(w->model, tape, &batch, &pass);
     size_t width;
     const float *table = sr_model_item_table(w->model, &width);
@@ -186,12 +195,14 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
         for (int split = SR_SPLIT_VALID; split <= SR_SPLIT_TEST; ++split) {
             sr_ranking_metrics metrics;
             w->settings.history = (sr_history)history;
-            assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, (sr_split)split, sr_kernels_choose(NULL),
-                                               &metrics, NULL), SR_OK);
+            assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, (sr_split)split,
+                                               sr_kernels_choose(NULL), &metrics, NULL),
+                             SR_OK);
             assert_int_equal(metrics.cases, USERS);
             assert_metrics(w, (sr_split)split, naive_scores, &metrics);
-            assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, (sr_split)split, sr_kernels_choose(NULL),
-                                                    &metrics, NULL), SR_OK);
+            assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, (sr_split)split,
+                                                    sr_kernels_choose(NULL), &metrics, NULL),
+                             SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);
         }
 }
@@ -205,8 +216,9 @@ static void equal_scores_are_ranked_by_item_id(void **state)
         parameters->values[table->offset + i] = (float)(i % WIDTH) * 0.1f;
     sr_ranking_metrics metrics;
     w->settings.history = SR_HISTORY_KEEP;
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL), &metrics,
-                                       NULL), SR_OK);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+                                       &metrics, NULL),
+                     SR_OK);
     /* Padding does not compete: the rank of an item is its id. */
     size_t expected = 0;
     for (size_t user = 0; user < USERS; ++user) {
@@ -224,8 +236,9 @@ static void parameters_that_are_not_numbers_fail_on_all_ranks(void **state)
     parameters->values[parameters->list[0].offset + 40] = NAN;
     sr_ranking_metrics metrics;
     sr_error error;
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL), &metrics,
-                                       &error), SR_ERROR_RUNTIME);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+                                       &metrics, &error),
+                     SR_ERROR_RUNTIME);
     assert_non_null(strstr(error.message, "not a number"));
 }
 
@@ -257,8 +270,9 @@ static void recommendations_are_the_best_by_a_full_sort(void **state)
         for (int subset = 0; subset < 2; ++subset)
             for (size_t top_k = 3; top_k < 100; top_k += 90) { /* 93 is more than there are items */
                 c->count = 0;
-                assert_int_equal(sr_recommend(w->parallel, w->model, w->dataset, subset ? some : NULL, 4, top_k, (sr_history)history,
-                                              sr_kernels_choose(NULL), collect, c, NULL), SR_OK);
+                assert_int_equal(sr_recommend(w->parallel, w->model, w->dataset, subset ? some : NULL, 4, top_k,
+                                              (sr_history)history, sr_kernels_choose(NULL), collect, c, NULL),
+                                 SR_OK);
                 size_t at = 0;
                 for (size_t index = 0; index < (subset ? 4 : USERS) && sr_parallel_rank(w->parallel) == 0; ++index) {
                     const size_t user = subset ? some[index] : index;

@@ -98,7 +98,8 @@ static void activations_and_their_derivatives_agree_with_the_mathematical_librar
             k->activation_backward((sr_activation)kind, &derivative, &in, &one, 1);
             const double h = 1e-5, at = (double)in;
             const double expected = (reference_activation((sr_activation)kind, at + h) -
-                                     reference_activation((sr_activation)kind, at - h)) / (2 * h);
+                                     reference_activation((sr_activation)kind, at - h)) /
+                                    (2 * h);
             assert_near((double)out, reference_activation((sr_activation)kind, at), 4e-7);
             if (fabs(at) > 2 * h) /* not at a kink */
                 assert_near((double)derivative - 2, expected, 2e-6);
@@ -252,8 +253,14 @@ static void adam_agrees_with_its_definition(void **state)
         second[i] = v.c[i] * v.c[i];
         values[i] = v.a[i];
     }
-    const sr_adam_step step = {.step_size = 0.01f, .beta1 = 0.9f, .beta2 = 0.99f, .second_correction = 1.5f, .epsilon = 1e-8f,
-                               .decay = 0.001f, .l2 = 0.1f, .gradient_scale = 0.5f};
+    const sr_adam_step step = {.step_size = 0.01f,
+                               .beta1 = 0.9f,
+                               .beta2 = 0.99f,
+                               .second_correction = 1.5f,
+                               .epsilon = 1e-8f,
+                               .decay = 0.001f,
+                               .l2 = 0.1f,
+                               .gradient_scale = 0.5f};
     k->adam(values, v.out, first, second, LONGEST, &step);
     for (size_t i = 0; i < LONGEST; ++i) {
         const double gradient = 0.5 * (double)v.out[i] + 0.1 * (double)v.a[i];

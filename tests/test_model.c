@@ -55,14 +55,14 @@ static void build_batch(world *w, bool with_targets, size_t count)
                                    .targets = with_targets ? next_items[e] + target : NULL,
                                    .negatives = with_targets ? negatives[e] + target : NULL};
     }
-    assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, w->settings.training.objective, examples, count, NULL),
-                     SR_OK);
+    assert_int_equal(
+        sr_batch_build(&w->batch, w->arena, &w->settings.model, w->settings.training.objective, examples, count, NULL), SR_OK);
 }
 
 static void create_world(world *w, const variant *v)
 {
-    const char *assignments[16] = {"data.path=none", "model.hidden_size=8", "model.heads=2", "model.inner_size=10",
-                                   "model.max_length=6", "model.initializer_range=0.4"};
+    const char *assignments[16] = {"data.path=none",      "model.hidden_size=8", "model.heads=2",
+                                   "model.inner_size=10", "model.max_length=6",  "model.initializer_range=0.4"};
     size_t count = 6;
     for (size_t i = 0; i < 8 && v->assignments[i]; ++i)
         assignments[count++] = v->assignments[i];
@@ -87,10 +87,12 @@ static sr_tensor *compute_loss(world *w)
     const sr_pass pass = {.training = true, .seed = 3, .step = 7};
     sr_tape_reset(w->tape);
     sr_tensor *representation = sr_model_encode(w->model, w->tape, &w->batch, &pass);
-    return sr_model_loss(w->model, w->tape, &w->batch, representation, w->settings.training.loss, 1.0 / (double)w->batch.targets);
+    return sr_model_loss(w->model, w->tape, &w->batch, representation, w->settings.training.loss,
+                         1.0 / (double)w->batch.targets);
 }
 
-/* Whether an element is a row of padding that is read without getting a gradient from it, which finite differences would see. */
+/* Whether an element is a row of padding that is read without getting a gradient from it, which finite differences would see.
+ */
 static bool is_padding_row(const sr_parameter *parameter, size_t element)
 {
     return strcmp(parameter->name, "item_embedding.weight") == 0 && element < parameter->shape[1];
@@ -115,7 +117,8 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
             *element = original - step;
             const double below = compute_loss(&w)->values[0];
             *element = original;
-            const double expected = (above - below) / (2 * step), actual = parameters->gradients[parameters->list[p].offset + i];
+            const double expected = (above - below) / (2 * step),
+                         actual = parameters->gradients[parameters->list[p].offset + i];
             if (fabs(actual - expected) > 1e-6 * (1 + fabs(expected)))
                 fail_msg("%s[%zu]: gradient %.10g, finite differences %.10g", parameters->list[p].name, i, actual, expected);
         }

@@ -1,7 +1,7 @@
 /* Every operation of the tape against central differences in double precision, by one generic test.
  *
- * A row of the table names an operation, the shapes of its inputs and how to build its output from them. The test makes every input a
- * parameter, draws it, forms a random weighted sum of the output, and compares the gradient of each input element with
+ * A row of the table names an operation, the shapes of its inputs and how to build its output from them. The test makes every
+ * input a parameter, draws it, forms a random weighted sum of the output, and compares the gradient of each input element with
  * (f(x + h) - f(x - h)) / 2h. A new operation needs one row. */
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
@@ -17,7 +17,8 @@
 
 enum { MOST_INPUTS = 4, WIDTH = 6, HEADS = 2, ITEMS = 7 };
 
-/* A ragged batch with sequences of length 3, 1 and 5 and one of 4 padding tokens that all see each other; the second query set reads some rows only. */
+/* A ragged batch with sequences of length 3, 1 and 5 and one of 4 padding tokens that all see each other; the second query set
+ * reads some rows only. */
 static const size_t layout_offsets[] = {0, 3, 4, 9, 13};
 static const uint32_t layout_leading[] = {0, 0, 0, 4}, layout_trailing[] = {0, 0, 0, 0};
 static const int32_t layout_columns[] = {0, 1, 2, 0, 0, 1, 2, 3, 4, 0, 1, 2, 3};
@@ -80,10 +81,10 @@ static sr_tensor *build_add_to_itself(sr_tape *tape, sr_tensor **x)
     return sr_add(tape, x[0], x[0]);
 }
 
-#define ACTIVATION(name, kind)                                         \
-    static sr_tensor *build_##name(sr_tape *tape, sr_tensor **x)       \
-    {                                                                  \
-        return sr_activate(tape, x[0], kind);                          \
+#define ACTIVATION(name, kind)                                   \
+    static sr_tensor *build_##name(sr_tape *tape, sr_tensor **x) \
+    {                                                            \
+        return sr_activate(tape, x[0], kind);                    \
     }
 ACTIVATION(gelu, SR_ACTIVATION_GELU)
 ACTIVATION(relu, SR_ACTIVATION_RELU)

@@ -21,7 +21,8 @@ static void create(sr_parameters *parameters, sr_optimizer *optimizer)
 {
     const size_t shape[] = {SIZE};
     sr_parameters_initialise(parameters);
-    assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, SR_INITIAL_ONE, 0, SR_PARAMETERS_ORDINARY, NULL, NULL), SR_OK);
+    assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, SR_INITIAL_ONE, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
     assert_int_equal(sr_parameters_allocate(parameters, NULL), SR_OK);
     sr_parameters_draw(parameters, 1);
     assert_int_equal(sr_optimizer_create(optimizer, parameters, NULL), SR_OK);
@@ -42,7 +43,8 @@ static void the_first_step_has_the_size_of_the_learning_rate(void **state)
     sr_optimizer optimizer;
     const sr_training_settings settings = default_settings();
     create(&parameters, &optimizer);
-    sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.01, sr_gradient_norm(&parameters, sr_kernels_choose(NULL)));
+    sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.01,
+                      sr_gradient_norm(&parameters, sr_kernels_choose(NULL)));
     for (size_t i = 0; i < SIZE; ++i) /* bias correction: m / sqrt(v) is the sign of the gradient */
         assert_true(fabsf(parameters.values[i] - (i % 2 ? 1.01f : 0.99f)) < 1e-6f);
     release(&parameters, &optimizer);

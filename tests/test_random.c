@@ -23,9 +23,9 @@ static void philox_gives_the_published_known_answer(void **state)
 static void streams_of_different_seed_purpose_or_index_differ(void **state)
 {
     (void)state;
-    const sr_random_stream streams[] = {
-        sr_random_open(1, SR_RANDOM_DROPOUT, 1), sr_random_open(2, SR_RANDOM_DROPOUT, 1), sr_random_open(1, SR_RANDOM_NOISE, 1),
-        sr_random_open(1, SR_RANDOM_DROPOUT, 2), sr_random_fork(sr_random_open(1, SR_RANDOM_DROPOUT, 1), 0)};
+    const sr_random_stream streams[] = {sr_random_open(1, SR_RANDOM_DROPOUT, 1), sr_random_open(2, SR_RANDOM_DROPOUT, 1),
+                                        sr_random_open(1, SR_RANDOM_NOISE, 1), sr_random_open(1, SR_RANDOM_DROPOUT, 2),
+                                        sr_random_fork(sr_random_open(1, SR_RANDOM_DROPOUT, 1), 0)};
     for (size_t i = 0; i < 5; ++i)
         for (size_t j = i + 1; j < 5; ++j)
             assert_memory_not_equal(&streams[i], &streams[j], sizeof *streams);

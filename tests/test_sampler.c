@@ -40,9 +40,17 @@ static void write_data(const char *directory)
         if (i < USERS)
             user_names[i] = names[i];
     }
-    const sr_dataset_contents contents = {.users = USERS, .items = ITEMS, .interactions = count, .offsets = offsets,
-                                          .item_ids = items, .train_end = train_end, .valid_end = valid_end,
-                                          .user_names = user_names, .item_names = item_names, .split = "leave-one-out", .origin = "{}"};
+    const sr_dataset_contents contents = {.users = USERS,
+                                          .items = ITEMS,
+                                          .interactions = count,
+                                          .offsets = offsets,
+                                          .item_ids = items,
+                                          .train_end = train_end,
+                                          .valid_end = valid_end,
+                                          .user_names = user_names,
+                                          .item_names = item_names,
+                                          .split = "leave-one-out",
+                                          .origin = "{}"};
     sr_error error;
     if (sr_dataset_write(directory, &contents, 2, &error) != SR_OK)
         fail_msg("%s", error.message);
@@ -86,7 +94,8 @@ static sr_sampler *make_sampler(const world *w)
     return sampler;
 }
 
-static void draw(const world *w, const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_batch *batch)
+static void draw(const world *w, const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks,
+                 sr_batch *batch)
 {
     size_t targets, examples;
     assert_int_equal(sr_sampler_batch(sampler, epoch, index, rank, ranks, w->arena, batch, &targets, &examples, NULL), SR_OK);
@@ -253,7 +262,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_target_follows_its_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_epoch_visits_every_example_once_in_an_order_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ranks_divide_the_same_batch_without_overlap, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(all_positions_gives_one_example_a_user_with_the_next_items_as_targets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_positions_gives_one_example_a_user_with_the_next_items_as_targets, set_up,
+                                        tear_down),
         cmocka_unit_test(work_is_divided_nearly_equally),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,8 @@ static int set_up(void **state)
     for (int i = 0; i < 3; ++i) {
         const char name[2] = {(char)('a' + i), '\0'};
         assert_int_equal(sr_parameters_declare(&w->parameters, name, shape, 2, SR_INITIAL_ONE, 0,
-                                               i == 2 ? SR_PARAMETERS_ATTACK : SR_PARAMETERS_ORDINARY, NULL, NULL), SR_OK);
+                                               i == 2 ? SR_PARAMETERS_ATTACK : SR_PARAMETERS_ORDINARY, NULL, NULL),
+                         SR_OK);
     }
     assert_int_equal(sr_parameters_allocate(&w->parameters, NULL), SR_OK);
     sr_parameters_draw(&w->parameters, 1);

@@ -18,12 +18,13 @@ typedef struct {
     const int32_t *negatives; /* one sampled negative for each target, or NULL */
 } sr_example;
 
-/* Examples packed without padding, and the rows of the last layer that are read. Everything lives in the arena it was built in. */
+/* Examples packed without padding, and the rows of the last layer that are read. Everything lives in the arena it was built in.
+ */
 typedef struct {
     sr_layout layout;
-    const int32_t *items; /* [T] */
-    sr_queries reads;     /* rows that somebody reads, R */
-    size_t targets;       /* n terms of the loss */
+    const int32_t *items;          /* [T] */
+    sr_queries reads;              /* rows that somebody reads, R */
+    size_t targets;                /* n terms of the loss */
     const size_t *target_reads;    /* [n]: each target's row of the R representations */
     const int32_t *target_items;   /* [n] */
     const int32_t *negative_items; /* [n], or NULL when the examples had none */
@@ -34,9 +35,9 @@ typedef struct {
 /* The identity of the sequence that stands for every empty history. */
 #define SR_IDENTITY_EMPTY ((uint64_t)1 << 62)
 
-/* Packs examples. All empty histories of a batch share one sequence of max_length padding tokens, all visible to each other, read at its last
- * slot: that is what the published models compute for them (their additive mask cancels out when it hides every key), except that with
- * dropout the empty histories of one batch share their mask. */
+/* Packs examples. All empty histories of a batch share one sequence of max_length padding tokens, all visible to each other,
+ * read at its last slot: that is what the published models compute for them (their additive mask cancels out when it hides
+ * every key), except that with dropout the empty histories of one batch share their mask. */
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
                          const sr_example *examples, size_t count, sr_error *error);
 

@@ -17,37 +17,38 @@
 /* Where training stands. Everything random is a function of (seed, epoch, step, ...), so these counters are the whole
  * random state. */
 typedef struct {
-    int64_t epoch;            /* epochs completed */
-    int64_t step;             /* optimizer steps completed, over all epochs */
-    int64_t batch;            /* batches completed in the current epoch */
+    int64_t epoch; /* epochs completed */
+    int64_t step;  /* optimizer steps completed, over all epochs */
+    int64_t batch; /* batches completed in the current epoch */
     uint64_t seed;
-    double epoch_loss_sum;    /* of the current epoch so far: sum of example losses, and their count */
+    double epoch_loss_sum; /* of the current epoch so far: sum of example losses, and their count */
     double epoch_loss_count;
-    double best_metric;       /* of the early-stopping metric; -1 before the first validation */
+    double best_metric; /* of the early-stopping metric; -1 before the first validation */
     int64_t best_epoch;
     int64_t best_step;
     int64_t validations_without_improvement;
-    int64_t finished;         /* 1 when training has ended (all epochs, or early stopping) */
-    double seconds;           /* training time spent so far, for reports only */
+    int64_t finished; /* 1 when training has ended (all epochs, or early stopping) */
+    double seconds;   /* training time spent so far, for reports only */
 } sr_progress;
 
 /* What a checkpoint holds. Strings read from a file are released with sr_checkpoint_free(). */
 typedef struct {
     sr_progress progress;
-    char *configuration;       /* resolved, YAML */
+    char *configuration; /* resolved, YAML */
     char *program_version;
-    char *data_fingerprint;    /* of the data set: sr_dataset_fingerprint() */
+    char *data_fingerprint; /* of the data set: sr_dataset_fingerprint() */
     char *data_directory;
-    int64_t users, items;      /* of the data set; the item table has items + 1 rows */
+    int64_t users, items; /* of the data set; the item table has items + 1 rows */
 } sr_checkpoint;
 
 void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and clears the struct */
 
-/* Writes `path`. Collective: rank 0 writes `checkpoint` and small parameters, each rank its slice of every large parameter and of both moments
- * of Adam (blocks of the same layout as parameters->values; without moments, both NULL, the file serves evaluation: best.h5). Nothing remains of a
- * failed attempt, and a file that had the name before stays as it was. */
-sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
-                              const sr_real *first_moment, const sr_real *second_moment, sr_error *error);
+/* Writes `path`. Collective: rank 0 writes `checkpoint` and small parameters, each rank its slice of every large parameter and
+ * of both moments of Adam (blocks of the same layout as parameters->values; without moments, both NULL, the file serves
+ * evaluation: best.h5). Nothing remains of a failed attempt, and a file that had the name before stays as it was. */
+sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
+                              const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
+                              sr_error *error);
 
 /* Reads everything but parameters and moments. Collective: rank 0 reads, all get it. SR_ERROR_DATA names what is wrong. */
 sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_checkpoint *checkpoint, sr_error *error);
@@ -58,12 +59,14 @@ sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_p
                                    sr_real *second_moment, sr_error *error);
 
 /* The valid checkpoint step-XXXXXXXXXX.h5 with the highest step in `directory`: *path (release with free()) or NULL if there is
- * none. Each file that is refused is reported, with the reason, through `refused` (may be NULL) on rank 0. Verifies checksums. Collective. */
+ * none. Each file that is refused is reported, with the reason, through `refused` (may be NULL) on rank 0. Verifies checksums.
+ * Collective. */
 typedef void (*sr_refused_function)(void *context, const char *path, const char *reason);
-sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, char **path, sr_refused_function refused, void *context, sr_error *error);
+sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, char **path, sr_refused_function refused,
+                               void *context, sr_error *error);
 
-/* Deletes all but the `keep` newest step checkpoints in `directory` (never fewer than two stay) and temporary files left behind by killed
- * runs. Collective; rank 0 acts. */
+/* Deletes all but the `keep` newest step checkpoints in `directory` (never fewer than two stay) and temporary files left behind
+ * by killed runs. Collective; rank 0 acts. */
 sr_status sr_checkpoint_rotate(sr_parallel *parallel, const char *directory, int64_t keep, sr_error *error);
 
 #endif

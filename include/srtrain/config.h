@@ -16,7 +16,14 @@ enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_TOP_K_MAXIMUM = 16 };
 
 typedef enum { SR_SAMPLES_SLIDING, SR_SAMPLES_WINDOW } sr_samples;
 typedef enum { SR_BACKBONE_SASREC } sr_backbone;
-typedef enum { SR_ACTIVATION_GELU, SR_ACTIVATION_RELU, SR_ACTIVATION_SWISH, SR_ACTIVATION_TANH, SR_ACTIVATION_SIGMOID, SR_ACTIVATION_ELU } sr_activation;
+typedef enum {
+    SR_ACTIVATION_GELU,
+    SR_ACTIVATION_RELU,
+    SR_ACTIVATION_SWISH,
+    SR_ACTIVATION_TANH,
+    SR_ACTIVATION_SIGMOID,
+    SR_ACTIVATION_ELU
+} sr_activation;
 typedef enum { SR_POSITIONS_LEARNED, SR_POSITIONS_NONE } sr_positions;
 typedef enum { SR_PADDING_RIGHT, SR_PADDING_LEFT } sr_padding;
 typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY } sr_loss;
@@ -99,11 +106,12 @@ typedef struct {
 void sr_settings_default(sr_settings *settings);
 
 /* Reads the YAML file at `path` over the defaults, then applies `assignment_count` assignments "section.key=value" (nested
- * keys with more dots; values in YAML, so that lists work), then checks each value and their combinations. Errors: SR_ERROR_USAGE, in the
- * form "FILE:LINE:COLUMN: error: ..." with the source line and a caret where the YAML is at fault, naming the key, what was
- * found, what is allowed and, for an unknown key or choice, the nearest known one. Assignments are named as "--set section.key=value". */
-sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments,
-                           size_t assignment_count, sr_error *error);
+ * keys with more dots; values in YAML, so that lists work), then checks each value and their combinations. Errors:
+ * SR_ERROR_USAGE, in the form "FILE:LINE:COLUMN: error: ..." with the source line and a caret where the YAML is at fault,
+ * naming the key, what was found, what is allowed and, for an unknown key or choice, the nearest known one. Assignments are
+ * named as "--set section.key=value". */
+sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments, size_t assignment_count,
+                           sr_error *error);
 
 /* The same from YAML text; `name` stands for the file in messages. */
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
@@ -120,7 +128,8 @@ sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *e
  * plain text, docs/configuration.md as Markdown. */
 sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error);
 
-/* The name of a choice, as it stands in YAML: sr_settings_choice("training.loss", SR_LOSS_BPR) is "bpr". NULL if there is none. */
+/* The name of a choice, as it stands in YAML: sr_settings_choice("training.loss", SR_LOSS_BPR) is "bpr". NULL if there is none.
+ */
 const char *sr_settings_choice(const char *key, int value);
 
 #endif

@@ -33,7 +33,8 @@ sr_status sr_dataset_open(sr_dataset **dataset, const char *directory, sr_error 
 void sr_dataset_close(sr_dataset *dataset); /* NULL is allowed */
 
 /* Verifies checksums, item ids, offsets and splits of part `part` of `parts` (whole shards and index datasets are dealt
- * out round-robin), so that ranks can share the work; (0, 1) verifies everything. SR_ERROR_DATA names file, dataset and finding. */
+ * out round-robin), so that ranks can share the work; (0, 1) verifies everything. SR_ERROR_DATA names file, dataset and
+ * finding. */
 sr_status sr_dataset_verify(const sr_dataset *dataset, size_t part, size_t parts, sr_error *error);
 
 size_t sr_dataset_users(const sr_dataset *dataset);
@@ -66,15 +67,15 @@ size_t sr_dataset_longest(const sr_dataset *dataset);
 /* Everything about a data set in memory, ready to be written; all pointers belong to the caller. */
 typedef struct {
     size_t users, items, interactions;
-    const int64_t *offsets;          /* [users + 1] into item_ids */
-    const int32_t *item_ids;         /* [interactions] */
-    const int64_t *times;            /* [interactions] or NULL */
-    const int32_t *train_end;        /* [users] relative to the user's first interaction */
-    const int32_t *valid_end;        /* [users] */
-    const char *const *user_names;   /* [users] */
-    const char *const *item_names;   /* [items]: entry i belongs to item i + 1 */
-    const char *split;               /* "leave-one-out", ... */
-    const char *origin;              /* how it was made: the command's options as a JSON object */
+    const int64_t *offsets;        /* [users + 1] into item_ids */
+    const int32_t *item_ids;       /* [interactions] */
+    const int64_t *times;          /* [interactions] or NULL */
+    const int32_t *train_end;      /* [users] relative to the user's first interaction */
+    const int32_t *valid_end;      /* [users] */
+    const char *const *user_names; /* [users] */
+    const char *const *item_names; /* [items]: entry i belongs to item i + 1 */
+    const char *split;             /* "leave-one-out", ... */
+    const char *origin;            /* how it was made: the command's options as a JSON object */
 } sr_dataset_contents;
 
 /* Writes the data set into `directory`, which is created and must not already hold a data set. Everything is first written

@@ -11,15 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Everything that one step of Adam needs for a range of parameters (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter 2019). */
+/* Everything that one step of Adam needs for a range of parameters (Kingma & Ba 2015; decoupled decay: Loshchilov & Hutter
+ * 2019). */
 typedef struct {
-    sr_real step_size;          /* learning rate / (1 - beta1^t) */
+    sr_real step_size; /* learning rate / (1 - beta1^t) */
     sr_real beta1, beta2;
-    sr_real second_correction;  /* 1 / sqrt(1 - beta2^t) */
+    sr_real second_correction; /* 1 / sqrt(1 - beta2^t) */
     sr_real epsilon;
-    sr_real decay;              /* decoupled: learning rate * weight decay; 0 for none */
-    sr_real l2;                 /* added to the gradient as l2 * value; 0 for none */
-    sr_real gradient_scale;     /* from clipping by the global norm; 1 for none */
+    sr_real decay;          /* decoupled: learning rate * weight decay; 0 for none */
+    sr_real l2;             /* added to the gradient as l2 * value; 0 for none */
+    sr_real gradient_scale; /* from clipping by the global norm; 1 for none */
 } sr_adam_step;
 
 typedef struct sr_kernels {
@@ -42,15 +43,16 @@ typedef struct sr_kernels {
 
     /* out = f(in), and in_gradient += out_gradient * f'(in). in may not be out. */
     void (*activation)(sr_activation kind, sr_real *out, const sr_real *in, size_t n);
-    void (*activation_backward)(sr_activation kind, sr_real *in_gradient, const sr_real *in, const sr_real *out_gradient, size_t n);
+    void (*activation_backward)(sr_activation kind, sr_real *in_gradient, const sr_real *in, const sr_real *out_gradient,
+                                size_t n);
 
     /* Layer normalisation of one row: normalised = (in - mean) / sqrt(variance + epsilon), out = gain * normalised + bias.
      * Returns 1 / sqrt(variance + epsilon). normalised may be NULL. */
     sr_real (*layer_norm)(sr_real *out, sr_real *normalised, const sr_real *in, const sr_real *gain, const sr_real *bias,
                           sr_real epsilon, size_t n);
     /* in_gradient += d; for one row. */
-    void (*layer_norm_backward)(sr_real *in_gradient, const sr_real *normalised, const sr_real *gain, const sr_real *out_gradient,
-                                sr_real inverse_deviation, size_t n);
+    void (*layer_norm_backward)(sr_real *in_gradient, const sr_real *normalised, const sr_real *gain,
+                                const sr_real *out_gradient, sr_real inverse_deviation, size_t n);
 
     /* One row of softmax; out may be in. n >= 1. */
     void (*softmax)(sr_real *out, const sr_real *in, size_t n);
@@ -75,7 +77,8 @@ typedef struct sr_kernels {
                  const sr_adam_step *step);
 } sr_kernels;
 
-/* The best level that this CPU supports, or the named one; NULL if the level is unknown or the CPU lacks it. `level` NULL: the best. */
+/* The best level that this CPU supports, or the named one; NULL if the level is unknown or the CPU lacks it. `level` NULL: the
+ * best. */
 const sr_kernels *sr_kernels_choose(const char *level);
 
 #endif

@@ -16,8 +16,7 @@ sr_status sr_allocate(void **memory, size_t count, size_t size, const char *what
 sr_status sr_allocate_zero(void **memory, size_t count, size_t size, const char *what, sr_error *error);
 
 /* Typed front ends: SR_ALLOCATE(&pointer, count, "what", error). */
-#define SR_ALLOCATE(pointer, count, what, error) \
-    sr_allocate((void **)(pointer), (count), sizeof **(pointer), (what), (error))
+#define SR_ALLOCATE(pointer, count, what, error) sr_allocate((void **)(pointer), (count), sizeof **(pointer), (what), (error))
 #define SR_ALLOCATE_ZERO(pointer, count, what, error) \
     sr_allocate_zero((void **)(pointer), (count), sizeof **(pointer), (what), (error))
 
@@ -32,7 +31,8 @@ typedef struct sr_arena sr_arena;
 sr_status sr_arena_create(sr_arena **arena, size_t block_size, sr_error *error);
 void sr_arena_free(sr_arena *arena); /* NULL is allowed */
 
-/* Uninitialised memory of the arena, aligned to SR_ALIGNMENT, valid until the next reset; NULL when the system has none left. */
+/* Uninitialised memory of the arena, aligned to SR_ALIGNMENT, valid until the next reset; NULL when the system has none left.
+ */
 void *sr_arena_take(sr_arena *arena, size_t bytes);
 
 /* Takes everything back; earlier pointers are invalid from here on. */

@@ -9,8 +9,9 @@
 
 typedef struct sr_model sr_model;
 
-/* A model for a catalogue of `items` items (ids 1..items; 0 is padding) with parameters allocated and zero; draw or load them next.
- * Release with sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory. */
+/* A model for a catalogue of `items` items (ids 1..items; 0 is padding) with parameters allocated and zero; draw or load them
+ * next. Release with sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory.
+ */
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, sr_error *error);
 void sr_model_free(sr_model *model);
 
@@ -28,19 +29,19 @@ typedef struct {
 
 /* How to run the encoder. */
 typedef struct {
-    bool training;   /* dropout on */
-    uint64_t seed;   /* with step: keys of the dropout masks */
+    bool training; /* dropout on */
+    uint64_t seed; /* with step: keys of the dropout masks */
     uint64_t step;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
 } sr_pass;
 
-/* The representation of each read row of the batch, [R, d]: what is scored against the item table. NULL and a sticky failure of the tape
- * when memory runs out. */
+/* The representation of each read row of the batch, [R, d]: what is scored against the item table. NULL and a sticky failure of
+ * the tape when memory runs out. */
 sr_tensor *sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
 
-/* The training loss of a batch as [1, 1]: the sum over the batch's targets times `weight` (1 / number of targets in the global batch makes the sum over
- * ranks the mean over the global batch). */
+/* The training loss of a batch as [1, 1]: the sum over the batch's targets times `weight` (1 / number of targets in the global
+ * batch makes the sum over ranks the mean over the global batch). */
 sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
                          double weight);
 

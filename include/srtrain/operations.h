@@ -41,14 +41,15 @@ sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor
 
 /* ---- dropout.c ---- */
 
-/* Where a dropout stands: its stream (one for each site and step) and its probability. A probability of 0 makes both operations the identity. */
+/* Where a dropout stands: its stream (one for each site and step) and its probability. A probability of 0 makes both operations
+ * the identity. */
 typedef struct {
     sr_random_stream stream;
     double probability;
 } sr_dropout_site;
 
-/* Inverted dropout on rows that belong to tokens: row i is token tokens[i] of the layout (tokens NULL: row i is token i). The probability is rounded
- * to a multiple of 1/65536 and the scale follows it, so that the expectation is exact. */
+/* Inverted dropout on rows that belong to tokens: row i is token tokens[i] of the layout (tokens NULL: row i is token i). The
+ * probability is rounded to a multiple of 1/65536 and the scale follows it, so that the expectation is exact. */
 sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, const size_t *tokens, const sr_dropout_site *site);
 
 /* The same on the cells of an attention map. */
@@ -63,14 +64,15 @@ sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, 
 /* Softmax over the visible keys of each query; 0 elsewhere. */
 sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map);
 
-/* context_i = sum_j weights_ij value_j for each head: value [T, d] -> [Q, d]. weights must hold 0 in cells that are not visible; their
- * gradient in such cells means nothing. */
+/* context_i = sum_j weights_ij value_j for each head: value [T, d] -> [Q, d]. weights must hold 0 in cells that are not
+ * visible; their gradient in such cells means nothing. */
 sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *value, const sr_attention_map *map);
 
 /* ---- catalogue_loss.c ---- */
 
-/* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n, d], table [V, d], n targets
- * in [0, V). Works in tiles: never holds more than a bounded number of logits, whatever n and V. `weight` is usually 1 / number of targets in the global batch. */
+/* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,
+ * d], table [V, d], n targets in [0, V). Works in tiles: never holds more than a bounded number of logits, whatever n and V.
+ * `weight` is usually 1 / number of targets in the global batch. */
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, const int32_t *targets, double weight);
 
 /* ---- pairwise_loss.c ---- */
@@ -81,7 +83,8 @@ sr_tensor *sr_item_scores(sr_tape *tape, sr_tensor *x, sr_tensor *table, const i
 /* Bayesian personalised ranking (Rendle et al. 2009): weight sum_i softplus(-(positive_i - negative_i)) as [1, 1]. */
 sr_tensor *sr_bpr_loss(sr_tape *tape, sr_tensor *positive, sr_tensor *negative, double weight);
 
-/* Binary cross entropy with one sampled negative (Kang & McAuley 2018): weight sum_i softplus(-positive_i) + softplus(negative_i) as [1, 1]. */
+/* Binary cross entropy with one sampled negative (Kang & McAuley 2018): weight sum_i softplus(-positive_i) +
+ * softplus(negative_i) as [1, 1]. */
 sr_tensor *sr_binary_cross_entropy(sr_tape *tape, sr_tensor *positive, sr_tensor *negative, double weight);
 
 #endif

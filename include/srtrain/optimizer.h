@@ -1,5 +1,5 @@
-/* Adam with bias correction, decoupled or L2 weight decay, clipping by the global norm, warm-up and decay of the learning rate. Local:
- * every rank holds the same summed gradients and takes the same step. */
+/* Adam with bias correction, decoupled or L2 weight decay, clipping by the global norm, warm-up and decay of the learning rate.
+ * Local: every rank holds the same summed gradients and takes the same step. */
 #ifndef SRTRAIN_OPTIMIZER_H
 #define SRTRAIN_OPTIMIZER_H
 

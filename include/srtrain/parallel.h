@@ -19,10 +19,10 @@ typedef struct sr_parallel sr_parallel;
 sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char ***arguments, sr_error *error);
 void sr_parallel_finish(sr_parallel *parallel);
 
-int sr_parallel_rank(const sr_parallel *parallel);      /* local */
-int sr_parallel_size(const sr_parallel *parallel);      /* local */
-int sr_parallel_node_rank(const sr_parallel *parallel); /* local: rank among the processes of this node */
-int sr_parallel_node_size(const sr_parallel *parallel); /* local */
+int sr_parallel_rank(const sr_parallel *parallel);         /* local */
+int sr_parallel_size(const sr_parallel *parallel);         /* local */
+int sr_parallel_node_rank(const sr_parallel *parallel);    /* local: rank among the processes of this node */
+int sr_parallel_node_size(const sr_parallel *parallel);    /* local */
 const char *sr_parallel_host(const sr_parallel *parallel); /* local */
 
 /* The name and version of the MPI library as one line. Local; also before sr_parallel_start(). */
@@ -31,13 +31,13 @@ void sr_parallel_library_version(char *text, size_t size);
 /* For parallel HDF5 only (src/storage). Local. */
 MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
 
-/* Failing together: every rank passes its own status (and message, if it failed). When any rank failed, all return the status of the lowest
- * failing rank, and `error` holds that rank's message on every rank, with "rank R on HOST: " in front unless all ranks failed: so a
- * failure that has been agreed on may be passed through here again. */
+/* Failing together: every rank passes its own status (and message, if it failed). When any rank failed, all return the status
+ * of the lowest failing rank, and `error` holds that rank's message on every rank, with "rank R on HOST: " in front unless all
+ * ranks failed: so a failure that has been agreed on may be passed through here again. */
 sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error);
 
-/* Ends the whole job at once with `status` as exit code after writing the message to standard error: for a failure that the other ranks
- * cannot take part in. Local; does not return. */
+/* Ends the whole job at once with `status` as exit code after writing the message to standard error: for a failure that the
+ * other ranks cannot take part in. Local; does not return. */
 _Noreturn void sr_parallel_abort(sr_parallel *parallel, sr_status status, const sr_error *error);
 
 sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error);
@@ -52,7 +52,8 @@ sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes,
 
 /* Blocks of different size from every rank, one after the other in the order of ranks, on rank 0 only: *gathered (release with
  * free()) and *offsets [size + 1] in bytes (release with free()); both NULL on other ranks. */
-sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets, sr_error *error);
+sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets,
+                             sr_error *error);
 
 /* ---- reduction of gradients ----
  *
@@ -71,9 +72,9 @@ void sr_reduction_free(sr_reduction_engine *engine); /* local */
 /* Before a step's backward pass. Local. */
 void sr_reduction_begin(sr_reduction_engine *engine);
 
-/* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local; ranks may report in different orders, and not at all:
- * non-blocking operations are started strictly from the last bucket to the first, so that every rank issues the same sequence.
- * A failure is kept and returned by sr_reduction_finish(). */
+/* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local; ranks may report in different orders,
+ * and not at all: non-blocking operations are started strictly from the last bucket to the first, so that every rank issues the
+ * same sequence. A failure is kept and returned by sr_reduction_finish(). */
 void sr_reduction_ready(void *engine, size_t index);
 
 /* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the

@@ -22,18 +22,14 @@ typedef enum {
 
 /* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
  * generators by another loss than everything else. */
-typedef enum {
-    SR_PARAMETERS_ORDINARY = 1,
-    SR_PARAMETERS_ATTACK = 2,
-    SR_PARAMETERS_EVERY = 3
-} sr_parameter_set;
+typedef enum { SR_PARAMETERS_ORDINARY = 1, SR_PARAMETERS_ATTACK = 2, SR_PARAMETERS_EVERY = 3 } sr_parameter_set;
 
 typedef struct {
     char name[SR_PARAMETER_NAME_SIZE];
     size_t shape[SR_PARAMETER_RANK_MAXIMUM];
-    size_t rank;     /* dimensions in use */
-    size_t size;     /* elements: the product of shape */
-    size_t offset;   /* first element in the block; a multiple of 16 */
+    size_t rank;   /* dimensions in use */
+    size_t size;   /* elements: the product of shape */
+    size_t offset; /* first element in the block; a multiple of 16 */
     sr_initial initial;
     double scale;
     sr_parameter_set set;

@@ -1,7 +1,7 @@
 /* Ragged batches: sequences of different length packed one after the other, without padding.
  *
- * Tokens of all sequences form one matrix [tokens, width]. Where a model truly needs padded positions (a sequence without any item, a
- * filter over the whole window), padding tokens are tokens like any other, and the layout says which they are.
+ * Tokens of all sequences form one matrix [tokens, width]. Where a model truly needs padded positions (a sequence without any
+ * item, a filter over the whole window), padding tokens are tokens like any other, and the layout says which they are.
  *
  * The letters of comments: S sequences, T tokens, Q query rows, h heads. */
 #ifndef SRTRAIN_RAGGED_H
@@ -38,17 +38,18 @@ typedef struct {
     const size_t *offsets; /* [S + 1]: first cell of each sequence's block; the map has offsets[S] cells */
 } sr_attention_map;
 
-/* The map of `heads` heads between `queries` and the tokens of `layout`, with its offsets in memory of the tape; NULL (and a sticky failure of the
- * tape) when memory runs out. */
+/* The map of `heads` heads between `queries` and the tokens of `layout`, with its offsets in memory of the tape; NULL (and a
+ * sticky failure of the tape) when memory runs out. */
 struct sr_tape;
-const sr_attention_map *sr_attention_map_make(struct sr_tape *tape, const sr_layout *layout, const sr_queries *queries, size_t heads);
+const sr_attention_map *sr_attention_map_make(struct sr_tape *tape, const sr_layout *layout, const sr_queries *queries,
+                                              size_t heads);
 
 /* All tokens of `layout` as queries, in memory of the tape; NULL like above. */
 const sr_queries *sr_queries_all(struct sr_tape *tape, const sr_layout *layout);
 
 /* The keys that query token `token` of sequence `s` sees: a contiguous range [begin, end) of tokens, counted from the first
- * token of the sequence. A padding query before the first item has no admissible key; like the published models, whose finite mask then
- * cancels out, it sees all of its window. */
+ * token of the sequence. A padding query before the first item has no admissible key; like the published models, whose finite
+ * mask then cancels out, it sees all of its window. */
 static inline void sr_visible_keys(const sr_layout *layout, size_t s, size_t token, size_t *begin, size_t *end)
 {
     const size_t length = layout->offsets[s + 1] - layout->offsets[s];

@@ -27,7 +27,8 @@ typedef struct {
     uint32_t key[2];
 } sr_random_stream;
 
-/* The stream of (seed, purpose, index): every value of `index` (an epoch, a step, a dropout site ...) gives an independent one. */
+/* The stream of (seed, purpose, index): every value of `index` (an epoch, a step, a dropout site ...) gives an independent one.
+ */
 sr_random_stream sr_random_open(uint64_t seed, sr_random_purpose purpose, uint64_t index);
 
 /* The stream `index` below a stream. */

@@ -1,7 +1,8 @@
 /* From a data set to training batches: which examples exist, in which order an epoch visits them, and who computes which.
  *
- * The order of an epoch is a pseudo-random permutation that is a function of (seed, epoch) alone and computed one index at a time: it takes
- * no memory, is the same on every rank, and any batch of any epoch can be drawn directly (which is what resuming needs). */
+ * The order of an epoch is a pseudo-random permutation that is a function of (seed, epoch) alone and computed one index at a
+ * time: it takes no memory, is the same on every rank, and any batch of any epoch can be drawn directly (which is what resuming
+ * needs). */
 #ifndef SRTRAIN_SAMPLER_H
 #define SRTRAIN_SAMPLER_H
 
@@ -11,10 +12,10 @@
 typedef struct sr_sampler sr_sampler;
 
 /* Examples of the training parts of all sequences, by settings->data.samples and settings->training.objective:
- *   sliding, objective last: every non-empty prefix of the training part predicts the item after it, from its latest max_length items.
- *   window,  objective last: the same for the prefixes of the training part's last max_length items only, the empty prefix included.
- *   objective all:           one example a user: each of the latest max_length items predicts the next one.
- * Keeps pointers to `dataset` and `settings`. SR_ERROR_DATA if there is not a single example. Local. */
+ *   sliding, objective last: every non-empty prefix of the training part predicts the item after it, from its latest max_length
+ * items. window,  objective last: the same for the prefixes of the training part's last max_length items only, the empty prefix
+ * included. objective all:           one example a user: each of the latest max_length items predicts the next one. Keeps
+ * pointers to `dataset` and `settings`. SR_ERROR_DATA if there is not a single example. Local. */
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error);
 void sr_sampler_free(sr_sampler *sampler);
 
@@ -22,14 +23,14 @@ void sr_sampler_free(sr_sampler *sampler);
 size_t sr_sampler_examples(const sr_sampler *sampler);
 size_t sr_sampler_batches(const sr_sampler *sampler);
 
-/* The part of global batch `index` of epoch `epoch` that rank `rank` of `ranks` computes: examples are divided so that each rank has nearly equal work. A
- * rank's part may be empty. *global_targets is the number of loss terms of the whole batch, *global_examples of examples. Memory comes
- * from `arena`. Local; all ranks divide alike. */
+/* The part of global batch `index` of epoch `epoch` that rank `rank` of `ranks` computes: examples are divided so that each
+ * rank has nearly equal work. A rank's part may be empty. *global_targets is the number of loss terms of the whole batch,
+ * *global_examples of examples. Memory comes from `arena`. Local; all ranks divide alike. */
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
 
-/* Deals `count` pieces of work to `ranks` so that the largest load is nearly as small as possible: longest piece first, each to the
- * least loaded rank. owners [count] receives ranks. Deterministic. */
+/* Deals `count` pieces of work to `ranks` so that the largest load is nearly as small as possible: longest piece first, each to
+ * the least loaded rank. owners [count] receives ranks. Deterministic. */
 sr_status sr_divide_work(const size_t *work, size_t count, size_t ranks, uint32_t *owners, sr_error *error);
 
 #endif

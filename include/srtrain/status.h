@@ -38,11 +38,11 @@ sr_status sr_fail_memory(sr_error *error, size_t bytes, const char *what);
 const char *sr_nearest_name(const char *name, const char *const *names, size_t count);
 
 /* Returns from the calling function if `call` fails. For functions that own nothing that must be released. */
-#define SR_TRY(call)                          \
-    do {                                      \
+#define SR_TRY(call)                            \
+    do {                                        \
         const sr_status sr_try_status = (call); \
-        if (sr_try_status != SR_OK)           \
-            return sr_try_status;             \
+        if (sr_try_status != SR_OK)             \
+            return sr_try_status;               \
     } while (0)
 
 #endif

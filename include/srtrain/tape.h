@@ -63,7 +63,8 @@ void *sr_tape_take(sr_tape *tape, size_t count, size_t size);
 typedef void (*sr_backward_function)(sr_tape *tape, const sr_tensor *output, const void *state);
 
 /* A new tensor [rows, columns] that depends on `inputs` (`input_count` of them; the array may be temporary). values are
- * uninitialised. `backward` gets `state`, which must live in the arena. On a tape that does not record, nothing but the tensor is made. */
+ * uninitialised. `backward` gets `state`, which must live in the arena. On a tape that does not record, nothing but the tensor
+ * is made. */
 sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
                           sr_backward_function backward, const void *state);
 

@@ -40,14 +40,15 @@ void sr_stepper_free(sr_stepper *stepper);
 
 /* What a step did, the same on every rank. */
 typedef struct {
-    double loss_sum;  /* over the targets of the global batch */
+    double loss_sum; /* over the targets of the global batch */
     double targets, examples;
     double gradient_norm, learning_rate;
     int64_t votes[2]; /* how many ranks raised each of the flags passed in */
 } sr_step_result;
 
-/* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `flags` are this rank's votes, counted along with the
- * loss. Collective; a failure on any rank, and a non-finite loss or gradient, is an error on all of them, with the parameters unchanged. */
+/* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `flags` are this rank's votes, counted
+ * along with the loss. Collective; a failure on any rank, and a non-finite loss or gradient, is an error on all of them, with
+ * the parameters unchanged. */
 sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
                         sr_step_result *result, sr_error *error);
 
@@ -57,7 +58,7 @@ typedef enum { SR_RESUME_AUTO, SR_RESUME_NEVER, SR_RESUME_PATH } sr_resume;
 
 typedef struct {
     const sr_settings *settings;
-    const char *output;      /* directory of the run; created if need be */
+    const char *output; /* directory of the run; created if need be */
     sr_resume resume;
     const char *resume_path; /* for SR_RESUME_PATH */
     const char *program_version;
@@ -65,12 +66,14 @@ typedef struct {
 } sr_run_options;
 
 /* Trains as configured and evaluates the best parameters on the test split. Writes config.yaml, environment.json, train.log,
- * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, when a valid checkpoint has been written. */
+ * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, when a valid checkpoint
+ * has been written. */
 sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_error *error);
 
 /* ---- what this program runs with ---- */
 
-/* A text of several lines: version of srtrain and of MPI, BLAS, HDF5, FFTW, and the CPU kernels in use; release with free(). Local. */
+/* A text of several lines: version of srtrain and of MPI, BLAS, HDF5, FFTW, and the CPU kernels in use; release with free().
+ * Local. */
 sr_status sr_versions(const char *program_version, char **text, sr_error *error);
 
 #endif

@@ -29,8 +29,8 @@ static sr_status fail_unknown(const reader *r, const char *name)
         end += snprintf(end, sizeof list - (size_t)(end - list), "%s--%s", count ? ", " : "", names[count]);
     }
     const char *nearest = sr_nearest_name(name, names, count);
-    return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: unknown option --%s%s%s%s; known are %s", r->program, r->arguments[0], name,
-                   nearest ? ", did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "", list);
+    return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: unknown option --%s%s%s%s; known are %s", r->program, r->arguments[0],
+                   name, nearest ? ", did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "", list);
 }
 
 static sr_status append(const reader *r, const sr_option *option, const char *text)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct sr_log {
-    FILE *file;          /* NULL until a file is attached */
+    FILE *file; /* NULL until a file is attached */
     bool is_terminal;
     size_t drawn_columns; /* width of the progress line now on the terminal; 0 if there is none */
 };

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An assignment that names a metric with the first cut-off of "evaluation.top_k=[5, 10]", or an empty text. Training's own metric may not be among the
- * cut-offs that are asked for now, and it plays no part in an evaluation. */
+/* An assignment that names a metric with the first cut-off of "evaluation.top_k=[5, 10]", or an empty text. Training's own
+ * metric may not be among the cut-offs that are asked for now, and it plays no part in an evaluation. */
 static void metric_for(const sr_text_list *assignments, char *assignment, size_t size)
 {
     static const char key[] = "evaluation.top_k=";
@@ -24,7 +24,8 @@ static sr_status read_settings(checkpointed_model *loaded, const char *path, con
 {
     for (size_t i = 0; i < assignments->count; ++i)
         if (strncmp(assignments->texts[i], "evaluation.", strlen("evaluation.")) != 0)
-            return sr_fail(error, SR_ERROR_USAGE, "--set %s: only keys of the section evaluation can be set for a trained model",
+            return sr_fail(error, SR_ERROR_USAGE,
+                           "--set %s: only keys of the section evaluation can be set for a trained model",
                            assignments->texts[i]);
     sr_text_list all = *assignments;
     char metric[64];
@@ -40,11 +41,11 @@ static sr_status check_data(const checkpointed_model *loaded, const char *path, 
     const char *fingerprint = sr_dataset_fingerprint(loaded->dataset);
     if (strcmp(fingerprint, checkpoint->data_fingerprint) == 0)
         return SR_OK;
-    return sr_fail(error, SR_ERROR_DATA,
-                   "%s was trained on other data than %s: fingerprint %s (%lld users, %lld items), found %s (%zu users, %zu items)",
-                   path, sr_dataset_directory(loaded->dataset), checkpoint->data_fingerprint, (long long)checkpoint->users,
-                   (long long)checkpoint->items, fingerprint, sr_dataset_users(loaded->dataset),
-                   sr_dataset_items(loaded->dataset));
+    return sr_fail(
+        error, SR_ERROR_DATA,
+        "%s was trained on other data than %s: fingerprint %s (%lld users, %lld items), found %s (%zu users, %zu items)", path,
+        sr_dataset_directory(loaded->dataset), checkpoint->data_fingerprint, (long long)checkpoint->users,
+        (long long)checkpoint->items, fingerprint, sr_dataset_users(loaded->dataset), sr_dataset_items(loaded->dataset));
 }
 
 static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
@@ -63,8 +64,8 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *paral
     *loaded = (checkpointed_model){0};
     sr_checkpoint header = {0};
     SR_TRY(sr_checkpoint_read_header(parallel, checkpoint, &header, error));
-    sr_status status =
-        sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, assignments, error), error);
+    sr_status status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, assignments, error),
+                                         error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
     sr_checkpoint_free(&header);

@@ -9,9 +9,8 @@
 #include "srtrain/parallel.h"
 #include "srtrain/status.h"
 
-
-/* What a command is called with. `parallel` and `log` are NULL for local commands; `log` is NULL on all ranks but 0. arguments[0] is the
- * command's name, for messages. */
+/* What a command is called with. `parallel` and `log` are NULL for local commands; `log` is NULL on all ranks but 0.
+ * arguments[0] is the command's name, for messages. */
 typedef struct {
     sr_parallel *parallel;
     sr_log *log;
@@ -35,7 +34,8 @@ typedef struct {
     sr_model *model;
 } checkpointed_model;
 
-/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data. Collective. */
+/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data.
+ * Collective. */
 sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
                                   const sr_text_list *assignments, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);

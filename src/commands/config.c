@@ -8,7 +8,8 @@ sr_status command_config(command_context *context, sr_error *error)
     const sr_option options[] = {{.name = "set", .list = &assignments}};
     const char *path = NULL;
     sr_settings settings;
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &path, options, 1, error));
+    SR_TRY(
+        sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &path, options, 1, error));
     SR_TRY(sr_settings_read(&settings, path, assignments.texts, assignments.count, error));
     return sr_settings_write(&settings, stdout, true, error);
 }

@@ -37,13 +37,12 @@ static void print_table(const evaluation *result, const sr_settings *settings)
 static cJSON *make_json(const evaluation *result, const sr_settings *settings, const char *checkpoint)
 {
     cJSON *root = cJSON_CreateObject();
-    const bool complete =
-        cJSON_AddStringToObject(root, "checkpoint", checkpoint) &&
-        cJSON_AddStringToObject(root, "split", sr_split_name(result->split)) &&
-        cJSON_AddStringToObject(root, "history",
-                                sr_settings_choice("evaluation.history", (int)settings->evaluation.history)) &&
-        sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "model"), &result->model) &&
-        sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "popularity"), &result->popularity);
+    const bool complete = cJSON_AddStringToObject(root, "checkpoint", checkpoint) &&
+                          cJSON_AddStringToObject(root, "split", sr_split_name(result->split)) &&
+                          cJSON_AddStringToObject(
+                              root, "history", sr_settings_choice("evaluation.history", (int)settings->evaluation.history)) &&
+                          sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "model"), &result->model) &&
+                          sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "popularity"), &result->popularity);
     if (complete)
         return root;
     cJSON_Delete(root);

@@ -15,8 +15,10 @@ typedef struct {
 } command;
 
 static const command commands[] = {
-    {"train", command_train, true, "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]"},
-    {"evaluate", command_evaluate, true, "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
+    {"train", command_train, true,
+     "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]"},
+    {"evaluate", command_evaluate, true,
+     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
     {"recommend", command_recommend, true,
      "recommend CHECKPOINT [--data DIR] [--users FILE] [--top-k K] [--history exclude|keep] [--output FILE.tsv|FILE.h5]"},
     {"models", command_models, false, "models [--markdown]"},
@@ -62,12 +64,13 @@ static sr_status unknown_command(const char *argument, sr_error *error)
         names[i] = commands[i].name;
     const char *nearest = sr_nearest_name(argument, names, COMMANDS);
     return sr_fail(error, SR_ERROR_USAGE,
-                   "srtrain: \"%s\" is neither a command (train, evaluate, recommend, models, config) nor a .yaml file%s%s%s", argument,
-                   nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+                   "srtrain: \"%s\" is neither a command (train, evaluate, recommend, models, config) nor a .yaml file%s%s%s",
+                   argument, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 /* The arguments of the command, its name first. "srtrain CONFIG.yaml" is short for "srtrain train CONFIG.yaml". */
-static sr_status run_command(const command *found, command_context *context, int argument_count, char **arguments, sr_error *error)
+static sr_status run_command(const command *found, command_context *context, int argument_count, char **arguments,
+                             sr_error *error)
 {
     char train[] = "train";
     const bool named = strcmp(arguments[1], found->name) == 0;

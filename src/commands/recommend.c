@@ -131,7 +131,8 @@ static sr_status read_top_k(const char *text, size_t *top_k, sr_error *error)
     char *end;
     const long value = strtol(text, &end, 10);
     if (*end || value < 1 || value > 100000)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain recommend: --top-k %s: allowed is a whole number from 1 to 100000", text);
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain recommend: --top-k %s: allowed is a whole number from 1 to 100000",
+                       text);
     *top_k = (size_t)value;
     return SR_OK;
 }

@@ -16,13 +16,14 @@ sr_status command_train(command_context *context, sr_error *error)
 {
     const char *output = NULL, *resume = "auto";
     sr_text_list assignments = {.count = 0};
-    const sr_option options[] = {{.name = "set", .list = &assignments}, {.name = "output", .value = &output}, {.name = "resume", .value = &resume}};
+    const sr_option options[] = {
+        {.name = "set", .list = &assignments}, {.name = "output", .value = &output}, {.name = "resume", .value = &resume}};
     const char *path = NULL;
     sr_settings settings;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &path, options,
                                 sizeof options / sizeof *options, error));
-    SR_TRY(sr_parallel_agree(context->parallel,
-                             sr_settings_read(&settings, path, assignments.texts, assignments.count, error), error));
+    SR_TRY(sr_parallel_agree(context->parallel, sr_settings_read(&settings, path, assignments.texts, assignments.count, error),
+                             error));
     char default_output[SR_NAME_SIZE + 16];
     snprintf(default_output, sizeof default_output, "runs/%s", settings.name);
     const sr_run_options run = {.settings = &settings,

@@ -69,25 +69,25 @@ const schema_section schema_sections[] = {
 const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sections;
 
 #define FIELD(name) offsetof(sr_settings, name)
-#define BOOLEAN(section, key, field, standard, help)                                                                           \
-    {                                                                                                                          \
-        section, key, SCHEMA_BOOLEAN, FIELD(field), 0, 0, 0, false, NULL, standard, help                                       \
+#define BOOLEAN(section, key, field, standard, help)                                     \
+    {                                                                                    \
+        section, key, SCHEMA_BOOLEAN, FIELD(field), 0, 0, 0, false, NULL, standard, help \
     }
-#define INTEGER(section, key, field, minimum, maximum, standard, help)                                                         \
-    {                                                                                                                          \
-        section, key, SCHEMA_INTEGER, FIELD(field), 0, minimum, maximum, false, NULL, standard, help                           \
+#define INTEGER(section, key, field, minimum, maximum, standard, help)                               \
+    {                                                                                                \
+        section, key, SCHEMA_INTEGER, FIELD(field), 0, minimum, maximum, false, NULL, standard, help \
     }
-#define NUMBER(section, key, field, minimum, maximum, open, standard, help)                                                    \
-    {                                                                                                                          \
-        section, key, SCHEMA_NUMBER, FIELD(field), 0, minimum, maximum, open, NULL, standard, help                             \
+#define NUMBER(section, key, field, minimum, maximum, open, standard, help)                        \
+    {                                                                                              \
+        section, key, SCHEMA_NUMBER, FIELD(field), 0, minimum, maximum, open, NULL, standard, help \
     }
-#define TEXT(section, key, field, standard, help)                                                                              \
-    {                                                                                                                          \
-        section, key, SCHEMA_TEXT, FIELD(field), sizeof(((sr_settings *)0)->field), 0, 0, false, NULL, standard, help          \
+#define TEXT(section, key, field, standard, help)                                                                     \
+    {                                                                                                                 \
+        section, key, SCHEMA_TEXT, FIELD(field), sizeof(((sr_settings *)0)->field), 0, 0, false, NULL, standard, help \
     }
-#define CHOICE(section, key, field, choices, standard, help)                                                                   \
-    {                                                                                                                          \
-        section, key, SCHEMA_CHOICE, FIELD(field), 0, 0, 0, false, choices, standard, help                                     \
+#define CHOICE(section, key, field, choices, standard, help)                               \
+    {                                                                                      \
+        section, key, SCHEMA_CHOICE, FIELD(field), 0, 0, 0, false, choices, standard, help \
     }
 
 const schema_row schema_rows[] = {

@@ -124,8 +124,8 @@ static bool contains(const int32_t *items, size_t count, int32_t item)
     return false;
 }
 
-/* One uniform item that is not in the example's history and not the target; after many failed attempts (a history that covers nearly the
- * whole catalogue) any item but the target. Redrawn every epoch. */
+/* One uniform item that is not in the example's history and not the target; after many failed attempts (a history that covers
+ * nearly the whole catalogue) any item but the target. Redrawn every epoch. */
 static int32_t draw_negative(const sr_sampler *sampler, sr_random_stream stream, const sr_example *example, size_t known,
                              size_t position)
 {
@@ -148,8 +148,7 @@ static sr_status draw_negatives(const sr_sampler *sampler, size_t epoch, sr_exam
     int32_t *negatives = sr_arena_take(arena, count * sizeof *negatives);
     if (!negatives)
         return sr_fail_memory(error, count * sizeof *negatives, "sampled negatives");
-    const sr_random_stream stream =
-        sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_NEGATIVES, epoch);
+    const sr_random_stream stream = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_NEGATIVES, epoch);
     for (size_t position = 0; position < count; ++position)
         negatives[position] = draw_negative(sampler, stream, example, example->length, position);
     example->negatives = negatives;
@@ -158,13 +157,13 @@ static sr_status draw_negatives(const sr_sampler *sampler, size_t epoch, sr_exam
 
 /* ---- batches ---- */
 
-/* The pieces of work of a global batch: one for each example, except that all empty histories together are one (they share a sequence, so
- * they must share a rank). */
+/* The pieces of work of a global batch: one for each example, except that all empty histories together are one (they share a
+ * sequence, so they must share a rank). */
 typedef struct {
     size_t count;
-    size_t *work;      /* [count] */
+    size_t *work;       /* [count] */
     size_t *of_example; /* [examples]: the piece of each example */
-    uint32_t *owners;  /* [count] */
+    uint32_t *owners;   /* [count] */
 } pieces;
 
 static sr_status make_pieces(const sr_sampler *sampler, const sr_example *examples, size_t count, size_t ranks, sr_arena *arena,

@@ -28,14 +28,16 @@ typedef struct {
     size_t deepest;
 } ranker;
 
-/* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Not a number: 0. */
+/* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Not a
+ * number: 0. */
 static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t columns, size_t target)
 {
     const sr_real score = scores[target];
     if (isnan(score))
         return 0;
     /* "At least as high" is "above the next number below"; there is none below -infinity, which everything reaches. */
-    const size_t before = score == (sr_real)-INFINITY ? target : kernels->count_above(scores, nextafterf(score, -INFINITY), target);
+    const size_t before = score == (sr_real)-INFINITY ? target
+                                                      : kernels->count_above(scores, nextafterf(score, -INFINITY), target);
     return 1 + before + kernels->count_above(scores + target + 1, score, columns - target - 1);
 }
 
@@ -52,7 +54,8 @@ static sr_status rank_batch(ranker *r, sr_error *error)
             scorer_apply_history(scores, r->settings->history, one->history.items, one->history.length);
             const size_t rank = rank_of(s->kernels, scores, s->columns, (size_t)one->target);
             if (rank == 0)
-                return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target, one->user);
+                return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target,
+                               one->user);
             ++r->histogram[rank <= r->deepest ? rank : 0];
         }
     }

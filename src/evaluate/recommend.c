@@ -44,7 +44,8 @@ static void sift_down(recommendation *heap, size_t count)
     }
 }
 
-/* The `top_k` best of the scores, best first; places that no item fills hold item 0. Fails (false) on a score that is not a number. */
+/* The `top_k` best of the scores, best first; places that no item fills hold item 0. Fails (false) on a score that is not a
+ * number. */
 static bool select_best(const sr_real *scores, size_t columns, size_t top_k, recommendation *best)
 {
     for (size_t k = 0; k < top_k; ++k)
@@ -135,8 +136,8 @@ static sr_status recommend_all(recommender *r, sr_parallel *parallel, sr_recomme
 }
 
 sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset, const size_t *users, size_t count,
-                       size_t top_k, sr_history history, const sr_kernels *kernels, sr_recommendation_function emit, void *context,
-                       sr_error *error)
+                       size_t top_k, sr_history history, const sr_kernels *kernels, sr_recommendation_function emit,
+                       void *context, sr_error *error)
 {
     const size_t items = sr_dataset_items(dataset);
     recommender r = {.dataset = dataset,

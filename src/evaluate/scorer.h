@@ -1,4 +1,5 @@
-/* Scores of the whole catalogue for a block of histories: the one place that knows how a model turns representations into scores. */
+/* Scores of the whole catalogue for a block of histories: the one place that knows how a model turns representations into
+ * scores. */
 #ifndef SRTRAIN_EVALUATE_SCORER_H
 #define SRTRAIN_EVALUATE_SCORER_H
 
@@ -18,8 +19,8 @@ typedef struct {
     sr_model *model;           /* NULL: scores are `popularity` */
     const int64_t *popularity; /* [items + 1] */
     const sr_kernels *kernels;
-    size_t columns;            /* items + 1 */
-    size_t rows;               /* histories whose scores fit into the block */
+    size_t columns; /* items + 1 */
+    size_t rows;    /* histories whose scores fit into the block */
     sr_arena *arena;
     sr_tape *tape;
     sr_real *scores;                /* [rows, columns] */

@@ -1,7 +1,7 @@
 /* What a backbone is: one file in backbones/ and one row in the table of backbone.c.
  *
- * A backbone declares its parameters and composes the forward mathematics of the tape's operations; everything else (backward, reduction,
- * optimizer, checkpoint) follows from that. */
+ * A backbone declares its parameters and composes the forward mathematics of the tape's operations; everything else (backward,
+ * reduction, optimizer, checkpoint) follows from that. */
 #ifndef SRTRAIN_MODEL_BACKBONE_H
 #define SRTRAIN_MODEL_BACKBONE_H
 

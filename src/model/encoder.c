@@ -10,13 +10,7 @@
 #include <stdio.h>
 
 /* Dropout sites: each has random numbers of its own. Part of the reproducibility promise: append, never renumber. */
-enum {
-    SITE_INPUT = 0,
-    SITE_ATTENTION = 1,
-    SITE_ATTENTION_OUTPUT = 2,
-    SITE_FEED_FORWARD = 3,
-    SITES_OF_A_LAYER = 32
-};
+enum { SITE_INPUT = 0, SITE_ATTENTION = 1, SITE_ATTENTION_OUTPUT = 2, SITE_FEED_FORWARD = 3, SITES_OF_A_LAYER = 32 };
 
 /* ---- declaration ---- */
 
@@ -29,8 +23,8 @@ sr_status declare_affine(sr_model *model, affine_parameters *indices, const char
         SR_TRY(sr_parameters_declare(parameters, full_name, (size_t[]){out, in}, 2, SR_INITIAL_NORMAL,
                                      model->settings.initializer_range, SR_PARAMETERS_ORDINARY, &indices->weight, error));
     else
-        SR_TRY(sr_parameters_declare(parameters, full_name, &out, 1, SR_INITIAL_ONE, 0, SR_PARAMETERS_ORDINARY, &indices->weight,
-                                     error));
+        SR_TRY(sr_parameters_declare(parameters, full_name, &out, 1, SR_INITIAL_ONE, 0, SR_PARAMETERS_ORDINARY,
+                                     &indices->weight, error));
     snprintf(full_name, sizeof full_name, "%s.bias", name);
     return sr_parameters_declare(parameters, full_name, &out, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, &indices->bias,
                                  error);
@@ -102,7 +96,8 @@ sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_b
     return sr_dropout(tape, norm(model, tape, x, &model->input_norm), &batch->layout, NULL, &site);
 }
 
-/* The attention block of one layer: x [T, d] -> y [Q, d], one row for each query; residual [Q, d] are the queries' rows of x. */
+/* The attention block of one layer: x [T, d] -> y [Q, d], one row for each query; residual [Q, d] are the queries' rows of x.
+ */
 static sr_tensor *attention_block(sr_model *model, sr_tape *tape, size_t index, sr_tensor *x, sr_tensor *residual,
                                   const sr_attention_map *map, const sr_pass *pass)
 {

@@ -16,13 +16,13 @@ typedef struct {
     size_t offset; /* in checkpoint_header */
 } header_field;
 
-#define ROOT(field, kind)                                                                                                      \
-    {                                                                                                                          \
-        "/", #field, kind, offsetof(checkpoint_header, contents.field)                                                         \
+#define ROOT(field, kind)                                              \
+    {                                                                  \
+        "/", #field, kind, offsetof(checkpoint_header, contents.field) \
     }
-#define COUNTER(field, kind)                                                                                                   \
-    {                                                                                                                          \
-        CHECKPOINT_PROGRESS, #field, kind, offsetof(checkpoint_header, contents.progress.field)                                \
+#define COUNTER(field, kind)                                                                    \
+    {                                                                                           \
+        CHECKPOINT_PROGRESS, #field, kind, offsetof(checkpoint_header, contents.progress.field) \
     }
 static const header_field fields[] = {
     ROOT(program_version, FIELD_TEXT),

@@ -172,7 +172,8 @@ static sr_status finish(sr_recommendations_writer *writer, bool keep, sr_error *
     if (writer->temporary && (!keep || status != SR_OK))
         (void)remove(writer->temporary);
     else if (writer->temporary && rename(writer->temporary, writer->path) != 0)
-        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", writer->temporary, writer->path, strerror(errno));
+        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", writer->temporary, writer->path,
+                         strerror(errno));
     return status;
 }
 

@@ -7,12 +7,14 @@
 
 typedef struct sr_recommendations_writer sr_recommendations_writer;
 
-/* Whether `path` is one we can write: NULL (TSV on standard output) or a name ending in .tsv or .h5. SR_ERROR_USAGE otherwise. */
+/* Whether `path` is one we can write: NULL (TSV on standard output) or a name ending in .tsv or .h5. SR_ERROR_USAGE otherwise.
+ */
 sr_status sr_recommendations_check_path(const char *path, sr_error *error);
 
-/* Files are written under a temporary name. TSV: a header line, then user, rank (from 1), item, score. HDF5: datasets user, item
- * (fixed-length strings), rank and score, one element a recommendation. */
-sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset, sr_error *error);
+/* Files are written under a temporary name. TSV: a header line, then user, rank (from 1), item, score. HDF5: datasets user,
+ * item (fixed-length strings), rank and score, one element a recommendation. */
+sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
+                                  sr_error *error);
 
 /* An sr_recommendation_function; `writer` is an sr_recommendations_writer. */
 sr_status sr_recommendations_add(void *writer, size_t user, size_t rank, int32_t item, double score, sr_error *error);

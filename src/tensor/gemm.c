@@ -4,8 +4,8 @@
 #include <cblas.h>
 
 enum {
-    /* A tall product over a small right-hand matrix runs faster in tiles of rows than in one call: OpenBLAS then takes its unpacked
-     * small-matrix kernels and the tile stays in the cache (docs/performance.md). */
+    /* A tall product over a small right-hand matrix runs faster in tiles of rows than in one call: OpenBLAS then takes its
+     * unpacked small-matrix kernels and the tile stays in the cache (docs/performance.md). */
     ROW_TILE = 64,
     SMALL_OPERAND = 64 * 1024 /* elements of the right-hand matrix up to which tiling is tried */
 };

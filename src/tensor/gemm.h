@@ -18,11 +18,12 @@ void sr_blas_description(char *text, size_t size);
 /* Threads that the BLAS uses. */
 int sr_blas_threads(void);
 
-/* Keeps BLAS to one thread a process, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say otherwise: parallelism comes from ranks. Call it first in main(). */
+/* Keeps BLAS to one thread a process, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say otherwise: parallelism comes from
+ * ranks. Call it first in main(). */
 void sr_blas_use_one_thread(void);
 
-/* Whether the BLAS leaves AVX-512 unused although this program's kernels use it (`kernel_level` "avx512"): OpenBLAS chooses by the processor's model
- * number, or by OPENBLAS_CORETYPE, and may choose older kernels. */
+/* Whether the BLAS leaves AVX-512 unused although this program's kernels use it (`kernel_level` "avx512"): OpenBLAS chooses by
+ * the processor's model number, or by OPENBLAS_CORETYPE, and may choose older kernels. */
 bool sr_blas_ignores_avx512(const char *kernel_level);
 
 #endif

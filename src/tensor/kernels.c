@@ -1,13 +1,15 @@
 /* The hot loops; srtrain/kernels.h says what each computes. Compiled once for each CPU level (cmake/CpuLevels.cmake) with
- * SR_CPU_LEVEL naming the table. Plain loops that the compiler vectorises: no intrinsics, so that one text serves every level. */
+ * SR_CPU_LEVEL naming the table. Plain loops that the compiler vectorises: no intrinsics, so that one text serves every level.
+ */
 #include "srtrain/kernels.h"
 
 #include <math.h>
 #include <string.h>
 
 #define SIMD _Pragma("omp simd")
-#define SIMD_SUM(name) SIMD_SUM_TEXT(omp simd reduction(+ : name))
-#define SIMD_SUM_TEXT(text) _Pragma(#text)
+#define SIMD_SUM(name) SIMD_TEXT(omp simd reduction(+ : name))
+#define SIMD_MAXIMUM(name) SIMD_TEXT(omp simd reduction(max : name))
+#define SIMD_TEXT(text) _Pragma(#text)
 
 /* ---- elementary functions ---- */
 
@@ -22,8 +24,9 @@ static inline double error_function(double x)
     return erf(x);
 }
 #else
-/* exp(x) to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6 for exp(r), then n into the exponent bits. Underflows
- * to 0 below -87.3, saturates above 88.3 and keeps what is not a number; without branches, so that loops over it vectorise. */
+/* exp(x) to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6 for exp(r), then n into the exponent bits.
+ * Underflows to 0 below -87.3, saturates above 88.3 and keeps what is not a number; without branches, so that loops over it
+ * vectorise. */
 static inline float exponential(float x)
 {
     const float clamped = x > -87.3f ? (x < 88.3f ? x : 88.3f) : -87.3f; /* so that what is not a number stays convertible */
@@ -175,13 +178,13 @@ static inline sr_real exponential_minus_one(sr_real x)
 #endif
 }
 
-#define EACH_ELEMENT(expression)     \
-    do {                             \
-        SIMD                         \
+#define EACH_ELEMENT(expression)         \
+    do {                                 \
+        SIMD                             \
         for (size_t i = 0; i < n; ++i) { \
-            const sr_real x = in[i]; \
-            out[i] = (expression);   \
-        }                            \
+            const sr_real x = in[i];     \
+            out[i] = (expression);       \
+        }                                \
     } while (0)
 
 static void activation(sr_activation kind, sr_real *restrict out, const sr_real *restrict in, size_t n)
@@ -232,13 +235,13 @@ static inline sr_real sigmoid_derivative(sr_real x)
     return s * (1 - s);
 }
 
-#define EACH_DERIVATIVE(expression)                    \
-    do {                                               \
-        SIMD                                           \
-        for (size_t i = 0; i < n; ++i) {               \
-            const sr_real x = in[i];                   \
+#define EACH_DERIVATIVE(expression)                           \
+    do {                                                      \
+        SIMD                                                  \
+        for (size_t i = 0; i < n; ++i) {                      \
+            const sr_real x = in[i];                          \
             in_gradient[i] += out_gradient[i] * (expression); \
-        }                                              \
+        }                                                     \
     } while (0)
 
 static void activation_backward(sr_activation kind, sr_real *restrict in_gradient, const sr_real *restrict in,
@@ -296,7 +299,7 @@ static void layer_norm_backward(sr_real *restrict in_gradient, const sr_real *re
                                 const sr_real *restrict out_gradient, sr_real inverse_deviation, size_t n)
 {
     sr_real sum = 0, product_sum = 0;
-    SIMD_SUM_TEXT(omp simd reduction(+ : sum, product_sum))
+    SIMD_TEXT(omp simd reduction(+ : sum, product_sum))
     for (size_t i = 0; i < n; ++i) {
         const sr_real g = gain[i] * out_gradient[i];
         sum += g;
@@ -311,7 +314,7 @@ static void layer_norm_backward(sr_real *restrict in_gradient, const sr_real *re
 static sr_real maximum_of(const sr_real *values, size_t n)
 {
     sr_real maximum = values[0];
-    _Pragma("omp simd reduction(max : maximum)")
+    SIMD_MAXIMUM(maximum)
     for (size_t i = 1; i < n; ++i)
         maximum = values[i] > maximum ? values[i] : maximum;
     return maximum;
@@ -353,7 +356,8 @@ static void softmax_backward(sr_real *restrict in_gradient, const sr_real *restr
 
 enum { LANES = 16, ELEMENTS_OF_BLOCK = 8 };
 
-/* Philox-4x32-10 on LANES counters at once, word by word (Salmon et al. 2011); words come in as counters and go out as random words. */
+/* Philox-4x32-10 on LANES counters at once, word by word (Salmon et al. 2011); words come in as counters and go out as random
+ * words. */
 static inline void philox_lanes(uint32_t words[4][LANES], const uint32_t key[2])
 {
     uint32_t key0 = key[0], key1 = key[1];

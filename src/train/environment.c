@@ -125,8 +125,8 @@ static cJSON *make_document(const char *versions, const sr_kernels *kernels, con
     return NULL;
 }
 
-static sr_status write_document(const char *path, const char *versions, const sr_kernels *kernels, const rank_description *ranks,
-                                size_t count, sr_error *error)
+static sr_status write_document(const char *path, const char *versions, const sr_kernels *kernels,
+                                const rank_description *ranks, size_t count, sr_error *error)
 {
     cJSON *root = make_document(versions, kernels, ranks, count);
     char *text = root ? cJSON_Print(root) : NULL;

@@ -138,7 +138,8 @@ sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, cons
     if (train_loss >= 0)
         complete = complete && add_number(object, "train_loss", train_loss);
     complete = complete && sr_ranking_metrics_to_json(object, metrics) &&
-               add_number(object, "examples_per_second", metrics->seconds > 0 ? (double)metrics->cases / metrics->seconds : 0) &&
+               add_number(object, "examples_per_second",
+                          metrics->seconds > 0 ? (double)metrics->cases / metrics->seconds : 0) &&
                add_number(object, "seconds", metrics->seconds);
     return write_object(file, object, complete, error);
 }

@@ -10,8 +10,8 @@
 
 typedef struct sr_metrics_file sr_metrics_file;
 
-/* Opens `path` for appending. Lines that an earlier run wrote for steps after `last_step`, and those of the final test, are removed first: they
- * will be written again. Release with sr_metrics_close(). */
+/* Opens `path` for appending. Lines that an earlier run wrote for steps after `last_step`, and those of the final test, are
+ * removed first: they will be written again. Release with sr_metrics_close(). */
 sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, sr_error *error);
 void sr_metrics_close(sr_metrics_file *file); /* NULL is allowed */
 
@@ -23,11 +23,13 @@ typedef struct {
 
 sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *line, sr_error *error);
 
-/* A line of kind "valid" or "test"; train_loss is the mean of the epoch so far, left out when negative. `baseline` marks the metrics of popularity. */
+/* A line of kind "valid" or "test"; train_loss is the mean of the epoch so far, left out when negative. `baseline` marks the
+ * metrics of popularity. */
 sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, const char *baseline, int64_t step, int64_t epoch,
                                    double train_loss, const sr_ranking_metrics *metrics, sr_error *error);
 
-/* The fields of ranking metrics added to a JSON object: hr@K, ndcg@K, mrr@K and their standard errors. False when memory runs out. */
+/* The fields of ranking metrics added to a JSON object: hr@K, ndcg@K, mrr@K and their standard errors. False when memory runs
+ * out. */
 bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics);
 
 #endif

@@ -49,8 +49,9 @@ static sr_status open_data(run *r, sr_error *error)
     if (status == SR_OK && r->settings->data.verify)
         status = sr_dataset_verify(r->dataset, rank, ranks, error);
     if (status == SR_OK && ranks > sr_dataset_users(r->dataset))
-        status = sr_fail(error, SR_ERROR_USAGE, "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users",
-                         ranks, sr_dataset_users(r->dataset), r->settings->data.path);
+        status = sr_fail(error, SR_ERROR_USAGE,
+                         "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
+                         sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
         status = sr_sampler_create(&r->sampler, r->dataset, r->settings, error);
     return sr_parallel_agree(r->parallel, status, error);
@@ -92,8 +93,8 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
 {
     sr_checkpoint checkpoint = {0};
     SR_TRY(sr_checkpoint_read_header(r->parallel, path, &checkpoint, error));
-    sr_status status = sr_parallel_agree(
-        r->parallel, sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, error), error);
+    sr_status status = sr_parallel_agree(r->parallel, sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, error),
+                                         error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(r->parallel, path, sr_model_parameters(r->model), r->stepper.optimizer.first_moment,
                                           r->stepper.optimizer.second_moment, error);
@@ -106,7 +107,8 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     return status;
 }
 
-/* A run that does not go on from the newest checkpoint of its directory must not write among those: they would be taken for its own. */
+/* A run that does not go on from the newest checkpoint of its directory must not write among those: they would be taken for its
+ * own. */
 static sr_status check_directory(const run *r, sr_error *error)
 {
     if (r->options->resume == SR_RESUME_AUTO)
@@ -115,7 +117,8 @@ static sr_status check_directory(const run *r, sr_error *error)
     if (newest < 0 || (r->options->resume == SR_RESUME_PATH && newest <= r->progress.step))
         return SR_OK;
     return sr_fail(error, SR_ERROR_USAGE,
-                   "%s already holds checkpoints up to step %lld, and this run would start at step %lld: choose another --output, or remove them",
+                   "%s already holds checkpoints up to step %lld, and this run would start at step %lld: choose another "
+                   "--output, or remove them",
                    r->paths.checkpoints, (long long)newest, (long long)r->progress.step);
 }
 
@@ -169,7 +172,8 @@ static void describe_run(const run *r)
     char blas[256];
     sr_blas_description(blas, sizeof blas);
     if (sr_blas_ignores_avx512(r->kernels->level))
-        sr_log_warning(r->log, "this CPU has AVX-512 but BLAS does not use it (%s): unset OPENBLAS_CORETYPE, or set it to SkylakeX", blas);
+        sr_log_warning(
+            r->log, "this CPU has AVX-512 but BLAS does not use it (%s): unset OPENBLAS_CORETYPE, or set it to SkylakeX", blas);
 }
 
 /* ---- checkpoints ---- */
@@ -228,7 +232,8 @@ static void draw_progress(run *r, double loss, double examples_per_second)
     for (int cell = 0; cell < CELLS; ++cell)
         bar[cell] = cell < (int)(CELLS * done / all) ? '#' : '.';
     bar[CELLS] = '\0';
-    const double left = (all - done) * (double)r->settings->training.batch_size / (examples_per_second > 0 ? examples_per_second : 1);
+    const double left = (all - done) * (double)r->settings->training.batch_size /
+                        (examples_per_second > 0 ? examples_per_second : 1);
     sr_log_progress(r->log, "epoch %lld/%lld %s %3.0f%%  loss %.4f  %.0f examples/s  epoch ends in %.0f s",
                     (long long)r->progress.epoch + 1, (long long)r->settings->training.epochs, bar, 100 * done / all, loss,
                     examples_per_second, left);
@@ -276,7 +281,8 @@ static void log_ranking(sr_log *log, const char *what, const sr_settings *settin
     size_t used = 0;
     for (size_t k = 0; k < metrics->top_k_count && used < sizeof text; ++k) {
         const int written = snprintf(text + used, sizeof text - used, "  hr@%lld %.4f  ndcg@%lld %.4f",
-                                     (long long)metrics->top_k[k], metrics->hr[k], (long long)metrics->top_k[k], metrics->ndcg[k]);
+                                     (long long)metrics->top_k[k], metrics->hr[k], (long long)metrics->top_k[k],
+                                     metrics->ndcg[k]);
         used += written > 0 ? (size_t)written : 0;
     }
     sr_log_information(log, "%s (history %s, %lld cases):%s", what,
@@ -328,8 +334,8 @@ static sr_status end_epoch(run *r, sr_error *error)
     r->progress.epoch_loss_sum = r->progress.epoch_loss_count = 0;
     if (stops_early(r)) {
         sr_log_information(r->log, "%s has not improved for %lld validations: training ends (best epoch %lld)",
-                           r->settings->training.early_stopping.metric,
-                           (long long)r->progress.validations_without_improvement, (long long)r->progress.best_epoch);
+                           r->settings->training.early_stopping.metric, (long long)r->progress.validations_without_improvement,
+                           (long long)r->progress.best_epoch);
         r->progress.finished = 2;
     } else if (r->progress.epoch >= r->settings->training.epochs) {
         r->progress.finished = 1;
@@ -405,8 +411,10 @@ static sr_status test(run *r, sr_error *error)
 {
     SR_TRY(load_best(r, error));
     sr_ranking_metrics model, popularity;
-    SR_TRY(sr_evaluate_model(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &model, error));
-    SR_TRY(sr_evaluate_popularity(r->parallel, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &popularity, error));
+    SR_TRY(sr_evaluate_model(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &model,
+                             error));
+    SR_TRY(sr_evaluate_popularity(r->parallel, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &popularity,
+                                  error));
     log_ranking(r->log, "test, popularity", r->settings, &popularity);
     log_ranking(r->log, "test, model", r->settings, &model);
     sr_status status = SR_OK;
@@ -431,7 +439,8 @@ static sr_status run_all(run *r, sr_error *error)
     describe_run(r);
     SR_TRY(train(r, &end, error));
     if (end == ENDED_STOPPED)
-        return sr_fail(error, SR_STOPPED, "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
+        return sr_fail(error, SR_STOPPED,
+                       "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
                        (long long)r->progress.step);
     return test(r, error);
 }

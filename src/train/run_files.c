@@ -34,7 +34,8 @@ int64_t sr_run_newest_step(const sr_run_paths *paths)
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
         long long step;
         int used = 0;
-        if (sscanf(entry->d_name, "step-%lld.h5%n", &step, &used) == 1 && used > 0 && entry->d_name[used] == '\0' && step > newest)
+        if (sscanf(entry->d_name, "step-%lld.h5%n", &step, &used) == 1 && used > 0 && entry->d_name[used] == '\0' &&
+            step > newest)
             newest = step;
     }
     if (directory)
@@ -112,10 +113,11 @@ static sr_status compare_settings(const char *path, const sr_settings *stored, c
     if (status == SR_OK && strcmp(stored_text, wanted_text) != 0) {
         char stored_line[128] = "", wanted_line[128] = "";
         first_difference(stored_text, wanted_text, stored_line, wanted_line, sizeof stored_line);
-        status = sr_fail(error, SR_ERROR_DATA,
-                         "%s was written with other settings: it has \"%s\", now \"%s\" is asked for; use the same settings, another "
-                         "--output, or --resume never",
-                         path, stored_line, wanted_line);
+        status = sr_fail(
+            error, SR_ERROR_DATA,
+            "%s was written with other settings: it has \"%s\", now \"%s\" is asked for; use the same settings, another "
+            "--output, or --resume never",
+            path, stored_line, wanted_line);
     }
     free(stored_text);
     free(wanted_text);

@@ -24,8 +24,7 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
     if (status == SR_OK)
         status = sr_optimizer_create(&stepper->optimizer, parameters, error);
     if (status == SR_OK)
-        status = sr_reduction_create(&stepper->reduction, parallel, parameters,
-                                     training->reduction == SR_REDUCTION_OVERLAPPED,
+        status = sr_reduction_create(&stepper->reduction, parallel, parameters, training->reduction == SR_REDUCTION_OVERLAPPED,
                                      (size_t)(training->reduction_bucket_megabytes * 0x1p20), error);
     if (status != SR_OK)
         sr_stepper_free(stepper);
@@ -76,8 +75,8 @@ static sr_status compute_gradients(sr_stepper *stepper, int64_t epoch, int64_t i
     return SR_OK;
 }
 
-/* Sums over ranks what the step must know: the loss, whether anybody failed, and the votes. A rank that failed takes part, so that
- * nobody waits for it in vain. */
+/* Sums over ranks what the step must know: the loss, whether anybody failed, and the votes. A rank that failed takes part, so
+ * that nobody waits for it in vain. */
 static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool flags[2], sr_step_result *result,
                                sr_error *error)
 {

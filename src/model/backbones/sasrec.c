@@ -1,5 +1,5 @@
-/* SASRec (Kang and McAuley 2018) in the post-norm form of the calibration papers: a causal transformer over the items of a history,
- * with learned positions or none, scored against the item table that it also reads its inputs from.
+/* SASRec (Kang and McAuley 2018) in the post-norm form of the calibration papers: a causal transformer over the items of a
+ * history, with learned positions or none, scored against the item table that it also reads its inputs from.
  *
  *   x0 = dropout(LN(E[items] + P[columns])),  then the layers of encoder.c */
 #include "model/backbone.h"

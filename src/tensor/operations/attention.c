@@ -92,8 +92,8 @@ static void scores_backward_head(sr_tape *tape, const sr_attention_map *map, con
     sr_real *key_gradient = state->key->wants_gradient ? state->key->gradient + key_offset : NULL;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
         if (query_gradient)
-            sr_gemm(false, false, block->queries, block->width, block->keys, state->scale, gradient, block->keys, key, stride, 1,
-                    query_gradient, stride);
+            sr_gemm(false, false, block->queries, block->width, block->keys, state->scale, gradient, block->keys, key, stride,
+                    1, query_gradient, stride);
         if (key_gradient)
             sr_gemm(true, false, block->keys, block->width, block->queries, state->scale, gradient, block->keys, query, stride,
                     1, key_gradient, stride);

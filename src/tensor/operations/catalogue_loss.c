@@ -45,11 +45,11 @@ static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_func
     for (size_t row = 0; row < n; row += TILE_ROWS)
         for (size_t column = 0; column < items; column += TILE_COLUMNS) {
             const logits_tile now = {.row = row,
-                              .rows = n - row < TILE_ROWS ? n - row : TILE_ROWS,
-                              .column = column,
-                              .columns = items - column < TILE_COLUMNS ? items - column : TILE_COLUMNS,
-                              .exponentials = exponentials,
-                              .maxima = maxima};
+                                     .rows = n - row < TILE_ROWS ? n - row : TILE_ROWS,
+                                     .column = column,
+                                     .columns = items - column < TILE_COLUMNS ? items - column : TILE_COLUMNS,
+                                     .exponentials = exponentials,
+                                     .maxima = maxima};
             function(tape, state, &now, context);
             if (state->kept) {
                 exponentials += now.rows * now.columns;
@@ -118,8 +118,8 @@ static void backward_tile(sr_tape *tape, const catalogue_state *state, const log
         sr_gemm(false, false, tile->rows, width, tile->columns, 1, difference, tile->columns,
                 table->values + tile->column * width, width, 1, x->gradient + tile->row * width, width);
     if (table->wants_gradient)
-        sr_gemm(true, false, tile->columns, width, tile->rows, 1, difference, tile->columns, x->values + tile->row * width, width,
-                1, table->gradient + tile->column * width, width);
+        sr_gemm(true, false, tile->columns, width, tile->rows, 1, difference, tile->columns, x->values + tile->row * width,
+                width, 1, table->gradient + tile->column * width, width);
 }
 
 static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)
@@ -135,8 +135,7 @@ static bool take_state(sr_tape *tape, catalogue_state *state)
     const size_t n = state->x->rows, items = state->table->rows;
     const size_t column_tiles = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
     state->kept = sr_tape_is_recording(tape) && n <= KEPT_BYTES / sizeof(sr_real) / items;
-    const size_t tile_size =
-        (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
+    const size_t tile_size = (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
     state->tiles = sr_tape_take(tape, state->kept ? n * items : tile_size, sizeof *state->tiles);
     state->maxima = sr_tape_take(tape, state->kept ? n * column_tiles : TILE_ROWS, sizeof *state->maxima);
     state->log_sum = sr_tape_take(tape, n, sizeof *state->log_sum);

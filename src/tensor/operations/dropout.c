@@ -48,7 +48,8 @@ static sr_tensor *apply(sr_tape *tape, sr_tensor *x, const random_rows *rows, co
     const double keep = round((1 - site->probability) * 65536);
     const uint32_t keep_steps = keep < 1 ? 1 : (uint32_t)keep;
     const sr_kernels *kernels = sr_tape_kernels(tape);
-    kernels->dropout_factors(factors, rows->count, rows->offsets, rows->row_words, rows->identities, site->stream.key, keep_steps);
+    kernels->dropout_factors(factors, rows->count, rows->offsets, rows->row_words, rows->identities, site->stream.key,
+                             keep_steps);
     kernels->multiply(out->values, x->values, factors, x->rows * x->columns);
     return out;
 }

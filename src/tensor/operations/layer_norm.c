@@ -51,9 +51,8 @@ sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor
         return NULL;
     for (size_t t = 0; t < x->rows; ++t) {
         sr_real *normalised = state->normalised ? state->normalised + t * width : NULL;
-        const sr_real inverse_deviation =
-            sr_tape_kernels(tape)->layer_norm(out->values + t * width, normalised, x->values + t * width, gain->values,
-                                              bias->values, (sr_real)epsilon, width);
+        const sr_real inverse_deviation = sr_tape_kernels(tape)->layer_norm(
+            out->values + t * width, normalised, x->values + t * width, gain->values, bias->values, (sr_real)epsilon, width);
         if (normalised)
             state->inverse_deviation[t] = inverse_deviation;
     }

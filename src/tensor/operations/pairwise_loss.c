@@ -43,8 +43,7 @@ sr_tensor *sr_item_scores(sr_tape *tape, sr_tensor *x, sr_tensor *table, const i
         return NULL;
     const size_t width = x->columns;
     for (size_t i = 0; i < x->rows; ++i)
-        scores->values[i] =
-            sr_tape_kernels(tape)->dot(x->values + i * width, table->values + (size_t)ids[i] * width, width);
+        scores->values[i] = sr_tape_kernels(tape)->dot(x->values + i * width, table->values + (size_t)ids[i] * width, width);
     return scores;
 }
 
