@@ -8,6 +8,6 @@ cd "$(dirname "$0")/.."
 . launch/common.sh
 preset="${1:-check}"
 install_packages "${build_packages[@]}" "${test_packages[@]}"
-cmake --preset "$preset" -G Ninja
+cmake --preset "$preset"
 cmake --build --preset "$preset"
 ctest --preset "$preset" -j 2 --output-on-failure --no-tests=error

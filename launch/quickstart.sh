@@ -16,7 +16,7 @@ install_packages "${build_packages[@]}"
 
 step "build (build/)"
 if [ ! -f build/CMakeCache.txt ]; then
-    cmake --preset release -G Ninja -DSRTRAIN_BUILD_TESTS=OFF
+    cmake --preset release -DSRTRAIN_BUILD_TESTS=OFF
 fi
 cmake --build build --target srtrain_program srprep
 
