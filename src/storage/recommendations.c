@@ -8,15 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct {
+    size_t user;
+    int32_t item, rank;
+    float score;
+} recommendation;
+
 struct sr_recommendations_writer {
     const sr_dataset *dataset;
     char *path, *temporary; /* NULL for standard output */
     FILE *text;             /* TSV */
     /* HDF5: collected until the end */
     size_t count, room;
-    size_t *users;
-    int32_t *items, *ranks;
-    float *scores;
+    recommendation *list;
 };
 
 static bool ends_in(const char *path, const char *end)
@@ -71,16 +75,10 @@ static sr_status make_room(sr_recommendations_writer *writer, sr_error *error)
     if (writer->count < writer->room)
         return SR_OK;
     const size_t room = writer->room ? 2 * writer->room : 4096;
-    void *users = realloc(writer->users, room * sizeof *writer->users);
-    writer->users = users ? users : writer->users;
-    void *items = realloc(writer->items, room * sizeof *writer->items);
-    writer->items = items ? items : writer->items;
-    void *ranks = realloc(writer->ranks, room * sizeof *writer->ranks);
-    writer->ranks = ranks ? ranks : writer->ranks;
-    void *scores = realloc(writer->scores, room * sizeof *writer->scores);
-    writer->scores = scores ? scores : writer->scores;
-    if (!users || !items || !ranks || !scores)
-        return sr_fail_memory(error, room * sizeof *writer->users, "recommendations");
+    recommendation *list = realloc(writer->list, room * sizeof *list);
+    if (!list)
+        return sr_fail_memory(error, room * sizeof *list, "recommendations");
+    writer->list = list;
     writer->room = room;
     return SR_OK;
 }
@@ -98,10 +96,7 @@ sr_status sr_recommendations_add(void *context, size_t user, size_t rank, int32_
         return SR_OK;
     }
     SR_TRY(make_room(writer, error));
-    writer->users[writer->count] = user;
-    writer->items[writer->count] = item;
-    writer->ranks[writer->count] = (int32_t)rank;
-    writer->scores[writer->count++] = (float)score;
+    writer->list[writer->count++] = (recommendation){user, item, (int32_t)rank, (float)score};
     return SR_OK;
 }
 
@@ -124,16 +119,16 @@ static bool write_names(hid_t file, const sr_recommendations_writer *writer, boo
 {
     size_t longest = 1, length;
     for (size_t i = 0; i < writer->count; ++i) {
-        (void)(users ? sr_dataset_user_name(writer->dataset, writer->users[i], &length)
-                     : sr_dataset_item_name(writer->dataset, (size_t)writer->items[i], &length));
+        (void)(users ? sr_dataset_user_name(writer->dataset, writer->list[i].user, &length)
+                     : sr_dataset_item_name(writer->dataset, (size_t)writer->list[i].item, &length));
         longest = length > longest ? length : longest;
     }
     char *names = calloc(writer->count ? writer->count : 1, longest);
     if (!names)
         return false;
     for (size_t i = 0; i < writer->count; ++i) {
-        const char *name = users ? sr_dataset_user_name(writer->dataset, writer->users[i], &length)
-                                 : sr_dataset_item_name(writer->dataset, (size_t)writer->items[i], &length);
+        const char *name = users ? sr_dataset_user_name(writer->dataset, writer->list[i].user, &length)
+                                 : sr_dataset_item_name(writer->dataset, (size_t)writer->list[i].item, &length);
         memcpy(names + i * longest, name, length);
     }
     const hid_t type = H5Tcopy(H5T_C_S1);
@@ -144,12 +139,27 @@ static bool write_names(hid_t file, const sr_recommendations_writer *writer, boo
     return written;
 }
 
+static bool write_numbers(hid_t file, const sr_recommendations_writer *writer)
+{
+    const size_t room = writer->count ? writer->count : 1;
+    int32_t *ranks = malloc(room * sizeof *ranks);
+    float *scores = malloc(room * sizeof *scores);
+    for (size_t i = 0; ranks && scores && i < writer->count; ++i) {
+        ranks[i] = writer->list[i].rank;
+        scores[i] = writer->list[i].score;
+    }
+    const bool written = ranks && scores && write_dataset(file, "rank", H5T_NATIVE_INT32, writer->count, ranks) &&
+                         write_dataset(file, "score", H5T_NATIVE_FLOAT, writer->count, scores);
+    free(ranks);
+    free(scores);
+    return written;
+}
+
 static sr_status write_hdf5(const sr_recommendations_writer *writer, sr_error *error)
 {
     const hid_t file = H5Fcreate(writer->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     bool written = file >= 0 && write_names(file, writer, true) && write_names(file, writer, false) &&
-                   write_dataset(file, "rank", H5T_NATIVE_INT32, writer->count, writer->ranks) &&
-                   write_dataset(file, "score", H5T_NATIVE_FLOAT, writer->count, writer->scores);
+                   write_numbers(file, writer);
     if (file >= 0)
         written = H5Fclose(file) >= 0 && written;
     return written ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s", writer->temporary);
@@ -182,10 +192,7 @@ sr_status sr_recommendations_close(sr_recommendations_writer *writer, bool keep,
     const sr_status status = finish(writer, keep, error);
     free(writer->path);
     free(writer->temporary);
-    free(writer->users);
-    free(writer->items);
-    free(writer->ranks);
-    free(writer->scores);
+    free(writer->list);
     free(writer);
     return status;
 }
