@@ -158,15 +158,17 @@ static void a_killed_run_that_is_started_again_ends_with_the_same_bits(void **st
 static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
 {
     world *w = *state;
+    /* Long enough that the signal comes while training goes on. */
     char command[2048], left[256], right[256];
-    train(w, 1, "whole", "--set training.early_stopping.patience=0", 0);
+    train(w, 1, "whole", "--set training.early_stopping.patience=0 --set training.epochs=30", 0);
     snprintf(command, sizeof command,
-             "%s/srtrain %s --set data.path=%s --output %s/stopped --set training.early_stopping.patience=0 > /dev/null 2>&1 & "
+             "%s/srtrain %s --set data.path=%s --output %s/stopped --set training.early_stopping.patience=0 --set "
+             "training.epochs=30 > /dev/null 2>&1 & "
              "p=$!; "
              "for i in $(seq 400); do [ -s %s/stopped/metrics.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p",
              getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, w->directory);
     assert_int_equal(system(command) >> 8, 75);
-    train(w, 1, "stopped", "--set training.early_stopping.patience=0", 0);
+    train(w, 1, "stopped", "--set training.early_stopping.patience=0 --set training.epochs=30", 0);
     assert_says(&w->result, "going on from");
     newest(w, "whole", left, sizeof left);
     newest(w, "stopped", right, sizeof right);
