@@ -1,5 +1,7 @@
 #include "train/run_files.h"
 
+#include "storage/checkpoint_layout.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -32,10 +34,8 @@ int64_t sr_run_newest_step(const sr_run_paths *paths)
     int64_t newest = -1;
     DIR *directory = opendir(paths->checkpoints);
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        long long step;
-        int used = 0;
-        if (sscanf(entry->d_name, "step-%lld.h5%n", &step, &used) == 1 && used > 0 && entry->d_name[used] == '\0' &&
-            step > newest)
+        const int64_t step = checkpoint_step_of_name(entry->d_name);
+        if (step > newest)
             newest = step;
     }
     if (directory)
