@@ -3,6 +3,7 @@
 #include "srtrain/random.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -72,6 +73,34 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(s.evaluation.history, SR_HISTORY_KEEP);
     assert_int_equal(s.checkpoint.keep, 2);
     assert_int_equal(s.logging.every_steps, 50);
+    assert_int_equal(s.model.backbone, SR_BACKBONE_SASREC);
+    assert_true(s.model.mask_ratio == 0.2 && s.model.sse_user_probability == 0 && s.model.sse_item_probability == 0);
+    assert_int_equal(s.model.masking, SR_MASKING_AT_LEAST_ONE);
+    assert_int_equal(s.model.user_hidden_size, 32);
+    assert_int_equal(s.model.time_span, 256);
+    assert_int_equal(s.model.time_unit, 1);
+    assert_int_equal(s.model.time_dropout, SR_TIME_DROPOUT_TABLE);
+    assert_true(s.training.attack_learning_rate_ratio == 1);
+}
+
+static void no_calibrator_is_in_use_by_default_and_each_has_documented_options(void **state)
+{
+    (void)state;
+    sr_settings s;
+    sr_settings_default(&s);
+    const sr_spatial_settings *spatial = &s.model.calibrators.spatial;
+    const sr_adversarial_settings *adversarial = &s.model.calibrators.adversarial;
+    assert_false(spatial->in_use || adversarial->in_use);
+    assert_true(spatial->order && spatial->distance);
+    assert_int_equal(spatial->distance_scale, SR_DISTANCE_SCALE_NORMAL);
+    assert_int_equal(adversarial->combine, SR_COMBINE_GATE);
+    assert_int_equal(adversarial->annealing_steps, 100000);
+    assert_true(adversarial->two_level);
+    assert_int_equal(adversarial->rich_combine, SR_RICH_COMBINE_FIXED);
+    assert_int_equal(adversarial->renormalize, SR_RENORMALIZE_SOFTMAX);
+    assert_int_equal(adversarial->masked_cells, SR_MASKED_CELLS_EXCLUDED);
+    assert_int_equal(adversarial->penalty, SR_PENALTY_VISIBLE);
+    assert_true(adversarial->penalty_weight == 0.03);
 }
 
 static void every_default_is_a_value_that_its_row_allows(void **state)
@@ -95,7 +124,8 @@ static void every_row_stands_in_a_section_and_no_two_are_alike(void **state)
 {
     (void)state;
     for (size_t i = 0; i < schema_row_count; ++i) {
-        assert_true(schema_has_section(schema_rows[i].section));
+        assert_non_null(schema_find_section(schema_rows[i].section));
+        assert_true(!schema_rows[i].companion || schema_find_section(schema_rows[i].companion));
         assert_ptr_equal(schema_find(schema_rows[i].section, schema_rows[i].key), &schema_rows[i]);
     }
 }
@@ -195,6 +225,134 @@ static void choices_have_names(void **state)
     assert_null(sr_settings_choice("training.lost", 0));
 }
 
+/* ---- calibrators and backbones ---- */
+
+static void a_calibrator_is_in_use_when_its_section_is_named_or_a_key_of_it_assigned(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *assignment;
+        bool spatial, adversarial;
+    } cases[] = {
+        {"", NULL, false, false},
+        {"calibrators:", NULL, false, false},
+        {"calibrators: {}", NULL, false, false},
+        {"calibrators: {spatial: {}}", NULL, true, false},
+        {"calibrators:\n  spatial:\n", NULL, true, false},
+        {"calibrators: {adversarial: }", NULL, false, true},
+        {"calibrators: {adversarial: {combine: fixed}}", NULL, false, true},
+        {"calibrators: {spatial: {order: false}, adversarial: {}}", NULL, true, true},
+        {"", "calibrators.spatial.order=true", true, false},
+        {"calibrators: {spatial: {}}", "calibrators.adversarial.two_level=false", true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        sr_settings s;
+        char text[256];
+        snprintf(text, sizeof text, "data: {path: x}\n%s\n", cases[i].text);
+        parse(&s, text, &cases[i].assignment, cases[i].assignment != NULL);
+        if (s.model.calibrators.spatial.in_use != cases[i].spatial ||
+            s.model.calibrators.adversarial.in_use != cases[i].adversarial)
+            fail_msg("case %zu: spatial %d, adversarial %d", i, s.model.calibrators.spatial.in_use,
+                     s.model.calibrators.adversarial.in_use);
+    }
+}
+
+static void options_of_calibrators_are_read(void **state)
+{
+    (void)state;
+    sr_settings s;
+    parse(&s,
+          "data: {path: x}\n"
+          "calibrators:\n"
+          "  spatial: {order: false, distance_scale: one}\n"
+          "  adversarial:\n    combine: annealing\n    annealing_steps: 7\n    two_level: false\n    rich_combine: trainable\n"
+          "    renormalize: mass\n    masked_cells: included\n    penalty: all\n    penalty_weight: 0.3\n"
+          "training: {attack_learning_rate_ratio: 10}\n",
+          NULL, 0);
+    const sr_spatial_settings *spatial = &s.model.calibrators.spatial;
+    const sr_adversarial_settings *adversarial = &s.model.calibrators.adversarial;
+    assert_true(!spatial->order && spatial->distance);
+    assert_int_equal(spatial->distance_scale, SR_DISTANCE_SCALE_ONE);
+    assert_int_equal(adversarial->combine, SR_COMBINE_ANNEALING);
+    assert_int_equal(adversarial->annealing_steps, 7);
+    assert_false(adversarial->two_level);
+    assert_int_equal(adversarial->rich_combine, SR_RICH_COMBINE_TRAINABLE);
+    assert_int_equal(adversarial->renormalize, SR_RENORMALIZE_MASS);
+    assert_int_equal(adversarial->masked_cells, SR_MASKED_CELLS_INCLUDED);
+    assert_int_equal(adversarial->penalty, SR_PENALTY_ALL);
+    assert_true(adversarial->penalty_weight == 0.3 && s.training.attack_learning_rate_ratio == 10);
+}
+
+static void every_backbone_takes_the_keys_that_all_have_and_its_own(void **state)
+{
+    (void)state;
+    static const struct {
+        sr_backbone backbone;
+        const char *own;
+    } cases[] = {
+        {SR_BACKBONE_SASREC, "  backbone: sasrec\n  positions: learned\n"},
+        {SR_BACKBONE_BERT4REC, "  backbone: bert4rec\n  positions: learned\n  mask_ratio: 0.4\n  masking: released\n"},
+        {SR_BACKBONE_SSEPT, "  backbone: ssept\n  positions: none\n  user_hidden_size: 15\n"
+                            "  sse_user_probability: 0.92\n  sse_item_probability: 0.1\n"},
+        {SR_BACKBONE_TISASREC, "  backbone: tisasrec\n  positions: none\n  time_span: 64\n  time_unit: 86400\n"
+                               "  time_dropout: cells\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        sr_settings s;
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "data: {path: x}\nmodel:\n%s  layers: 2\n  heads: 2\n  hidden_size: 16\n  inner_size: 24\n  max_length: 12\n"
+                 "  activation: gelu\n  hidden_dropout: 0\n  attention_dropout: 0\n  layer_norm_epsilon: 1.0e-12\n"
+                 "  padding: right\n"
+                 "calibrators: {}\ntraining:\n  loss: cross_entropy\n  objective: last\n",
+                 cases[i].own);
+        parse(&s, text, NULL, 0);
+        assert_int_equal(s.model.backbone, cases[i].backbone);
+    }
+}
+
+static void tisasrec_has_no_learned_positions_by_default(void **state)
+{
+    (void)state;
+    sr_settings s;
+    parse(&s, "data: {path: x}\nmodel: {backbone: tisasrec}\n", NULL, 0);
+    assert_int_equal(s.model.positions, SR_POSITIONS_NONE);
+    parse(&s, "data: {path: x}\nmodel: {backbone: tisasrec, positions: none}\n", NULL, 0);
+    assert_int_equal(s.model.positions, SR_POSITIONS_NONE);
+    parse(&s, "data: {path: x}\nmodel: {backbone: ssept}\n", NULL, 0);
+    assert_int_equal(s.model.positions, SR_POSITIONS_LEARNED);
+}
+
+static void combinations_next_to_the_refused_ones_are_allowed(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "data: {path: x, samples: window}\nmodel: {backbone: bert4rec}\n",
+        "data: {path: x}\nmodel: {backbone: bert4rec}\ntraining: {objective: all}\n",
+        "data: {path: x}\nmodel: {backbone: bert4rec, masking: released, max_length: 2}\n",
+        "data: {path: x}\nmodel: {backbone: bert4rec, max_length: 1}\n",
+        "data: {path: x}\nmodel: {backbone: ssept, user_hidden_size: 63}\n",
+        "data: {path: x}\nmodel: {hidden_size: 16}\n", /* not above the default of a key that sasrec does not have */
+        "data: {path: x}\ncalibrators: {adversarial: {combine: fixed, renormalize: none, masked_cells: included}}\n",
+        "data: {path: x}\ncalibrators: {adversarial: {combine: fixed, renormalize: none, masked_cells: excluded}}\n"
+        "training: {objective: all}\n",
+        "data: {path: x}\ncalibrators: {adversarial: {combine: fixed, renormalize: softmax, masked_cells: included}}\n"
+        "training: {objective: all}\n",
+        "data: {path: x}\ncalibrators: {adversarial: {combine: gate, renormalize: none, masked_cells: included}}\n"
+        "training: {objective: all}\n",
+        "data: {path: x}\nmodel: {backbone: bert4rec}\n"
+        "calibrators: {adversarial: {combine: fixed, renormalize: none, masked_cells: included}}\ntraining: {objective: all}\n",
+        "data: {path: x}\ncalibrators: {adversarial: {}}\n"
+        "training: {learning_rate: 0.01, weight_decay: 1, attack_learning_rate_ratio: 99}\n",
+        "data: {path: x}\ncalibrators: {adversarial: {}}\n"
+        "training: {learning_rate: 0.01, weight_decay: 1, attack_learning_rate_ratio: 100, weight_decay_kind: l2}\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
+        sr_settings s;
+        parse(&s, texts[i], NULL, 0);
+    }
+}
+
 /* ---- writing ---- */
 
 static uint64_t draw(uint64_t trial, size_t row, uint64_t bound)
@@ -259,20 +417,41 @@ static void draw_top_k(uint64_t trial, sr_settings *settings)
              (long long)evaluation->top_k[draw(trial, 6000, evaluation->top_k_count)]);
 }
 
-/* Random values of every key, with combinations that go together. */
+/* Changes drawn values so that they go together. */
+static void reconcile(uint64_t trial, sr_settings *settings)
+{
+    sr_model_settings *model = &settings->model;
+    sr_training_settings *training = &settings->training;
+    model->hidden_size = model->heads * (2 + (int64_t)draw(trial, 7000, 100));
+    model->max_length += model->max_length < 2;
+    if (settings->data.samples == SR_SAMPLES_WINDOW)
+        training->objective = SR_OBJECTIVE_LAST;
+    if (training->objective == SR_OBJECTIVE_ALL && model->calibrators.adversarial.renormalize == SR_RENORMALIZE_NONE)
+        model->calibrators.adversarial.masked_cells = SR_MASKED_CELLS_EXCLUDED;
+    if (training->learning_rate * fmax(1, training->attack_learning_rate_ratio) * training->weight_decay >= 1)
+        training->weight_decay_kind = SR_WEIGHT_DECAY_L2;
+    if (model->backbone == SR_BACKBONE_BERT4REC)
+        training->loss = SR_LOSS_CROSS_ENTROPY;
+    if (model->backbone == SR_BACKBONE_SSEPT)
+        model->user_hidden_size = 1 + (int64_t)draw(trial, 7001, (uint64_t)model->hidden_size - 1);
+    if (model->backbone == SR_BACKBONE_TISASREC)
+        model->positions = SR_POSITIONS_NONE;
+}
+
+/* Some backbone, some calibrators, and random values of every key that these have. */
 static void draw_settings(uint64_t trial, sr_settings *settings)
 {
+    const schema_row *backbone = schema_find("model", "backbone");
     sr_settings_default(settings);
+    draw_row(backbone, trial, (size_t)(backbone - schema_rows), settings);
+    for (size_t i = 0; i < schema_section_count; ++i)
+        if (draw(trial, 7100 + i, 2))
+            schema_use_section(&schema_sections[i], settings);
     for (size_t i = 0; i < schema_row_count; ++i)
-        draw_row(&schema_rows[i], trial, i, settings);
+        if (schema_applies(&schema_rows[i], settings))
+            draw_row(&schema_rows[i], trial, i, settings);
     draw_top_k(trial, settings);
-    settings->model.hidden_size = settings->model.heads * (1 + (int64_t)draw(trial, 7000, 100));
-    if (settings->data.samples == SR_SAMPLES_WINDOW) {
-        settings->training.objective = SR_OBJECTIVE_LAST;
-        settings->model.max_length += settings->model.max_length < 2;
-    }
-    if (settings->training.learning_rate * settings->training.weight_decay >= 1)
-        settings->training.weight_decay_kind = SR_WEIGHT_DECAY_L2;
+    reconcile(trial, settings);
 }
 
 /* Field by field, so that what the writer loses cannot hide in equal texts. */
@@ -290,6 +469,8 @@ static void assert_same_fields(const sr_settings *left, const sr_settings *right
         else if (row->type != SCHEMA_INTEGER_LIST)
             assert_memory_equal(a, b, sizes[row->type]);
     }
+    for (size_t i = 0; i < schema_section_count; ++i)
+        assert_int_equal(schema_section_in_use(&schema_sections[i], left), schema_section_in_use(&schema_sections[i], right));
     assert_int_equal(left->evaluation.top_k_count, right->evaluation.top_k_count);
     assert_memory_equal(left->evaluation.top_k, right->evaluation.top_k, left->evaluation.top_k_count * sizeof(int64_t));
 }
@@ -305,6 +486,47 @@ static void written_settings_read_back_to_the_bit(void **state)
         parse(&read, text, NULL, 0);
         assert_same_fields(&drawn, &read);
         free(text);
+    }
+}
+
+static void only_keys_with_a_meaning_are_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *written[3], *missing[4];
+    } cases[] = {
+        {"model: {backbone: sasrec}",
+         {"  positions: learned\n", "\ncalibrators: {}\ntraining:\n"},
+         {"mask_ratio", "user_hidden_size", "time_span", "attack_learning_rate_ratio"}},
+        {"model: {backbone: bert4rec}",
+         {"  mask_ratio: 0.2\n", "  masking: at_least_one\n"},
+         {"user_hidden_size", "time_span"}},
+        {"model: {backbone: ssept}",
+         {"  user_hidden_size: 32\n", "  sse_user_probability: 0\n", "  sse_item_probability: 0\n"},
+         {"mask_ratio", "masking", "time_unit"}},
+        {"model: {backbone: tisasrec}",
+         {"  positions: none\n", "  time_span: 256\n", "  time_dropout: table\n"},
+         {"mask_ratio", "sse_user"}},
+        {"calibrators: {spatial: {}}",
+         {"\ncalibrators:\n  spatial:\n    order: true\n    distance: true\n"},
+         {"adversarial", "combine", "attack_learning_rate_ratio", "{}"}},
+        {"calibrators: {adversarial: {}}",
+         {"\ncalibrators:\n  adversarial:\n    combine: gate\n", "  attack_learning_rate_ratio: 1\n"},
+         {"spatial", "distance", "{}"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        sr_settings settings;
+        char text[128];
+        snprintf(text, sizeof text, "data: {path: x}\n%s\n", cases[i].text);
+        parse(&settings, text, NULL, 0);
+        char *written = text_of(&settings);
+        for (size_t p = 0; p < 3 && cases[i].written[p]; ++p)
+            if (!strstr(written, cases[i].written[p]))
+                fail_msg("\"%s\" is missing in\n%s", cases[i].written[p], written);
+        for (size_t p = 0; p < 4 && cases[i].missing[p]; ++p)
+            if (strstr(written, cases[i].missing[p]))
+                fail_msg("\"%s\" has no place in\n%s", cases[i].missing[p], written);
+        free(written);
     }
 }
 
@@ -327,14 +549,15 @@ static void help_is_written_as_comments_that_change_nothing(void **state)
     sr_error error = {0};
     char *text = NULL;
     size_t size;
-    parse(&settings, "data: {path: x}", NULL, 0);
+    parse(&settings, "data: {path: x}\nmodel: {backbone: ssept}\ncalibrators: {spatial: {}, adversarial: {}}\n", NULL, 0);
     FILE *file = open_memstream(&text, &size);
     assert_non_null(file);
     assert_int_equal(sr_settings_write(&settings, file, true, &error), SR_OK);
     assert_int_equal(fclose(file), 0);
     assert_non_null(strstr(text, "one of cross_entropy, bpr, binary_cross_entropy"));
     for (size_t i = 0; i < schema_row_count; ++i)
-        assert_non_null(strstr(text, schema_rows[i].help));
+        if (schema_applies(&schema_rows[i], &settings))
+            assert_non_null(strstr(text, schema_rows[i].help));
     parse(&read, text, NULL, 0);
     assert_equal_settings(&settings, &read);
     free(text);
@@ -385,39 +608,114 @@ static void the_description_names_every_key_and_choice(void **state)
         }
         for (size_t i = 0; i < schema_section_count; ++i)
             assert_non_null(strstr(text, schema_sections[i].path));
+        static const char *const scopes[] = {"is masked; of the masked ones the last int(mask_ratio max_length) are scored, at "
+                                             "least one; bert4rec only",
+                                             "; ssept only", "; tisasrec only", "; with calibrators.adversarial only"};
+        for (size_t i = 0; i < sizeof scopes / sizeof *scopes; ++i)
+            assert_non_null(strstr(text, scopes[i]));
         free(text);
+    }
+}
+
+/* A "|" would end the cell of a Markdown table, a line end that and a comment. */
+static void help_fits_into_a_line_of_a_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < schema_row_count; ++i) {
+        assert_null(strpbrk(schema_rows[i].help, "|\n"));
+        for (const schema_choice *choice = schema_rows[i].choices; choice && choice->name; ++choice)
+            assert_true(!choice->help || !strpbrk(choice->help, "|\n"));
     }
 }
 
 /* ---- files ---- */
 
-static void every_configuration_that_comes_with_srtrain_is_read(void **state)
+/* Reads every configuration below a directory; returns how many there are. */
+static int read_configurations(const char *directory)
 {
-    (void)state;
-    char directory[3072], path[4096];
-    const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
-    snprintf(directory, sizeof directory, "%s/configs", source ? source : ".");
+    int count = 0;
+    char path[4096];
     DIR *listing = opendir(directory);
     assert_non_null(listing);
-    int count = 0;
     for (const struct dirent *entry; (entry = readdir(listing));) {
+        struct stat status;
         if (entry->d_name[0] == '.')
             continue;
+        assert_true((size_t)snprintf(path, sizeof path, "%s/%s", directory, entry->d_name) < sizeof path);
+        assert_int_equal(stat(path, &status), 0);
+        if (S_ISDIR(status.st_mode)) {
+            count += read_configurations(path);
+            continue;
+        }
         sr_settings settings;
         sr_error error = {0};
-        snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
         if (sr_settings_read(&settings, path, NULL, 0, &error) != SR_OK)
             fail_msg("%s", error.message);
         ++count;
     }
     closedir(listing);
-    assert_true(count >= 3);
+    return count;
+}
+
+static void every_configuration_that_comes_with_srtrain_is_read(void **state)
+{
+    (void)state;
+    char directory[3072];
+    const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
+    snprintf(directory, sizeof directory, "%s/configs", source ? source : ".");
+    assert_true(read_configurations(directory) >= 10);
+}
+
+/* The hyper-parameters of the release: layers, heads, widths and the weight of the penalty by data set, the rest in common. */
+static void configurations_of_the_paper_hold_the_released_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t layers, heads, hidden_size, inner_size;
+        double penalty_weight;
+    } released[] = {{"beauty", 3, 4, 64, 128, 0.03},
+                    {"sports", 2, 2, 128, 64, 0.3},
+                    {"toys", 2, 2, 128, 64, 0.3},
+                    {"yelp", 3, 8, 128, 64, 0.3}};
+    const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
+    for (size_t i = 0; i < sizeof released / sizeof *released; ++i) {
+        sr_settings s;
+        sr_error error = {0};
+        char path[4096];
+        snprintf(path, sizeof path, "%s/configs/paper/ac-sasrec-%s.yaml", source ? source : ".", released[i].name);
+        if (sr_settings_read(&s, path, NULL, 0, &error) != SR_OK)
+            fail_msg("%s", error.message);
+        const sr_spatial_settings *spatial = &s.model.calibrators.spatial;
+        const sr_adversarial_settings *adversarial = &s.model.calibrators.adversarial;
+        assert_int_equal(s.model.layers, released[i].layers);
+        assert_int_equal(s.model.heads, released[i].heads);
+        assert_int_equal(s.model.hidden_size, released[i].hidden_size);
+        assert_int_equal(s.model.inner_size, released[i].inner_size);
+        assert_true(adversarial->in_use && adversarial->penalty_weight == released[i].penalty_weight);
+        assert_true(spatial->in_use && spatial->order && spatial->distance && adversarial->two_level);
+        assert_int_equal(adversarial->combine, SR_COMBINE_GATE);
+        assert_int_equal(adversarial->renormalize, SR_RENORMALIZE_SOFTMAX);
+        assert_int_equal(adversarial->masked_cells, SR_MASKED_CELLS_INCLUDED);
+        assert_int_equal(adversarial->penalty, SR_PENALTY_ALL);
+        assert_int_equal(s.model.positions, SR_POSITIONS_NONE);
+        assert_true(s.model.hidden_dropout == 0.5 && s.model.attention_dropout == 0.5);
+        assert_true(s.training.learning_rate == 1e-4 && s.training.attack_learning_rate_ratio == 1);
+        assert_int_equal(s.training.batch_size, 256);
+        assert_int_equal(s.training.epochs, 400);
+        assert_int_equal(s.training.seed, 42);
+        assert_int_equal(s.training.early_stopping.patience, 11);
+        assert_string_equal(s.training.early_stopping.metric, "hr@10");
+        assert_int_equal(s.data.samples, SR_SAMPLES_SLIDING);
+        assert_int_equal(s.evaluation.history, SR_HISTORY_KEEP);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_documented_ones),
+        cmocka_unit_test(no_calibrator_is_in_use_by_default_and_each_has_documented_options),
         cmocka_unit_test(every_default_is_a_value_that_its_row_allows),
         cmocka_unit_test(every_row_stands_in_a_section_and_no_two_are_alike),
         cmocka_unit_test(an_empty_section_and_an_empty_map_keep_the_defaults),
@@ -427,13 +725,21 @@ int main(void)
         cmocka_unit_test(an_assignment_can_give_the_required_key),
         cmocka_unit_test(the_run_is_named_after_the_file),
         cmocka_unit_test(choices_have_names),
+        cmocka_unit_test(a_calibrator_is_in_use_when_its_section_is_named_or_a_key_of_it_assigned),
+        cmocka_unit_test(options_of_calibrators_are_read),
+        cmocka_unit_test(every_backbone_takes_the_keys_that_all_have_and_its_own),
+        cmocka_unit_test(tisasrec_has_no_learned_positions_by_default),
+        cmocka_unit_test(combinations_next_to_the_refused_ones_are_allowed),
+        cmocka_unit_test(only_keys_with_a_meaning_are_written),
         cmocka_unit_test(written_settings_read_back_to_the_bit),
         cmocka_unit_test(the_longest_text_reads_back_however_it_is_escaped),
         cmocka_unit_test(help_is_written_as_comments_that_change_nothing),
         cmocka_unit_test(numbers_have_the_fewest_digits_and_a_point_before_an_exponent),
         cmocka_unit_test(a_full_disk_is_noticed),
         cmocka_unit_test(the_description_names_every_key_and_choice),
+        cmocka_unit_test(help_fits_into_a_line_of_a_table),
         cmocka_unit_test(every_configuration_that_comes_with_srtrain_is_read),
+        cmocka_unit_test(configurations_of_the_paper_hold_the_released_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

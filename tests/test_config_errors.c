@@ -49,7 +49,15 @@ static void unknown_keys_name_the_nearest_known_one(void **state)
          {"run.yaml:3:20: ", "'training.early_stopping.patence'", "did you mean 'patience'?"}},
         {PATH "model: {epochs: 3}\n", NULL, {"run.yaml:2:9: ", "'model.epochs'", "did you mean 'training.epochs'?"}},
         {PATH "model: {zzzzzzzz: 3}\n", NULL, {"run.yaml:2:9: ", "'model.zzzzzzzz'; known in model: backbone, "}},
-        {PATH "calibrators: {spatial: {order: true}}\n", NULL, {"run.yaml:2:15: ", "calibrator 'spatial'", "none yet"}},
+        {PATH "calibrators: {spacial: {order: true}}\n",
+         NULL,
+         {"run.yaml:2:15: ", "calibrator 'spacial', did you mean 'spatial'?", "known are: spatial, adversarial"}},
+        {PATH "calibrators: {frequency: {}}\n", NULL, {"run.yaml:2:15: ", "calibrator 'frequency'; known are: spatial, adv"}},
+        {PATH "calibrators: {adversarial: {combin: gate}}\n",
+         NULL,
+         {"run.yaml:2:29: ", "'calibrators.adversarial.combin'", "did you mean 'combine'?"}},
+        {PATH "calibrators: {combine: gate}\n", NULL, {"run.yaml:2:15: ", "did you mean 'calibrators.adversarial.combine'?"}},
+        {PATH "calibrators: {adversarial: {order: true}}\n", NULL, {"did you mean 'calibrators.spatial.order'?"}},
         {PATH "model: {? [heads] : 3}\n", NULL, {"run.yaml:2:12: ", "a key of model"}},
     };
     EXPECT_REFUSALS(mistakes);
@@ -94,6 +102,8 @@ static void wrong_types_say_what_was_found_and_what_is_allowed(void **state)
         {PATH "training: {learning_rate: 0x1p-3}\n", NULL, {"learning_rate is 0x1p-3", "a number"}},
         {PATH "training: {clip_norm: .inf}\n", NULL, {"clip_norm is .inf", "a number"}},
         {PATH "training: {clip_norm: nan}\n", NULL, {"clip_norm is nan", "a number"}},
+        {PATH "calibrators: {spatial: true}\n", NULL, {"run.yaml:2:15: ", "calibrators.spatial is true", "a section of keys"}},
+        {PATH "calibrators: {spatial: {order: 1}}\n", NULL, {"run.yaml:2:32: ", "spatial.order is 1", "true or false"}},
         {PATH "training: 3\n", NULL, {"run.yaml:2:1: ", "training is 3", "a section of keys"}},
         {PATH "training: [epochs]\n", NULL, {"run.yaml:2:1: ", "training is [epochs]", "a section of keys"}},
         {"- data\n", NULL, {"run.yaml:1:3: ", "the configuration is [data]", "a section of keys"}},
@@ -118,6 +128,19 @@ static void values_out_of_range_name_the_range(void **state)
         {PATH "training: {learning_rate: 1e-60}\n", NULL, {"learning_rate is 1e-60", "above 0"}},
         {PATH "training: {weight_decay: -1e-3}\n", NULL, {"weight_decay is -1e-3", "from 0 to 10"}},
         {PATH "training: {clip_norm: 1e999}\n", NULL, {"clip_norm is 1e999", "from 0"}},
+        {PATH "model: {backbone: bert4rec, mask_ratio: 0}\n", NULL, {"mask_ratio is 0", "a number above 0 and below 1"}},
+        {PATH "model: {backbone: bert4rec, mask_ratio: 1}\n", NULL, {"mask_ratio is 1", "above 0 and below 1"}},
+        {PATH "model: {backbone: bert4rec, mask_ratio: 0.99999999999}\n", NULL, {"mask_ratio is 0.9999", "below 1"}},
+        {PATH "model: {backbone: ssept, sse_item_probability: 1}\n", NULL, {"probability is 1", "a number from 0 to below 1"}},
+        {PATH "model: {backbone: ssept, sse_user_probability: -0.1}\n", NULL, {"probability is -0.1", "from 0 to below 1"}},
+        {PATH "model: {backbone: ssept, user_hidden_size: 0}\n", NULL, {"user_hidden_size is 0", "from 1 to 8191"}},
+        {PATH "model: {backbone: tisasrec, time_span: 65536}\n", NULL, {"time_span is 65536", "from 1 to 65535"}},
+        {PATH "model: {backbone: tisasrec, time_unit: 0}\n", NULL, {"time_unit is 0", "from 1 to"}},
+        {PATH "calibrators: {adversarial: {penalty_weight: -1}}\n", NULL, {"penalty_weight is -1", "from 0 to 1000000"}},
+        {PATH "calibrators: {adversarial: {annealing_steps: 0}}\n", NULL, {"annealing_steps is 0", "from 1 to"}},
+        {PATH "calibrators: {adversarial: {}}\ntraining: {attack_learning_rate_ratio: 0}\n",
+         NULL,
+         {"run.yaml:3:40: ", "attack_learning_rate_ratio is 0", "above 0 and up to 1000"}},
         {PATH "checkpoint: {keep: 1}\n", NULL, {"checkpoint.keep is 1", "from 2 to 1000"}},
         {PATH "evaluation: {top_k: []}\n", NULL, {"top_k is []", "1 to 16 ascending"}},
         {PATH "evaluation: {top_k: 5}\n", NULL, {"run.yaml:2:21: ", "top_k is 5", "a list"}},
@@ -142,6 +165,10 @@ static void unknown_choices_name_the_known_ones(void **state)
         {PATH "training:\n  loss: cross_entrpy\n",
          NULL,
          {"run.yaml:3:9: ", "loss is cross_entrpy", "did you mean 'cross_entropy'?", "binary_cross_entropy"}},
+        {PATH "model: {backbone: bert4rek}\n",
+         NULL,
+         {"backbone is bert4rek", "did you mean 'bert4rec'?", "one of sasrec, bert4rec, ssept, tisasrec"}},
+        {PATH "calibrators: {adversarial: {renormalize: sum}}\n", NULL, {"renormalize is sum", "one of softmax, none, mass"}},
         {PATH "training: {precision: bf16}\n", NULL, {"precision is bf16", "one of fp32"}},
         {PATH "evaluation: {history: 1}\n", NULL, {"history is 1 (a number)", "keep, exclude, zero"}},
     };
@@ -181,6 +208,72 @@ static void values_that_do_not_go_together_name_both_keys_and_their_lines(void *
     EXPECT_REFUSALS(mistakes);
 }
 
+static void keys_that_have_no_meaning_are_refused_where_they_are_given(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model:\n  layers: 2\n  mask_ratio: 0.2\n",
+         NULL,
+         {"run.yaml:4:15: error: ",
+          "model.mask_ratio is given (line 4), but model.backbone sasrec has no use for it; it belongs to bert4rec",
+          "\n    mask_ratio: 0.2\n                ^"}},
+        {PATH "model: {mask_ratio: 0.3, backbone: bert4rec}\n",
+         "model.backbone=ssept",
+         {"run.yaml:2:21: ", "mask_ratio is given (line 2), but model.backbone ssept has no use", "belongs to bert4rec"}},
+        {PATH, "model.masking=released", {"--set model.masking=released: error: model.masking is given (--set), but"}},
+        {PATH "model: {backbone: tisasrec, user_hidden_size: 8}\n", NULL, {"tisasrec has no use for it; it belongs to ssept"}},
+        {PATH "model: {sse_user_probability: 0}\n", NULL, {"sse_user_probability is given (line 2)", "belongs to ssept"}},
+        {PATH "model: {sse_item_probability: 0}\n", NULL, {"sse_item_probability is given (line 2)", "belongs to ssept"}},
+        {PATH "model: {backbone: ssept, time_span: 64}\n", NULL, {"ssept has no use for it; it belongs to tisasrec"}},
+        {PATH "model: {time_unit: 1}\n", NULL, {"time_unit is given (line 2)", "belongs to tisasrec"}},
+        {PATH "model: {time_dropout: table}\n", NULL, {"time_dropout is given (line 2)", "belongs to tisasrec"}},
+        {PATH "calibrators: {spatial: {}}\ntraining:\n  attack_learning_rate_ratio: 1\n",
+         NULL,
+         {"run.yaml:4:31: ", "training.attack_learning_rate_ratio is given (line 4), but calibrators.adversarial",
+          "not in use"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+static void combinations_that_a_model_cannot_train_with_are_refused(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {backbone: bert4rec}\ntraining: {loss: bpr}\n",
+         NULL,
+         {"run.yaml:3:18: ", "training.loss is bpr (line 3)", "model.backbone is bert4rec (line 2)", "whole catalogue"}},
+        {PATH "training: {loss: binary_cross_entropy}\n",
+         "model.backbone=bert4rec",
+         {"--set model.backbone=bert4rec: error: training.loss is binary_cross_entropy (line 2)", "whole catalogue"}},
+        {PATH "model: {backbone: bert4rec, masking: released, max_length: 1}\n",
+         NULL,
+         {"run.yaml:2:60: ", "model.max_length is 1 (line 2)", "model.masking is released (line 2)",
+          "nothing would be learned"}},
+        {PATH "model: {backbone: ssept, hidden_size: 32}\n",
+         NULL,
+         {"run.yaml:2:39: ", "user_hidden_size is 32 (default)", "model.hidden_size is 32 (line 2)", "smaller"}},
+        {PATH "model: {backbone: ssept, user_hidden_size: 64}\n", NULL, {"run.yaml:2:44: ", "user_hidden_size is 64 (line 2)"}},
+        {PATH "model: {positions: learned, backbone: tisasrec}\n",
+         NULL,
+         {"run.yaml:2:20: ", "model.positions is learned (line 2)", "model.backbone is tisasrec (line 2)", "of its own"}},
+        {PATH "model: {backbone: tisasrec}\n", "model.positions=learned", {"--set model.positions=learned: error: "}},
+        {PATH "calibrators: {adversarial: {combine: fixed, renormalize: none, masked_cells: included}}\n"
+              "training: {objective: all}\n",
+         NULL,
+         {"run.yaml:2:78: ", "masked_cells is included (line 2)", "training.objective is all (line 3)",
+          "would see the item that it has to predict", "masked_cells excluded, another renormalize, or objective last"}},
+        {PATH "model: {backbone: tisasrec}\n"
+              "calibrators: {adversarial: {combine: fixed, renormalize: none, masked_cells: included}}\n",
+         "training.objective=all",
+         {"--set training.objective=all: error: ", "would see"}},
+        {PATH "calibrators: {adversarial: {}}\n"
+              "training: {learning_rate: 0.01, weight_decay: 1, attack_learning_rate_ratio: 100}\n",
+         NULL,
+         {"run.yaml:3:47: ", "weight_decay is 1 (line 3)", "attack_learning_rate_ratio is 100 (line 3)", "below 1"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 static void text_that_is_no_yaml_is_refused_at_its_line(void **state)
 {
     (void)state;
@@ -216,7 +309,9 @@ static void assignments_are_named_with_their_mistake(void **state)
         {PATH, "training.epoch=3", {"--set training.epoch=3: error: ", "'training.epoch'", "did you mean 'epochs'?"}},
         {PATH, "trainnig.epochs=3", {"--set trainnig.epochs=3: error: ", "did you mean 'training'?"}},
         {PATH, "epochs=3", {"--set epochs=3: error: ", "did you mean 'training.epochs'?"}},
-        {PATH, "calibrators.spatial.order=true", {"error: unknown calibrator 'spatial'", "none yet"}},
+        {PATH, "calibrators.frequency.alpha=1", {"error: unknown calibrator 'frequency'; known are: spatial, adversarial"}},
+        {PATH, "calibrators.spatial.odrer=true", {"error: unknown key 'calibrators.spatial.odrer', did you mean 'order'?"}},
+        {PATH, "calibrators.spatial={}", {"error: calibrators.spatial is a section", "calibrators.spatial.KEY=VALUE"}},
         {PATH, "training.early_stopping={metric: hr@5}", {"error: training.early_stopping is a section"}},
         {PATH, "training=3", {"error: training is a section"}},
         {PATH, "training.epochs.more=3", {"error: unknown key 'training.epochs'"}},
@@ -321,6 +416,8 @@ int main(void)
         cmocka_unit_test(values_out_of_range_name_the_range),
         cmocka_unit_test(unknown_choices_name_the_known_ones),
         cmocka_unit_test(values_that_do_not_go_together_name_both_keys_and_their_lines),
+        cmocka_unit_test(keys_that_have_no_meaning_are_refused_where_they_are_given),
+        cmocka_unit_test(combinations_that_a_model_cannot_train_with_are_refused),
         cmocka_unit_test(text_that_is_no_yaml_is_refused_at_its_line),
         cmocka_unit_test(the_missing_path_is_named),
         cmocka_unit_test(assignments_are_named_with_their_mistake),

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -17,15 +18,28 @@ static sr_training_settings default_settings(void)
     return settings.training;
 }
 
+static void fill(const sr_parameters *parameters, sr_real *block, sr_real value)
+{
+    for (size_t p = 0; p < parameters->count; ++p)
+        for (size_t i = 0; i < parameters->list[p].size; ++i)
+            block[parameters->list[p].offset + i] = value;
+}
+
+/* Makes both blocks and the optimizer; every parameter is 1. */
+static void start_at_one(sr_parameters *parameters, sr_optimizer *optimizer)
+{
+    assert_int_equal(sr_parameters_allocate(parameters, NULL), SR_OK);
+    fill(parameters, parameters->values, 1);
+    assert_int_equal(sr_optimizer_create(optimizer, parameters, NULL), SR_OK);
+}
+
 static void create(sr_parameters *parameters, sr_optimizer *optimizer)
 {
     const size_t shape[] = {SIZE};
     sr_parameters_initialise(parameters);
-    assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, SR_INITIAL_ONE, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
+    assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
                      SR_OK);
-    assert_int_equal(sr_parameters_allocate(parameters, NULL), SR_OK);
-    sr_parameters_draw(parameters, 1);
-    assert_int_equal(sr_optimizer_create(optimizer, parameters, NULL), SR_OK);
+    start_at_one(parameters, optimizer);
     for (size_t i = 0; i < SIZE; ++i)
         parameters->gradients[i] = i % 2 ? -3.0f : 4.0f;
 }
@@ -87,6 +101,74 @@ static void decoupled_decay_shrinks_values_and_leaves_moments_alone(void **state
     release(&parameters, &optimizer);
 }
 
+/* Parameters in the order o, a, a, o, of sizes that leave gaps in the block. */
+static void create_two_sets(sr_parameters *parameters, sr_optimizer *optimizer)
+{
+    static const sr_parameter_set sets[] = {SR_PARAMETERS_ORDINARY, SR_PARAMETERS_ATTACK, SR_PARAMETERS_ATTACK,
+                                            SR_PARAMETERS_ORDINARY};
+    sr_parameters_initialise(parameters);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; ++i) {
+        const size_t shape[] = {7 + 10 * i};
+        char name[16];
+        snprintf(name, sizeof name, "p%zu", i);
+        assert_int_equal(sr_parameters_declare(parameters, name, shape, 1, SR_INITIAL_ZERO, 0, sets[i], NULL, NULL), SR_OK);
+    }
+    start_at_one(parameters, optimizer);
+}
+
+static void expect_values(const sr_parameters *parameters, float ordinary, float attack)
+{
+    for (size_t p = 0; p < parameters->count; ++p) {
+        const sr_parameter *parameter = &parameters->list[p];
+        const float wanted = parameter->set == SR_PARAMETERS_ATTACK ? attack : ordinary;
+        for (size_t i = 0; i < parameter->size; ++i)
+            if (!(fabsf(parameters->values[parameter->offset + i] - wanted) < 1e-6f))
+                fail_msg("element %zu of %s is %.9g, not %.9g", i, parameter->name,
+                         (double)parameters->values[parameter->offset + i], (double)wanted);
+    }
+}
+
+static void mask_generators_step_and_decay_at_their_own_rate(void **state)
+{
+    (void)state;
+    for (int decays = 0; decays < 2; ++decays) {
+        sr_parameters parameters;
+        sr_optimizer optimizer;
+        sr_training_settings settings = default_settings();
+        settings.attack_learning_rate_ratio = 10;
+        settings.weight_decay = decays ? 0.5 : 0;
+        create_two_sets(&parameters, &optimizer);
+        fill(&parameters, parameters.gradients, decays ? 0 : 4);
+        sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.01, 0);
+        if (decays)
+            expect_values(&parameters, 1 - 0.01f * 0.5f, 1 - 0.1f * 0.5f);
+        else
+            expect_values(&parameters, 1 - 0.01f, 1 - 0.1f);
+        release(&parameters, &optimizer);
+    }
+}
+
+static void two_sets_with_a_ratio_of_one_move_like_one_set(void **state)
+{
+    (void)state;
+    sr_parameters parameters[2];
+    sr_optimizer optimizers[2];
+    sr_training_settings settings = default_settings();
+    settings.weight_decay = 0.1;
+    for (int i = 0; i < 2; ++i) {
+        create_two_sets(&parameters[i], &optimizers[i]);
+        for (size_t p = 0; i == 1 && p < parameters[i].count; ++p)
+            parameters[i].list[p].set = SR_PARAMETERS_ORDINARY;
+        for (int64_t step = 0; step < 3; ++step) {
+            fill(&parameters[i], parameters[i].gradients, (float)step - 0.7f);
+            sr_optimizer_step(&optimizers[i], sr_kernels_choose(NULL), &settings, step, 0.01, 0);
+        }
+    }
+    assert_memory_equal(parameters[0].values, parameters[1].values, parameters[0].block_size * sizeof(sr_real));
+    for (int i = 0; i < 2; ++i)
+        release(&parameters[i], &optimizers[i]);
+}
+
 static void clipping_scales_the_whole_gradient_to_the_norm(void **state)
 {
     (void)state;
@@ -128,6 +210,8 @@ int main(void)
         cmocka_unit_test(the_first_step_has_the_size_of_the_learning_rate),
         cmocka_unit_test(many_steps_follow_the_definition),
         cmocka_unit_test(decoupled_decay_shrinks_values_and_leaves_moments_alone),
+        cmocka_unit_test(mask_generators_step_and_decay_at_their_own_rate),
+        cmocka_unit_test(two_sets_with_a_ratio_of_one_move_like_one_set),
         cmocka_unit_test(clipping_scales_the_whole_gradient_to_the_norm),
         cmocka_unit_test(the_learning_rate_warms_up_and_decays),
     };

@@ -15,7 +15,7 @@
 enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_TOP_K_MAXIMUM = 16 };
 
 typedef enum { SR_SAMPLES_SLIDING, SR_SAMPLES_WINDOW } sr_samples;
-typedef enum { SR_BACKBONE_SASREC } sr_backbone;
+typedef enum { SR_BACKBONE_SASREC, SR_BACKBONE_BERT4REC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC } sr_backbone;
 typedef enum {
     SR_ACTIVATION_GELU,
     SR_ACTIVATION_RELU,
@@ -26,6 +26,14 @@ typedef enum {
 } sr_activation;
 typedef enum { SR_POSITIONS_LEARNED, SR_POSITIONS_NONE } sr_positions;
 typedef enum { SR_PADDING_RIGHT, SR_PADDING_LEFT } sr_padding;
+typedef enum { SR_MASKING_AT_LEAST_ONE, SR_MASKING_RELEASED } sr_masking;
+typedef enum { SR_TIME_DROPOUT_TABLE, SR_TIME_DROPOUT_CELLS } sr_time_dropout;
+typedef enum { SR_DISTANCE_SCALE_NORMAL, SR_DISTANCE_SCALE_ONE } sr_distance_scale;
+typedef enum { SR_COMBINE_GATE, SR_COMBINE_FIXED, SR_COMBINE_ANNEALING } sr_combine;
+typedef enum { SR_RICH_COMBINE_FIXED, SR_RICH_COMBINE_TRAINABLE } sr_rich_combine;
+typedef enum { SR_RENORMALIZE_SOFTMAX, SR_RENORMALIZE_NONE, SR_RENORMALIZE_MASS } sr_renormalize;
+typedef enum { SR_MASKED_CELLS_INCLUDED, SR_MASKED_CELLS_EXCLUDED } sr_masked_cells;
+typedef enum { SR_PENALTY_ALL, SR_PENALTY_VISIBLE } sr_penalty;
 typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY } sr_loss;
 typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
@@ -40,6 +48,31 @@ typedef struct {
     bool verify; /* check the checksums of the data set before training */
 } sr_data_settings;
 
+/* AC-TSR's spatial calibrator. */
+typedef struct {
+    bool in_use; /* the section is named in the configuration */
+    bool order, distance;
+    sr_distance_scale distance_scale; /* how the scale of the distance term starts */
+} sr_spatial_settings;
+
+/* AC-TSR's adversarial calibrator. */
+typedef struct {
+    bool in_use;
+    sr_combine combine;
+    int64_t annealing_steps; /* combine annealing: a = exp(-step / annealing_steps) */
+    bool two_level;
+    sr_rich_combine rich_combine;
+    sr_renormalize renormalize;
+    sr_masked_cells masked_cells;
+    sr_penalty penalty;
+    double penalty_weight;
+} sr_adversarial_settings;
+
+typedef struct {
+    sr_spatial_settings spatial;
+    sr_adversarial_settings adversarial;
+} sr_calibrator_settings;
+
 typedef struct {
     sr_backbone backbone;
     int64_t layers, heads, hidden_size, inner_size, max_length;
@@ -49,6 +82,14 @@ typedef struct {
     double initializer_range; /* standard deviation of the initial weights */
     sr_positions positions;
     sr_padding padding;
+    double mask_ratio;                                 /* bert4rec: probability that an item of a training sequence is masked */
+    sr_masking masking;                                /* bert4rec */
+    int64_t user_hidden_size;                          /* ssept: the columns of hidden_size that belong to the user */
+    double sse_user_probability, sse_item_probability; /* ssept: that an id is replaced by a random one in training */
+    int64_t time_span;                                 /* tisasrec: the largest gap that is told apart */
+    int64_t time_unit;                                 /* tisasrec: what a gap of 1 is, in units of the time stamps */
+    sr_time_dropout time_dropout;                      /* tisasrec */
+    sr_calibrator_settings calibrators;
 } sr_model_settings;
 
 typedef struct {
@@ -59,6 +100,7 @@ typedef struct {
 typedef struct {
     int64_t epochs, batch_size;
     double learning_rate;
+    double attack_learning_rate_ratio; /* learning rate of mask generators, relative to that of everything else */
     double adam_beta1, adam_beta2, adam_epsilon;
     double weight_decay;
     sr_weight_decay_kind weight_decay_kind;

@@ -24,7 +24,9 @@ double sr_learning_rate(const sr_training_settings *settings, int64_t step, int6
 /* The Euclidean norm of the whole gradient; not finite when any element is not. */
 double sr_gradient_norm(const sr_parameters *parameters, const sr_kernels *kernels);
 
-/* Step number `step` (from 0) with the gradients in the parameter block, whose norm is `gradient_norm`. */
+/* Step number `step` (from 0) with the gradients in the parameter block, whose norm is `gradient_norm`. Parameters of the set
+ * SR_PARAMETERS_ATTACK move, and decay, at learning_rate * training.attack_learning_rate_ratio, all others at learning_rate.
+ * Neighbours of one set take their step together. */
 void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
                        double learning_rate, double gradient_norm);
 

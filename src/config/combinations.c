@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FINDING_SIZE = 256 };
+enum { FINDING_SIZE = 256, ORIGIN_SIZE = 32 };
 
 typedef struct {
     const sr_settings *settings;
@@ -19,21 +19,23 @@ static const place *place_of(const checker *c, const schema_row *row)
     return &c->places[row - schema_rows];
 }
 
-static bool is_default(const place *at)
+/* "line 4", "--set" or "default". */
+static void describe_origin(const place *at, char *text, size_t size)
 {
-    return at->line < 0 && !at->assignment;
+    if (at->assignment)
+        snprintf(text, size, "--set");
+    else if (at->line >= 0)
+        snprintf(text, size, "line %d", at->line + 1);
+    else
+        snprintf(text, size, "default");
 }
 
 /* "model.heads is 3 (line 4)". */
 static void describe(const checker *c, const schema_row *row, char *text, size_t size)
 {
-    char value[SCHEMA_VALUE_SIZE], origin[32] = "default";
-    const place *at = place_of(c, row);
+    char value[SCHEMA_VALUE_SIZE], origin[ORIGIN_SIZE];
     schema_format(row, c->settings, value, sizeof value);
-    if (at->assignment)
-        snprintf(origin, sizeof origin, "--set");
-    else if (at->line >= 0)
-        snprintf(origin, sizeof origin, "line %d", at->line + 1);
+    describe_origin(place_of(c, row), origin, sizeof origin);
     snprintf(text, size, "%s.%s is %.100s (%s)", row->section, row->key, value, origin);
 }
 
@@ -42,12 +44,38 @@ static sr_status fail_together(const checker *c, const schema_row *first, const 
 {
     char first_text[FINDING_SIZE], second_text[FINDING_SIZE];
     const place *at = place_of(c, first), *other = place_of(c, second);
-    if (is_default(at) || (other->assignment && !at->assignment))
+    if (!place_is_given(at) || (other->assignment && !at->assignment))
         at = other;
     describe(c, first, first_text, sizeof first_text);
     describe(c, second, second_text, sizeof second_text);
     return place_fail(at, c->error, "%s and %s: %s", first_text, second_text, reason);
 }
+
+/* ---- keys that have no meaning here ---- */
+
+static sr_status fail_without_owner(const checker *c, const schema_row *row)
+{
+    char origin[ORIGIN_SIZE], owners[FINDING_SIZE];
+    const place *at = place_of(c, row);
+    describe_origin(at, origin, sizeof origin);
+    schema_owners(row, owners, sizeof owners);
+    if (!schema_fits_backbone(row, c->settings))
+        return place_fail(at, c->error, "%s.%s is given (%s), but model.backbone %s has no use for it; it belongs to %s",
+                          row->section, row->key, origin,
+                          sr_settings_choice("model.backbone", (int)c->settings->model.backbone), owners);
+    return place_fail(at, c->error, "%s.%s is given (%s), but %s, to which it belongs, is not in use", row->section, row->key,
+                      origin, row->companion);
+}
+
+static sr_status check_owners(const checker *c)
+{
+    for (size_t i = 0; i < schema_row_count; ++i)
+        if (place_is_given(&c->places[i]) && !schema_applies(&schema_rows[i], c->settings))
+            return fail_without_owner(c, &schema_rows[i]);
+    return SR_OK;
+}
+
+/* ---- values that do not go together ---- */
 
 static sr_status check_heads(const checker *c)
 {
@@ -85,6 +113,67 @@ static sr_status check_decay(const checker *c)
         "their product is the share of every weight that decoupled decay takes away in a step, and must be below 1");
 }
 
+/* Mask generators have a learning rate of their own. */
+static sr_status check_attack_decay(const checker *c)
+{
+    const sr_training_settings *training = &c->settings->training;
+    const double rate = training->learning_rate * training->attack_learning_rate_ratio;
+    if (!c->settings->model.calibrators.adversarial.in_use || training->weight_decay_kind != SR_WEIGHT_DECAY_DECOUPLED ||
+        rate * training->weight_decay < 1)
+        return SR_OK;
+    return fail_together(c, schema_find("training", "weight_decay"), schema_find("training", "attack_learning_rate_ratio"),
+                         "their product with training.learning_rate is the share of every weight of the mask generators that "
+                         "decoupled decay takes away in a step, and must be below 1");
+}
+
+static sr_status check_masked_training(const checker *c)
+{
+    const sr_settings *s = c->settings;
+    if (s->model.backbone != SR_BACKBONE_BERT4REC)
+        return SR_OK;
+    if (s->training.loss != SR_LOSS_CROSS_ENTROPY)
+        return fail_together(c, schema_find("training", "loss"), schema_find("model", "backbone"),
+                             "masked items are compared with the whole catalogue, so that the loss must be cross_entropy");
+    if (s->model.masking == SR_MASKING_RELEASED && s->model.max_length < 2)
+        return fail_together(c, schema_find("model", "max_length"), schema_find("model", "masking"),
+                             "released never scores position 0, so that nothing would be learned; use a max_length of at least "
+                             "2 or masking at_least_one");
+    return SR_OK;
+}
+
+static sr_status check_user_width(const checker *c)
+{
+    const sr_model_settings *model = &c->settings->model;
+    if (model->backbone != SR_BACKBONE_SSEPT || model->user_hidden_size < model->hidden_size)
+        return SR_OK;
+    return fail_together(c, schema_find("model", "user_hidden_size"), schema_find("model", "hidden_size"),
+                         "the user's part of the width must leave some for the items, so it must be smaller");
+}
+
+static sr_status check_positions(const checker *c)
+{
+    const sr_model_settings *model = &c->settings->model;
+    if (model->backbone != SR_BACKBONE_TISASREC || model->positions == SR_POSITIONS_NONE)
+        return SR_OK;
+    return fail_together(c, schema_find("model", "positions"), schema_find("model", "backbone"),
+                         "TiSASRec always has relative positions of its own and no others; use none, or leave the key out");
+}
+
+/* softmax(base + C / 2) over all columns leaves weight on those that are masked unless something takes it away. */
+static sr_status check_leak(const checker *c)
+{
+    const sr_settings *s = c->settings;
+    const sr_adversarial_settings *adversarial = &s->model.calibrators.adversarial;
+    const bool leaks = adversarial->in_use && adversarial->combine == SR_COMBINE_FIXED &&
+                       adversarial->renormalize == SR_RENORMALIZE_NONE && adversarial->masked_cells == SR_MASKED_CELLS_INCLUDED;
+    if (!leaks || s->training.objective != SR_OBJECTIVE_ALL || s->model.backbone == SR_BACKBONE_BERT4REC)
+        return SR_OK;
+    return fail_together(c, schema_find("calibrators.adversarial", "masked_cells"), schema_find("training", "objective"),
+                         "with combine fixed and renormalize none the calibrated weights of later items are not 0, so that a "
+                         "position would see the item that it has to predict; use masked_cells excluded, another renormalize, "
+                         "or objective last");
+}
+
 static bool names_a_metric(const sr_settings *settings)
 {
     static const char *const kinds[] = {"hr", "ndcg", "mrr"};
@@ -109,8 +198,14 @@ static sr_status check_metric(const checker *c)
 sr_status check_combinations(const sr_settings *settings, const place *places, sr_error *error)
 {
     const checker c = {settings, places, error};
+    SR_TRY(check_owners(&c));
     SR_TRY(check_heads(&c));
     SR_TRY(check_samples(&c));
     SR_TRY(check_decay(&c));
+    SR_TRY(check_attack_decay(&c));
+    SR_TRY(check_masked_training(&c));
+    SR_TRY(check_user_width(&c));
+    SR_TRY(check_positions(&c));
+    SR_TRY(check_leak(&c));
     return check_metric(&c);
 }

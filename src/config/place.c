@@ -21,6 +21,11 @@ static void quote_line(const place *at, char *text, size_t size)
         snprintf(text, size, "\n  %.*s\n  %*s^", (int)length, line, at->column, "");
 }
 
+bool place_is_given(const place *at)
+{
+    return at->line >= 0 || at->assignment;
+}
+
 sr_status place_fail(const place *at, sr_error *error, const char *format, ...)
 {
     char message[2048], source[1024] = "";

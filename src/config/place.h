@@ -5,6 +5,7 @@
 #include "srtrain/status.h"
 
 #include <libfyaml.h>
+#include <stdbool.h>
 
 /* A spot in a file, or a --set assignment. */
 typedef struct {
@@ -13,6 +14,9 @@ typedef struct {
     const char *assignment; /* the whole assignment */
     int line, column;       /* from 0; line -1: in the file as a whole */
 } place;
+
+/* Whether a key whose place this is was given at all: a default has the place of the file as a whole. */
+bool place_is_given(const place *at);
 
 /* SR_ERROR_USAGE with "FILE:LINE:COLUMN: error: ..." above the source line and a caret, or "--set KEY=VALUE: error: ...". */
 sr_status place_fail(const place *at, sr_error *error, const char *format, ...) __attribute__((format(printf, 3, 4)));

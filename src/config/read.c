@@ -210,13 +210,16 @@ static sr_status read_pair(reader *r, const char *path, struct fy_node *mapping,
     const schema_row *row = schema_find(path, key);
     if (row)
         return assign_node(r, row, fy_node_pair_value(pair), at);
-    if (schema_has_section(inner))
+    if (schema_find_section(inner))
         return read_section(r, inner, fy_node_pair_value(pair), &at);
     return fail_unknown_key(r, &at, path, key);
 }
 
 static sr_status read_section(reader *r, const char *path, struct fy_node *node, const place *section_place)
 {
+    const schema_section *section = schema_find_section(path); /* NULL: the whole configuration */
+    if (section)
+        schema_use_section(section, r->settings);
     if (!node || fy_node_is_null(node))
         return SR_OK; /* a section that is named and left empty keeps its defaults */
     if (!fy_node_is_mapping(node) || fy_node_get_tag_token(node)) {
@@ -236,13 +239,13 @@ static sr_status read_section(reader *r, const char *path, struct fy_node *node,
 /* Says which part of a path that names no key is unknown. */
 static sr_status fail_assigned_path(const reader *r, const place *at, char *path)
 {
-    if (!strchr(path, '.') && !schema_has_section(path))
+    if (!strchr(path, '.') && !schema_find_section(path))
         return fail_unknown_key(r, at, "", path);
-    if (schema_has_section(path))
+    if (schema_find_section(path))
         return place_fail(at, r->error, "%s is a section; set its keys one by one, as --set %s.KEY=VALUE", path, path);
     for (char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
         *dot = '\0';
-        if (!schema_has_section(path)) {
+        if (!schema_find_section(path)) {
             char *parent_end = strrchr(path, '.');
             if (!parent_end)
                 return fail_unknown_key(r, at, "", path);
@@ -279,7 +282,17 @@ static sr_status apply_assignment(reader *r, const char *assignment)
     const sr_status status = assign_node(r, row, document ? fy_document_root(document) : NULL, at);
     if (document)
         fy_document_destroy(document);
+    if (status == SR_OK)
+        schema_use_section(schema_find_section(row->section), r->settings);
     return status;
+}
+
+/* TiSASRec has relative positions of its own, so that there the key's default is none; who asks for learned ones is told. */
+static void settle_positions(const reader *r)
+{
+    const place *at = &r->places[schema_find("model", "positions") - schema_rows];
+    if (r->settings->model.backbone == SR_BACKBONE_TISASREC && !place_is_given(at))
+        r->settings->model.positions = SR_POSITIONS_NONE;
 }
 
 /* ---- entry points ---- */
@@ -343,6 +356,7 @@ static sr_status read_all(reader *r, const char *text, const char *name, const c
         SR_TRY(apply_assignment(r, assignments[i]));
     if (!*r->settings->data.path)
         return fail_missing_path(r, &data, name);
+    settle_positions(r);
     return check_combinations(r->settings, r->places, r->error);
 }
 

@@ -10,10 +10,14 @@
 
 static const schema_choice samples_choices[] = {
     {"sliding", SR_SAMPLES_SLIDING, "every non-empty prefix of the training part, from its latest max_length items"},
-    {"window", SR_SAMPLES_WINDOW, "prefixes of the training part's last max_length items only, the empty prefix included"},
+    {"window", SR_SAMPLES_WINDOW,
+     "prefixes of the training part's last max_length items only, the empty prefix included (bert4rec: left out)"},
     {NULL, 0, NULL}};
 static const schema_choice backbone_choices[] = {
     {"sasrec", SR_BACKBONE_SASREC, "causal transformer over the items of a history, post-norm (Kang and McAuley 2018)"},
+    {"bert4rec", SR_BACKBONE_BERT4REC, "bidirectional transformer trained on masked items (Sun et al. 2019)"},
+    {"ssept", SR_BACKBONE_SSEPT, "SASRec with a user embedding beside each item's (Wu et al. 2020)"},
+    {"tisasrec", SR_BACKBONE_TISASREC, "time intervals and relative positions in keys and values (Li et al. 2020)"},
     {NULL, 0, NULL}};
 static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
                                                    {"relu", SR_ACTIVATION_RELU, NULL},
@@ -29,14 +33,53 @@ static const schema_choice positions_choices[] = {
 static const schema_choice padding_choices[] = {{"right", SR_PADDING_RIGHT, "histories start in column 0"},
                                                 {"left", SR_PADDING_LEFT, "histories end in the last column"},
                                                 {NULL, 0, NULL}};
+static const schema_choice masking_choices[] = {
+    {"at_least_one", SR_MASKING_AT_LEAST_ONE, "where no item of an example was masked, one is"},
+    {"released", SR_MASKING_RELEASED, "such an example has no target, and the first item of a window is never scored"},
+    {NULL, 0, NULL}};
+static const schema_choice time_dropout_choices[] = {
+    {"table", SR_TIME_DROPOUT_TABLE, "rows of the tables are dropped, once a batch"},
+    {"cells", SR_TIME_DROPOUT_CELLS, "each pair of query and key drops its own copy of a row, as released"},
+    {NULL, 0, NULL}};
+static const schema_choice distance_scale_choices[] = {
+    {"normal", SR_DISTANCE_SCALE_NORMAL, "N(0, 1), drawn once and shared by all layers at the start, as released"},
+    {"one", SR_DISTANCE_SCALE_ONE, "1"},
+    {NULL, 0, NULL}};
+static const schema_choice combine_choices[] = {
+    {"gate", SR_COMBINE_GATE, "G base + (1 - G) C with a learned gate G for each query and key column, the same for all heads"},
+    {"fixed", SR_COMBINE_FIXED, "softmax(base + C / 2)"},
+    {"annealing", SR_COMBINE_ANNEALING, "a base + (1 - a) C with a = exp(-step / annealing_steps)"},
+    {NULL, 0, NULL}};
+static const schema_choice rich_combine_choices[] = {
+    {"fixed", SR_RICH_COMBINE_FIXED, "r = 1/2"},
+    {"trainable", SR_RICH_COMBINE_TRAINABLE, "r is a parameter of each layer, 1/2 at the start and not bounded"},
+    {NULL, 0, NULL}};
+static const schema_choice renormalize_choices[] = {
+    {"softmax", SR_RENORMALIZE_SOFTMAX,
+     "softmax over the visible keys once more, as released for SASRec and BERT4Rec: the weights become almost even"},
+    {"none", SR_RENORMALIZE_NONE, "nothing, as released for SSE-PT and TiSASRec: rows need not sum to 1"},
+    {"mass", SR_RENORMALIZE_MASS, "C and the combined weights are divided by their row sums, the attacked weights are not"},
+    {NULL, 0, NULL}};
+static const schema_choice masked_cells_choices[] = {
+    {"included", SR_MASKED_CELLS_INCLUDED,
+     "as released: the softmax of combine fixed runs over them too, and the attacked weights have noise there; with "
+     "renormalize "
+     "softmax only the former makes a difference"},
+    {"excluded", SR_MASKED_CELLS_EXCLUDED, "that softmax runs over the visible keys, and there is no noise elsewhere"},
+    {NULL, 0, NULL}};
+static const schema_choice penalty_choices[] = {
+    {"all", SR_PENALTY_ALL, "every cell of the batch padded to max_length, as released: it grows with the padding"},
+    {"visible", SR_PENALTY_VISIBLE, "the cells in which an item sees a key"},
+    {NULL, 0, NULL}};
 static const schema_choice loss_choices[] = {
     {"cross_entropy", SR_LOSS_CROSS_ENTROPY, "softmax over the whole catalogue"},
     {"bpr", SR_LOSS_BPR, "Bayesian personalised ranking with one sampled negative"},
     {"binary_cross_entropy", SR_LOSS_BINARY_CROSS_ENTROPY, "binary cross entropy with one sampled negative"},
     {NULL, 0, NULL}};
 static const schema_choice objective_choices[] = {
-    {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it"},
-    {"all", SR_OBJECTIVE_ALL, "an example is a user, every position predicts the next item"},
+    {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it (bert4rec: of its masked items)"},
+    {"all", SR_OBJECTIVE_ALL,
+     "an example is a user, every position predicts the next item (bert4rec: every masked one itself)"},
     {NULL, 0, NULL}};
 static const schema_choice decay_choices[] = {
     {"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "as AdamW"}, {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"}, {NULL, 0, NULL}};
@@ -56,39 +99,43 @@ static const schema_choice history_choices[] = {
      "items the user already has get score 0 and the padding item competes, as the released BSARec evaluation does"},
     {NULL, 0, NULL}};
 
+#define FIELD(name) offsetof(sr_settings, name)
+
 const schema_section schema_sections[] = {
-    {"data", "what is trained on"},
-    {"model", "the backbone"},
-    {"calibrators", "stages that calibrate attention; only those named are in use"},
-    {"training", "the objective and its optimisation"},
-    {"training.early_stopping", "when to stop before the last epoch"},
-    {"evaluation", "full-catalogue ranking"},
-    {"checkpoint", "when the state is saved"},
-    {"logging", "what is reported"},
+    {"data", "what is trained on", 0},
+    {"model", "the backbone", 0},
+    {"calibrators", "stages that calibrate attention; one is in use when it is named, even with nothing in it", 0},
+    {"calibrators.spatial",
+     "AC-TSR's spatial calibrator: learned order and distance of items are added to the scores, before these are scaled",
+     FIELD(model.calibrators.spatial.in_use)},
+    {"calibrators.adversarial",
+     "AC-TSR's adversarial calibrator: generators of masks M learn to mislead the model by weights base M + noise (1 - M); "
+     "base "
+     "itself, the weights so far, is combined with C = base exp(1 - M), which lifts what they attack most",
+     FIELD(model.calibrators.adversarial.in_use)},
+    {"training", "the objective and its optimisation", 0},
+    {"training.early_stopping", "when to stop before the last epoch", 0},
+    {"evaluation", "full-catalogue ranking", 0},
+    {"checkpoint", "when the state is saved", 0},
+    {"logging", "what is reported", 0},
 };
 const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sections;
 
-#define FIELD(name) offsetof(sr_settings, name)
-#define BOOLEAN(section, key, field, standard, help)                                     \
-    {                                                                                    \
-        section, key, SCHEMA_BOOLEAN, FIELD(field), 0, 0, 0, false, NULL, standard, help \
+/* One row each. The help comes last; fields that few rows have may follow it, as `.below = true`. */
+#define ROW(path, name, kind, field, text, ...)                                                                   \
+    {                                                                                                             \
+        .section = path, .key = name, .type = kind, .offset = FIELD(field), .standard = text, .help = __VA_ARGS__ \
     }
-#define INTEGER(section, key, field, minimum, maximum, standard, help)                               \
-    {                                                                                                \
-        section, key, SCHEMA_INTEGER, FIELD(field), 0, minimum, maximum, false, NULL, standard, help \
-    }
-#define NUMBER(section, key, field, minimum, maximum, open, standard, help)                        \
-    {                                                                                              \
-        section, key, SCHEMA_NUMBER, FIELD(field), 0, minimum, maximum, open, NULL, standard, help \
-    }
-#define TEXT(section, key, field, standard, help)                                                                     \
-    {                                                                                                                 \
-        section, key, SCHEMA_TEXT, FIELD(field), sizeof(((sr_settings *)0)->field), 0, 0, false, NULL, standard, help \
-    }
-#define CHOICE(section, key, field, choices, standard, help)                               \
-    {                                                                                      \
-        section, key, SCHEMA_CHOICE, FIELD(field), 0, 0, 0, false, choices, standard, help \
-    }
+#define BOOLEAN(path, name, field, text, ...) ROW(path, name, SCHEMA_BOOLEAN, field, text, __VA_ARGS__)
+#define INTEGER(path, name, field, least, most, text, ...) \
+    ROW(path, name, SCHEMA_INTEGER, field, text, __VA_ARGS__, .minimum = least, .maximum = most)
+#define NUMBER(path, name, field, least, most, text, ...) \
+    ROW(path, name, SCHEMA_NUMBER, field, text, __VA_ARGS__, .minimum = least, .maximum = most)
+#define TEXT(path, name, field, text, ...) \
+    ROW(path, name, SCHEMA_TEXT, field, text, __VA_ARGS__, .size = sizeof(((sr_settings *)0)->field))
+#define CHOICE(path, name, field, table, text, ...) ROW(path, name, SCHEMA_CHOICE, field, text, __VA_ARGS__, .choices = table)
+
+enum { BERT4REC = 1 << SR_BACKBONE_BERT4REC, SSEPT = 1 << SR_BACKBONE_SSEPT, TISASREC = 1 << SR_BACKBONE_TISASREC };
 
 const schema_row schema_rows[] = {
     TEXT("data", "path", data.path, NULL, "directory of the data set that srprep wrote"),
@@ -103,23 +150,75 @@ const schema_row schema_rows[] = {
     INTEGER("model", "inner_size", model.inner_size, 1, 65536, "256", "inner width of the feed-forward layers"),
     INTEGER("model", "max_length", model.max_length, 1, 4096, "50", "the latest so many items of a history are used"),
     CHOICE("model", "activation", model.activation, activation_choices, "gelu", "function in the feed-forward layers"),
-    NUMBER("model", "hidden_dropout", model.hidden_dropout, 0, 0.99, false, "0.5", "dropout of embeddings and layer outputs"),
-    NUMBER("model", "attention_dropout", model.attention_dropout, 0, 0.99, false, "0.5", "dropout of attention weights"),
-    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, false, "1.0e-12", "added to the variance"),
-    NUMBER("model", "initializer_range", model.initializer_range, 0, 1, true, "0.02", "standard deviation of initial weights"),
-    CHOICE("model", "positions", model.positions, positions_choices, "learned", "position embeddings"),
+    NUMBER("model", "hidden_dropout", model.hidden_dropout, 0, 0.99, "0.5", "dropout of embeddings and layer outputs"),
+    NUMBER("model", "attention_dropout", model.attention_dropout, 0, 0.99, "0.5", "dropout of attention weights"),
+    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance"),
+    NUMBER("model", "initializer_range", model.initializer_range, 0, 1, "0.02", "standard deviation of initial weights",
+           .above = true),
+    CHOICE("model", "positions", model.positions, positions_choices, "learned",
+           "position embeddings; tisasrec has relative positions of its own instead, so that none is the default there"),
     CHOICE("model", "padding", model.padding, padding_choices, "right", "which columns of the window a short history takes"),
+    NUMBER("model", "mask_ratio", model.mask_ratio, 0, 1, "0.2",
+           "probability that an item of a training example is masked; of the masked ones the last int(mask_ratio max_length) "
+           "are scored, at least one",
+           .above = true, .below = true, .backbones = BERT4REC),
+    CHOICE("model", "masking", model.masking, masking_choices, "at_least_one", "what becomes of examples without a masked item",
+           .backbones = BERT4REC),
+    INTEGER("model", "user_hidden_size", model.user_hidden_size, 1, 8191, "32",
+            "how much of hidden_size is the user's; items have the rest", .backbones = SSEPT),
+    NUMBER("model", "sse_user_probability", model.sse_user_probability, 0, 1, "0",
+           "probability that a user is replaced by a random one in training (stochastic shared embeddings)", .below = true,
+           .backbones = SSEPT),
+    NUMBER("model", "sse_item_probability", model.sse_item_probability, 0, 1, "0",
+           "probability that an item is replaced by a random one in training (stochastic shared embeddings)", .below = true,
+           .backbones = SSEPT),
+    INTEGER("model", "time_span", model.time_span, 1, 65535, "256",
+            "the largest gap in time that is told apart from longer ones", .backbones = TISASREC),
+    INTEGER("model", "time_unit", model.time_unit, 1, 1e12, "1",
+            "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds", .backbones = TISASREC),
+    CHOICE("model", "time_dropout", model.time_dropout, time_dropout_choices, "table",
+           "how hidden_dropout acts on the embeddings of gaps and relative positions", .backbones = TISASREC),
+
+    BOOLEAN("calibrators.spatial", "order", model.calibrators.spatial.order, "true",
+            "adds ln p to a score, p the learned probability that query and key stand in this order"),
+    BOOLEAN("calibrators.spatial", "distance", model.calibrators.spatial.distance, "true",
+            "adds -s^2 (t - m)^2 / 2 to a score: t = ln(1 + how many columns query and key are apart), m what is learned of it "
+            "from "
+            "the two, s a learned scale"),
+    CHOICE("calibrators.spatial", "distance_scale", model.calibrators.spatial.distance_scale, distance_scale_choices, "normal",
+           "s at the start"),
+    CHOICE("calibrators.adversarial", "combine", model.calibrators.adversarial.combine, combine_choices, "gate",
+           "how base and C become one"),
+    INTEGER("calibrators.adversarial", "annealing_steps", model.calibrators.adversarial.annealing_steps, 1, 1e12, "100000",
+            "of combine annealing"),
+    BOOLEAN(
+        "calibrators.adversarial", "two_level", model.calibrators.adversarial.two_level, "true",
+        "true: base are the spatially calibrated weights; false: base are those of the raw scores, and the result A becomes "
+        "r A + (1 - r) times the spatially calibrated weights"),
+    CHOICE("calibrators.adversarial", "rich_combine", model.calibrators.adversarial.rich_combine, rich_combine_choices, "fixed",
+           "r of two_level false"),
+    CHOICE("calibrators.adversarial", "renormalize", model.calibrators.adversarial.renormalize, renormalize_choices, "softmax",
+           "what is done to C, to the combined and to the attacked weights"),
+    CHOICE("calibrators.adversarial", "masked_cells", model.calibrators.adversarial.masked_cells, masked_cells_choices,
+           "excluded", "keys that a query does not see: later items and padding"),
+    CHOICE("calibrators.adversarial", "penalty", model.calibrators.adversarial.penalty, penalty_choices, "visible",
+           "cells over which the norm of 1 - M in the loss of the generators is taken"),
+    NUMBER("calibrators.adversarial", "penalty_weight", model.calibrators.adversarial.penalty_weight, 0, 1e6, "0.03",
+           "weight of that norm, a mean over the layers, against the negative loss of the attacked branch"),
 
     INTEGER("training", "epochs", training.epochs, 0, 1e6, "200", "passes over the training examples"),
     INTEGER("training", "batch_size", training.batch_size, 1, 1e8, "256", "examples of a global batch, shared by all ranks"),
-    NUMBER("training", "learning_rate", training.learning_rate, 0, 1, true, "0.001", "of Adam, after warm-up"),
-    NUMBER("training", "adam_beta1", training.adam_beta1, 0, 0.9999999, false, "0.9", "decay of the first moment"),
-    NUMBER("training", "adam_beta2", training.adam_beta2, 0, 0.9999999, false, "0.999", "decay of the second moment"),
-    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, true, "1.0e-08", "added to the root of the second moment"),
-    NUMBER("training", "weight_decay", training.weight_decay, 0, 10, false, "0", "strength of weight decay; 0: none"),
+    NUMBER("training", "learning_rate", training.learning_rate, 0, 1, "0.001", "of Adam, after warm-up", .above = true),
+    NUMBER("training", "attack_learning_rate_ratio", training.attack_learning_rate_ratio, 0, 1000, "1",
+           "learning rate of the mask generators relative to that of everything else; 1 as released", .above = true,
+           .companion = "calibrators.adversarial"),
+    NUMBER("training", "adam_beta1", training.adam_beta1, 0, 0.9999999, "0.9", "decay of the first moment"),
+    NUMBER("training", "adam_beta2", training.adam_beta2, 0, 0.9999999, "0.999", "decay of the second moment"),
+    NUMBER("training", "adam_epsilon", training.adam_epsilon, 0, 1, "1.0e-08", "added to the root of the second moment",
+           .above = true),
+    NUMBER("training", "weight_decay", training.weight_decay, 0, 10, "0", "strength of weight decay; 0: none"),
     CHOICE("training", "weight_decay_kind", training.weight_decay_kind, decay_choices, "decoupled", "how weight decay acts"),
-    NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, false, "0",
-           "largest norm of the whole gradient; 0: no clipping"),
+    NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, "0", "largest norm of the whole gradient; 0: no clipping"),
     CHOICE("training", "schedule", training.schedule, schedule_choices, "constant", "learning rate after warm-up"),
     INTEGER("training", "warmup_steps", training.warmup_steps, 0, 1e9, "0", "steps over which the learning rate rises from 0"),
     INTEGER("training", "seed", training.seed, 0, 9007199254740992.0, "42", "of every random number"),
@@ -127,15 +226,15 @@ const schema_row schema_rows[] = {
     CHOICE("training", "objective", training.objective, objective_choices, "last", "which targets an example has"),
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
-    NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, true, "1",
-           "least size of a bucket of gradients, in MiB"),
+    NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",
+           "least size of a bucket of gradients, in MiB", .above = true),
     TEXT("training.early_stopping", "metric", training.early_stopping.metric, "ndcg@10",
          "hr@K, ndcg@K or mrr@K on the validation split, K one of evaluation.top_k; the best parameters by it are kept"),
     INTEGER("training.early_stopping", "patience", training.early_stopping.patience, 0, 1e6, "10",
             "validations without a strictly better metric after which training stops; 0: never"),
 
-    {"evaluation", "top_k", SCHEMA_INTEGER_LIST, FIELD(evaluation.top_k), FIELD(evaluation.top_k_count), 1, 1000, false, NULL,
-     "[1, 3, 5, 10, 20, 50]", "cut-offs of the metrics, ascending"},
+    ROW("evaluation", "top_k", SCHEMA_INTEGER_LIST, evaluation.top_k, "[1, 3, 5, 10, 20, 50]",
+        "cut-offs of the metrics, ascending", .size = FIELD(evaluation.top_k_count), .minimum = 1, .maximum = 1000),
     CHOICE("evaluation", "history", evaluation.history, history_choices, "keep", "items that the user already has"),
     INTEGER("evaluation", "every_epochs", evaluation.every_epochs, 0, 1e6, "1",
             "epochs between validations; 0: never validate"),
@@ -143,8 +242,7 @@ const schema_row schema_rows[] = {
 
     INTEGER("checkpoint", "every_epochs", checkpoint.every_epochs, 0, 1e6, "1", "epochs between checkpoints; 0: not by epochs"),
     INTEGER("checkpoint", "every_steps", checkpoint.every_steps, 0, 1e12, "0", "steps between checkpoints; 0: not by steps"),
-    NUMBER("checkpoint", "every_minutes", checkpoint.every_minutes, 0, 1e6, false, "0",
-           "minutes between checkpoints; 0: not by time"),
+    NUMBER("checkpoint", "every_minutes", checkpoint.every_minutes, 0, 1e6, "0", "minutes between checkpoints; 0: not by time"),
     INTEGER("checkpoint", "keep", checkpoint.keep, 2, 1000, "2", "how many of the newest checkpoints stay on disk"),
 
     INTEGER("logging", "every_steps", logging.every_steps, 1, 1e9, "50", "steps between `train` lines in metrics.jsonl"),
@@ -159,12 +257,45 @@ const schema_row *schema_find(const char *section, const char *key)
     return NULL;
 }
 
-bool schema_has_section(const char *path)
+const schema_section *schema_find_section(const char *path)
 {
     for (size_t i = 0; i < schema_section_count; ++i)
         if (strcmp(schema_sections[i].path, path) == 0)
-            return true;
-    return false;
+            return &schema_sections[i];
+    return NULL;
+}
+
+/* ---- what is in use ---- */
+
+bool schema_section_in_use(const schema_section *section, const sr_settings *settings)
+{
+    return section->in_use == 0 || *(const bool *)((const char *)settings + section->in_use);
+}
+
+void schema_use_section(const schema_section *section, sr_settings *settings)
+{
+    if (section->in_use != 0)
+        *(bool *)((char *)settings + section->in_use) = true;
+}
+
+bool schema_fits_backbone(const schema_row *row, const sr_settings *settings)
+{
+    return row->backbones == 0 || (row->backbones >> settings->model.backbone & 1) != 0;
+}
+
+bool schema_applies(const schema_row *row, const sr_settings *settings)
+{
+    return schema_section_in_use(schema_find_section(row->section), settings) &&
+           (!row->companion || schema_section_in_use(schema_find_section(row->companion), settings)) &&
+           schema_fits_backbone(row, settings);
+}
+
+void schema_owners(const schema_row *row, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (const schema_choice *choice = backbone_choices; choice->name; ++choice)
+        if (row->backbones >> choice->value & 1)
+            snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", choice->name);
 }
 
 /* ---- values as text ---- */
@@ -193,10 +324,10 @@ static void format_range(const schema_row *row, const char *what, char *text, si
     char minimum[32], maximum[32];
     format_number(row->minimum, minimum, sizeof minimum);
     format_number(row->maximum, maximum, sizeof maximum);
-    if (row->open)
-        snprintf(text, size, "%s above %s and up to %s", what, minimum, maximum);
+    if (row->above)
+        snprintf(text, size, "%s above %s and %s %s", what, minimum, row->below ? "below" : "up to", maximum);
     else
-        snprintf(text, size, "%s from %s to %s", what, minimum, maximum);
+        snprintf(text, size, "%s from %s to %s%s", what, minimum, row->below ? "below " : "", maximum);
 }
 
 void schema_allowed(const schema_row *row, char *text, size_t size)
@@ -330,9 +461,10 @@ static bool read_number(const schema_row *row, const char *text, double *value)
     if (!schema_is_number(text))
         return false;
     *value = strtod(text, NULL);
-    /* Training computes in single precision, in which the number must not become 0 either. */
-    const bool above = row->open ? (float)*value > (float)row->minimum : *value >= row->minimum;
-    return isfinite(*value) && above && *value <= row->maximum;
+    /* Training computes in single precision, in which the number must not become the end of an open range either. */
+    const bool above = row->above ? (float)*value > (float)row->minimum : *value >= row->minimum;
+    const bool below = row->below ? (float)*value < (float)row->maximum : *value <= row->maximum;
+    return isfinite(*value) && above && below;
 }
 
 static bool assign_list(const schema_row *row, sr_settings *settings, const char *const *values, size_t count)

@@ -19,15 +19,18 @@ typedef struct {
     size_t offset; /* of the field in sr_settings */
     size_t size;   /* of a text field in bytes; of a list its offset of the count field */
     double minimum, maximum;
-    bool open; /* the ends of the range are excluded: minimum if it is 0, maximum if it is 1 */
+    bool above, below; /* of a number: the minimum itself, or the maximum itself, is not allowed */
     const schema_choice *choices;
     const char *standard; /* the default as in YAML; NULL: the key is required */
     const char *help;
+    unsigned backbones;    /* those that have the key, bits 1 << sr_backbone; 0: all */
+    const char *companion; /* path of the section without which the key has no meaning, beside its own; NULL: none */
 } schema_row;
 
 typedef struct {
     const char *path; /* parents come before children, in the order in which they are written */
     const char *help;
+    size_t in_use; /* offset of the bool in sr_settings that says whether the section is named; 0: it always counts */
 } schema_section;
 
 extern const schema_section schema_sections[];
@@ -38,8 +41,23 @@ extern const size_t schema_row_count;
 /* The row of a key in a section, or NULL. */
 const schema_row *schema_find(const char *section, const char *key);
 
-/* Whether a section with this path exists. */
-bool schema_has_section(const char *path);
+/* The section with this path, or NULL. */
+const schema_section *schema_find_section(const char *path);
+
+/* Whether a section counts: it is one of those that always do, or it was named. */
+bool schema_section_in_use(const schema_section *section, const sr_settings *settings);
+
+/* Marks a section as named; nothing for those that always count. */
+void schema_use_section(const schema_section *section, sr_settings *settings);
+
+/* Whether the row's key belongs to the backbone of `settings`. */
+bool schema_fits_backbone(const schema_row *row, const sr_settings *settings);
+
+/* Whether the row's key has a meaning in `settings`: its section and its companion are in use, and the backbone has it. */
+bool schema_applies(const schema_row *row, const sr_settings *settings);
+
+/* The backbones that have the row's key: "bert4rec", "ssept, tisasrec"; empty if all have it. */
+void schema_owners(const schema_row *row, char *text, size_t size);
 
 /* What a row allows, in words: "a whole number in digits from 1 to 64", "one of last, all". */
 void schema_allowed(const schema_row *row, char *text, size_t size);

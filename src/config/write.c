@@ -28,6 +28,21 @@ static bool has_rows(const char *section)
     return false;
 }
 
+/* Whether nothing stands in a section of these settings. */
+static bool is_empty(const char *path, const sr_settings *settings)
+{
+    const size_t length = strlen(path);
+    for (size_t i = 0; i < schema_row_count; ++i)
+        if (strcmp(schema_rows[i].section, path) == 0 && schema_applies(&schema_rows[i], settings))
+            return false;
+    for (size_t i = 0; i < schema_section_count; ++i) {
+        const char *inner = schema_sections[i].path;
+        if (strncmp(inner, path, length) == 0 && inner[length] == '.' && schema_section_in_use(&schema_sections[i], settings))
+            return false;
+    }
+    return true;
+}
+
 static sr_status check_stream(FILE *file, sr_error *error)
 {
     return fflush(file) != 0 || ferror(file)
@@ -35,26 +50,30 @@ static sr_status check_stream(FILE *file, sr_error *error)
                : SR_OK;
 }
 
+static void write_row(const schema_row *row, const sr_settings *settings, int indent, FILE *file, bool with_help)
+{
+    char value[SCHEMA_VALUE_SIZE] = "", allowed[512];
+    schema_format(row, settings, value, sizeof value);
+    schema_allowed(row, allowed, sizeof allowed);
+    fprintf(file, "%*s%s: %s", indent, "", row->key, value);
+    if (with_help)
+        fprintf(file, "  # %s (%s)", row->help, allowed);
+    fputc('\n', file);
+}
+
 sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error)
 {
     for (size_t s = 0; s < schema_section_count; ++s) {
         const char *path = schema_sections[s].path;
         const int indent = 2 * depth_of(path);
+        if (!schema_section_in_use(&schema_sections[s], settings))
+            continue;
         if (with_help)
             fprintf(file, "%s%*s# %s\n", s && indent == 0 ? "\n" : "", indent, "", schema_sections[s].help);
-        fprintf(file, "%*s%s:%s\n", indent, "", last_part(path), has_rows(path) ? "" : " {}");
-        for (size_t i = 0; i < schema_row_count; ++i) {
-            const schema_row *row = &schema_rows[i];
-            if (strcmp(row->section, path) != 0)
-                continue;
-            char value[SCHEMA_VALUE_SIZE] = "", allowed[512];
-            schema_format(row, settings, value, sizeof value);
-            schema_allowed(row, allowed, sizeof allowed);
-            fprintf(file, "%*s%s: %s", indent + 2, "", row->key, value);
-            if (with_help)
-                fprintf(file, "  # %s (%s)", row->help, allowed);
-            fputc('\n', file);
-        }
+        fprintf(file, "%*s%s:%s\n", indent, "", last_part(path), is_empty(path, settings) ? " {}" : "");
+        for (size_t i = 0; i < schema_row_count; ++i)
+            if (strcmp(schema_rows[i].section, path) == 0 && schema_applies(&schema_rows[i], settings))
+                write_row(&schema_rows[i], settings, indent + 2, file, with_help);
     }
     return check_stream(file, error);
 }
@@ -84,6 +103,8 @@ static const char introduction[] =
     "anew.\n\n"
     "A configuration is YAML with the sections below. Every key but `data.path` has a default, and an empty section keeps its\n"
     "defaults. `srtrain config CONFIG.yaml` prints the resolved configuration, `srtrain models` this page as plain text.\n\n"
+    "- A calibrator is in use when its section is named, or when `--set` gives one of its keys; `calibrators: {}` is none.\n"
+    "- Keys that belong to some backbones only, or to a calibrator, are errors without these.\n"
     "- `--set section.key=value` overrides the file; the value is YAML, so that `--set 'evaluation.top_k=[5, 10]'` works.\n"
     "- Whole numbers are written in digits alone (`1000`, not `1e3`); numbers as `256`, `0.5`, `5.0e-4` or `1e-3`; truth "
     "values are\n"
@@ -101,13 +122,35 @@ static const char introduction[] =
     "Values that must go together: `model.heads` divides `model.hidden_size`; `training.early_stopping.metric` uses a K of\n"
     "`evaluation.top_k`; `data.samples: window` needs `training.objective: last` and a `model.max_length` of at least 2; with "
     "decoupled\n"
-    "weight decay, `training.learning_rate` times `training.weight_decay` is below 1.\n";
+    "weight decay, `training.learning_rate` times `training.weight_decay` is below 1 (also for mask generators, whose learning "
+    "rate is\n"
+    "`training.attack_learning_rate_ratio` times as large). By backbone:\n\n"
+    "- `bert4rec` needs `training.loss: cross_entropy`, and with `model.masking: released` a `model.max_length` of at least "
+    "2.\n"
+    "- `ssept` needs a `model.user_hidden_size` below `model.hidden_size`.\n"
+    "- `tisasrec` has relative positions of its own: `model.positions` is `none`, which is its default there.\n"
+    "- All but `bert4rec`, which sees both sides anyway: `calibrators.adversarial` with `combine: fixed`, `renormalize: none` "
+    "and\n"
+    "  `masked_cells: included` gives weight to later items, so that with `training.objective: all` a position would see the "
+    "item "
+    "it has\n"
+    "  to predict.\n";
+
+/* "; bert4rec only", "; with calibrators.adversarial only", or nothing. */
+static void describe_scope(const schema_row *row, char *text, size_t size)
+{
+    char owners[128];
+    schema_owners(row, owners, sizeof owners);
+    snprintf(text, size, "%s%s%s%s%s%s", *owners ? "; " : "", owners, *owners ? " only" : "", row->companion ? "; with " : "",
+             row->companion ? row->companion : "", row->companion ? " only" : "");
+}
 
 static void describe_row_plain(FILE *file, const schema_row *row)
 {
-    char allowed[512];
+    char allowed[512], scope[256];
     schema_allowed(row, allowed, sizeof allowed);
-    fprintf(file, "  %-26s %s\n  %26s   %s; default %s\n", row->key, row->help, "", allowed,
+    describe_scope(row, scope, sizeof scope);
+    fprintf(file, "  %-26s %s%s\n  %26s   %s; default %s\n", row->key, row->help, scope, "", allowed,
             row->standard ? row->standard : "none, required");
     for (const schema_choice *choice = row->choices; choice && choice->name; ++choice)
         if (choice->help)
@@ -116,9 +159,10 @@ static void describe_row_plain(FILE *file, const schema_row *row)
 
 static void describe_row_markdown(FILE *file, const schema_row *row)
 {
-    char allowed[512];
+    char allowed[512], scope[256];
     schema_allowed(row, allowed, sizeof allowed);
-    fprintf(file, "| `%s` | %s | %s | %s", row->key, row->standard ? row->standard : "required", allowed, row->help);
+    describe_scope(row, scope, sizeof scope);
+    fprintf(file, "| `%s` | %s | %s | %s%s", row->key, row->standard ? row->standard : "required", allowed, row->help, scope);
     for (const schema_choice *choice = row->choices; choice && choice->name; ++choice)
         if (choice->help)
             fprintf(file, "<br>`%s`: %s", choice->name, choice->help);
@@ -131,12 +175,7 @@ static void describe_section(FILE *file, const schema_section *section, bool mar
         fprintf(file, "\n## `%s`\n\n%c%s.\n", section->path, toupper((unsigned char)*section->help), section->help + 1);
     else
         fprintf(file, "\n%s: %s\n", section->path, section->help);
-    if (!has_rows(section->path)) {
-        fprintf(file, markdown ? "\nThis version has no calibrator; the section may be left out or empty.\n"
-                               : "  this version has none\n");
-        return;
-    }
-    if (markdown)
+    if (markdown && has_rows(section->path))
         fputs("\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n", file);
     for (size_t i = 0; i < schema_row_count; ++i)
         if (strcmp(schema_rows[i].section, section->path) == 0)

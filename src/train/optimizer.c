@@ -43,22 +43,38 @@ double sr_gradient_norm(const sr_parameters *parameters, const sr_kernels *kerne
     return sqrt(kernels->sum_of_squares(parameters->gradients, parameters->block_size));
 }
 
+/* One step of Adam over elements [start, end) of the block. */
+static void step_range(sr_optimizer *optimizer, const sr_kernels *kernels, size_t start, size_t end, const sr_adam_step *adam)
+{
+    kernels->adam(optimizer->parameters->values + start, optimizer->parameters->gradients + start,
+                  optimizer->first_moment + start, optimizer->second_moment + start, end - start, adam);
+}
+
 void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
                        double learning_rate, double gradient_norm)
 {
+    const sr_parameters *parameters = optimizer->parameters;
     const double beta1 = settings->adam_beta1, beta2 = settings->adam_beta2, count = (double)(step + 1);
     const bool decoupled = settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED;
     const double clip = settings->clip_norm;
-    const sr_adam_step adam = {
-        .step_size = (sr_real)(learning_rate / (1 - pow(beta1, count))),
+    sr_adam_step adam = {
         .beta1 = (sr_real)beta1,
         .beta2 = (sr_real)beta2,
         .second_correction = (sr_real)(1 / sqrt(1 - pow(beta2, count))),
         .epsilon = (sr_real)settings->adam_epsilon,
-        .decay = (sr_real)(decoupled ? learning_rate * settings->weight_decay : 0),
         .l2 = (sr_real)(decoupled ? 0 : settings->weight_decay),
         .gradient_scale = (sr_real)(clip > 0 && gradient_norm > clip ? clip / gradient_norm : 1),
     };
-    kernels->adam(optimizer->parameters->values, optimizer->parameters->gradients, optimizer->first_moment,
-                  optimizer->second_moment, optimizer->parameters->block_size, &adam);
+    for (size_t first = 0, next; first < parameters->count; first = next) {
+        const sr_parameter *list = parameters->list;
+        next = first + 1;
+        while (next < parameters->count && list[next].set == list[first].set)
+            ++next;
+        const bool attack = list[first].set == SR_PARAMETERS_ATTACK;
+        const double rate = attack ? learning_rate * settings->attack_learning_rate_ratio : learning_rate;
+        adam.step_size = (sr_real)(rate / (1 - pow(beta1, count)));
+        adam.decay = (sr_real)(decoupled ? rate * settings->weight_decay : 0);
+        step_range(optimizer, kernels, list[first].offset,
+                   next < parameters->count ? list[next].offset : parameters->block_size, &adam);
+    }
 }
