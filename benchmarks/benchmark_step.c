@@ -85,7 +85,7 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     sr_model *model;
     sr_stepper stepper;
     SR_TRY(sr_sampler_create(&sampler, dataset, &settings, error));
-    SR_TRY(sr_model_create(&model, &settings.model, sr_dataset_items(dataset), error));
+    SR_TRY(sr_model_create(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
     SR_TRY(sr_stepper_create(&stepper, parallel, &settings, sr_kernels_choose(NULL), sampler, model, 1000000, error));
     sr_parameters_draw(sr_model_parameters(model), (uint64_t)settings.training.seed);
     const sr_status status = measure(&stepper, steps, error);

@@ -1,1 +1,2 @@
+srtrain_add_test(test_batch)
 srtrain_add_test(test_sampler)

@@ -8,7 +8,7 @@
 struct parity_fixture {
     hid_t file;
     char *path, *name, *configuration, *zero_gradients;
-    int64_t items;
+    int64_t items, users, annealing_step;
 };
 
 static sr_status read_text(hid_t file, const char *path, const char *attribute, char **text, sr_error *error)
@@ -34,6 +34,15 @@ static sr_status read_text(hid_t file, const char *path, const char *attribute, 
     return result >= 0 && *text ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s: attribute \"%s\" is not a text", path, attribute);
 }
 
+static bool read_count(hid_t file, const char *object, const char *attribute, int64_t *value)
+{
+    const hid_t id = H5Aopen_by_name(file, object, attribute, H5P_DEFAULT, H5P_DEFAULT);
+    const bool read = id >= 0 && H5Aread(id, H5T_NATIVE_INT64, value) >= 0;
+    if (id >= 0)
+        H5Aclose(id);
+    return read;
+}
+
 sr_status fixture_open(parity_fixture **opened, const char *path, sr_error *error)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* our own messages name the file */
@@ -54,11 +63,11 @@ sr_status fixture_open(parity_fixture **opened, const char *path, sr_error *erro
     SR_TRY(read_text(made->file, path, "name", &made->name, error));
     SR_TRY(read_text(made->file, path, "config", &made->configuration, error));
     SR_TRY(read_text(made->file, path, "zero_gradient_parameters", &made->zero_gradients, error));
-    const hid_t items = H5Aopen(made->file, "items", H5P_DEFAULT);
-    const herr_t result = items < 0 ? -1 : H5Aread(items, H5T_NATIVE_INT64, &made->items);
-    if (items >= 0)
-        H5Aclose(items);
-    return result < 0 ? sr_fail(error, SR_ERROR_DATA, "%s: no attribute \"items\"", path) : SR_OK;
+    if (!read_count(made->file, "/", "items", &made->items) || !read_count(made->file, "/", "users", &made->users))
+        return sr_fail(error, SR_ERROR_DATA, "%s: no attributes \"items\" and \"users\"", path);
+    if (!read_count(made->file, "/inputs", "annealing_step", &made->annealing_step))
+        made->annealing_step = 0;
+    return SR_OK;
 }
 
 void fixture_close(parity_fixture *fixture)
@@ -87,6 +96,16 @@ const char *fixture_configuration(const parity_fixture *fixture)
 int64_t fixture_items(const parity_fixture *fixture)
 {
     return fixture->items;
+}
+
+int64_t fixture_users(const parity_fixture *fixture)
+{
+    return fixture->users;
+}
+
+int64_t fixture_annealing_step(const parity_fixture *fixture)
+{
+    return fixture->annealing_step;
 }
 
 bool fixture_has_zero_gradient(const parity_fixture *fixture, const char *parameter)
@@ -141,6 +160,15 @@ sr_status fixture_read_integers(const parity_fixture *fixture, const char *group
 {
     void *read;
     SR_TRY(read_as(fixture, group, name, H5T_NATIVE_INT32, sizeof **values, &read, count, error));
+    *values = read;
+    return SR_OK;
+}
+
+sr_status fixture_read_long_integers(const parity_fixture *fixture, const char *group, const char *name, int64_t **values,
+                                     size_t *count, sr_error *error)
+{
+    void *read;
+    SR_TRY(read_as(fixture, group, name, H5T_NATIVE_INT64, sizeof **values, &read, count, error));
     *values = read;
     return SR_OK;
 }

@@ -30,6 +30,11 @@ typedef struct {
     sr_tape *tape;
     size_t examples, max_length;
     int32_t *sequence, *targets, *negatives; /* [B, L], [B] or [B, L], likewise or NULL */
+    int32_t *users;                          /* [B] or NULL */
+    int64_t *times;                          /* [B, L] or NULL */
+    int32_t *masked_sequence,
+        *masked_targets; /* masked models: the training input and what is hidden in it, 0 elsewhere; [B, L] */
+    double *noise;       /* of the last layer, [B, heads, L, L], or NULL */
     bool attention;
     double output_error, scores_error, loss_error, gradient_error;
     char worst_parameter[SR_PARAMETER_NAME_SIZE];
@@ -68,8 +73,44 @@ static sr_status load_parameters(comparison *c, sr_error *error)
     return SR_OK;
 }
 
+/* Which item each masked position hides, from the fixture's list of at most K of them a sequence. */
+static sr_status load_masked(comparison *c, sr_error *error)
+{
+    int32_t *positions = NULL, *items = NULL;
+    double *weights = NULL;
+    size_t count = 0;
+    c->masked_targets = calloc(c->examples * c->max_length, sizeof *c->masked_targets);
+    sr_status status = c->masked_targets ? SR_OK : sr_fail_memory(error, c->examples * c->max_length, "masked items");
+    if (status == SR_OK)
+        status = fixture_read_integers(c->fixture, "/inputs", "masked_sequence", &c->masked_sequence, &count, error);
+    if (status == SR_OK)
+        status = fixture_read_integers(c->fixture, "/inputs", "masked_positions", &positions, &count, error);
+    if (status == SR_OK)
+        status = fixture_read_integers(c->fixture, "/inputs", "masked_items", &items, &count, error);
+    if (status == SR_OK)
+        status = fixture_read_sized(c->fixture, "/inputs", "masked_weight", count, &weights, error);
+    const size_t row = count / c->examples;
+    for (size_t i = 0; i < count && status == SR_OK; ++i)
+        if (weights[i] > 0)
+            c->masked_targets[i / row * c->max_length + (size_t)positions[i]] = items[i];
+    free(positions);
+    free(items);
+    free(weights);
+    return status;
+}
+
+static sr_status load_noise(comparison *c, sr_error *error)
+{
+    char name[64];
+    const size_t heads = (size_t)c->settings.model.heads;
+    snprintf(name, sizeof name, "noise.layers.%lld", (long long)c->settings.model.layers - 1);
+    return fixture_read_sized(c->fixture, "/inputs", name, c->examples * heads * c->max_length * c->max_length, &c->noise,
+                              error);
+}
+
 static sr_status load_inputs(comparison *c, sr_error *error)
 {
+    const sr_model_needs needs = sr_model_needs_of(&c->settings.model, true);
     const bool all = c->settings.training.objective == SR_OBJECTIVE_ALL;
     c->max_length = (size_t)c->settings.model.max_length;
     size_t count;
@@ -78,7 +119,13 @@ static sr_status load_inputs(comparison *c, sr_error *error)
     SR_TRY(fixture_read_integers(c->fixture, "/inputs", all ? "target_sequence" : "target", &c->targets, &count, error));
     if (sr_loss_needs_negatives(c->settings.training.loss))
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "negative", &c->negatives, &count, error));
-    return SR_OK;
+    if (needs.users)
+        SR_TRY(fixture_read_integers(c->fixture, "/inputs", "user", &c->users, &count, error));
+    if (needs.times)
+        SR_TRY(fixture_read_long_integers(c->fixture, "/inputs", "time", &c->times, &count, error));
+    if (needs.masked)
+        SR_TRY(load_masked(c, error));
+    return c->settings.model.calibrators.adversarial.in_use ? load_noise(c, error) : SR_OK;
 }
 
 static sr_status load(comparison *c, const char *path, sr_error *error)
@@ -86,35 +133,42 @@ static sr_status load(comparison *c, const char *path, sr_error *error)
     SR_TRY(fixture_open(&c->fixture, path, error));
     const char *const assignments[] = {"data.path=fixture"};
     SR_TRY(sr_settings_parse(&c->settings, fixture_configuration(c->fixture), path, assignments, 1, error));
-    SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), error));
+    SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), (size_t)fixture_users(c->fixture),
+                           error));
+    sr_model_set_step(c->model, fixture_annealing_step(c->fixture));
     SR_TRY(sr_arena_create(&c->arena, 1 << 20, error));
     SR_TRY(sr_tape_create(&c->tape, sr_kernels_choose(NULL), true, error));
     SR_TRY(load_parameters(c, error));
     return load_inputs(c, error);
 }
 
-/* The packed batch of the fixture's padded sequences. */
-static sr_status build_batch(const comparison *c, bool with_targets, sr_batch *batch, sr_error *error)
+/* The packed batch of the fixture's padded sequences, as training or evaluation reads them. */
+static sr_status build_batch(const comparison *c, bool training, sr_batch *batch, sr_error *error)
 {
-    const bool all = c->settings.training.objective == SR_OBJECTIVE_ALL;
+    const bool masked = c->masked_sequence && training;
+    const sr_objective objective = masked ? SR_OBJECTIVE_ALL : c->settings.training.objective;
+    const int32_t *sequence = masked ? c->masked_sequence : c->sequence;
+    const int32_t *targets = masked ? c->masked_targets : c->targets;
     sr_example *examples = sr_arena_take(c->arena, c->examples * sizeof *examples);
     if (!examples)
         return sr_fail_memory(error, c->examples * sizeof *examples, "examples");
     for (size_t e = 0; e < c->examples; ++e) {
-        const int32_t *row = c->sequence + e * c->max_length;
-        size_t first = 0, length = 0;
+        const int32_t *row = sequence + e * c->max_length;
+        size_t length = 0;
         for (size_t i = 0; i < c->max_length; ++i)
             length += row[i] != 0;
-        while (c->settings.model.padding == SR_PADDING_LEFT && first < c->max_length - length)
-            ++first;
-        const size_t target = all ? e * c->max_length + first : e;
+        const size_t first = c->settings.model.padding == SR_PADDING_LEFT ? c->max_length - length : 0;
+        const size_t target = objective == SR_OBJECTIVE_ALL ? e * c->max_length + first : e;
         examples[e] = (sr_example){.items = row + first,
+                                   .times = c->times ? c->times + e * c->max_length + first : NULL,
                                    .length = length,
+                                   .user = c->users ? c->users[e] : 0,
+                                   .mask_token = training ? 0 : sr_model_mask_token(c->model),
                                    .identity = e,
-                                   .targets = with_targets ? c->targets + target : NULL,
-                                   .negatives = with_targets && c->negatives ? c->negatives + target : NULL};
+                                   .targets = training ? targets + target : NULL,
+                                   .negatives = training && c->negatives ? c->negatives + target : NULL};
     }
-    return sr_batch_build(batch, c->arena, &c->settings.model, c->settings.training.objective, examples, c->examples, error);
+    return sr_batch_build(batch, c->arena, &c->settings.model, objective, training, examples, c->examples, error);
 }
 
 /* ---- comparing ---- */
@@ -155,16 +209,21 @@ static double attention_error(const comparison *c, const sr_tensor *weights, con
     const size_t length = c->max_length;
     double difference = 0, norm = 0;
     for (size_t s = 0; s < layout->sequences; ++s) {
-        const size_t keys = layout->offsets[s + 1] - layout->offsets[s];
-        const size_t first = (size_t)layout->columns[layout->offsets[s]];
+        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
+        const size_t first_query = map->queries->offsets[s], first_key = map->keys->offsets[s];
+        const size_t queries = map->queries->offsets[s + 1] - first_query;
         for (size_t head = 0; head < map->heads; ++head)
-            for (size_t i = layout->leading[s]; i < keys; ++i)
-                for (size_t j = 0; j < keys; ++j) {
-                    const double actual = (double)weights->values[map->offsets[s] + (head * keys + i) * keys + j];
-                    const double wanted = expected[((s * map->heads + head) * length + first + i) * length + first + j];
+            for (size_t i = 0; i < queries; ++i) {
+                const size_t token = map->queries->tokens[first_query + i];
+                const size_t row = (s * map->heads + head) * length + (size_t)layout->columns[token];
+                for (size_t j = 0; j < keys && sr_is_item(layout, s, token); ++j) {
+                    const size_t column = (size_t)layout->columns[map->keys->tokens[first_key + j]];
+                    const double actual = (double)weights->values[map->offsets[s] + (head * queries + i) * keys + j];
+                    const double wanted = expected[row * length + column];
                     difference += (actual - wanted) * (actual - wanted);
                     norm += wanted * wanted;
                 }
+            }
     }
     return sqrt(difference) / (sqrt(norm) + 1e-30);
 }
@@ -186,13 +245,12 @@ static sr_status compare_attention(comparison *c, const sr_trace *trace, sr_erro
 static sr_status compare_evaluation(comparison *c, sr_error *error)
 {
     sr_batch batch;
+    sr_encoding encoding;
     SR_TRY(build_batch(c, false, &batch, error));
-    sr_trace trace = {0};
-    const sr_pass pass = {.every_row = c->attention, .trace = c->attention ? &trace : NULL};
-    const sr_tensor *representation = sr_model_encode(c->model, c->tape, &batch, &pass);
+    const sr_pass pass = {.step = (uint64_t)sr_model_step(c->model)};
+    sr_model_encode(c->model, c->tape, &batch, &pass, &encoding);
     SR_TRY(sr_tape_status(c->tape, error));
-    SR_TRY(compare_scores(c, representation, &batch, error));
-    return c->attention ? compare_attention(c, &trace, error) : SR_OK;
+    return compare_scores(c, encoding.representation, &batch, error);
 }
 
 static const char *loss_dataset(sr_loss loss)
@@ -229,24 +287,55 @@ static sr_status compare_gradient(comparison *c, const sr_parameter *parameter, 
     return SR_OK;
 }
 
+static sr_status compare_loss(comparison *c, const char *dataset, double actual, sr_error *error)
+{
+    double *expected = NULL;
+    SR_TRY(fixture_read_sized(c->fixture, "/expected", dataset, 1, &expected, error));
+    const sr_real value = (sr_real)actual;
+    keep_worst(&c->loss_error, relative_error(&value, expected, 1));
+    free(expected);
+    return SR_OK;
+}
+
+/* The loss that mask generators follow, and its gradient in them. */
+static sr_status compare_attack(comparison *c, const sr_batch *batch, const sr_encoding *encoding, sr_error *error)
+{
+    sr_tensor *ranking = sr_model_loss(c->model, c->tape, batch, encoding->attacked, c->settings.training.loss,
+                                       1.0 / (double)batch->targets);
+    sr_tensor *attacked = sr_model_attacked_loss(c->model, c->tape, encoding, ranking, encoding->mask_square_sums);
+    SR_TRY(sr_tape_backward(c->tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, error));
+    const double penalty = sr_mask_penalty(encoding->mask_square_sums, encoding->mask_count);
+    const double weight = c->settings.model.calibrators.adversarial.penalty_weight;
+    SR_TRY(compare_loss(c, "loss.attacked_ranking", (double)ranking->values[0], error));
+    SR_TRY(compare_loss(c, "loss.mask_penalty", penalty, error));
+    return compare_loss(c, "loss.attacked", weight * penalty - (double)ranking->values[0], error);
+}
+
 static sr_status compare_training(comparison *c, sr_error *error)
 {
     sr_batch batch;
+    sr_encoding encoding;
+    sr_trace trace = {0};
     SR_TRY(build_batch(c, true, &batch, error));
     sr_tape_reset(c->tape);
-    const sr_pass pass = {.training = true};
-    sr_tensor *representation = sr_model_encode(c->model, c->tape, &batch, &pass);
-    sr_tensor *loss = sr_model_loss(c->model, c->tape, &batch, representation, c->settings.training.loss,
+    const sr_pass pass = {.training = true,
+                          .step = (uint64_t)sr_model_step(c->model),
+                          .every_row = c->attention,
+                          .trace = c->attention ? &trace : NULL,
+                          .noise = c->noise};
+    sr_model_encode(c->model, c->tape, &batch, &pass, &encoding);
+    sr_tensor *loss = sr_model_loss(c->model, c->tape, &batch, encoding.representation, c->settings.training.loss,
                                     1.0 / (double)batch.targets);
     SR_TRY(sr_tape_backward(c->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
-    double *expected = NULL;
-    SR_TRY(fixture_read_sized(c->fixture, "/expected", loss_dataset(c->settings.training.loss), 1, &expected, error));
-    keep_worst(&c->loss_error, relative_error(loss->values, expected, 1));
-    free(expected);
+    const bool calibrated = c->settings.model.calibrators.adversarial.in_use;
+    SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(c->settings.training.loss), (double)loss->values[0],
+                        error));
+    if (calibrated)
+        SR_TRY(compare_attack(c, &batch, &encoding, error));
     const sr_parameters *parameters = sr_model_parameters(c->model);
     for (size_t i = 0; i < parameters->count; ++i)
         SR_TRY(compare_gradient(c, &parameters->list[i], error));
-    return SR_OK;
+    return c->attention ? compare_attention(c, &trace, error) : SR_OK;
 }
 
 static void release(comparison *c)
@@ -258,6 +347,11 @@ static void release(comparison *c)
     free(c->sequence);
     free(c->targets);
     free(c->negatives);
+    free(c->users);
+    free(c->times);
+    free(c->masked_sequence);
+    free(c->masked_targets);
+    free(c->noise);
 }
 
 static bool check_fixture(const char *path, bool attention)

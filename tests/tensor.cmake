@@ -1,3 +1,4 @@
 srtrain_add_test(test_operation_gradients LIBRARY srtrain_double)
+srtrain_add_test(test_operations LIBRARY srtrain_double)
 srtrain_add_test(test_kernels)
 srtrain_add_test(test_tape)

@@ -15,24 +15,26 @@ enum { USERS = 37, ITEMS = 23, WIDTH = 8, LENGTH = 5, COLUMNS = ITEMS + 1 };
 
 typedef struct {
     sr_parallel *parallel;
-    sr_dataset *dataset;
+    sr_dataset *dataset, *timeless;
     sr_model *model;
     sr_evaluation_settings settings;
     char directory[64];
 } world;
 
 /* User u has 3 + u % 9 interactions; every fifth user has the same item twice, so that a target may be in the history. */
-static void write_data(const char *directory)
+static void write_data(const char *directory, bool with_times)
 {
-    int64_t offsets[USERS + 1] = {0};
+    int64_t offsets[USERS + 1] = {0}, times[USERS * 12];
     int32_t items[USERS * 12], train_end[USERS], valid_end[USERS];
     const char *user_names[USERS], *item_names[ITEMS];
     static char names[USERS][8];
     size_t count = 0;
     for (size_t user = 0; user < USERS; ++user) {
         const size_t length = 3 + user % 9;
-        for (size_t i = 0; i < length; ++i)
+        for (size_t i = 0; i < length; ++i) {
+            times[count] = (int64_t)(i * i + user % 3 * i);
             items[count++] = 1 + (int32_t)((user * 7 + i * 5) % ITEMS);
+        }
         if (user % 5 == 0)
             items[count - 1] = items[count - length];
         offsets[user + 1] = (int64_t)count;
@@ -48,6 +50,7 @@ static void write_data(const char *directory)
                                           .interactions = count,
                                           .offsets = offsets,
                                           .item_ids = items,
+                                          .times = with_times ? times : NULL,
                                           .train_end = train_end,
                                           .valid_end = valid_end,
                                           .user_names = user_names,
@@ -59,30 +62,52 @@ static void write_data(const char *directory)
         fail_msg("%s", error.message);
 }
 
+/* Rank 0 writes, all open. */
+static sr_dataset *make_data(const world *w, const char *name, bool with_times)
+{
+    char path[80];
+    sr_dataset *dataset;
+    sr_error error;
+    snprintf(path, sizeof path, "%s/%s", w->directory, name);
+    if (sr_parallel_rank(w->parallel) == 0)
+        write_data(path, with_times);
+    assert_int_equal(sr_parallel_barrier(w->parallel, NULL), SR_OK);
+    if (sr_dataset_open(&dataset, path, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    return dataset;
+}
+
+/* A small model with random parameters takes the place of the one before. */
+static void make_model(world *w, sr_backbone backbone)
+{
+    sr_settings settings;
+    sr_settings_default(&settings);
+    settings.model.backbone = backbone;
+    settings.model.hidden_size = WIDTH;
+    settings.model.user_hidden_size = WIDTH / 2;
+    settings.model.inner_size = WIDTH;
+    settings.model.max_length = LENGTH;
+    settings.model.initializer_range = 0.5;
+    sr_model_free(w->model);
+    assert_int_equal(sr_model_create(&w->model, &settings.model, ITEMS, USERS, NULL), SR_OK);
+    sr_parameters_draw(sr_model_parameters(w->model), 3);
+}
+
 static int set_up(void **state)
 {
     world *w = calloc(1, sizeof *w);
     sr_error error;
     if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
         fail_msg("%s", error.message);
-    char path[80];
     if (sr_parallel_rank(w->parallel) == 0) {
         snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
         assert_non_null(mkdtemp(w->directory));
-        snprintf(path, sizeof path, "%s/data", w->directory);
-        write_data(path);
     }
     assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, NULL), SR_OK);
-    snprintf(path, sizeof path, "%s/data", w->directory);
-    if (sr_dataset_open(&w->dataset, path, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    w->dataset = make_data(w, "data", true);
+    w->timeless = make_data(w, "timeless", false);
     sr_settings settings;
     sr_settings_default(&settings);
-    settings.model.hidden_size = WIDTH;
-    settings.model.inner_size = WIDTH;
-    settings.model.max_length = LENGTH;
-    settings.model.initializer_range = 0.5;
-    assert_int_equal(sr_model_create(&w->model, &settings.model, ITEMS, NULL), SR_OK);
     w->settings = settings.evaluation;
     w->settings.batch_size = 4;
     *state = w;
@@ -94,6 +119,7 @@ static int tear_down(void **state)
     world *w = *state;
     int result = 0;
     sr_dataset_close(w->dataset);
+    sr_dataset_close(w->timeless);
     sr_model_free(w->model);
     sr_parallel_barrier(w->parallel, NULL);
     if (sr_parallel_rank(w->parallel) == 0) {
@@ -106,26 +132,42 @@ static int tear_down(void **state)
     return result;
 }
 
-static int draw_model(void **state)
+static int use_sasrec(void **state)
 {
-    world *w = *state;
-    sr_parameters_draw(sr_model_parameters(w->model), 3);
+    make_model(*state, SR_BACKBONE_SASREC);
     return 0;
 }
 
-/* The scores of the catalogue after a history, straight from the model. */
-static void naive_scores(const world *w, const int32_t *items, size_t length, sr_history history, float scores[COLUMNS])
+/* What `history` asks for, item by item of the user's first `length` ones. */
+static void treat_history(const world *w, size_t user, size_t length, sr_history history, float scores[COLUMNS])
+{
+    const int32_t *items = sr_dataset_sequence(w->dataset, user).items;
+    for (size_t i = 0; i < length && history != SR_HISTORY_KEEP; ++i)
+        scores[items[i]] = history == SR_HISTORY_ZERO ? 0 : -INFINITY;
+    if (history != SR_HISTORY_ZERO)
+        scores[0] = -INFINITY;
+}
+
+/* The scores of the catalogue after the first `length` interactions of a user, straight from the model. */
+static void naive_scores(const world *w, size_t user, size_t length, sr_history history, float scores[COLUMNS])
 {
     sr_arena *arena;
     sr_tape *tape;
     sr_batch batch;
-    const sr_example example = {.items = items, .length = length};
+    sr_encoding encoding;
+    const sr_sequence sequence = sr_dataset_sequence(w->dataset, user);
+    const sr_example example = {.items = sequence.items,
+                                .times = sequence.times,
+                                .length = length,
+                                .user = (int32_t)user + 1,
+                                .mask_token = sr_model_mask_token(w->model)};
     const sr_pass pass = {.training = false};
     assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
     assert_int_equal(sr_tape_create(&tape, sr_kernels_choose(NULL), false, NULL), SR_OK);
-    assert_int_equal(sr_batch_build(&batch, arena, sr_model_configuration(w->model), SR_OBJECTIVE_LAST, &example, 1, NULL),
-                     SR_OK);
-    const sr_tensor *state = sr_model_encode(w->model, tape, &batch, &pass);
+    assert_int_equal(
+        sr_batch_build(&batch, arena, sr_model_configuration(w->model), SR_OBJECTIVE_LAST, false, &example, 1, NULL), SR_OK);
+    sr_model_encode(w->model, tape, &batch, &pass, &encoding);
+    const sr_tensor *state = encoding.representation;
     size_t width;
     const float *table = sr_model_item_table(w->model, &width);
     for (size_t item = 0; item < COLUMNS; ++item) {
@@ -133,10 +175,7 @@ static void naive_scores(const world *w, const int32_t *items, size_t length, sr
         for (size_t i = 0; i < width; ++i)
             scores[item] += state->values[i] * table[item * width + i];
     }
-    for (size_t i = 0; i < length && history != SR_HISTORY_KEEP; ++i)
-        scores[items[i]] = history == SR_HISTORY_ZERO ? 0 : -INFINITY;
-    if (history != SR_HISTORY_ZERO)
-        scores[0] = -INFINITY;
+    treat_history(w, user, length, history, scores);
     sr_tape_free(tape);
     sr_arena_free(arena);
 }
@@ -150,16 +189,13 @@ static size_t naive_rank(const float *scores, size_t target)
     return rank;
 }
 
-typedef void (*score_function)(const world *w, const int32_t *items, size_t length, sr_history history, float *scores);
+typedef void (*score_function)(const world *w, size_t user, size_t length, sr_history history, float *scores);
 
-static void popularity_scores(const world *w, const int32_t *items, size_t length, sr_history history, float *scores)
+static void popularity_scores(const world *w, size_t user, size_t length, sr_history history, float *scores)
 {
     for (size_t item = 0; item < COLUMNS; ++item)
         scores[item] = (float)sr_dataset_popularity(w->dataset)[item];
-    for (size_t i = 0; i < length && history != SR_HISTORY_KEEP; ++i)
-        scores[items[i]] = history == SR_HISTORY_ZERO ? 0 : -INFINITY;
-    if (history != SR_HISTORY_ZERO)
-        scores[0] = -INFINITY;
+    treat_history(w, user, length, history, scores);
 }
 
 static void assert_metrics(const world *w, sr_split split, score_function score, const sr_ranking_metrics *metrics)
@@ -170,7 +206,7 @@ static void assert_metrics(const world *w, sr_split split, score_function score,
             const sr_sequence sequence = sr_dataset_sequence(w->dataset, user);
             const size_t at = split == SR_SPLIT_VALID ? sequence.train_end : sequence.valid_end;
             float scores[COLUMNS];
-            score(w, sequence.items, at, w->settings.history, scores);
+            score(w, user, at, w->settings.history, scores);
             const double rank = (double)naive_rank(scores, (size_t)sequence.items[at]);
             const double values[3] = {1, 1 / log2(rank + 1), 1 / rank};
             for (size_t i = 0; i < 3 && rank <= (double)w->settings.top_k[k]; ++i) {
@@ -205,6 +241,22 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
                              SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);
         }
+}
+
+/* Users, times and mask tokens reach the model, also for histories longer than its window. */
+static void metrics_of_every_backbone_are_those_of_a_naive_ranking(void **state)
+{
+    world *w = *state;
+    const sr_backbone backbones[] = {SR_BACKBONE_BERT4REC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC};
+    w->settings.history = SR_HISTORY_KEEP;
+    for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
+        sr_ranking_metrics metrics;
+        make_model(w, backbones[b]);
+        assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
+                                           sr_kernels_choose(NULL), &metrics, NULL),
+                         SR_OK);
+        assert_metrics(w, SR_SPLIT_TEST, naive_scores, &metrics);
+    }
 }
 
 static void equal_scores_are_ranked_by_item_id(void **state)
@@ -261,11 +313,9 @@ static sr_status collect(void *context, size_t user, size_t rank, int32_t item, 
     return SR_OK;
 }
 
-static void recommendations_are_the_best_by_a_full_sort(void **state)
+static void assert_recommendations_by_a_full_sort(world *w, collected *c)
 {
-    world *w = *state;
     const size_t some[] = {0, 5, 6, 36};
-    collected *c = calloc(1, sizeof *c);
     for (int history = SR_HISTORY_KEEP; history <= SR_HISTORY_EXCLUDE; ++history)
         for (int subset = 0; subset < 2; ++subset)
             for (size_t top_k = 3; top_k < 100; top_k += 90) { /* 93 is more than there are items */
@@ -278,7 +328,7 @@ static void recommendations_are_the_best_by_a_full_sort(void **state)
                     const size_t user = subset ? some[index] : index;
                     const sr_sequence sequence = sr_dataset_sequence(w->dataset, user);
                     float scores[COLUMNS];
-                    naive_scores(w, sequence.items, sequence.length, (sr_history)history, scores);
+                    naive_scores(w, user, sequence.length, (sr_history)history, scores);
                     size_t given = 0;
                     for (size_t rank = 1; rank <= top_k && rank <= ITEMS; ++rank)
                         for (size_t item = 1; item < COLUMNS; ++item)
@@ -290,16 +340,49 @@ static void recommendations_are_the_best_by_a_full_sort(void **state)
                 }
                 assert_int_equal(c->count, at);
             }
+}
+
+static void recommendations_are_the_best_by_a_full_sort(void **state)
+{
+    world *w = *state;
+    const sr_backbone backbones[] = {SR_BACKBONE_SASREC, SR_BACKBONE_BERT4REC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC};
+    collected *c = calloc(1, sizeof *c);
+    for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
+        make_model(w, backbones[b]);
+        assert_recommendations_by_a_full_sort(w, c);
+    }
     free(c);
+}
+
+static void a_model_of_times_is_refused_data_without_them(void **state)
+{
+    world *w = *state;
+    sr_ranking_metrics metrics;
+    sr_error error;
+    make_model(w, SR_BACKBONE_TISASREC);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->timeless, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+                                       &metrics, &error),
+                     SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
+    error.message[0] = '\0';
+    assert_int_equal(sr_recommend(w->parallel, w->model, w->timeless, NULL, 0, 3, SR_HISTORY_KEEP, sr_kernels_choose(NULL),
+                                  collect, NULL, &error),
+                     SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
+    assert_int_equal(sr_evaluate_popularity(w->parallel, w->timeless, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+                                            &metrics, &error),
+                     SR_OK);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history, draw_model),
-        cmocka_unit_test_setup(recommendations_are_the_best_by_a_full_sort, draw_model),
-        cmocka_unit_test_setup(equal_scores_are_ranked_by_item_id, draw_model),
-        cmocka_unit_test_setup(parameters_that_are_not_numbers_fail_on_all_ranks, draw_model),
+        cmocka_unit_test_setup(metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history, use_sasrec),
+        cmocka_unit_test(metrics_of_every_backbone_are_those_of_a_naive_ranking),
+        cmocka_unit_test(recommendations_are_the_best_by_a_full_sort),
+        cmocka_unit_test(a_model_of_times_is_refused_data_without_them),
+        cmocka_unit_test_setup(equal_scores_are_ranked_by_item_id, use_sasrec),
+        cmocka_unit_test_setup(parameters_that_are_not_numbers_fail_on_all_ranks, use_sasrec),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,18 +12,32 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { ITEMS = 11, LENGTH = 6, EXAMPLES = 5 };
+enum { ITEMS = 11, USERS = 4, LENGTH = 6, EXAMPLES = 5 };
 
 /* Histories of different length; the fourth is longer than the window, the last one is empty. */
 static const int32_t histories[EXAMPLES][8] = {{3, 1, 4, 1, 5}, {9}, {2, 6}, {5, 3, 5, 8, 9, 7, 9, 3}, {0}};
 static const size_t lengths[EXAMPLES] = {5, 1, 2, 8, 0};
 static const int32_t next_items[EXAMPLES][8] = {{1, 4, 1, 5, 9}, {2}, {6, 5}, {3, 5, 8, 9, 7, 9, 3, 2}, {10}};
 static const int32_t negatives[EXAMPLES][8] = {{7, 7, 8, 2, 6}, {1}, {4, 4}, {1, 1, 2, 2, 4, 4, 6, 6}, {3}};
+static const int64_t times[EXAMPLES][8] = {{10, 11, 11, 40, 90}, {5}, {7, 9}, {1, 2, 3, 5, 8, 13, 21, 34}, {0}};
+/* The same histories with masked items (the token ITEMS + 1), and what they hide. */
+static const int32_t masked_histories[EXAMPLES][8] = {{3, 12, 4, 1, 12}, {12}, {2, 12}, {5, 3, 12, 12, 9, 7, 9, 12}, {0}};
+static const int32_t hidden_items[EXAMPLES][8] = {{0, 1, 0, 0, 5}, {9}, {0, 6}, {0, 0, 5, 8, 0, 0, 0, 3}, {0}};
 
 typedef struct {
     const char *name;
-    const char *assignments[8];
+    const char *assignments[12];
 } variant;
+
+#define BERT4REC "model.backbone=bert4rec"
+#define SSEPT "model.backbone=ssept", "model.user_hidden_size=3"
+#define TISASREC "model.backbone=tisasrec", "model.time_span=20"
+#define SPATIAL "calibrators.spatial.order=true"
+#define AC SPATIAL, "calibrators.adversarial.penalty=visible", "calibrators.adversarial.masked_cells=excluded"
+#define AC_RELEASED SPATIAL, "calibrators.adversarial.penalty=all", "calibrators.adversarial.masked_cells=included"
+#define RELEASED_FIXED_NONE "calibrators.adversarial.combine=fixed", "calibrators.adversarial.renormalize=none"
+#define ANNEALING "calibrators.adversarial.combine=annealing", "calibrators.adversarial.annealing_steps=10"
+#define ONE_LEVEL "calibrators.adversarial.two_level=false"
 
 static const variant variants[] = {
     {"last position", {"model.positions=learned"}},
@@ -33,6 +47,38 @@ static const variant variants[] = {
     {"bpr", {"training.loss=bpr"}},
     {"binary cross entropy at all positions", {"training.loss=binary_cross_entropy", "training.objective=all"}},
     {"relu and one layer", {"model.activation=relu", "model.layers=1"}},
+    {"bert4rec", {BERT4REC}},
+    {"ssept", {SSEPT}},
+    {"ssept with shared embeddings", {SSEPT, "model.sse_user_probability=0.5", "model.sse_item_probability=0.5"}},
+    {"tisasrec", {TISASREC}},
+    {"tisasrec with dropout of cells", {TISASREC, "model.time_dropout=cells", "training.objective=all"}},
+    {"spatial", {SPATIAL}},
+    {"spatial, padding left, all positions", {SPATIAL, "model.padding=left", "training.objective=all"}},
+    {"order alone", {SPATIAL, "calibrators.spatial.distance=false"}},
+    {"distance alone", {SPATIAL, "calibrators.spatial.order=false"}},
+    {"adversarial alone", {"calibrators.adversarial.combine=gate"}},
+    {"sasrec as released", {AC_RELEASED}},
+    {"sasrec as released, padding left", {AC_RELEASED, "model.padding=left"}},
+    {"sasrec, all positions", {AC, "training.objective=all", "calibrators.adversarial.renormalize=mass"}},
+    {"sasrec, all positions, noise on masked cells",
+     {AC_RELEASED, "training.objective=all", "calibrators.adversarial.renormalize=none"}},
+    {"sasrec, fixed", {AC, "calibrators.adversarial.combine=fixed"}},
+    {"sasrec, fixed as released", {AC_RELEASED, "calibrators.adversarial.combine=fixed"}},
+    {"sasrec, fixed, masked cells read", {AC_RELEASED, RELEASED_FIXED_NONE}},
+    {"sasrec, fixed, masked cells read, padding left", {AC_RELEASED, RELEASED_FIXED_NONE, "model.padding=left"}},
+    {"sasrec, fixed, mass", {AC, "calibrators.adversarial.combine=fixed", "calibrators.adversarial.renormalize=mass"}},
+    {"sasrec, annealing", {AC, ANNEALING}},
+    {"sasrec, trained mix", {AC, ONE_LEVEL, "calibrators.adversarial.rich_combine=trainable"}},
+    {"sasrec, fixed mix, bpr", {AC, ONE_LEVEL, "training.loss=bpr"}},
+    {"sasrec without penalty", {AC, "calibrators.adversarial.penalty_weight=0"}},
+    {"calibrated bert4rec", {AC, BERT4REC}},
+    {"calibrated bert4rec as released", {AC_RELEASED, BERT4REC}},
+    {"calibrated bert4rec, fixed, masked cells read", {AC_RELEASED, BERT4REC, RELEASED_FIXED_NONE}},
+    {"calibrated ssept", {AC, SSEPT, "calibrators.adversarial.renormalize=none"}},
+    {"calibrated ssept as released", {AC_RELEASED, SSEPT, "calibrators.adversarial.renormalize=none"}},
+    {"calibrated tisasrec", {AC, TISASREC, "calibrators.adversarial.renormalize=none"}},
+    {"calibrated tisasrec as released", {AC_RELEASED, TISASREC, "calibrators.adversarial.renormalize=none"}},
+    {"calibrated tisasrec, fixed, masked cells read", {AC_RELEASED, TISASREC, RELEASED_FIXED_NONE}},
 };
 
 typedef struct {
@@ -43,33 +89,38 @@ typedef struct {
     sr_batch batch;
 } world;
 
-static void build_batch(world *w, bool with_targets, size_t count)
+static void build_batch(world *w, bool training, size_t count)
 {
-    const bool all = w->settings.training.objective == SR_OBJECTIVE_ALL;
+    const bool masked = sr_model_needs_of(&w->settings.model, true).masked;
+    const sr_objective objective = masked ? SR_OBJECTIVE_ALL : w->settings.training.objective;
     sr_example examples[EXAMPLES];
     for (size_t e = 0; e < count; ++e) {
-        const size_t target = all || lengths[e] == 0 ? 0 : lengths[e] - 1;
-        examples[e] = (sr_example){.items = histories[e],
+        const size_t target = objective == SR_OBJECTIVE_ALL || lengths[e] == 0 ? 0 : lengths[e] - 1;
+        examples[e] = (sr_example){.items = masked && training ? masked_histories[e] : histories[e],
+                                   .times = times[e],
                                    .length = lengths[e],
+                                   .user = 1 + (int32_t)e % USERS,
+                                   .mask_token = training ? 0 : sr_model_mask_token(w->model),
                                    .identity = 100 + e,
-                                   .targets = with_targets ? next_items[e] + target : NULL,
-                                   .negatives = with_targets ? negatives[e] + target : NULL};
+                                   .targets = !training ? NULL : (masked ? hidden_items : next_items)[e] + target,
+                                   .negatives = training ? negatives[e] + target : NULL};
     }
-    assert_int_equal(
-        sr_batch_build(&w->batch, w->arena, &w->settings.model, w->settings.training.objective, examples, count, NULL), SR_OK);
+    /* Masked training has no empty example. */
+    const size_t used = masked && training && count == EXAMPLES ? EXAMPLES - 1 : count;
+    assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, training, examples, used, NULL), SR_OK);
 }
 
 static void create_world(world *w, const variant *v)
 {
-    const char *assignments[16] = {"data.path=none",      "model.hidden_size=8", "model.heads=2",
+    const char *assignments[20] = {"data.path=none",      "model.hidden_size=8", "model.heads=2",
                                    "model.inner_size=10", "model.max_length=6",  "model.initializer_range=0.4"};
     size_t count = 6;
-    for (size_t i = 0; i < 8 && v->assignments[i]; ++i)
+    for (size_t i = 0; i < 12 && v->assignments[i]; ++i)
         assignments[count++] = v->assignments[i];
     sr_error error = {.message = ""};
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, count, &error) != SR_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(sr_model_create(&w->model, &w->settings.model, ITEMS, NULL), SR_OK);
+    assert_int_equal(sr_model_create(&w->model, &w->settings.model, ITEMS, USERS, NULL), SR_OK);
     assert_int_equal(sr_arena_create(&w->arena, 1 << 16, NULL), SR_OK);
     assert_int_equal(sr_tape_create(&w->tape, sr_kernels_choose(NULL), true, NULL), SR_OK);
     sr_parameters_draw(sr_model_parameters(w->model), 5);
@@ -82,20 +133,49 @@ static void free_world(world *w)
     sr_arena_free(w->arena);
 }
 
-static sr_tensor *compute_loss(world *w)
+/* The loss that ordinary parameters follow, and the one that mask generators follow (NULL without an adversarial calibrator).
+ */
+typedef struct {
+    sr_tensor *loss, *attacked;
+    double attacked_value;
+} losses;
+
+static losses compute_losses(world *w)
 {
     const sr_pass pass = {.training = true, .seed = 3, .step = 7};
+    const double weight = 1.0 / (double)w->batch.targets;
+    sr_encoding encoding;
     sr_tape_reset(w->tape);
-    sr_tensor *representation = sr_model_encode(w->model, w->tape, &w->batch, &pass);
-    return sr_model_loss(w->model, w->tape, &w->batch, representation, w->settings.training.loss,
-                         1.0 / (double)w->batch.targets);
+    sr_model_encode(w->model, w->tape, &w->batch, &pass, &encoding);
+    losses made = {
+        .loss = sr_model_loss(w->model, w->tape, &w->batch, encoding.representation, w->settings.training.loss, weight)};
+    if (!encoding.attacked)
+        return made;
+    sr_tensor *ranking = sr_model_loss(w->model, w->tape, &w->batch, encoding.attacked, w->settings.training.loss, weight);
+    made.attacked = sr_model_attacked_loss(w->model, w->tape, &encoding, ranking, encoding.mask_square_sums);
+    made.attacked_value = w->settings.model.calibrators.adversarial.penalty_weight *
+                              sr_mask_penalty(encoding.mask_square_sums, encoding.mask_count) -
+                          ranking->values[0];
+    return made;
+}
+
+static double value_for(world *w, sr_parameter_set set)
+{
+    const losses made = compute_losses(w);
+    return set == SR_PARAMETERS_ATTACK ? made.attacked_value : made.loss->values[0];
 }
 
 /* Whether an element is a row of padding that is read without getting a gradient from it, which finite differences would see.
  */
 static bool is_padding_row(const sr_parameter *parameter, size_t element)
 {
-    return strcmp(parameter->name, "item_embedding.weight") == 0 && element < parameter->shape[1];
+    static const char *const tables[] = {"item_embedding.weight",     "user_embedding.weight",
+                                         "pos_key_embedding.weight",  "pos_value_embedding.weight",
+                                         "time_key_embedding.weight", "time_value_embedding.weight"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; ++i)
+        if (strcmp(parameter->name, tables[i]) == 0)
+            return element < parameter->shape[1];
+    return false;
 }
 
 static void gradients_of_a_whole_model_agree_with_finite_differences(void **state)
@@ -104,7 +184,12 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
     create_world(&w, *state);
     build_batch(&w, true, EXAMPLES);
     sr_parameters *parameters = sr_model_parameters(w.model);
-    assert_int_equal(sr_tape_backward(w.tape, compute_loss(&w), SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
+    const losses made = compute_losses(&w);
+    assert_int_equal(made.attacked != NULL, w.settings.model.calibrators.adversarial.in_use);
+    const sr_parameter_set followers = made.attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
+    assert_int_equal(sr_tape_backward(w.tape, made.loss, followers, NULL, NULL, NULL), SR_OK);
+    if (made.attacked)
+        assert_int_equal(sr_tape_backward(w.tape, made.attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
     const double step = 1e-5;
     for (size_t p = 0; p < parameters->count; ++p)
         for (size_t i = 0; i < parameters->list[p].size; ++i) {
@@ -113,9 +198,9 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
             sr_real *element = parameters->values + parameters->list[p].offset + i;
             const double original = *element;
             *element = original + step;
-            const double above = compute_loss(&w)->values[0];
+            const double above = value_for(&w, parameters->list[p].set);
             *element = original - step;
-            const double below = compute_loss(&w)->values[0];
+            const double below = value_for(&w, parameters->list[p].set);
             *element = original;
             const double expected = (above - below) / (2 * step),
                          actual = parameters->gradients[parameters->list[p].offset + i];
@@ -125,16 +210,23 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
     free_world(&w);
 }
 
+static const sr_tensor *encode(world *w, const sr_batch *batch, const sr_pass *pass)
+{
+    sr_encoding encoding;
+    sr_tape_reset(w->tape);
+    sr_model_encode(w->model, w->tape, batch, pass, &encoding);
+    assert_non_null(encoding.representation);
+    return encoding.representation;
+}
+
 /* The representation after the first `count` items of the longest history that fits the window, as its own example. */
 static void representation_of_prefix(world *w, const int32_t *items, size_t count, sr_real *out)
 {
     sr_batch batch;
     const sr_example example = {.items = items, .length = count, .identity = 1};
     const sr_pass pass = {.training = false};
-    assert_int_equal(sr_batch_build(&batch, w->arena, &w->settings.model, SR_OBJECTIVE_LAST, &example, 1, NULL), SR_OK);
-    sr_tape_reset(w->tape);
-    const sr_tensor *state = sr_model_encode(w->model, w->tape, &batch, &pass);
-    memcpy(out, state->values, 8 * sizeof *out);
+    assert_int_equal(sr_batch_build(&batch, w->arena, &w->settings.model, SR_OBJECTIVE_LAST, false, &example, 1, NULL), SR_OK);
+    memcpy(out, encode(w, &batch, &pass)->values, 8 * sizeof *out);
 }
 
 static void changing_an_item_changes_nothing_before_it(void **state)
@@ -169,9 +261,8 @@ static void one_pass_over_a_sequence_gives_every_prefix(void **state)
     const sr_example example = {.items = items, .length = LENGTH, .identity = 1, .targets = targets};
     const sr_pass pass = {.training = false};
     sr_real whole[LENGTH * 8];
-    assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_ALL, &example, 1, NULL), SR_OK);
-    sr_tape_reset(w.tape);
-    const sr_tensor *states = sr_model_encode(w.model, w.tape, &w.batch, &pass);
+    assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_ALL, false, &example, 1, NULL), SR_OK);
+    const sr_tensor *states = encode(&w, &w.batch, &pass);
     assert_int_equal(states->rows, LENGTH);
     memcpy(whole, states->values, sizeof whole);
     for (size_t count = 1; count <= LENGTH; ++count) {
@@ -191,15 +282,14 @@ static void an_example_does_not_depend_on_the_others_in_its_batch(void **state)
     const sr_pass pass = {.training = true, .seed = 3, .step = 7}; /* dropout included: it is keyed by the example */
     sr_real together[EXAMPLES][8];
     build_batch(&w, false, EXAMPLES);
-    sr_tape_reset(w.tape);
-    const sr_tensor *states = sr_model_encode(w.model, w.tape, &w.batch, &pass);
+    const sr_tensor *states = encode(&w, &w.batch, &pass);
     for (size_t e = 0; e < EXAMPLES; ++e)
         memcpy(together[e], states->values + w.batch.example_reads[e] * 8, sizeof together[e]);
     for (size_t e = 0; e < EXAMPLES; ++e) {
         const sr_example example = {.items = histories[e], .length = lengths[e], .identity = 100 + e};
-        assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_LAST, &example, 1, NULL), SR_OK);
-        sr_tape_reset(w.tape);
-        const sr_tensor *alone = sr_model_encode(w.model, w.tape, &w.batch, &pass);
+        assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_LAST, false, &example, 1, NULL),
+                         SR_OK);
+        const sr_tensor *alone = encode(&w, &w.batch, &pass);
         for (size_t i = 0; i < 8; ++i)
             assert_true(fabs(alone->values[i] - together[e][i]) < 1e-12);
     }
@@ -216,7 +306,7 @@ static void a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histor
                                    {.items = items, .length = 0, .identity = 2, .targets = &target},
                                    {.items = items, .length = 2, .identity = 3, .targets = &target},
                                    {.items = items, .length = 0, .identity = 4, .targets = &target}};
-    assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_LAST, examples, 4, NULL), SR_OK);
+    assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_LAST, true, examples, 4, NULL), SR_OK);
     const sr_layout *layout = &w.batch.layout;
     assert_int_equal(layout->sequences, 3);
     assert_int_equal(layout->offsets[3], LENGTH + LENGTH + 2);
@@ -236,8 +326,9 @@ static void a_batch_without_examples_has_no_loss_and_no_gradient(void **state)
     create_world(&w, &variants[0]);
     build_batch(&w, true, 0);
     const sr_pass pass = {.training = true};
-    sr_tensor *representation = sr_model_encode(w.model, w.tape, &w.batch, &pass);
-    sr_tensor *loss = sr_model_loss(w.model, w.tape, &w.batch, representation, SR_LOSS_CROSS_ENTROPY, 0.25);
+    sr_encoding encoding;
+    sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
+    sr_tensor *loss = sr_model_loss(w.model, w.tape, &w.batch, encoding.representation, SR_LOSS_CROSS_ENTROPY, 0.25);
     assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
     const sr_parameters *parameters = sr_model_parameters(w.model);
     assert_true(loss->values[0] == 0);
@@ -254,7 +345,7 @@ static void the_loss_of_a_fresh_model_is_that_of_guessing(void **state)
     create_world(&w, &small);
     build_batch(&w, true, EXAMPLES);
     /* Eight columns and five targets: the scores of the start still scatter by a few percent of ln V. */
-    assert_true(fabs(compute_loss(&w)->values[0] / log(ITEMS + 1) - 1) < 0.05);
+    assert_true(fabs(value_for(&w, SR_PARAMETERS_ORDINARY) / log(ITEMS + 1) - 1) < 0.05);
     free_world(&w);
 }
 
@@ -266,7 +357,7 @@ static void heads_that_do_not_divide_the_width_are_refused(void **state)
     sr_error error;
     sr_settings_default(&settings);
     settings.model.heads = 3;
-    assert_int_equal(sr_model_create(&model, &settings.model, ITEMS, &error), SR_ERROR_USAGE);
+    assert_int_equal(sr_model_create(&model, &settings.model, ITEMS, USERS, &error), SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "not divisible"));
 }
 

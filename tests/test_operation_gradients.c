@@ -15,7 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { MOST_INPUTS = 4, WIDTH = 6, HEADS = 2, ITEMS = 7 };
+enum { MOST_INPUTS = 5, WIDTH = 6, HEADS = 2, ITEMS = 7, WINDOW = 7 };
 
 /* A ragged batch with sequences of length 3, 1 and 5 and one of 4 padding tokens that all see each other; the second query set
  * reads some rows only. */
@@ -29,9 +29,10 @@ static const sr_layout layout = {.sequences = 4,
                                  .trailing = layout_trailing,
                                  .columns = layout_columns,
                                  .identity = layout_identity,
+                                 .window = WINDOW,
                                  .causal = true};
 static const size_t read_offsets[] = {0, 1, 2, 4, 5}, read_tokens[] = {2, 3, 5, 8, 12};
-static const sr_queries reads = {.offsets = read_offsets, .tokens = read_tokens};
+static const sr_rows reads = {.offsets = read_offsets, .tokens = read_tokens};
 /* One long sequence: large enough for the matrix-product path of attention. */
 static const size_t long_offsets[] = {0, 20};
 static const uint32_t long_leading[] = {3}, long_trailing[] = {2};
@@ -42,7 +43,20 @@ static const sr_layout long_layout = {.sequences = 1,
                                       .trailing = long_trailing,
                                       .columns = long_columns,
                                       .identity = layout_identity,
+                                      .window = 20,
                                       .causal = true};
+/* Two sequences padded to a window of 4, seen in both directions: the padding queries, and is no key. */
+static const size_t padded_offsets[] = {0, 4, 8};
+static const uint32_t padded_leading[] = {0, 0}, padded_trailing[] = {1, 2};
+static const int32_t padded_columns[] = {0, 1, 2, 3, 0, 1, 2, 3};
+static const sr_layout padded_layout = {.sequences = 2,
+                                        .offsets = padded_offsets,
+                                        .leading = padded_leading,
+                                        .trailing = padded_trailing,
+                                        .columns = padded_columns,
+                                        .identity = layout_identity,
+                                        .window = 4};
+enum { PADDED_TOKENS = 8, PADDED_KEYS = 5, PADDED_CELLS = HEADS * 4 * PADDED_KEYS, HALF = WIDTH / HEADS };
 enum { TOKENS = 13, READS = 5, CELLS = HEADS * (9 + 1 + 25 + 16), READ_CELLS = HEADS * (3 + 1 + 10 + 4), LONG = 20 };
 
 static const int32_t ids[] = {3, 0, 6, 3, 1};
@@ -124,23 +138,26 @@ static sr_tensor *build_dropout_of_reads(sr_tape *tape, sr_tensor **x)
 static sr_tensor *build_attention_dropout(sr_tape *tape, sr_tensor **x)
 {
     const sr_dropout_site site = half(3);
-    return sr_attention_dropout(tape, x[0], sr_attention_map_make(tape, &layout, &reads, HEADS), &site);
+    return sr_attention_dropout(tape, x[0], sr_attention_map_make(tape, &layout, &reads, sr_rows_all(tape, &layout), HEADS),
+                                &site);
 }
 
 static sr_tensor *build_scores(sr_tape *tape, sr_tensor **x)
 {
-    const sr_queries *all = sr_queries_all(tape, &layout);
-    return sr_attention_scores(tape, x[0], x[1], sr_attention_map_make(tape, &layout, all, HEADS), 0.7);
+    const sr_rows *all = sr_rows_all(tape, &layout);
+    return sr_attention_scores(tape, x[0], x[1], sr_attention_map_make(tape, &layout, all, all, HEADS), 0.7);
 }
 
 static sr_tensor *build_scores_of_reads(sr_tape *tape, sr_tensor **x)
 {
-    return sr_attention_scores(tape, x[0], x[1], sr_attention_map_make(tape, &layout, &reads, HEADS), 0.7);
+    return sr_attention_scores(tape, x[0], x[1],
+                               sr_attention_map_make(tape, &layout, &reads, sr_rows_all(tape, &layout), HEADS), 0.7);
 }
 
 static sr_tensor *build_softmax(sr_tape *tape, sr_tensor **x)
 {
-    return sr_attention_softmax(tape, x[0], sr_attention_map_make(tape, &layout, sr_queries_all(tape, &layout), HEADS));
+    return sr_attention_softmax(
+        tape, x[0], sr_attention_map_make(tape, &layout, sr_rows_all(tape, &layout), sr_rows_all(tape, &layout), HEADS));
 }
 
 static sr_tensor *attention(sr_tape *tape, sr_tensor **x, const sr_attention_map *map)
@@ -151,27 +168,127 @@ static sr_tensor *attention(sr_tape *tape, sr_tensor **x, const sr_attention_map
 
 static sr_tensor *build_attention(sr_tape *tape, sr_tensor **x)
 {
-    return attention(tape, x, sr_attention_map_make(tape, &layout, sr_queries_all(tape, &layout), HEADS));
+    return attention(tape, x,
+                     sr_attention_map_make(tape, &layout, sr_rows_all(tape, &layout), sr_rows_all(tape, &layout), HEADS));
 }
 
 static sr_tensor *build_attention_of_reads(sr_tape *tape, sr_tensor **x)
 {
-    return attention(tape, x, sr_attention_map_make(tape, &layout, &reads, HEADS));
+    return attention(tape, x, sr_attention_map_make(tape, &layout, &reads, sr_rows_all(tape, &layout), HEADS));
 }
 
 static sr_tensor *build_long_attention(sr_tape *tape, sr_tensor **x)
 {
-    return attention(tape, x, sr_attention_map_make(tape, &long_layout, sr_queries_all(tape, &long_layout), HEADS));
+    return attention(
+        tape, x,
+        sr_attention_map_make(tape, &long_layout, sr_rows_all(tape, &long_layout), sr_rows_all(tape, &long_layout), HEADS));
+}
+
+static const sr_attention_map *full_map(sr_tape *tape)
+{
+    const sr_rows *all = sr_rows_all(tape, &layout);
+    return sr_attention_map_make(tape, &layout, all, all, HEADS);
+}
+
+static const sr_attention_map *read_map(sr_tape *tape)
+{
+    return sr_attention_map_make(tape, &layout, &reads, sr_rows_all(tape, &layout), HEADS);
+}
+
+static const sr_attention_map *padded_map(sr_tape *tape)
+{
+    const sr_rows *all = sr_rows_all(tape, &padded_layout);
+    return sr_attention_map_make(tape, &padded_layout, all, sr_rows_seen(tape, &padded_layout, all), HEADS);
+}
+
+static sr_tensor *build_padded_attention(sr_tape *tape, sr_tensor **x)
+{
+    return attention(tape, x, padded_map(tape));
+}
+
+static sr_tensor *build_whole_attention(sr_tape *tape, sr_tensor **x)
+{
+    return attention(tape, x, sr_attention_map_whole(tape, full_map(tape)));
+}
+
+static sr_tensor *build_select_queries(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &layout);
+    return sr_attention_select_queries(tape, x[0], sr_attention_map_make(tape, &layout, all, all, HEADS),
+                                       sr_attention_map_make(tape, &layout, &reads, all, HEADS));
+}
+
+static sr_tensor *build_window_softmax(sr_tape *tape, sr_tensor **x)
+{
+    return sr_attention_softmax_over_window(tape, x[0], full_map(tape));
+}
+
+static sr_tensor *build_order(sr_tape *tape, sr_tensor **x)
+{
+    return sr_order_scores(tape, x[0], x[1], x[2], x[3], read_map(tape), 0.7);
+}
+
+static sr_tensor *build_order_in_both_directions(sr_tape *tape, sr_tensor **x)
+{
+    return sr_order_scores(tape, x[0], x[1], x[2], x[3], padded_map(tape), 0.7);
+}
+
+static sr_tensor *build_distance(sr_tape *tape, sr_tensor **x)
+{
+    return sr_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], read_map(tape), 0.7);
+}
+
+static sr_tensor *build_distance_in_both_directions(sr_tape *tape, sr_tensor **x)
+{
+    return sr_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], padded_map(tape), 0.7);
+}
+
+static sr_tensor *build_attacked(sr_tape *tape, sr_tensor **x)
+{
+    static const sr_real noise[] = {0.3, -1.2, 0, 0.7, 2.1, -0.4};
+    return sr_attacked_weights(tape, x[0], x[1], noise);
+}
+
+static sr_tensor *build_calibrated(sr_tape *tape, sr_tensor **x)
+{
+    return sr_calibrated_weights(tape, x[0], x[1]);
+}
+
+static sr_tensor *build_gate(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *map = read_map(tape);
+    return sr_gated_weights(tape, sr_attention_softmax(tape, x[0], map), sr_attention_softmax(tape, x[1], map), x[2], map);
+}
+
+/* Rows of positive weights, as the calibrator has them. */
+static sr_tensor *build_mass(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *map = read_map(tape);
+    sr_tensor *weights = sr_calibrated_weights(tape, sr_attention_softmax(tape, x[0], map),
+                                               sr_attention_softmax(tape, x[1], map));
+    return sr_attention_mass(tape, weights, map);
+}
+
+static sr_tensor *build_mask_squares(sr_tape *tape, sr_tensor **x)
+{
+    double sum;
+    return sr_mask_squares(tape, sr_attention_softmax(tape, x[0], padded_map(tape)), padded_map(tape), false, &sum);
+}
+
+static sr_tensor *build_visible_mask_squares(sr_tape *tape, sr_tensor **x)
+{
+    double sum;
+    return sr_mask_squares(tape, sr_attention_softmax(tape, x[0], padded_map(tape)), padded_map(tape), true, &sum);
 }
 
 static sr_tensor *build_catalogue_cross_entropy(sr_tape *tape, sr_tensor **x)
 {
-    return sr_catalogue_cross_entropy(tape, x[0], x[1], ids, 0.3);
+    return sr_catalogue_cross_entropy(tape, x[0], x[1], ITEMS, ids, 0.3);
 }
 
 static sr_tensor *build_large_catalogue_cross_entropy(sr_tape *tape, sr_tensor **x)
 {
-    return sr_catalogue_cross_entropy(tape, x[0], x[1], many_targets, 0.3);
+    return sr_catalogue_cross_entropy(tape, x[0], x[1], x[1]->rows, many_targets, 0.3);
 }
 
 static sr_tensor *build_item_scores(sr_tape *tape, sr_tensor **x)
@@ -187,6 +304,141 @@ static sr_tensor *build_bpr(sr_tape *tape, sr_tensor **x)
 static sr_tensor *build_binary_cross_entropy(sr_tape *tape, sr_tensor **x)
 {
     return sr_binary_cross_entropy(tape, x[0], x[1], 0.3);
+}
+
+/* The same `classes` as above, whatever other rows the table has. */
+static sr_tensor *build_catalogue_cross_entropy_of_first_rows(sr_tape *tape, sr_tensor **x)
+{
+    return build_catalogue_cross_entropy(tape, x);
+}
+
+static sr_tensor *build_large_catalogue_cross_entropy_of_first_rows(sr_tape *tape, sr_tensor **x)
+{
+    return sr_catalogue_cross_entropy(tape, x[0], x[1], 1500, many_targets, 0.3);
+}
+
+static sr_tensor *build_weighted_add(sr_tape *tape, sr_tensor **x)
+{
+    return sr_weighted_add(tape, x[0], 0.3, x[1], -1.7);
+}
+
+static sr_tensor *build_weighted_add_to_itself(sr_tape *tape, sr_tensor **x)
+{
+    return sr_weighted_add(tape, x[0], 0.3, x[0], -1.7);
+}
+
+static sr_tensor *build_mix(sr_tape *tape, sr_tensor **x)
+{
+    return sr_mix(tape, x[0], x[1], x[2]);
+}
+
+static sr_tensor *build_concatenate_columns(sr_tape *tape, sr_tensor **x)
+{
+    return sr_concatenate_columns(tape, x[0], x[1]);
+}
+
+static sr_tensor *build_concatenate_columns_with_itself(sr_tape *tape, sr_tensor **x)
+{
+    return sr_concatenate_columns(tape, x[0], x[0]);
+}
+
+static sr_tensor *build_select_columns(sr_tape *tape, sr_tensor **x)
+{
+    return sr_select_columns(tape, x[0], 1, 3);
+}
+
+static sr_tensor *build_table_dropout(sr_tape *tape, sr_tensor **x)
+{
+    const sr_dropout_site site = half(4);
+    return sr_table_dropout(tape, x[0], &site);
+}
+
+/* Stamps of the tokens, with equal ones, gaps below a unit, gaps of every size up to the span and beyond it. */
+enum { SPAN = 4 };
+static const int64_t times[] = {100, 100, 130, 7, 0, 9, 10, 25, 1000, 5, -5, 16, 64};
+static const int64_t long_times[] = {0, 0, 0, 40, 41, 45, 60, 61, 61, 70, 78, 80, 99, 100, 120, 121, 125, 137, 0, 0};
+static const sr_intervals intervals = {.times = times, .unit = 10, .span = SPAN};
+
+/* The table of intervals from a parameter [d, span]: row 0 is constant, as it has to be for finite differences, which know
+ * nothing of a row that is read without gradient. */
+static sr_tensor *interval_table(sr_tape *tape, sr_tensor *transposed_rows)
+{
+    static sr_real rows[SPAN + 1][SPAN] = {[1] = {1}, [2] = {0, 1}, [3] = {0, 0, 1}, [4] = {0, 0, 0, 1}};
+    static sr_real bias[WIDTH] = {0.5, -0.3, 0.9, 1.1, -0.7, 0.2};
+    return sr_linear(tape, sr_tape_constant(tape, rows[0], SPAN + 1, SPAN), transposed_rows,
+                     sr_tape_constant(tape, bias, 1, WIDTH));
+}
+
+static sr_intervals intervals_with_dropout(void)
+{
+    sr_intervals dropped = intervals;
+    dropped.cell_dropout = half(5);
+    return dropped;
+}
+
+static const sr_attention_map *map_of_all(sr_tape *tape)
+{
+    const sr_rows *all = sr_rows_all(tape, &layout);
+    return sr_attention_map_make(tape, &layout, all, all, HEADS);
+}
+
+static const sr_attention_map *map_of_reads(sr_tape *tape)
+{
+    return sr_attention_map_make(tape, &layout, &reads, sr_rows_all(tape, &layout), HEADS);
+}
+
+static sr_tensor *build_interval_scores(sr_tape *tape, sr_tensor **x)
+{
+    return sr_interval_scores(tape, x[0], interval_table(tape, x[1]), map_of_all(tape), &intervals, 0.7);
+}
+
+static sr_tensor *build_interval_scores_of_reads(sr_tape *tape, sr_tensor **x)
+{
+    return sr_interval_scores(tape, x[0], interval_table(tape, x[1]), map_of_reads(tape), &intervals, 0.7);
+}
+
+static sr_tensor *build_whole_interval_scores(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *whole = sr_attention_map_whole(tape, map_of_all(tape));
+    return sr_interval_scores(tape, x[0], interval_table(tape, x[1]), whole, &intervals, 0.7);
+}
+
+static sr_tensor *build_interval_scores_with_dropout(sr_tape *tape, sr_tensor **x)
+{
+    const sr_intervals dropped = intervals_with_dropout();
+    return sr_interval_scores(tape, x[0], interval_table(tape, x[1]), map_of_all(tape), &dropped, 0.7);
+}
+
+static sr_tensor *build_interval_context(sr_tape *tape, sr_tensor **x)
+{
+    return sr_interval_context(tape, x[0], interval_table(tape, x[1]), map_of_all(tape), &intervals);
+}
+
+static sr_tensor *build_interval_context_of_reads(sr_tape *tape, sr_tensor **x)
+{
+    return sr_interval_context(tape, x[0], interval_table(tape, x[1]), map_of_reads(tape), &intervals);
+}
+
+static sr_tensor *build_whole_interval_context(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *whole = sr_attention_map_whole(tape, map_of_all(tape));
+    return sr_interval_context(tape, x[0], interval_table(tape, x[1]), whole, &intervals);
+}
+
+static sr_tensor *build_interval_context_with_dropout(sr_tape *tape, sr_tensor **x)
+{
+    const sr_intervals dropped = intervals_with_dropout();
+    return sr_interval_context(tape, x[0], interval_table(tape, x[1]), map_of_reads(tape), &dropped);
+}
+
+/* Both terms in one pipeline, where keys are fewer than tokens. */
+static sr_tensor *build_interval_attention_of_seen_keys(sr_tape *tape, sr_tensor **x)
+{
+    const sr_intervals long_intervals = {.times = long_times, .unit = 20, .span = SPAN, .cell_dropout = half(6)};
+    const sr_rows *all = sr_rows_all(tape, &long_layout);
+    const sr_attention_map *map = sr_attention_map_make(tape, &long_layout, all, sr_rows_seen(tape, &long_layout, all), HEADS);
+    sr_tensor *scores = sr_interval_scores(tape, x[0], interval_table(tape, x[1]), map, &long_intervals, 0.7);
+    return sr_interval_context(tape, sr_attention_softmax(tape, scores, map), interval_table(tape, x[2]), map, &long_intervals);
 }
 
 typedef struct {
@@ -221,9 +473,60 @@ static const operation_case cases[] = {
     {"attention", build_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention of the rows read", build_attention_of_reads, {{READS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention by matrix products", build_long_attention, {{LONG, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}}, false},
+    {"attention of padding",
+     build_padded_attention,
+     {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {PADDED_KEYS, WIDTH}},
+     false},
+    {"attention that sees every cell", build_whole_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
+    {"selection of queries", build_select_queries, {{CELLS, 1}}, false},
+    {"softmax over the window", build_window_softmax, {{CELLS, 1}}, false},
+    {"order scores", build_order, {{READS, WIDTH}, {TOKENS, WIDTH}, {1, 2 * HALF}, {1, 1}}, false},
+    {"order scores in both directions",
+     build_order_in_both_directions,
+     {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}},
+     false},
+    {"distance scores", build_distance, {{READS, WIDTH}, {TOKENS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}}, false},
+    {"distance scores in both directions",
+     build_distance_in_both_directions,
+     {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}},
+     false},
+    {"attacked weights", build_attacked, {{6, 1}, {6, 1}}, false},
+    {"calibrated weights", build_calibrated, {{6, 1}, {6, 1}}, false},
+    {"gated weights", build_gate, {{READ_CELLS, 1}, {READ_CELLS, 1}, {READS, WINDOW}}, false},
+    {"weights divided by their mass", build_mass, {{READ_CELLS, 1}, {READ_CELLS, 1}}, false},
+    {"mask squares over the window", build_mask_squares, {{PADDED_CELLS, 1}}, false},
+    {"mask squares of visible cells", build_visible_mask_squares, {{PADDED_CELLS, 1}}, false},
     {"catalogue cross entropy", build_catalogue_cross_entropy, {{5, WIDTH}, {ITEMS, WIDTH}}, false},
     {"catalogue cross entropy over several tiles", build_large_catalogue_cross_entropy, {{300, 2}, {2100, 2}}, true},
     {"catalogue cross entropy that recomputes tiles", build_large_catalogue_cross_entropy, {{300, 2}, {16000, 2}}, true},
+    {"weighted add", build_weighted_add, {{5, WIDTH}, {5, WIDTH}}, false},
+    {"weighted add to itself", build_weighted_add_to_itself, {{5, WIDTH}}, false},
+    {"mix", build_mix, {{5, WIDTH}, {5, WIDTH}, {1, 1}}, false},
+    {"mix of more elements than a piece", build_mix, {{300, WIDTH}, {300, WIDTH}, {1, 1}}, true},
+    {"concatenate columns", build_concatenate_columns, {{5, WIDTH}, {5, 2}}, false},
+    {"concatenate columns with itself", build_concatenate_columns_with_itself, {{5, WIDTH}}, false},
+    {"select columns", build_select_columns, {{5, WIDTH}}, false},
+    {"table dropout", build_table_dropout, {{ITEMS, WIDTH}}, false},
+    {"interval scores", build_interval_scores, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
+    {"interval scores of the rows read", build_interval_scores_of_reads, {{READS, WIDTH}, {WIDTH, SPAN}}, false},
+    {"interval scores of a whole map", build_whole_interval_scores, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
+    {"interval scores with dropout", build_interval_scores_with_dropout, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
+    {"interval context", build_interval_context, {{CELLS, 1}, {WIDTH, SPAN}}, false},
+    {"interval context of the rows read", build_interval_context_of_reads, {{READ_CELLS, 1}, {WIDTH, SPAN}}, false},
+    {"interval context of a whole map", build_whole_interval_context, {{CELLS, 1}, {WIDTH, SPAN}}, false},
+    {"interval context with dropout", build_interval_context_with_dropout, {{READ_CELLS, 1}, {WIDTH, SPAN}}, false},
+    {"interval attention of the keys seen",
+     build_interval_attention_of_seen_keys,
+     {{LONG, WIDTH}, {WIDTH, SPAN}, {WIDTH, SPAN}},
+     false},
+    {"catalogue cross entropy of the first rows",
+     build_catalogue_cross_entropy_of_first_rows,
+     {{5, WIDTH}, {ITEMS + 3, WIDTH}},
+     false},
+    {"catalogue cross entropy of the first rows over several tiles",
+     build_large_catalogue_cross_entropy_of_first_rows,
+     {{300, 2}, {2100, 2}},
+     true},
     {"item scores", build_item_scores, {{5, WIDTH}, {ITEMS, WIDTH}}, false},
     {"bpr", build_bpr, {{5, 1}, {5, 1}}, false},
     {"binary cross entropy", build_binary_cross_entropy, {{5, 1}, {5, 1}}, false},

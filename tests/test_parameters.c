@@ -49,7 +49,7 @@ static void impossible_declarations_are_refused(void **state)
     sr_error error;
     sr_parameters parameters;
     sr_parameters_initialise(&parameters);
-    declare(&parameters, "weight", 2, 2, SR_INITIAL_ONE, 0);
+    declare(&parameters, "weight", 2, 2, SR_INITIAL_CONSTANT, 1);
     const size_t shape[] = {2, 2}, empty[] = {4, 0}, huge[] = {SIZE_MAX / 8, 16};
     char longest[SR_PARAMETER_NAME_SIZE + 1];
     memset(longest, 'x', sizeof longest - 1);
@@ -63,7 +63,7 @@ static void impossible_declarations_are_refused(void **state)
                  {"empty", empty, "dimension 1 is 0"},
                  {"huge", huge, "too large"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
-        assert_int_equal(sr_parameters_declare(&parameters, cases[i].name, cases[i].shape, 2, SR_INITIAL_ONE, 0,
+        assert_int_equal(sr_parameters_declare(&parameters, cases[i].name, cases[i].shape, 2, SR_INITIAL_CONSTANT, 1,
                                                SR_PARAMETERS_ORDINARY, NULL, &error),
                          SR_ERROR_RUNTIME);
         assert_non_null(strstr(error.message, cases[i].says));
@@ -80,7 +80,7 @@ static void initial_values_have_the_declared_distribution(void **state)
     sr_parameters parameters;
     sr_parameters_initialise(&parameters);
     declare(&parameters, "normal", 400, 250, SR_INITIAL_NORMAL, 0.5);
-    declare(&parameters, "one", 1, 5, SR_INITIAL_ONE, 0);
+    declare(&parameters, "one", 1, 5, SR_INITIAL_CONSTANT, 1);
     declare(&parameters, "zero", 1, 5, SR_INITIAL_ZERO, 0);
     assert_int_equal(sr_parameters_allocate(&parameters, &error), SR_OK);
     memset(parameters.values + parameters.list[2].offset, 1, 5 * sizeof(sr_real));

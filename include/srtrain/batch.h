@@ -10,10 +10,14 @@
 /* One history and what it is to predict. The arrays belong to the caller and must outlive the batch's making only. */
 typedef struct {
     const int32_t *items; /* [length], oldest first; only the latest max_length of them are used */
-    size_t length;        /* 0: an empty history, see sr_batch_build() */
+    const int64_t *times; /* [length], for models that need them, else NULL */
+    size_t length;        /* 0 without a mask token: an empty history, see sr_batch_build() */
+    int32_t user;         /* 1..users, for models that need it; else 0 */
+    int32_t mask_token;   /* an item that is put behind the history, one column more, and whose state is read; 0: none */
     uint64_t identity;    /* what its random numbers are keyed by: the same example has the same identity on any rank */
     /* objective last: targets[0] follows the last item. objective all: targets[i] follows items[i], 0 where there is none.
-     * NULL: nothing is predicted, the representation after the last item is read (evaluation). */
+     * Training of masked models, whatever the objective: targets[i] belongs to items[i], which may be masked; 0 where none is
+     * scored. NULL: nothing is predicted, the representation after the last item is read (evaluation). */
     const int32_t *targets;
     const int32_t *negatives; /* one sampled negative for each target, or NULL */
 } sr_example;
@@ -23,25 +27,42 @@ typedef struct {
 typedef struct {
     sr_layout layout;
     const int32_t *items;          /* [T] */
-    sr_queries reads;              /* rows that somebody reads, R */
+    const int32_t *users;          /* [T]: the user of each token's sequence; NULL unless the model needs users */
+    const int64_t *times;          /* [T]: 0 for padding; NULL unless the model needs times */
+    sr_rows reads;                 /* tokens that somebody reads, R */
     size_t targets;                /* n terms of the loss */
     const size_t *target_reads;    /* [n]: each target's row of the R representations */
     const int32_t *target_items;   /* [n] */
     const int32_t *negative_items; /* [n], or NULL when the examples had none */
     size_t examples;
-    const size_t *example_reads; /* [examples]: the row of the R representations that belongs to the example's last item */
+    /* [examples]: the row of the R representations that belongs to the example's end: its mask token or else its last item.
+     * NULL in the training of masked models, where only targets are read. */
+    const size_t *example_reads;
 } sr_batch;
 
 /* The identity of the sequence that stands for every empty history. */
 #define SR_IDENTITY_EMPTY ((uint64_t)1 << 62)
 
-/* Packs examples. All empty histories of a batch share one sequence of max_length padding tokens, all visible to each other,
- * read at its last slot: that is what the published models compute for them (their additive mask cancels out when it hides
- * every key), except that with dropout the empty histories of one batch share their mask. */
+/* Packs examples as the model needs them (sr_model_needs_of()) in training or in evaluation.
+ *
+ * Window: max_length columns, and one more when examples carry a mask token, which stands in the column after the last item
+ * also when the latest max_length items fill the others. Histories start in column 0 (padding right) or end in the last one
+ * (padding left).
+ *
+ * Padding: only a model that needs the whole window gets it: each sequence is then padded to the width of the window, behind
+ * the items or in front of them.
+ *
+ * Empty histories: a window of padding tokens, all visible to each other, read at its last slot: that is what the published
+ * models compute for them (their additive mask cancels out when it hides every key). Where nothing tells them apart
+ * (sr_shares_empty_histories()) all of a batch share one such sequence, and with it the dropout mask. */
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
-                         const sr_example *examples, size_t count, sr_error *error);
+                         bool training, const sr_example *examples, size_t count, sr_error *error);
 
-/* The cost of an example in a step, in tokens; for dividing a batch among ranks by work. */
+/* Whether all empty histories of a batch are one sequence: not where users or the whole window matter. */
+bool sr_shares_empty_histories(const sr_model_settings *model, bool training);
+
+/* The cost of an example in a training step, in tokens; for dividing a batch among ranks by work. The sequence that empty
+ * histories share is not counted. */
 size_t sr_example_work(const sr_example *example, const sr_model_settings *model);
 
 #endif

@@ -46,6 +46,12 @@ typedef struct sr_kernels {
     void (*activation_backward)(sr_activation kind, sr_real *in_gradient, const sr_real *in, const sr_real *out_gradient,
                                 size_t n);
 
+    /* out = exp(in); out may be in. */
+    void (*exponential)(sr_real *out, const sr_real *in, size_t n);
+    /* out = ln sigmoid(in) without overflow; out may be in. in_gradient += out_gradient sigmoid(-in). */
+    void (*log_sigmoid)(sr_real *out, const sr_real *in, size_t n);
+    void (*log_sigmoid_backward)(sr_real *in_gradient, const sr_real *in, const sr_real *out_gradient, size_t n);
+
     /* Layer normalisation of one row: normalised = (in - mean) / sqrt(variance + epsilon), out = gain * normalised + bias.
      * Returns 1 / sqrt(variance + epsilon). normalised may be NULL. */
     sr_real (*layer_norm)(sr_real *out, sr_real *normalised, const sr_real *in, const sr_real *gain, const sr_real *bias,

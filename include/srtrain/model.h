@@ -9,22 +9,42 @@
 
 typedef struct sr_model sr_model;
 
-/* A model for a catalogue of `items` items (ids 1..items; 0 is padding) with parameters allocated and zero; draw or load them
- * next. Release with sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory.
+/* What a model reads of an example besides its items; follows from its backbone and calibrators. */
+typedef struct {
+    bool masked;       /* it trains on masked items, and is evaluated at a mask token behind the history (BERT4Rec) */
+    bool users, times; /* of examples */
+    bool whole_window; /* padding is computed, up to the width of the window */
+    bool causal;       /* a token sees no later token */
+} sr_model_needs;
+
+sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);
+
+/* A model for a catalogue of `items` items and `users` users (ids from 1; 0 is padding) with parameters allocated and zero;
+ * draw or load them next. Release with sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together,
+ * SR_ERROR_RUNTIME for memory.
  */
-sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, sr_error *error);
+sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
 
 sr_parameters *sr_model_parameters(sr_model *model);
 const sr_model_settings *sr_model_configuration(const sr_model *model);
 size_t sr_model_items(const sr_model *model);
 
+/* The item id that stands for a masked item, or 0 when the model has none. */
+int32_t sr_model_mask_token(const sr_model *model);
+
+/* How many steps the model has been trained: annealed calibrators depend on it, in evaluation too. 0 at first; whoever
+ * trains or loads the model sets it. */
+void sr_model_set_step(sr_model *model, int64_t step);
+int64_t sr_model_step(const sr_model *model);
+
+enum { SR_LAYERS_MAXIMUM = 64 };
+
 /* Attention weights of each layer, kept for tests and analyses: the weights that multiply the values. */
-enum { SR_TRACE_LAYERS = 64 };
 typedef struct {
     size_t layers;
-    const sr_tensor *attention[SR_TRACE_LAYERS];
-    const sr_attention_map *maps[SR_TRACE_LAYERS];
+    const sr_tensor *attention[SR_LAYERS_MAXIMUM];
+    const sr_attention_map *maps[SR_LAYERS_MAXIMUM];
 } sr_trace;
 
 /* How to run the encoder. */
@@ -34,16 +54,38 @@ typedef struct {
     uint64_t step;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
+    /* Noise of the adversarial calibrator in the padded frame, [sequences, heads, window, window], in the place of random
+     * draws (tests); or NULL. */
+    const double *noise;
 } sr_pass;
 
-/* The representation of each read row of the batch, [R, d]: what is scored against the item table. NULL and a sticky failure of
- * the tape when memory runs out. */
-sr_tensor *sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
+/* What the encoder makes of a batch. Tensors are NULL after a failure of the tape. */
+typedef struct {
+    sr_tensor *representation; /* [R, width]: of each read row; what is scored against the item table */
+    /* Adversarial calibrator, in training only; else NULL and 0: */
+    sr_tensor *attacked;                        /* [R, width]: the same of the attacked branch */
+    size_t mask_count;                          /* one mask a layer: M_l */
+    sr_tensor *mask_squares[SR_LAYERS_MAXIMUM]; /* [1, 1]: sum (1 - M_l)^2 over this batch's part of the penalised cells */
+    double mask_square_sums[SR_LAYERS_MAXIMUM]; /* their values in double precision */
+} sr_encoding;
 
-/* The training loss of a batch as [1, 1]: the sum over the batch's targets times `weight` (1 / number of targets in the global
- * batch makes the sum over ranks the mean over the global batch). */
+void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
+
+/* The training loss of a batch (of its calibrated or of its attacked representation) as [1, 1]: the sum over the batch's
+ * targets times `weight` (1 / number of targets in the global batch makes the sum over ranks the mean over the global batch).
+ */
 sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
                          double weight);
+
+/* AC-TSR's mask penalty (1 / n_l) sum_l ||1 - M_l||: one norm over the whole global batch for each layer, `global_squares`
+ * [layers] being the sums of squares over all ranks. */
+double sr_mask_penalty(const double *global_squares, size_t layers);
+
+/* The loss that mask generators follow, as [1, 1]: -attacked_ranking + penalty_weight * penalty (Zhou et al. 2023). The
+ * gradient is exact for this rank's part of the global batch; the value is not that of the loss, because the norm is not a sum
+ * over ranks: report -ranking + penalty_weight * sr_mask_penalty() instead. */
+sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
+                                  const double *global_squares);
 
 /* The table that representations are scored against by inner product: [items + 1, width]. Belongs to the model. */
 const sr_real *sr_model_item_table(const sr_model *model, size_t *width);

@@ -31,6 +31,18 @@ sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right);
 /* f(x) element by element; gelu is the erf form. */
 sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind);
 
+/* left_factor * left + right_factor * right with constant factors. */
+sr_tensor *sr_weighted_add(sr_tape *tape, sr_tensor *left, double left_factor, sr_tensor *right, double right_factor);
+
+/* ratio * left + (1 - ratio) * right with a trained ratio [1, 1]. */
+sr_tensor *sr_mix(sr_tape *tape, sr_tensor *left, sr_tensor *right, sr_tensor *ratio);
+
+/* left and right side by side: [T, a], [T, b] -> [T, a + b]. */
+sr_tensor *sr_concatenate_columns(sr_tape *tape, sr_tensor *left, sr_tensor *right);
+
+/* Columns [first, first + count) of x. */
+sr_tensor *sr_select_columns(sr_tape *tape, sr_tensor *x, size_t first, size_t count);
+
 /* The sum of weights * x as [1, 1]; weights [rows * columns] constant. */
 sr_tensor *sr_weighted_sum(sr_tape *tape, sr_tensor *x, const sr_real *weights);
 
@@ -52,28 +64,94 @@ typedef struct {
  * probability is rounded to a multiple of 1/65536 and the scale follows it, so that the expectation is exact. */
 sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, const size_t *tokens, const sr_dropout_site *site);
 
+/* The same on the rows of a table that all sequences share: row i is row i of the table, whatever the batch. */
+sr_tensor *sr_table_dropout(sr_tape *tape, sr_tensor *table, const sr_dropout_site *site);
+
 /* The same on the cells of an attention map. */
 sr_tensor *sr_attention_dropout(sr_tape *tape, sr_tensor *weights, const sr_attention_map *map, const sr_dropout_site *site);
 
 /* ---- attention.c: the fixed stages of the attention pipeline ---- */
 
-/* scores_ij = scale <q_i, k_j> for each head: query [Q, d], key [T, d], heads split the columns -> cells of the map. Cells that
+/* scores_ij = scale <q_i, k_j> for each head: query [Q, d], key [K, d], heads split the columns -> cells of the map. Cells that
  * are not visible hold 0 and have no gradient. */
 sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_attention_map *map, double scale);
 
 /* Softmax over the visible keys of each query; 0 elsewhere. */
 sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map);
 
-/* context_i = sum_j weights_ij value_j for each head: value [T, d] -> [Q, d]. weights must hold 0 in cells that are not
+/* context_i = sum_j weights_ij value_j for each head: value [K, d] -> [Q, d]. weights must hold 0 in cells that are not
  * visible; their gradient in such cells means nothing. */
 sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *value, const sr_attention_map *map);
+
+/* The cells of `from` whose query is one of `to`'s, whose keys are the same: -> cells of `to`. */
+sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const sr_attention_map *from,
+                                       const sr_attention_map *to);
+
+/* ---- intervals.c: relative time in attention (TiSASRec, Li, Wang, McAuley 2020) ---- */
+
+/* The gap between two tokens is min(|time_i - time_j| / unit, span) in whole numbers, [0, span]. */
+typedef struct {
+    const int64_t *times; /* [T] of the layout's tokens */
+    int64_t unit, span;
+    /* Dropout of the vector that each cell (query, key) gathers, shared by all heads' columns: every channel of every cell has
+     * its own factor. A probability of 0: none. */
+    sr_dropout_site cell_dropout;
+} sr_intervals;
+
+/* scale <q_i, table_gap(i,j)> for each head: query [Q, d], table [span + 1, d] -> cells of the map, 0 where not visible. Row 0
+ * of the table is read like any row and gets no gradient. Nothing of size [queries, keys, d] is ever held. */
+sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table, const sr_attention_map *map,
+                              const sr_intervals *intervals, double scale);
+
+/* sum_j weights_ij table_gap(i,j) for each head: -> [Q, d]; otherwise as above. */
+sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
+                               const sr_intervals *intervals);
+
+/* ---- spatial.c: AC-TSR's spatial calibrator (Zhou et al. 2023) ---- */
+
+/* The affine map of the concatenated (q_i, k_j) of one head, a_i + b_j + bias with a_i = <weight[:e], q_i>, b_j = <weight[e:],
+ * k_j>; weight [1, 2e], bias [1, 1], shared by all heads. query [Q, d], key [K, d]. Both functions give scale * S_ij for the
+ * visible cells of the map, 0 elsewhere; i and j are columns of the window.
+ *
+ * Order: z_ij that map, S_ij = ln sigmoid(z_ij) if j > i, ln sigmoid(-z_ij) if j <= i. */
+sr_tensor *sr_order_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
+                           const sr_attention_map *map, double scale);
+
+/* Distance: m_ij that map, S_ij = -1/2 steepness^2 (ln(|i - j| + 1) - m_ij)^2; steepness [1, 1]. */
+sr_tensor *sr_distance_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
+                              sr_tensor *steepness, const sr_attention_map *map, double scale);
+
+/* ---- adversarial.c: AC-TSR's adversarial calibrator (Zhou et al. 2023) ---- */
+
+/* Attacked weights: base * mask + noise * (1 - mask), cell by cell; noise [cells] constant. */
+sr_tensor *sr_attacked_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask, const sr_real *noise);
+
+/* Calibrated weights: base * exp(1 - mask), cell by cell. */
+sr_tensor *sr_calibrated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask);
+
+/* Gate: g_ij base_ij + (1 - g_ij) calibrated_ij with g_ij = sigmoid(logits[i, column of j]), the same for every head; logits
+ * [Q, columns]. */
+sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrated, sr_tensor *logits,
+                            const sr_attention_map *map);
+
+/* Each row divided by its sum over visible keys; 0 elsewhere. Rows of positive weights. */
+sr_tensor *sr_attention_mass(sr_tape *tape, sr_tensor *weights, const sr_attention_map *map);
+
+/* Softmax over the visible keys and the hidden columns of the window, which score 0: they take their share of the mass and are
+ * then forgotten. Scores must be bounded below (weights are). */
+sr_tensor *sr_attention_softmax_over_window(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map);
+
+/* sum (1 - mask)^2 as [1, 1], and in double precision in *sum: over the cells of real queries and visible keys
+ * (`visible_only`), or over all columns of the window, where hidden cells count 1 each. */
+sr_tensor *sr_mask_squares(sr_tape *tape, sr_tensor *mask, const sr_attention_map *map, bool visible_only, double *sum);
 
 /* ---- catalogue_loss.c ---- */
 
 /* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,
- * d], table [V, d], n targets in [0, V). Works in tiles: never holds more than a bounded number of logits, whatever n and V.
- * `weight` is usually 1 / number of targets in the global batch. */
-sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, const int32_t *targets, double weight);
+ * d], `classes` V rows of the table [>= V, d], n targets in [0, V). Works in tiles: never holds more than a bounded number of
+ * logits, whatever n and V. `weight` is usually 1 / number of targets in the global batch. */
+sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
+                                      double weight);
 
 /* ---- pairwise_loss.c ---- */
 

@@ -16,8 +16,9 @@ enum { SR_PARAMETER_NAME_SIZE = 96, SR_PARAMETER_RANK_MAXIMUM = 3 };
 /* How a parameter starts. */
 typedef enum {
     SR_INITIAL_ZERO,
-    SR_INITIAL_ONE,
-    SR_INITIAL_NORMAL /* N(0, scale^2) */
+    SR_INITIAL_CONSTANT, /* scale */
+    SR_INITIAL_NORMAL,   /* N(0, scale^2) */
+    SR_INITIAL_SAME      /* as the parameter `same_as` */
 } sr_initial;
 
 /* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
@@ -32,6 +33,7 @@ typedef struct {
     size_t offset; /* first element in the block; a multiple of 16 */
     sr_initial initial;
     double scale;
+    size_t same_as; /* SR_INITIAL_SAME: index of an earlier parameter of the same size */
     sr_parameter_set set;
 } sr_parameter;
 
@@ -52,6 +54,9 @@ void sr_parameters_free(sr_parameters *parameters);
  * in `shape` are read. */
 sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,
                                 sr_initial initial, double scale, sr_parameter_set set, size_t *index, sr_error *error);
+
+/* Lets a declared parameter start with the values that another one, declared before it and of the same size, is drawn with. */
+void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as);
 
 /* Allocates both blocks, zero-filled. */
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);

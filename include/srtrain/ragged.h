@@ -3,7 +3,7 @@
  * Tokens of all sequences form one matrix [tokens, width]. Where a model truly needs padded positions (a sequence without any
  * item, a filter over the whole window), padding tokens are tokens like any other, and the layout says which they are.
  *
- * The letters of comments: S sequences, T tokens, Q query rows, h heads. */
+ * The letters of comments: S sequences, T tokens, Q query rows, K key rows, h heads. */
 #ifndef SRTRAIN_RAGGED_H
 #define SRTRAIN_RAGGED_H
 
@@ -21,47 +21,73 @@ typedef struct {
     const uint32_t *trailing; /* [S]: padding tokens after the items */
     const int32_t *columns;   /* [T]: the token's column in the window of max_length, which is its position */
     const uint64_t *identity; /* [S]: what the random numbers of the sequence are keyed by, the same on any rank */
+    size_t window;            /* columns that a padded sequence has */
     bool causal;              /* a token sees no later token */
 } sr_layout;
 
-/* The rows of a layout that act as queries: all of them, or only those that somebody reads. */
+/* Some tokens of a layout: those that act as queries, those that act as keys, or those that somebody reads. */
 typedef struct {
-    const size_t *offsets; /* [S + 1]: sequence s has queries offsets[s] .. offsets[s + 1]; Q = offsets[S] */
-    const size_t *tokens;  /* [Q]: the token of each query, ascending */
-} sr_queries;
+    const size_t *offsets; /* [S + 1]: sequence s has rows offsets[s] .. offsets[s + 1] */
+    const size_t *tokens;  /* [rows]: the token of each row, ascending */
+} sr_rows;
 
-/* Which cells a ragged attention map has: for each sequence a block [heads, queries of s, tokens of s]. */
+/* Which cells a ragged attention map has: for each sequence a block [heads, queries of s, keys of s]. */
 typedef struct {
     const sr_layout *layout;
-    const sr_queries *queries;
+    const sr_rows *queries; /* Q rows */
+    const sr_rows *keys;    /* K rows; those of a sequence are neighbours */
     size_t heads;
     const size_t *offsets; /* [S + 1]: first cell of each sequence's block; the map has offsets[S] cells */
+    bool whole;            /* every key counts as visible to every query, whatever the mask says */
 } sr_attention_map;
 
-/* The map of `heads` heads between `queries` and the tokens of `layout`, with its offsets in memory of the tape; NULL (and a
- * sticky failure of the tape) when memory runs out. */
 struct sr_tape;
-const sr_attention_map *sr_attention_map_make(struct sr_tape *tape, const sr_layout *layout, const sr_queries *queries,
-                                              size_t heads);
 
-/* All tokens of `layout` as queries, in memory of the tape; NULL like above. */
-const sr_queries *sr_queries_all(struct sr_tape *tape, const sr_layout *layout);
+/* The map of `heads` heads between two sets of rows, with its offsets in memory of the tape; NULL (and a sticky failure of the
+ * tape) when memory runs out. */
+const sr_attention_map *sr_attention_map_make(struct sr_tape *tape, const sr_layout *layout, const sr_rows *queries,
+                                              const sr_rows *keys, size_t heads);
 
-/* The keys that query token `token` of sequence `s` sees: a contiguous range [begin, end) of tokens, counted from the first
- * token of the sequence. A padding query before the first item has no admissible key; like the published models, whose finite
- * mask then cancels out, it sees all of its window. */
-static inline void sr_visible_keys(const sr_layout *layout, size_t s, size_t token, size_t *begin, size_t *end)
+/* The same cells with every one of them visible; NULL like above. */
+const sr_attention_map *sr_attention_map_whole(struct sr_tape *tape, const sr_attention_map *map);
+
+/* All tokens of `layout` as rows, in memory of the tape; NULL like above. */
+const sr_rows *sr_rows_all(struct sr_tape *tape, const sr_layout *layout);
+
+/* The tokens that some query may see: all but the padding behind the items (padding in front of them is seen by padding
+ * queries, see below). `all` itself when there is no such padding. NULL like above. */
+const sr_rows *sr_rows_seen(struct sr_tape *tape, const sr_layout *layout, const sr_rows *all);
+
+static inline size_t sr_rows_count(const sr_rows *rows, const sr_layout *layout)
 {
-    const size_t length = layout->offsets[s + 1] - layout->offsets[s];
-    const size_t row = token - layout->offsets[s];
-    *begin = layout->leading[s];
-    *end = length - layout->trailing[s];
-    if (layout->causal && row + 1 < *end)
-        *end = row + 1;
-    if (*begin >= *end) {
-        *begin = 0;
-        *end = length;
-    }
+    return rows->offsets[layout->sequences];
+}
+
+static inline size_t sr_attention_map_cells(const sr_attention_map *map)
+{
+    return map->offsets[map->layout->sequences];
+}
+
+/* Whether a token of sequence `s` is an item (or a mask token), not padding. */
+static inline bool sr_is_item(const sr_layout *layout, size_t s, size_t token)
+{
+    return token >= layout->offsets[s] + layout->leading[s] && token < layout->offsets[s + 1] - layout->trailing[s];
+}
+
+/* The keys that query row `query` (in [0, Q)) of sequence `s` sees: a range [begin, end) of the sequence's keys, counted from
+ * its first one. A padding query before the first item has no admissible key; like the published models, whose finite mask then
+ * cancels out, it sees all of its window. */
+static inline void sr_visible_keys(const sr_attention_map *map, size_t s, size_t query, size_t *begin, size_t *end)
+{
+    const sr_layout *layout = map->layout;
+    const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
+    const size_t first_key = map->keys->tokens[map->keys->offsets[s]], token = map->queries->tokens[query];
+    size_t first = layout->offsets[s] + layout->leading[s], last = layout->offsets[s + 1] - layout->trailing[s];
+    if (layout->causal && token + 1 < last)
+        last = token + 1;
+    const bool sees_nothing = first >= last;
+    *begin = map->whole || sees_nothing ? 0 : first - first_key;
+    *end = map->whole || sees_nothing ? keys : last - first_key;
 }
 
 #endif

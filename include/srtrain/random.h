@@ -15,11 +15,12 @@ typedef enum {
     SR_RANDOM_INITIALISATION = 1, /* index: parameter, element */
     SR_RANDOM_SAMPLE_ORDER = 2,   /* index: epoch, round of the permutation */
     SR_RANDOM_DROPOUT = 3,        /* index: step, site, sample, position, channel */
-    SR_RANDOM_NOISE = 4,          /* index: step, site, sample, row, column */
+    SR_RANDOM_NOISE = 4,          /* index: step, layer, sample, head, row, column */
     SR_RANDOM_NEGATIVES = 5,      /* index: epoch, sample, position, attempt */
     SR_RANDOM_MASKING = 6,        /* index: epoch, sample, position */
     SR_RANDOM_SYNTHESIS = 7,      /* srprep synth: its own sub-streams */
-    SR_RANDOM_TEST = 8
+    SR_RANDOM_TEST = 8,
+    SR_RANDOM_SHARED_EMBEDDING = 9 /* index: step, table, sample, position */
 } sr_random_purpose;
 
 /* A stream: the 64-bit key that Philox is run with. */

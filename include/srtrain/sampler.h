@@ -11,11 +11,27 @@
 
 typedef struct sr_sampler sr_sampler;
 
-/* Examples of the training parts of all sequences, by settings->data.samples and settings->training.objective:
- *   sliding, objective last: every non-empty prefix of the training part predicts the item after it, from its latest max_length
- * items. window,  objective last: the same for the prefixes of the training part's last max_length items only, the empty prefix
- * included. objective all:           one example a user: each of the latest max_length items predicts the next one. Keeps
- * pointers to `dataset` and `settings`. SR_ERROR_DATA if there is not a single example. Local. */
+/* Whether a data set has the time stamps that a model may need: SR_ERROR_USAGE if not. For training and evaluation. Local. */
+sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *model, sr_error *error);
+
+/* Examples of the training parts of all sequences, by settings->data.samples and settings->training.objective.
+ *
+ * Sliding, objective last: every non-empty prefix of the training part predicts the item after it, from its latest max_length
+ * items.
+ *
+ * Window, objective last: the same for the prefixes of the training part's last max_length items only, the empty prefix
+ * included.
+ *
+ * Objective all: one example a user, in which each of the latest max_length items predicts the next one.
+ *
+ * A masked model (BERT4Rec) takes the same prefixes, but not the empty one, or with objective all the whole training part; the
+ * item after it plays no part. Of the latest max_length items each is masked with probability model.mask_ratio, always by the
+ * mask token items + 1, and the last K = int(mask_ratio * max_length) of the masked ones (at least one) are scored; earlier
+ * ones stay masked. model.masking at_least_one: where none was drawn, one is; released: that is left so, and an item in
+ * column 0 of the window is never scored. Masks are a function of (seed, epoch, example).
+ *
+ * Keeps pointers to `dataset` and `settings`. SR_ERROR_DATA if there is not a single example, SR_ERROR_USAGE from
+ * sr_check_times(). Local. */
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error);
 void sr_sampler_free(sr_sampler *sampler);
 
@@ -25,7 +41,9 @@ size_t sr_sampler_batches(const sr_sampler *sampler);
 
 /* The part of global batch `index` of epoch `epoch` that rank `rank` of `ranks` computes: examples are divided so that each
  * rank has nearly equal work. A rank's part may be empty. *global_targets is the number of loss terms of the whole batch,
- * *global_examples of examples. Memory comes from `arena`. Local; all ranks divide alike. */
+ * *global_examples of examples. For a masked model *global_targets is the number of this rank's part: ranks draw the masks of
+ * their own examples only, so sum it over ranks; it may be 0 (model.masking released). Memory comes from `arena`. Local; all
+ * ranks divide alike. */
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
 

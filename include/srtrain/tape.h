@@ -22,7 +22,8 @@ typedef struct sr_tape sr_tape;
 
 typedef struct sr_tensor {
     sr_real *values;   /* [rows, columns] */
-    sr_real *gradient; /* [rows, columns]; during backward, non-NULL for every tensor that `wants_gradient` */
+    sr_real *gradient; /* [rows, columns]; while an operation's backward runs, non-NULL for its output and for every input that
+                        * `wants_gradient` */
     size_t rows, columns;
     unsigned sets;       /* the parameter sets (bits of sr_parameter_set) that lie behind this tensor */
     bool wants_gradient; /* during backward: lies between the loss and the parameters asked for */

@@ -42,6 +42,9 @@ void sr_stepper_free(sr_stepper *stepper);
 typedef struct {
     double loss_sum; /* over the targets of the global batch */
     double targets, examples;
+    bool has_attack;             /* adversarial calibrator in use: */
+    double attacked_ranking_sum; /* the loss of the attacked branch, over the targets of the global batch */
+    double mask_penalty;         /* (1 / n_l) sum_l ||1 - M_l|| of the global batch */
     double gradient_norm, learning_rate;
     int64_t votes[2]; /* how many ranks raised each of the flags passed in */
 } sr_step_result;

@@ -55,7 +55,8 @@ static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, c
     SR_TRY(sr_dataset_open(&loaded->dataset, data ? data : checkpoint->data_directory, error));
     SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
     SR_TRY(check_data(loaded, path, checkpoint, error));
-    return sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items, error);
+    return sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items, (size_t)checkpoint->users,
+                           error);
 }
 
 sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
@@ -68,6 +69,8 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *paral
                                          error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
+    if (status == SR_OK)
+        sr_model_set_step(loaded->model, header.progress.step);
     sr_checkpoint_free(&header);
     if (status != SR_OK)
         checkpointed_model_free(loaded);

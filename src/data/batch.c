@@ -1,69 +1,124 @@
 /* Packing examples into a ragged batch. */
 #include "srtrain/batch.h"
 
-#include <string.h>
+#include "srtrain/model.h"
 
-static size_t used_length(const sr_example *example, const sr_model_settings *model)
+/* What the model and the examples decide about the packing. */
+typedef struct {
+    sr_model_needs needs;
+    size_t longest;      /* items of a history that are used */
+    size_t window;       /* columns of a padded sequence */
+    bool pads_left;      /* histories end in the last column */
+    bool every_position; /* items have targets of their own; else the history as a whole has one */
+    bool reads_end;      /* the state after the history is read, whether it has a target or not */
+    bool shares_empty;   /* all empty histories are one sequence */
+} packing;
+
+bool sr_shares_empty_histories(const sr_model_settings *model, bool training)
 {
-    const size_t longest = (size_t)model->max_length;
+    const sr_model_needs needs = sr_model_needs_of(model, training);
+    return !needs.users && !needs.whole_window;
+}
+
+static packing plan_packing(const sr_model_settings *model, sr_objective objective, bool training, const sr_example *examples,
+                            size_t count)
+{
+    const sr_model_needs needs = sr_model_needs_of(model, training);
+    const bool trains_masked = needs.masked && training;
+    size_t window = (size_t)model->max_length;
+    for (size_t e = 0; e < count; ++e)
+        if (examples[e].mask_token)
+            window = (size_t)model->max_length + 1;
+    return (packing){.needs = needs,
+                     .longest = (size_t)model->max_length,
+                     .window = window,
+                     .pads_left = model->padding == SR_PADDING_LEFT,
+                     .every_position = objective == SR_OBJECTIVE_ALL || trains_masked,
+                     .reads_end = !trains_masked,
+                     .shares_empty = sr_shares_empty_histories(model, training)};
+}
+
+static size_t used_length(const sr_example *example, size_t longest)
+{
     return example->length < longest ? example->length : longest;
+}
+
+/* ---- sizes ---- */
+
+/* Tokens of an example that are not padding. */
+static size_t filled_length(const packing *plan, const sr_example *example)
+{
+    return used_length(example, plan->longest) + (example->mask_token != 0);
+}
+
+static bool is_empty(const sr_example *example)
+{
+    return example->length == 0 && !example->mask_token;
+}
+
+/* Tokens of an example's sequence. */
+static size_t sequence_length(const packing *plan, const sr_example *example)
+{
+    return plan->needs.whole_window || is_empty(example) ? plan->window : filled_length(plan, example);
 }
 
 size_t sr_example_work(const sr_example *example, const sr_model_settings *model)
 {
     enum { FIXED = 4 }; /* scoring against the catalogue costs about as much as a few tokens */
-    return FIXED + used_length(example, model);
+    const packing plan = plan_packing(model, SR_OBJECTIVE_LAST, true, example, 1);
+    return FIXED + (plan.shares_empty && is_empty(example) ? 0 : sequence_length(&plan, example));
 }
 
-/* Sizes of a batch before it is packed. */
-typedef struct {
-    size_t sequences, tokens, reads, targets;
-    bool has_empty, has_negatives;
-} batch_sizes;
-
-static size_t count_targets(const sr_example *example, size_t length, sr_objective objective)
+static size_t count_targets(const packing *plan, const sr_example *example)
 {
     if (!example->targets)
         return 0;
-    if (objective == SR_OBJECTIVE_LAST)
+    if (!plan->every_position)
         return 1;
     size_t count = 0;
-    for (size_t i = example->length - length; i < example->length; ++i)
+    for (size_t i = example->length - used_length(example, plan->longest); i < example->length; ++i)
         count += example->targets[i] != 0;
     return count;
 }
 
-static batch_sizes measure(const sr_model_settings *model, sr_objective objective, const sr_example *examples, size_t count)
+/* The room that a batch takes at most. */
+typedef struct {
+    size_t sequences, tokens, reads, targets, examples;
+    bool has_negatives;
+} batch_sizes;
+
+static batch_sizes measure(const packing *plan, const sr_example *examples, size_t count)
 {
-    batch_sizes sizes = {0};
+    batch_sizes sizes = {.examples = count};
+    bool has_shared_sequence = false;
     for (size_t e = 0; e < count; ++e) {
-        const size_t length = used_length(&examples[e], model);
-        const size_t targets = count_targets(&examples[e], length, objective);
+        const size_t targets = count_targets(plan, &examples[e]);
+        const bool shares = plan->shares_empty && is_empty(&examples[e]);
         sizes.targets += targets;
         sizes.has_negatives = sizes.has_negatives || examples[e].negatives;
-        if (length == 0) {
-            sizes.has_empty = true;
+        if (shares && has_shared_sequence)
             continue;
-        }
+        has_shared_sequence = has_shared_sequence || shares;
         ++sizes.sequences;
-        sizes.tokens += length;
-        sizes.reads += targets > 0 && objective == SR_OBJECTIVE_ALL ? targets + 1 : 1;
-    }
-    if (sizes.has_empty) {
-        ++sizes.sequences;
-        sizes.tokens += (size_t)model->max_length;
-        ++sizes.reads;
+        sizes.tokens += sequence_length(plan, &examples[e]);
+        sizes.reads += targets + 1; /* of each target, and of the end */
     }
     return sizes;
 }
 
+/* ---- packing ---- */
+
 /* The batch's arrays while they are being filled. */
 typedef struct {
+    const packing *plan;
     size_t *offsets, *read_offsets, *read_tokens, *target_reads, *example_reads;
     uint32_t *leading, *trailing;
     int32_t *columns, *items, *target_items, *negative_items;
+    int32_t *users; /* NULL unless needed */
+    int64_t *times; /* NULL unless needed */
     uint64_t *identity;
     size_t sequence, token, read, target;
+    int32_t column;    /* of the next token */
     size_t empty_read; /* SIZE_MAX until the shared empty sequence is packed */
 } packer;
 
@@ -72,120 +127,141 @@ static void *take(sr_arena *arena, size_t count, size_t size)
     return sr_arena_take(arena, count * size);
 }
 
-static sr_status take_arrays(packer *pack, sr_arena *arena, const batch_sizes *sizes, size_t examples, sr_error *error)
+static sr_status take_arrays(packer *pack, const packing *plan, sr_arena *arena, const batch_sizes *sizes, sr_error *error)
 {
     const size_t s = sizes->sequences, t = sizes->tokens, n = sizes->targets;
-    *pack = (packer){.offsets = take(arena, s + 1, sizeof *pack->offsets),
+    *pack = (packer){.plan = plan,
+                     .offsets = take(arena, s + 1, sizeof *pack->offsets),
                      .read_offsets = take(arena, s + 1, sizeof *pack->read_offsets),
                      .read_tokens = take(arena, sizes->reads, sizeof *pack->read_tokens),
                      .target_reads = take(arena, n, sizeof *pack->target_reads),
-                     .example_reads = take(arena, examples, sizeof *pack->example_reads),
+                     .example_reads = take(arena, sizes->examples, sizeof *pack->example_reads),
                      .leading = take(arena, s, sizeof *pack->leading),
                      .trailing = take(arena, s, sizeof *pack->trailing),
                      .columns = take(arena, t, sizeof *pack->columns),
                      .items = take(arena, t, sizeof *pack->items),
                      .target_items = take(arena, n, sizeof *pack->target_items),
                      .negative_items = take(arena, n, sizeof *pack->negative_items),
+                     .users = plan->needs.users ? take(arena, t, sizeof *pack->users) : NULL,
+                     .times = plan->needs.times ? take(arena, t, sizeof *pack->times) : NULL,
                      .identity = take(arena, s, sizeof *pack->identity),
                      .empty_read = SIZE_MAX};
     if (!pack->offsets || !pack->read_offsets || !pack->read_tokens || !pack->target_reads || !pack->example_reads ||
         !pack->leading || !pack->trailing || !pack->columns || !pack->items || !pack->target_items || !pack->negative_items ||
-        !pack->identity)
+        !pack->identity || (plan->needs.users && !pack->users) || (plan->needs.times && !pack->times))
         return sr_fail_memory(error, (t + n) * sizeof(int32_t), "a batch");
     pack->offsets[0] = 0;
     pack->read_offsets[0] = 0;
     return SR_OK;
 }
 
-static size_t add_read(packer *pack, size_t token)
+static size_t add_token(packer *pack, const sr_example *example, int32_t item, int64_t time)
 {
+    pack->items[pack->token] = item;
+    pack->columns[pack->token] = pack->column++;
+    if (pack->users)
+        pack->users[pack->token] = example->user;
+    if (pack->times)
+        pack->times[pack->token] = time;
+    return pack->token++;
+}
+
+static void add_padding(packer *pack, const sr_example *example, size_t count)
+{
+    for (size_t i = 0; i < count; ++i)
+        add_token(pack, example, 0, 0);
+}
+
+/* The row of the representations that belongs to a token, which is the latest that is read. */
+static size_t read_token(packer *pack, size_t token)
+{
+    if (pack->read > 0 && pack->read_tokens[pack->read - 1] == token)
+        return pack->read - 1;
     pack->read_tokens[pack->read] = token;
     return pack->read++;
 }
 
-static void add_target(packer *pack, size_t read, int32_t item, const int32_t *negative)
+static void add_target(packer *pack, size_t read, const sr_example *example, size_t index)
 {
     pack->target_reads[pack->target] = read;
-    pack->target_items[pack->target] = item;
-    pack->negative_items[pack->target] = negative ? *negative : 0;
+    pack->target_items[pack->target] = example->targets[index];
+    pack->negative_items[pack->target] = example->negatives ? example->negatives[index] : 0;
     ++pack->target;
 }
 
-static void end_sequence(packer *pack, uint64_t identity, uint32_t leading)
+static void add_items(packer *pack, const sr_example *example)
 {
+    const bool has_targets = pack->plan->every_position && example->targets;
+    for (size_t i = example->length - used_length(example, pack->plan->longest); i < example->length; ++i) {
+        const size_t token = add_token(pack, example, example->items[i], pack->times ? example->times[i] : 0);
+        if (has_targets && example->targets[i] != 0)
+            add_target(pack, read_token(pack, token), example, i);
+    }
+}
+
+/* Packs the example's sequence; returns the row of its end, SIZE_MAX when that is not read. */
+static size_t pack_sequence(packer *pack, const sr_example *example, uint64_t identity)
+{
+    const packing *plan = pack->plan;
+    const size_t length = sequence_length(plan, example), padding = length - filled_length(plan, example);
+    /* An empty history is padding in front of nothing: its slots see each other, and its end is the last of them. */
+    const size_t leading = plan->pads_left || is_empty(example) ? padding : 0;
+    pack->column = plan->pads_left ? (int32_t)(plan->window - length) : 0;
+    add_padding(pack, example, leading);
+    add_items(pack, example);
+    if (example->mask_token)
+        add_token(pack, example, example->mask_token, 0);
+    const size_t end = plan->reads_end ? read_token(pack, pack->token - 1) : SIZE_MAX;
+    add_padding(pack, example, padding - leading);
     pack->identity[pack->sequence] = identity;
-    pack->leading[pack->sequence] = leading;
-    pack->trailing[pack->sequence] = 0;
+    pack->leading[pack->sequence] = (uint32_t)leading;
+    pack->trailing[pack->sequence] = (uint32_t)(padding - leading);
     ++pack->sequence;
     pack->offsets[pack->sequence] = pack->token;
     pack->read_offsets[pack->sequence] = pack->read;
+    return end;
 }
 
-static void pack_empty(packer *pack, const sr_model_settings *model, const sr_example *example, size_t index)
+static void pack_example(packer *pack, const sr_example *example, size_t index)
 {
-    if (pack->empty_read == SIZE_MAX) {
-        for (int32_t column = 0; column < model->max_length; ++column) {
-            pack->items[pack->token] = 0;
-            pack->columns[pack->token++] = column;
-        }
-        pack->empty_read = add_read(pack, pack->token - 1);
-        end_sequence(pack, SR_IDENTITY_EMPTY, (uint32_t)model->max_length);
-    }
-    pack->example_reads[index] = pack->empty_read;
-    if (example->targets)
-        add_target(pack, pack->empty_read, example->targets[0], example->negatives);
-}
-
-static void pack_example(packer *pack, const sr_model_settings *model, sr_objective objective, const sr_example *example,
-                         size_t index)
-{
-    const size_t length = used_length(example, model), skipped = example->length - length;
-    const size_t first_column = model->padding == SR_PADDING_LEFT ? (size_t)model->max_length - length : 0;
-    const bool all = example->targets && objective == SR_OBJECTIVE_ALL;
-    size_t read = SIZE_MAX;
-    for (size_t i = 0; i < length; ++i) {
-        const size_t token = pack->token++;
-        pack->items[token] = example->items[skipped + i];
-        pack->columns[token] = (int32_t)(first_column + i);
-        const bool has_target = all && example->targets[skipped + i] != 0;
-        if (!has_target && i + 1 < length)
-            continue;
-        read = add_read(pack, token);
-        if (has_target)
-            add_target(pack, read, example->targets[skipped + i], example->negatives ? &example->negatives[skipped + i] : NULL);
-    }
-    if (example->targets && !all)
-        add_target(pack, read, example->targets[0], example->negatives);
-    pack->example_reads[index] = read;
-    end_sequence(pack, example->identity, 0);
+    size_t end;
+    if (pack->plan->shares_empty && is_empty(example)) {
+        if (pack->empty_read == SIZE_MAX)
+            pack->empty_read = pack_sequence(pack, example, SR_IDENTITY_EMPTY);
+        end = pack->empty_read;
+    } else
+        end = pack_sequence(pack, example, example->identity);
+    pack->example_reads[index] = end;
+    if (example->targets && !pack->plan->every_position)
+        add_target(pack, end, example, 0);
 }
 
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
-                         const sr_example *examples, size_t count, sr_error *error)
+                         bool training, const sr_example *examples, size_t count, sr_error *error)
 {
-    const batch_sizes sizes = measure(model, objective, examples, count);
+    const packing plan = plan_packing(model, objective, training, examples, count);
+    const batch_sizes sizes = measure(&plan, examples, count);
     packer pack;
-    SR_TRY(take_arrays(&pack, arena, &sizes, count, error));
-    for (size_t e = 0; e < count; ++e) {
-        if (examples[e].length == 0)
-            pack_empty(&pack, model, &examples[e], e);
-        else
-            pack_example(&pack, model, objective, &examples[e], e);
-    }
+    SR_TRY(take_arrays(&pack, &plan, arena, &sizes, error));
+    for (size_t e = 0; e < count; ++e)
+        pack_example(&pack, &examples[e], e);
     *batch = (sr_batch){.layout = {.sequences = pack.sequence,
                                    .offsets = pack.offsets,
                                    .leading = pack.leading,
                                    .trailing = pack.trailing,
                                    .columns = pack.columns,
                                    .identity = pack.identity,
-                                   .causal = true},
+                                   .window = plan.window,
+                                   .causal = plan.needs.causal},
                         .items = pack.items,
+                        .users = pack.users,
+                        .times = pack.times,
                         .reads = {.offsets = pack.read_offsets, .tokens = pack.read_tokens},
                         .targets = pack.target,
                         .target_reads = pack.target_reads,
                         .target_items = pack.target_items,
                         .negative_items = sizes.has_negatives ? pack.negative_items : NULL,
                         .examples = count,
-                        .example_reads = pack.example_reads};
+                        .example_reads = plan.reads_end ? pack.example_reads : NULL};
     return SR_OK;
 }

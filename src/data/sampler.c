@@ -11,7 +11,8 @@
 struct sr_sampler {
     const sr_dataset *dataset;
     const sr_settings *settings;
-    size_t *offsets; /* [users + 1]: user u has examples offsets[u] .. offsets[u + 1] */
+    sr_model_needs needs; /* of the model in training */
+    size_t *offsets;      /* [users + 1]: user u has examples offsets[u] .. offsets[u + 1] */
     size_t examples;
 };
 
@@ -20,19 +21,43 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static size_t examples_of(const sr_settings *settings, const sr_sequence *sequence)
+sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *model, sr_error *error)
 {
-    const size_t training = sequence->train_end;
-    if (settings->training.objective == SR_OBJECTIVE_ALL)
-        return training >= 2;
-    if (settings->data.samples == SR_SAMPLES_WINDOW)
-        return smaller(training, (size_t)settings->model.max_length);
-    return training >= 1 ? training - 1 : 0;
+    if (!sr_model_needs_of(model, true).times || sr_dataset_has_times(dataset))
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "%s has no time stamps, but model.backbone %s needs them: prepare the data from interactions with time "
+                   "stamps, or use another backbone",
+                   sr_dataset_directory(dataset), sr_settings_choice("model.backbone", (int)model->backbone));
+}
+
+/* The first item that the examples of a sequence use. */
+static size_t first_item(const sr_sampler *sampler, const sr_sequence *sequence)
+{
+    const sr_settings *settings = sampler->settings;
+    return settings->data.samples == SR_SAMPLES_WINDOW
+               ? sequence->train_end - smaller(sequence->train_end, (size_t)settings->model.max_length)
+               : 0;
+}
+
+/* Of prefixes: the length of the shortest that is an example. An empty one has nothing to be masked. */
+static size_t shortest_prefix(const sr_sampler *sampler)
+{
+    return sampler->settings->data.samples == SR_SAMPLES_WINDOW && !sampler->needs.masked ? 0 : 1;
+}
+
+static size_t examples_of(const sr_sampler *sampler, const sr_sequence *sequence)
+{
+    if (sampler->settings->training.objective == SR_OBJECTIVE_ALL)
+        return sequence->train_end >= (sampler->needs.masked ? 1 : 2);
+    const size_t items = sequence->train_end - first_item(sampler, sequence), shortest = shortest_prefix(sampler);
+    return items > shortest ? items - shortest : 0;
 }
 
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error)
 {
     *sampler = NULL;
+    SR_TRY(sr_check_times(dataset, &settings->model, error));
     const size_t users = sr_dataset_users(dataset);
     sr_sampler *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the sampler", error));
@@ -43,10 +68,11 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
     }
     made->dataset = dataset;
     made->settings = settings;
+    made->needs = sr_model_needs_of(&settings->model, true);
     made->offsets[0] = 0;
     for (size_t user = 0; user < users; ++user) {
         const sr_sequence sequence = sr_dataset_sequence(dataset, user);
-        made->offsets[user + 1] = made->offsets[user] + examples_of(settings, &sequence);
+        made->offsets[user + 1] = made->offsets[user] + examples_of(made, &sequence);
     }
     made->examples = made->offsets[users];
     if (made->examples == 0) {
@@ -93,25 +119,76 @@ static size_t user_of(const sr_sampler *sampler, size_t example)
 
 static sr_example example_at(const sr_sampler *sampler, size_t number)
 {
-    const sr_settings *settings = sampler->settings;
+    const sr_model_needs *needs = &sampler->needs;
     const size_t user = user_of(sampler, number);
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    const size_t prefix = number - sampler->offsets[user]; /* counts the user's examples */
-    sr_example example = {.identity = number};
-    if (settings->training.objective == SR_OBJECTIVE_ALL) {
-        example.items = sequence.items;
-        example.length = sequence.train_end - 1;
-        example.targets = sequence.items + 1;
-    } else if (settings->data.samples == SR_SAMPLES_WINDOW) {
-        example.items = sequence.items + sequence.train_end - smaller(sequence.train_end, (size_t)settings->model.max_length);
-        example.length = prefix;
-        example.targets = example.items + prefix;
-    } else {
-        example.items = sequence.items;
-        example.length = prefix + 1;
-        example.targets = sequence.items + prefix + 1;
+    const bool all = sampler->settings->training.objective == SR_OBJECTIVE_ALL;
+    size_t first = 0, length = needs->masked ? sequence.train_end : sequence.train_end - 1;
+    if (!all) {
+        first = first_item(sampler, &sequence);
+        length = shortest_prefix(sampler) + number - sampler->offsets[user];
     }
-    return example;
+    const int32_t *items = sequence.items + first;
+    return (sr_example){.items = items,
+                        .times = needs->times ? sequence.times + first : NULL,
+                        .length = length,
+                        .user = needs->users ? (int32_t)user + 1 : 0,
+                        .identity = number,
+                        .targets = needs->masked ? NULL : (all ? items + 1 : items + length)};
+}
+
+/* ---- masking ---- */
+
+/* How many masked items of an example are scored at most. */
+static size_t most_scored(const sr_model_settings *model)
+{
+    const size_t most = (size_t)(model->mask_ratio * (double)model->max_length);
+    return most > 0 ? most : 1;
+}
+
+/* Draws which of an example's `length` latest items are masked, anew in every epoch. Returns how many. */
+static size_t draw_masked(const sr_sampler *sampler, size_t epoch, uint64_t identity, size_t length, bool *masked)
+{
+    const sr_settings *settings = sampler->settings;
+    const sr_random_stream stream = sr_random_open((uint64_t)settings->training.seed, SR_RANDOM_MASKING, epoch);
+    size_t count = 0;
+    for (size_t i = 0; i < length; ++i) {
+        masked[i] = sr_random_uniform(stream, identity, i) < settings->model.mask_ratio;
+        count += masked[i];
+    }
+    if (count == 0 && settings->model.masking == SR_MASKING_AT_LEAST_ONE) {
+        masked[sr_random_below(stream, identity, length, length)] = true; /* the draw after those of the items */
+        count = 1;
+    }
+    return count;
+}
+
+/* Turns a history into what a masked model trains on (Sun et al. 2019): some of its latest max_length items are replaced by the
+ * mask token, and the latest of those are the targets. */
+static sr_status mask_items(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena, sr_error *error)
+{
+    const sr_model_settings *model = &sampler->settings->model;
+    const size_t length = smaller(example->length, (size_t)model->max_length), most = most_scored(model);
+    const int32_t *history = example->items + example->length - length;
+    const int32_t mask_token = (int32_t)sr_dataset_items(sampler->dataset) + 1;
+    bool *masked = sr_arena_take(arena, length * sizeof *masked);
+    int32_t *items = sr_arena_take(arena, length * sizeof *items), *targets = sr_arena_take(arena, length * sizeof *targets);
+    if (!masked || !items || !targets)
+        return sr_fail_memory(error, length * sizeof *items, "masked items");
+    const size_t first_column = model->padding == SR_PADDING_LEFT ? (size_t)model->max_length - length : 0;
+    size_t later = draw_masked(sampler, epoch, example->identity, length, masked);
+    for (size_t i = 0; i < length; ++i) {
+        later -= masked[i];
+        /* The released code fills its list of masked columns up with zeros, so that column 0 never counts. */
+        const bool never = first_column + i == 0 && model->masking == SR_MASKING_RELEASED;
+        items[i] = masked[i] ? mask_token : history[i];
+        targets[i] = masked[i] && later < most && !never ? history[i] : 0;
+    }
+    example->items = items;
+    example->times = example->times ? example->times + example->length - length : NULL;
+    example->length = length;
+    example->targets = targets;
+    return SR_OK;
 }
 
 /* ---- negatives ---- */
@@ -124,41 +201,44 @@ static bool contains(const int32_t *items, size_t count, int32_t item)
     return false;
 }
 
-/* One uniform item that is not in the example's history and not the target; after many failed attempts (a history that covers
- * nearly the whole catalogue) any item but the target. Redrawn every epoch. */
-static int32_t draw_negative(const sr_sampler *sampler, sr_random_stream stream, const sr_example *example, size_t known,
+/* One uniform item that is neither the target nor in the history; after many failed attempts (a history that covers nearly the
+ * whole catalogue) any item but the target. Redrawn every epoch. */
+static int32_t draw_negative(const sr_sampler *sampler, sr_random_stream stream, const sr_example *history, int32_t target,
                              size_t position)
 {
     enum { ATTEMPTS = 1000 };
     const uint64_t items = sr_dataset_items(sampler->dataset);
-    const int32_t target = example->targets[position];
     for (uint64_t attempt = 0;; ++attempt) {
-        const int32_t item = 1 + (int32_t)sr_random_below(stream, example->identity, (uint64_t)position << 32 | attempt, items);
-        if (item != target && (attempt >= ATTEMPTS || !contains(example->items, known, item)))
+        const int32_t item = 1 + (int32_t)sr_random_below(stream, history->identity, (uint64_t)position << 32 | attempt, items);
+        if (item != target && (attempt >= ATTEMPTS || !contains(history->items, history->length, item)))
             return item;
         if (items == 1)
             return target;
     }
 }
 
-static sr_status draw_negatives(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena, sr_error *error)
+/* Draws a negative for each target of `example`; `history` is the example before anything was masked. */
+static sr_status draw_negatives(const sr_sampler *sampler, size_t epoch, const sr_example *history, sr_example *example,
+                                sr_arena *arena, sr_error *error)
 {
-    const bool all = sampler->settings->training.objective == SR_OBJECTIVE_ALL;
-    const size_t count = all ? example->length : 1;
+    const bool every_position = sampler->needs.masked || sampler->settings->training.objective == SR_OBJECTIVE_ALL;
+    const size_t count = every_position ? example->length : 1;
     int32_t *negatives = sr_arena_take(arena, count * sizeof *negatives);
     if (!negatives)
         return sr_fail_memory(error, count * sizeof *negatives, "sampled negatives");
     const sr_random_stream stream = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_NEGATIVES, epoch);
-    for (size_t position = 0; position < count; ++position)
-        negatives[position] = draw_negative(sampler, stream, example, example->length, position);
+    for (size_t position = 0; position < count; ++position) {
+        const int32_t target = example->targets[position];
+        negatives[position] = target ? draw_negative(sampler, stream, history, target, position) : 0;
+    }
     example->negatives = negatives;
     return SR_OK;
 }
 
 /* ---- batches ---- */
 
-/* The pieces of work of a global batch: one for each example, except that all empty histories together are one (they share a
- * sequence, so they must share a rank). */
+/* The pieces of work of a global batch: one for each example, except that all empty histories together are one where they share
+ * a sequence, for then they must share a rank. */
 typedef struct {
     size_t count;
     size_t *work;       /* [count] */
@@ -174,20 +254,20 @@ static sr_status make_pieces(const sr_sampler *sampler, const sr_example *exampl
                      .owners = sr_arena_take(arena, count * sizeof *made->owners)};
     if (!made->work || !made->of_example || !made->owners)
         return sr_fail_memory(error, count * sizeof *made->work, "dividing a batch");
+    const sr_model_settings *model = &sampler->settings->model;
+    const bool shares_empty = sr_shares_empty_histories(model, true);
     size_t empty_piece = SIZE_MAX;
     for (size_t e = 0; e < count; ++e) {
-        const size_t work = sr_example_work(&examples[e], &sampler->settings->model);
-        if (examples[e].length == 0 && empty_piece != SIZE_MAX) {
-            made->work[empty_piece] += work;
-            made->of_example[e] = empty_piece;
-            continue;
+        const bool shares = shares_empty && examples[e].length == 0;
+        size_t piece = shares ? empty_piece : SIZE_MAX;
+        if (piece == SIZE_MAX) {
+            piece = made->count++;
+            made->work[piece] = shares ? (size_t)model->max_length : 0; /* the sequence that they share */
         }
-        made->work[made->count] = work;
-        if (examples[e].length == 0) {
-            made->work[made->count] += (size_t)sampler->settings->model.max_length;
-            empty_piece = made->count;
-        }
-        made->of_example[e] = made->count++;
+        if (shares)
+            empty_piece = piece;
+        made->of_example[e] = piece;
+        made->work[piece] += sr_example_work(&examples[e], model);
     }
     return sr_divide_work(made->work, made->count, ranks, made->owners, error);
 }
@@ -197,6 +277,18 @@ static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
     return sampler->settings->training.objective == SR_OBJECTIVE_ALL
                ? smaller(example->length, (size_t)sampler->settings->model.max_length)
                : 1;
+}
+
+/* What this rank alone has to know of its examples. */
+static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena,
+                                  sr_error *error)
+{
+    const sr_example history = *example;
+    if (sampler->needs.masked)
+        SR_TRY(mask_items(sampler, epoch, example, arena, error));
+    if (sr_loss_needs_negatives(sampler->settings->training.loss))
+        SR_TRY(draw_negatives(sampler, epoch, &history, example, arena, error));
+    return SR_OK;
 }
 
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
@@ -223,9 +315,11 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         if (divided.owners[divided.of_example[e]] != rank)
             continue;
         examples[mine] = examples[e];
-        if (sr_loss_needs_negatives(settings->training.loss))
-            SR_TRY(draw_negatives(sampler, epoch, &examples[mine], arena, error));
+        SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
         ++mine;
     }
-    return sr_batch_build(batch, arena, &settings->model, settings->training.objective, examples, mine, error);
+    SR_TRY(sr_batch_build(batch, arena, &settings->model, settings->training.objective, true, examples, mine, error));
+    if (sampler->needs.masked)
+        *global_targets = batch->targets;
+    return SR_OK;
 }

@@ -13,7 +13,6 @@
 typedef struct {
     scored_history history;
     int32_t target;
-    size_t user;
 } test_case;
 
 typedef struct {
@@ -55,7 +54,7 @@ static sr_status rank_batch(ranker *r, sr_error *error)
             const size_t rank = rank_of(s->kernels, scores, s->columns, (size_t)one->target);
             if (rank == 0)
                 return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target,
-                               one->user);
+                               one->history.user);
             ++r->histogram[rank <= r->deepest ? rank : 0];
         }
     }
@@ -70,7 +69,7 @@ static sr_status add_user(ranker *r, size_t user, sr_error *error)
     const size_t begin = r->split == SR_SPLIT_VALID ? sequence.train_end : sequence.valid_end;
     const size_t end = r->split == SR_SPLIT_VALID ? sequence.valid_end : sequence.length;
     for (size_t at = begin; at < end; ++at) {
-        const test_case one = {{sequence.items, at}, sequence.items[at], user};
+        const test_case one = {scored_history_of(r->dataset, user, at), sequence.items[at]};
         r->cases[r->case_count] = one;
         r->histories[r->case_count] = one.history;
         if (++r->case_count == (size_t)r->settings->batch_size)
@@ -105,7 +104,7 @@ static sr_status evaluate(sr_parallel *parallel, sr_model *model, const int64_t 
                 .settings = settings,
                 .split = split,
                 .deepest = (size_t)settings->top_k[settings->top_k_count - 1]};
-    sr_status status = scorer_create(&r.scorer, model, popularity, sr_dataset_items(dataset), kernels, error);
+    sr_status status = scorer_create(&r.scorer, model, popularity, dataset, kernels, error);
     if (status == SR_OK)
         status = allocate(&r, error);
     if (status == SR_OK)

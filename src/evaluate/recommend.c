@@ -86,8 +86,8 @@ static sr_status recommend_block(recommender *r, size_t first, size_t count, sr_
 {
     scorer *s = &r->scorer;
     for (size_t i = 0; i < count; ++i) {
-        const sr_sequence sequence = sr_dataset_sequence(r->dataset, user_at(r, first + i));
-        r->histories[i] = (scored_history){sequence.items, sequence.length};
+        const size_t user = user_at(r, first + i);
+        r->histories[i] = scored_history_of(r->dataset, user, sr_dataset_sequence(r->dataset, user).length);
     }
     SR_TRY(scorer_encode(s, r->histories, count, error));
     for (size_t done = 0; done < count; done += s->rows) {
@@ -145,7 +145,7 @@ sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_dataset 
                      .count = users ? count : sr_dataset_users(dataset),
                      .top_k = top_k < items ? top_k : items,
                      .history = history};
-    sr_status status = scorer_create(&r.scorer, model, NULL, items, kernels, error);
+    sr_status status = scorer_create(&r.scorer, model, NULL, dataset, kernels, error);
     if (status == SR_OK)
         status = SR_ALLOCATE(&r.best, USERS_OF_A_RANK * r.top_k, "recommendations", error);
     if (status == SR_OK)

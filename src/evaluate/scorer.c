@@ -1,16 +1,25 @@
 #include "evaluate/scorer.h"
 
 #include "srtrain/operations.h"
+#include "srtrain/sampler.h"
 #include "tensor/gemm.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, size_t items, const sr_kernels *kernels,
-                        sr_error *error)
+scored_history scored_history_of(const sr_dataset *dataset, size_t user, size_t length)
 {
-    *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels, .columns = items + 1};
+    const sr_sequence sequence = sr_dataset_sequence(dataset, user);
+    return (scored_history){.items = sequence.items, .times = sequence.times, .length = length, .user = user};
+}
+
+sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
+                        const sr_kernels *kernels, sr_error *error)
+{
+    *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels, .columns = sr_dataset_items(dataset) + 1};
+    if (model)
+        SR_TRY(sr_check_times(dataset, sr_model_configuration(model), error));
     s->rows = SCORE_BLOCK_BYTES / sizeof *s->scores / s->columns;
     s->rows = s->rows ? s->rows : 1;
     sr_status status = SR_ALLOCATE(&s->scores, s->rows * s->columns, "scores of the catalogue", error);
@@ -42,12 +51,19 @@ sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count
     if (!examples)
         return sr_fail_memory(error, count * sizeof *examples, "histories to be scored");
     for (size_t i = 0; i < count; ++i)
-        examples[i] = (sr_example){.items = histories[i].items, .length = histories[i].length, .identity = i};
-    SR_TRY(sr_batch_build(&batch, s->arena, sr_model_configuration(s->model), SR_OBJECTIVE_LAST, examples, count, error));
-    const sr_pass pass = {.training = false};
-    sr_tensor *states = sr_model_encode(s->model, s->tape, &batch, &pass);
+        examples[i] = (sr_example){.items = histories[i].items,
+                                   .times = histories[i].times,
+                                   .length = histories[i].length,
+                                   .user = (int32_t)histories[i].user + 1,
+                                   .mask_token = sr_model_mask_token(s->model),
+                                   .identity = i};
+    SR_TRY(
+        sr_batch_build(&batch, s->arena, sr_model_configuration(s->model), SR_OBJECTIVE_LAST, false, examples, count, error));
+    const sr_pass pass = {.training = false, .step = (uint64_t)sr_model_step(s->model)};
+    sr_encoding encoding;
+    sr_model_encode(s->model, s->tape, &batch, &pass, &encoding);
     /* One row for each history, in order, so that blocks of them are contiguous. */
-    const sr_tensor *ordered = sr_select_rows(s->tape, states, batch.example_reads, count);
+    const sr_tensor *ordered = sr_select_rows(s->tape, encoding.representation, batch.example_reads, count);
     SR_TRY(sr_tape_status(s->tape, error));
     s->representations = ordered->values;
     s->width = ordered->columns;

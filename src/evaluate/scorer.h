@@ -12,8 +12,13 @@ enum { SCORE_BLOCK_BYTES = 16 << 20 }; /* scores held at a time (at least one ro
 /* A history to be scored. */
 typedef struct {
     const int32_t *items; /* [length] */
+    const int64_t *times; /* [length] or NULL when the data set has none */
     size_t length;
+    size_t user; /* index in the data set */
 } scored_history;
+
+/* The first `length` interactions of a user. */
+scored_history scored_history_of(const sr_dataset *dataset, size_t user, size_t length);
 
 typedef struct {
     sr_model *model;           /* NULL: scores are `popularity` */
@@ -28,9 +33,10 @@ typedef struct {
     size_t width;
 } scorer;
 
-/* Release with scorer_free(). Exactly one of `model` and `popularity` is not NULL. */
-sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, size_t items, const sr_kernels *kernels,
-                        sr_error *error);
+/* Scores of the items of `dataset`. Release with scorer_free(). Exactly one of `model` and `popularity` is not NULL.
+ * SR_ERROR_USAGE when the model needs time stamps and the data set has none. */
+sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
+                        const sr_kernels *kernels, sr_error *error);
 void scorer_free(scorer *s);
 
 /* Encodes histories; scorer_score() then fills s->scores with those of `count` <= s->rows of them, from `first` on. */

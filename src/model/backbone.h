@@ -15,6 +15,10 @@ typedef struct {
 
 typedef struct {
     affine_parameters query, key, value, output, norm;
+    affine_parameters order, distance; /* spatial calibrator */
+    size_t distance_scale;
+    affine_parameters attack_query, attack_key, gate; /* adversarial calibrator */
+    size_t mix_ratio;
 } attention_parameters;
 
 typedef struct {
@@ -28,19 +32,24 @@ typedef struct {
 
 typedef struct backbone {
     const char *name;
+    bool masked;       /* see sr_model_needs */
+    bool users, times; /* see sr_model_needs */
     /* Declares every parameter and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, sr_error *error);
-    /* From a batch to the representations that are read, [R, d]. */
-    sr_tensor *(*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
+    /* From a batch to the representations that are read. */
+    void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
 } backbone;
 
 struct sr_model {
     sr_model_settings settings;
-    size_t items;
+    size_t items, users;
+    int64_t step; /* trained so far */
     const backbone *backbone;
     sr_parameters parameters;
     size_t item_embedding;
-    size_t position_embedding; /* SIZE_MAX when there is none */
+    size_t position_embedding;                                     /* SIZE_MAX when there is none */
+    size_t user_embedding;                                         /* SSE-PT */
+    size_t position_keys, position_values, time_keys, time_values; /* TiSASRec */
     affine_parameters input_norm;
     layer_parameters *layers; /* [settings.layers] */
 };
@@ -48,20 +57,72 @@ struct sr_model {
 /* The row for a backbone. */
 const backbone *backbone_find(sr_backbone kind);
 
+/* ---- declaring parameters: declare.c ---- */
+
+/* Declares "NAME.weight" [out, in] and "NAME.bias" [out] of a linear map. */
+sr_status declare_linear(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in,
+                         sr_parameter_set set, sr_error *error);
+
+/* Declares "NAME.weight" and "NAME.bias" [width] of a norm. */
+sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *name, size_t width, sr_error *error);
+
+/* Declares an embedding table [rows, width] named NAME. */
+sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error);
+
+/* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
+sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
+
+/* Declares the input norm and every layer's attention, calibrator and feed-forward parameters. */
+sr_status declare_layers(sr_model *model, sr_error *error);
+
 /* ---- shared by transformer backbones: encoder.c ---- */
 
-/* Declares "NAME.weight" and "NAME.bias" of a linear map [out, in], or of a norm of width `out` when `in` is 0. */
-sr_status declare_affine(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in, sr_error *error);
+/* Dropout sites of a layer: each has random numbers of its own. Part of the reproducibility promise: append, never renumber. */
+typedef enum {
+    SITE_INPUT = 0,
+    SITE_ATTENTION = 1,
+    SITE_ATTENTION_OUTPUT = 2,
+    SITE_FEED_FORWARD = 3,
+    SITE_RAW_ATTENTION = 4,
+    SITE_ATTACK_MASK = 5,
+    SITE_ATTACKED_OUTPUT = 6,
+    SITE_ATTACKED_FEED_FORWARD = 7,
+    SITE_POSITION_KEYS = 8,
+    SITE_POSITION_VALUES = 9,
+    SITE_TIME_KEYS = 10,
+    SITE_TIME_VALUES = 11,
+    SITES_OF_A_LAYER = 32
+} dropout_site_name;
 
-/* Declares the input norm and every layer's attention and feed-forward parameters. */
-sr_status declare_layers(sr_model *model, sr_error *error);
+/* The site of a layer in this pass; outside training its probability is 0. */
+sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, dropout_site_name site, double probability);
+
+/* Parameters as tensors, and the maps that use them. */
+sr_tensor *model_parameter(sr_model *model, sr_tape *tape, size_t index);
+sr_tensor *model_linear(sr_model *model, sr_tape *tape, sr_tensor *x, const affine_parameters *indices);
+sr_tensor *model_norm(sr_model *model, sr_tape *tape, sr_tensor *x, const affine_parameters *indices);
+
+/* x plus the position row of each token, when the model has positions. */
+sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch);
+
+/* The whole of a backbone whose tokens are items, with positions or without: embedding, input norm, layers. */
+void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
 
 /* x0 = dropout(LN(x)). */
 sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
-/* All layers over x [T, d]; the last one computes the read rows only, unless the pass asks for every row. Returns [R, d]. */
-sr_tensor *encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
+/* What TiSASRec adds to keys and values: vectors of the key's position, and of the time between query and key. */
+typedef struct {
+    sr_tensor *position_keys, *position_values; /* [T, d]: of each token's column */
+    sr_tensor *time_keys, *time_values;         /* [time_span + 1, d] */
+    sr_intervals key_intervals, value_intervals;
+} relative_terms;
 
-extern const backbone sasrec_backbone;
+/* All layers over x [T, d]; the last one computes the read rows only, unless the pass asks for every row. `terms` may be NULL.
+ * Fills the encoding with representations [R, d]. */
+void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
+                   const sr_pass *pass, sr_encoding *encoding);
+
+extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone;
 
 #endif

@@ -2,10 +2,12 @@
 #include "srtrain/model.h"
 
 #include "model/backbone.h"
+#include "model/calibrator.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, sr_error *error)
+sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
 {
     *model = NULL;
     if (settings->hidden_size % settings->heads != 0)
@@ -15,6 +17,7 @@ sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, s
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
     made->settings = *settings;
     made->items = items;
+    made->users = users;
     made->position_embedding = SIZE_MAX;
     made->backbone = backbone_find(settings->backbone);
     sr_parameters_initialise(&made->parameters);
@@ -55,9 +58,35 @@ size_t sr_model_items(const sr_model *model)
     return model->items;
 }
 
-sr_tensor *sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
+sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training)
 {
-    return model->backbone->encode(model, tape, batch, pass);
+    const backbone *row = backbone_find(settings->backbone);
+    return (sr_model_needs){.masked = row->masked,
+                            .users = row->users,
+                            .times = row->times,
+                            .whole_window = calibrators_padding(settings, training) != PADDING_UNUSED,
+                            .causal = !row->masked};
+}
+
+int32_t sr_model_mask_token(const sr_model *model)
+{
+    return model->backbone->masked ? (int32_t)model->items + 1 : 0;
+}
+
+void sr_model_set_step(sr_model *model, int64_t step)
+{
+    model->step = step;
+}
+
+int64_t sr_model_step(const sr_model *model)
+{
+    return model->step;
+}
+
+void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
+{
+    *encoding = (sr_encoding){.representation = NULL};
+    model->backbone->encode(model, tape, batch, pass, encoding);
 }
 
 bool sr_loss_needs_negatives(sr_loss loss)
@@ -71,15 +100,39 @@ sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, 
     sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
     sr_tensor *states = sr_select_rows(tape, representation, batch->target_reads, batch->targets);
     if (loss == SR_LOSS_CROSS_ENTROPY)
-        return sr_catalogue_cross_entropy(tape, states, table, batch->target_items, weight);
+        return sr_catalogue_cross_entropy(tape, states, table, model->items + 1, batch->target_items, weight);
     sr_tensor *positive = sr_item_scores(tape, states, table, batch->target_items);
     sr_tensor *negative = sr_item_scores(tape, states, table, batch->negative_items);
     return loss == SR_LOSS_BPR ? sr_bpr_loss(tape, positive, negative, weight)
                                : sr_binary_cross_entropy(tape, positive, negative, weight);
 }
 
+double sr_mask_penalty(const double *global_squares, size_t layers)
+{
+    double sum = 0;
+    for (size_t layer = 0; layer < layers; ++layer)
+        sum += sqrt(global_squares[layer]);
+    return layers ? sum / (double)layers : 0;
+}
+
+/* L_att = -ranking + lambda / n_l sum_l sqrt(S_l): d L_att / d S_l = lambda / (2 n_l sqrt(S_l)), with S_l of the whole batch.
+ */
+sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
+                                  const double *global_squares)
+{
+    const double weight = model->settings.calibrators.adversarial.penalty_weight;
+    const double layers = (double)encoding->mask_count;
+    sr_tensor *loss = sr_weighted_add(tape, attacked_ranking, -1, attacked_ranking, 0);
+    for (size_t layer = 0; layer < encoding->mask_count; ++layer) {
+        const double norm = sqrt(global_squares[layer]);
+        loss = sr_weighted_add(tape, loss, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
+    }
+    return loss;
+}
+
 const sr_real *sr_model_item_table(const sr_model *model, size_t *width)
 {
-    *width = (size_t)model->settings.hidden_size;
-    return model->parameters.values + model->parameters.list[model->item_embedding].offset;
+    const sr_parameter *table = &model->parameters.list[model->item_embedding];
+    *width = table->shape[1];
+    return model->parameters.values + table->offset;
 }

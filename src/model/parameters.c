@@ -66,6 +66,13 @@ sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, con
     return SR_OK;
 }
 
+void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as)
+{
+    assert(same_as < index && index < parameters->count && parameters->list[same_as].size == parameters->list[index].size);
+    parameters->list[index].initial = SR_INITIAL_SAME;
+    parameters->list[index].same_as = same_as;
+}
+
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
 {
     SR_TRY(SR_ALLOCATE_ZERO(&parameters->values, parameters->block_size, "the parameters", error));
@@ -82,11 +89,14 @@ static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, u
         case SR_INITIAL_ZERO:
             values[i] = 0;
             break;
-        case SR_INITIAL_ONE:
-            values[i] = 1;
+        case SR_INITIAL_CONSTANT:
+            values[i] = (sr_real)parameter->scale;
             break;
         case SR_INITIAL_NORMAL:
             values[i] = (sr_real)(parameter->scale * sr_random_normal(stream, i, 0));
+            break;
+        case SR_INITIAL_SAME:
+            values[i] = parameters->values[parameters->list[parameter->same_as].offset + i];
             break;
         }
 }

@@ -178,6 +178,25 @@ static inline sr_real exponential_minus_one(sr_real x)
 #endif
 }
 
+/* ln(1 + t) for t in [0, 1] */
+static inline sr_real logarithm_of_one_plus(sr_real t)
+{
+#ifdef SR_REAL_IS_DOUBLE
+    return log1p(t);
+#else
+    /* 2 artanh(u) with u = t / (2 + t) <= 1/3: seven terms are exact to rounding. */
+    const float u = t / (2.0f + t), square = u * u;
+    float p = 1.0f / 13.0f;
+    p = p * square + 1.0f / 11.0f;
+    p = p * square + 1.0f / 9.0f;
+    p = p * square + 1.0f / 7.0f;
+    p = p * square + 1.0f / 5.0f;
+    p = p * square + 1.0f / 3.0f;
+    p = p * square + 1.0f;
+    return 2.0f * u * p;
+#endif
+}
+
 #define EACH_ELEMENT(expression)         \
     do {                                 \
         SIMD                             \
@@ -267,6 +286,30 @@ static void activation_backward(sr_activation kind, sr_real *restrict in_gradien
         EACH_DERIVATIVE(x > 0 ? 1 : exponential(x > 0 ? 0 : x));
         break;
     }
+}
+
+static void exponential_of(sr_real *out, const sr_real *in, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = exponential(in[i]);
+}
+
+static void log_sigmoid(sr_real *out, const sr_real *in, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real x = in[i], magnitude = x < 0 ? -x : x;
+        out[i] = (x < 0 ? x : 0) - logarithm_of_one_plus(exponential(-magnitude));
+    }
+}
+
+static void log_sigmoid_backward(sr_real *restrict in_gradient, const sr_real *restrict in,
+                                 const sr_real *restrict out_gradient, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        in_gradient[i] += out_gradient[i] * sigmoid(-in[i]);
 }
 
 /* ---- rows ---- */
@@ -377,19 +420,19 @@ static inline void philox_lanes(uint32_t words[4][LANES], const uint32_t key[2])
     }
 }
 
-/* Writes the factors of one block of eight elements, or of the fewer that its row still has. */
-static inline void write_factors(sr_real *factors, size_t count, const uint32_t words[4][LANES], size_t lane, uint32_t keep,
-                                 sr_real factor)
+/* The factors of all lanes, block after block; without branches, which no predictor could learn. */
+static inline void factors_of_lanes(sr_real blocks[LANES][ELEMENTS_OF_BLOCK], uint32_t words[4][LANES], uint32_t keep,
+                                    sr_real factor)
 {
-    sr_real block[ELEMENTS_OF_BLOCK];
-    for (size_t i = 0; i < 4; ++i) {
-        block[2 * i] = (words[i][lane] & 0xFFFF) < keep ? factor : 0;
-        block[2 * i + 1] = words[i][lane] >> 16 < keep ? factor : 0;
-    }
-    if (count >= ELEMENTS_OF_BLOCK)
-        memcpy(factors, block, sizeof block);
-    else
-        memcpy(factors, block, count * sizeof *block);
+    uint32_t halves[LANES][ELEMENTS_OF_BLOCK];
+    for (size_t lane = 0; lane < LANES; ++lane)
+        for (size_t i = 0; i < 4; ++i) {
+            halves[lane][2 * i] = words[i][lane] & 0xFFFF;
+            halves[lane][2 * i + 1] = words[i][lane] >> 16;
+        }
+    SIMD
+    for (size_t i = 0; i < (size_t)LANES * ELEMENTS_OF_BLOCK; ++i)
+        (&blocks[0][0])[i] = (&halves[0][0])[i] < keep ? factor : 0;
 }
 
 static void dropout_factors(sr_real *factors, size_t rows, const size_t *offsets, const uint32_t *row_words,
@@ -417,8 +460,13 @@ static void dropout_factors(sr_real *factors, size_t rows, const size_t *offsets
             element += ELEMENTS_OF_BLOCK;
         }
         philox_lanes(words, key);
+        sr_real blocks[LANES][ELEMENTS_OF_BLOCK];
+        factors_of_lanes(blocks, words, keep, factor);
         for (size_t lane = 0; lane < used; ++lane)
-            write_factors(factors + starts[lane], counts[lane], (const uint32_t(*)[LANES])words, lane, keep, factor);
+            if (counts[lane] >= ELEMENTS_OF_BLOCK)
+                memcpy(factors + starts[lane], blocks[lane], sizeof blocks[lane]);
+            else
+                memcpy(factors + starts[lane], blocks[lane], counts[lane] * sizeof *blocks[lane]);
     }
 }
 
@@ -463,6 +511,9 @@ const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
     .sum_of_squares = sum_of_squares,
     .activation = activation,
     .activation_backward = activation_backward,
+    .exponential = exponential_of,
+    .log_sigmoid = log_sigmoid,
+    .log_sigmoid_backward = log_sigmoid_backward,
     .layer_norm = layer_norm,
     .layer_norm_backward = layer_norm_backward,
     .softmax = softmax,

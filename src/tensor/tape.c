@@ -17,8 +17,15 @@ typedef struct node {
     const void *state;
 } node;
 
+/* The gradient of a tensor that backward has passed: nobody reads it again, so its memory serves the next one of its size. */
+typedef struct spare_gradient {
+    struct spare_gradient *next;
+    size_t elements;
+} spare_gradient;
+
 struct sr_tape {
     sr_arena *arena;
+    spare_gradient *spare;
     const sr_kernels *kernels;
     bool recording;
     node *last;
@@ -53,6 +60,7 @@ void sr_tape_reset(sr_tape *tape)
 {
     sr_arena_reset(tape->arena);
     tape->last = NULL;
+    tape->spare = NULL;
     tape->parameter_count = 0;
     tape->failure.status = SR_OK;
 }
@@ -169,6 +177,28 @@ static void mark(sr_tape *tape, sr_tensor *loss, unsigned set, size_t *uses)
     }
 }
 
+/* Memory for a gradient: a spare one of the same size, or new. Bounds the memory of backward by what is alive at a time, and
+ * keeps it in the cache. */
+static sr_real *take_gradient(sr_tape *tape, size_t elements)
+{
+    for (spare_gradient **at = &tape->spare; *at; at = &(*at)->next)
+        if ((*at)->elements == elements) {
+            spare_gradient *found = *at;
+            *at = found->next;
+            return (sr_real *)(void *)found;
+        }
+    const size_t least = (sizeof(spare_gradient) + sizeof(sr_real) - 1) / sizeof(sr_real);
+    return sr_tape_take(tape, elements > least ? elements : least, sizeof(sr_real));
+}
+
+static void return_gradient(sr_tape *tape, sr_tensor *tensor)
+{
+    spare_gradient *spare = (spare_gradient *)(void *)tensor->gradient;
+    *spare = (spare_gradient){.next = tape->spare, .elements = tensor->rows * tensor->columns};
+    tape->spare = spare;
+    tensor->gradient = NULL;
+}
+
 /* Gives every input that wants a gradient a zeroed one. */
 static bool prepare_gradients(sr_tape *tape, const node *entry)
 {
@@ -176,7 +206,7 @@ static bool prepare_gradients(sr_tape *tape, const node *entry)
         sr_tensor *input = entry->inputs[i];
         if (!input->wants_gradient || input->gradient)
             continue;
-        input->gradient = sr_tape_take(tape, input->rows * input->columns, sizeof *input->gradient);
+        input->gradient = take_gradient(tape, input->rows * input->columns);
         if (!input->gradient)
             return false;
         memset(input->gradient, 0, input->rows * input->columns * sizeof *input->gradient);
@@ -203,7 +233,7 @@ sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set,
     if (!(loss->sets & (unsigned)set))
         return SR_OK;
     size_t *uses = sr_tape_take(tape, tape->parameter_count, sizeof *uses);
-    sr_real *one = sr_tape_take(tape, 1, sizeof *one);
+    sr_real *one = take_gradient(tape, 1);
     if (!uses || !one)
         return sr_tape_status(tape, error);
     memset(uses, 0, tape->parameter_count * sizeof *uses);
@@ -216,6 +246,7 @@ sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set,
         if (!prepare_gradients(tape, entry))
             break;
         entry->backward(tape, entry->output, entry->state);
+        return_gradient(tape, entry->output);
         report_parameters(entry, uses, ready, context);
     }
     return sr_tape_status(tape, error);

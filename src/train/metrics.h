@@ -18,6 +18,8 @@ void sr_metrics_close(sr_metrics_file *file); /* NULL is allowed */
 /* Numbers of one training step. */
 typedef struct {
     int64_t step, epoch;
+    bool has_attack; /* adversarial calibrator in use: */
+    double attacked_ranking, mask_penalty;
     double loss, gradient_norm, learning_rate, examples_per_second, seconds, reduction_share;
 } sr_train_line;
 

@@ -60,7 +60,8 @@ static sr_status open_data(run *r, sr_error *error)
 static sr_status build_model(run *r, sr_error *error)
 {
     const int64_t total_steps = (int64_t)sr_sampler_batches(r->sampler) * r->settings->training.epochs;
-    sr_status status = sr_model_create(&r->model, &r->settings->model, sr_dataset_items(r->dataset), error);
+    sr_status status = sr_model_create(&r->model, &r->settings->model, sr_dataset_items(r->dataset),
+                                       sr_dataset_users(r->dataset), error);
     if (status == SR_OK)
         status = sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error);
     if (status == SR_OK)
@@ -250,7 +251,8 @@ static sr_status report_step(run *r, const sr_step_result *result, interval *pas
     const bool due = r->progress.step % r->settings->logging.every_steps == 0;
     const double now = sr_seconds(), seconds = now - passed->since;
     const double rate = seconds > 0 ? passed->examples / seconds : 0;
-    const double loss = result->loss_sum / result->targets;
+    const double targets = result->targets > 0 ? result->targets : 1;
+    const double loss = result->loss_sum / targets;
     if (sr_log_is_terminal(r->log) && now - r->last_drawn > 0.2) {
         draw_progress(r, loss, rate);
         r->last_drawn = now;
@@ -262,6 +264,9 @@ static sr_status report_step(run *r, const sr_step_result *result, interval *pas
         const sr_train_line line = {.step = r->progress.step,
                                     .epoch = r->progress.epoch + 1,
                                     .loss = loss,
+                                    .has_attack = result->has_attack,
+                                    .attacked_ranking = result->attacked_ranking_sum / targets,
+                                    .mask_penalty = result->mask_penalty,
                                     .gradient_norm = result->gradient_norm,
                                     .learning_rate = result->learning_rate,
                                     .examples_per_second = rate,
@@ -295,6 +300,7 @@ static void log_ranking(sr_log *log, const char *what, const sr_settings *settin
 static sr_status validate(run *r, sr_error *error)
 {
     sr_ranking_metrics metrics;
+    sr_model_set_step(r->model, r->progress.step);
     SR_TRY(sr_evaluate_model(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_VALID, r->kernels, &metrics,
                              error));
     char what[96];
@@ -410,6 +416,7 @@ static sr_status load_best(run *r, sr_error *error)
 static sr_status test(run *r, sr_error *error)
 {
     SR_TRY(load_best(r, error));
+    sr_model_set_step(r->model, r->progress.best_metric < 0 ? r->progress.step : r->progress.best_step);
     sr_ranking_metrics model, popularity;
     SR_TRY(sr_evaluate_model(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &model,
                              error));

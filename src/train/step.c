@@ -48,29 +48,85 @@ static double lap(double *mark)
     return seconds;
 }
 
-/* This rank's part of the batch, forward and backward: gradients of the global mean loss, not yet summed over ranks. */
-static sr_status compute_gradients(sr_stepper *stepper, int64_t epoch, int64_t index, int64_t step, sr_step_result *result,
-                                   sr_error *error)
-{
-    const sr_settings *settings = stepper->settings;
-    double mark = sr_seconds();
+/* One step's work on this rank. */
+typedef struct {
     sr_batch batch;
+    sr_encoding encoding;
+    double global_targets;                    /* terms of the loss of the global batch */
+    double global_squares[SR_LAYERS_MAXIMUM]; /* of the attack masks of the global batch */
+} step_work;
+
+/* The mask penalty is a norm over the whole batch, and how many items are masked is known to nobody before they are drawn: such
+ * models need a sum over ranks between forward and backward. */
+static bool is_coupled(const sr_stepper *stepper)
+{
+    const sr_model_settings *settings = &stepper->settings->model;
+    return sr_model_needs_of(settings, true).masked || settings->calibrators.adversarial.in_use;
+}
+
+/* This rank's part of the batch through the encoder. */
+static sr_status forward(sr_stepper *stepper, int64_t epoch, int64_t index, int64_t step, step_work *work,
+                         sr_step_result *result, sr_error *error)
+{
+    double mark = sr_seconds();
     size_t targets, examples;
     sr_arena_reset(stepper->arena);
     sr_tape_reset(stepper->tape);
     SR_TRY(sr_sampler_batch(stepper->sampler, (size_t)epoch, (size_t)index, (size_t)sr_parallel_rank(stepper->parallel),
-                            (size_t)sr_parallel_size(stepper->parallel), stepper->arena, &batch, &targets, &examples, error));
-    result->targets = (double)targets;
+                            (size_t)sr_parallel_size(stepper->parallel), stepper->arena, &work->batch, &targets, &examples,
+                            error));
+    work->global_targets = (double)targets;
     result->examples = (double)examples;
     stepper->times.data += lap(&mark);
-    const sr_pass pass = {.training = true, .seed = (uint64_t)settings->training.seed, .step = (uint64_t)step};
-    sr_tensor *representation = sr_model_encode(stepper->model, stepper->tape, &batch, &pass);
-    sr_tensor *loss = sr_model_loss(stepper->model, stepper->tape, &batch, representation, settings->training.loss,
-                                    1.0 / (double)targets);
-    SR_TRY(sr_tape_status(stepper->tape, error));
-    result->loss_sum = (double)loss->values[0] * (double)targets;
+    const sr_pass pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step};
+    sr_model_encode(stepper->model, stepper->tape, &work->batch, &pass, &work->encoding);
     stepper->times.forward += lap(&mark);
-    SR_TRY(sr_tape_backward(stepper->tape, loss, SR_PARAMETERS_EVERY, sr_reduction_ready, stepper->reduction, error));
+    return sr_tape_status(stepper->tape, error);
+}
+
+/* Sums over ranks what couples the examples of a batch. A rank that failed takes part, so that nobody waits for it in vain;
+ * then all fail. */
+static sr_status couple(sr_stepper *stepper, sr_status status, step_work *work, sr_error *error)
+{
+    double sums[2 + SR_LAYERS_MAXIMUM] = {status != SR_OK, status == SR_OK ? work->global_targets : 0};
+    if (status == SR_OK)
+        memcpy(sums + 2, work->encoding.mask_square_sums, sizeof work->encoding.mask_square_sums);
+    SR_TRY(sr_parallel_sum_double(stepper->parallel, sums, sizeof sums / sizeof *sums, error));
+    if (sums[0] > 0)
+        return sr_parallel_agree(stepper->parallel, status, error);
+    if (sr_model_needs_of(&stepper->settings->model, true).masked)
+        work->global_targets = sums[1];
+    memcpy(work->global_squares, sums + 2, sizeof work->global_squares);
+    return SR_OK;
+}
+
+/* Losses of this rank's part and their gradients, not yet summed over ranks: those of the global mean loss and, for the mask
+ * generators of an adversarial calibrator, those of the attacked loss, both at the same parameters (Zhou et al. 2023). */
+static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_result *result, sr_error *error)
+{
+    const sr_loss kind = stepper->settings->training.loss;
+    const double targets = work->global_targets, weight = targets > 0 ? 1 / targets : 0;
+    const sr_encoding *encoding = &work->encoding;
+    double mark = sr_seconds();
+    sr_tensor *loss = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->representation, kind, weight);
+    sr_tensor *ranking = NULL, *attacked = NULL;
+    if (encoding->attacked) {
+        ranking = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->attacked, kind, weight);
+        attacked = sr_model_attacked_loss(stepper->model, stepper->tape, encoding, ranking, work->global_squares);
+    }
+    SR_TRY(sr_tape_status(stepper->tape, error));
+    stepper->times.forward += lap(&mark);
+    result->targets = targets;
+    result->loss_sum = (double)loss->values[0] * targets;
+    result->has_attack = attacked != NULL;
+    if (attacked) {
+        result->attacked_ranking_sum = (double)ranking->values[0] * targets;
+        result->mask_penalty = sr_mask_penalty(work->global_squares, encoding->mask_count);
+    }
+    const sr_parameter_set followers = attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
+    SR_TRY(sr_tape_backward(stepper->tape, loss, followers, sr_reduction_ready, stepper->reduction, error));
+    if (attacked)
+        SR_TRY(sr_tape_backward(stepper->tape, attacked, SR_PARAMETERS_ATTACK, sr_reduction_ready, stepper->reduction, error));
     stepper->times.backward += lap(&mark);
     return SR_OK;
 }
@@ -80,13 +136,16 @@ static sr_status compute_gradients(sr_stepper *stepper, int64_t epoch, int64_t i
 static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool flags[2], sr_step_result *result,
                                sr_error *error)
 {
-    double sums[] = {status == SR_OK ? result->loss_sum : 0, status != SR_OK, flags[0], flags[1]};
+    const bool computed = status == SR_OK;
+    double sums[] = {computed ? result->loss_sum : 0, !computed, flags[0], flags[1],
+                     computed ? result->attacked_ranking_sum : 0};
     SR_TRY(sr_parallel_sum_double(stepper->parallel, sums, sizeof sums / sizeof *sums, error));
     if (sums[1] > 0)
         return sr_parallel_agree(stepper->parallel, status, error);
     result->loss_sum = sums[0];
     result->votes[0] = (int64_t)sums[2];
     result->votes[1] = (int64_t)sums[3];
+    result->attacked_ranking_sum = sums[4];
     return SR_OK;
 }
 
@@ -102,9 +161,9 @@ static const char *first_bad_parameter(const sr_parameters *parameters, const sr
 static sr_status check_finite(sr_stepper *stepper, int64_t epoch, int64_t step, const sr_step_result *result, sr_error *error)
 {
     const sr_parameters *parameters = sr_model_parameters(stepper->model);
-    if (!isfinite(result->loss_sum))
+    if (!isfinite(result->loss_sum + result->attacked_ranking_sum))
         return sr_fail(error, SR_ERROR_RUNTIME, "the loss of step %lld (epoch %lld) is not finite: %g", (long long)step + 1,
-                       (long long)epoch + 1, result->loss_sum);
+                       (long long)epoch + 1, result->loss_sum + result->attacked_ranking_sum);
     if (!isfinite(result->gradient_norm))
         return sr_fail(error, SR_ERROR_RUNTIME,
                        "the gradient of step %lld (epoch %lld) is not finite; the first such parameter is %s (loss %g)",
@@ -120,7 +179,12 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
     *result = (sr_step_result){0};
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_reduction_begin(stepper->reduction);
-    const sr_status status = compute_gradients(stepper, epoch, batch, step, result, error);
+    step_work work = {.global_targets = 0};
+    sr_status status = forward(stepper, epoch, batch, step, &work, result, error);
+    if (is_coupled(stepper))
+        SR_TRY(couple(stepper, status, &work, error));
+    if (status == SR_OK)
+        status = backward(stepper, &work, result, error);
     double mark = sr_seconds();
     SR_TRY(sr_reduction_finish(stepper->reduction, status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(stepper, status, flags, result, error));

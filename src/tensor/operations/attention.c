@@ -5,50 +5,13 @@
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
+#include "tensor/head_block.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 enum { PRODUCT_CELLS = 256 }; /* cells of one head from which on a matrix product is used */
-
-/* One head of one sequence. Rows of query, key and value matrices are `stride` apart. */
-typedef struct {
-    size_t s;
-    size_t queries, keys; /* the head's block of the map is [queries, keys] */
-    size_t query_row;     /* first row of the sequence in the query matrix */
-    size_t key_row;       /* and in the key and value matrices */
-    size_t column;        /* first column of the head in all of them */
-    size_t width;         /* columns of one head */
-    size_t cell;          /* first cell of the block */
-} head_block;
-
-typedef void (*head_function)(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *state);
-
-/* Calls `function` for every head of every sequence that has queries. */
-static void for_each_head(sr_tape *tape, const sr_attention_map *map, size_t width, head_function function, const void *state)
-{
-    const sr_layout *layout = map->layout;
-    for (size_t s = 0; s < layout->sequences; ++s) {
-        head_block block = {.s = s,
-                            .queries = map->queries->offsets[s + 1] - map->queries->offsets[s],
-                            .keys = layout->offsets[s + 1] - layout->offsets[s],
-                            .query_row = map->queries->offsets[s],
-                            .key_row = layout->offsets[s],
-                            .width = width};
-        if (block.queries == 0)
-            continue;
-        for (size_t head = 0; head < map->heads; ++head) {
-            block.column = head * width;
-            block.cell = map->offsets[s] + head * block.queries * block.keys;
-            function(tape, map, &block, state);
-        }
-    }
-}
-
-static void visible(const sr_attention_map *map, const head_block *block, size_t query, size_t *begin, size_t *end)
-{
-    sr_visible_keys(map->layout, block->s, map->queries->tokens[block->query_row + query], begin, end);
-}
 
 /* ---- scores ---- */
 
@@ -70,7 +33,7 @@ static void scores_forward(sr_tape *tape, const sr_attention_map *map, const hea
                 block->keys);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
-        visible(map, block, i, &begin, &end);
+        visible_keys(map, block, i, &begin, &end);
         sr_real *row = scores + i * block->keys;
         memset(row, 0, begin * sizeof *row);
         memset(row + end, 0, (block->keys - end) * sizeof *row);
@@ -102,7 +65,7 @@ static void scores_backward_head(sr_tape *tape, const sr_attention_map *map, con
     const sr_kernels *kernels = sr_tape_kernels(tape);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
-        visible(map, block, i, &begin, &end);
+        visible_keys(map, block, i, &begin, &end);
         for (size_t j = begin; j < end; ++j) {
             const sr_real factor = state->scale * gradient[i * block->keys + j];
             if (query_gradient)
@@ -125,23 +88,18 @@ static void scores_backward(sr_tape *tape, const sr_tensor *scores, const void *
     for_each_head(tape, record->map, record->head.query->columns / record->map->heads, scores_backward_head, &record->head);
 }
 
-static size_t map_cells(const sr_attention_map *map)
-{
-    return map->offsets[map->layout->sequences];
-}
-
 sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_attention_map *map, double scale)
 {
     if (!query || !key)
         return NULL;
     assert(query->columns == key->columns && query->columns % map->heads == 0);
-    assert(query->rows == map->queries->offsets[map->layout->sequences]);
-    assert(key->rows == map->layout->offsets[map->layout->sequences]);
+    assert(query->rows == sr_rows_count(map->queries, map->layout));
+    assert(key->rows == sr_rows_count(map->keys, map->layout));
     scores_record *record = sr_tape_take(tape, 1, sizeof *record);
     if (!record)
         return NULL;
     sr_tensor *inputs[] = {query, key};
-    sr_tensor *scores = sr_tape_record(tape, map_cells(map), 1, inputs, 2, scores_backward, record);
+    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, scores_backward, record);
     if (!scores)
         return NULL;
     *record = (scores_record){map, {query, key, scores, (sr_real)scale}};
@@ -161,7 +119,7 @@ static void softmax_forward_head(sr_tape *tape, const sr_attention_map *map, con
     const softmax_state *state = saved;
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
-        visible(map, block, i, &begin, &end);
+        visible_keys(map, block, i, &begin, &end);
         const sr_real *in = state->scores->values + block->cell + i * block->keys;
         sr_real *out = state->probabilities->values + block->cell + i * block->keys;
         memset(out, 0, begin * sizeof *out);
@@ -176,7 +134,7 @@ static void softmax_backward_head(sr_tape *tape, const sr_attention_map *map, co
     const softmax_state *state = saved;
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
-        visible(map, block, i, &begin, &end);
+        visible_keys(map, block, i, &begin, &end);
         const size_t first = block->cell + i * block->keys + begin;
         sr_tape_kernels(tape)->softmax_backward(state->scores->gradient + first, state->probabilities->values + first,
                                                 state->probabilities->gradient + first, end - begin);
@@ -190,11 +148,11 @@ static void softmax_backward(sr_tape *tape, const sr_tensor *probabilities, cons
     for_each_head(tape, state->map, 0, softmax_backward_head, state);
 }
 
-sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map)
+static sr_tensor *record_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map, head_function forward)
 {
     if (!scores)
         return NULL;
-    assert(scores->rows == map_cells(map));
+    assert(scores->rows == sr_attention_map_cells(map));
     softmax_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
@@ -202,8 +160,100 @@ sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_atten
     if (!probabilities)
         return NULL;
     *state = (softmax_state){map, scores, probabilities};
-    for_each_head(tape, map, 0, softmax_forward_head, state);
+    for_each_head(tape, map, 0, forward, state);
     return probabilities;
+}
+
+sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map)
+{
+    return record_softmax(tape, scores, map, softmax_forward_head);
+}
+
+/* ---- softmax over the window ---- */
+
+/* As above with columns of score 0 in the sum: P_ij = exp(S_ij) / (sum_j exp(S_ij) + hidden columns). */
+static void window_softmax_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const softmax_state *state = saved;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        const size_t count = end - begin, hidden = map->layout->window - count;
+        const sr_real *in = state->scores->values + block->cell + i * block->keys;
+        sr_real *out = state->probabilities->values + block->cell + i * block->keys, maximum;
+        memset(out, 0, block->keys * sizeof *out);
+        memcpy(out + begin, in + begin, count * sizeof *out);
+        const sr_real sum = kernels->exponentials(out + begin, &maximum, count);
+        kernels->scale(out + begin, 1 / (sum + (sr_real)hidden * (sr_real)exp(-(double)maximum)), count);
+    }
+}
+
+sr_tensor *sr_attention_softmax_over_window(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map)
+{
+    /* The gradient has the same form as without the hidden columns, whose probabilities nobody reads. */
+    return record_softmax(tape, scores, map, window_softmax_forward_head);
+}
+
+/* ---- selection of queries ---- */
+
+typedef struct {
+    const sr_attention_map *from, *to;
+    sr_tensor *weights, *selected;
+} selection_state;
+
+/* Calls for each row of `to` with its first cell in both maps. */
+static void for_each_selected_row(const selection_state *state,
+                                  void (*function)(const selection_state *, size_t, size_t, size_t))
+{
+    const sr_attention_map *from = state->from, *to = state->to;
+    for (size_t s = 0; s < to->layout->sequences; ++s) {
+        const size_t keys = to->keys->offsets[s + 1] - to->keys->offsets[s];
+        const size_t from_first = from->queries->offsets[s], from_count = from->queries->offsets[s + 1] - from_first;
+        const size_t to_first = to->queries->offsets[s], to_count = to->queries->offsets[s + 1] - to_first;
+        for (size_t i = 0, k = 0; i < to_count; ++i) {
+            while (from->queries->tokens[from_first + k] != to->queries->tokens[to_first + i])
+                ++k;
+            for (size_t head = 0; head < to->heads; ++head)
+                function(state, from->offsets[s] + (head * from_count + k) * keys,
+                         to->offsets[s] + (head * to_count + i) * keys, keys);
+        }
+    }
+}
+
+static void copy_row(const selection_state *state, size_t from_cell, size_t to_cell, size_t keys)
+{
+    memcpy(state->selected->values + to_cell, state->weights->values + from_cell, keys * sizeof *state->selected->values);
+}
+
+static void return_row(const selection_state *state, size_t from_cell, size_t to_cell, size_t keys)
+{
+    for (size_t j = 0; j < keys; ++j)
+        state->weights->gradient[from_cell + j] += state->selected->gradient[to_cell + j];
+}
+
+static void select_queries_backward(sr_tape *tape, const sr_tensor *selected, const void *saved)
+{
+    (void)tape;
+    (void)selected;
+    for_each_selected_row(saved, return_row);
+}
+
+sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const sr_attention_map *from,
+                                       const sr_attention_map *to)
+{
+    if (!weights)
+        return NULL;
+    assert(weights->rows == sr_attention_map_cells(from) && from->keys == to->keys && from->heads == to->heads);
+    selection_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    sr_tensor *selected = sr_tape_record(tape, sr_attention_map_cells(to), 1, &weights, 1, select_queries_backward, state);
+    if (!selected)
+        return NULL;
+    *state = (selection_state){from, to, weights, selected};
+    for_each_selected_row(state, copy_row);
+    return selected;
 }
 
 /* ---- context ---- */
@@ -227,7 +277,7 @@ static void context_forward_head(sr_tape *tape, const sr_attention_map *map, con
     }
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
-        visible(map, block, i, &begin, &end);
+        visible_keys(map, block, i, &begin, &end);
         memset(context + i * stride, 0, block->width * sizeof *context);
         for (size_t j = begin; j < end; ++j)
             sr_tape_kernels(tape)->accumulate_scaled(context + i * stride, weights[i * block->keys + j], value + j * stride,
@@ -258,7 +308,7 @@ static void context_backward_head(sr_tape *tape, const sr_attention_map *map, co
     const sr_kernels *kernels = sr_tape_kernels(tape);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
-        visible(map, block, i, &begin, &end);
+        visible_keys(map, block, i, &begin, &end);
         for (size_t j = begin; j < end; ++j) {
             const size_t cell = i * block->keys + j;
             if (weights_gradient)
@@ -280,12 +330,12 @@ sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *va
 {
     if (!weights || !value)
         return NULL;
-    assert(weights->rows == map_cells(map) && value->columns % map->heads == 0);
+    assert(weights->rows == sr_attention_map_cells(map) && value->columns % map->heads == 0);
     context_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
     sr_tensor *inputs[] = {weights, value};
-    const size_t rows = map->queries->offsets[map->layout->sequences];
+    const size_t rows = sr_rows_count(map->queries, map->layout);
     sr_tensor *context = sr_tape_record(tape, rows, value->columns, inputs, 2, context_backward, state);
     if (!context)
         return NULL;

@@ -3,9 +3,10 @@
  *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ
  *   dX += g weight (P - onehot) E,   dE += g weight (P - onehot)ᵀ X,   P = exp(l - logsumexp)
  *
- * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov &
- * Gimelshein 2018), and backward goes over the same tiles again. When all tiles fit into KEPT_BYTES they are kept from forward
- * to backward, otherwise backward recomputes them: memory is bounded whatever n and V are. */
+ * V is the number of classes: the first rows of the table. The [n, V] logits are never held as a whole: forward passes over
+ * tiles of them with an online softmax (Milakov & Gimelshein 2018), and backward goes over the same tiles again. When all tiles
+ * fit into KEPT_BYTES they are kept from forward to backward, otherwise backward recomputes them: memory is bounded whatever n
+ * and V are. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
@@ -21,6 +22,7 @@ enum {
 
 typedef struct {
     sr_tensor *x, *table;
+    size_t classes; /* V */
     const int32_t *targets;
     sr_real weight;
     sr_real *log_sum; /* [n]: logsumexp of each row */
@@ -40,7 +42,7 @@ typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const
 
 static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
 {
-    const size_t n = state->x->rows, items = state->table->rows;
+    const size_t n = state->x->rows, items = state->classes;
     sr_real *exponentials = state->tiles, *maxima = state->maxima;
     for (size_t row = 0; row < n; row += TILE_ROWS)
         for (size_t column = 0; column < items; column += TILE_COLUMNS) {
@@ -132,7 +134,7 @@ static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void 
 
 static bool take_state(sr_tape *tape, catalogue_state *state)
 {
-    const size_t n = state->x->rows, items = state->table->rows;
+    const size_t n = state->x->rows, items = state->classes;
     const size_t column_tiles = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
     state->kept = sr_tape_is_recording(tape) && n <= KEPT_BYTES / sizeof(sr_real) / items;
     const size_t tile_size = (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
@@ -142,16 +144,17 @@ static bool take_state(sr_tape *tape, catalogue_state *state)
     return state->tiles && state->maxima && state->log_sum;
 }
 
-sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, const int32_t *targets, double weight)
+sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
+                                      double weight)
 {
     if (!x || !table)
         return NULL;
-    assert(x->columns == table->columns);
+    assert(x->columns == table->columns && classes >= 1 && classes <= table->rows);
     const size_t n = x->rows;
     catalogue_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    *state = (catalogue_state){.x = x, .table = table, .targets = targets, .weight = (sr_real)weight};
+    *state = (catalogue_state){.x = x, .table = table, .classes = classes, .targets = targets, .weight = (sr_real)weight};
     forward_sums sums = {sr_tape_take(tape, n, sizeof *sums.sums), sr_tape_take(tape, n, sizeof *sums.target_logits)};
     if (!take_state(tape, state) || !sums.sums || !sums.target_logits)
         return NULL;
@@ -160,7 +163,7 @@ sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *ta
     if (!loss)
         return NULL;
     for (size_t i = 0; i < n; ++i) {
-        assert(targets[i] >= 0 && (size_t)targets[i] < table->rows);
+        assert(targets[i] >= 0 && (size_t)targets[i] < classes);
         state->log_sum[i] = (sr_real)-INFINITY;
         sums.sums[i] = 0;
     }

@@ -2,9 +2,9 @@
  * ranks drops the same cells. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/dropout.h"
 
 #include <assert.h>
-#include <math.h>
 
 typedef struct {
     sr_tensor *x;
@@ -45,11 +45,9 @@ static sr_tensor *apply(sr_tape *tape, sr_tensor *x, const random_rows *rows, co
     sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, dropout_backward, state);
     if (!out)
         return NULL;
-    const double keep = round((1 - site->probability) * 65536);
-    const uint32_t keep_steps = keep < 1 ? 1 : (uint32_t)keep;
     const sr_kernels *kernels = sr_tape_kernels(tape);
     kernels->dropout_factors(factors, rows->count, rows->offsets, rows->row_words, rows->identities, site->stream.key,
-                             keep_steps);
+                             dropout_keep_steps(site));
     kernels->multiply(out->values, x->values, factors, x->rows * x->columns);
     return out;
 }
@@ -74,18 +72,34 @@ sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, cons
     return apply(tape, x, &rows, site);
 }
 
+sr_tensor *sr_table_dropout(sr_tape *tape, sr_tensor *table, const sr_dropout_site *site)
+{
+    if (!table || site->probability <= 0)
+        return table;
+    random_rows rows;
+    if (!take_random_rows(tape, &rows, table->rows))
+        return NULL;
+    for (size_t row = 0; row < table->rows; ++row) {
+        rows.offsets[row] = row * table->columns;
+        rows.row_words[row] = (uint32_t)row;
+        rows.identities[row] = 0; /* no sequence: all of them share the table */
+    }
+    rows.offsets[table->rows] = table->rows * table->columns;
+    return apply(tape, table, &rows, site);
+}
+
 sr_tensor *sr_attention_dropout(sr_tape *tape, sr_tensor *weights, const sr_attention_map *map, const sr_dropout_site *site)
 {
     if (!weights || site->probability <= 0)
         return weights;
     const sr_layout *layout = map->layout;
-    const sr_queries *queries = map->queries;
+    const sr_rows *queries = map->queries;
     random_rows rows;
     if (!take_random_rows(tape, &rows, queries->offsets[layout->sequences] * map->heads))
         return NULL;
     size_t row = 0;
     for (size_t s = 0; s < layout->sequences; ++s) {
-        const size_t keys = layout->offsets[s + 1] - layout->offsets[s];
+        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
         size_t cell = map->offsets[s];
         for (size_t head = 0; head < map->heads; ++head)
             for (size_t q = queries->offsets[s]; q < queries->offsets[s + 1]; ++q, ++row, cell += keys) {

@@ -3,6 +3,7 @@
 #include "srtrain/operations.h"
 
 #include <assert.h>
+#include <string.h>
 
 typedef struct {
     sr_tensor *left, *right;
@@ -31,6 +32,105 @@ sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
     sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, add_backward, state);
     if (out)
         sr_tape_kernels(tape)->add(out->values, left->values, right->values, left->rows * left->columns);
+    return out;
+}
+
+/* out = left_factor * left + right_factor * right */
+static void combine(sr_tape *tape, sr_tensor *out, const sr_tensor *left, sr_real left_factor, const sr_tensor *right,
+                    sr_real right_factor)
+{
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t n = out->rows * out->columns;
+    memcpy(out->values, left->values, n * sizeof *out->values);
+    kernels->scale(out->values, left_factor, n);
+    kernels->accumulate_scaled(out->values, right_factor, right->values, n);
+}
+
+/* dleft += left_factor dout,  dright += right_factor dout */
+static void combine_backward(sr_tape *tape, const sr_tensor *out, sr_tensor *left, sr_real left_factor, sr_tensor *right,
+                             sr_real right_factor)
+{
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t n = out->rows * out->columns;
+    if (left->wants_gradient)
+        kernels->accumulate_scaled(left->gradient, left_factor, out->gradient, n);
+    if (right->wants_gradient)
+        kernels->accumulate_scaled(right->gradient, right_factor, out->gradient, n);
+}
+
+typedef struct {
+    sr_tensor *left, *right;
+    sr_real left_factor, right_factor;
+} weighted_add_state;
+
+static void weighted_add_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const weighted_add_state *state = saved;
+    combine_backward(tape, out, state->left, state->left_factor, state->right, state->right_factor);
+}
+
+sr_tensor *sr_weighted_add(sr_tape *tape, sr_tensor *left, double left_factor, sr_tensor *right, double right_factor)
+{
+    if (!left || !right)
+        return NULL;
+    assert(left->rows == right->rows && left->columns == right->columns);
+    weighted_add_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (weighted_add_state){left, right, (sr_real)left_factor, (sr_real)right_factor};
+    sr_tensor *inputs[] = {left, right};
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, weighted_add_backward, state);
+    if (out)
+        combine(tape, out, left, state->left_factor, right, state->right_factor);
+    return out;
+}
+
+typedef struct {
+    sr_tensor *left, *right, *ratio;
+} mix_state;
+
+/* sum of gradient * (left - right), in pieces whose differences fit on the stack. Two separate sums would cancel where left and
+ * right are close. */
+static double sum_of_differences(const sr_kernels *kernels, const sr_real *gradient, const sr_tensor *left,
+                                 const sr_tensor *right)
+{
+    enum { PIECE = 512 };
+    sr_real difference[PIECE];
+    const size_t n = left->rows * left->columns;
+    double sum = 0;
+    for (size_t first = 0; first < n; first += PIECE) {
+        const size_t count = n - first < PIECE ? n - first : (size_t)PIECE;
+        memcpy(difference, left->values + first, count * sizeof *difference);
+        kernels->accumulate_scaled(difference, -1, right->values + first, count);
+        sum += (double)kernels->dot(gradient + first, difference, count);
+    }
+    return sum;
+}
+
+/* dleft += ratio dout,  dright += (1 - ratio) dout,  dratio += <dout, left - right> */
+static void mix_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const mix_state *state = saved;
+    const sr_real ratio = state->ratio->values[0];
+    combine_backward(tape, out, state->left, ratio, state->right, 1 - ratio);
+    if (state->ratio->wants_gradient)
+        state->ratio->gradient[0] += (sr_real)sum_of_differences(sr_tape_kernels(tape), out->gradient, state->left,
+                                                                 state->right);
+}
+
+sr_tensor *sr_mix(sr_tape *tape, sr_tensor *left, sr_tensor *right, sr_tensor *ratio)
+{
+    if (!left || !right || !ratio)
+        return NULL;
+    assert(left->rows == right->rows && left->columns == right->columns && ratio->rows == 1 && ratio->columns == 1);
+    mix_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (mix_state){left, right, ratio};
+    sr_tensor *inputs[] = {left, right, ratio};
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 3, mix_backward, state);
+    if (out)
+        combine(tape, out, left, ratio->values[0], right, 1 - ratio->values[0]);
     return out;
 }
 

@@ -1,4 +1,4 @@
-/* Rows taken out of a matrix: embeddings and selections. */
+/* Rows and columns taken out of matrices or put side by side: embeddings, selections, concatenation. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 
@@ -73,5 +73,91 @@ sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_
         assert(rows[i] < x->rows);
         memcpy(out->values + i * width, x->values + rows[i] * width, width * sizeof *out->values);
     }
+    return out;
+}
+
+/* A block of columns of a matrix with rows `stride` apart. */
+typedef struct {
+    sr_real *first;
+    size_t stride;
+} column_block;
+
+static column_block columns_from(sr_real *values, const sr_tensor *x, size_t first)
+{
+    return (column_block){values + first, x->columns};
+}
+
+static void copy_block(column_block to, column_block from, size_t rows, size_t width)
+{
+    for (size_t row = 0; row < rows; ++row)
+        memcpy(to.first + row * to.stride, from.first + row * from.stride, width * sizeof *to.first);
+}
+
+static void accumulate_block(sr_tape *tape, column_block to, column_block from, size_t rows, size_t width)
+{
+    for (size_t row = 0; row < rows; ++row)
+        sr_tape_kernels(tape)->accumulate(to.first + row * to.stride, from.first + row * from.stride, width);
+}
+
+typedef struct {
+    sr_tensor *left, *right;
+} concatenate_state;
+
+/* dleft += the left columns of dout,  dright += the right ones */
+static void concatenate_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const concatenate_state *state = saved;
+    sr_tensor *left = state->left, *right = state->right;
+    if (left->wants_gradient)
+        accumulate_block(tape, columns_from(left->gradient, left, 0), columns_from(out->gradient, out, 0), out->rows,
+                         left->columns);
+    if (right->wants_gradient)
+        accumulate_block(tape, columns_from(right->gradient, right, 0), columns_from(out->gradient, out, left->columns),
+                         out->rows, right->columns);
+}
+
+sr_tensor *sr_concatenate_columns(sr_tape *tape, sr_tensor *left, sr_tensor *right)
+{
+    if (!left || !right)
+        return NULL;
+    assert(left->rows == right->rows);
+    concatenate_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (concatenate_state){left, right};
+    sr_tensor *inputs[] = {left, right};
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns + right->columns, inputs, 2, concatenate_backward, state);
+    if (!out)
+        return NULL;
+    copy_block(columns_from(out->values, out, 0), columns_from(left->values, left, 0), out->rows, left->columns);
+    copy_block(columns_from(out->values, out, left->columns), columns_from(right->values, right, 0), out->rows, right->columns);
+    return out;
+}
+
+typedef struct {
+    sr_tensor *x;
+    size_t first;
+} select_columns_state;
+
+/* dx's selected columns += dout */
+static void select_columns_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const select_columns_state *state = saved;
+    accumulate_block(tape, columns_from(state->x->gradient, state->x, state->first), columns_from(out->gradient, out, 0),
+                     out->rows, out->columns);
+}
+
+sr_tensor *sr_select_columns(sr_tape *tape, sr_tensor *x, size_t first, size_t count)
+{
+    if (!x)
+        return NULL;
+    assert(first <= x->columns && count <= x->columns - first);
+    select_columns_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (select_columns_state){x, first};
+    sr_tensor *out = sr_tape_record(tape, x->rows, count, &x, 1, select_columns_backward, state);
+    if (out)
+        copy_block(columns_from(out->values, out, 0), columns_from(x->values, x, first), out->rows, count);
     return out;
 }

@@ -1,0 +1,19 @@
+/* The table of calibrators: one row each, in the order in which they act. */
+#include "model/calibrator.h"
+
+const calibrator *const calibrators[] = {
+    &spatial_calibrator,
+    &adversarial_calibrator,
+};
+const size_t calibrator_count = sizeof calibrators / sizeof *calibrators;
+
+padding_use calibrators_padding(const sr_model_settings *settings, bool training)
+{
+    padding_use most = PADDING_UNUSED;
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->in_use(settings) && calibrators[i]->padding) {
+            const padding_use use = calibrators[i]->padding(settings, training);
+            most = use > most ? use : most;
+        }
+    return most;
+}

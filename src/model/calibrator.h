@@ -1,0 +1,41 @@
+/* What a calibrator is: stages of the attention pipeline, one file in calibrators/ and one row in the table of calibrator.c.
+ *
+ *   scores -> [score stages] -> softmax -> dropout -> [weight stages] -> context
+ *
+ * A calibrator declares its parameters and composes operations of the tape; it may act on the scores, on the weights, or on
+ * both. Several in use act in the order of the table. */
+#ifndef SRTRAIN_MODEL_CALIBRATOR_H
+#define SRTRAIN_MODEL_CALIBRATOR_H
+
+#include "model/attention.h"
+#include "model/backbone.h"
+
+/* What a calibrator does with the padding of the window. */
+typedef enum {
+    PADDING_UNUSED,  /* padding need not exist */
+    PADDING_QUERIES, /* it is computed, and attends to items */
+    PADDING_KEYS     /* it is attended to as well */
+} padding_use;
+
+typedef struct calibrator {
+    const char *name;
+    bool (*in_use)(const sr_model_settings *settings);
+    /* NULL: PADDING_UNUSED always. */
+    padding_use (*padding)(const sr_model_settings *settings, bool training);
+    /* Declares its parameters of one layer and keeps their indices in the model. */
+    sr_status (*declare)(sr_model *model, size_t layer, sr_error *error);
+    /* Changes block->scores. NULL: it has no such stage. */
+    void (*calibrate_scores)(attention_block *block);
+    /* Changes block->weights. NULL: it has no such stage. */
+    void (*calibrate_weights)(attention_block *block);
+} calibrator;
+
+extern const calibrator *const calibrators[];
+extern const size_t calibrator_count;
+
+/* The most that any calibrator in use does with padding. */
+padding_use calibrators_padding(const sr_model_settings *settings, bool training);
+
+extern const calibrator spatial_calibrator, adversarial_calibrator;
+
+#endif

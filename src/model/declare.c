@@ -1,0 +1,88 @@
+/* Declaring the parameters that backbones share; names and shapes are those of docs/models.md. */
+#include "model/backbone.h"
+#include "model/calibrator.h"
+
+#include <stdio.h>
+
+/* "NAME.SUFFIX" */
+static sr_status declare_part(sr_model *model, size_t *index, const char *name, const char *suffix, const size_t *shape,
+                              size_t rank, sr_initial initial, double scale, sr_parameter_set set, sr_error *error)
+{
+    char full_name[SR_PARAMETER_NAME_SIZE];
+    snprintf(full_name, sizeof full_name, "%s.%s", name, suffix);
+    return sr_parameters_declare(&model->parameters, full_name, shape, rank, initial, scale, set, index, error);
+}
+
+sr_status declare_linear(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in,
+                         sr_parameter_set set, sr_error *error)
+{
+    SR_TRY(declare_part(model, &indices->weight, name, "weight", (size_t[]){out, in}, 2, SR_INITIAL_NORMAL,
+                        model->settings.initializer_range, set, error));
+    return declare_part(model, &indices->bias, name, "bias", &out, 1, SR_INITIAL_ZERO, 0, set, error);
+}
+
+sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *name, size_t width, sr_error *error)
+{
+    SR_TRY(declare_part(model, &indices->weight, name, "weight", &width, 1, SR_INITIAL_CONSTANT, 1, SR_PARAMETERS_ORDINARY,
+                        error));
+    return declare_part(model, &indices->bias, name, "bias", &width, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, error);
+}
+
+sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error)
+{
+    return declare_part(model, index, name, "weight", (size_t[]){rows, width}, 2, SR_INITIAL_NORMAL,
+                        model->settings.initializer_range, SR_PARAMETERS_ORDINARY, error);
+}
+
+sr_status declare_positions(sr_model *model, size_t rows, sr_error *error)
+{
+    if (model->settings.positions != SR_POSITIONS_LEARNED)
+        return SR_OK;
+    return declare_table(model, &model->position_embedding, "position_embedding", rows, (size_t)model->settings.hidden_size,
+                         error);
+}
+
+static sr_status declare_attention(sr_model *model, size_t index, sr_error *error)
+{
+    const size_t width = (size_t)model->settings.hidden_size;
+    attention_parameters *attention = &model->layers[index].attention;
+    const struct {
+        const char *name;
+        affine_parameters *indices;
+    } maps[] = {
+        {"query", &attention->query}, {"key", &attention->key}, {"value", &attention->value}, {"output", &attention->output}};
+    char name[SR_PARAMETER_NAME_SIZE / 2];
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; ++i) {
+        snprintf(name, sizeof name, "layers.%zu.attention.%s", index, maps[i].name);
+        SR_TRY(declare_linear(model, maps[i].indices, name, width, width, SR_PARAMETERS_ORDINARY, error));
+    }
+    snprintf(name, sizeof name, "layers.%zu.attention.norm", index);
+    SR_TRY(declare_norm(model, &attention->norm, name, width, error));
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->in_use(&model->settings))
+            SR_TRY(calibrators[i]->declare(model, index, error));
+    return SR_OK;
+}
+
+static sr_status declare_feed_forward(sr_model *model, size_t index, sr_error *error)
+{
+    const size_t width = (size_t)model->settings.hidden_size, inner = (size_t)model->settings.inner_size;
+    feed_forward_parameters *feed_forward = &model->layers[index].feed_forward;
+    char name[SR_PARAMETER_NAME_SIZE / 2];
+    snprintf(name, sizeof name, "layers.%zu.ffn.inner", index);
+    SR_TRY(declare_linear(model, &feed_forward->inner, name, inner, width, SR_PARAMETERS_ORDINARY, error));
+    snprintf(name, sizeof name, "layers.%zu.ffn.outer", index);
+    SR_TRY(declare_linear(model, &feed_forward->outer, name, width, inner, SR_PARAMETERS_ORDINARY, error));
+    snprintf(name, sizeof name, "layers.%zu.ffn.norm", index);
+    return declare_norm(model, &feed_forward->norm, name, width, error);
+}
+
+sr_status declare_layers(sr_model *model, sr_error *error)
+{
+    SR_TRY(declare_norm(model, &model->input_norm, "input_norm", (size_t)model->settings.hidden_size, error));
+    for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
+        SR_TRY(declare_attention(model, layer, error));
+        SR_TRY(declare_feed_forward(model, layer, error));
+    }
+    return SR_OK;
+}

@@ -1,0 +1,319 @@
+/* AC-TSR's adversarial calibrator (Zhou et al. 2023, section 4.2): what a mask M over the attention weights does to them.
+ *
+ *   attacked   = base * M + noise * (1 - M)
+ *   calibrated = base * exp(1 - M)
+ *
+ * and how the calibrated weights are brought back to a distribution and combined with the base. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/head_block.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- attacked ---- */
+
+typedef struct {
+    sr_tensor *base, *mask;
+    const sr_real *noise;
+} attacked_state;
+
+/* dbase += dout M,  dM += dout (base - noise) */
+static void attacked_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    (void)tape;
+    const attacked_state *state = saved;
+    const sr_tensor *base = state->base, *mask = state->mask;
+    for (size_t cell = 0; cell < out->rows; ++cell) {
+        if (base->wants_gradient)
+            base->gradient[cell] += out->gradient[cell] * mask->values[cell];
+        if (mask->wants_gradient)
+            mask->gradient[cell] += out->gradient[cell] * (base->values[cell] - state->noise[cell]);
+    }
+}
+
+sr_tensor *sr_attacked_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask, const sr_real *noise)
+{
+    if (!base || !mask || !noise)
+        return NULL;
+    assert(base->rows == mask->rows);
+    attacked_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (attacked_state){base, mask, noise};
+    sr_tensor *inputs[] = {base, mask};
+    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, attacked_backward, state);
+    for (size_t cell = 0; out && cell < base->rows; ++cell)
+        out->values[cell] = base->values[cell] * mask->values[cell] + noise[cell] * (1 - mask->values[cell]);
+    return out;
+}
+
+/* ---- calibrated ---- */
+
+typedef struct {
+    sr_tensor *base, *mask;
+    sr_real *factors; /* exp(1 - M) */
+} calibrated_state;
+
+/* dbase += dout exp(1 - M),  dM -= dout base exp(1 - M) */
+static void calibrated_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const calibrated_state *state = saved;
+    if (state->base->wants_gradient)
+        sr_tape_kernels(tape)->accumulate_product(state->base->gradient, out->gradient, state->factors, out->rows);
+    for (size_t cell = 0; state->mask->wants_gradient && cell < out->rows; ++cell)
+        state->mask->gradient[cell] -= out->gradient[cell] * out->values[cell];
+}
+
+sr_tensor *sr_calibrated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask)
+{
+    if (!base || !mask)
+        return NULL;
+    assert(base->rows == mask->rows);
+    calibrated_state *state = sr_tape_take(tape, 1, sizeof *state);
+    sr_real *factors = sr_tape_take(tape, base->rows, sizeof *factors);
+    if (!state || !factors)
+        return NULL;
+    *state = (calibrated_state){base, mask, factors};
+    sr_tensor *inputs[] = {base, mask};
+    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, calibrated_backward, state);
+    if (!out)
+        return NULL;
+    for (size_t cell = 0; cell < base->rows; ++cell)
+        factors[cell] = 1 - mask->values[cell];
+    sr_tape_kernels(tape)->exponential(factors, factors, base->rows);
+    sr_tape_kernels(tape)->multiply(out->values, base->values, factors, base->rows);
+    return out;
+}
+
+/* ---- gate ---- */
+
+typedef struct {
+    const sr_attention_map *map;
+    sr_tensor *base, *calibrated, *logits, *out;
+    sr_real *gates; /* [Q, columns]: sigmoid(logits) */
+} gate_state;
+
+static void gate_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    const gate_state *state = saved;
+    for (size_t i = 0; i < block->queries; ++i) {
+        const size_t row = block->cell + i * block->keys;
+        const sr_real *gates = state->gates + (block->query_row + i) * state->logits->columns;
+        for (size_t j = 0; j < block->keys; ++j) {
+            const sr_real gate = gates[key_column(map, block, j)], calibrated = state->calibrated->values[row + j];
+            state->out->values[row + j] = calibrated + gate * (state->base->values[row + j] - calibrated);
+        }
+    }
+}
+
+/* dbase += g dout,  dcalibrated += (1 - g) dout,  dlogit_ij += sum over heads of dout (base - calibrated) g (1 - g) */
+static void gate_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    const gate_state *state = saved;
+    sr_tensor *base = state->base, *calibrated = state->calibrated, *logits = state->logits;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        const size_t row = block->cell + i * block->keys, logit_row = (block->query_row + i) * logits->columns;
+        for (size_t j = begin; j < end; ++j) {
+            const size_t cell = row + j, logit = logit_row + (size_t)key_column(map, block, j);
+            const sr_real gate = state->gates[logit], gradient = state->out->gradient[cell];
+            if (base->wants_gradient)
+                base->gradient[cell] += gate * gradient;
+            if (calibrated->wants_gradient)
+                calibrated->gradient[cell] += (1 - gate) * gradient;
+            if (logits->wants_gradient)
+                logits->gradient[logit] += gradient * (base->values[cell] - calibrated->values[cell]) * gate * (1 - gate);
+        }
+    }
+}
+
+static void gate_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    (void)out;
+    const gate_state *state = saved;
+    for_each_head(tape, state->map, 0, gate_backward_head, state);
+}
+
+sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrated, sr_tensor *logits,
+                            const sr_attention_map *map)
+{
+    if (!base || !calibrated || !logits)
+        return NULL;
+    assert(base->rows == sr_attention_map_cells(map) && calibrated->rows == base->rows);
+    assert(logits->rows == sr_rows_count(map->queries, map->layout) && logits->columns >= map->layout->window);
+    gate_state *state = sr_tape_take(tape, 1, sizeof *state);
+    sr_real *gates = sr_tape_take(tape, logits->rows * logits->columns, sizeof *gates);
+    if (!state || !gates)
+        return NULL;
+    sr_tensor *inputs[] = {base, calibrated, logits};
+    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 3, gate_backward, state);
+    if (!out)
+        return NULL;
+    *state = (gate_state){map, base, calibrated, logits, out, gates};
+    sr_tape_kernels(tape)->activation(SR_ACTIVATION_SIGMOID, gates, logits->values, logits->rows * logits->columns);
+    for_each_head(tape, map, 0, gate_forward_head, state);
+    return out;
+}
+
+/* ---- mass ---- */
+
+typedef struct {
+    const sr_attention_map *map;
+    sr_tensor *weights, *out;
+} mass_state;
+
+static sr_real sum_of(const sr_real *values, size_t count)
+{
+    sr_real sum = 0;
+    for (size_t i = 0; i < count; ++i)
+        sum += values[i];
+    return sum;
+}
+
+/* What a row is divided by: its sum, or 1 when nothing is left of it (dropout may take every weight). */
+static sr_real divisor(const sr_real *values, size_t count)
+{
+    const sr_real sum = sum_of(values, count);
+    return sum == 0 ? 1 : sum;
+}
+
+static void mass_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    const mass_state *state = saved;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        const sr_real *in = state->weights->values + block->cell + i * block->keys;
+        sr_real *out = state->out->values + block->cell + i * block->keys;
+        const sr_real mass = divisor(in + begin, end - begin);
+        memset(out, 0, block->keys * sizeof *out);
+        for (size_t j = begin; j < end; ++j)
+            out[j] = in[j] / mass;
+    }
+}
+
+/* dW_ij += (dout_ij - sum_j out_ij dout_ij) / mass_i */
+static void mass_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const mass_state *state = saved;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        const size_t first = block->cell + i * block->keys + begin, count = end - begin;
+        const sr_real *out_gradient = state->out->gradient + first;
+        const sr_real mass = divisor(state->weights->values + first, count);
+        const sr_real inner = sr_tape_kernels(tape)->dot(state->out->values + first, out_gradient, count);
+        for (size_t j = 0; j < count; ++j)
+            state->weights->gradient[first + j] += (out_gradient[j] - inner) / mass;
+    }
+}
+
+static void mass_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    (void)out;
+    const mass_state *state = saved;
+    for_each_head(tape, state->map, 0, mass_backward_head, state);
+}
+
+sr_tensor *sr_attention_mass(sr_tape *tape, sr_tensor *weights, const sr_attention_map *map)
+{
+    if (!weights)
+        return NULL;
+    assert(weights->rows == sr_attention_map_cells(map));
+    mass_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    sr_tensor *out = sr_tape_record(tape, weights->rows, 1, &weights, 1, mass_backward, state);
+    if (!out)
+        return NULL;
+    *state = (mass_state){map, weights, out};
+    for_each_head(tape, map, 0, mass_forward_head, state);
+    return out;
+}
+
+/* ---- penalty ---- */
+
+typedef struct {
+    const sr_attention_map *map;
+    sr_tensor *mask;
+    bool visible_only;
+    sr_real factor; /* backward: gradient of the sum */
+    double *sum;    /* forward */
+} squares_state;
+
+/* The cells of a query's row that count: of a padding query none, if only visible cells do. */
+static void counted_cells(const squares_state *state, const head_block *block, size_t i, size_t *begin, size_t *end)
+{
+    const sr_layout *layout = state->map->layout;
+    *begin = 0;
+    *end = block->keys;
+    if (!state->visible_only)
+        return;
+    visible_keys(state->map, block, i, begin, end);
+    if (!sr_is_item(layout, block->s, state->map->queries->tokens[block->query_row + i]))
+        *end = *begin;
+}
+
+static void squares_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    const squares_state *state = saved;
+    double sum = 0;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        counted_cells(state, block, i, &begin, &end);
+        const sr_real *row = state->mask->values + block->cell + i * block->keys;
+        sr_real row_sum = 0;
+        for (size_t j = begin; j < end; ++j)
+            row_sum += (1 - row[j]) * (1 - row[j]);
+        sum += (double)row_sum;
+    }
+    if (!state->visible_only) /* columns that are not even keys of the map */
+        sum += (double)(block->queries * (map->layout->window - block->keys));
+    *state->sum += sum;
+}
+
+/* dM -= 2 g (1 - M) */
+static void squares_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    (void)map;
+    const squares_state *state = saved;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        counted_cells(state, block, i, &begin, &end);
+        const size_t row = block->cell + i * block->keys;
+        for (size_t j = begin; j < end; ++j)
+            state->mask->gradient[row + j] -= 2 * state->factor * (1 - state->mask->values[row + j]);
+    }
+}
+
+static void squares_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    squares_state state = *(const squares_state *)saved;
+    state.factor = out->gradient[0];
+    for_each_head(tape, state.map, 0, squares_backward_head, &state);
+}
+
+sr_tensor *sr_mask_squares(sr_tape *tape, sr_tensor *mask, const sr_attention_map *map, bool visible_only, double *sum)
+{
+    *sum = 0;
+    if (!mask)
+        return NULL;
+    assert(mask->rows == sr_attention_map_cells(map));
+    squares_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    sr_tensor *out = sr_tape_record(tape, 1, 1, &mask, 1, squares_backward, state);
+    if (!out)
+        return NULL;
+    *state = (squares_state){.map = map, .mask = mask, .visible_only = visible_only, .sum = sum};
+    for_each_head(tape, map, 0, squares_forward_head, state);
+    out->values[0] = (sr_real)*sum;
+    return out;
+}

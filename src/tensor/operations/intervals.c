@@ -1,0 +1,271 @@
+/* Relative time in attention: the terms of scores and context that depend on the time between query and key (TiSASRec).
+ *
+ *   scores_ij = scale <q_i, r_ij>,   context_i = sum_j weights_ij r_ij,   r_ij = table_gap(i,j) * f_ij for each head
+ *
+ * with f_ij the dropout factors of the cell, or 1. Both are computed cell by cell over what is visible. The alternative,
+ * products with all span + 1 rows of the table and a gather (or scatter) of their columns, costs queries * (span + 1) dot
+ * products for queries * keys useful ones: with windows shorter than the span it is the dearer one, and dropout of single cells
+ * rules it out. Vectors r_ij live for one cell, factors f_ij for one row of queries, and backward draws them again: nothing of
+ * size [queries, keys, d] exists at any time. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/dropout.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Room for the dropout of one query row. */
+typedef struct {
+    size_t *offsets;      /* [most keys + 1]: 0, d, 2d ... */
+    uint32_t *row_words;  /* [most keys] */
+    uint64_t *identities; /* [most keys] */
+    sr_real *factors;     /* [most keys, d] */
+    sr_real *vector;      /* [d]: r_ij */
+    sr_real *row;         /* [d]: the query's row times f_ij */
+} cell_scratch;
+
+/* Scores: rows are queries [Q, d], cells the scores. Context: rows are the context [Q, d], cells the weights. */
+typedef struct {
+    const sr_attention_map *map;
+    sr_intervals intervals;
+    sr_tensor *rows, *table, *cells;
+    sr_real scale;        /* of scores */
+    cell_scratch scratch; /* used when cells have dropout */
+} interval_state;
+
+/* One visible (query, key) pair, with the cells of all its heads. */
+typedef struct {
+    size_t row;             /* of the query in [Q, d] */
+    size_t first_cell;      /* of the first head; those of the others follow `cell_stride` apart */
+    size_t cell_stride;     /* cells of one head's block */
+    size_t gap;             /* the row of the table */
+    const sr_real *vector;  /* [d]: r_ij */
+    const sr_real *factors; /* [d]: f_ij, or NULL for 1 */
+} interval_cell;
+
+typedef void (*cell_function)(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell);
+
+/* min(|t_i - t_j| / unit, span). Differences are taken in unsigned arithmetic, where none overflows. */
+static size_t gap_between(const sr_intervals *intervals, size_t query_token, size_t key_token)
+{
+    const int64_t query = intervals->times[query_token], key = intervals->times[key_token];
+    const uint64_t difference = query > key ? (uint64_t)query - (uint64_t)key : (uint64_t)key - (uint64_t)query;
+    const uint64_t gap = difference / (uint64_t)intervals->unit;
+    return (size_t)(gap < (uint64_t)intervals->span ? gap : (uint64_t)intervals->span);
+}
+
+static bool has_dropout(const interval_state *state)
+{
+    return state->intervals.cell_dropout.probability > 0;
+}
+
+/* Factors of the cells of one query and the keys [begin, end) of sequence s. Keyed by the columns of both tokens and the
+ * sequence's identity alone, so that they are the same in every batch, on every rank and for every selection of queries. */
+static void draw_factors(const sr_kernels *kernels, const interval_state *state, size_t s, size_t query, size_t begin,
+                         size_t end)
+{
+    const sr_attention_map *map = state->map;
+    const sr_layout *layout = map->layout;
+    const sr_dropout_site *site = &state->intervals.cell_dropout;
+    const cell_scratch *scratch = &state->scratch;
+    /* Columns stay below 2^16 (model.max_length), so that those of query and key do not meet. */
+    const uint32_t query_word = (uint32_t)layout->columns[map->queries->tokens[query]] << 16;
+    for (size_t key = begin; key < end; ++key) {
+        const size_t token = map->keys->tokens[map->keys->offsets[s] + key];
+        scratch->row_words[key - begin] = query_word | (uint32_t)layout->columns[token];
+        scratch->identities[key - begin] = layout->identity[s];
+    }
+    kernels->dropout_factors(scratch->factors, end - begin, scratch->offsets, scratch->row_words, scratch->identities,
+                             site->stream.key, dropout_keep_steps(site));
+}
+
+/* The visible cells of one query of sequence s. */
+static void for_each_key(const sr_kernels *kernels, const interval_state *state, size_t s, size_t query, cell_function function)
+{
+    const sr_attention_map *map = state->map;
+    const size_t width = state->table->columns, key_row = map->keys->offsets[s];
+    const size_t queries = map->queries->offsets[s + 1] - map->queries->offsets[s];
+    const size_t keys = map->keys->offsets[s + 1] - key_row;
+    const size_t first_cell = map->offsets[s] + (query - map->queries->offsets[s]) * keys;
+    size_t begin, end;
+    sr_visible_keys(map, s, query, &begin, &end);
+    if (has_dropout(state))
+        draw_factors(kernels, state, s, query, begin, end);
+    for (size_t key = begin; key < end; ++key) {
+        interval_cell cell = {.row = query, .first_cell = first_cell + key, .cell_stride = queries * keys};
+        cell.gap = gap_between(&state->intervals, map->queries->tokens[query], map->keys->tokens[key_row + key]);
+        cell.vector = state->table->values + cell.gap * width;
+        if (has_dropout(state)) {
+            cell.factors = state->scratch.factors + (key - begin) * width;
+            kernels->multiply(state->scratch.vector, cell.vector, cell.factors, width);
+            cell.vector = state->scratch.vector;
+        }
+        function(kernels, state, &cell);
+    }
+}
+
+static void for_each_cell(sr_tape *tape, const interval_state *state, cell_function function)
+{
+    const sr_rows *queries = state->map->queries;
+    for (size_t s = 0; s < state->map->layout->sequences; ++s)
+        for (size_t query = queries->offsets[s]; query < queries->offsets[s + 1]; ++query)
+            for_each_key(sr_tape_kernels(tape), state, s, query, function);
+}
+
+static bool take_scratch(sr_tape *tape, interval_state *state)
+{
+    const sr_attention_map *map = state->map;
+    const size_t width = state->table->columns;
+    cell_scratch *scratch = &state->scratch;
+    size_t most_keys = 0;
+    for (size_t s = 0; s < map->layout->sequences; ++s) {
+        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
+        most_keys = keys > most_keys ? keys : most_keys;
+    }
+    scratch->offsets = sr_tape_take(tape, most_keys + 1, sizeof *scratch->offsets);
+    scratch->row_words = sr_tape_take(tape, most_keys, sizeof *scratch->row_words);
+    scratch->identities = sr_tape_take(tape, most_keys, sizeof *scratch->identities);
+    scratch->factors = sr_tape_take(tape, most_keys * width, sizeof *scratch->factors);
+    scratch->vector = sr_tape_take(tape, width, sizeof *scratch->vector);
+    scratch->row = sr_tape_take(tape, width, sizeof *scratch->row);
+    if (!scratch->offsets || !scratch->row_words || !scratch->identities || !scratch->factors || !scratch->vector ||
+        !scratch->row)
+        return false;
+    for (size_t key = 0; key <= most_keys; ++key)
+        scratch->offsets[key] = key * width;
+    return true;
+}
+
+/* The state of a new operation, which the caller completes; NULL when memory runs out. */
+static interval_state *take_state(sr_tape *tape, sr_tensor *table, const sr_attention_map *map, const sr_intervals *intervals)
+{
+    assert(intervals->unit >= 1 && intervals->span >= 0 && table->rows == (size_t)intervals->span + 1);
+    assert(table->columns % map->heads == 0);
+    interval_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (interval_state){.map = map, .intervals = *intervals, .table = table, .scale = 1};
+    return !has_dropout(state) || take_scratch(tape, state) ? state : NULL;
+}
+
+/* dtable_gap += sum over heads of the cell's coefficient times row * f_ij, except into the padding row. `coefficients` are the
+ * scores' gradients, or the context's weights; `row` [d] is q_i or dcontext_i. */
+static void add_table_gradient(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell,
+                               const sr_real *coefficients, const sr_real *row)
+{
+    if (!state->table->wants_gradient || cell->gap == 0)
+        return;
+    const size_t width = state->table->columns, head_width = width / state->map->heads;
+    sr_real *gradient = state->table->gradient + cell->gap * width;
+    if (cell->factors) {
+        kernels->multiply(state->scratch.row, row, cell->factors, width);
+        row = state->scratch.row;
+    }
+    for (size_t head = 0; head < state->map->heads; ++head)
+        kernels->accumulate_scaled(gradient + head * head_width,
+                                   state->scale * coefficients[cell->first_cell + head * cell->cell_stride],
+                                   row + head * head_width, head_width);
+}
+
+/* ---- scores ---- */
+
+static void score_cell(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell)
+{
+    const size_t width = state->table->columns, head_width = width / state->map->heads;
+    const sr_real *query = state->rows->values + cell->row * width;
+    for (size_t head = 0; head < state->map->heads; ++head)
+        state->cells->values[cell->first_cell + head * cell->cell_stride] =
+            state->scale * kernels->dot(query + head * head_width, cell->vector + head * head_width, head_width);
+}
+
+/* dq_i += scale dS_ij r_ij,  dtable_gap += scale dS_ij f_ij q_i */
+static void score_cell_backward(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell)
+{
+    const size_t width = state->table->columns, head_width = width / state->map->heads;
+    if (state->rows->wants_gradient) {
+        sr_real *query_gradient = state->rows->gradient + cell->row * width;
+        for (size_t head = 0; head < state->map->heads; ++head)
+            kernels->accumulate_scaled(query_gradient + head * head_width,
+                                       state->scale * state->cells->gradient[cell->first_cell + head * cell->cell_stride],
+                                       cell->vector + head * head_width, head_width);
+    }
+    add_table_gradient(kernels, state, cell, state->cells->gradient, state->rows->values + cell->row * width);
+}
+
+static void scores_backward(sr_tape *tape, const sr_tensor *scores, const void *saved)
+{
+    (void)scores;
+    for_each_cell(tape, saved, score_cell_backward);
+}
+
+sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table, const sr_attention_map *map,
+                              const sr_intervals *intervals, double scale)
+{
+    if (!query || !table || !map)
+        return NULL;
+    assert(query->rows == sr_rows_count(map->queries, map->layout) && query->columns == table->columns);
+    interval_state *state = take_state(tape, table, map, intervals);
+    if (!state)
+        return NULL;
+    sr_tensor *inputs[] = {query, table};
+    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, scores_backward, state);
+    if (!scores)
+        return NULL;
+    state->rows = query;
+    state->cells = scores;
+    state->scale = (sr_real)scale;
+    memset(scores->values, 0, scores->rows * sizeof *scores->values);
+    for_each_cell(tape, state, score_cell);
+    return scores;
+}
+
+/* ---- context ---- */
+
+static void context_cell(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell)
+{
+    const size_t width = state->table->columns, head_width = width / state->map->heads;
+    sr_real *context = state->rows->values + cell->row * width;
+    for (size_t head = 0; head < state->map->heads; ++head)
+        kernels->accumulate_scaled(context + head * head_width,
+                                   state->cells->values[cell->first_cell + head * cell->cell_stride],
+                                   cell->vector + head * head_width, head_width);
+}
+
+/* dW_ij += <dC_i, r_ij>,  dtable_gap += W_ij f_ij dC_i */
+static void context_cell_backward(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell)
+{
+    const size_t width = state->table->columns, head_width = width / state->map->heads;
+    const sr_real *gradient = state->rows->gradient + cell->row * width;
+    if (state->cells->wants_gradient)
+        for (size_t head = 0; head < state->map->heads; ++head)
+            state->cells->gradient[cell->first_cell + head * cell->cell_stride] += kernels->dot(
+                gradient + head * head_width, cell->vector + head * head_width, head_width);
+    add_table_gradient(kernels, state, cell, state->cells->values, gradient);
+}
+
+static void context_backward(sr_tape *tape, const sr_tensor *context, const void *saved)
+{
+    (void)context;
+    for_each_cell(tape, saved, context_cell_backward);
+}
+
+sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
+                               const sr_intervals *intervals)
+{
+    if (!weights || !table || !map)
+        return NULL;
+    assert(weights->rows == sr_attention_map_cells(map) && weights->columns == 1);
+    interval_state *state = take_state(tape, table, map, intervals);
+    if (!state)
+        return NULL;
+    sr_tensor *inputs[] = {weights, table};
+    const size_t rows = sr_rows_count(map->queries, map->layout);
+    sr_tensor *context = sr_tape_record(tape, rows, table->columns, inputs, 2, context_backward, state);
+    if (!context)
+        return NULL;
+    state->rows = context;
+    state->cells = weights;
+    memset(context->values, 0, rows * context->columns * sizeof *context->values);
+    for_each_cell(tape, state, context_cell);
+    return context;
+}

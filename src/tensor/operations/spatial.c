@@ -1,0 +1,274 @@
+/* AC-TSR's spatial calibrator (Zhou et al. 2023, section 4.1; "rich attention" of FormNet, Lee et al. 2022): what the order
+ * and the distance of two tokens say about their attention.
+ *
+ * Both terms read an affine map of the concatenation (q_i, k_j). It separates,
+ *
+ *   <weight, (q_i, k_j)> + bias = a_i + b_j + bias,   a_i = <weight[:e], q_i>,  b_j = <weight[e:], k_j>
+ *
+ * so that two dot products a token and head replace a tensor of size [heads, L, L, 2e]. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/head_block.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    const sr_attention_map *map;
+    sr_tensor *query, *key, *weight, *bias;
+    sr_tensor *steepness; /* of the distance term; NULL for order */
+    sr_tensor *scores;
+    sr_real scale;
+    sr_real *query_terms;        /* [Q, heads]: a_i + bias */
+    sr_real *key_terms;          /* [K, heads]: b_j */
+    sr_real *logarithms;         /* distance: [window]: ln(n + 1) */
+    sr_real *row, *row_gradient; /* [longest block's keys] scratch */
+} spatial_state;
+
+static size_t head_width(const spatial_state *state)
+{
+    return state->weight->columns / 2;
+}
+
+/* terms [rows, heads] = <weight half, head of x's row> + shift */
+static void project(const sr_kernels *kernels, const sr_tensor *x, const sr_real *weight, size_t width, sr_real shift,
+                    sr_real *terms)
+{
+    const size_t heads = x->columns / width;
+    for (size_t row = 0; row < x->rows; ++row)
+        for (size_t head = 0; head < heads; ++head)
+            terms[row * heads + head] = shift + kernels->dot(x->values + row * x->columns + head * width, weight, width);
+}
+
+/* With d terms: dx += dterm weight, dweight += dterm x */
+static void project_backward(const sr_kernels *kernels, const sr_tensor *x, const sr_tensor *weight, size_t first, size_t width,
+                             const sr_real *term_gradients)
+{
+    const size_t heads = x->columns / width;
+    for (size_t row = 0; row < x->rows; ++row)
+        for (size_t head = 0; head < heads; ++head) {
+            const sr_real gradient = term_gradients[row * heads + head];
+            const size_t at = row * x->columns + head * width;
+            if (x->wants_gradient)
+                kernels->accumulate_scaled(x->gradient + at, gradient, weight->values + first, width);
+            if (weight->wants_gradient)
+                kernels->accumulate_scaled(weight->gradient + first, gradient, x->values + at, width);
+        }
+}
+
+/* Everything of an operation but its rows. */
+static sr_tensor *record(sr_tape *tape, const spatial_state *parts, sr_backward_function backward, spatial_state **made)
+{
+    const sr_attention_map *map = parts->map;
+    const size_t width = parts->weight->columns / 2;
+    assert(parts->weight->rows == 1 && parts->bias->columns == 1 && parts->query->columns == map->heads * width);
+    assert(parts->query->rows == sr_rows_count(map->queries, map->layout) && parts->key->columns == parts->query->columns);
+    assert(parts->key->rows == sr_rows_count(map->keys, map->layout));
+    spatial_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = *parts;
+    state->query_terms = sr_tape_take(tape, parts->query->rows * map->heads, sizeof *state->query_terms);
+    state->key_terms = sr_tape_take(tape, parts->key->rows * map->heads, sizeof *state->key_terms);
+    state->row = sr_tape_take(tape, map->layout->window, sizeof *state->row);
+    state->row_gradient = sr_tape_take(tape, map->layout->window, sizeof *state->row_gradient);
+    sr_tensor *inputs[] = {parts->query, parts->key, parts->weight, parts->bias, parts->steepness};
+    state->scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, parts->steepness ? 5 : 4, backward, state);
+    if (!state->query_terms || !state->key_terms || !state->row || !state->row_gradient || !state->scores)
+        return NULL;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    project(kernels, parts->query, parts->weight->values, width, parts->bias->values[0], state->query_terms);
+    project(kernels, parts->key, parts->weight->values + width, width, 0, state->key_terms);
+    *made = state;
+    return state->scores;
+}
+
+/* Gradients of the terms while the rows of a backward pass are walked. */
+typedef struct {
+    const spatial_state *state;
+    sr_real *query_terms, *key_terms; /* [Q, heads], [K, heads] */
+} term_gradients;
+
+/* Takes zeroed gradients of the terms, walks the heads, and passes the sums on to query, key, weight and bias. */
+static void backward_through_terms(sr_tape *tape, const spatial_state *state, head_function rows)
+{
+    const size_t heads = state->map->heads, query_count = state->query->rows * heads, key_count = state->key->rows * heads;
+    term_gradients gradients = {.state = state,
+                                .query_terms = sr_tape_take(tape, query_count, sizeof *gradients.query_terms),
+                                .key_terms = sr_tape_take(tape, key_count, sizeof *gradients.key_terms)};
+    if (!gradients.query_terms || !gradients.key_terms)
+        return; /* the tape remembers the failure */
+    memset(gradients.query_terms, 0, query_count * sizeof *gradients.query_terms);
+    memset(gradients.key_terms, 0, key_count * sizeof *gradients.key_terms);
+    for_each_head(tape, state->map, head_width(state), rows, &gradients);
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    project_backward(kernels, state->query, state->weight, 0, head_width(state), gradients.query_terms);
+    project_backward(kernels, state->key, state->weight, head_width(state), head_width(state), gradients.key_terms);
+    if (state->bias->wants_gradient)
+        for (size_t i = 0; i < query_count; ++i)
+            state->bias->gradient[0] += gradients.query_terms[i];
+}
+
+/* ---- order ---- */
+
+/* x_j with S_ij = ln sigmoid(x_j): -z_ij up to the query itself, z_ij behind it. */
+static void order_arguments(const sr_attention_map *map, const head_block *block, const spatial_state *state, size_t i,
+                            size_t begin, size_t end)
+{
+    const size_t heads = map->heads;
+    const sr_real query_term = state->query_terms[(block->query_row + i) * heads + block->head];
+    const int32_t column = query_column(map, block, i);
+    for (size_t j = begin; j < end; ++j) {
+        const sr_real z = query_term + state->key_terms[(block->key_row + j) * heads + block->head];
+        state->row[j] = key_column(map, block, j) > column ? z : -z;
+    }
+}
+
+static void order_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const spatial_state *state = saved;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        sr_real *out = state->scores->values + block->cell + i * block->keys;
+        order_arguments(map, block, state, i, begin, end);
+        memset(out, 0, block->keys * sizeof *out);
+        kernels->log_sigmoid(out + begin, state->row + begin, end - begin);
+        kernels->scale(out + begin, state->scale, end - begin);
+    }
+}
+
+/* dz_ij = -dS_ij sigmoid(z_ij) for j <= i, dS_ij sigmoid(-z_ij) for j > i;  da_i += sum_j dz_ij,  db_j += sum_i dz_ij */
+static void order_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    const term_gradients *gradients = saved;
+    const spatial_state *state = gradients->state;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        const sr_real *score_gradient = state->scores->gradient + block->cell + i * block->keys;
+        order_arguments(map, block, state, i, begin, end);
+        memset(state->row_gradient + begin, 0, (end - begin) * sizeof *state->row_gradient);
+        sr_tape_kernels(tape)->log_sigmoid_backward(state->row_gradient + begin, state->row + begin, score_gradient + begin,
+                                                    end - begin);
+        const int32_t column = query_column(map, block, i);
+        sr_real sum = 0;
+        for (size_t j = begin; j < end; ++j) {
+            const sr_real argument_gradient = state->scale * state->row_gradient[j];
+            const sr_real gradient = key_column(map, block, j) > column ? argument_gradient : -argument_gradient;
+            gradients->key_terms[(block->key_row + j) * map->heads + block->head] += gradient;
+            sum += gradient;
+        }
+        gradients->query_terms[(block->query_row + i) * map->heads + block->head] += sum;
+    }
+}
+
+static void order_backward(sr_tape *tape, const sr_tensor *scores, const void *saved)
+{
+    (void)scores;
+    backward_through_terms(tape, saved, order_backward_head);
+}
+
+sr_tensor *sr_order_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
+                           const sr_attention_map *map, double scale)
+{
+    if (!query || !key || !weight || !bias)
+        return NULL;
+    const spatial_state parts = {
+        .map = map, .query = query, .key = key, .weight = weight, .bias = bias, .scale = (sr_real)scale};
+    spatial_state *state;
+    sr_tensor *scores = record(tape, &parts, order_backward, &state);
+    if (scores)
+        for_each_head(tape, map, head_width(state), order_forward_head, state);
+    return scores;
+}
+
+/* ---- distance ---- */
+
+/* t_ij - m_ij with t_ij = ln(|i - j| + 1) */
+static inline sr_real deviation(const sr_attention_map *map, const head_block *block, const spatial_state *state, size_t i,
+                                size_t j)
+{
+    const int32_t difference = query_column(map, block, i) - key_column(map, block, j);
+    return state->logarithms[difference < 0 ? -difference : difference] -
+           state->query_terms[(block->query_row + i) * map->heads + block->head] -
+           state->key_terms[(block->key_row + j) * map->heads + block->head];
+}
+
+static void distance_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    const spatial_state *state = saved;
+    const sr_real steepness = state->steepness->values[0], factor = (sr_real)-0.5 * steepness * steepness * state->scale;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        sr_real *out = state->scores->values + block->cell + i * block->keys;
+        memset(out, 0, block->keys * sizeof *out);
+        for (size_t j = begin; j < end; ++j) {
+            const sr_real difference = deviation(map, block, state, i, j);
+            out[j] = factor * difference * difference;
+        }
+    }
+}
+
+/* dm_ij = dS_ij s^2 (t_ij - m_ij),  ds = -sum dS_ij s (t_ij - m_ij)^2;  da_i += sum_j dm_ij,  db_j += sum_i dm_ij */
+static void distance_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+{
+    (void)tape;
+    const term_gradients *gradients = saved;
+    const spatial_state *state = gradients->state;
+    const sr_real steepness = state->steepness->values[0];
+    sr_real steepness_gradient = 0;
+    for (size_t i = 0; i < block->queries; ++i) {
+        size_t begin, end;
+        visible_keys(map, block, i, &begin, &end);
+        const sr_real *score_gradient = state->scores->gradient + block->cell + i * block->keys;
+        sr_real sum = 0;
+        for (size_t j = begin; j < end; ++j) {
+            const sr_real difference = deviation(map, block, state, i, j);
+            const sr_real upstream = state->scale * score_gradient[j] * steepness * difference;
+            const sr_real gradient = steepness * upstream;
+            gradients->key_terms[(block->key_row + j) * map->heads + block->head] += gradient;
+            sum += gradient;
+            steepness_gradient -= difference * upstream;
+        }
+        gradients->query_terms[(block->query_row + i) * map->heads + block->head] += sum;
+    }
+    if (state->steepness->wants_gradient)
+        state->steepness->gradient[0] += steepness_gradient;
+}
+
+static void distance_backward(sr_tape *tape, const sr_tensor *scores, const void *saved)
+{
+    (void)scores;
+    backward_through_terms(tape, saved, distance_backward_head);
+}
+
+sr_tensor *sr_distance_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
+                              sr_tensor *steepness, const sr_attention_map *map, double scale)
+{
+    if (!query || !key || !weight || !bias || !steepness)
+        return NULL;
+    const size_t window = map->layout->window;
+    sr_real *logarithms = sr_tape_take(tape, window, sizeof *logarithms);
+    if (!logarithms)
+        return NULL;
+    for (size_t difference = 0; difference < window; ++difference)
+        logarithms[difference] = (sr_real)log1p((double)difference);
+    const spatial_state parts = {.map = map,
+                                 .query = query,
+                                 .key = key,
+                                 .weight = weight,
+                                 .bias = bias,
+                                 .steepness = steepness,
+                                 .scale = (sr_real)scale,
+                                 .logarithms = logarithms};
+    spatial_state *state;
+    sr_tensor *scores = record(tape, &parts, distance_backward, &state);
+    if (scores)
+        for_each_head(tape, map, head_width(state), distance_forward_head, state);
+    return scores;
+}
