@@ -2,7 +2,8 @@
  *
  * Takes STEPS (default 60) optimizer steps of the configured run after 10 that are not counted, without evaluation or
  * checkpoints, and prints for the whole step and each part the median, the minimum and the maximum over steps in milliseconds,
- * examples per second, and peak resident memory. Runs under mpirun as well; the figures are those of rank 0. */
+ * examples per second, peak resident memory and the part of it that the tensors of the largest step take. Runs under mpirun as
+ * well; the figures are those of rank 0. */
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
@@ -28,7 +29,7 @@ static void times_of(const sr_step_times *times, double seconds, double parts[PA
     memcpy(parts, list, sizeof list);
 }
 
-static void print_results(double *samples, size_t steps, double examples, const sr_parallel *parallel)
+static void print_results(double *samples, size_t steps, double examples, size_t most_memory, const sr_parallel *parallel)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -43,12 +44,14 @@ static void print_results(double *samples, size_t steps, double examples, const 
         printf("%-10s %10.3f %10.3f %10.3f\n", part_names[part], 1e3 * of_part[steps / 2], 1e3 * of_part[0],
                1e3 * of_part[steps - 1]);
     }
-    printf("examples/s %10.0f\npeak resident memory %.0f MiB\n", examples / total, (double)usage.ru_maxrss / 1024);
+    printf("examples/s %10.0f\npeak resident memory %.0f MiB, of which a step's tensors %.0f MiB\n", examples / total,
+           (double)usage.ru_maxrss / 1024, (double)most_memory / 0x1p20);
 }
 
 static sr_status measure(sr_stepper *stepper, size_t steps, sr_error *error)
 {
     double *samples, examples = 0;
+    size_t most_memory = 0;
     const size_t batches = sr_sampler_batches(stepper->sampler);
     SR_TRY(SR_ALLOCATE(&samples, PARTS * steps, "samples", error));
     sr_status status = SR_OK;
@@ -64,9 +67,10 @@ static sr_status measure(sr_stepper *stepper, size_t steps, sr_error *error)
         for (size_t part = 0; part < PARTS && step >= WARM_UP; ++part)
             samples[part * steps + step - WARM_UP] = parts[part];
         examples += step >= WARM_UP ? result.examples : 0;
+        most_memory = sr_tape_memory(stepper->tape) > most_memory ? sr_tape_memory(stepper->tape) : most_memory;
     }
     if (status == SR_OK && sr_parallel_rank(stepper->parallel) == 0)
-        print_results(samples, steps, examples, stepper->parallel);
+        print_results(samples, steps, examples, most_memory, stepper->parallel);
     free(samples);
     return status;
 }

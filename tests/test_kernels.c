@@ -155,17 +155,16 @@ static void rows_are_normalised_to_mean_zero_and_variance_one(void **state)
     for (size_t l = 1; l < LENGTHS; ++l) {
         const size_t n = lengths[l];
         vectors v = draw(l);
-        float normalised[LONGEST];
-        const float inverse = k->layer_norm(v.out, normalised, v.a, v.b, v.c, 1e-12f, n);
+        const sr_row_statistics statistics = k->layer_norm(v.out, v.a, v.b, v.c, 1e-12f, n);
         double mean = 0, variance = 0;
         for (size_t i = 0; i < n; ++i)
             mean += (double)v.a[i] / (double)n;
         for (size_t i = 0; i < n; ++i)
             variance += ((double)v.a[i] - mean) * ((double)v.a[i] - mean) / (double)n;
-        assert_near((double)inverse, 1 / sqrt(variance), 1e-5);
+        assert_near((double)statistics.mean, mean, 1e-5);
+        assert_near((double)statistics.inverse_deviation, 1 / sqrt(variance), 1e-5);
         for (size_t i = 0; i < n; ++i) {
             const double expected = ((double)v.a[i] - mean) / sqrt(variance);
-            assert_near((double)normalised[i], expected, 1e-5);
             assert_near((double)v.out[i], (double)v.b[i] * expected + (double)v.c[i], 1e-5);
         }
     }
@@ -210,17 +209,17 @@ static void counting_above_a_threshold_is_exact(void **state)
 }
 
 /* The factor of element `element` of a row, drawn with Random123 itself. */
-static float reference_factor(uint32_t row_word, uint64_t identity, const uint32_t key[2], size_t element, uint32_t keep)
+static uint8_t reference_kept(uint32_t row_word, uint64_t identity, const uint32_t key[2], size_t element, uint32_t keep)
 {
     const philox4x32_ctr_t counter = {{(uint32_t)(element / 8), row_word, (uint32_t)identity, (uint32_t)(identity >> 32)}};
     const philox4x32_key_t philox_key = {{key[0], key[1]}};
     const philox4x32_ctr_t block = philox4x32(counter, philox_key);
     const uint32_t word = block.v[element % 8 / 2];
     const uint32_t half = element % 2 ? word >> 16 : word & 0xFFFF;
-    return half < keep ? 65536.0f / (float)keep : 0;
+    return half < keep;
 }
 
-static void dropout_factors_are_those_of_random123(void **state)
+static void dropout_masks_are_those_of_random123(void **state)
 {
     const sr_kernels *k = *state;
     enum { ROWS = 41 };
@@ -232,15 +231,58 @@ static void dropout_factors_are_those_of_random123(void **state)
         words[row] = (uint32_t)(row * 3);
         identities[row] = row % 5 ? row << 33 | 7 : row;
     }
-    float *factors = calloc(offsets[ROWS] + 1, sizeof *factors);
+    uint8_t *kept = calloc(offsets[ROWS] + 1, sizeof *kept);
     const uint32_t key[2] = {12345, 678}, keep = 20000;
-    factors[offsets[ROWS]] = 42;
-    k->dropout_factors(factors, ROWS, offsets, words, identities, key, keep);
+    kept[offsets[ROWS]] = 42;
+    k->dropout_mask(kept, ROWS, offsets, words, identities, key, keep);
     for (size_t row = 0; row < ROWS; ++row)
         for (size_t i = offsets[row]; i < offsets[row + 1]; ++i)
-            assert_true(factors[i] == reference_factor(words[row], identities[row], key, i - offsets[row], keep));
-    assert_true(factors[offsets[ROWS]] == 42);
-    free(factors);
+            assert_true(kept[i] == reference_kept(words[row], identities[row], key, i - offsets[row], keep));
+    assert_int_equal(kept[offsets[ROWS]], 42);
+    free(kept);
+}
+
+static void dropped_elements_are_zero_and_the_others_scaled(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t l = 0; l < LENGTHS; ++l) {
+        const size_t n = lengths[l];
+        vectors v = draw(l);
+        uint8_t kept[LONGEST];
+        float sums[LONGEST];
+        for (size_t i = 0; i < n; ++i)
+            kept[i] = i % 3 == 0;
+        memcpy(sums, v.b, sizeof sums);
+        k->drop(v.out, v.a, kept, 1.5f, n);
+        for (size_t i = 0; i < n; ++i)
+            assert_true(v.out[i] == (kept[i] ? 1.5f * v.a[i] : 0));
+        k->add_dropped(v.out, v.b, v.a, kept, 1.5f, n);
+        k->accumulate_kept(sums, v.a, kept, 1.5f, n);
+        for (size_t i = 0; i < n; ++i) {
+            assert_near((double)v.out[i], (double)v.b[i] + (kept[i] ? 1.5 * (double)v.a[i] : 0), 1e-6);
+            assert_near((double)sums[i], (double)v.out[i], 1e-6);
+        }
+    }
+}
+
+static void log_sigmoids_and_exponentials_agree_with_the_library(void **state)
+{
+    const sr_kernels *k = *state;
+    float in[401], out[401], gradients[401] = {0}, ones[401];
+    for (size_t i = 0; i < 401; ++i) {
+        in[i] = ((float)i - 200) / 4;
+        ones[i] = 1;
+    }
+    k->log_sigmoid(out, in, 401);
+    k->log_sigmoid_backward(gradients, in, ones, 401);
+    for (size_t i = 0; i < 401; ++i) {
+        const double x = (double)in[i], expected = x < 0 ? x - log1p(exp(x)) : -log1p(exp(-x));
+        assert_near((double)out[i], expected, 1e-6 * (1 + fabs(expected)));
+        assert_near((double)gradients[i], 1 / (1 + exp(x)), 1e-6);
+    }
+    k->exponential(out, in, 401);
+    for (size_t i = 0; i < 401; ++i)
+        assert_near((double)out[i] / exp((double)in[i]), 1, 2e-6);
 }
 
 static void adam_agrees_with_its_definition(void **state)
@@ -289,7 +331,9 @@ static int run_level(const char *level)
         cmocka_unit_test_prestate(rows_are_normalised_to_mean_zero_and_variance_one, state),
         cmocka_unit_test_prestate(softmax_sums_to_one_and_survives_large_values, state),
         cmocka_unit_test_prestate(counting_above_a_threshold_is_exact, state),
-        cmocka_unit_test_prestate(dropout_factors_are_those_of_random123, state),
+        cmocka_unit_test_prestate(dropout_masks_are_those_of_random123, state),
+        cmocka_unit_test_prestate(dropped_elements_are_zero_and_the_others_scaled, state),
+        cmocka_unit_test_prestate(log_sigmoids_and_exponentials_agree_with_the_library, state),
         cmocka_unit_test_prestate(adam_agrees_with_its_definition, state),
     };
     return cmocka_run_group_tests_name(level, tests, NULL, NULL);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { MOST_INPUTS = 5, WIDTH = 6, HEADS = 2, ITEMS = 7, WINDOW = 7 };
+enum { MOST_INPUTS = 6, WIDTH = 6, HEADS = 2, ITEMS = 7, WINDOW = 7 };
 
 /* A ragged batch with sequences of length 3, 1 and 5 and one of 4 padding tokens that all see each other; the second query set
  * reads some rows only. */
@@ -135,6 +135,18 @@ static sr_tensor *build_dropout_of_reads(sr_tape *tape, sr_tensor **x)
     return sr_dropout(tape, x[0], &layout, read_tokens, &site);
 }
 
+static sr_tensor *build_add_dropped(sr_tape *tape, sr_tensor **x)
+{
+    const sr_dropout_site site = half(5);
+    return sr_add_dropped(tape, x[0], x[1], &layout, read_tokens, &site);
+}
+
+static sr_tensor *build_add_dropped_nothing(sr_tape *tape, sr_tensor **x)
+{
+    const sr_dropout_site site = {.probability = 0};
+    return sr_add_dropped(tape, x[0], x[1], &layout, read_tokens, &site);
+}
+
 static sr_tensor *build_attention_dropout(sr_tape *tape, sr_tensor **x)
 {
     const sr_dropout_site site = half(3);
@@ -225,22 +237,22 @@ static sr_tensor *build_window_softmax(sr_tape *tape, sr_tensor **x)
 
 static sr_tensor *build_order(sr_tape *tape, sr_tensor **x)
 {
-    return sr_order_scores(tape, x[0], x[1], x[2], x[3], read_map(tape), 0.7);
+    return sr_add_order_scores(tape, x[0], x[1], x[2], x[3], x[4], read_map(tape), 0.7);
 }
 
 static sr_tensor *build_order_in_both_directions(sr_tape *tape, sr_tensor **x)
 {
-    return sr_order_scores(tape, x[0], x[1], x[2], x[3], padded_map(tape), 0.7);
+    return sr_add_order_scores(tape, x[0], x[1], x[2], x[3], x[4], padded_map(tape), 0.7);
 }
 
 static sr_tensor *build_distance(sr_tape *tape, sr_tensor **x)
 {
-    return sr_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], read_map(tape), 0.7);
+    return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], read_map(tape), 0.7);
 }
 
 static sr_tensor *build_distance_in_both_directions(sr_tape *tape, sr_tensor **x)
 {
-    return sr_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], padded_map(tape), 0.7);
+    return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], padded_map(tape), 0.7);
 }
 
 static sr_tensor *build_attacked(sr_tape *tape, sr_tensor **x)
@@ -466,6 +478,8 @@ static const operation_case cases[] = {
     {"layer norm", build_layer_norm, {{5, WIDTH}, {1, WIDTH}, {1, WIDTH}}, false},
     {"dropout", build_dropout, {{TOKENS, WIDTH}}, false},
     {"dropout of the rows read", build_dropout_of_reads, {{READS, WIDTH}}, false},
+    {"dropout beside a residual", build_add_dropped, {{READS, WIDTH}, {READS, WIDTH}}, false},
+    {"dropout of nothing beside a residual", build_add_dropped_nothing, {{READS, WIDTH}, {READS, WIDTH}}, false},
     {"attention dropout", build_attention_dropout, {{READ_CELLS, 1}}, false},
     {"attention scores", build_scores, {{TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention scores of the rows read", build_scores_of_reads, {{READS, WIDTH}, {TOKENS, WIDTH}}, false},
@@ -480,15 +494,18 @@ static const operation_case cases[] = {
     {"attention that sees every cell", build_whole_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"selection of queries", build_select_queries, {{CELLS, 1}}, false},
     {"softmax over the window", build_window_softmax, {{CELLS, 1}}, false},
-    {"order scores", build_order, {{READS, WIDTH}, {TOKENS, WIDTH}, {1, 2 * HALF}, {1, 1}}, false},
+    {"order scores", build_order, {{READ_CELLS, 1}, {READS, WIDTH}, {TOKENS, WIDTH}, {1, 2 * HALF}, {1, 1}}, false},
     {"order scores in both directions",
      build_order_in_both_directions,
-     {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}},
+     {{PADDED_CELLS, 1}, {PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}},
      false},
-    {"distance scores", build_distance, {{READS, WIDTH}, {TOKENS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}}, false},
+    {"distance scores",
+     build_distance,
+     {{READ_CELLS, 1}, {READS, WIDTH}, {TOKENS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}},
+     false},
     {"distance scores in both directions",
      build_distance_in_both_directions,
-     {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}},
+     {{PADDED_CELLS, 1}, {PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}},
      false},
     {"attacked weights", build_attacked, {{6, 1}, {6, 1}}, false},
     {"calibrated weights", build_calibrated, {{6, 1}, {6, 1}}, false},

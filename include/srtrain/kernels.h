@@ -23,6 +23,11 @@ typedef struct {
     sr_real gradient_scale; /* from clipping by the global norm; 1 for none */
 } sr_adam_step;
 
+/* Of one row that is normalised. */
+typedef struct {
+    sr_real mean, inverse_deviation;
+} sr_row_statistics;
+
 typedef struct sr_kernels {
     const char *level; /* "generic", "avx2", "avx512" */
 
@@ -52,13 +57,15 @@ typedef struct sr_kernels {
     void (*log_sigmoid)(sr_real *out, const sr_real *in, size_t n);
     void (*log_sigmoid_backward)(sr_real *in_gradient, const sr_real *in, const sr_real *out_gradient, size_t n);
 
-    /* Layer normalisation of one row: normalised = (in - mean) / sqrt(variance + epsilon), out = gain * normalised + bias.
-     * Returns 1 / sqrt(variance + epsilon). normalised may be NULL. */
-    sr_real (*layer_norm)(sr_real *out, sr_real *normalised, const sr_real *in, const sr_real *gain, const sr_real *bias,
-                          sr_real epsilon, size_t n);
-    /* in_gradient += d; for one row. */
-    void (*layer_norm_backward)(sr_real *in_gradient, const sr_real *normalised, const sr_real *gain,
-                                const sr_real *out_gradient, sr_real inverse_deviation, size_t n);
+    /* Layer normalisation of one row: out = gain * normalised + bias with normalised = (in - mean) / deviation, deviation =
+     * sqrt(variance + epsilon). Gives what backward needs. */
+    sr_row_statistics (*layer_norm)(sr_real *out, const sr_real *in, const sr_real *gain, const sr_real *bias, sr_real epsilon,
+                                    size_t n);
+    /* in_gradient += d, for one row; gain_gradient += normalised * out_gradient. */
+    void (*layer_norm_backward)(sr_real *in_gradient, const sr_real *in, const sr_row_statistics *statistics,
+                                const sr_real *gain, const sr_real *out_gradient, size_t n);
+    void (*layer_norm_gain_backward)(sr_real *gain_gradient, const sr_real *in, const sr_row_statistics *statistics,
+                                     const sr_real *out_gradient, size_t n);
 
     /* One row of softmax; out may be in. n >= 1. */
     void (*softmax)(sr_real *out, const sr_real *in, size_t n);
@@ -72,11 +79,18 @@ typedef struct sr_kernels {
     /* The number of values greater than `threshold`. */
     size_t (*count_above)(const sr_real *values, sr_real threshold, size_t n);
 
-    /* Dropout factors: 0 with probability 1 - keep / 65536, else 65536 / keep, for `rows` rows of which row r has elements
-     * offsets[r] .. offsets[r + 1]. Element i of a row takes 16 bits of the Philox block with key `key` and counter
+    /* What dropout keeps: 1 with probability keep / 65536, else 0, for `rows` rows of which row r has elements offsets[r] ..
+     * offsets[r + 1]. Element i of a row takes 16 bits of the Philox block with key `key` and counter
      * (i / 8, row_words[r], identities[r]): it depends on no other row and not on where the row stands. */
-    void (*dropout_factors)(sr_real *factors, size_t rows, const size_t *offsets, const uint32_t *row_words,
-                            const uint64_t *identities, const uint32_t key[2], uint32_t keep);
+    void (*dropout_mask)(uint8_t *kept, size_t rows, const size_t *offsets, const uint32_t *row_words,
+                         const uint64_t *identities, const uint32_t key[2], uint32_t keep);
+    /* out = kept ? factor * in : 0; out may be in. */
+    void (*drop)(sr_real *out, const sr_real *in, const uint8_t *kept, sr_real factor, size_t n);
+    /* out = residual + (kept ? factor * in : 0). */
+    void (*add_dropped)(sr_real *out, const sr_real *residual, const sr_real *in, const uint8_t *kept, sr_real factor,
+                        size_t n);
+    /* sum += kept ? factor * term : 0 */
+    void (*accumulate_kept)(sr_real *sum, const sr_real *term, const uint8_t *kept, sr_real factor, size_t n);
 
     /* One step of Adam over n parameters. */
     void (*adam)(sr_real *values, const sr_real *gradients, sr_real *first_moment, sr_real *second_moment, size_t n,

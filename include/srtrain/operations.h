@@ -64,6 +64,10 @@ typedef struct {
  * probability is rounded to a multiple of 1/65536 and the scale follows it, so that the expectation is exact. */
 sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, const size_t *tokens, const sr_dropout_site *site);
 
+/* residual + dropout(x) in one pass. */
+sr_tensor *sr_add_dropped(sr_tape *tape, sr_tensor *residual, sr_tensor *x, const sr_layout *layout, const size_t *tokens,
+                          const sr_dropout_site *site);
+
 /* The same on the rows of a table that all sequences share: row i is row i of the table, whatever the batch. */
 sr_tensor *sr_table_dropout(sr_tape *tape, sr_tensor *table, const sr_dropout_site *site);
 
@@ -114,12 +118,12 @@ sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *tab
  * visible cells of the map, 0 elsewhere; i and j are columns of the window.
  *
  * Order: z_ij that map, S_ij = ln sigmoid(z_ij) if j > i, ln sigmoid(-z_ij) if j <= i. */
-sr_tensor *sr_order_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
-                           const sr_attention_map *map, double scale);
+sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
+                               sr_tensor *bias, const sr_attention_map *map, double scale);
 
 /* Distance: m_ij that map, S_ij = -1/2 steepness^2 (ln(|i - j| + 1) - m_ij)^2; steepness [1, 1]. */
-sr_tensor *sr_distance_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
-                              sr_tensor *steepness, const sr_attention_map *map, double scale);
+sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
+                                  sr_tensor *bias, sr_tensor *steepness, const sr_attention_map *map, double scale);
 
 /* ---- adversarial.c: AC-TSR's adversarial calibrator (Zhou et al. 2023) ---- */
 

@@ -53,8 +53,8 @@ static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, co
         context = sr_add(tape, context,
                          sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->value_intervals));
     sr_tensor *output = model_linear(model, tape, context, &layer->output);
-    output = sr_dropout(tape, output, map->layout, map->queries->tokens, &site);
-    return model_norm(model, tape, sr_add(tape, residual, output), &layer->norm);
+    sr_tensor *sum = sr_add_dropped(tape, residual, output, map->layout, map->queries->tokens, &site);
+    return model_norm(model, tape, sum, &layer->norm);
 }
 
 static void trace(const attention_block *block)

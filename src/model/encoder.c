@@ -65,9 +65,9 @@ static sr_tensor *feed_forward_block(const attention_block *block, sr_tensor *y,
     const feed_forward_parameters *layer = &model->layers[block->layer].feed_forward;
     const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, model->settings.hidden_dropout);
     sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &layer->inner), model->settings.activation);
-    sr_tensor *outer = sr_dropout(tape, model_linear(model, tape, inner, &layer->outer), block->map->layout,
-                                  block->map->queries->tokens, &site);
-    return model_norm(model, tape, sr_add(tape, y, outer), &layer->norm);
+    sr_tensor *outer = model_linear(model, tape, inner, &layer->outer);
+    sr_tensor *sum = sr_add_dropped(tape, y, outer, block->map->layout, block->map->queries->tokens, &site);
+    return model_norm(model, tape, sum, &layer->norm);
 }
 
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,

@@ -1,4 +1,4 @@
-/* What all dropouts share; the factors themselves come from sr_kernels.dropout_factors. */
+/* What all dropouts share; what they keep comes from sr_kernels.dropout_mask. */
 #ifndef SRTRAIN_TENSOR_DROPOUT_H
 #define SRTRAIN_TENSOR_DROPOUT_H
 
@@ -11,6 +11,12 @@ static inline uint32_t dropout_keep_steps(const sr_dropout_site *site)
 {
     const double keep = round((1 - site->probability) * 65536);
     return keep < 1 ? 1 : (uint32_t)keep;
+}
+
+/* What kept elements are multiplied by, so that the expectation stays. */
+static inline sr_real dropout_factor(const sr_dropout_site *site)
+{
+    return (sr_real)(65536.0 / dropout_keep_steps(site));
 }
 
 #endif

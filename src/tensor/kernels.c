@@ -314,8 +314,8 @@ static void log_sigmoid_backward(sr_real *restrict in_gradient, const sr_real *r
 
 /* ---- rows ---- */
 
-static sr_real layer_norm(sr_real *restrict out, sr_real *restrict normalised, const sr_real *restrict in,
-                          const sr_real *restrict gain, const sr_real *restrict bias, sr_real epsilon, size_t n)
+static sr_row_statistics layer_norm(sr_real *restrict out, const sr_real *restrict in, const sr_real *restrict gain,
+                                    const sr_real *restrict bias, sr_real epsilon, size_t n)
 {
     sr_real sum = 0;
     SIMD_SUM(sum)
@@ -330,28 +330,35 @@ static sr_real layer_norm(sr_real *restrict out, sr_real *restrict normalised, c
     SIMD
     for (size_t i = 0; i < n; ++i)
         out[i] = gain[i] * ((in[i] - mean) * inverse_deviation) + bias[i];
-    if (normalised) {
-        SIMD
-        for (size_t i = 0; i < n; ++i)
-            normalised[i] = (in[i] - mean) * inverse_deviation;
-    }
-    return inverse_deviation;
+    return (sr_row_statistics){mean, inverse_deviation};
 }
 
-static void layer_norm_backward(sr_real *restrict in_gradient, const sr_real *restrict normalised, const sr_real *restrict gain,
-                                const sr_real *restrict out_gradient, sr_real inverse_deviation, size_t n)
+static void layer_norm_backward(sr_real *restrict in_gradient, const sr_real *restrict in, const sr_row_statistics *statistics,
+                                const sr_real *restrict gain, const sr_real *restrict out_gradient, size_t n)
 {
+    const sr_real mean = statistics->mean, inverse_deviation = statistics->inverse_deviation;
     sr_real sum = 0, product_sum = 0;
     SIMD_TEXT(omp simd reduction(+ : sum, product_sum))
     for (size_t i = 0; i < n; ++i) {
         const sr_real g = gain[i] * out_gradient[i];
         sum += g;
-        product_sum += g * normalised[i];
+        product_sum += g * ((in[i] - mean) * inverse_deviation);
     }
-    const sr_real mean = sum / (sr_real)n, product_mean = product_sum / (sr_real)n;
+    const sr_real gradient_mean = sum / (sr_real)n, product_mean = product_sum / (sr_real)n;
+    SIMD
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real normalised = (in[i] - mean) * inverse_deviation;
+        in_gradient[i] += inverse_deviation * (gain[i] * out_gradient[i] - gradient_mean - normalised * product_mean);
+    }
+}
+
+static void layer_norm_gain_backward(sr_real *restrict gain_gradient, const sr_real *restrict in,
+                                     const sr_row_statistics *statistics, const sr_real *restrict out_gradient, size_t n)
+{
+    const sr_real mean = statistics->mean, inverse_deviation = statistics->inverse_deviation;
     SIMD
     for (size_t i = 0; i < n; ++i)
-        in_gradient[i] += inverse_deviation * (gain[i] * out_gradient[i] - mean - normalised[i] * product_mean);
+        gain_gradient[i] += (in[i] - mean) * inverse_deviation * out_gradient[i];
 }
 
 static sr_real maximum_of(const sr_real *values, size_t n)
@@ -420,9 +427,8 @@ static inline void philox_lanes(uint32_t words[4][LANES], const uint32_t key[2])
     }
 }
 
-/* The factors of all lanes, block after block; without branches, which no predictor could learn. */
-static inline void factors_of_lanes(sr_real blocks[LANES][ELEMENTS_OF_BLOCK], uint32_t words[4][LANES], uint32_t keep,
-                                    sr_real factor)
+/* What all lanes keep, block after block; without branches, which no predictor could learn. */
+static inline void mask_of_lanes(uint8_t blocks[LANES][ELEMENTS_OF_BLOCK], uint32_t words[4][LANES], uint32_t keep)
 {
     uint32_t halves[LANES][ELEMENTS_OF_BLOCK];
     for (size_t lane = 0; lane < LANES; ++lane)
@@ -432,13 +438,12 @@ static inline void factors_of_lanes(sr_real blocks[LANES][ELEMENTS_OF_BLOCK], ui
         }
     SIMD
     for (size_t i = 0; i < (size_t)LANES * ELEMENTS_OF_BLOCK; ++i)
-        (&blocks[0][0])[i] = (&halves[0][0])[i] < keep ? factor : 0;
+        (&blocks[0][0])[i] = (&halves[0][0])[i] < keep;
 }
 
-static void dropout_factors(sr_real *factors, size_t rows, const size_t *offsets, const uint32_t *row_words,
-                            const uint64_t *identities, const uint32_t key[2], uint32_t keep)
+static void dropout_mask(uint8_t *kept, size_t rows, const size_t *offsets, const uint32_t *row_words,
+                         const uint64_t *identities, const uint32_t key[2], uint32_t keep)
 {
-    const sr_real factor = (sr_real)(65536.0 / keep);
     size_t row = 0, element = 0; /* the next block to be drawn */
     while (row < rows) {
         uint32_t words[4][LANES] = {{0}};
@@ -460,14 +465,34 @@ static void dropout_factors(sr_real *factors, size_t rows, const size_t *offsets
             element += ELEMENTS_OF_BLOCK;
         }
         philox_lanes(words, key);
-        sr_real blocks[LANES][ELEMENTS_OF_BLOCK];
-        factors_of_lanes(blocks, words, keep, factor);
+        uint8_t blocks[LANES][ELEMENTS_OF_BLOCK];
+        mask_of_lanes(blocks, words, keep);
         for (size_t lane = 0; lane < used; ++lane)
-            if (counts[lane] >= ELEMENTS_OF_BLOCK)
-                memcpy(factors + starts[lane], blocks[lane], sizeof blocks[lane]);
-            else
-                memcpy(factors + starts[lane], blocks[lane], counts[lane] * sizeof *blocks[lane]);
+            memcpy(kept + starts[lane], blocks[lane], counts[lane] < ELEMENTS_OF_BLOCK ? counts[lane] : ELEMENTS_OF_BLOCK);
     }
+}
+
+static void drop(sr_real *out, const sr_real *in, const uint8_t *kept, sr_real factor, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = kept[i] ? factor * in[i] : 0;
+}
+
+static void add_dropped(sr_real *restrict out, const sr_real *restrict residual, const sr_real *restrict in,
+                        const uint8_t *restrict kept, sr_real factor, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = residual[i] + (kept[i] ? factor * in[i] : 0);
+}
+
+static void accumulate_kept(sr_real *restrict sum, const sr_real *restrict term, const uint8_t *restrict kept, sr_real factor,
+                            size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        sum[i] += kept[i] ? factor * term[i] : 0;
 }
 
 /* ---- optimizer ---- */
@@ -516,11 +541,15 @@ const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
     .log_sigmoid_backward = log_sigmoid_backward,
     .layer_norm = layer_norm,
     .layer_norm_backward = layer_norm_backward,
+    .layer_norm_gain_backward = layer_norm_gain_backward,
     .softmax = softmax,
     .softmax_backward = softmax_backward,
     .exponentials = exponentials,
     .scale = scale,
     .count_above = count_above,
-    .dropout_factors = dropout_factors,
+    .dropout_mask = dropout_mask,
+    .drop = drop,
+    .add_dropped = add_dropped,
+    .accumulate_kept = accumulate_kept,
     .adam = adam,
 };

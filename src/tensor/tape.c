@@ -33,7 +33,9 @@ struct sr_tape {
     sr_error failure;       /* status SR_OK: none */
 };
 
-enum { BLOCK_SIZE = 32 << 20 }; /* bytes that the arena asks of the system at a time */
+/* Bytes that the arena asks of the system at a time. Pages that are not touched cost nothing, while what does not fit at the end
+ * of a block is lost: large blocks need less memory. */
+enum { BLOCK_SIZE = 128 << 20 };
 
 sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error)
 {

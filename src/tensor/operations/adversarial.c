@@ -50,17 +50,31 @@ sr_tensor *sr_attacked_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask, 
 
 /* ---- calibrated ---- */
 
+enum { PIECE = 512 }; /* cells whose factors are held at a time */
+
 typedef struct {
     sr_tensor *base, *mask;
-    sr_real *factors; /* exp(1 - M) */
 } calibrated_state;
+
+/* factors = exp(1 - M) for `count` cells from `first` on. */
+static void calibrating_factors(const sr_kernels *kernels, const sr_tensor *mask, size_t first, size_t count, sr_real *factors)
+{
+    for (size_t i = 0; i < count; ++i)
+        factors[i] = 1 - mask->values[first + i];
+    kernels->exponential(factors, factors, count);
+}
 
 /* dbase += dout exp(1 - M),  dM -= dout base exp(1 - M) */
 static void calibrated_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const calibrated_state *state = saved;
-    if (state->base->wants_gradient)
-        sr_tape_kernels(tape)->accumulate_product(state->base->gradient, out->gradient, state->factors, out->rows);
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    sr_real factors[PIECE];
+    for (size_t first = 0; state->base->wants_gradient && first < out->rows; first += PIECE) {
+        const size_t count = out->rows - first < PIECE ? out->rows - first : PIECE;
+        calibrating_factors(kernels, state->mask, first, count, factors);
+        kernels->accumulate_product(state->base->gradient + first, out->gradient + first, factors, count);
+    }
     for (size_t cell = 0; state->mask->wants_gradient && cell < out->rows; ++cell)
         state->mask->gradient[cell] -= out->gradient[cell] * out->values[cell];
 }
@@ -71,18 +85,18 @@ sr_tensor *sr_calibrated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask
         return NULL;
     assert(base->rows == mask->rows);
     calibrated_state *state = sr_tape_take(tape, 1, sizeof *state);
-    sr_real *factors = sr_tape_take(tape, base->rows, sizeof *factors);
-    if (!state || !factors)
+    if (!state)
         return NULL;
-    *state = (calibrated_state){base, mask, factors};
+    *state = (calibrated_state){base, mask};
     sr_tensor *inputs[] = {base, mask};
     sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, calibrated_backward, state);
-    if (!out)
-        return NULL;
-    for (size_t cell = 0; cell < base->rows; ++cell)
-        factors[cell] = 1 - mask->values[cell];
-    sr_tape_kernels(tape)->exponential(factors, factors, base->rows);
-    sr_tape_kernels(tape)->multiply(out->values, base->values, factors, base->rows);
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    sr_real factors[PIECE];
+    for (size_t first = 0; out && first < base->rows; first += PIECE) {
+        const size_t count = base->rows - first < PIECE ? base->rows - first : PIECE;
+        calibrating_factors(kernels, mask, first, count, factors);
+        kernels->multiply(out->values + first, base->values + first, factors, count);
+    }
     return out;
 }
 
@@ -91,51 +105,73 @@ sr_tensor *sr_calibrated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask
 typedef struct {
     const sr_attention_map *map;
     sr_tensor *base, *calibrated, *logits, *out;
-    sr_real *gates; /* [Q, columns]: sigmoid(logits) */
+    sr_real *gates; /* [window] scratch: sigmoid(logits) of one row's visible keys */
 } gate_state;
 
-static void gate_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+/* One row of the map: query `query` of sequence s, whose visible keys are [begin, end). All heads share its gates. */
+typedef struct {
+    size_t s, query, begin, end;
+    size_t first_cell, cell_stride; /* of the first head's row; those of the others follow `cell_stride` apart */
+    const int32_t *columns;         /* of the sequence's keys */
+} gate_row;
+
+/* Calls `function` for each row, with the gates of its visible keys in state->gates. */
+static void for_each_gate_row(const sr_kernels *kernels, const gate_state *state,
+                              void (*function)(const gate_state *, const gate_row *))
 {
-    (void)tape;
-    const gate_state *state = saved;
-    for (size_t i = 0; i < block->queries; ++i) {
-        const size_t row = block->cell + i * block->keys;
-        const sr_real *gates = state->gates + (block->query_row + i) * state->logits->columns;
-        for (size_t j = 0; j < block->keys; ++j) {
-            const sr_real gate = gates[key_column(map, block, j)], calibrated = state->calibrated->values[row + j];
-            state->out->values[row + j] = calibrated + gate * (state->base->values[row + j] - calibrated);
+    const sr_attention_map *map = state->map;
+    const sr_layout *layout = map->layout;
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        const size_t first_query = map->queries->offsets[s], end_query = map->queries->offsets[s + 1];
+        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
+        gate_row row = {.s = s, .cell_stride = (end_query - first_query) * keys};
+        row.columns = layout->columns + map->keys->tokens[map->keys->offsets[s]]; /* keys of a sequence are neighbours */
+        for (row.query = first_query; row.query < end_query; ++row.query) {
+            row.first_cell = map->offsets[s] + (row.query - first_query) * keys;
+            sr_visible_keys(map, s, row.query, &row.begin, &row.end);
+            const sr_real *logits = state->logits->values + row.query * state->logits->columns + row.columns[0];
+            kernels->activation(SR_ACTIVATION_SIGMOID, state->gates + row.begin, logits + row.begin, row.end - row.begin);
+            function(state, &row);
         }
     }
 }
 
-/* dbase += g dout,  dcalibrated += (1 - g) dout,  dlogit_ij += sum over heads of dout (base - calibrated) g (1 - g) */
-static void gate_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
+static void gate_forward_row(const gate_state *state, const gate_row *row)
 {
-    (void)tape;
-    const gate_state *state = saved;
+    const size_t keys = state->map->keys->offsets[row->s + 1] - state->map->keys->offsets[row->s];
+    for (size_t head = 0; head < state->map->heads; ++head) {
+        const size_t first = row->first_cell + head * row->cell_stride;
+        const sr_real *base = state->base->values + first, *calibrated = state->calibrated->values + first;
+        sr_real *out = state->out->values + first;
+        memset(out, 0, keys * sizeof *out);
+        for (size_t j = row->begin; j < row->end; ++j)
+            out[j] = calibrated[j] + state->gates[j] * (base[j] - calibrated[j]);
+    }
+}
+
+/* dbase += g dout,  dcalibrated += (1 - g) dout,  dlogit_ij += sum over heads of dout (base - calibrated) g (1 - g) */
+static void gate_backward_row(const gate_state *state, const gate_row *row)
+{
     sr_tensor *base = state->base, *calibrated = state->calibrated, *logits = state->logits;
-    for (size_t i = 0; i < block->queries; ++i) {
-        size_t begin, end;
-        visible_keys(map, block, i, &begin, &end);
-        const size_t row = block->cell + i * block->keys, logit_row = (block->query_row + i) * logits->columns;
-        for (size_t j = begin; j < end; ++j) {
-            const size_t cell = row + j, logit = logit_row + (size_t)key_column(map, block, j);
-            const sr_real gate = state->gates[logit], gradient = state->out->gradient[cell];
+    const size_t logit_row = row->query * logits->columns + (size_t)row->columns[0];
+    for (size_t head = 0; head < state->map->heads; ++head)
+        for (size_t j = row->begin; j < row->end; ++j) {
+            const size_t cell = row->first_cell + head * row->cell_stride + j;
+            const sr_real gate = state->gates[j], gradient = state->out->gradient[cell];
             if (base->wants_gradient)
                 base->gradient[cell] += gate * gradient;
             if (calibrated->wants_gradient)
                 calibrated->gradient[cell] += (1 - gate) * gradient;
             if (logits->wants_gradient)
-                logits->gradient[logit] += gradient * (base->values[cell] - calibrated->values[cell]) * gate * (1 - gate);
+                logits->gradient[logit_row + j] += gradient * (base->values[cell] - calibrated->values[cell]) * gate *
+                                                   (1 - gate);
         }
-    }
 }
 
 static void gate_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     (void)out;
-    const gate_state *state = saved;
-    for_each_head(tape, state->map, 0, gate_backward_head, state);
+    for_each_gate_row(sr_tape_kernels(tape), saved, gate_backward_row);
 }
 
 sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrated, sr_tensor *logits,
@@ -146,7 +182,7 @@ sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrate
     assert(base->rows == sr_attention_map_cells(map) && calibrated->rows == base->rows);
     assert(logits->rows == sr_rows_count(map->queries, map->layout) && logits->columns >= map->layout->window);
     gate_state *state = sr_tape_take(tape, 1, sizeof *state);
-    sr_real *gates = sr_tape_take(tape, logits->rows * logits->columns, sizeof *gates);
+    sr_real *gates = sr_tape_take(tape, map->layout->window, sizeof *gates);
     if (!state || !gates)
         return NULL;
     sr_tensor *inputs[] = {base, calibrated, logits};
@@ -154,8 +190,7 @@ sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrate
     if (!out)
         return NULL;
     *state = (gate_state){map, base, calibrated, logits, out, gates};
-    sr_tape_kernels(tape)->activation(SR_ACTIVATION_SIGMOID, gates, logits->values, logits->rows * logits->columns);
-    for_each_head(tape, map, 0, gate_forward_head, state);
+    for_each_gate_row(sr_tape_kernels(tape), state, gate_forward_row);
     return out;
 }
 

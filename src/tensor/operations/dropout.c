@@ -1,54 +1,126 @@
-/* Inverted dropout with counter-based masks: a factor depends on (stream, sequence, row, column) alone, so that any number of
- * ranks drops the same cells. */
+/* Inverted dropout with counter-based masks: what is kept depends on (stream, sequence, row, column) alone, so that any number
+ * of ranks drops the same cells. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/dropout.h"
 
 #include <assert.h>
 
+/* ---- masks ---- */
+
+/* Random rows on their way to the kernel, a few at a time: element i of row r is element offsets[r] + i of the tensor, keyed by
+ * (row_words[r], identities[r]). Rows follow each other without gaps. */
+enum { PIECE = 256 };
+typedef struct {
+    const sr_kernels *kernels;
+    const sr_dropout_site *site;
+    uint8_t *kept;
+    size_t count;
+    size_t offsets[PIECE + 1];
+    uint32_t row_words[PIECE];
+    uint64_t identities[PIECE];
+} mask_rows;
+
+static void draw_piece(mask_rows *rows)
+{
+    const size_t end = rows->offsets[rows->count];
+    rows->kernels->dropout_mask(rows->kept, rows->count, rows->offsets, rows->row_words, rows->identities,
+                                rows->site->stream.key, dropout_keep_steps(rows->site));
+    rows->count = 0;
+    rows->offsets[0] = end;
+}
+
+static void add_row(mask_rows *rows, size_t length, uint32_t row_word, uint64_t identity)
+{
+    rows->row_words[rows->count] = row_word;
+    rows->identities[rows->count] = identity;
+    rows->offsets[rows->count + 1] = rows->offsets[rows->count] + length;
+    if (++rows->count == PIECE)
+        draw_piece(rows);
+}
+
+/* What is kept of rows of tokens. */
+static void draw_tokens(mask_rows *rows, size_t count, size_t width, const sr_layout *layout, const size_t *tokens)
+{
+    for (size_t i = 0, s = 0; i < count; ++i) {
+        const size_t token = tokens ? tokens[i] : i;
+        while (token >= layout->offsets[s + 1])
+            ++s;
+        add_row(rows, width, (uint32_t)layout->columns[token], layout->identity[s]);
+    }
+    draw_piece(rows);
+}
+
+/* What is kept of the rows of a table, which belong to no sequence. */
+static void draw_table(mask_rows *rows, size_t count, size_t width)
+{
+    for (size_t row = 0; row < count; ++row)
+        add_row(rows, width, (uint32_t)row, 0);
+    draw_piece(rows);
+}
+
+/* What is kept of the cells of a map. */
+static void draw_cells(mask_rows *rows, const sr_attention_map *map)
+{
+    const sr_layout *layout = map->layout;
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
+        for (size_t head = 0; head < map->heads; ++head)
+            for (size_t query = map->queries->offsets[s]; query < map->queries->offsets[s + 1]; ++query)
+                /* Columns stay below 2^16 (model.max_length), so that head and column do not meet. */
+                add_row(rows, keys, (uint32_t)head << 16 | (uint32_t)layout->columns[map->queries->tokens[query]],
+                        layout->identity[s]);
+    }
+    draw_piece(rows);
+}
+
+/* ---- operations ---- */
+
 typedef struct {
     sr_tensor *x;
-    sr_real *factors;
+    sr_tensor *residual; /* or NULL */
+    uint8_t *kept;       /* one byte an element */
+    sr_real factor;
 } dropout_state;
 
-/* dx += factors dout */
+/* dx += kept factor dout,  dresidual += dout */
 static void dropout_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const dropout_state *state = saved;
-    sr_tape_kernels(tape)->accumulate_product(state->x->gradient, state->factors, out->gradient, out->rows * out->columns);
+    const size_t count = out->rows * out->columns;
+    if (state->x->wants_gradient)
+        sr_tape_kernels(tape)->accumulate_kept(state->x->gradient, out->gradient, state->kept, state->factor, count);
+    if (state->residual && state->residual->wants_gradient)
+        sr_tape_kernels(tape)->accumulate(state->residual->gradient, out->gradient, count);
 }
 
-/* Random rows: element i of row r is cell offsets[r] + i, keyed by (row_words[r], identities[r]). */
-typedef struct {
-    size_t count;
-    size_t *offsets;      /* [count + 1] */
-    uint32_t *row_words;  /* [count] */
-    uint64_t *identities; /* [count] */
-} random_rows;
-
-static bool take_random_rows(sr_tape *tape, random_rows *rows, size_t count)
-{
-    rows->count = count;
-    rows->offsets = sr_tape_take(tape, count + 1, sizeof *rows->offsets);
-    rows->row_words = sr_tape_take(tape, count, sizeof *rows->row_words);
-    rows->identities = sr_tape_take(tape, count, sizeof *rows->identities);
-    return rows->offsets && rows->row_words && rows->identities;
-}
-
-static sr_tensor *apply(sr_tape *tape, sr_tensor *x, const random_rows *rows, const sr_dropout_site *site)
+/* The operation and the rows that its mask is drawn for. Values are not computed yet. */
+static sr_tensor *record(sr_tape *tape, sr_tensor *x, sr_tensor *residual, const sr_dropout_site *site, dropout_state **made,
+                         mask_rows *rows)
 {
     dropout_state *state = sr_tape_take(tape, 1, sizeof *state);
-    sr_real *factors = sr_tape_take(tape, x->rows * x->columns, sizeof *factors);
-    if (!state || !factors)
+    uint8_t *kept = sr_tape_take(tape, x->rows * x->columns, sizeof *kept);
+    if (!state || !kept)
         return NULL;
-    *state = (dropout_state){x, factors};
-    sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, dropout_backward, state);
-    if (!out)
-        return NULL;
-    const sr_kernels *kernels = sr_tape_kernels(tape);
-    kernels->dropout_factors(factors, rows->count, rows->offsets, rows->row_words, rows->identities, site->stream.key,
-                             dropout_keep_steps(site));
-    kernels->multiply(out->values, x->values, factors, x->rows * x->columns);
+    *state = (dropout_state){x, residual, kept, dropout_factor(site)};
+    *made = state;
+    rows->kernels = sr_tape_kernels(tape);
+    rows->site = site;
+    rows->kept = kept;
+    rows->count = 0;
+    rows->offsets[0] = 0;
+    sr_tensor *inputs[] = {x, residual};
+    return sr_tape_record(tape, x->rows, x->columns, inputs, residual ? 2 : 1, dropout_backward, state);
+}
+
+static sr_tensor *apply(sr_tape *tape, sr_tensor *out, const dropout_state *state)
+{
+    const size_t count = out->rows * out->columns;
+    if (state->residual)
+        sr_tape_kernels(tape)->add_dropped(out->values, state->residual->values, state->x->values, state->kept, state->factor,
+                                           count);
+    else
+        sr_tape_kernels(tape)->drop(out->values, state->x->values, state->kept, state->factor, count);
     return out;
 }
 
@@ -56,60 +128,55 @@ sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, cons
 {
     if (!x || site->probability <= 0)
         return x;
-    random_rows rows;
-    if (!take_random_rows(tape, &rows, x->rows))
+    mask_rows rows;
+    dropout_state *state;
+    sr_tensor *out = record(tape, x, NULL, site, &state, &rows);
+    if (!out)
         return NULL;
-    size_t s = 0;
-    for (size_t i = 0; i < x->rows; ++i) {
-        const size_t token = tokens ? tokens[i] : i;
-        while (token >= layout->offsets[s + 1])
-            ++s;
-        rows.offsets[i] = i * x->columns;
-        rows.row_words[i] = (uint32_t)layout->columns[token];
-        rows.identities[i] = layout->identity[s];
-    }
-    rows.offsets[x->rows] = x->rows * x->columns;
-    return apply(tape, x, &rows, site);
+    draw_tokens(&rows, x->rows, x->columns, layout, tokens);
+    return apply(tape, out, state);
+}
+
+sr_tensor *sr_add_dropped(sr_tape *tape, sr_tensor *residual, sr_tensor *x, const sr_layout *layout, const size_t *tokens,
+                          const sr_dropout_site *site)
+{
+    if (!residual || !x)
+        return NULL;
+    if (site->probability <= 0)
+        return sr_add(tape, residual, x);
+    assert(residual->rows == x->rows && residual->columns == x->columns);
+    mask_rows rows;
+    dropout_state *state;
+    sr_tensor *out = record(tape, x, residual, site, &state, &rows);
+    if (!out)
+        return NULL;
+    draw_tokens(&rows, x->rows, x->columns, layout, tokens);
+    return apply(tape, out, state);
 }
 
 sr_tensor *sr_table_dropout(sr_tape *tape, sr_tensor *table, const sr_dropout_site *site)
 {
     if (!table || site->probability <= 0)
         return table;
-    random_rows rows;
-    if (!take_random_rows(tape, &rows, table->rows))
+    mask_rows rows;
+    dropout_state *state;
+    sr_tensor *out = record(tape, table, NULL, site, &state, &rows);
+    if (!out)
         return NULL;
-    for (size_t row = 0; row < table->rows; ++row) {
-        rows.offsets[row] = row * table->columns;
-        rows.row_words[row] = (uint32_t)row;
-        rows.identities[row] = 0; /* no sequence: all of them share the table */
-    }
-    rows.offsets[table->rows] = table->rows * table->columns;
-    return apply(tape, table, &rows, site);
+    draw_table(&rows, table->rows, table->columns);
+    return apply(tape, out, state);
 }
 
 sr_tensor *sr_attention_dropout(sr_tape *tape, sr_tensor *weights, const sr_attention_map *map, const sr_dropout_site *site)
 {
     if (!weights || site->probability <= 0)
         return weights;
-    const sr_layout *layout = map->layout;
-    const sr_rows *queries = map->queries;
-    random_rows rows;
-    if (!take_random_rows(tape, &rows, queries->offsets[layout->sequences] * map->heads))
+    assert(weights->rows == sr_attention_map_cells(map) && weights->columns == 1);
+    mask_rows rows;
+    dropout_state *state;
+    sr_tensor *out = record(tape, weights, NULL, site, &state, &rows);
+    if (!out)
         return NULL;
-    size_t row = 0;
-    for (size_t s = 0; s < layout->sequences; ++s) {
-        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
-        size_t cell = map->offsets[s];
-        for (size_t head = 0; head < map->heads; ++head)
-            for (size_t q = queries->offsets[s]; q < queries->offsets[s + 1]; ++q, ++row, cell += keys) {
-                rows.offsets[row] = cell;
-                /* Columns stay below 2^16 (model.max_length), so that head and column do not meet. */
-                rows.row_words[row] = (uint32_t)head << 16 | (uint32_t)layout->columns[queries->tokens[q]];
-                rows.identities[row] = layout->identity[s];
-            }
-    }
-    assert(row == rows.count);
-    rows.offsets[row] = weights->rows;
-    return apply(tape, weights, &rows, site);
+    draw_cells(&rows, map);
+    return apply(tape, out, state);
 }

@@ -5,7 +5,7 @@
  * with f_ij the dropout factors of the cell, or 1. Both are computed cell by cell over what is visible. The alternative,
  * products with all span + 1 rows of the table and a gather (or scatter) of their columns, costs queries * (span + 1) dot
  * products for queries * keys useful ones: with windows shorter than the span it is the dearer one, and dropout of single cells
- * rules it out. Vectors r_ij live for one cell, factors f_ij for one row of queries, and backward draws them again: nothing of
+ * rules it out. Vectors r_ij live for one cell, their masks for one row of queries, and backward draws them again: nothing of
  * size [queries, keys, d] exists at any time. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -19,7 +19,7 @@ typedef struct {
     size_t *offsets;      /* [most keys + 1]: 0, d, 2d ... */
     uint32_t *row_words;  /* [most keys] */
     uint64_t *identities; /* [most keys] */
-    sr_real *factors;     /* [most keys, d] */
+    uint8_t *kept;        /* [most keys, d] */
     sr_real *vector;      /* [d]: r_ij */
     sr_real *row;         /* [d]: the query's row times f_ij */
 } cell_scratch;
@@ -30,17 +30,18 @@ typedef struct {
     sr_intervals intervals;
     sr_tensor *rows, *table, *cells;
     sr_real scale;        /* of scores */
+    sr_real factor;       /* what f_ij is where it is not 0 */
     cell_scratch scratch; /* used when cells have dropout */
 } interval_state;
 
 /* One visible (query, key) pair, with the cells of all its heads. */
 typedef struct {
-    size_t row;             /* of the query in [Q, d] */
-    size_t first_cell;      /* of the first head; those of the others follow `cell_stride` apart */
-    size_t cell_stride;     /* cells of one head's block */
-    size_t gap;             /* the row of the table */
-    const sr_real *vector;  /* [d]: r_ij */
-    const sr_real *factors; /* [d]: f_ij, or NULL for 1 */
+    size_t row;            /* of the query in [Q, d] */
+    size_t first_cell;     /* of the first head; those of the others follow `cell_stride` apart */
+    size_t cell_stride;    /* cells of one head's block */
+    size_t gap;            /* the row of the table */
+    const sr_real *vector; /* [d]: r_ij */
+    const uint8_t *kept;   /* [d]: where f_ij is not 0; NULL for f_ij = 1 */
 } interval_cell;
 
 typedef void (*cell_function)(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell);
@@ -59,10 +60,9 @@ static bool has_dropout(const interval_state *state)
     return state->intervals.cell_dropout.probability > 0;
 }
 
-/* Factors of the cells of one query and the keys [begin, end) of sequence s. Keyed by the columns of both tokens and the
- * sequence's identity alone, so that they are the same in every batch, on every rank and for every selection of queries. */
-static void draw_factors(const sr_kernels *kernels, const interval_state *state, size_t s, size_t query, size_t begin,
-                         size_t end)
+/* What dropout keeps in the cells of one query and the keys [begin, end) of sequence s. Keyed by the columns of both tokens and
+ * the sequence's identity alone, so that they are the same in every batch, on every rank and for every selection of queries. */
+static void draw_masks(const sr_kernels *kernels, const interval_state *state, size_t s, size_t query, size_t begin, size_t end)
 {
     const sr_attention_map *map = state->map;
     const sr_layout *layout = map->layout;
@@ -75,8 +75,8 @@ static void draw_factors(const sr_kernels *kernels, const interval_state *state,
         scratch->row_words[key - begin] = query_word | (uint32_t)layout->columns[token];
         scratch->identities[key - begin] = layout->identity[s];
     }
-    kernels->dropout_factors(scratch->factors, end - begin, scratch->offsets, scratch->row_words, scratch->identities,
-                             site->stream.key, dropout_keep_steps(site));
+    kernels->dropout_mask(scratch->kept, end - begin, scratch->offsets, scratch->row_words, scratch->identities,
+                          site->stream.key, dropout_keep_steps(site));
 }
 
 /* The visible cells of one query of sequence s. */
@@ -90,14 +90,14 @@ static void for_each_key(const sr_kernels *kernels, const interval_state *state,
     size_t begin, end;
     sr_visible_keys(map, s, query, &begin, &end);
     if (has_dropout(state))
-        draw_factors(kernels, state, s, query, begin, end);
+        draw_masks(kernels, state, s, query, begin, end);
     for (size_t key = begin; key < end; ++key) {
         interval_cell cell = {.row = query, .first_cell = first_cell + key, .cell_stride = queries * keys};
         cell.gap = gap_between(&state->intervals, map->queries->tokens[query], map->keys->tokens[key_row + key]);
         cell.vector = state->table->values + cell.gap * width;
         if (has_dropout(state)) {
-            cell.factors = state->scratch.factors + (key - begin) * width;
-            kernels->multiply(state->scratch.vector, cell.vector, cell.factors, width);
+            cell.kept = state->scratch.kept + (key - begin) * width;
+            kernels->drop(state->scratch.vector, cell.vector, cell.kept, state->factor, width);
             cell.vector = state->scratch.vector;
         }
         function(kernels, state, &cell);
@@ -125,11 +125,10 @@ static bool take_scratch(sr_tape *tape, interval_state *state)
     scratch->offsets = sr_tape_take(tape, most_keys + 1, sizeof *scratch->offsets);
     scratch->row_words = sr_tape_take(tape, most_keys, sizeof *scratch->row_words);
     scratch->identities = sr_tape_take(tape, most_keys, sizeof *scratch->identities);
-    scratch->factors = sr_tape_take(tape, most_keys * width, sizeof *scratch->factors);
+    scratch->kept = sr_tape_take(tape, most_keys * width, sizeof *scratch->kept);
     scratch->vector = sr_tape_take(tape, width, sizeof *scratch->vector);
     scratch->row = sr_tape_take(tape, width, sizeof *scratch->row);
-    if (!scratch->offsets || !scratch->row_words || !scratch->identities || !scratch->factors || !scratch->vector ||
-        !scratch->row)
+    if (!scratch->offsets || !scratch->row_words || !scratch->identities || !scratch->kept || !scratch->vector || !scratch->row)
         return false;
     for (size_t key = 0; key <= most_keys; ++key)
         scratch->offsets[key] = key * width;
@@ -145,6 +144,7 @@ static interval_state *take_state(sr_tape *tape, sr_tensor *table, const sr_atte
     if (!state)
         return NULL;
     *state = (interval_state){.map = map, .intervals = *intervals, .table = table, .scale = 1};
+    state->factor = dropout_factor(&intervals->cell_dropout);
     return !has_dropout(state) || take_scratch(tape, state) ? state : NULL;
 }
 
@@ -157,8 +157,8 @@ static void add_table_gradient(const sr_kernels *kernels, const interval_state *
         return;
     const size_t width = state->table->columns, head_width = width / state->map->heads;
     sr_real *gradient = state->table->gradient + cell->gap * width;
-    if (cell->factors) {
-        kernels->multiply(state->scratch.row, row, cell->factors, width);
+    if (cell->kept) {
+        kernels->drop(state->scratch.row, row, cell->kept, state->factor, width);
         row = state->scratch.row;
     }
     for (size_t head = 0; head < state->map->heads; ++head)

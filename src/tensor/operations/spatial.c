@@ -16,6 +16,7 @@
 
 typedef struct {
     const sr_attention_map *map;
+    sr_tensor *before; /* the scores that the term is added to */
     sr_tensor *query, *key, *weight, *bias;
     sr_tensor *steepness; /* of the distance term; NULL for order */
     sr_tensor *scores;
@@ -64,7 +65,7 @@ static sr_tensor *record(sr_tape *tape, const spatial_state *parts, sr_backward_
     const size_t width = parts->weight->columns / 2;
     assert(parts->weight->rows == 1 && parts->bias->columns == 1 && parts->query->columns == map->heads * width);
     assert(parts->query->rows == sr_rows_count(map->queries, map->layout) && parts->key->columns == parts->query->columns);
-    assert(parts->key->rows == sr_rows_count(map->keys, map->layout));
+    assert(parts->key->rows == sr_rows_count(map->keys, map->layout) && parts->before->rows == sr_attention_map_cells(map));
     spatial_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
@@ -73,8 +74,8 @@ static sr_tensor *record(sr_tape *tape, const spatial_state *parts, sr_backward_
     state->key_terms = sr_tape_take(tape, parts->key->rows * map->heads, sizeof *state->key_terms);
     state->row = sr_tape_take(tape, map->layout->window, sizeof *state->row);
     state->row_gradient = sr_tape_take(tape, map->layout->window, sizeof *state->row_gradient);
-    sr_tensor *inputs[] = {parts->query, parts->key, parts->weight, parts->bias, parts->steepness};
-    state->scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, parts->steepness ? 5 : 4, backward, state);
+    sr_tensor *inputs[] = {parts->before, parts->query, parts->key, parts->weight, parts->bias, parts->steepness};
+    state->scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, parts->steepness ? 6 : 5, backward, state);
     if (!state->query_terms || !state->key_terms || !state->row || !state->row_gradient || !state->scores)
         return NULL;
     const sr_kernels *kernels = sr_tape_kernels(tape);
@@ -99,6 +100,8 @@ static void backward_through_terms(sr_tape *tape, const spatial_state *state, he
                                 .key_terms = sr_tape_take(tape, key_count, sizeof *gradients.key_terms)};
     if (!gradients.query_terms || !gradients.key_terms)
         return; /* the tape remembers the failure */
+    if (state->before->wants_gradient)
+        sr_tape_kernels(tape)->accumulate(state->before->gradient, state->scores->gradient, state->scores->rows);
     memset(gradients.query_terms, 0, query_count * sizeof *gradients.query_terms);
     memset(gradients.key_terms, 0, key_count * sizeof *gradients.key_terms);
     for_each_head(tape, state->map, head_width(state), rows, &gradients);
@@ -132,11 +135,12 @@ static void order_forward_head(sr_tape *tape, const sr_attention_map *map, const
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
-        sr_real *out = state->scores->values + block->cell + i * block->keys;
+        const size_t row = block->cell + i * block->keys;
+        sr_real *out = state->scores->values + row;
         order_arguments(map, block, state, i, begin, end);
-        memset(out, 0, block->keys * sizeof *out);
-        kernels->log_sigmoid(out + begin, state->row + begin, end - begin);
-        kernels->scale(out + begin, state->scale, end - begin);
+        kernels->log_sigmoid(state->row + begin, state->row + begin, end - begin);
+        memcpy(out, state->before->values + row, block->keys * sizeof *out);
+        kernels->accumulate_scaled(out + begin, state->scale, state->row + begin, end - begin);
     }
 }
 
@@ -171,18 +175,18 @@ static void order_backward(sr_tape *tape, const sr_tensor *scores, const void *s
     backward_through_terms(tape, saved, order_backward_head);
 }
 
-sr_tensor *sr_order_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
-                           const sr_attention_map *map, double scale)
+sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
+                               sr_tensor *bias, const sr_attention_map *map, double scale)
 {
-    if (!query || !key || !weight || !bias)
+    if (!scores || !query || !key || !weight || !bias)
         return NULL;
     const spatial_state parts = {
-        .map = map, .query = query, .key = key, .weight = weight, .bias = bias, .scale = (sr_real)scale};
+        .map = map, .before = scores, .query = query, .key = key, .weight = weight, .bias = bias, .scale = (sr_real)scale};
     spatial_state *state;
-    sr_tensor *scores = record(tape, &parts, order_backward, &state);
-    if (scores)
+    sr_tensor *out = record(tape, &parts, order_backward, &state);
+    if (out)
         for_each_head(tape, map, head_width(state), order_forward_head, state);
-    return scores;
+    return out;
 }
 
 /* ---- distance ---- */
@@ -205,11 +209,12 @@ static void distance_forward_head(sr_tape *tape, const sr_attention_map *map, co
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
-        sr_real *out = state->scores->values + block->cell + i * block->keys;
-        memset(out, 0, block->keys * sizeof *out);
+        const size_t row = block->cell + i * block->keys;
+        sr_real *out = state->scores->values + row;
+        memcpy(out, state->before->values + row, block->keys * sizeof *out);
         for (size_t j = begin; j < end; ++j) {
             const sr_real difference = deviation(map, block, state, i, j);
-            out[j] = factor * difference * difference;
+            out[j] += factor * difference * difference;
         }
     }
 }
@@ -247,10 +252,10 @@ static void distance_backward(sr_tape *tape, const sr_tensor *scores, const void
     backward_through_terms(tape, saved, distance_backward_head);
 }
 
-sr_tensor *sr_distance_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, sr_tensor *weight, sr_tensor *bias,
-                              sr_tensor *steepness, const sr_attention_map *map, double scale)
+sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
+                                  sr_tensor *bias, sr_tensor *steepness, const sr_attention_map *map, double scale)
 {
-    if (!query || !key || !weight || !bias || !steepness)
+    if (!scores || !query || !key || !weight || !bias || !steepness)
         return NULL;
     const size_t window = map->layout->window;
     sr_real *logarithms = sr_tape_take(tape, window, sizeof *logarithms);
@@ -259,6 +264,7 @@ sr_tensor *sr_distance_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, s
     for (size_t difference = 0; difference < window; ++difference)
         logarithms[difference] = (sr_real)log1p((double)difference);
     const spatial_state parts = {.map = map,
+                                 .before = scores,
                                  .query = query,
                                  .key = key,
                                  .weight = weight,
@@ -267,8 +273,8 @@ sr_tensor *sr_distance_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, s
                                  .scale = (sr_real)scale,
                                  .logarithms = logarithms};
     spatial_state *state;
-    sr_tensor *scores = record(tape, &parts, distance_backward, &state);
-    if (scores)
+    sr_tensor *out = record(tape, &parts, distance_backward, &state);
+    if (out)
         for_each_head(tape, map, head_width(state), distance_forward_head, state);
-    return scores;
+    return out;
 }
