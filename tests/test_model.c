@@ -224,7 +224,7 @@ static void representation_of_prefix(world *w, const int32_t *items, size_t coun
 {
     sr_batch batch;
     const sr_example example = {.items = items, .length = count, .identity = 1};
-    const sr_pass pass = {.training = false};
+    const sr_pass pass = {.step = (uint64_t)sr_model_step(w->model)};
     assert_int_equal(sr_batch_build(&batch, w->arena, &w->settings.model, SR_OBJECTIVE_LAST, false, &example, 1, NULL), SR_OK);
     memcpy(out, encode(w, &batch, &pass)->values, 8 * sizeof *out);
 }
@@ -251,15 +251,30 @@ static void changing_an_item_changes_nothing_before_it(void **state)
     free_world(&w);
 }
 
+/* Calibrated or not, a position of a causal model knows nothing of what follows. */
+static const variant causal_variants[] = {
+    {"sasrec", {"training.objective=all"}},
+    {"spatial", {SPATIAL, "training.objective=all"}},
+    {"gate, softmax, as released", {AC_RELEASED, "training.objective=all"}},
+    {"gate without renormalising", {AC, "training.objective=all", "calibrators.adversarial.renormalize=none"}},
+    {"gate, mass", {AC, "training.objective=all", "calibrators.adversarial.renormalize=mass"}},
+    {"fixed, softmax, masked cells counted", {AC_RELEASED, "training.objective=all", "calibrators.adversarial.combine=fixed"}},
+    {"fixed, mass, masked cells counted",
+     {AC_RELEASED, "training.objective=all", "calibrators.adversarial.combine=fixed",
+      "calibrators.adversarial.renormalize=mass"}},
+    {"fixed without renormalising",
+     {AC, "training.objective=all", "calibrators.adversarial.combine=fixed", "calibrators.adversarial.renormalize=none"}},
+    {"annealing, one level", {AC, ONE_LEVEL, ANNEALING, "training.objective=all"}},
+};
+
 static void one_pass_over_a_sequence_gives_every_prefix(void **state)
 {
-    (void)state;
     world w;
-    const variant all = {"all positions", {"training.objective=all"}};
-    create_world(&w, &all);
+    create_world(&w, *state);
+    sr_model_set_step(w.model, 5);
     const int32_t items[LENGTH] = {3, 1, 4, 1, 5, 9}, targets[LENGTH] = {1, 4, 1, 5, 9, 2};
     const sr_example example = {.items = items, .length = LENGTH, .identity = 1, .targets = targets};
-    const sr_pass pass = {.training = false};
+    const sr_pass pass = {.step = 5};
     sr_real whole[LENGTH * 8];
     assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_ALL, false, &example, 1, NULL), SR_OK);
     const sr_tensor *states = encode(&w, &w.batch, &pass);
@@ -272,6 +287,129 @@ static void one_pass_over_a_sequence_gives_every_prefix(void **state)
             assert_true(fabs(alone[i] - whole[(count - 1) * 8 + i]) < 1e-12);
     }
     free_world(&w);
+}
+
+static void build_part(world *w, size_t first, size_t count)
+{
+    sr_example examples[EXAMPLES];
+    for (size_t i = 0; i < count; ++i) {
+        const size_t e = first + i, target = lengths[e] ? lengths[e] - 1 : 0;
+        examples[i] = (sr_example){
+            .items = histories[e], .length = lengths[e], .identity = 100 + e, .targets = next_items[e] + target};
+    }
+    assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, SR_OBJECTIVE_LAST, true, examples, count, NULL),
+                     SR_OK);
+}
+
+/* The penalty is a norm over the whole batch: parts of it, computed one by one, must sum to the same function. */
+static void attacked_gradients_of_parts_add_up_to_those_of_the_batch(void **state)
+{
+    world w;
+    create_world(&w, *state);
+    sr_parameters *parameters = sr_model_parameters(w.model);
+    const sr_pass pass = {.training = true, .seed = 3, .step = 7};
+    const size_t firsts[] = {0, 0, 2}, counts[] = {EXAMPLES, 2, EXAMPLES - 2};
+    double squares[3][SR_LAYERS_MAXIMUM] = {{0}};
+    sr_real *whole = calloc(parameters->block_size, sizeof *whole);
+    for (size_t round = 0; round < 6; ++round) {
+        /* First the sums of squares of each part, then gradients with those of the whole. */
+        const size_t part = round % 3;
+        sr_encoding encoding;
+        build_part(&w, firsts[part], counts[part]);
+        sr_tape_reset(w.tape);
+        sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
+        memcpy(squares[part], encoding.mask_square_sums, sizeof squares[part]);
+        if (round < 3)
+            continue;
+        sr_tensor *ranking = sr_model_loss(w.model, w.tape, &w.batch, encoding.attacked, SR_LOSS_CROSS_ENTROPY, 1.0 / EXAMPLES);
+        sr_tensor *attacked = sr_model_attacked_loss(w.model, w.tape, &encoding, ranking, squares[0]);
+        assert_int_equal(sr_tape_backward(w.tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
+        if (part == 0) {
+            memcpy(whole, parameters->gradients, parameters->block_size * sizeof *whole);
+            memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
+        }
+    }
+    for (size_t layer = 0; layer < 2; ++layer)
+        assert_true(fabs(squares[0][layer] - squares[1][layer] - squares[2][layer]) < 1e-9);
+    double largest = 0;
+    for (size_t i = 0; i < parameters->block_size; ++i) {
+        assert_true(fabs(whole[i] - parameters->gradients[i]) < 1e-12);
+        largest = fabs(whole[i]) > largest ? fabs(whole[i]) : largest;
+    }
+    assert_true(largest > 1e-3);
+    free(whole);
+    free_world(&w);
+}
+
+static void the_attacked_branch_exists_in_training_only(void **state)
+{
+    (void)state;
+    world w;
+    const variant calibrated = {"calibrated", {AC}};
+    create_world(&w, &calibrated);
+    sr_encoding encoding;
+    const sr_pass training = {.training = true}, evaluation = {.training = false};
+    build_batch(&w, true, EXAMPLES);
+    sr_model_encode(w.model, w.tape, &w.batch, &training, &encoding);
+    assert_non_null(encoding.attacked);
+    assert_int_equal(encoding.mask_count, 2);
+    build_batch(&w, false, EXAMPLES);
+    sr_tape_reset(w.tape);
+    sr_model_encode(w.model, w.tape, &w.batch, &evaluation, &encoding);
+    assert_null(encoding.attacked);
+    assert_int_equal(encoding.mask_count, 0);
+    free_world(&w);
+}
+
+static const sr_real *values_of(const sr_parameters *parameters, const char *name)
+{
+    const size_t index = sr_parameters_find(parameters, name);
+    assert_true(index != SIZE_MAX);
+    return parameters->values + parameters->list[index].offset;
+}
+
+static void calibrators_start_as_published(void **state)
+{
+    (void)state;
+    world w;
+    const variant drawn = {"drawn", {AC, ONE_LEVEL, "calibrators.adversarial.rich_combine=trainable"}};
+    create_world(&w, &drawn);
+    const sr_parameters *parameters = sr_model_parameters(w.model);
+    const double scale = values_of(parameters, "layers.0.attention.distance.scale")[0];
+    assert_true(scale != 0 && scale != 1);
+    assert_true(values_of(parameters, "layers.1.attention.distance.scale")[0] == scale);
+    assert_true(values_of(parameters, "layers.1.mix_ratio")[0] == 0.5);
+    assert_true(values_of(parameters, "layers.0.attention.order.weight")[0] !=
+                values_of(parameters, "layers.1.attention.order.weight")[0]);
+    free_world(&w);
+    const variant one = {"one", {SPATIAL, "calibrators.spatial.distance_scale=one"}};
+    create_world(&w, &one);
+    assert_true(values_of(sr_model_parameters(w.model), "layers.1.attention.distance.scale")[0] == 1);
+    free_world(&w);
+}
+
+/* With probability (almost) 1 every id is drawn anew: only then, and only in training, the state forgets the history. */
+static void shared_embeddings_replace_ids_in_training_only(void **state)
+{
+    (void)state;
+    world plain, shared;
+    const variant without = {"without", {SSEPT, "model.hidden_dropout=0", "model.attention_dropout=0"}};
+    const variant with = {"with",
+                          {SSEPT, "model.hidden_dropout=0", "model.attention_dropout=0", "model.sse_user_probability=0.99",
+                           "model.sse_item_probability=0.99"}};
+    create_world(&plain, &without);
+    create_world(&shared, &with);
+    build_batch(&plain, false, EXAMPLES);
+    build_batch(&shared, false, EXAMPLES);
+    const sr_pass training = {.training = true, .seed = 3}, evaluation = {.training = false};
+    const size_t count = plain.batch.reads.offsets[plain.batch.layout.sequences] * 5;
+    assert_memory_equal(encode(&plain, &plain.batch, &evaluation)->values, encode(&shared, &shared.batch, &evaluation)->values,
+                        count * sizeof(sr_real));
+    const sr_real *kept = encode(&plain, &plain.batch, &training)->values;
+    const sr_real *replaced = encode(&shared, &shared.batch, &training)->values;
+    assert_memory_not_equal(kept, replaced, count * sizeof(sr_real));
+    free_world(&plain);
+    free_world(&shared);
 }
 
 static void an_example_does_not_depend_on_the_others_in_its_batch(void **state)
@@ -371,9 +509,22 @@ int main(void)
         gradient_tests[i].test_func = gradients_of_a_whole_model_agree_with_finite_differences;
         gradient_tests[i].initial_state = (void *)(uintptr_t)&variants[i];
     }
+    enum { CAUSAL_VARIANTS = sizeof causal_variants / sizeof *causal_variants };
+    struct CMUnitTest causal_tests[CAUSAL_VARIANTS];
+    for (size_t i = 0; i < CAUSAL_VARIANTS; ++i) {
+        memset(&causal_tests[i], 0, sizeof causal_tests[i]);
+        causal_tests[i].name = causal_variants[i].name;
+        causal_tests[i].test_func = one_pass_over_a_sequence_gives_every_prefix;
+        causal_tests[i].initial_state = (void *)(uintptr_t)&causal_variants[i];
+    }
+    static const variant visible = {"visible", {AC}}, window = {"window", {AC_RELEASED}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changing_an_item_changes_nothing_before_it),
-        cmocka_unit_test(one_pass_over_a_sequence_gives_every_prefix),
+        cmocka_unit_test_prestate(attacked_gradients_of_parts_add_up_to_those_of_the_batch, (void *)(uintptr_t)&visible),
+        cmocka_unit_test_prestate(attacked_gradients_of_parts_add_up_to_those_of_the_batch, (void *)(uintptr_t)&window),
+        cmocka_unit_test(the_attacked_branch_exists_in_training_only),
+        cmocka_unit_test(calibrators_start_as_published),
+        cmocka_unit_test(shared_embeddings_replace_ids_in_training_only),
         cmocka_unit_test(an_example_does_not_depend_on_the_others_in_its_batch),
         cmocka_unit_test(a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histories),
         cmocka_unit_test(a_batch_without_examples_has_no_loss_and_no_gradient),
@@ -381,5 +532,6 @@ int main(void)
         cmocka_unit_test(heads_that_do_not_divide_the_width_are_refused),
     };
     return cmocka_run_group_tests_name("gradients of whole models", gradient_tests, NULL, NULL) +
+           cmocka_run_group_tests_name("one pass over a sequence gives every prefix", causal_tests, NULL, NULL) +
            cmocka_run_group_tests_name("models and batches", tests, NULL, NULL);
 }
