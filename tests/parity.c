@@ -131,8 +131,11 @@ static sr_status load_inputs(comparison *c, sr_error *error)
 static sr_status load(comparison *c, const char *path, sr_error *error)
 {
     SR_TRY(fixture_open(&c->fixture, path, error));
-    const char *const assignments[] = {"data.path=fixture"};
-    SR_TRY(sr_settings_parse(&c->settings, fixture_configuration(c->fixture), path, assignments, 1, error));
+    /* Fixtures name positions for every transformer; TiSASRec has its own whatever they say, which srtrain does not let pass.
+     */
+    const bool own_positions = strstr(fixture_configuration(c->fixture), "backbone: tisasrec");
+    const char *const assignments[] = {"data.path=fixture", "model.positions=none"};
+    SR_TRY(sr_settings_parse(&c->settings, fixture_configuration(c->fixture), path, assignments, own_positions ? 2 : 1, error));
     SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), (size_t)fixture_users(c->fixture),
                            error));
     sr_model_set_step(c->model, fixture_annealing_step(c->fixture));

@@ -122,7 +122,8 @@ sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encod
 {
     const double weight = model->settings.calibrators.adversarial.penalty_weight;
     const double layers = (double)encoding->mask_count;
-    sr_tensor *loss = sr_weighted_add(tape, attacked_ranking, -1, attacked_ranking, 0);
+    static const sr_real minus_one = -1;
+    sr_tensor *loss = sr_weighted_sum(tape, attacked_ranking, &minus_one);
     for (size_t layer = 0; layer < encoding->mask_count; ++layer) {
         const double norm = sqrt(global_squares[layer]);
         loss = sr_weighted_add(tape, loss, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);

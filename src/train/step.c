@@ -181,11 +181,13 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
     sr_reduction_begin(stepper->reduction);
     step_work work = {.global_targets = 0};
     sr_status status = forward(stepper, epoch, batch, step, &work, result, error);
+    double mark = sr_seconds();
     if (is_coupled(stepper))
         SR_TRY(couple(stepper, status, &work, error));
+    stepper->times.reduction += lap(&mark);
     if (status == SR_OK)
         status = backward(stepper, &work, result, error);
-    double mark = sr_seconds();
+    mark = sr_seconds();
     SR_TRY(sr_reduction_finish(stepper->reduction, status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(stepper, status, flags, result, error));
     stepper->times.reduction += lap(&mark);
