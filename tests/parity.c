@@ -176,27 +176,51 @@ static sr_status build_batch(const comparison *c, bool training, sr_batch *batch
 
 /* ---- comparing ---- */
 
+/* The expected representations [B, width]; those of a model of Gaussians are [mean, covariance]. */
+static sr_status read_representations(const comparison *c, size_t width, double **expected, sr_error *error)
+{
+    if (c->settings.model.backbone != SR_BACKBONE_STOSA)
+        return fixture_read_sized(c->fixture, "/expected", "representation", c->examples * width, expected, error);
+    const size_t half = width / 2;
+    double *means = NULL, *covariances = NULL;
+    *expected = calloc(c->examples * width, sizeof **expected);
+    sr_status status = *expected ? SR_OK : sr_fail_memory(error, c->examples * width, "representations");
+    if (status == SR_OK)
+        status = fixture_read_sized(c->fixture, "/expected", "representation", c->examples * half, &means, error);
+    if (status == SR_OK)
+        status = fixture_read_sized(c->fixture, "/expected", "representation_covariance", c->examples * half, &covariances,
+                                    error);
+    for (size_t e = 0; e < c->examples && status == SR_OK; ++e) {
+        memcpy(*expected + e * width, means + e * half, half * sizeof **expected);
+        memcpy(*expected + e * width + half, covariances + e * half, half * sizeof **expected);
+    }
+    free(means);
+    free(covariances);
+    return status;
+}
+
 static sr_status compare_scores(comparison *c, const sr_tensor *representation, const sr_batch *batch, sr_error *error)
 {
-    size_t width;
-    const sr_real *table = sr_model_item_table(c->model, &width);
-    const size_t items = sr_model_items(c->model) + 1;
+    const size_t width = representation->columns, items = sr_model_items(c->model) + 1;
+    sr_catalogue *catalogue = NULL;
     double *expected_output = NULL, *expected_scores = NULL;
     sr_real *scores = calloc(items, sizeof *scores), *outputs = calloc(c->examples * width, sizeof *outputs);
     sr_status status = scores && outputs ? SR_OK : sr_fail_memory(error, items * sizeof *scores, "scores");
     if (status == SR_OK)
-        status = fixture_read_sized(c->fixture, "/expected", "representation", c->examples * width, &expected_output, error);
+        status = sr_catalogue_create(&catalogue, c->model, error);
+    if (status == SR_OK)
+        status = read_representations(c, width, &expected_output, error);
     if (status == SR_OK)
         status = fixture_read_sized(c->fixture, "/expected", "scores", c->examples * items, &expected_scores, error);
     for (size_t e = 0; e < c->examples && status == SR_OK; ++e) {
         const sr_real *state = representation->values + batch->example_reads[e] * width;
         memcpy(outputs + e * width, state, width * sizeof *outputs);
-        for (size_t item = 0; item < items; ++item)
-            scores[item] = sr_kernels_choose(NULL)->dot(state, table + item * width, width);
+        sr_catalogue_score(catalogue, state, 1, scores);
         keep_worst(&c->scores_error, relative_error(scores, expected_scores + e * items, items));
     }
     if (status == SR_OK)
         keep_worst(&c->output_error, relative_error(outputs, expected_output, c->examples * width));
+    sr_catalogue_free(catalogue);
     free(scores);
     free(outputs);
     free(expected_output);
@@ -263,6 +287,8 @@ static const char *loss_dataset(sr_loss loss)
         return "loss.bpr";
     case SR_LOSS_BINARY_CROSS_ENTROPY:
         return "loss.binary_cross_entropy";
+    case SR_LOSS_STOSA:
+        return "loss.stosa";
     case SR_LOSS_CROSS_ENTROPY:
         break;
     }

@@ -255,6 +255,65 @@ static sr_tensor *build_distance_in_both_directions(sr_tape *tape, sr_tensor **x
     return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], padded_map(tape), 0.7);
 }
 
+static sr_tensor *build_project_rows(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *map = read_map(tape);
+    return sr_project_rows(tape, sr_attention_softmax(tape, x[0], map), x[1], map, 3, false);
+}
+
+static sr_tensor *build_project_rows_by_head(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *map = padded_map(tape);
+    return sr_project_rows(tape, sr_attention_softmax(tape, x[0], map), x[1], map, 3, true);
+}
+
+static sr_tensor *build_rows_to_window(sr_tape *tape, sr_tensor **x)
+{
+    return sr_rows_to_window(tape, x[0], read_map(tape), WINDOW);
+}
+
+static sr_tensor *build_rows_from_window(sr_tape *tape, sr_tensor **x)
+{
+    return sr_rows_from_window(tape, x[0], read_map(tape));
+}
+
+static sr_tensor *build_elu_plus_one(sr_tape *tape, sr_tensor **x)
+{
+    return sr_elu_plus_one(tape, x[0]);
+}
+
+static sr_tensor *build_square_root(sr_tape *tape, sr_tensor **x)
+{
+    return sr_square_root(tape, sr_elu_plus_one(tape, x[0]));
+}
+
+static sr_tensor *build_square(sr_tape *tape, sr_tensor **x)
+{
+    return sr_square(tape, x[0]);
+}
+
+static sr_tensor *build_row_distances(sr_tape *tape, sr_tensor **x)
+{
+    return sr_row_distances(tape, x[0], x[1]);
+}
+
+static sr_tensor *build_hinge(sr_tape *tape, sr_tensor **x)
+{
+    return sr_hinge_loss(tape, x[0], x[1], 0.3);
+}
+
+static sr_tensor *build_distance_attention(sr_tape *tape, sr_tensor **x)
+{
+    const sr_attention_map *map = read_map(tape);
+    sr_tensor *scores = sr_distance_attention_scores(tape, x[0], x[1], map, 0.7);
+    return sr_attention_context(tape, sr_attention_softmax(tape, scores, map), x[2], map);
+}
+
+static sr_tensor *build_distance_scores(sr_tape *tape, sr_tensor **x)
+{
+    return sr_distance_attention_scores(tape, x[0], x[1], padded_map(tape), 0.7);
+}
+
 static sr_tensor *build_attacked(sr_tape *tape, sr_tensor **x)
 {
     static const sr_real noise[] = {0.3, -1.2, 0, 0.7, 2.1, -0.4};
@@ -507,6 +566,17 @@ static const operation_case cases[] = {
      build_distance_in_both_directions,
      {{PADDED_CELLS, 1}, {PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {1, 2 * HALF}, {1, 1}, {1, 1}},
      false},
+    {"projection of rows", build_project_rows, {{READ_CELLS, 1}, {3, WINDOW}}, false},
+    {"projection of rows by head", build_project_rows_by_head, {{PADDED_CELLS, 1}, {HEADS, 3 * WINDOW}}, false},
+    {"rows to the window", build_rows_to_window, {{READ_CELLS, 1}}, false},
+    {"rows from the window", build_rows_from_window, {{READS, HEADS *WINDOW}}, false},
+    {"elu plus one", build_elu_plus_one, {{5, WIDTH}}, false},
+    {"square root", build_square_root, {{5, WIDTH}}, false},
+    {"square", build_square, {{5, WIDTH}}, false},
+    {"distances of rows", build_row_distances, {{5, WIDTH}, {5, WIDTH}}, false},
+    {"hinge", build_hinge, {{5, 1}, {5, 1}}, false},
+    {"attention by distances", build_distance_attention, {{READS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
+    {"distances as scores", build_distance_scores, {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}}, false},
     {"attacked weights", build_attacked, {{6, 1}, {6, 1}}, false},
     {"calibrated weights", build_calibrated, {{6, 1}, {6, 1}}, false},
     {"gated weights", build_gate, {{READ_CELLS, 1}, {READ_CELLS, 1}, {READS, WINDOW}}, false},

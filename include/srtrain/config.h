@@ -15,7 +15,13 @@
 enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_TOP_K_MAXIMUM = 16 };
 
 typedef enum { SR_SAMPLES_SLIDING, SR_SAMPLES_WINDOW } sr_samples;
-typedef enum { SR_BACKBONE_SASREC, SR_BACKBONE_BERT4REC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC } sr_backbone;
+typedef enum {
+    SR_BACKBONE_SASREC,
+    SR_BACKBONE_BERT4REC,
+    SR_BACKBONE_SSEPT,
+    SR_BACKBONE_TISASREC,
+    SR_BACKBONE_STOSA
+} sr_backbone;
 typedef enum {
     SR_ACTIVATION_GELU,
     SR_ACTIVATION_RELU,
@@ -28,13 +34,17 @@ typedef enum { SR_POSITIONS_LEARNED, SR_POSITIONS_NONE } sr_positions;
 typedef enum { SR_PADDING_RIGHT, SR_PADDING_LEFT } sr_padding;
 typedef enum { SR_MASKING_AT_LEAST_ONE, SR_MASKING_RELEASED } sr_masking;
 typedef enum { SR_TIME_DROPOUT_TABLE, SR_TIME_DROPOUT_CELLS } sr_time_dropout;
+typedef enum { SR_MEAN_FROZEN, SR_MEAN_UPDATED } sr_mean_update;
+typedef enum { SR_REFINEMENT_SIMPLE, SR_REFINEMENT_VALUE, SR_REFINEMENT_ADDITIVE, SR_REFINEMENT_STOCHASTIC } sr_refinement_kind;
+typedef enum { SR_SOURCE_PROBABILITIES, SR_SOURCE_SCORES } sr_refinement_source;
+typedef enum { SR_VALUE_IDENTITY, SR_VALUE_LEARNED } sr_refinement_value;
 typedef enum { SR_DISTANCE_SCALE_NORMAL, SR_DISTANCE_SCALE_ONE } sr_distance_scale;
 typedef enum { SR_COMBINE_GATE, SR_COMBINE_FIXED, SR_COMBINE_ANNEALING } sr_combine;
 typedef enum { SR_RICH_COMBINE_FIXED, SR_RICH_COMBINE_TRAINABLE } sr_rich_combine;
 typedef enum { SR_RENORMALIZE_SOFTMAX, SR_RENORMALIZE_NONE, SR_RENORMALIZE_MASS } sr_renormalize;
 typedef enum { SR_MASKED_CELLS_INCLUDED, SR_MASKED_CELLS_EXCLUDED } sr_masked_cells;
 typedef enum { SR_PENALTY_ALL, SR_PENALTY_VISIBLE } sr_penalty;
-typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY } sr_loss;
+typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY, SR_LOSS_STOSA } sr_loss;
 typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
@@ -68,8 +78,19 @@ typedef struct {
     double penalty_weight;
 } sr_adversarial_settings;
 
+/* AWRSR's refinement of attention weights by attention among them. */
+typedef struct {
+    bool in_use;
+    sr_refinement_kind kind;
+    sr_refinement_source source;
+    int64_t rank; /* width of the space in which weights attend to weights; 0: max_length */
+    bool per_head;
+    sr_refinement_value value; /* kind value */
+} sr_refinement_settings;
+
 typedef struct {
     sr_spatial_settings spatial;
+    sr_refinement_settings refinement;
     sr_adversarial_settings adversarial;
 } sr_calibrator_settings;
 
@@ -80,6 +101,7 @@ typedef struct {
     double hidden_dropout, attention_dropout;
     double layer_norm_epsilon;
     double initializer_range; /* standard deviation of the initial weights */
+    double initializer_mean;
     sr_positions positions;
     sr_padding padding;
     double mask_ratio;                                 /* bert4rec: probability that an item of a training sequence is masked */
@@ -89,6 +111,8 @@ typedef struct {
     int64_t time_span;                                 /* tisasrec: the largest gap that is told apart */
     int64_t time_unit;                                 /* tisasrec: what a gap of 1 is, in units of the time stamps */
     sr_time_dropout time_dropout;                      /* tisasrec */
+    double pvn_weight;                                 /* stosa: of the second term of its loss; key training.pvn_weight */
+    sr_mean_update mean_update;                        /* stosa: whether a layer's mean goes on to the next */
     sr_calibrator_settings calibrators;
 } sr_model_settings;
 

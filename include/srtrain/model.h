@@ -87,8 +87,18 @@ double sr_mask_penalty(const double *global_squares, size_t layers);
 sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
                                   const double *global_squares);
 
-/* The table that representations are scored against by inner product: [items + 1, width]. Belongs to the model. */
-const sr_real *sr_model_item_table(const sr_model *model, size_t *width);
+/* ---- scores ---- */
+
+/* The catalogue prepared for scoring with the model's present parameters. */
+typedef struct sr_catalogue sr_catalogue;
+
+/* Keeps pointers to the model. Release with sr_catalogue_free(). */
+sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, sr_error *error);
+void sr_catalogue_free(sr_catalogue *catalogue); /* NULL is allowed */
+
+/* Scores of every item for `count` representations [count, width] -> scores [count, items + 1]; larger is better. Dot products
+ * with the item table, or minus the squared 2-Wasserstein distance (STOSA). */
+void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores);
 
 /* Whether `loss` needs sampled negatives. */
 bool sr_loss_needs_negatives(sr_loss loss);

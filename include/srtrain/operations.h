@@ -111,6 +111,36 @@ sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table,
 sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
                                const sr_intervals *intervals);
 
+/* ---- refinement.c: rows of a map as vectors over the window (AWRSR) ---- */
+
+/* Row i of a head as a vector x_i over the columns of the window, 0 where no key is visible, times a matrix: W x_i, W [rank,
+ * columns] with columns >= window. weight holds one such matrix, or with `per_head` one a head after the other -> [Q, heads *
+ * rank]. */
+sr_tensor *sr_project_rows(sr_tape *tape, sr_tensor *cells, sr_tensor *weight, const sr_attention_map *map, size_t rank,
+                           bool per_head);
+
+/* The vectors x_i themselves, width columns a head -> [Q, heads * width]; and back: the visible cells of such rows, 0
+ * elsewhere. */
+sr_tensor *sr_rows_to_window(sr_tape *tape, sr_tensor *cells, const sr_attention_map *map, size_t width);
+sr_tensor *sr_rows_from_window(sr_tape *tape, sr_tensor *matrix, const sr_attention_map *map);
+
+/* ---- gaussian.c: squared 2-Wasserstein distances (STOSA, Fan et al. 2022) ---- */
+
+/* elu(x) + 1, which is positive; the root of max(x, 1e-24); the square. */
+sr_tensor *sr_elu_plus_one(sr_tape *tape, sr_tensor *x);
+sr_tensor *sr_square_root(sr_tape *tape, sr_tensor *x);
+sr_tensor *sr_square(sr_tape *tape, sr_tensor *x);
+
+/* |left_i - right_i|^2 for each row -> [n, 1]. */
+sr_tensor *sr_row_distances(sr_tape *tape, sr_tensor *left, sr_tensor *right);
+
+/* weight sum_i max(0, left_i - right_i) as [1, 1]; left, right [n, 1]. */
+sr_tensor *sr_hinge_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right, double weight);
+
+/* -scale |q_i - k_j|^2 for each head: query [Q, d], key [K, d] -> cells of the map, 0 where not visible. */
+sr_tensor *sr_distance_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_attention_map *map,
+                                        double scale);
+
 /* ---- spatial.c: AC-TSR's spatial calibrator (Zhou et al. 2023) ---- */
 
 /* The affine map of the concatenated (q_i, k_j) of one head, a_i + b_j + bias with a_i = <weight[:e], q_i>, b_j = <weight[e:],

@@ -17,8 +17,9 @@ enum { SR_PARAMETER_NAME_SIZE = 96, SR_PARAMETER_RANK_MAXIMUM = 3 };
 typedef enum {
     SR_INITIAL_ZERO,
     SR_INITIAL_CONSTANT, /* scale */
-    SR_INITIAL_NORMAL,   /* N(0, scale^2) */
-    SR_INITIAL_SAME      /* as the parameter `same_as` */
+    SR_INITIAL_NORMAL,   /* N(mean of the set, scale^2) */
+    SR_INITIAL_SAME,     /* as the parameter `same_as` */
+    SR_INITIAL_IDENTITY  /* 1 on the diagonal of the last two dimensions */
 } sr_initial;
 
 /* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
@@ -41,8 +42,9 @@ typedef struct {
     sr_parameter *list;
     size_t count;
     size_t capacity;
-    size_t block_size; /* elements of each block, gaps between parameters included (gaps are 0 and stay 0) */
-    sr_real *values;   /* [block_size], NULL until sr_parameters_allocate() */
+    double normal_mean; /* of every parameter that starts normal */
+    size_t block_size;  /* elements of each block, gaps between parameters included (gaps are 0 and stay 0) */
+    sr_real *values;    /* [block_size], NULL until sr_parameters_allocate() */
     sr_real *gradients;
 } sr_parameters;
 

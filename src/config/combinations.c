@@ -159,6 +159,29 @@ static sr_status check_positions(const checker *c)
                          "TiSASRec always has relative positions of its own and no others; use none, or leave the key out");
 }
 
+/* What is Gaussian goes with what is Gaussian. */
+static sr_status check_gaussians(const checker *c)
+{
+    const sr_settings *s = c->settings;
+    const sr_calibrator_settings *calibrators = &s->model.calibrators;
+    const bool stosa = s->model.backbone == SR_BACKBONE_STOSA;
+    const schema_row *backbone = schema_find("model", "backbone");
+    if (stosa != (s->training.loss == SR_LOSS_STOSA))
+        return fail_together(c, schema_find("training", "loss"), backbone,
+                             "stosa compares Gaussians by distances, for which the loss stosa is made (with a pvn_weight of 0 "
+                             "it is bpr of distances), and no other backbone has them");
+    if (stosa && calibrators->spatial.in_use)
+        return fail_together(c, schema_find("calibrators.spatial", "order"), backbone,
+                             "the spatial calibrator is defined for dot products of queries and keys");
+    if (stosa && calibrators->adversarial.in_use)
+        return fail_together(c, schema_find("calibrators.adversarial", "combine"), backbone,
+                             "the adversarial calibrator is defined for dot products of queries and keys");
+    if (calibrators->refinement.in_use && calibrators->refinement.kind == SR_REFINEMENT_STOCHASTIC && !stosa)
+        return fail_together(c, schema_find("calibrators.refinement", "kind"), backbone,
+                             "stochastic refinement belongs to stosa, whose attention is stochastic itself");
+    return SR_OK;
+}
+
 /* softmax(base + C / 2) over all columns leaves weight on those that are masked unless something takes it away. */
 static sr_status check_leak(const checker *c)
 {
@@ -207,5 +230,6 @@ sr_status check_combinations(const sr_settings *settings, const place *places, s
     SR_TRY(check_user_width(&c));
     SR_TRY(check_positions(&c));
     SR_TRY(check_leak(&c));
+    SR_TRY(check_gaussians(&c));
     return check_metric(&c);
 }

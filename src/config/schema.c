@@ -18,6 +18,7 @@ static const schema_choice backbone_choices[] = {
     {"bert4rec", SR_BACKBONE_BERT4REC, "bidirectional transformer trained on masked items (Sun et al. 2019)"},
     {"ssept", SR_BACKBONE_SSEPT, "SASRec with a user embedding beside each item's (Wu et al. 2020)"},
     {"tisasrec", SR_BACKBONE_TISASREC, "time intervals and relative positions in keys and values (Li et al. 2020)"},
+    {"stosa", SR_BACKBONE_STOSA, "items are Gaussians, attention and scores are Wasserstein distances (Fan et al. 2022)"},
     {NULL, 0, NULL}};
 static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
                                                    {"relu", SR_ACTIVATION_RELU, NULL},
@@ -71,10 +72,28 @@ static const schema_choice penalty_choices[] = {
     {"all", SR_PENALTY_ALL, "every cell of the batch padded to max_length, as released: it grows with the padding"},
     {"visible", SR_PENALTY_VISIBLE, "the cells in which an item sees a key"},
     {NULL, 0, NULL}};
+static const schema_choice mean_update_choices[] = {
+    {"frozen", SR_MEAN_FROZEN, "every layer reads the mean of the input again, and only covariances pass, as released"},
+    {"updated", SR_MEAN_UPDATED, "a layer's mean goes on to the next, as published"},
+    {NULL, 0, NULL}};
+static const schema_choice refinement_choices[] = {
+    {"simple", SR_REFINEMENT_SIMPLE, "attention among the weights takes the place of the weights"},
+    {"value", SR_REFINEMENT_VALUE, "that attention is applied to the weights themselves"},
+    {"additive", SR_REFINEMENT_ADDITIVE, "the mean of the weights and of the attention among them"},
+    {"stochastic", SR_REFINEMENT_STOCHASTIC, "attention among the weights by Wasserstein distances of Gaussians; stosa alone"},
+    {NULL, 0, NULL}};
+static const schema_choice source_choices[] = {
+    {"probabilities", SR_SOURCE_PROBABILITIES, "the weights after softmax attend to each other"},
+    {"scores", SR_SOURCE_SCORES, "the scores before softmax do"},
+    {NULL, 0, NULL}};
+static const schema_choice value_choices[] = {{"identity", SR_VALUE_IDENTITY, "the weights as they are"},
+                                              {"learned", SR_VALUE_LEARNED, "after a learned map of their columns"},
+                                              {NULL, 0, NULL}};
 static const schema_choice loss_choices[] = {
     {"cross_entropy", SR_LOSS_CROSS_ENTROPY, "softmax over the whole catalogue"},
     {"bpr", SR_LOSS_BPR, "Bayesian personalised ranking with one sampled negative"},
     {"binary_cross_entropy", SR_LOSS_BINARY_CROSS_ENTROPY, "binary cross entropy with one sampled negative"},
+    {"stosa", SR_LOSS_STOSA, "bpr of distances, and a target nearer to the state than to the negative (backbone stosa)"},
     {NULL, 0, NULL}};
 static const schema_choice objective_choices[] = {
     {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it (bert4rec: of its masked items)"},
@@ -108,6 +127,9 @@ const schema_section schema_sections[] = {
     {"calibrators.spatial",
      "AC-TSR's spatial calibrator: learned order and distance of items are added to the scores, before these are scaled",
      FIELD(model.calibrators.spatial.in_use)},
+    {"calibrators.refinement",
+     "AWRSR's refinement: attention weights attend to each other (the paper's equations are reconstructed, see docs/models.md)",
+     FIELD(model.calibrators.refinement.in_use)},
     {"calibrators.adversarial",
      "AC-TSR's adversarial calibrator: generators of masks M learn to mislead the model by weights base M + noise (1 - M); "
      "base "
@@ -135,7 +157,12 @@ const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sect
     ROW(path, name, SCHEMA_TEXT, field, text, __VA_ARGS__, .size = sizeof(((sr_settings *)0)->field))
 #define CHOICE(path, name, field, table, text, ...) ROW(path, name, SCHEMA_CHOICE, field, text, __VA_ARGS__, .choices = table)
 
-enum { BERT4REC = 1 << SR_BACKBONE_BERT4REC, SSEPT = 1 << SR_BACKBONE_SSEPT, TISASREC = 1 << SR_BACKBONE_TISASREC };
+enum {
+    BERT4REC = 1 << SR_BACKBONE_BERT4REC,
+    SSEPT = 1 << SR_BACKBONE_SSEPT,
+    TISASREC = 1 << SR_BACKBONE_TISASREC,
+    STOSA = 1 << SR_BACKBONE_STOSA
+};
 
 const schema_row schema_rows[] = {
     TEXT("data", "path", data.path, NULL, "directory of the data set that srprep wrote"),
@@ -155,6 +182,8 @@ const schema_row schema_rows[] = {
     NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance"),
     NUMBER("model", "initializer_range", model.initializer_range, 0, 1, "0.02", "standard deviation of initial weights",
            .above = true),
+    NUMBER("model", "initializer_mean", model.initializer_mean, -1, 1, "0",
+           "mean of initial weights; the released stosa has 0.01"),
     CHOICE("model", "positions", model.positions, positions_choices, "learned",
            "position embeddings; tisasrec has relative positions of its own instead, so that none is the default there"),
     CHOICE("model", "padding", model.padding, padding_choices, "right", "which columns of the window a short history takes"),
@@ -179,6 +208,9 @@ const schema_row schema_rows[] = {
     CHOICE("model", "time_dropout", model.time_dropout, time_dropout_choices, "table",
            "how hidden_dropout acts on the embeddings of gaps and relative positions", .backbones = TISASREC),
 
+    CHOICE("model", "mean_update", model.mean_update, mean_update_choices, "frozen", "what becomes of the mean in a layer",
+           .backbones = STOSA),
+
     BOOLEAN("calibrators.spatial", "order", model.calibrators.spatial.order, "true",
             "adds ln p to a score, p the learned probability that query and key stand in this order"),
     BOOLEAN("calibrators.spatial", "distance", model.calibrators.spatial.distance, "true",
@@ -187,6 +219,16 @@ const schema_row schema_rows[] = {
             "the two, s a learned scale"),
     CHOICE("calibrators.spatial", "distance_scale", model.calibrators.spatial.distance_scale, distance_scale_choices, "normal",
            "s at the start"),
+    CHOICE("calibrators.refinement", "kind", model.calibrators.refinement.kind, refinement_choices, "simple",
+           "what becomes of the weights"),
+    CHOICE("calibrators.refinement", "source", model.calibrators.refinement.source, source_choices, "probabilities",
+           "what attends to each other"),
+    INTEGER("calibrators.refinement", "rank", model.calibrators.refinement.rank, 0, 65536, "0",
+            "width of the space in which it does; 0: max_length"),
+    BOOLEAN("calibrators.refinement", "per_head", model.calibrators.refinement.per_head, "false",
+            "each head has learned maps of its own; false: all share them"),
+    CHOICE("calibrators.refinement", "value", model.calibrators.refinement.value, value_choices, "identity",
+           "what kind value applies the attention to"),
     CHOICE("calibrators.adversarial", "combine", model.calibrators.adversarial.combine, combine_choices, "gate",
            "how base and C become one"),
     INTEGER("calibrators.adversarial", "annealing_steps", model.calibrators.adversarial.annealing_steps, 1, 1e12, "100000",
@@ -224,6 +266,8 @@ const schema_row schema_rows[] = {
     INTEGER("training", "seed", training.seed, 0, 9007199254740992.0, "42", "of every random number"),
     CHOICE("training", "loss", training.loss, loss_choices, "cross_entropy", "the loss of one target"),
     CHOICE("training", "objective", training.objective, objective_choices, "last", "which targets an example has"),
+    NUMBER("training", "pvn_weight", model.pvn_weight, 0, 1e6, "0.005",
+           "of the term that wants a target nearer to the state than to the negative", .backbones = STOSA),
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",

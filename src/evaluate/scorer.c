@@ -2,7 +2,6 @@
 
 #include "srtrain/operations.h"
 #include "srtrain/sampler.h"
-#include "tensor/gemm.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,6 +26,8 @@ sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, c
         status = sr_arena_create(&s->arena, (size_t)1 << 20, error);
     if (status == SR_OK)
         status = sr_tape_create(&s->tape, kernels, false, error);
+    if (status == SR_OK && model)
+        status = sr_catalogue_create(&s->catalogue, model, error);
     if (status != SR_OK)
         scorer_free(s);
     return status;
@@ -37,6 +38,7 @@ void scorer_free(scorer *s)
     free(s->scores);
     sr_arena_free(s->arena);
     sr_tape_free(s->tape);
+    sr_catalogue_free(s->catalogue);
     *s = (scorer){.model = NULL};
 }
 
@@ -73,10 +75,7 @@ sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count
 void scorer_score(scorer *s, size_t first, size_t count)
 {
     if (s->model) {
-        size_t width;
-        const sr_real *table = sr_model_item_table(s->model, &width);
-        sr_gemm(false, true, count, s->columns, width, 1, s->representations + first * width, width, table, width, 0, s->scores,
-                s->columns);
+        sr_catalogue_score(s->catalogue, s->representations + first * s->width, count, s->scores);
         return;
     }
     for (size_t row = 0; row < count; ++row)

@@ -1,5 +1,4 @@
-/* Scores of the whole catalogue for a block of histories: the one place that knows how a model turns representations into
- * scores. */
+/* Scores of the whole catalogue for a block of histories. */
 #ifndef SRTRAIN_EVALUATE_SCORER_H
 #define SRTRAIN_EVALUATE_SCORER_H
 
@@ -28,6 +27,7 @@ typedef struct {
     size_t rows;    /* histories whose scores fit into the block */
     sr_arena *arena;
     sr_tape *tape;
+    sr_catalogue *catalogue;        /* NULL without a model */
     sr_real *scores;                /* [rows, columns] */
     const sr_real *representations; /* [encoded, width]: of the histories encoded last */
     size_t width;

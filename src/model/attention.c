@@ -3,39 +3,131 @@
 
 #include "model/calibrator.h"
 
-sr_tensor *attention_probabilities(const attention_block *block, sr_tensor *scores, dropout_site_name site_name)
+#include <math.h>
+
+/* ---- rows ---- */
+
+bool attention_rows_make(attention_rows *rows, sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
 {
-    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, block->model->settings.attention_dropout);
-    sr_tensor *probabilities = sr_attention_softmax(block->tape, scores, block->map);
-    return sr_attention_dropout(block->tape, probabilities, block->map, &site);
+    const bool reads_padding = calibrators_padding(&model->settings, pass->training) == PADDING_KEYS;
+    rows->batch = batch;
+    rows->tokens = sr_rows_all(tape, &batch->layout);
+    rows->keys = reads_padding || !rows->tokens ? rows->tokens : sr_rows_seen(tape, &batch->layout, rows->tokens);
+    return rows->tokens && rows->keys;
+}
+
+attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_rows *rows, const sr_pass *pass, size_t layer,
+                                sr_encoding *encoding)
+{
+    const sr_layout *layout = &rows->batch->layout;
+    const size_t heads = (size_t)model->settings.heads;
+    attention_block block = {.model = model,
+                             .tape = tape,
+                             .pass = pass,
+                             .encoding = encoding,
+                             .layer = layer,
+                             .last = layer + 1 == (size_t)model->settings.layers,
+                             .tokens = rows->tokens,
+                             .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
+    block.only_read = block.last && !pass->every_row;
+    block.map = sr_attention_map_make(tape, layout, block.only_read ? &rows->batch->reads : rows->tokens, rows->keys, heads);
+    block.score_map = block.map;
+    if (block.only_read && calibrators_score_every_query(&model->settings, pass->training))
+        block.score_map = sr_attention_map_make(tape, layout, rows->tokens, rows->keys, heads);
+    if (!block.score_map)
+        block.map = NULL;
+    return block;
+}
+
+static sr_tensor *select_tokens(const attention_block *block, sr_tensor *x, const sr_rows *rows)
+{
+    return rows == block->tokens ? x : sr_select_rows(block->tape, x, rows->tokens, sr_rows_count(rows, block->map->layout));
+}
+
+sr_tensor *rows_of_queries(const attention_block *block, sr_tensor *x)
+{
+    return select_tokens(block, x, block->map->queries);
+}
+
+sr_tensor *rows_of_keys(const attention_block *block, sr_tensor *x)
+{
+    return select_tokens(block, x, block->map->keys);
+}
+
+sr_tensor *rows_of_score_queries(const attention_block *block, sr_tensor *x)
+{
+    return select_tokens(block, x, block->score_map->queries);
+}
+
+/* ---- the pipeline ---- */
+
+sr_tensor *attention_of_queries(const attention_block *block, sr_tensor *cells)
+{
+    return block->score_map == block->map ? cells
+                                          : sr_attention_select_queries(block->tape, cells, block->score_map, block->map);
 }
 
 sr_tensor *attention_every_query(const attention_block *block)
 {
-    if (block->map->queries == block->tokens)
-        return block->query;
+    if (block->score_map->queries == block->tokens)
+        return block->score_query;
     return model_linear(block->model, block->tape, block->input, &block->model->layers[block->layer].attention.query);
 }
 
-/* The rows of x [T, d] that act as keys. */
-static sr_tensor *rows_of_keys(const attention_block *block, sr_tensor *x)
+sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, dropout_site_name site_name)
 {
-    const sr_rows *keys = block->map->keys;
-    return keys == block->tokens ? x : sr_select_rows(block->tape, x, keys->tokens, sr_rows_count(keys, block->map->layout));
+    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, block->model->settings.attention_dropout);
+    return sr_attention_dropout(block->tape, probabilities, block->map, &site);
 }
 
+static void trace(const attention_block *block)
+{
+    sr_trace *into = block->pass->trace;
+    if (!into)
+        return;
+    into->attention[block->layer] = block->weights;
+    into->maps[block->layer] = block->map;
+    into->layers = block->layer + 1;
+}
+
+void attention_weigh(attention_block *block)
+{
+    const sr_model_settings *settings = &block->model->settings;
+    bool refined = false;
+    block->scores = block->raw_scores;
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->calibrate_scores && calibrators[i]->in_use(settings))
+            calibrators[i]->calibrate_scores(block);
+    block->probabilities = sr_attention_softmax(block->tape, block->scores, block->score_map);
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->calibrate_probabilities && calibrators[i]->in_use(settings)) {
+            calibrators[i]->calibrate_probabilities(block);
+            refined = true;
+        }
+    if (!refined)
+        block->probabilities = attention_of_queries(block, block->probabilities);
+    block->weights = attention_dropped(block, block->probabilities, SITE_ATTENTION);
+    block->weights_map = block->map;
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->calibrate_weights && calibrators[i]->in_use(settings))
+            calibrators[i]->calibrate_weights(block);
+    trace(block);
+}
+
+/* ---- dot products ---- */
+
 /* scale (q_i k_jᵀ), and with TiSASRec's terms scale q_i (k_j + PK_j + TK_gap(i,j))ᵀ. */
-static sr_tensor *raw_scores(const attention_block *block)
+static sr_tensor *dot_product_scores(const attention_block *block)
 {
     sr_tape *tape = block->tape;
     const relative_terms *terms = block->terms;
     sr_tensor *key = terms ? sr_add(tape, block->key, rows_of_keys(block, terms->position_keys)) : block->key;
-    sr_tensor *scores = sr_attention_scores(tape, block->query, key, block->map, block->score_scale);
+    sr_tensor *scores = sr_attention_scores(tape, block->score_query, key, block->score_map, block->score_scale);
     if (!terms)
         return scores;
-    return sr_add(
-        tape, scores,
-        sr_interval_scores(tape, block->query, terms->time_keys, block->map, &terms->key_intervals, block->score_scale));
+    return sr_add(tape, scores,
+                  sr_interval_scores(tape, block->score_query, terms->time_keys, block->score_map, &terms->key_intervals,
+                                     block->score_scale));
 }
 
 /* LN(x + dropout(output(sum_j weights_ij v_j))); with TiSASRec's terms the sum runs over v_j + PV_j + TV_gap(i,j). */
@@ -57,37 +149,24 @@ static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, co
     return model_norm(model, tape, sum, &layer->norm);
 }
 
-static void trace(const attention_block *block)
-{
-    sr_trace *into = block->pass->trace;
-    if (!into)
-        return;
-    into->attention[block->layer] = block->weights;
-    into->maps[block->layer] = block->map;
-    into->layers = block->layer + 1;
-}
-
 sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked)
 {
     sr_model *model = block->model;
     sr_tape *tape = block->tape;
     const attention_parameters *layer = &model->layers[block->layer].attention;
     sr_tensor *keys = rows_of_keys(block, block->input);
-    block->query = model_linear(model, tape, residual, &layer->query);
     block->key = model_linear(model, tape, keys, &layer->key);
     sr_tensor *value = model_linear(model, tape, keys, &layer->value);
     if (block->terms)
         value = sr_add(tape, value, rows_of_keys(block, block->terms->position_values));
-    block->raw_scores = block->scores = raw_scores(block);
-    for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->calibrate_scores && calibrators[i]->in_use(&model->settings))
-            calibrators[i]->calibrate_scores(block);
-    block->weights = attention_probabilities(block, block->scores, SITE_ATTENTION);
-    block->weights_map = block->map;
-    for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->calibrate_weights && calibrators[i]->in_use(&model->settings))
-            calibrators[i]->calibrate_weights(block);
-    trace(block);
+    if (block->score_map == block->map) {
+        block->query = block->score_query = model_linear(model, tape, residual, &layer->query);
+    } else {
+        block->score_query = model_linear(model, tape, block->input, &layer->query);
+        block->query = rows_of_queries(block, block->score_query);
+    }
+    block->raw_scores = dot_product_scores(block);
+    attention_weigh(block);
     if (block->attacked_weights)
         *attacked = output_of(block, block->attacked_weights, block->attacked_map, value, residual, SITE_ATTACKED_OUTPUT);
     return output_of(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);

@@ -1,7 +1,10 @@
 /* The attention block of one layer, as a pipeline that calibrators plug into.
  *
- *   scores_ij = q_i k_jᵀ / sqrt(e)  ->  [score stages]  ->  softmax  ->  dropout  ->  [weight stages]
- *   y = LN(x + dropout(output(sum_j weights_ij v_j)))            e = d / heads */
+ *   scores_ij = q_i k_jᵀ / sqrt(e)  ->  [score stages]  ->  softmax  ->  [probability stages]  ->  dropout  ->  [weight stages]
+ *   y = LN(x + dropout(output(sum_j weights_ij v_j)))            e = d / heads
+ *
+ * Up to the softmax, a stage may need the rows of every query also in the last layer, where only some are read: then scores
+ * are those of every token, and the probability stages leave those of the block's queries. */
 #ifndef SRTRAIN_MODEL_ATTENTION_H
 #define SRTRAIN_MODEL_ATTENTION_H
 
@@ -9,39 +12,70 @@
 
 /* One block while it is being computed. Tensors are NULL after a failure of the tape. */
 typedef struct attention_block {
-    /* Set by the encoder: */
+    /* Set by attention_begin(): */
     sr_model *model;
     sr_tape *tape;
     const sr_pass *pass;
-    sr_encoding *encoding;       /* where side products go */
-    const relative_terms *terms; /* of TiSASRec, or NULL */
+    sr_encoding *encoding; /* where side products go */
     size_t layer;
-    bool last;                   /* no layer follows */
-    const sr_rows *tokens;       /* every token of the layout */
+    bool last;                         /* no layer follows */
+    bool only_read;                    /* the block's queries are the rows that are read */
+    const sr_rows *tokens;             /* every token of the layout */
+    const sr_attention_map *map;       /* queries and keys of this block */
+    const sr_attention_map *score_map; /* whose queries have scores: `map`, or every token */
+    double score_scale;                /* 1 / sqrt(e) */
+
+    /* Set by the backbone: */
+    const relative_terms *terms; /* of TiSASRec, or NULL */
     sr_tensor *input;            /* x [T, d] */
-    const sr_attention_map *map; /* queries and keys of this block */
-    double score_scale;          /* 1 / sqrt(e) */
+    sr_tensor *score_query;      /* projections of score_map's queries, before they are split into heads */
+    sr_tensor *query, *key;      /* of the block's queries [Q, d] and keys [K, d] */
+    sr_tensor *raw_scores;       /* cells of score_map, before any calibrator */
 
     /* Set by the pipeline: */
-    sr_tensor *query, *key;               /* projections before they are split into heads: [Q, d], [K, d] */
-    sr_tensor *raw_scores;                /* before any calibrator */
-    sr_tensor *scores;                    /* after the score stages so far */
-    sr_tensor *weights;                   /* after softmax, dropout and the weight stages so far: they multiply the values */
+    sr_tensor *scores;                    /* cells of score_map, after the score stages so far */
+    sr_tensor *probabilities;             /* their softmax; after the probability stages, cells of `map` */
+    sr_tensor *weights;                   /* after dropout and the weight stages so far: they multiply the values */
     const sr_attention_map *weights_map;  /* which cells of the weights count: those of `map`, or all of its cells */
     sr_tensor *attacked_weights;          /* of the attacked branch, or NULL */
     const sr_attention_map *attacked_map; /* which of its cells count */
 } attention_block;
 
-/* Runs the pipeline. residual [Q, d] are the queries' rows of x. Returns y [Q, d]; when a stage has made an attacked branch,
- * *attacked is its y. */
+/* What the layers of one pass share. */
+typedef struct {
+    const sr_batch *batch;
+    const sr_rows *tokens; /* every token of the layout */
+    const sr_rows *keys;   /* those that some query sees */
+} attention_rows;
+
+/* False (and a sticky failure of the tape) when memory runs out. */
+bool attention_rows_make(attention_rows *rows, sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
+
+/* A block for layer `layer`. block->map is NULL when memory has run out. */
+attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_rows *rows, const sr_pass *pass, size_t layer,
+                                sr_encoding *encoding);
+
+/* The rows of x [T, d] that act as queries, as keys, as queries with scores. */
+sr_tensor *rows_of_queries(const attention_block *block, sr_tensor *x);
+sr_tensor *rows_of_keys(const attention_block *block, sr_tensor *x);
+sr_tensor *rows_of_score_queries(const attention_block *block, sr_tensor *x);
+
+/* From the raw scores to the weights. */
+void attention_weigh(attention_block *block);
+
+/* The whole of a block with dot products: residual [Q, d] are the queries' rows of block->input. Returns y [Q, d]; when a stage
+ * has made an attacked branch, *attacked is its y. */
 sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked);
 
 /* ---- for calibrators ---- */
 
-/* Softmax over the visible keys, then the dropout of `site`. */
-sr_tensor *attention_probabilities(const attention_block *block, sr_tensor *scores, dropout_site_name site);
+/* Cells of score_map reduced to the block's queries. */
+sr_tensor *attention_of_queries(const attention_block *block, sr_tensor *cells);
 
 /* Query projections of every token [T, d], in the last layer too, where the block has only the rows that are read. */
 sr_tensor *attention_every_query(const attention_block *block);
+
+/* The dropout of `site` on cells of the block. */
+sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, dropout_site_name site);
 
 #endif

@@ -5,10 +5,9 @@ static const struct {
     sr_backbone kind;
     const backbone *row;
 } backbones[] = {
-    {SR_BACKBONE_SASREC, &sasrec_backbone},
-    {SR_BACKBONE_BERT4REC, &bert4rec_backbone},
-    {SR_BACKBONE_SSEPT, &ssept_backbone},
-    {SR_BACKBONE_TISASREC, &tisasrec_backbone},
+    {SR_BACKBONE_SASREC, &sasrec_backbone}, {SR_BACKBONE_BERT4REC, &bert4rec_backbone},
+    {SR_BACKBONE_SSEPT, &ssept_backbone},   {SR_BACKBONE_TISASREC, &tisasrec_backbone},
+    {SR_BACKBONE_STOSA, &stosa_backbone},
 };
 
 const backbone *backbone_find(sr_backbone kind)

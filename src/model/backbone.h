@@ -13,31 +13,48 @@ typedef struct {
     size_t weight, bias;
 } affine_parameters;
 
+/* Matrices of the refinement calibrator; those of other kinds than the one in use are not declared. */
+typedef struct {
+    size_t query, key, value;
+    size_t mean_query, mean_key, covariance_query, covariance_key;
+} refinement_parameters;
+
 typedef struct {
     affine_parameters query, key, value, output, norm;
     affine_parameters order, distance; /* spatial calibrator */
     size_t distance_scale;
     affine_parameters attack_query, attack_key, gate; /* adversarial calibrator */
     size_t mix_ratio;
+    refinement_parameters refinement;
 } attention_parameters;
 
 typedef struct {
     affine_parameters inner, outer, norm;
 } feed_forward_parameters;
 
+/* What STOSA has twice. */
+typedef struct {
+    affine_parameters query, key, value, output;
+    feed_forward_parameters feed_forward;
+} stream_parameters;
+
 typedef struct {
     attention_parameters attention;
     feed_forward_parameters feed_forward;
+    stream_parameters mean, covariance; /* STOSA: in the place of query .. output and feed_forward */
 } layer_parameters;
 
 typedef struct backbone {
     const char *name;
     bool masked;       /* see sr_model_needs */
     bool users, times; /* see sr_model_needs */
+    bool distances;    /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
     /* Declares every parameter and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
+    /* The loss of states [n, width] and the batch's targets, see sr_model_loss(). NULL: that of dot products, model.c. */
+    sr_tensor *(*loss)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight);
 } backbone;
 
 struct sr_model {
@@ -50,9 +67,13 @@ struct sr_model {
     size_t position_embedding;                                     /* SIZE_MAX when there is none */
     size_t user_embedding;                                         /* SSE-PT */
     size_t position_keys, position_values, time_keys, time_values; /* TiSASRec */
+    size_t item_covariance, position_covariance;                   /* STOSA, beside the tables of means */
     affine_parameters input_norm;
     layer_parameters *layers; /* [settings.layers] */
 };
+
+/* Columns of the window in training or evaluation, whichever has more. */
+size_t model_window(const sr_model *model);
 
 /* The row for a backbone. */
 const backbone *backbone_find(sr_backbone kind);
@@ -71,6 +92,9 @@ sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t
 
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
+
+/* Declares the parameters of the calibrators in use for one layer. */
+sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
 
 /* Declares the input norm and every layer's attention, calibrator and feed-forward parameters. */
 sr_status declare_layers(sr_model *model, sr_error *error);
@@ -91,6 +115,9 @@ typedef enum {
     SITE_POSITION_VALUES = 9,
     SITE_TIME_KEYS = 10,
     SITE_TIME_VALUES = 11,
+    SITE_COVARIANCE_INPUT = 12,
+    SITE_COVARIANCE_OUTPUT = 13,
+    SITE_COVARIANCE_FEED_FORWARD = 14,
     SITES_OF_A_LAYER = 32
 } dropout_site_name;
 
@@ -123,6 +150,9 @@ typedef struct {
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding);
 
-extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone;
+/* The read rows of the last layer's output, which has no others unless the pass asks for every row. */
+sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
+
+extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone;
 
 #endif

@@ -3,6 +3,7 @@
 
 const calibrator *const calibrators[] = {
     &spatial_calibrator,
+    &refinement_calibrator,
     &adversarial_calibrator,
 };
 const size_t calibrator_count = sizeof calibrators / sizeof *calibrators;
@@ -16,4 +17,13 @@ padding_use calibrators_padding(const sr_model_settings *settings, bool training
             most = use > most ? use : most;
         }
     return most;
+}
+
+bool calibrators_score_every_query(const sr_model_settings *settings, bool training)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->in_use(settings) && calibrators[i]->scores_every_query &&
+            calibrators[i]->scores_every_query(settings, training))
+            return true;
+    return false;
 }

@@ -1,9 +1,9 @@
 /* What a calibrator is: stages of the attention pipeline, one file in calibrators/ and one row in the table of calibrator.c.
  *
- *   scores -> [score stages] -> softmax -> dropout -> [weight stages] -> context
+ *   scores -> [score stages] -> softmax -> [probability stages] -> dropout -> [weight stages] -> context
  *
- * A calibrator declares its parameters and composes operations of the tape; it may act on the scores, on the weights, or on
- * both. Several in use act in the order of the table. */
+ * A calibrator declares its parameters and composes operations of the tape; it may act at several places. Several in use act in
+ * the order of the table. */
 #ifndef SRTRAIN_MODEL_CALIBRATOR_H
 #define SRTRAIN_MODEL_CALIBRATOR_H
 
@@ -22,10 +22,14 @@ typedef struct calibrator {
     bool (*in_use)(const sr_model_settings *settings);
     /* NULL: PADDING_UNUSED always. */
     padding_use (*padding)(const sr_model_settings *settings, bool training);
+    /* Whether it reads the scores or query projections of every token, in the last layer too. NULL: never. */
+    bool (*scores_every_query)(const sr_model_settings *settings, bool training);
     /* Declares its parameters of one layer and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, size_t layer, sr_error *error);
     /* Changes block->scores. NULL: it has no such stage. */
     void (*calibrate_scores)(attention_block *block);
+    /* From block->scores and block->probabilities, cells of score_map, to probabilities of the block's queries. NULL: none. */
+    void (*calibrate_probabilities)(attention_block *block);
     /* Changes block->weights. NULL: it has no such stage. */
     void (*calibrate_weights)(attention_block *block);
 } calibrator;
@@ -36,6 +40,9 @@ extern const size_t calibrator_count;
 /* The most that any calibrator in use does with padding. */
 padding_use calibrators_padding(const sr_model_settings *settings, bool training);
 
-extern const calibrator spatial_calibrator, adversarial_calibrator;
+/* Whether any calibrator in use needs the scores of every token. */
+bool calibrators_score_every_query(const sr_model_settings *settings, bool training);
+
+extern const calibrator spatial_calibrator, refinement_calibrator, adversarial_calibrator;
 
 #endif

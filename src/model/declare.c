@@ -42,6 +42,14 @@ sr_status declare_positions(sr_model *model, size_t rows, sr_error *error)
                          error);
 }
 
+sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->in_use(&model->settings))
+            SR_TRY(calibrators[i]->declare(model, layer, error));
+    return SR_OK;
+}
+
 static sr_status declare_attention(sr_model *model, size_t index, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
@@ -58,10 +66,7 @@ static sr_status declare_attention(sr_model *model, size_t index, sr_error *erro
     }
     snprintf(name, sizeof name, "layers.%zu.attention.norm", index);
     SR_TRY(declare_norm(model, &attention->norm, name, width, error));
-    for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->in_use(&model->settings))
-            SR_TRY(calibrators[i]->declare(model, index, error));
-    return SR_OK;
+    return declare_calibrators(model, index, error);
 }
 
 static sr_status declare_feed_forward(sr_model *model, size_t index, sr_error *error)

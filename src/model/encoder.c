@@ -8,9 +8,6 @@
  * layer, because the next layer's input is the calibrated output alone. */
 #include "model/attention.h"
 #include "model/backbone.h"
-#include "model/calibrator.h"
-
-#include <math.h>
 
 sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, dropout_site_name site, double probability)
 {
@@ -58,6 +55,11 @@ void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const s
     encode_layers(model, tape, encode_input(model, tape, x, batch, pass), NULL, batch, pass, encoding);
 }
 
+sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass)
+{
+    return pass->every_row ? sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, &batch->layout)) : x;
+}
+
 static sr_tensor *feed_forward_block(const attention_block *block, sr_tensor *y, dropout_site_name site_name)
 {
     sr_model *model = block->model;
@@ -73,35 +75,22 @@ static sr_tensor *feed_forward_block(const attention_block *block, sr_tensor *y,
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding)
 {
-    const sr_layout *layout = &batch->layout;
-    const size_t layers = (size_t)model->settings.layers, heads = (size_t)model->settings.heads;
-    const size_t reads = sr_rows_count(&batch->reads, layout);
-    const bool reads_padding = calibrators_padding(&model->settings, pass->training) == PADDING_KEYS;
-    const sr_rows *tokens = sr_rows_all(tape, layout);
-    const sr_rows *keys = reads_padding || !tokens ? tokens : sr_rows_seen(tape, layout, tokens);
+    attention_rows rows;
     sr_tensor *attacked = NULL;
-    for (size_t index = 0; index < layers; ++index) {
-        const bool last = index + 1 == layers, only_read = last && !pass->every_row;
-        const sr_rows *queries = only_read ? &batch->reads : tokens;
-        attention_block block = {.model = model,
-                                 .tape = tape,
-                                 .pass = pass,
-                                 .encoding = encoding,
-                                 .terms = terms,
-                                 .layer = index,
-                                 .last = last,
-                                 .tokens = tokens,
-                                 .input = x,
-                                 .map = sr_attention_map_make(tape, layout, queries, keys, heads),
-                                 .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
+    if (!attention_rows_make(&rows, model, tape, batch, pass))
+        return;
+    for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
+        attention_block block = attention_begin(model, tape, &rows, pass, layer, encoding);
         if (!block.map)
             return;
-        sr_tensor *residual = only_read ? sr_select_rows(tape, x, batch->reads.tokens, reads) : x;
-        x = feed_forward_block(&block, attention_run(&block, residual, &attacked), SITE_FEED_FORWARD);
+        block.terms = terms;
+        block.input = x;
+        sr_tensor *y = attention_run(&block, rows_of_queries(&block, x), &attacked);
+        x = feed_forward_block(&block, y, SITE_FEED_FORWARD);
         if (attacked)
             attacked = feed_forward_block(&block, attacked, SITE_ATTACKED_FEED_FORWARD);
     }
-    encoding->representation = pass->every_row ? sr_select_rows(tape, x, batch->reads.tokens, reads) : x;
+    encoding->representation = rows_that_are_read(tape, x, batch, pass);
     if (attacked)
-        encoding->attacked = pass->every_row ? sr_select_rows(tape, attacked, batch->reads.tokens, reads) : attacked;
+        encoding->attacked = rows_that_are_read(tape, attacked, batch, pass);
 }

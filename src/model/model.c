@@ -21,6 +21,7 @@ sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, s
     made->position_embedding = SIZE_MAX;
     made->backbone = backbone_find(settings->backbone);
     sr_parameters_initialise(&made->parameters);
+    made->parameters.normal_mean = settings->initializer_mean;
     sr_status status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
     if (status == SR_OK)
         status = made->backbone->declare(made, error);
@@ -68,6 +69,11 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
                             .causal = !row->masked};
 }
 
+size_t model_window(const sr_model *model)
+{
+    return (size_t)model->settings.max_length + (model->backbone->masked ? 1 : 0); /* evaluation adds a mask token */
+}
+
 int32_t sr_model_mask_token(const sr_model *model)
 {
     return model->backbone->masked ? (int32_t)model->items + 1 : 0;
@@ -91,14 +97,16 @@ void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, cons
 
 bool sr_loss_needs_negatives(sr_loss loss)
 {
-    return loss == SR_LOSS_BPR || loss == SR_LOSS_BINARY_CROSS_ENTROPY;
+    return loss != SR_LOSS_CROSS_ENTROPY;
 }
 
 sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
                          double weight)
 {
-    sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
     sr_tensor *states = sr_select_rows(tape, representation, batch->target_reads, batch->targets);
+    if (model->backbone->loss)
+        return model->backbone->loss(model, tape, batch, states, weight);
+    sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
     if (loss == SR_LOSS_CROSS_ENTROPY)
         return sr_catalogue_cross_entropy(tape, states, table, model->items + 1, batch->target_items, weight);
     sr_tensor *positive = sr_item_scores(tape, states, table, batch->target_items);
@@ -129,11 +137,4 @@ sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encod
         loss = sr_weighted_add(tape, loss, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
     }
     return loss;
-}
-
-const sr_real *sr_model_item_table(const sr_model *model, size_t *width)
-{
-    const sr_parameter *table = &model->parameters.list[model->item_embedding];
-    *width = table->shape[1];
-    return model->parameters.values + table->offset;
 }

@@ -93,8 +93,13 @@ static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, u
             values[i] = (sr_real)parameter->scale;
             break;
         case SR_INITIAL_NORMAL:
-            values[i] = (sr_real)(parameter->scale * sr_random_normal(stream, i, 0));
+            values[i] = (sr_real)(parameters->normal_mean + parameter->scale * sr_random_normal(stream, i, 0));
             break;
+        case SR_INITIAL_IDENTITY: {
+            const size_t columns = parameter->shape[parameter->rank - 1], rows = parameter->shape[parameter->rank - 2];
+            values[i] = i / columns % rows == i % columns;
+            break;
+        }
         case SR_INITIAL_SAME:
             values[i] = parameters->values[parameters->list[parameter->same_as].offset + i];
             break;

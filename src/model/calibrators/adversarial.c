@@ -55,8 +55,7 @@ static sr_status declare(sr_model *model, size_t index, sr_error *error)
 {
     const sr_adversarial_settings *settings = &model->settings.calibrators.adversarial;
     const size_t width = (size_t)model->settings.hidden_size;
-    /* One gate for each column of the window; a masked model is evaluated on one column more. */
-    const size_t columns = (size_t)model->settings.max_length + (model->backbone->masked ? 1 : 0);
+    const size_t columns = model_window(model); /* one gate for each */
     attention_parameters *layer = &model->layers[index].attention;
     char name[SR_PARAMETER_NAME_SIZE / 2];
     snprintf(name, sizeof name, "layers.%zu.attention.attack_query", index);
@@ -203,11 +202,18 @@ static sr_tensor *mix_levels(const attention_block *block, sr_tensor *weights, s
                   model_parameter(model, block->tape, model->layers[block->layer].attention.mix_ratio));
 }
 
+/* The weights before the spatial calibrator, with a dropout of their own. */
+static sr_tensor *raw_probabilities(const attention_block *block)
+{
+    sr_tensor *probabilities = sr_attention_softmax(block->tape, block->raw_scores, block->score_map);
+    return attention_dropped(block, attention_of_queries(block, probabilities), SITE_RAW_ATTENTION);
+}
+
 static void calibrate_weights(attention_block *block)
 {
     const sr_adversarial_settings *settings = settings_of(block);
     sr_tensor *spatial = block->weights, *mask = attack_mask(block);
-    sr_tensor *base = settings->two_level ? spatial : attention_probabilities(block, block->raw_scores, SITE_RAW_ATTENTION);
+    sr_tensor *base = settings->two_level ? spatial : raw_probabilities(block);
     if (block->last && block->pass->training)
         attack(block, base, mask);
     if (calibrated_reads_masked_cells(settings))

@@ -52,14 +52,14 @@ static void calibrate_scores(attention_block *block)
     const sr_spatial_settings *settings = &model->settings.calibrators.spatial;
     const attention_parameters *layer = &model->layers[block->layer].attention;
     if (settings->order)
-        block->scores = sr_add_order_scores(tape, block->scores, block->query, block->key,
-                                            model_parameter(model, tape, layer->order.weight),
-                                            model_parameter(model, tape, layer->order.bias), block->map, block->score_scale);
+        block->scores = sr_add_order_scores(
+            tape, block->scores, block->score_query, block->key, model_parameter(model, tape, layer->order.weight),
+            model_parameter(model, tape, layer->order.bias), block->score_map, block->score_scale);
     if (settings->distance)
         block->scores = sr_add_distance_scores(
-            tape, block->scores, block->query, block->key, model_parameter(model, tape, layer->distance.weight),
-            model_parameter(model, tape, layer->distance.bias), model_parameter(model, tape, layer->distance_scale), block->map,
-            block->score_scale);
+            tape, block->scores, block->score_query, block->key, model_parameter(model, tape, layer->distance.weight),
+            model_parameter(model, tape, layer->distance.bias), model_parameter(model, tape, layer->distance_scale),
+            block->score_map, block->score_scale);
 }
 
 const calibrator spatial_calibrator = {
