@@ -138,22 +138,94 @@ bool same_parameters(const char *left, const char *right)
 
 /* ---- metrics ---- */
 
-size_t read_losses(const char *path, double *losses, size_t room)
+/* Calls `visit` with each line of a metrics file. */
+static void for_each_line(const char *path, void (*visit)(const cJSON *line, void *context), void *context)
 {
     FILE *file = fopen(path, "r");
     char *line = NULL;
-    size_t capacity = 0, steps = 0;
+    size_t capacity = 0;
     assert_non_null(file);
     while (getline(&line, &capacity, file) > 0) {
         cJSON *object = cJSON_Parse(line);
         assert_non_null(object);
-        if (strcmp(cJSON_GetObjectItem(object, "kind")->valuestring, "train") == 0 && steps < room) {
-            assert_int_equal((size_t)cJSON_GetObjectItem(object, "step")->valuedouble, steps + 1);
-            losses[steps++] = cJSON_GetObjectItem(object, "loss")->valuedouble;
-        }
+        visit(object, context);
         cJSON_Delete(object);
     }
     free(line);
     fclose(file);
-    return steps;
+}
+
+static bool is_kind(const cJSON *line, const char *kind)
+{
+    return strcmp(cJSON_GetObjectItem(line, "kind")->valuestring, kind) == 0;
+}
+
+static double number_or(const cJSON *object, const char *name, double otherwise)
+{
+    const cJSON *item = cJSON_GetObjectItem(object, name);
+    return item ? item->valuedouble : otherwise;
+}
+
+typedef struct {
+    train_line *lines;
+    size_t room, steps;
+} line_reader;
+
+static void read_train_line(const cJSON *line, void *context)
+{
+    line_reader *reader = context;
+    if (!is_kind(line, "train"))
+        return;
+    assert_true(reader->steps < reader->room);
+    assert_int_equal((size_t)number_or(line, "step", 0), reader->steps + 1);
+    assert_non_null(cJSON_GetObjectItem(line, "loss"));
+    reader->lines[reader->steps++] = (train_line){.loss = number_or(line, "loss", -1),
+                                                  .attacked_ranking = number_or(line, "attacked_ranking", -1),
+                                                  .mask_penalty = number_or(line, "mask_penalty", -1)};
+}
+
+size_t read_train_lines(const char *path, train_line *lines, size_t room)
+{
+    line_reader reader = {.lines = lines, .room = room};
+    for_each_line(path, read_train_line, &reader);
+    return reader.steps;
+}
+
+typedef struct {
+    const cJSON *expected;
+    size_t compared;
+    long step;
+} metrics_comparison;
+
+static void compare_test_line(const cJSON *line, void *context)
+{
+    metrics_comparison *c = context;
+    if (!is_kind(line, "test") || cJSON_GetObjectItem(line, "baseline"))
+        return;
+    c->step = (long)number_or(line, "step", -1);
+    const cJSON *expected;
+    cJSON_ArrayForEach(expected, c->expected)
+    {
+        const double found = number_or(line, expected->string, -1);
+        if (found != expected->valuedouble)
+            fail_msg("%s: %.17g in training, %.17g in evaluation", expected->string, found, expected->valuedouble);
+        ++c->compared;
+    }
+}
+
+long assert_same_test_metrics(const char *metrics_path, const char *evaluation_path)
+{
+    char text[65536];
+    FILE *file = fopen(evaluation_path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    cJSON *evaluation = cJSON_Parse(text);
+    assert_non_null(evaluation);
+    metrics_comparison c = {.expected = cJSON_GetObjectItem(evaluation, "model")};
+    assert_non_null(c.expected);
+    for_each_line(metrics_path, compare_test_line, &c);
+    assert_true(c.compared > 3); /* cases and three metrics at least */
+    cJSON_Delete(evaluation);
+    return c.step;
 }

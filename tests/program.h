@@ -33,8 +33,17 @@ void program_write(const char *path, const char *text);
 /* Whether the parameters in two checkpoints are the same to the bit. */
 bool same_parameters(const char *left, const char *right);
 
-/* The loss of each step in a metrics file into losses[step - 1], and how many steps there are; fails the test when one is
- * missing. */
-size_t read_losses(const char *path, double *losses, size_t room);
+/* What a metrics file says of one training step; attacked_ranking and mask_penalty are -1 without an adversarial calibrator. */
+typedef struct {
+    double loss, attacked_ranking, mask_penalty;
+} train_line;
+
+/* The line of each step in a metrics file into lines[step - 1], and how many steps there are; fails the test when one is
+ * missing or there is no room for it. */
+size_t read_train_lines(const char *path, train_line *lines, size_t room);
+
+/* Fails the test unless the test metrics in a metrics file are those that `srtrain evaluate --json` wrote, to the bit. Returns
+ * the step of the model that was tested. */
+long assert_same_test_metrics(const char *metrics_path, const char *evaluation_path);
 
 #endif

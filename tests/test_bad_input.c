@@ -1,5 +1,5 @@
 /* What goes wrong ends with the promised exit code and a message that helps, and leaves nothing half-written behind. */
-#include "program.h"
+#include "world.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,32 +11,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-typedef struct {
-    char directory[64], data[96], configuration[96], output[96];
-    program_result result;
-} world;
-
 static int set_up(void **state)
 {
-    world *w = calloc(1, sizeof *w);
-    program_make_directory(w->directory, sizeof w->directory);
-    snprintf(w->data, sizeof w->data, "%s/data", w->directory);
-    snprintf(w->output, sizeof w->output, "%s/run", w->directory);
-    snprintf(w->configuration, sizeof w->configuration, "%s/test.yaml", w->directory);
-    program_write(w->configuration,
-                  "data: {path: none}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n");
-    run_srprep(&w->result, "synth --users 3 --items 20 --mean-length 6 --seed 1 --shards 2 --output %s", w->data);
-    assert_code(&w->result, 0);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world *w = *state;
-    program_remove_directory(w->directory);
-    free(w);
-    return 0;
+    return world_set_up(state,
+                        "data: {path: none}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n",
+                        "--users 3 --items 20 --mean-length 6 --seed 1 --shards 2");
 }
 
 static bool exists(const char *path)
@@ -44,14 +23,21 @@ static bool exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-/* Runs training, which must fail with this code and words, and must not have made its output directory. */
-static void assert_refused(world *w, int ranks, const char *arguments, int code, const char *words, const char *more_words)
+static void assert_no_output(const world *w)
 {
-    run_srtrain(&w->result, ranks, "%s --set data.path=%s --output %s %s", w->configuration, w->data, w->output, arguments);
+    char path[WORLD_PATH_SIZE];
+    world_path(w, "run", path);
+    assert_false(exists(path));
+}
+
+/* Trains, which must fail with this code and words, and must not have made its output directory. */
+static void assert_refused(world *w, int ranks, const char *options, int code, const char *words, const char *more_words)
+{
+    world_train(w, ranks, "run", options);
     assert_code(&w->result, code);
     assert_says(&w->result, words);
     assert_says(&w->result, more_words);
-    assert_false(exists(w->output));
+    assert_no_output(w);
 }
 
 static void an_unknown_key_is_a_usage_error_that_names_the_nearest(void **state)
@@ -63,20 +49,20 @@ static void an_unknown_key_is_a_usage_error_that_names_the_nearest(void **state)
 static void an_unknown_key_in_the_file_is_named_with_its_line(void **state)
 {
     world *w = *state;
-    char path[128];
-    snprintf(path, sizeof path, "%s/bad.yaml", w->directory);
+    char path[WORLD_PATH_SIZE];
+    world_path(w, "bad.yaml", path);
     program_write(path, "data: {path: x}\ntraining:\n  batchsize: 3\n");
-    run_srtrain(&w->result, 1, "%s --output %s", path, w->output);
+    run_srtrain(&w->result, 0, "%s --output %s/run", path, w->directory);
     assert_code(&w->result, 2);
     assert_says(&w->result, "bad.yaml:3:3: error");
     assert_says(&w->result, "batch_size");
-    assert_false(exists(w->output));
+    assert_no_output(w);
 }
 
 static void a_wrong_type_is_a_usage_error(void **state)
 {
     world *w = *state;
-    assert_refused(w, 1, "--set training.epochs=many", 2, "training.epochs", "whole number");
+    assert_refused(w, 0, "--set training.epochs=many", 2, "training.epochs", "whole number");
 }
 
 static void unknown_commands_and_options_are_usage_errors(void **state)
@@ -101,6 +87,38 @@ static void a_missing_configuration_is_a_usage_error(void **state)
     assert_says(&w->result, "missing.yaml");
 }
 
+static void calibration_through_which_items_see_the_future_is_a_usage_error(void **state)
+{
+    const char *unsound = "--set calibrators.adversarial.combine=fixed --set calibrators.adversarial.renormalize=none "
+                          "--set calibrators.adversarial.masked_cells=included --set training.objective=all";
+    assert_refused(*state, 0, unsound, 2, "calibrators.adversarial.masked_cells is included", "training.objective is all");
+    assert_says(&((world *)*state)->result, "would see the item that it has to predict");
+}
+
+static void a_key_of_another_backbone_is_a_usage_error(void **state)
+{
+    assert_refused(*state, 0, "--set model.mask_ratio=0.3", 2, "model.mask_ratio", "bert4rec");
+}
+
+static void a_user_part_as_wide_as_the_whole_is_a_usage_error(void **state)
+{
+    assert_refused(*state, 0, "--set model.backbone=ssept --set model.user_hidden_size=8", 2, "model.user_hidden_size is 8",
+                   "model.hidden_size is 8");
+}
+
+static void a_backbone_with_time_needs_data_with_time(void **state)
+{
+    world *w = *state;
+    char input[WORLD_PATH_SIZE], data[WORLD_PATH_SIZE], options[2 * WORLD_PATH_SIZE];
+    world_path(w, "timeless.txt", input);
+    world_path(w, "timeless", data);
+    program_write(input, "u1 a b c d\nu2 b c a d\nu3 c a d b\n");
+    run_srprep(&w->result, "convert --format sequences --input %s --output %s", input, data);
+    assert_code(&w->result, 0);
+    snprintf(options, sizeof options, "--set data.path=%s --set model.backbone=tisasrec", data);
+    assert_refused(w, 2, options, 2, "timeless has no time stamps", "tisasrec");
+}
+
 static void missing_data_is_a_data_error(void **state)
 {
     world *w = *state;
@@ -113,8 +131,8 @@ static void more_ranks_than_users_is_a_usage_error(void **state)
     assert_refused(w, 4, "", 2, "4 ranks", "3 users");
 }
 
-/* Overwrites a byte of a file, or cuts the file, calls `check`, and restores it. */
-static void with_damage(world *w, const char *name, bool cut, const char *words)
+/* Training and srprep info refuse a shard with one bit flipped, or cut; then it is restored. */
+static void assert_damage_is_found(world *w, const char *name, bool cut)
 {
     char path[256], command[1024];
     snprintf(path, sizeof path, "%s/%s", w->data, name);
@@ -132,7 +150,7 @@ static void with_damage(world *w, const char *name, bool cut, const char *words)
         assert_int_equal(pwrite(file, &byte, 1, status.st_size - 3), 1);
         close(file);
     }
-    assert_refused(w, 2, "", 3, name, words);
+    assert_refused(w, 2, "", 3, name, "");
     run_srprep(&w->result, "info %s", w->data);
     assert_code(&w->result, 3);
     snprintf(command, sizeof command, "mv %s.saved %s", path, path);
@@ -141,12 +159,12 @@ static void with_damage(world *w, const char *name, bool cut, const char *words)
 
 static void a_truncated_shard_is_a_data_error(void **state)
 {
-    with_damage(*state, "shard-00001.h5", true, "");
+    assert_damage_is_found(*state, "shard-00001.h5", true);
 }
 
 static void a_flipped_bit_in_a_shard_is_a_data_error(void **state)
 {
-    with_damage(*state, "shard-00000.h5", false, "");
+    assert_damage_is_found(*state, "shard-00000.h5", false);
 }
 
 static void a_missing_shard_is_a_data_error(void **state)
@@ -155,7 +173,7 @@ static void a_missing_shard_is_a_data_error(void **state)
     char command[512];
     snprintf(command, sizeof command, "mv %s/shard-00001.h5 %s/away", w->data, w->directory);
     assert_int_equal(system(command), 0);
-    assert_refused(w, 1, "", 3, "shard-00001.h5", "");
+    assert_refused(w, 0, "", 3, "shard-00001.h5", "");
     snprintf(command, sizeof command, "mv %s/away %s/shard-00001.h5", w->directory, w->data);
     assert_int_equal(system(command), 0);
 }
@@ -163,9 +181,9 @@ static void a_missing_shard_is_a_data_error(void **state)
 static void unreadable_lines_are_data_errors_and_nothing_is_written(void **state)
 {
     world *w = *state;
-    char input[128], output[128];
-    snprintf(input, sizeof input, "%s/bad.txt", w->directory);
-    snprintf(output, sizeof output, "%s/converted", w->directory);
+    char input[WORLD_PATH_SIZE], output[WORLD_PATH_SIZE];
+    world_path(w, "bad.txt", input);
+    world_path(w, "converted", output);
     program_write(input, "u1 i1\nu1 i2\nu1\n");
     run_srprep(&w->result, "convert --format pairs --input %s --output %s", input, output);
     assert_code(&w->result, 3);
@@ -180,33 +198,33 @@ static void unreadable_lines_are_data_errors_and_nothing_is_written(void **state
 static void a_checkpoint_that_is_none_is_a_data_error(void **state)
 {
     world *w = *state;
-    char path[128];
-    snprintf(path, sizeof path, "%s/none.h5", w->directory);
+    char path[WORLD_PATH_SIZE];
+    world_path(w, "none.h5", path);
     program_write(path, "this is no checkpoint");
     run_srtrain(&w->result, 2, "evaluate %s --data %s", path, w->data);
     assert_code(&w->result, 3);
     assert_says(&w->result, "none.h5");
-    run_srtrain(&w->result, 1, "evaluate %s/missing.h5 --data %s", w->directory, w->data);
+    run_srtrain(&w->result, 0, "evaluate %s/missing.h5 --data %s", w->directory, w->data);
     assert_code(&w->result, 3);
 }
 
 static void resuming_with_other_settings_or_data_is_refused(void **state)
 {
     world *w = *state;
-    char run[96], other[96];
-    snprintf(run, sizeof run, "%s/first", w->directory);
-    snprintf(other, sizeof other, "%s/other", w->directory);
-    run_srtrain(&w->result, 2, "%s --set data.path=%s --output %s", w->configuration, w->data, run);
+    char other[WORLD_PATH_SIZE], options[WORLD_PATH_SIZE + 32];
+    world_path(w, "other", other);
+    world_train(w, 2, "first", "");
     assert_code(&w->result, 0);
-    run_srtrain(&w->result, 2, "%s --set data.path=%s --output %s --set model.layers=1", w->configuration, w->data, run);
+    world_train(w, 2, "first", "--set model.layers=1");
     assert_code(&w->result, 3);
     assert_says(&w->result, "layers");
     run_srprep(&w->result, "synth --users 5 --items 20 --mean-length 6 --seed 2 --output %s", other);
     assert_code(&w->result, 0);
-    run_srtrain(&w->result, 2, "%s --set data.path=%s --output %s", w->configuration, other, run);
+    snprintf(options, sizeof options, "--set data.path=%s", other);
+    world_train(w, 2, "first", options);
     assert_code(&w->result, 3);
     assert_says(&w->result, "fingerprint");
-    run_srtrain(&w->result, 1, "evaluate %s/best.h5 --data %s", run, other);
+    run_srtrain(&w->result, 0, "evaluate %s/first/best.h5 --data %s", w->directory, other);
     assert_code(&w->result, 3);
 }
 
@@ -218,6 +236,10 @@ int main(void)
         cmocka_unit_test(a_wrong_type_is_a_usage_error),
         cmocka_unit_test(unknown_commands_and_options_are_usage_errors),
         cmocka_unit_test(a_missing_configuration_is_a_usage_error),
+        cmocka_unit_test(calibration_through_which_items_see_the_future_is_a_usage_error),
+        cmocka_unit_test(a_key_of_another_backbone_is_a_usage_error),
+        cmocka_unit_test(a_user_part_as_wide_as_the_whole_is_a_usage_error),
+        cmocka_unit_test(a_backbone_with_time_needs_data_with_time),
         cmocka_unit_test(missing_data_is_a_data_error),
         cmocka_unit_test(more_ranks_than_users_is_a_usage_error),
         cmocka_unit_test(a_truncated_shard_is_a_data_error),
@@ -227,5 +249,5 @@ int main(void)
         cmocka_unit_test(a_checkpoint_that_is_none_is_a_data_error),
         cmocka_unit_test(resuming_with_other_settings_or_data_is_refused),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, world_tear_down);
 }
