@@ -55,6 +55,8 @@ static void assert_same_best(const world *w, const char *left_run, const char *r
 
 #define MODEL(setting) "--set model." setting " "
 #define TRAINING(setting) "--set training." setting " "
+#define REFINEMENT(setting) "--set calibrators.refinement." setting " "
+#define STOSA MODEL("backbone=stosa") TRAINING("loss=stosa") MODEL("activation=elu")
 #define ADVERSARIAL(setting) "--set calibrators.adversarial." setting " "
 
 /* Initial weights so large that attention, and with it noise and masks, makes a difference to the losses. */
@@ -77,6 +79,9 @@ static const variant plain_variants[] = {
     {"3", "--set data.samples=window " MODEL("padding=left")},
     {"3", ALL_TARGETS},
     {"3", TRAINING("loss=bpr") OVERLAPPED},
+    {"3", REFINEMENT("kind=value") REFINEMENT("value=learned") TRAINING("loss=binary_cross_entropy") ALL_TARGETS},
+    {"4", STOSA MODEL("mean_update=updated") REFINEMENT("kind=stochastic") ALL_TARGETS},
+    {"2", STOSA "--set data.samples=window " MODEL("padding=left")},
 };
 
 static const variant calibrated_variants[] = {

@@ -246,6 +246,38 @@ static void all_positions_gives_one_example_a_user_with_the_next_items_as_target
     sr_sampler_free(sampler);
 }
 
+static void every_target_has_a_negative_outside_its_history_with_the_losses_that_compare_two_items(void **state)
+{
+    world *w = *state;
+    static const sr_loss losses[] = {SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY, SR_LOSS_STOSA};
+    for (size_t i = 0; i < 2 * sizeof losses / sizeof *losses; ++i) {
+        w->settings.training.loss = losses[i / 2];
+        w->settings.training.objective = i % 2 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
+        sr_sampler *sampler = make_sampler(w);
+        sr_batch batch;
+        draw(w, sampler, 0, 0, 0, 1, &batch);
+        assert_true(batch.targets > 0);
+        assert_non_null(batch.negative_items);
+        for (size_t t = 0; t < batch.targets; ++t) {
+            const int32_t negative = batch.negative_items[t];
+            size_t sequence = 0;
+            while (batch.layout.offsets[sequence + 1] <= batch.reads.tokens[batch.target_reads[t]])
+                ++sequence;
+            assert_in_range(negative, 1, ITEMS);
+            assert_int_not_equal(negative, batch.target_items[t]);
+            for (size_t token = batch.layout.offsets[sequence]; token < batch.layout.offsets[sequence + 1]; ++token)
+                assert_int_not_equal(negative, batch.items[token]);
+        }
+        sr_sampler_free(sampler);
+    }
+    w->settings.training.loss = SR_LOSS_CROSS_ENTROPY;
+    sr_sampler *sampler = make_sampler(w);
+    sr_batch batch;
+    draw(w, sampler, 0, 0, 0, 1, &batch);
+    assert_null(batch.negative_items);
+    sr_sampler_free(sampler);
+}
+
 /* ---- users and times ---- */
 
 /* The user and the length of prefix number `number` of all non-empty ones (samples sliding, objective last). */
@@ -614,6 +646,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ranks_divide_the_same_batch_without_overlap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_positions_gives_one_example_a_user_with_the_next_items_as_targets, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(every_target_has_a_negative_outside_its_history_with_the_losses_that_compare_two_items,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(models_get_the_users_and_times_that_they_need, set_up, tear_down),
         cmocka_unit_test_setup_teardown(empty_prefixes_of_users_are_sequences_of_their_own_on_any_rank, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_model_of_times_is_refused_data_without_them, set_up, tear_down),
