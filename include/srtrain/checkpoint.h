@@ -58,6 +58,9 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
                                    sr_real *second_moment, sr_error *error);
 
+/* The step in the name of a checkpoint: "step-0000000042.h5" gives 42; other names -1. Local. */
+int64_t sr_checkpoint_step_of_name(const char *name);
+
 /* The valid checkpoint step-XXXXXXXXXX.h5 with the highest step in `directory`: *path (release with free()) or NULL if there is
  * none. Each file that is refused is reported, with the reason, through `refused` (may be NULL) on rank 0. Verifies checksums.
  * Collective. */

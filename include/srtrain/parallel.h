@@ -22,7 +22,6 @@ void sr_parallel_finish(sr_parallel *parallel);
 int sr_parallel_rank(const sr_parallel *parallel);         /* local */
 int sr_parallel_size(const sr_parallel *parallel);         /* local */
 int sr_parallel_node_rank(const sr_parallel *parallel);    /* local: rank among the processes of this node */
-int sr_parallel_node_size(const sr_parallel *parallel);    /* local */
 const char *sr_parallel_host(const sr_parallel *parallel); /* local */
 
 /* The name and version of the MPI library as one line. Local; also before sr_parallel_start(). */

@@ -16,7 +16,7 @@ enum {
 struct sr_parallel {
     MPI_Comm world; /* our own copies of communicators, so that nobody else's messages meet ours */
     MPI_Comm node;
-    int rank, size, node_rank, node_size;
+    int rank, size, node_rank;
     char host[MPI_MAX_PROCESSOR_NAME];
 };
 
@@ -43,7 +43,6 @@ static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
         sr_mpi_check(MPI_Comm_split_type(parallel->world, MPI_COMM_TYPE_SHARED, parallel->rank, MPI_INFO_NULL, &parallel->node),
                      "MPI_Comm_split_type", error));
     SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->node, &parallel->node_rank), "MPI_Comm_rank", error));
-    SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error));
     int length;
     return sr_mpi_check(MPI_Get_processor_name(parallel->host, &length), "MPI_Get_processor_name", error);
 }
@@ -88,11 +87,6 @@ int sr_parallel_size(const sr_parallel *parallel)
 int sr_parallel_node_rank(const sr_parallel *parallel)
 {
     return parallel->node_rank;
-}
-
-int sr_parallel_node_size(const sr_parallel *parallel)
-{
-    return parallel->node_size;
 }
 
 const char *sr_parallel_host(const sr_parallel *parallel)

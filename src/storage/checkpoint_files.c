@@ -46,7 +46,7 @@ static sr_status list_steps(const char *directory, bool clean, step_list *list, 
         return errno == ENOENT ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot list %s: %s", directory, strerror(errno));
     sr_status status = SR_OK;
     for (struct dirent *entry; status == SR_OK && (entry = readdir(opened));) {
-        const int64_t step = checkpoint_step_of_name(entry->d_name);
+        const int64_t step = sr_checkpoint_step_of_name(entry->d_name);
         const size_t length = strlen(entry->d_name);
         char path[CHECKPOINT_PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);

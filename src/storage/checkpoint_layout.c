@@ -77,7 +77,7 @@ sr_status checkpoint_read_checksums(hid_t array, const char *path, const char *n
                           SR_CHECKSUM_ATTRIBUTE, name, count, sizeof *checksums);
 }
 
-int64_t checkpoint_step_of_name(const char *name)
+int64_t sr_checkpoint_step_of_name(const char *name)
 {
     int64_t step;
     int used = 0;

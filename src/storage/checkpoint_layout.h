@@ -76,7 +76,4 @@ sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_heade
 /* Whether training can go on from a file: mark, header, and the checksum of every block, which the ranks share. Collective. */
 sr_status checkpoint_verify(sr_parallel *parallel, const char *path, sr_error *error);
 
-/* "step-0000000042.h5" gives 42; other names -1. */
-int64_t checkpoint_step_of_name(const char *name);
-
 #endif

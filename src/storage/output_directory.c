@@ -1,5 +1,6 @@
 #include "storage/output_directory.h"
 
+#include "srtrain/directories.h"
 #include "srtrain/memory.h"
 
 #include <dirent.h>
@@ -41,22 +42,6 @@ sr_status sr_output_directory_check(const char *path, sr_error *error)
     return SR_OK;
 }
 
-/* Makes every missing directory above `path`. */
-static sr_status make_parents(const char *path, sr_error *error)
-{
-    char *partial;
-    SR_TRY(sr_copy_string(&partial, path, error));
-    sr_status status = SR_OK;
-    for (char *slash = strchr(partial + 1, '/'); slash && status == SR_OK; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            status = sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot make the directory: %s", partial, strerror(errno));
-        *slash = '/';
-    }
-    free(partial);
-    return status;
-}
-
 /* A name that is not in use yet: the number of the process tells runs apart, the attempt tells what a killed one left behind.
  */
 static sr_status make_temporary(sr_output_directory *output, sr_error *error)
@@ -86,7 +71,7 @@ sr_status sr_output_directory_begin(sr_output_directory *output, const char *pat
     SR_TRY(sr_copy_string(&output->path, path, error));
     for (size_t length = strlen(output->path); length > 1 && output->path[length - 1] == '/'; --length)
         output->path[length - 1] = '\0';
-    sr_status status = make_parents(output->path, error);
+    sr_status status = sr_make_parent_directories(output->path, error);
     if (status == SR_OK)
         status = make_temporary(output, error);
     if (status != SR_OK)

@@ -1,13 +1,12 @@
 #include "train/run_files.h"
 
-#include "storage/checkpoint_layout.h"
+#include "srtrain/directories.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error *error)
 {
@@ -34,7 +33,7 @@ int64_t sr_run_newest_step(const sr_run_paths *paths)
     int64_t newest = -1;
     DIR *directory = opendir(paths->checkpoints);
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        const int64_t step = checkpoint_step_of_name(entry->d_name);
+        const int64_t step = sr_checkpoint_step_of_name(entry->d_name);
         if (step > newest)
             newest = step;
     }
@@ -43,27 +42,9 @@ int64_t sr_run_newest_step(const sr_run_paths *paths)
     return newest;
 }
 
-/* mkdir -p */
-static sr_status make_directories(const char *path, sr_error *error)
-{
-    char partial[SR_PATH_SIZE + 32];
-    snprintf(partial, sizeof partial, "%s", path);
-    for (char *at = partial + 1;; ++at) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        const char end = *at;
-        *at = '\0';
-        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            return sr_fail(error, SR_ERROR_RUNTIME, "cannot create directory %s: %s", partial, strerror(errno));
-        *at = end;
-        if (end == '\0')
-            return SR_OK;
-    }
-}
-
 sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings *settings, sr_error *error)
 {
-    SR_TRY(make_directories(paths->checkpoints, error));
+    SR_TRY(sr_make_directories(paths->checkpoints, error));
     FILE *file = fopen(paths->configuration, "w");
     if (!file)
         return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", paths->configuration, strerror(errno));

@@ -1,0 +1,14 @@
+/* Making directories. */
+#ifndef SRTRAIN_DIRECTORIES_H
+#define SRTRAIN_DIRECTORIES_H
+
+#include "srtrain/status.h"
+
+/* Makes `path` and every directory above it that is missing; one that exists is no error. SR_ERROR_RUNTIME names the one that
+ * cannot be made. */
+sr_status sr_make_directories(const char *path, sr_error *error);
+
+/* Makes the directories above `path`, not `path` itself. */
+sr_status sr_make_parent_directories(const char *path, sr_error *error);
+
+#endif

@@ -1,0 +1,36 @@
+#include "srtrain/directories.h"
+
+#include "srtrain/memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static sr_status make_directory(const char *path, sr_error *error)
+{
+    if (mkdir(path, 0777) == 0 || errno == EEXIST)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "cannot make directory %s: %s", path, strerror(errno));
+}
+
+sr_status sr_make_parent_directories(const char *path, sr_error *error)
+{
+    char *partial;
+    SR_TRY(sr_copy_string(&partial, path, error));
+    sr_status status = SR_OK;
+    char *slash = *partial ? strchr(partial + 1, '/') : NULL;
+    for (; slash && status == SR_OK; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        status = make_directory(partial, error);
+        *slash = '/';
+    }
+    free(partial);
+    return status;
+}
+
+sr_status sr_make_directories(const char *path, sr_error *error)
+{
+    SR_TRY(sr_make_parent_directories(path, error));
+    return make_directory(path, error);
+}
