@@ -51,8 +51,12 @@ static void unknown_keys_name_the_nearest_known_one(void **state)
         {PATH "model: {zzzzzzzz: 3}\n", NULL, {"run.yaml:2:9: ", "'model.zzzzzzzz'; known in model: backbone, "}},
         {PATH "calibrators: {spacial: {order: true}}\n",
          NULL,
-         {"run.yaml:2:15: ", "calibrator 'spacial', did you mean 'spatial'?", "known are: spatial, adversarial"}},
-        {PATH "calibrators: {frequency: {}}\n", NULL, {"run.yaml:2:15: ", "calibrator 'frequency'; known are: spatial, adv"}},
+         {"run.yaml:2:15: ", "calibrator 'spacial', did you mean 'spatial'?", "known are: spatial, refinement, adversarial"}},
+        {PATH "calibrators: {frequency: {}}\n", NULL, {"run.yaml:2:15: ", "calibrator 'frequency'; known are: spatial, ref"}},
+        {PATH "calibrators: {refinement: {knid: simple}}\n",
+         NULL,
+         {"run.yaml:2:28: ", "'calibrators.refinement.knid', did you mean 'kind'?", "kind, source, rank, per_head, value"}},
+        {PATH "model: {pvn_weight: 0.3}\n", NULL, {"run.yaml:2:9: ", "did you mean 'training.pvn_weight'?"}},
         {PATH "calibrators: {adversarial: {combin: gate}}\n",
          NULL,
          {"run.yaml:2:29: ", "'calibrators.adversarial.combin'", "did you mean 'combine'?"}},
@@ -138,6 +142,11 @@ static void values_out_of_range_name_the_range(void **state)
         {PATH "model: {backbone: tisasrec, time_unit: 0}\n", NULL, {"time_unit is 0", "from 1 to"}},
         {PATH "calibrators: {adversarial: {penalty_weight: -1}}\n", NULL, {"penalty_weight is -1", "from 0 to 1000000"}},
         {PATH "calibrators: {adversarial: {annealing_steps: 0}}\n", NULL, {"annealing_steps is 0", "from 1 to"}},
+        {PATH "calibrators: {refinement: {rank: -1}}\n", NULL, {"refinement.rank is -1", "from 0 to 65536"}},
+        {PATH "calibrators: {refinement: {rank: 65537}}\n", NULL, {"refinement.rank is 65537", "from 0 to 65536"}},
+        {PATH "model: {initializer_mean: 1.5}\n", NULL, {"initializer_mean is 1.5", "a number from -1 to 1"}},
+        {PATH "model: {initializer_mean: -1.5}\n", NULL, {"initializer_mean is -1.5", "a number from -1 to 1"}},
+        {PATH "training: {pvn_weight: -0.1}\n", "model.backbone=stosa", {"pvn_weight is -0.1", "from 0 to 1000000"}},
         {PATH "calibrators: {adversarial: {}}\ntraining: {attack_learning_rate_ratio: 0}\n",
          NULL,
          {"run.yaml:3:40: ", "attack_learning_rate_ratio is 0", "above 0 and up to 1000"}},
@@ -167,7 +176,14 @@ static void unknown_choices_name_the_known_ones(void **state)
          {"run.yaml:3:9: ", "loss is cross_entrpy", "did you mean 'cross_entropy'?", "binary_cross_entropy"}},
         {PATH "model: {backbone: bert4rek}\n",
          NULL,
-         {"backbone is bert4rek", "did you mean 'bert4rec'?", "one of sasrec, bert4rec, ssept, tisasrec"}},
+         {"backbone is bert4rek", "did you mean 'bert4rec'?", "one of sasrec, bert4rec, ssept, tisasrec, stosa"}},
+        {PATH "model: {mean_update: update}\n", "model.backbone=stosa", {"did you mean 'updated'?", "one of frozen, updated"}},
+        {PATH "calibrators: {refinement: {kind: simpel}}\n",
+         NULL,
+         {"kind is simpel, did you mean 'simple'?", "one of simple, value, additive, stochastic"}},
+        {PATH "calibrators: {refinement: {source: weights}}\n", NULL, {"source is weights", "one of probabilities, scores"}},
+        {PATH "calibrators: {refinement: {value: true}}\n", NULL, {"value is true (a truth value)", "identity, learned"}},
+        {PATH "training: {loss: stosta}\n", NULL, {"did you mean 'stosa'?", "binary_cross_entropy, stosa"}},
         {PATH "calibrators: {adversarial: {renormalize: sum}}\n", NULL, {"renormalize is sum", "one of softmax, none, mass"}},
         {PATH "training: {precision: bf16}\n", NULL, {"precision is bf16", "one of fp32"}},
         {PATH "evaluation: {history: 1}\n", NULL, {"history is 1 (a number)", "keep, exclude, zero"}},
@@ -227,6 +243,14 @@ static void keys_that_have_no_meaning_are_refused_where_they_are_given(void **st
         {PATH "model: {backbone: ssept, time_span: 64}\n", NULL, {"ssept has no use for it; it belongs to tisasrec"}},
         {PATH "model: {time_unit: 1}\n", NULL, {"time_unit is given (line 2)", "belongs to tisasrec"}},
         {PATH "model: {time_dropout: table}\n", NULL, {"time_dropout is given (line 2)", "belongs to tisasrec"}},
+        {PATH "model: {mean_update: frozen}\n", NULL, {"mean_update is given (line 2)", "belongs to stosa"}},
+        {PATH "model: {backbone: ssept}\ntraining: {pvn_weight: 0.005}\n",
+         NULL,
+         {"run.yaml:3:24: ", "training.pvn_weight is given (line 3), but model.backbone ssept has no use for it",
+          "belongs to stosa"}},
+        {PATH "training: {loss: stosa}\n",
+         "training.pvn_weight=0",
+         {"--set training.pvn_weight=0: error: ", "pvn_weight is given (--set), but model.backbone sasrec"}},
         {PATH "calibrators: {spatial: {}}\ntraining:\n  attack_learning_rate_ratio: 1\n",
          NULL,
          {"run.yaml:4:31: ", "training.attack_learning_rate_ratio is given (line 4), but calibrators.adversarial",
@@ -274,6 +298,88 @@ static void combinations_that_a_model_cannot_train_with_are_refused(void **state
     EXPECT_REFUSALS(mistakes);
 }
 
+static void stosa_and_its_loss_are_refused_without_each_other(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {backbone: stosa}\n",
+         NULL,
+         {"run.yaml:2:19: ", "training.loss is cross_entropy (default) and model.backbone is stosa (line 2)", "use loss stosa",
+          "a training.pvn_weight of 0"}},
+        {PATH "model: {backbone: stosa}\ntraining: {loss: bpr}\n",
+         NULL,
+         {"run.yaml:3:18: ", "training.loss is bpr (line 3)", "model.backbone is stosa (line 2)", "use loss stosa"}},
+        {PATH "training: {loss: binary_cross_entropy}\n",
+         "model.backbone=stosa",
+         {"--set model.backbone=stosa: error: training.loss is binary_cross_entropy (line 2)", "backbone is stosa (--set)"}},
+        {PATH "training: {loss: stosa}\n",
+         NULL,
+         {"run.yaml:2:18: ", "training.loss is stosa (line 2) and model.backbone is sasrec (default)",
+          "use backbone stosa or another loss"}},
+        {PATH "model: {backbone: ssept}\n", "training.loss=stosa", {"--set training.loss=stosa: error: ", "ssept (line 2)"}},
+        {PATH "model: {backbone: tisasrec}\n", "training.loss=stosa", {"backbone is tisasrec (line 2)", "no other backbone"}},
+        {PATH "model: {backbone: bert4rec}\n", "training.loss=stosa", {"loss is stosa (--set)", "backbone is bert4rec"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+#define STOSA PATH "model: {backbone: stosa}\ntraining: {loss: stosa}\n"
+
+static void calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {STOSA "calibrators: {spatial: {}}\n",
+         NULL,
+         {"run.yaml:4:15: ", "calibrators.spatial is in use (line 4) and model.backbone is stosa (line 2)", "dot products"}},
+        {STOSA "calibrators:\n  spatial:\n    order: false\n", NULL, {"run.yaml:5:3: ", "spatial is in use (line 5)"}},
+        {STOSA "calibrators:\n  refinement: {}\n  adversarial:\n",
+         NULL,
+         {"run.yaml:6:3: ", "calibrators.adversarial is in use (line 6) and model.backbone is stosa (line 2)",
+          "no calibrator but refinement"}},
+        {STOSA,
+         "calibrators.adversarial.penalty=all",
+         {"--set calibrators.adversarial.penalty=all: error: calibrators.adversarial is in use (--set)"}},
+        {STOSA "calibrators: {spatial: {}}\n",
+         "calibrators.spatial.order=true",
+         {"run.yaml:4:15: ", "calibrators.spatial is in use (line 4)"}},
+        {PATH "calibrators: {spatial: {}}\ntraining: {loss: stosa}\n",
+         "model.backbone=stosa",
+         {"--set model.backbone=stosa: error: calibrators.spatial is in use (line 2) and model.backbone is stosa (--set)"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+static void refinements_without_a_meaning_are_refused(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "calibrators: {refinement: {kind: stochastic}}\n",
+         NULL,
+         {"run.yaml:2:34: ", "calibrators.refinement.kind is stochastic (line 2) and model.backbone is sasrec (default)",
+          "stosa alone", "kind simple, value or additive"}},
+        {PATH "model: {backbone: stosa}\ncalibrators: {refinement: {kind: stochastic}}\n",
+         "model.backbone=tisasrec",
+         {"--set model.backbone=tisasrec: error: calibrators.refinement.kind is stochastic (line 3)", "tisasrec (--set)"}},
+        {PATH "model: {backbone: bert4rec}\n",
+         "calibrators.refinement.kind=stochastic",
+         {"--set calibrators.refinement.kind=stochastic: error: ", "model.backbone is bert4rec (line 2)"}},
+        {PATH "calibrators:\n  refinement:\n    value: learned\n",
+         NULL,
+         {"run.yaml:4:12: ",
+          "calibrators.refinement.value is learned (line 4) and calibrators.refinement.kind is simple (default)",
+          "use kind value or value identity"}},
+        {PATH "calibrators: {refinement: {kind: additive, value: learned}}\n",
+         NULL,
+         {"run.yaml:2:51: ", "value is learned (line 2)", "kind is additive (line 2)"}},
+        {PATH "calibrators: {refinement: {kind: value, value: learned}}\n",
+         "calibrators.refinement.kind=simple",
+         {"--set calibrators.refinement.kind=simple: error: ", "value is learned (line 2)", "kind is simple (--set)"}},
+        {STOSA "calibrators: {refinement: {kind: stochastic, value: learned}}\n", NULL, {"kind is stochastic (line 4)"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 static void text_that_is_no_yaml_is_refused_at_its_line(void **state)
 {
     (void)state;
@@ -309,7 +415,9 @@ static void assignments_are_named_with_their_mistake(void **state)
         {PATH, "training.epoch=3", {"--set training.epoch=3: error: ", "'training.epoch'", "did you mean 'epochs'?"}},
         {PATH, "trainnig.epochs=3", {"--set trainnig.epochs=3: error: ", "did you mean 'training'?"}},
         {PATH, "epochs=3", {"--set epochs=3: error: ", "did you mean 'training.epochs'?"}},
-        {PATH, "calibrators.frequency.alpha=1", {"error: unknown calibrator 'frequency'; known are: spatial, adversarial"}},
+        {PATH,
+         "calibrators.frequency.alpha=1",
+         {"error: unknown calibrator 'frequency'; known are: spatial, refinement, adversarial"}},
         {PATH, "calibrators.spatial.odrer=true", {"error: unknown key 'calibrators.spatial.odrer', did you mean 'order'?"}},
         {PATH, "calibrators.spatial={}", {"error: calibrators.spatial is a section", "calibrators.spatial.KEY=VALUE"}},
         {PATH, "training.early_stopping={metric: hr@5}", {"error: training.early_stopping is a section"}},
@@ -418,6 +526,9 @@ int main(void)
         cmocka_unit_test(values_that_do_not_go_together_name_both_keys_and_their_lines),
         cmocka_unit_test(keys_that_have_no_meaning_are_refused_where_they_are_given),
         cmocka_unit_test(combinations_that_a_model_cannot_train_with_are_refused),
+        cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),
+        cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),
+        cmocka_unit_test(refinements_without_a_meaning_are_refused),
         cmocka_unit_test(text_that_is_no_yaml_is_refused_at_its_line),
         cmocka_unit_test(the_missing_path_is_named),
         cmocka_unit_test(assignments_are_named_with_their_mistake),

@@ -10,9 +10,15 @@ enum { FINDING_SIZE = 256, ORIGIN_SIZE = 32 };
 
 typedef struct {
     const sr_settings *settings;
-    const place *places;
+    const place *places, *sections;
     sr_error *error;
 } checker;
+
+/* One of two that do not go together. */
+typedef struct {
+    const place *at;
+    char text[FINDING_SIZE];
+} finding;
 
 static const place *place_of(const checker *c, const schema_row *row)
 {
@@ -31,24 +37,39 @@ static void describe_origin(const place *at, char *text, size_t size)
 }
 
 /* "model.heads is 3 (line 4)". */
-static void describe(const checker *c, const schema_row *row, char *text, size_t size)
+static finding find_key(const checker *c, const schema_row *row)
 {
     char value[SCHEMA_VALUE_SIZE], origin[ORIGIN_SIZE];
+    finding found = {.at = place_of(c, row)};
     schema_format(row, c->settings, value, sizeof value);
-    describe_origin(place_of(c, row), origin, sizeof origin);
-    snprintf(text, size, "%s.%s is %.100s (%s)", row->section, row->key, value, origin);
+    describe_origin(found.at, origin, sizeof origin);
+    snprintf(found.text, sizeof found.text, "%s.%s is %.100s (%s)", row->section, row->key, value, origin);
+    return found;
 }
 
-/* Points at whichever key was given last: an assignment, else the first key, else the second. */
+/* "calibrators.spatial is in use (line 4)". */
+static finding find_section(const checker *c, const char *path)
+{
+    char origin[ORIGIN_SIZE];
+    finding found = {.at = &c->sections[schema_find_section(path) - schema_sections]};
+    describe_origin(found.at, origin, sizeof origin);
+    snprintf(found.text, sizeof found.text, "%s is in use (%s)", path, origin);
+    return found;
+}
+
+/* Points at whichever was given last: an assignment, else the first, else the second. */
+static sr_status fail_findings(const checker *c, const finding *first, const finding *second, const char *reason)
+{
+    const place *at = first->at;
+    if (!place_is_given(at) || (second->at->assignment && !at->assignment))
+        at = second->at;
+    return place_fail(at, c->error, "%s and %s: %s", first->text, second->text, reason);
+}
+
 static sr_status fail_together(const checker *c, const schema_row *first, const schema_row *second, const char *reason)
 {
-    char first_text[FINDING_SIZE], second_text[FINDING_SIZE];
-    const place *at = place_of(c, first), *other = place_of(c, second);
-    if (!place_is_given(at) || (other->assignment && !at->assignment))
-        at = other;
-    describe(c, first, first_text, sizeof first_text);
-    describe(c, second, second_text, sizeof second_text);
-    return place_fail(at, c->error, "%s and %s: %s", first_text, second_text, reason);
+    const finding first_finding = find_key(c, first), second_finding = find_key(c, second);
+    return fail_findings(c, &first_finding, &second_finding, reason);
 }
 
 /* ---- keys that have no meaning here ---- */
@@ -159,26 +180,50 @@ static sr_status check_positions(const checker *c)
                          "TiSASRec always has relative positions of its own and no others; use none, or leave the key out");
 }
 
-/* What is Gaussian goes with what is Gaussian. */
-static sr_status check_gaussians(const checker *c)
+/* The states of stosa are Gaussians, which its loss compares by distances. */
+static sr_status check_gaussian_loss(const checker *c)
 {
+    const bool gaussian = c->settings->model.backbone == SR_BACKBONE_STOSA;
+    if (gaussian == (c->settings->training.loss == SR_LOSS_STOSA))
+        return SR_OK;
+    return fail_together(c, schema_find("training", "loss"), schema_find("model", "backbone"),
+                         gaussian ? "the distances of stosa's Gaussians have a loss of their own; use loss stosa (with a "
+                                    "training.pvn_weight of 0 it is bpr of distances)"
+                                  : "the loss stosa compares Gaussians, which no other backbone has; use backbone stosa or "
+                                    "another loss");
+}
+
+static sr_status check_gaussian_attention(const checker *c)
+{
+    static const char *const dot_product_calibrators[] = {"calibrators.spatial", "calibrators.adversarial"};
     const sr_settings *s = c->settings;
-    const sr_calibrator_settings *calibrators = &s->model.calibrators;
-    const bool stosa = s->model.backbone == SR_BACKBONE_STOSA;
-    const schema_row *backbone = schema_find("model", "backbone");
-    if (stosa != (s->training.loss == SR_LOSS_STOSA))
-        return fail_together(c, schema_find("training", "loss"), backbone,
-                             "stosa compares Gaussians by distances, for which the loss stosa is made (with a pvn_weight of 0 "
-                             "it is bpr of distances), and no other backbone has them");
-    if (stosa && calibrators->spatial.in_use)
-        return fail_together(c, schema_find("calibrators.spatial", "order"), backbone,
-                             "the spatial calibrator is defined for dot products of queries and keys");
-    if (stosa && calibrators->adversarial.in_use)
-        return fail_together(c, schema_find("calibrators.adversarial", "combine"), backbone,
-                             "the adversarial calibrator is defined for dot products of queries and keys");
-    if (calibrators->refinement.in_use && calibrators->refinement.kind == SR_REFINEMENT_STOCHASTIC && !stosa)
-        return fail_together(c, schema_find("calibrators.refinement", "kind"), backbone,
-                             "stochastic refinement belongs to stosa, whose attention is stochastic itself");
+    if (s->model.backbone != SR_BACKBONE_STOSA)
+        return SR_OK;
+    for (size_t i = 0; i < sizeof dot_product_calibrators / sizeof *dot_product_calibrators; ++i) {
+        if (!schema_section_in_use(schema_find_section(dot_product_calibrators[i]), s))
+            continue;
+        const finding section = find_section(c, dot_product_calibrators[i]);
+        const finding backbone = find_key(c, schema_find("model", "backbone"));
+        return fail_findings(c, &section, &backbone,
+                             "this calibrator is made for attention by dot products of queries and keys, while stosa's is by "
+                             "distances; use another backbone, or no calibrator but refinement");
+    }
+    return SR_OK;
+}
+
+static sr_status check_refinement(const checker *c)
+{
+    const sr_refinement_settings *refinement = &c->settings->model.calibrators.refinement;
+    const schema_row *kind = schema_find("calibrators.refinement", "kind");
+    if (!refinement->in_use)
+        return SR_OK;
+    if (refinement->kind == SR_REFINEMENT_STOCHASTIC && c->settings->model.backbone != SR_BACKBONE_STOSA)
+        return fail_together(c, kind, schema_find("model", "backbone"),
+                             "stochastic refinement is for stosa alone, whose attention is stochastic itself; use backbone "
+                             "stosa or kind simple, value or additive");
+    if (refinement->value == SR_VALUE_LEARNED && refinement->kind != SR_REFINEMENT_VALUE)
+        return fail_together(c, schema_find("calibrators.refinement", "value"), kind,
+                             "no other kind than value has a value to learn; use kind value or value identity");
     return SR_OK;
 }
 
@@ -218,9 +263,9 @@ static sr_status check_metric(const checker *c)
                          "the metric must be hr@K, ndcg@K or mrr@K with K one of top_k");
 }
 
-sr_status check_combinations(const sr_settings *settings, const place *places, sr_error *error)
+sr_status check_combinations(const sr_settings *settings, const place *places, const place *sections, sr_error *error)
 {
-    const checker c = {settings, places, error};
+    const checker c = {settings, places, sections, error};
     SR_TRY(check_owners(&c));
     SR_TRY(check_heads(&c));
     SR_TRY(check_samples(&c));
@@ -230,6 +275,8 @@ sr_status check_combinations(const sr_settings *settings, const place *places, s
     SR_TRY(check_user_width(&c));
     SR_TRY(check_positions(&c));
     SR_TRY(check_leak(&c));
-    SR_TRY(check_gaussians(&c));
+    SR_TRY(check_gaussian_loss(&c));
+    SR_TRY(check_gaussian_attention(&c));
+    SR_TRY(check_refinement(&c));
     return check_metric(&c);
 }

@@ -13,7 +13,8 @@ enum { FOUND_SIZE = 128, PATH_SIZE = 128 };
 
 typedef struct {
     sr_settings *settings;
-    place *places; /* [schema_row_count]: where each key was given; line -1 and no assignment when it was not */
+    place *places;   /* [schema_row_count]: where each key was given; line -1 and no assignment when it was not */
+    place *sections; /* [schema_section_count]: where each section was first named; likewise */
     sr_error *error;
 } reader;
 
@@ -188,6 +189,14 @@ static struct fy_node_pair *find_earlier(struct fy_node *mapping, const char *ke
     return NULL;
 }
 
+static void use_section(reader *r, const schema_section *section, const place *at)
+{
+    place *named = &r->sections[section - schema_sections];
+    if (!place_is_given(named))
+        *named = *at;
+    schema_use_section(section, r->settings);
+}
+
 static sr_status read_section(reader *r, const char *path, struct fy_node *node, const place *section_place);
 
 static sr_status read_pair(reader *r, const char *path, struct fy_node *mapping, int index, place at)
@@ -219,7 +228,7 @@ static sr_status read_section(reader *r, const char *path, struct fy_node *node,
 {
     const schema_section *section = schema_find_section(path); /* NULL: the whole configuration */
     if (section)
-        schema_use_section(section, r->settings);
+        use_section(r, section, section_place);
     if (!node || fy_node_is_null(node))
         return SR_OK; /* a section that is named and left empty keeps its defaults */
     if (!fy_node_is_mapping(node) || fy_node_get_tag_token(node)) {
@@ -283,7 +292,7 @@ static sr_status apply_assignment(reader *r, const char *assignment)
     if (document)
         fy_document_destroy(document);
     if (status == SR_OK)
-        schema_use_section(schema_find_section(row->section), r->settings);
+        use_section(r, schema_find_section(row->section), &at);
     return status;
 }
 
@@ -357,7 +366,7 @@ static sr_status read_all(reader *r, const char *text, const char *name, const c
     if (!*r->settings->data.path)
         return fail_missing_path(r, &data, name);
     settle_positions(r);
-    return check_combinations(r->settings, r->places, r->error);
+    return check_combinations(r->settings, r->places, r->sections, r->error);
 }
 
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
@@ -366,8 +375,9 @@ sr_status sr_settings_parse(sr_settings *settings, const char *text, const char 
     reader r = {.settings = settings, .error = error};
     sr_settings_default(settings);
     name_run(settings, name);
-    SR_TRY(SR_ALLOCATE_ZERO(&r.places, schema_row_count, "reading a configuration", error));
-    for (size_t i = 0; i < schema_row_count; ++i)
+    SR_TRY(SR_ALLOCATE_ZERO(&r.places, schema_row_count + schema_section_count, "reading a configuration", error));
+    r.sections = r.places + schema_row_count;
+    for (size_t i = 0; i < schema_row_count + schema_section_count; ++i)
         r.places[i] = (place){.file = name, .text = text, .line = -1};
     const sr_status status = read_all(&r, text, name, assignments, assignment_count);
     free(r.places);

@@ -73,27 +73,31 @@ static const schema_choice penalty_choices[] = {
     {"visible", SR_PENALTY_VISIBLE, "the cells in which an item sees a key"},
     {NULL, 0, NULL}};
 static const schema_choice mean_update_choices[] = {
-    {"frozen", SR_MEAN_FROZEN, "every layer reads the mean of the input again, and only covariances pass, as released"},
-    {"updated", SR_MEAN_UPDATED, "a layer's mean goes on to the next, as published"},
+    {"frozen", SR_MEAN_FROZEN,
+     "dropped: all layers and the state have the mean of the input, only covariances pass, as released"},
+    {"updated", SR_MEAN_UPDATED, "it goes on to the next layer, as published"},
     {NULL, 0, NULL}};
 static const schema_choice refinement_choices[] = {
-    {"simple", SR_REFINEMENT_SIMPLE, "attention among the weights takes the place of the weights"},
-    {"value", SR_REFINEMENT_VALUE, "that attention is applied to the weights themselves"},
-    {"additive", SR_REFINEMENT_ADDITIVE, "the mean of the weights and of the attention among them"},
-    {"stochastic", SR_REFINEMENT_STOCHASTIC, "attention among the weights by Wasserstein distances of Gaussians; stosa alone"},
+    {"simple", SR_REFINEMENT_SIMPLE, "R"},
+    {"value", SR_REFINEMENT_VALUE, "R times what the key value says, in visible columns; not renormalised"},
+    {"additive", SR_REFINEMENT_ADDITIVE, "(A + R) / 2"},
+    {"stochastic", SR_REFINEMENT_STOCHASTIC, "R, by Wasserstein distances of Gaussians instead of dot products; stosa only"},
     {NULL, 0, NULL}};
 static const schema_choice source_choices[] = {
-    {"probabilities", SR_SOURCE_PROBABILITIES, "the weights after softmax attend to each other"},
-    {"scores", SR_SOURCE_SCORES, "the scores before softmax do"},
+    {"probabilities", SR_SOURCE_PROBABILITIES, "A"},
+    {"scores", SR_SOURCE_SCORES, "the scores before softmax, 0 where a query sees no key"},
     {NULL, 0, NULL}};
-static const schema_choice value_choices[] = {{"identity", SR_VALUE_IDENTITY, "the weights as they are"},
-                                              {"learned", SR_VALUE_LEARNED, "after a learned map of their columns"},
-                                              {NULL, 0, NULL}};
+static const schema_choice value_choices[] = {
+    {"identity", SR_VALUE_IDENTITY, "A itself"},
+    {"learned", SR_VALUE_LEARNED, "A after a learned map of its columns, which starts as the identity; kind value only"},
+    {NULL, 0, NULL}};
 static const schema_choice loss_choices[] = {
     {"cross_entropy", SR_LOSS_CROSS_ENTROPY, "softmax over the whole catalogue"},
     {"bpr", SR_LOSS_BPR, "Bayesian personalised ranking with one sampled negative"},
     {"binary_cross_entropy", SR_LOSS_BINARY_CROSS_ENTROPY, "binary cross entropy with one sampled negative"},
-    {"stosa", SR_LOSS_STOSA, "bpr of distances, and a target nearer to the state than to the negative (backbone stosa)"},
+    {"stosa", SR_LOSS_STOSA,
+     "bpr of distances d with one sampled negative, plus pvn_weight max(0, d(state, target) - d(target, negative)), d squared "
+     "2-Wasserstein distances; the loss of backbone stosa, which has no other"},
     {NULL, 0, NULL}};
 static const schema_choice objective_choices[] = {
     {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it (bert4rec: of its masked items)"},
@@ -128,7 +132,8 @@ const schema_section schema_sections[] = {
      "AC-TSR's spatial calibrator: learned order and distance of items are added to the scores, before these are scaled",
      FIELD(model.calibrators.spatial.in_use)},
     {"calibrators.refinement",
-     "AWRSR's refinement: attention weights attend to each other (the paper's equations are reconstructed, see docs/models.md)",
+     "AWRSR's refinement of the attention weights A by R, the attention of the rows of X to each other (equations "
+     "reconstructed, see docs/models.md)",
      FIELD(model.calibrators.refinement.in_use)},
     {"calibrators.adversarial",
      "AC-TSR's adversarial calibrator: generators of masks M learn to mislead the model by weights base M + noise (1 - M); "
@@ -183,7 +188,7 @@ const schema_row schema_rows[] = {
     NUMBER("model", "initializer_range", model.initializer_range, 0, 1, "0.02", "standard deviation of initial weights",
            .above = true),
     NUMBER("model", "initializer_mean", model.initializer_mean, -1, 1, "0",
-           "mean of initial weights; the released stosa has 0.01"),
+           "mean of initial weights; 0.01 in the released stosa"),
     CHOICE("model", "positions", model.positions, positions_choices, "learned",
            "position embeddings; tisasrec has relative positions of its own instead, so that none is the default there"),
     CHOICE("model", "padding", model.padding, padding_choices, "right", "which columns of the window a short history takes"),
@@ -207,8 +212,7 @@ const schema_row schema_rows[] = {
             "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds", .backbones = TISASREC),
     CHOICE("model", "time_dropout", model.time_dropout, time_dropout_choices, "table",
            "how hidden_dropout acts on the embeddings of gaps and relative positions", .backbones = TISASREC),
-
-    CHOICE("model", "mean_update", model.mean_update, mean_update_choices, "frozen", "what becomes of the mean in a layer",
+    CHOICE("model", "mean_update", model.mean_update, mean_update_choices, "frozen", "what becomes of a layer's mean",
            .backbones = STOSA),
 
     BOOLEAN("calibrators.spatial", "order", model.calibrators.spatial.order, "true",
@@ -220,15 +224,15 @@ const schema_row schema_rows[] = {
     CHOICE("calibrators.spatial", "distance_scale", model.calibrators.spatial.distance_scale, distance_scale_choices, "normal",
            "s at the start"),
     CHOICE("calibrators.refinement", "kind", model.calibrators.refinement.kind, refinement_choices, "simple",
-           "what becomes of the weights"),
+           "what takes the place of A"),
     CHOICE("calibrators.refinement", "source", model.calibrators.refinement.source, source_choices, "probabilities",
-           "what attends to each other"),
+           "what X is"),
     INTEGER("calibrators.refinement", "rank", model.calibrators.refinement.rank, 0, 65536, "0",
-            "width of the space in which it does; 0: max_length"),
+            "width of the learned maps of the rows of X that R compares; 0: max_length"),
     BOOLEAN("calibrators.refinement", "per_head", model.calibrators.refinement.per_head, "false",
-            "each head has learned maps of its own; false: all share them"),
+            "true: each head has learned maps of its own; false: the heads of a layer share them"),
     CHOICE("calibrators.refinement", "value", model.calibrators.refinement.value, value_choices, "identity",
-           "what kind value applies the attention to"),
+           "what R multiplies, with kind value"),
     CHOICE("calibrators.adversarial", "combine", model.calibrators.adversarial.combine, combine_choices, "gate",
            "how base and C become one"),
     INTEGER("calibrators.adversarial", "annealing_steps", model.calibrators.adversarial.annealing_steps, 1, 1e12, "100000",
@@ -266,8 +270,8 @@ const schema_row schema_rows[] = {
     INTEGER("training", "seed", training.seed, 0, 9007199254740992.0, "42", "of every random number"),
     CHOICE("training", "loss", training.loss, loss_choices, "cross_entropy", "the loss of one target"),
     CHOICE("training", "objective", training.objective, objective_choices, "last", "which targets an example has"),
-    NUMBER("training", "pvn_weight", model.pvn_weight, 0, 1e6, "0.005",
-           "of the term that wants a target nearer to the state than to the negative", .backbones = STOSA),
+    NUMBER("training", "pvn_weight", model.pvn_weight, 0, 1e6, "0.005", "weight of the second term of loss stosa",
+           .backbones = STOSA),
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",

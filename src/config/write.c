@@ -129,12 +129,16 @@ static const char introduction[] =
     "2.\n"
     "- `ssept` needs a `model.user_hidden_size` below `model.hidden_size`.\n"
     "- `tisasrec` has relative positions of its own: `model.positions` is `none`, which is its default there.\n"
+    "- `stosa` and `training.loss: stosa` need each other. Its attention is by distances: of the calibrators it takes "
+    "`refinement` alone,\n"
+    "  and the other backbones do not take its `kind: stochastic`.\n"
     "- All but `bert4rec`, which sees both sides anyway: `calibrators.adversarial` with `combine: fixed`, `renormalize: none` "
     "and\n"
     "  `masked_cells: included` gives weight to later items, so that with `training.objective: all` a position would see the "
     "item "
     "it has\n"
-    "  to predict.\n";
+    "  to predict.\n"
+    "- All: `calibrators.refinement` with `value: learned` needs `kind: value`.\n";
 
 /* "; bert4rec only", "; with calibrators.adversarial only", or nothing. */
 static void describe_scope(const schema_row *row, char *text, size_t size)
