@@ -81,6 +81,8 @@ static void defaults_are_the_documented_ones(void **state)
     assert_int_equal(s.model.time_unit, 1);
     assert_int_equal(s.model.time_dropout, SR_TIME_DROPOUT_TABLE);
     assert_true(s.training.attack_learning_rate_ratio == 1);
+    assert_true(s.model.initializer_mean == 0 && s.model.pvn_weight == 0.005);
+    assert_int_equal(s.model.mean_update, SR_MEAN_FROZEN);
 }
 
 static void no_calibrator_is_in_use_by_default_and_each_has_documented_options(void **state)
@@ -89,10 +91,16 @@ static void no_calibrator_is_in_use_by_default_and_each_has_documented_options(v
     sr_settings s;
     sr_settings_default(&s);
     const sr_spatial_settings *spatial = &s.model.calibrators.spatial;
+    const sr_refinement_settings *refinement = &s.model.calibrators.refinement;
     const sr_adversarial_settings *adversarial = &s.model.calibrators.adversarial;
-    assert_false(spatial->in_use || adversarial->in_use);
+    assert_false(spatial->in_use || refinement->in_use || adversarial->in_use);
     assert_true(spatial->order && spatial->distance);
     assert_int_equal(spatial->distance_scale, SR_DISTANCE_SCALE_NORMAL);
+    assert_int_equal(refinement->kind, SR_REFINEMENT_SIMPLE);
+    assert_int_equal(refinement->source, SR_SOURCE_PROBABILITIES);
+    assert_int_equal(refinement->rank, 0);
+    assert_false(refinement->per_head);
+    assert_int_equal(refinement->value, SR_VALUE_IDENTITY);
     assert_int_equal(adversarial->combine, SR_COMBINE_GATE);
     assert_int_equal(adversarial->annealing_steps, 100000);
     assert_true(adversarial->two_level);
@@ -232,28 +240,32 @@ static void a_calibrator_is_in_use_when_its_section_is_named_or_a_key_of_it_assi
     (void)state;
     static const struct {
         const char *text, *assignment;
-        bool spatial, adversarial;
+        bool spatial, refinement, adversarial;
     } cases[] = {
-        {"", NULL, false, false},
-        {"calibrators:", NULL, false, false},
-        {"calibrators: {}", NULL, false, false},
-        {"calibrators: {spatial: {}}", NULL, true, false},
-        {"calibrators:\n  spatial:\n", NULL, true, false},
-        {"calibrators: {adversarial: }", NULL, false, true},
-        {"calibrators: {adversarial: {combine: fixed}}", NULL, false, true},
-        {"calibrators: {spatial: {order: false}, adversarial: {}}", NULL, true, true},
-        {"", "calibrators.spatial.order=true", true, false},
-        {"calibrators: {spatial: {}}", "calibrators.adversarial.two_level=false", true, true},
+        {"", NULL, false, false, false},
+        {"calibrators:", NULL, false, false, false},
+        {"calibrators: {}", NULL, false, false, false},
+        {"calibrators: {spatial: {}}", NULL, true, false, false},
+        {"calibrators:\n  spatial:\n", NULL, true, false, false},
+        {"calibrators: {refinement: {}}", NULL, false, true, false},
+        {"calibrators: {adversarial: }", NULL, false, false, true},
+        {"calibrators: {adversarial: {combine: fixed}}", NULL, false, false, true},
+        {"calibrators: {spatial: {order: false}, adversarial: {}}", NULL, true, false, true},
+        {"calibrators: {adversarial: {}, refinement: {rank: 3}, spatial: {}}", NULL, true, true, true},
+        {"", "calibrators.spatial.order=true", true, false, false},
+        {"", "calibrators.refinement.kind=value", false, true, false},
+        {"calibrators: {spatial: {}}", "calibrators.adversarial.two_level=false", true, false, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         sr_settings s;
         char text[256];
         snprintf(text, sizeof text, "data: {path: x}\n%s\n", cases[i].text);
         parse(&s, text, &cases[i].assignment, cases[i].assignment != NULL);
-        if (s.model.calibrators.spatial.in_use != cases[i].spatial ||
-            s.model.calibrators.adversarial.in_use != cases[i].adversarial)
-            fail_msg("case %zu: spatial %d, adversarial %d", i, s.model.calibrators.spatial.in_use,
-                     s.model.calibrators.adversarial.in_use);
+        const sr_calibrator_settings *read = &s.model.calibrators;
+        if (read->spatial.in_use != cases[i].spatial || read->refinement.in_use != cases[i].refinement ||
+            read->adversarial.in_use != cases[i].adversarial)
+            fail_msg("case %zu: spatial %d, refinement %d, adversarial %d", i, read->spatial.in_use, read->refinement.in_use,
+                     read->adversarial.in_use);
     }
 }
 
@@ -265,14 +277,21 @@ static void options_of_calibrators_are_read(void **state)
           "data: {path: x}\n"
           "calibrators:\n"
           "  spatial: {order: false, distance_scale: one}\n"
+          "  refinement: {kind: value, source: scores, rank: 7, per_head: true, value: learned}\n"
           "  adversarial:\n    combine: annealing\n    annealing_steps: 7\n    two_level: false\n    rich_combine: trainable\n"
           "    renormalize: mass\n    masked_cells: included\n    penalty: all\n    penalty_weight: 0.3\n"
           "training: {attack_learning_rate_ratio: 10}\n",
           NULL, 0);
     const sr_spatial_settings *spatial = &s.model.calibrators.spatial;
+    const sr_refinement_settings *refinement = &s.model.calibrators.refinement;
     const sr_adversarial_settings *adversarial = &s.model.calibrators.adversarial;
     assert_true(!spatial->order && spatial->distance);
     assert_int_equal(spatial->distance_scale, SR_DISTANCE_SCALE_ONE);
+    assert_int_equal(refinement->kind, SR_REFINEMENT_VALUE);
+    assert_int_equal(refinement->source, SR_SOURCE_SCORES);
+    assert_int_equal(refinement->rank, 7);
+    assert_true(refinement->per_head);
+    assert_int_equal(refinement->value, SR_VALUE_LEARNED);
     assert_int_equal(adversarial->combine, SR_COMBINE_ANNEALING);
     assert_int_equal(adversarial->annealing_steps, 7);
     assert_false(adversarial->two_level);
@@ -288,14 +307,20 @@ static void every_backbone_takes_the_keys_that_all_have_and_its_own(void **state
     (void)state;
     static const struct {
         sr_backbone backbone;
-        const char *own;
+        const char *own, *loss;
     } cases[] = {
-        {SR_BACKBONE_SASREC, "  backbone: sasrec\n  positions: learned\n"},
-        {SR_BACKBONE_BERT4REC, "  backbone: bert4rec\n  positions: learned\n  mask_ratio: 0.4\n  masking: released\n"},
-        {SR_BACKBONE_SSEPT, "  backbone: ssept\n  positions: none\n  user_hidden_size: 15\n"
-                            "  sse_user_probability: 0.92\n  sse_item_probability: 0.1\n"},
-        {SR_BACKBONE_TISASREC, "  backbone: tisasrec\n  positions: none\n  time_span: 64\n  time_unit: 86400\n"
-                               "  time_dropout: cells\n"},
+        {SR_BACKBONE_SASREC, "  backbone: sasrec\n  positions: learned\n", "cross_entropy"},
+        {SR_BACKBONE_BERT4REC, "  backbone: bert4rec\n  positions: learned\n  mask_ratio: 0.4\n  masking: released\n",
+         "cross_entropy"},
+        {SR_BACKBONE_SSEPT,
+         "  backbone: ssept\n  positions: none\n  user_hidden_size: 15\n"
+         "  sse_user_probability: 0.92\n  sse_item_probability: 0.1\n",
+         "bpr"},
+        {SR_BACKBONE_TISASREC,
+         "  backbone: tisasrec\n  positions: none\n  time_span: 64\n  time_unit: 86400\n"
+         "  time_dropout: cells\n",
+         "binary_cross_entropy"},
+        {SR_BACKBONE_STOSA, "  backbone: stosa\n  positions: learned\n  mean_update: updated\n", "stosa\n  pvn_weight: 0.3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         sr_settings s;
@@ -303,12 +328,26 @@ static void every_backbone_takes_the_keys_that_all_have_and_its_own(void **state
         snprintf(text, sizeof text,
                  "data: {path: x}\nmodel:\n%s  layers: 2\n  heads: 2\n  hidden_size: 16\n  inner_size: 24\n  max_length: 12\n"
                  "  activation: gelu\n  hidden_dropout: 0\n  attention_dropout: 0\n  layer_norm_epsilon: 1.0e-12\n"
-                 "  padding: right\n"
-                 "calibrators: {}\ntraining:\n  loss: cross_entropy\n  objective: last\n",
-                 cases[i].own);
+                 "  initializer_mean: 0.01\n  padding: right\n"
+                 "calibrators: {}\ntraining:\n  loss: %s\n  objective: last\n",
+                 cases[i].own, cases[i].loss);
         parse(&s, text, NULL, 0);
         assert_int_equal(s.model.backbone, cases[i].backbone);
+        assert_true(s.model.initializer_mean == 0.01);
     }
+}
+
+static void options_of_stosa_are_read(void **state)
+{
+    (void)state;
+    sr_settings s;
+    parse(&s,
+          "data: {path: x}\nmodel: {backbone: stosa, mean_update: updated, initializer_mean: -0.5}\n"
+          "training: {loss: stosa, pvn_weight: 0.3}\n",
+          NULL, 0);
+    assert_int_equal(s.model.mean_update, SR_MEAN_UPDATED);
+    assert_int_equal(s.training.loss, SR_LOSS_STOSA);
+    assert_true(s.model.pvn_weight == 0.3 && s.model.initializer_mean == -0.5);
 }
 
 static void tisasrec_has_no_learned_positions_by_default(void **state)
@@ -346,11 +385,39 @@ static void combinations_next_to_the_refused_ones_are_allowed(void **state)
         "training: {learning_rate: 0.01, weight_decay: 1, attack_learning_rate_ratio: 99}\n",
         "data: {path: x}\ncalibrators: {adversarial: {}}\n"
         "training: {learning_rate: 0.01, weight_decay: 1, attack_learning_rate_ratio: 100, weight_decay_kind: l2}\n",
+        "data: {path: x}\nmodel: {backbone: stosa}\ntraining: {loss: stosa, objective: last}\n",
+        "data: {path: x}\nmodel: {backbone: stosa, positions: none}\n"
+        "training: {loss: stosa, objective: all, pvn_weight: 0}\n",
+        "data: {path: x, samples: window}\nmodel: {backbone: stosa, padding: left}\ntraining: {loss: stosa}\n",
+        "data: {path: x}\ncalibrators: {spatial: {}, refinement: {kind: value, value: learned}, adversarial: {}}\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
         sr_settings s;
         parse(&s, texts[i], NULL, 0);
     }
+}
+
+/* `value: identity` may stand with any kind: it means nothing with most, and changes nothing. */
+static void every_kind_of_refinement_is_taken_by_the_backbones_that_have_it(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"simple", "value", "additive", "stochastic"};
+    static const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "tisasrec", "stosa"};
+    for (int kind = SR_REFINEMENT_SIMPLE; kind <= SR_REFINEMENT_STOCHASTIC; ++kind)
+        for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
+            const bool stosa = strcmp(backbones[b], "stosa") == 0;
+            sr_settings s;
+            char text[256];
+            if (kind == SR_REFINEMENT_STOCHASTIC && !stosa)
+                continue;
+            snprintf(text, sizeof text,
+                     "data: {path: x}\nmodel: {backbone: %s}\n"
+                     "calibrators: {refinement: {kind: %s, value: identity}}\ntraining: {loss: %s}\n",
+                     backbones[b], kinds[kind], stosa ? "stosa" : "cross_entropy");
+            parse(&s, text, NULL, 0);
+            assert_true(s.model.calibrators.refinement.in_use);
+            assert_int_equal(s.model.calibrators.refinement.kind, kind);
+        }
 }
 
 /* ---- writing ---- */
@@ -436,6 +503,22 @@ static void reconcile(uint64_t trial, sr_settings *settings)
         model->user_hidden_size = 1 + (int64_t)draw(trial, 7001, (uint64_t)model->hidden_size - 1);
     if (model->backbone == SR_BACKBONE_TISASREC)
         model->positions = SR_POSITIONS_NONE;
+    if (model->backbone == SR_BACKBONE_STOSA)
+        training->loss = SR_LOSS_STOSA;
+    else if (training->loss == SR_LOSS_STOSA)
+        training->loss = SR_LOSS_BPR;
+    if (model->backbone != SR_BACKBONE_STOSA && model->calibrators.refinement.kind == SR_REFINEMENT_STOCHASTIC)
+        model->calibrators.refinement.kind = SR_REFINEMENT_VALUE;
+    if (model->calibrators.refinement.kind != SR_REFINEMENT_VALUE)
+        model->calibrators.refinement.value = SR_VALUE_IDENTITY;
+}
+
+/* Whether the backbone of these settings can have the calibrator, or whatever else the section is about. */
+static bool takes_section(const sr_settings *settings, const schema_section *section)
+{
+    const bool of_dot_products = strcmp(section->path, "calibrators.spatial") == 0 ||
+                                 strcmp(section->path, "calibrators.adversarial") == 0;
+    return settings->model.backbone != SR_BACKBONE_STOSA || !of_dot_products;
 }
 
 /* Some backbone, some calibrators, and random values of every key that these have. */
@@ -445,7 +528,7 @@ static void draw_settings(uint64_t trial, sr_settings *settings)
     sr_settings_default(settings);
     draw_row(backbone, trial, (size_t)(backbone - schema_rows), settings);
     for (size_t i = 0; i < schema_section_count; ++i)
-        if (draw(trial, 7100 + i, 2))
+        if (draw(trial, 7100 + i, 2) && takes_section(settings, &schema_sections[i]))
             schema_use_section(&schema_sections[i], settings);
     for (size_t i = 0; i < schema_row_count; ++i)
         if (schema_applies(&schema_rows[i], settings))
@@ -478,7 +561,7 @@ static void assert_same_fields(const sr_settings *left, const sr_settings *right
 static void written_settings_read_back_to_the_bit(void **state)
 {
     (void)state;
-    enum { TRIALS = 300 };
+    enum { TRIALS = 400 };
     for (uint64_t trial = 0; trial < TRIALS; ++trial) {
         sr_settings drawn, read;
         draw_settings(trial, &drawn);
@@ -496,8 +579,15 @@ static void only_keys_with_a_meaning_are_written(void **state)
         const char *text, *written[3], *missing[4];
     } cases[] = {
         {"model: {backbone: sasrec}",
-         {"  positions: learned\n", "\ncalibrators: {}\ntraining:\n"},
+         {"  positions: learned\n", "\ncalibrators: {}\ntraining:\n", "  initializer_mean: 0\n"},
          {"mask_ratio", "user_hidden_size", "time_span", "attack_learning_rate_ratio"}},
+        {"model: {backbone: ssept}", {"  user_hidden_size: 32\n"}, {"mean_update", "pvn_weight", "stosa"}},
+        {"model: {backbone: stosa}\ntraining: {loss: stosa}",
+         {"  mean_update: frozen\n", "  loss: stosa\n", "  pvn_weight: 0.005\n"},
+         {"mask_ratio", "user_hidden_size", "time_span", "refinement"}},
+        {"calibrators: {refinement: {}}",
+         {"\ncalibrators:\n  refinement:\n    kind: simple\n    source: probabilities\n    rank: 0\n    per_head: false\n"},
+         {"spatial", "adversarial", "{}"}},
         {"model: {backbone: bert4rec}",
          {"  mask_ratio: 0.2\n", "  masking: at_least_one\n"},
          {"user_hidden_size", "time_span"}},
@@ -549,7 +639,8 @@ static void help_is_written_as_comments_that_change_nothing(void **state)
     sr_error error = {0};
     char *text = NULL;
     size_t size;
-    parse(&settings, "data: {path: x}\nmodel: {backbone: ssept}\ncalibrators: {spatial: {}, adversarial: {}}\n", NULL, 0);
+    parse(&settings, "data: {path: x}\nmodel: {backbone: ssept}\ncalibrators: {spatial: {}, refinement: {}, adversarial: {}}\n",
+          NULL, 0);
     FILE *file = open_memstream(&text, &size);
     assert_non_null(file);
     assert_int_equal(sr_settings_write(&settings, file, true, &error), SR_OK);
@@ -610,7 +701,8 @@ static void the_description_names_every_key_and_choice(void **state)
             assert_non_null(strstr(text, schema_sections[i].path));
         static const char *const scopes[] = {"is masked; of the masked ones the last int(mask_ratio max_length) are scored, at "
                                              "least one; bert4rec only",
-                                             "; ssept only", "; tisasrec only", "; with calibrators.adversarial only"};
+                                             "; ssept only", "; tisasrec only", "; stosa only",
+                                             "; with calibrators.adversarial only"};
         for (size_t i = 0; i < sizeof scopes / sizeof *scopes; ++i)
             assert_non_null(strstr(text, scopes[i]));
         free(text);
@@ -663,11 +755,11 @@ static void every_configuration_that_comes_with_srtrain_is_read(void **state)
     char directory[3072];
     const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
     snprintf(directory, sizeof directory, "%s/configs", source ? source : ".");
-    assert_true(read_configurations(directory) >= 10);
+    assert_true(read_configurations(directory) >= 13);
 }
 
 /* The hyper-parameters of the release: layers, heads, widths and the weight of the penalty by data set, the rest in common. */
-static void configurations_of_the_paper_hold_the_released_values(void **state)
+static void configurations_of_ac_tsr_hold_the_released_values(void **state)
 {
     (void)state;
     static const struct {
@@ -711,6 +803,69 @@ static void configurations_of_the_paper_hold_the_released_values(void **state)
     }
 }
 
+static void read_paper_configuration(sr_settings *settings, const char *name)
+{
+    const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
+    sr_error error = {0};
+    char path[4096];
+    snprintf(path, sizeof path, "%s/configs/paper/%s.yaml", source ? source : ".", name);
+    if (sr_settings_read(settings, path, NULL, 0, &error) != SR_OK)
+        fail_msg("%s", error.message);
+}
+
+static void the_configuration_of_stosa_holds_the_released_values(void **state)
+{
+    (void)state;
+    sr_settings s;
+    read_paper_configuration(&s, "stosa-beauty");
+    assert_int_equal(s.model.backbone, SR_BACKBONE_STOSA);
+    assert_int_equal(s.model.layers, 1);
+    assert_int_equal(s.model.heads, 4);
+    assert_int_equal(s.model.hidden_size, 64);
+    assert_int_equal(s.model.inner_size, 256);
+    assert_int_equal(s.model.max_length, 100);
+    assert_int_equal(s.model.activation, SR_ACTIVATION_ELU);
+    assert_true(s.model.hidden_dropout == 0.3 && s.model.attention_dropout == 0);
+    assert_true(s.model.layer_norm_epsilon == 1e-12);
+    assert_true(s.model.initializer_mean == 0.01 && s.model.initializer_range == 0.02);
+    assert_int_equal(s.model.positions, SR_POSITIONS_LEARNED);
+    assert_int_equal(s.model.padding, SR_PADDING_LEFT);
+    assert_int_equal(s.model.mean_update, SR_MEAN_FROZEN);
+    assert_int_equal(s.training.loss, SR_LOSS_STOSA);
+    assert_int_equal(s.training.objective, SR_OBJECTIVE_ALL);
+    assert_true(s.model.pvn_weight == 0.005 && s.training.learning_rate == 1e-3 && s.training.weight_decay == 0);
+    assert_int_equal(s.training.batch_size, 256);
+    assert_int_equal(s.training.epochs, 500);
+    assert_int_equal(s.training.early_stopping.patience, 100);
+    assert_string_equal(s.training.early_stopping.metric, "mrr@40");
+    assert_int_equal(s.evaluation.history, SR_HISTORY_EXCLUDE);
+    assert_false(s.model.calibrators.refinement.in_use);
+}
+
+static void configurations_of_refinement_add_it_to_the_backbones_of_its_code_base(void **state)
+{
+    (void)state;
+    sr_settings stosa, s;
+    read_paper_configuration(&stosa, "stosa-beauty");
+    read_paper_configuration(&s, "awrsr-stosa-beauty");
+    assert_true(s.model.calibrators.refinement.in_use);
+    assert_int_equal(s.model.calibrators.refinement.kind, SR_REFINEMENT_STOCHASTIC);
+    s.model.calibrators.refinement.in_use = false;
+    assert_equal_settings(&s, &stosa);
+    read_paper_configuration(&s, "awrsr-sasrec-beauty");
+    assert_true(s.model.calibrators.refinement.in_use);
+    assert_int_equal(s.model.backbone, SR_BACKBONE_SASREC);
+    assert_int_equal(s.model.layers, 2);
+    assert_int_equal(s.model.heads, 2);
+    assert_int_equal(s.model.hidden_size, 64);
+    assert_int_equal(s.model.inner_size, 256);
+    assert_int_equal(s.model.max_length, 50);
+    assert_true(s.model.hidden_dropout == 0.5 && s.model.attention_dropout == 0.5);
+    assert_int_equal(s.model.padding, SR_PADDING_LEFT);
+    assert_int_equal(s.training.loss, SR_LOSS_BINARY_CROSS_ENTROPY);
+    assert_int_equal(s.training.objective, SR_OBJECTIVE_ALL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -728,8 +883,10 @@ int main(void)
         cmocka_unit_test(a_calibrator_is_in_use_when_its_section_is_named_or_a_key_of_it_assigned),
         cmocka_unit_test(options_of_calibrators_are_read),
         cmocka_unit_test(every_backbone_takes_the_keys_that_all_have_and_its_own),
+        cmocka_unit_test(options_of_stosa_are_read),
         cmocka_unit_test(tisasrec_has_no_learned_positions_by_default),
         cmocka_unit_test(combinations_next_to_the_refused_ones_are_allowed),
+        cmocka_unit_test(every_kind_of_refinement_is_taken_by_the_backbones_that_have_it),
         cmocka_unit_test(only_keys_with_a_meaning_are_written),
         cmocka_unit_test(written_settings_read_back_to_the_bit),
         cmocka_unit_test(the_longest_text_reads_back_however_it_is_escaped),
@@ -739,7 +896,9 @@ int main(void)
         cmocka_unit_test(the_description_names_every_key_and_choice),
         cmocka_unit_test(help_fits_into_a_line_of_a_table),
         cmocka_unit_test(every_configuration_that_comes_with_srtrain_is_read),
-        cmocka_unit_test(configurations_of_the_paper_hold_the_released_values),
+        cmocka_unit_test(configurations_of_ac_tsr_hold_the_released_values),
+        cmocka_unit_test(the_configuration_of_stosa_holds_the_released_values),
+        cmocka_unit_test(configurations_of_refinement_add_it_to_the_backbones_of_its_code_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
