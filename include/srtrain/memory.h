@@ -27,7 +27,9 @@ sr_status sr_copy_string(char **copy, const char *text, sr_error *error);
  * reset, so that after the first training steps nothing is asked of the system any more (fresh pages are dear). */
 typedef struct sr_arena sr_arena;
 
-/* `block_size` is the least size in bytes of a block that is asked of the system. Release with sr_arena_free(). */
+/* `block_size` is the size in bytes of the first block that is asked of the system; each further one is as large as all before
+ * it together. So there are few: what does not fit at the end of a block is lost, while pages that are not touched cost
+ * nothing. Release with sr_arena_free(). */
 sr_status sr_arena_create(sr_arena **arena, size_t block_size, sr_error *error);
 void sr_arena_free(sr_arena *arena); /* NULL is allowed */
 

@@ -81,7 +81,8 @@ static int advance(sr_arena *arena, size_t bytes)
         if (arena->current->size >= bytes)
             return 1;
     }
-    const size_t size = bytes > arena->block_size ? bytes : arena->block_size;
+    size_t size = arena->held > arena->block_size ? arena->held : arena->block_size;
+    size = bytes > size ? bytes : size;
     arena_block *block = malloc(sizeof *block);
     if (!block)
         return 0;

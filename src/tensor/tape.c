@@ -33,16 +33,14 @@ struct sr_tape {
     sr_error failure;       /* status SR_OK: none */
 };
 
-/* Bytes that the arena asks of the system at a time. Pages that are not touched cost nothing, while what does not fit at the end
- * of a block is lost: large blocks need less memory. */
-enum { BLOCK_SIZE = 128 << 20 };
+enum { FIRST_BLOCK = 16 << 20 }; /* bytes that the arena asks of the system at first */
 
 sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error)
 {
     SR_TRY(SR_ALLOCATE_ZERO(tape, 1, "a tape", error));
     (*tape)->kernels = kernels;
     (*tape)->recording = recording;
-    const sr_status status = sr_arena_create(&(*tape)->arena, BLOCK_SIZE, error);
+    const sr_status status = sr_arena_create(&(*tape)->arena, FIRST_BLOCK, error);
     if (status != SR_OK) {
         free(*tape);
         *tape = NULL;
