@@ -105,7 +105,7 @@ static void no_calibrator_is_in_use_by_default_and_each_has_documented_options(v
     assert_int_equal(adversarial->annealing_steps, 100000);
     assert_true(adversarial->two_level);
     assert_int_equal(adversarial->rich_combine, SR_RICH_COMBINE_FIXED);
-    assert_int_equal(adversarial->renormalize, SR_RENORMALIZE_SOFTMAX);
+    assert_int_equal(adversarial->renormalize, SR_RENORMALIZE_MASS);
     assert_int_equal(adversarial->masked_cells, SR_MASKED_CELLS_EXCLUDED);
     assert_int_equal(adversarial->penalty, SR_PENALTY_VISIBLE);
     assert_true(adversarial->penalty_weight == 0.03);

@@ -243,7 +243,7 @@ const schema_row schema_rows[] = {
         "r A + (1 - r) times the spatially calibrated weights"),
     CHOICE("calibrators.adversarial", "rich_combine", model.calibrators.adversarial.rich_combine, rich_combine_choices, "fixed",
            "r of two_level false"),
-    CHOICE("calibrators.adversarial", "renormalize", model.calibrators.adversarial.renormalize, renormalize_choices, "softmax",
+    CHOICE("calibrators.adversarial", "renormalize", model.calibrators.adversarial.renormalize, renormalize_choices, "mass",
            "what is done to C, to the combined and to the attacked weights"),
     CHOICE("calibrators.adversarial", "masked_cells", model.calibrators.adversarial.masked_cells, masked_cells_choices,
            "excluded", "keys that a query does not see: later items and padding"),
