@@ -144,8 +144,8 @@ sr_tensor *sr_distance_attention_scores(sr_tape *tape, sr_tensor *query, sr_tens
 /* ---- spatial.c: AC-TSR's spatial calibrator (Zhou et al. 2023) ---- */
 
 /* The affine map of the concatenated (q_i, k_j) of one head, a_i + b_j + bias with a_i = <weight[:e], q_i>, b_j = <weight[e:],
- * k_j>; weight [1, 2e], bias [1, 1], shared by all heads. query [Q, d], key [K, d]. Both functions give scale * S_ij for the
- * visible cells of the map, 0 elsewhere; i and j are columns of the window.
+ * k_j>; weight [1, 2e], bias [1, 1], shared by all heads. query [Q, d], key [K, d]. Both functions add scale * S_ij to the
+ * scores of visible cells; i and j are columns of the window.
  *
  * Order: z_ij that map, S_ij = ln sigmoid(z_ij) if j > i, ln sigmoid(-z_ij) if j <= i. */
 sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
