@@ -29,10 +29,10 @@ attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_
                              .last = layer + 1 == (size_t)model->settings.layers,
                              .tokens = rows->tokens,
                              .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
-    block.only_read = block.last && !pass->every_row;
-    block.map = sr_attention_map_make(tape, layout, block.only_read ? &rows->batch->reads : rows->tokens, rows->keys, heads);
+    const bool only_read = block.last && !pass->every_row;
+    block.map = sr_attention_map_make(tape, layout, only_read ? &rows->batch->reads : rows->tokens, rows->keys, heads);
     block.score_map = block.map;
-    if (block.only_read && calibrators_score_every_query(&model->settings, pass->training))
+    if (only_read && calibrators_score_every_query(&model->settings))
         block.score_map = sr_attention_map_make(tape, layout, rows->tokens, rows->keys, heads);
     if (!block.score_map)
         block.map = NULL;
@@ -114,6 +114,49 @@ void attention_weigh(attention_block *block)
     trace(block);
 }
 
+/* ---- what follows the weights ---- */
+
+/* LN(x + dropout(outcome)) */
+static sr_tensor *add_and_norm(const attention_block *block, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm,
+                               dropout_site_name site_name)
+{
+    sr_model *model = block->model;
+    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, model->settings.hidden_dropout);
+    sr_tensor *sum = sr_add_dropped(block->tape, x, outcome, block->map->layout, block->map->queries->tokens, &site);
+    return model_norm(model, block->tape, sum, norm);
+}
+
+sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
+                            const affine_parameters *output, dropout_site_name site)
+{
+    sr_model *model = block->model;
+    return add_and_norm(block, residual, model_linear(model, block->tape, context, output),
+                        &model->layers[block->layer].attention.norm, site);
+}
+
+sr_tensor *feed_forward(const attention_block *block, sr_tensor *y, const feed_forward_parameters *parameters,
+                        dropout_site_name site)
+{
+    sr_model *model = block->model;
+    sr_tape *tape = block->tape;
+    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &parameters->inner), model->settings.activation);
+    return add_and_norm(block, y, model_linear(model, tape, inner, &parameters->outer), &parameters->norm, site);
+}
+
+/* ---- distances ---- */
+
+static sr_tensor *root_of_covariance(sr_tape *tape, sr_tensor *covariance)
+{
+    return sr_square_root(tape, sr_elu_plus_one(tape, covariance));
+}
+
+sr_tensor *wasserstein_scores(sr_tape *tape, gaussians query, gaussians key, const sr_attention_map *map, double scale)
+{
+    sr_tensor *query_root = root_of_covariance(tape, query.covariance), *key_root = root_of_covariance(tape, key.covariance);
+    return sr_add(tape, sr_distance_attention_scores(tape, query.mean, key.mean, map, scale),
+                  sr_distance_attention_scores(tape, query_root, key_root, map, scale));
+}
+
 /* ---- dot products ---- */
 
 /* scale (q_i k_jᵀ), and with TiSASRec's terms scale q_i (k_j + PK_j + TK_gap(i,j))ᵀ. */
@@ -134,19 +177,14 @@ static sr_tensor *dot_product_scores(const attention_block *block)
 static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, const sr_attention_map *map, sr_tensor *value,
                             sr_tensor *residual, dropout_site_name site_name)
 {
-    sr_model *model = block->model;
     sr_tape *tape = block->tape;
-    const attention_parameters *layer = &model->layers[block->layer].attention;
-    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, model->settings.hidden_dropout);
     if (!map)
         return NULL;
     sr_tensor *context = sr_attention_context(tape, weights, value, map);
     if (block->terms)
         context = sr_add(tape, context,
                          sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->value_intervals));
-    sr_tensor *output = model_linear(model, tape, context, &layer->output);
-    sr_tensor *sum = sr_add_dropped(tape, residual, output, map->layout, map->queries->tokens, &site);
-    return model_norm(model, tape, sum, &layer->norm);
+    return attention_output(block, context, residual, &block->model->layers[block->layer].attention.output, site_name);
 }
 
 sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked)

@@ -19,7 +19,6 @@ typedef struct attention_block {
     sr_encoding *encoding; /* where side products go */
     size_t layer;
     bool last;                         /* no layer follows */
-    bool only_read;                    /* the block's queries are the rows that are read */
     const sr_rows *tokens;             /* every token of the layout */
     const sr_attention_map *map;       /* queries and keys of this block */
     const sr_attention_map *score_map; /* whose queries have scores: `map`, or every token */
@@ -66,6 +65,22 @@ void attention_weigh(attention_block *block);
 /* The whole of a block with dot products: residual [Q, d] are the queries' rows of block->input. Returns y [Q, d]; when a stage
  * has made an attacked branch, *attacked is its y. */
 sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked);
+
+/* LN(residual + dropout(output(context))) with the attention norm of the layer. */
+sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
+                            const affine_parameters *output, dropout_site_name site);
+
+/* LN(y + dropout(outer(f(inner(y))))) */
+sr_tensor *feed_forward(const attention_block *block, sr_tensor *y, const feed_forward_parameters *parameters,
+                        dropout_site_name site);
+
+/* Means and covariances of the same rows. */
+typedef struct {
+    sr_tensor *mean, *covariance;
+} gaussians;
+
+/* -scale times the squared 2-Wasserstein distances of queries and keys, whose covariances are elu(covariance) + 1. */
+sr_tensor *wasserstein_scores(sr_tape *tape, gaussians query, gaussians key, const sr_attention_map *map, double scale);
 
 /* ---- for calibrators ---- */
 

@@ -93,6 +93,9 @@ sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
 
+/* Declares NAME.inner, NAME.outer and NAME.norm of a feed-forward block. */
+sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices, const char *name, sr_error *error);
+
 /* Declares the parameters of the calibrators in use for one layer. */
 sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
 

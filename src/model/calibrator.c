@@ -19,11 +19,10 @@ padding_use calibrators_padding(const sr_model_settings *settings, bool training
     return most;
 }
 
-bool calibrators_score_every_query(const sr_model_settings *settings, bool training)
+bool calibrators_score_every_query(const sr_model_settings *settings)
 {
     for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->in_use(settings) && calibrators[i]->scores_every_query &&
-            calibrators[i]->scores_every_query(settings, training))
+        if (calibrators[i]->scores_every_query && calibrators[i]->in_use(settings))
             return true;
     return false;
 }

@@ -22,8 +22,7 @@ typedef struct calibrator {
     bool (*in_use)(const sr_model_settings *settings);
     /* NULL: PADDING_UNUSED always. */
     padding_use (*padding)(const sr_model_settings *settings, bool training);
-    /* Whether it reads the scores or query projections of every token, in the last layer too. NULL: never. */
-    bool (*scores_every_query)(const sr_model_settings *settings, bool training);
+    bool scores_every_query; /* it reads the scores of every token, in the last layer too */
     /* Declares its parameters of one layer and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, size_t layer, sr_error *error);
     /* Changes block->scores. NULL: it has no such stage. */
@@ -41,7 +40,7 @@ extern const size_t calibrator_count;
 padding_use calibrators_padding(const sr_model_settings *settings, bool training);
 
 /* Whether any calibrator in use needs the scores of every token. */
-bool calibrators_score_every_query(const sr_model_settings *settings, bool training);
+bool calibrators_score_every_query(const sr_model_settings *settings);
 
 extern const calibrator spatial_calibrator, refinement_calibrator, adversarial_calibrator;
 

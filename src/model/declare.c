@@ -69,17 +69,16 @@ static sr_status declare_attention(sr_model *model, size_t index, sr_error *erro
     return declare_calibrators(model, index, error);
 }
 
-static sr_status declare_feed_forward(sr_model *model, size_t index, sr_error *error)
+sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices, const char *name, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, inner = (size_t)model->settings.inner_size;
-    feed_forward_parameters *feed_forward = &model->layers[index].feed_forward;
-    char name[SR_PARAMETER_NAME_SIZE / 2];
-    snprintf(name, sizeof name, "layers.%zu.ffn.inner", index);
-    SR_TRY(declare_linear(model, &feed_forward->inner, name, inner, width, SR_PARAMETERS_ORDINARY, error));
-    snprintf(name, sizeof name, "layers.%zu.ffn.outer", index);
-    SR_TRY(declare_linear(model, &feed_forward->outer, name, width, inner, SR_PARAMETERS_ORDINARY, error));
-    snprintf(name, sizeof name, "layers.%zu.ffn.norm", index);
-    return declare_norm(model, &feed_forward->norm, name, width, error);
+    char part[SR_PARAMETER_NAME_SIZE / 2];
+    snprintf(part, sizeof part, "%s.inner", name);
+    SR_TRY(declare_linear(model, &indices->inner, part, inner, width, SR_PARAMETERS_ORDINARY, error));
+    snprintf(part, sizeof part, "%s.outer", name);
+    SR_TRY(declare_linear(model, &indices->outer, part, width, inner, SR_PARAMETERS_ORDINARY, error));
+    snprintf(part, sizeof part, "%s.norm", name);
+    return declare_norm(model, &indices->norm, part, width, error);
 }
 
 sr_status declare_layers(sr_model *model, sr_error *error)
@@ -87,7 +86,9 @@ sr_status declare_layers(sr_model *model, sr_error *error)
     SR_TRY(declare_norm(model, &model->input_norm, "input_norm", (size_t)model->settings.hidden_size, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         SR_TRY(declare_attention(model, layer, error));
-        SR_TRY(declare_feed_forward(model, layer, error));
+        char name[SR_PARAMETER_NAME_SIZE / 2];
+        snprintf(name, sizeof name, "layers.%zu.ffn", layer);
+        SR_TRY(declare_feed_forward(model, &model->layers[layer].feed_forward, name, error));
     }
     return SR_OK;
 }

@@ -2,7 +2,7 @@
  *
  *   x0 = dropout(LN(x))
  *   y  = LN(x + dropout(output(context)))            attention.c
- *   x' = LN(y + dropout(outer(f(inner(y)))))
+ *   x' = LN(y + dropout(outer(f(inner(y)))))         attention.c
  *
  * Only what somebody reads is computed: in the last layer the rows of the loss, and of an attacked branch nothing but its last
  * layer, because the next layer's input is the calibrated output alone. */
@@ -60,18 +60,6 @@ sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch
     return pass->every_row ? sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, &batch->layout)) : x;
 }
 
-static sr_tensor *feed_forward_block(const attention_block *block, sr_tensor *y, dropout_site_name site_name)
-{
-    sr_model *model = block->model;
-    sr_tape *tape = block->tape;
-    const feed_forward_parameters *layer = &model->layers[block->layer].feed_forward;
-    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, model->settings.hidden_dropout);
-    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &layer->inner), model->settings.activation);
-    sr_tensor *outer = model_linear(model, tape, inner, &layer->outer);
-    sr_tensor *sum = sr_add_dropped(tape, y, outer, block->map->layout, block->map->queries->tokens, &site);
-    return model_norm(model, tape, sum, &layer->norm);
-}
-
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding)
 {
@@ -86,9 +74,10 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
         block.terms = terms;
         block.input = x;
         sr_tensor *y = attention_run(&block, rows_of_queries(&block, x), &attacked);
-        x = feed_forward_block(&block, y, SITE_FEED_FORWARD);
+        const feed_forward_parameters *parameters = &model->layers[layer].feed_forward;
+        x = feed_forward(&block, y, parameters, SITE_FEED_FORWARD);
         if (attacked)
-            attacked = feed_forward_block(&block, attacked, SITE_ATTACKED_FEED_FORWARD);
+            attacked = feed_forward(&block, attacked, parameters, SITE_ATTACKED_FEED_FORWARD);
     }
     encoding->representation = rows_that_are_read(tape, x, batch, pass);
     if (attacked)

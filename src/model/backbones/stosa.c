@@ -21,7 +21,7 @@
 
 static sr_status declare_stream(sr_model *model, stream_parameters *stream, size_t layer, const char *what, sr_error *error)
 {
-    const size_t width = (size_t)model->settings.hidden_size, inner = (size_t)model->settings.inner_size;
+    const size_t width = (size_t)model->settings.hidden_size;
     const struct {
         const char *name;
         affine_parameters *indices;
@@ -31,12 +31,8 @@ static sr_status declare_stream(sr_model *model, stream_parameters *stream, size
         snprintf(name, sizeof name, "layers.%zu.attention.%s_%s", layer, what, maps[i].name);
         SR_TRY(declare_linear(model, maps[i].indices, name, width, width, SR_PARAMETERS_ORDINARY, error));
     }
-    snprintf(name, sizeof name, "layers.%zu.%s_ffn.inner", layer, what);
-    SR_TRY(declare_linear(model, &stream->feed_forward.inner, name, inner, width, SR_PARAMETERS_ORDINARY, error));
-    snprintf(name, sizeof name, "layers.%zu.%s_ffn.outer", layer, what);
-    SR_TRY(declare_linear(model, &stream->feed_forward.outer, name, width, inner, SR_PARAMETERS_ORDINARY, error));
-    snprintf(name, sizeof name, "layers.%zu.%s_ffn.norm", layer, what);
-    return declare_norm(model, &stream->feed_forward.norm, name, width, error);
+    snprintf(name, sizeof name, "layers.%zu.%s_ffn", layer, what);
+    return declare_feed_forward(model, &stream->feed_forward, name, error);
 }
 
 static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
@@ -67,11 +63,6 @@ static sr_status declare(sr_model *model, sr_error *error)
 
 /* ---- forward ---- */
 
-/* Means and covariances of the same rows. */
-typedef struct {
-    sr_tensor *mean, *covariance;
-} gaussians;
-
 /* dropout(LN(items' rows + columns' rows)) of one stream. */
 static sr_tensor *embed(sr_model *model, sr_tape *tape, size_t items, size_t positions, const sr_batch *batch,
                         const sr_pass *pass, dropout_site_name site_name)
@@ -90,35 +81,19 @@ static sr_tensor *distance_scores(const attention_block *block, gaussians x, sr_
     sr_model *model = block->model;
     sr_tape *tape = block->tape;
     const layer_parameters *layer = &model->layers[block->layer];
-    sr_tensor *query_mean = model_linear(model, tape, rows_of_score_queries(block, x.mean), &layer->mean.query);
-    sr_tensor *key_mean = model_linear(model, tape, rows_of_keys(block, x.mean), &layer->mean.key);
-    sr_tensor *query_covariance = model_linear(model, tape, rows_of_score_queries(block, x.covariance),
-                                               &layer->covariance.query);
-    sr_tensor *key_covariance = model_linear(model, tape, keys_of_covariance, &layer->covariance.key);
-    sr_tensor *query_root = sr_square_root(tape, sr_elu_plus_one(tape, query_covariance));
-    sr_tensor *key_root = sr_square_root(tape, sr_elu_plus_one(tape, key_covariance));
-    return sr_add(tape, sr_distance_attention_scores(tape, query_mean, key_mean, block->score_map, block->score_scale),
-                  sr_distance_attention_scores(tape, query_root, key_root, block->score_map, block->score_scale));
+    const gaussians query = {model_linear(model, tape, rows_of_score_queries(block, x.mean), &layer->mean.query),
+                             model_linear(model, tape, rows_of_score_queries(block, x.covariance), &layer->covariance.query)};
+    const gaussians key = {model_linear(model, tape, rows_of_keys(block, x.mean), &layer->mean.key),
+                           model_linear(model, tape, keys_of_covariance, &layer->covariance.key)};
+    return wasserstein_scores(tape, query, key, block->score_map, block->score_scale);
 }
 
 /* LN(x + dropout(output(context))), then the feed-forward block, of one stream. */
 static sr_tensor *finish_stream(const attention_block *block, const stream_parameters *stream, sr_tensor *residual,
-                                sr_tensor *context, dropout_site_name output_site_name, dropout_site_name inner_site_name)
+                                sr_tensor *context, dropout_site_name output_site, dropout_site_name feed_forward_site)
 {
-    sr_model *model = block->model;
-    sr_tape *tape = block->tape;
-    const sr_layout *layout = block->map->layout;
-    const size_t *tokens = block->map->queries->tokens;
-    const double probability = model->settings.hidden_dropout;
-    const sr_dropout_site output_site = dropout_site(block->pass, block->layer, output_site_name, probability);
-    const sr_dropout_site inner_site = dropout_site(block->pass, block->layer, inner_site_name, probability);
-    const feed_forward_parameters *feed_forward = &stream->feed_forward;
-    sr_tensor *output = model_linear(model, tape, context, &stream->output);
-    sr_tensor *y = model_norm(model, tape, sr_add_dropped(tape, residual, output, layout, tokens, &output_site),
-                              &model->layers[block->layer].attention.norm);
-    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &feed_forward->inner), model->settings.activation);
-    sr_tensor *outer = model_linear(model, tape, inner, &feed_forward->outer);
-    return model_norm(model, tape, sr_add_dropped(tape, y, outer, layout, tokens, &inner_site), &feed_forward->norm);
+    sr_tensor *y = attention_output(block, context, residual, &stream->output, output_site);
+    return feed_forward(block, y, &stream->feed_forward, feed_forward_site);
 }
 
 /* One layer: from the Gaussians of all tokens to those of the block's queries. */

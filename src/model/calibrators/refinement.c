@@ -26,14 +26,6 @@ static bool in_use(const sr_model_settings *settings)
     return settings->calibrators.refinement.in_use;
 }
 
-/* Rows attend to rows: in the last layer too, a query needs those of its keys. */
-static bool scores_every_query(const sr_model_settings *settings, bool training)
-{
-    (void)settings;
-    (void)training;
-    return true;
-}
-
 static size_t rank_of(const sr_model *model)
 {
     const int64_t rank = model->settings.calibrators.refinement.rank;
@@ -92,23 +84,15 @@ static sr_tensor *dot_product_scores(const attention_block *block, sr_tensor *so
     return sr_attention_scores(block->tape, query, key, block->map, 1 / sqrt((double)rank));
 }
 
-/* The root of elu(W x_i) + 1. */
-static sr_tensor *project_root(const attention_block *block, sr_tensor *source, size_t weight, size_t rank)
-{
-    return sr_square_root(block->tape, sr_elu_plus_one(block->tape, project(block, source, weight, rank)));
-}
-
 static sr_tensor *stochastic_scores(const attention_block *block, sr_tensor *source)
 {
     const refinement_parameters *own = &block->model->layers[block->layer].attention.refinement;
     const size_t rank = rank_of(block->model);
-    const double scale = 1 / sqrt((double)rank);
-    sr_tensor *query_mean = rows_of_queries(block, project(block, source, own->mean_query, rank));
-    sr_tensor *key_mean = rows_of_keys(block, project(block, source, own->mean_key, rank));
-    sr_tensor *query_root = rows_of_queries(block, project_root(block, source, own->covariance_query, rank));
-    sr_tensor *key_root = rows_of_keys(block, project_root(block, source, own->covariance_key, rank));
-    return sr_add(block->tape, sr_distance_attention_scores(block->tape, query_mean, key_mean, block->map, scale),
-                  sr_distance_attention_scores(block->tape, query_root, key_root, block->map, scale));
+    const gaussians query = {rows_of_queries(block, project(block, source, own->mean_query, rank)),
+                             rows_of_queries(block, project(block, source, own->covariance_query, rank))};
+    const gaussians key = {rows_of_keys(block, project(block, source, own->mean_key, rank)),
+                           rows_of_keys(block, project(block, source, own->covariance_key, rank))};
+    return wasserstein_scores(block->tape, query, key, block->map, 1 / sqrt((double)rank));
 }
 
 /* sum_k R_ik (W_v a_k), back in cells. */
@@ -140,6 +124,6 @@ static void calibrate_probabilities(attention_block *block)
 
 const calibrator refinement_calibrator = {.name = "refinement",
                                           .in_use = in_use,
-                                          .scores_every_query = scores_every_query,
+                                          .scores_every_query = true, /* rows attend to rows: a query needs those of its keys */
                                           .declare = declare,
                                           .calibrate_probabilities = calibrate_probabilities};

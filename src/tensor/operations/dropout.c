@@ -124,27 +124,10 @@ static sr_tensor *apply(sr_tape *tape, sr_tensor *out, const dropout_state *stat
     return out;
 }
 
-sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, const size_t *tokens, const sr_dropout_site *site)
+/* Dropout of rows of tokens, beside a residual or alone. */
+static sr_tensor *drop_tokens(sr_tape *tape, sr_tensor *residual, sr_tensor *x, const sr_layout *layout, const size_t *tokens,
+                              const sr_dropout_site *site)
 {
-    if (!x || site->probability <= 0)
-        return x;
-    mask_rows rows;
-    dropout_state *state;
-    sr_tensor *out = record(tape, x, NULL, site, &state, &rows);
-    if (!out)
-        return NULL;
-    draw_tokens(&rows, x->rows, x->columns, layout, tokens);
-    return apply(tape, out, state);
-}
-
-sr_tensor *sr_add_dropped(sr_tape *tape, sr_tensor *residual, sr_tensor *x, const sr_layout *layout, const size_t *tokens,
-                          const sr_dropout_site *site)
-{
-    if (!residual || !x)
-        return NULL;
-    if (site->probability <= 0)
-        return sr_add(tape, residual, x);
-    assert(residual->rows == x->rows && residual->columns == x->columns);
     mask_rows rows;
     dropout_state *state;
     sr_tensor *out = record(tape, x, residual, site, &state, &rows);
@@ -152,6 +135,20 @@ sr_tensor *sr_add_dropped(sr_tape *tape, sr_tensor *residual, sr_tensor *x, cons
         return NULL;
     draw_tokens(&rows, x->rows, x->columns, layout, tokens);
     return apply(tape, out, state);
+}
+
+sr_tensor *sr_dropout(sr_tape *tape, sr_tensor *x, const sr_layout *layout, const size_t *tokens, const sr_dropout_site *site)
+{
+    return !x || site->probability <= 0 ? x : drop_tokens(tape, NULL, x, layout, tokens, site);
+}
+
+sr_tensor *sr_add_dropped(sr_tape *tape, sr_tensor *residual, sr_tensor *x, const sr_layout *layout, const size_t *tokens,
+                          const sr_dropout_site *site)
+{
+    if (!residual || !x)
+        return NULL;
+    assert(residual->rows == x->rows && residual->columns == x->columns);
+    return site->probability <= 0 ? sr_add(tape, residual, x) : drop_tokens(tape, residual, x, layout, tokens, site);
 }
 
 sr_tensor *sr_table_dropout(sr_tape *tape, sr_tensor *table, const sr_dropout_site *site)
