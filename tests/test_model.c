@@ -552,6 +552,64 @@ static void an_example_does_not_depend_on_the_others_in_its_batch(void **state)
     free_world(&w);
 }
 
+/* Keeping inner values changes nothing, and they are those of the pass: the last layer's states are what is read. */
+static void check_trace(const variant *v)
+{
+    world w;
+    create_world(&w, v);
+    build_batch(&w, false, EXAMPLES);
+    const sr_pass plain = {.step = 5};
+    const sr_tensor *expected = encode(&w, &w.batch, &plain);
+    const size_t rows = expected->rows, columns = expected->columns;
+    sr_real *copy = malloc(rows * columns * sizeof *copy);
+    assert_non_null(copy);
+    memcpy(copy, expected->values, rows * columns * sizeof *copy);
+    sr_trace trace = {.layers = 0};
+    const sr_pass traced = {.step = 5, .every_row = true, .trace = &trace};
+    const sr_tensor *actual = encode(&w, &w.batch, &traced);
+    const sr_layout *layout = &w.batch.layout;
+    const size_t layers = (size_t)w.settings.model.layers;
+    assert_int_equal(actual->rows * actual->columns, rows * columns);
+    for (size_t i = 0; i < rows * columns; ++i)
+        assert_true(fabs(actual->values[i] - copy[i]) < 1e-12);
+    if (trace.state_count) {
+        assert_int_equal(trace.state_count, layers + 1);
+        for (size_t layer = 0; layer <= layers; ++layer)
+            assert_int_equal(trace.states[layer]->rows, layout->offsets[layout->sequences]);
+        const sr_tensor *last = trace.states[layers];
+        for (size_t row = 0; row < rows; ++row)
+            assert_memory_equal(last->values + w.batch.reads.tokens[row] * last->columns, actual->values + row * columns,
+                                columns * sizeof *copy);
+    }
+    for (size_t layer = 0; layer < trace.layers; ++layer) {
+        const sr_attention_map *map = trace.maps[layer];
+        assert_int_equal(trace.uncalibrated[layer]->rows, sr_attention_map_cells(map));
+        assert_int_equal(trace.attention[layer]->rows, sr_attention_map_cells(trace.attention_maps[layer]));
+        double sum = 0; /* of rows that each sum to 1 */
+        for (size_t cell = 0; cell < sr_attention_map_cells(map); ++cell)
+            sum += trace.uncalibrated[layer]->values[cell];
+        assert_true(fabs(sum / (double)(map->heads * sr_rows_count(map->queries, layout)) - 1) < 1e-12);
+    }
+    free(copy);
+    free_world(&w);
+}
+
+static void a_traced_pass_keeps_states_and_attention_of_every_layer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; ++i)
+        check_trace(&variants[i]);
+    world w;
+    create_world(&w, &variants[0]);
+    build_batch(&w, false, EXAMPLES);
+    sr_trace trace = {.layers = 0};
+    const sr_pass pass = {.trace = &trace};
+    encode(&w, &w.batch, &pass);
+    assert_int_equal(trace.layers, w.settings.model.layers);
+    assert_int_equal(trace.state_count, w.settings.model.layers + 1);
+    free_world(&w);
+}
+
 static void a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histories(void **state)
 {
     (void)state;
@@ -645,6 +703,7 @@ int main(void)
         cmocka_unit_test(calibrators_start_as_published),
         cmocka_unit_test(shared_embeddings_replace_ids_in_training_only),
         cmocka_unit_test(an_example_does_not_depend_on_the_others_in_its_batch),
+        cmocka_unit_test(a_traced_pass_keeps_states_and_attention_of_every_layer),
         cmocka_unit_test(a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histories),
         cmocka_unit_test(a_batch_without_examples_has_no_loss_and_no_gradient),
         cmocka_unit_test(the_loss_of_a_fresh_model_is_that_of_guessing),

@@ -40,11 +40,17 @@ int64_t sr_model_step(const sr_model *model);
 
 enum { SR_LAYERS_MAXIMUM = 64 };
 
-/* Attention weights of each layer, kept for tests and analyses: the weights that multiply the values. */
+/* Inner values of a pass, kept for tests and analyses. They live as long as the tape's tensors. */
 typedef struct {
-    size_t layers;
-    const sr_tensor *attention[SR_LAYERS_MAXIMUM];
-    const sr_attention_map *maps[SR_LAYERS_MAXIMUM];
+    size_t layers;                                             /* that have attention */
+    const sr_tensor *attention[SR_LAYERS_MAXIMUM];             /* the weights that multiply the values, cells of `maps` */
+    const sr_tensor *uncalibrated[SR_LAYERS_MAXIMUM];          /* the softmax of the scores before any calibrator */
+    const sr_attention_map *maps[SR_LAYERS_MAXIMUM];           /* cells, and which of them count before calibration */
+    const sr_attention_map *attention_maps[SR_LAYERS_MAXIMUM]; /* the same cells, and which of them count in `attention` */
+    /* What the first layer reads, then the output of each layer [T, width], the last one's [R, width] unless the pass computes
+     * every row. 0 for backbones without a state for every token. */
+    size_t state_count;
+    const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
 } sr_trace;
 
 /* How to run the encoder. */

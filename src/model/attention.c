@@ -85,8 +85,11 @@ static void trace(const attention_block *block)
     sr_trace *into = block->pass->trace;
     if (!into)
         return;
+    sr_tensor *uncalibrated = sr_attention_softmax(block->tape, block->raw_scores, block->score_map);
     into->attention[block->layer] = block->weights;
+    into->uncalibrated[block->layer] = attention_of_queries(block, uncalibrated);
     into->maps[block->layer] = block->map;
+    into->attention_maps[block->layer] = block->weights_map;
     into->layers = block->layer + 1;
 }
 

@@ -148,6 +148,10 @@ typedef struct {
     sr_intervals key_intervals, value_intervals;
 } relative_terms;
 
+/* Keeps x in the pass's trace, if it has one: as what the first layer reads (layer 0) or as the output of layer `layer` - 1.
+ * For backbones whose layers have a state for every token. */
+void trace_states(const sr_pass *pass, size_t layer, const sr_tensor *x);
+
 /* All layers over x [T, d]; the last one computes the read rows only, unless the pass asks for every row. `terms` may be NULL.
  * Fills the encoding with representations [R, d]. */
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,

@@ -60,6 +60,14 @@ sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch
     return pass->every_row ? sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, &batch->layout)) : x;
 }
 
+void trace_states(const sr_pass *pass, size_t layer, const sr_tensor *x)
+{
+    if (!pass->trace)
+        return;
+    pass->trace->states[layer] = x;
+    pass->trace->state_count = layer + 1;
+}
+
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding)
 {
@@ -67,6 +75,7 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
     sr_tensor *attacked = NULL;
     if (!attention_rows_make(&rows, model, tape, batch, pass))
         return;
+    trace_states(pass, 0, x);
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         attention_block block = attention_begin(model, tape, &rows, pass, layer, encoding);
         if (!block.map)
@@ -76,6 +85,7 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
         sr_tensor *y = attention_run(&block, rows_of_queries(&block, x), &attacked);
         const feed_forward_parameters *parameters = &model->layers[layer].feed_forward;
         x = feed_forward(&block, y, parameters, SITE_FEED_FORWARD);
+        trace_states(pass, layer + 1, x);
         if (attacked)
             attacked = feed_forward(&block, attacked, parameters, SITE_ATTACKED_FEED_FORWARD);
     }

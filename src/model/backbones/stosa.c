@@ -118,6 +118,13 @@ static gaussians encode_layer(attention_block *block, gaussians x)
     return out;
 }
 
+/* Means and covariances side by side. */
+static void trace_gaussians(sr_tape *tape, const sr_pass *pass, size_t layer, gaussians x)
+{
+    if (pass->trace)
+        trace_states(pass, layer, sr_concatenate_columns(tape, x.mean, x.covariance));
+}
+
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
 {
     attention_rows rows;
@@ -127,11 +134,13 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     sr_tensor *covariance = embed(model, tape, model->item_covariance, model->position_covariance, batch, pass,
                                   SITE_COVARIANCE_INPUT);
     gaussians x = {sr_activate(tape, mean, SR_ACTIVATION_ELU), sr_elu_plus_one(tape, covariance)};
+    trace_gaussians(tape, pass, 0, x);
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         attention_block block = attention_begin(model, tape, &rows, pass, layer, encoding);
         if (!block.map)
             return;
         x = encode_layer(&block, x);
+        trace_gaussians(tape, pass, layer + 1, x);
     }
     encoding->representation = sr_concatenate_columns(tape, rows_that_are_read(tape, x.mean, batch, pass),
                                                       rows_that_are_read(tape, x.covariance, batch, pass));
