@@ -49,6 +49,9 @@ typedef struct backbone {
     bool masked;       /* see sr_model_needs */
     bool users, times; /* see sr_model_needs */
     bool distances;    /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
+    /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
+     * to the window, and padding tokens are tokens like any other. NULL: never. */
+    bool (*reads_padding)(const sr_model_settings *settings);
     /* Declares every parameter and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */

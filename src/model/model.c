@@ -62,10 +62,11 @@ size_t sr_model_items(const sr_model *model)
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training)
 {
     const backbone *row = backbone_find(settings->backbone);
+    const bool reads_padding = row->reads_padding && row->reads_padding(settings);
     return (sr_model_needs){.masked = row->masked,
                             .users = row->users,
                             .times = row->times,
-                            .whole_window = calibrators_padding(settings, training) != PADDING_UNUSED,
+                            .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
                             .causal = !row->masked};
 }
 
