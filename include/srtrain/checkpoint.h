@@ -6,6 +6,7 @@
 #ifndef SRTRAIN_CHECKPOINT_H
 #define SRTRAIN_CHECKPOINT_H
 
+#include "srtrain/dataset.h"
 #include "srtrain/parallel.h"
 #include "srtrain/parameters.h"
 #include "srtrain/status.h"
@@ -36,7 +37,9 @@ typedef struct {
     sr_progress progress;
     char *configuration; /* resolved, YAML */
     char *program_version;
-    char *data_fingerprint; /* of the data set: sr_dataset_fingerprint() */
+    /* Of the data set: sr_dataset_fingerprint(). Empty, like the directory, when the parameters were imported without one; then
+     * users may be 0: any number. */
+    char *data_fingerprint;
     char *data_directory;
     int64_t users, items; /* of the data set; the item table has items + 1 rows */
 } sr_checkpoint;
@@ -57,6 +60,16 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
  * Collective. Every missing, superfluous or misshapen parameter is named in one message. */
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
                                    sr_real *second_moment, sr_error *error);
+
+/* Whether a model of `checkpoint`, read from `path`, goes with a data set: it must be the one that it was trained on or, if it
+ * was imported without any, one of its size. SR_ERROR_DATA otherwise. Local. */
+sr_status sr_checkpoint_check_data(const char *path, const sr_checkpoint *checkpoint, const sr_dataset *dataset,
+                                   sr_error *error);
+
+/* Reads parameters that were trained elsewhere: datasets with the names and shapes of `parameters`, in the group /parameters
+ * or, if there is no such group, in the root; floating-point numbers of any size and byte order. Collective. SR_ERROR_DATA
+ * tells everything that does not fit in one message: names, shapes, types, values that are not finite. */
+sr_status sr_weights_read(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_error *error);
 
 /* The step in the name of a checkpoint: "step-0000000042.h5" gives 42; other names -1. Local. */
 int64_t sr_checkpoint_step_of_name(const char *name);

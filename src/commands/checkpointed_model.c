@@ -35,26 +35,15 @@ static sr_status read_settings(checkpointed_model *loaded, const char *path, con
     return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, all.texts, all.count, error);
 }
 
-static sr_status check_data(const checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
-                            sr_error *error)
-{
-    const char *fingerprint = sr_dataset_fingerprint(loaded->dataset);
-    if (strcmp(fingerprint, checkpoint->data_fingerprint) == 0)
-        return SR_OK;
-    return sr_fail(
-        error, SR_ERROR_DATA,
-        "%s was trained on other data than %s: fingerprint %s (%lld users, %lld items), found %s (%zu users, %zu items)", path,
-        sr_dataset_directory(loaded->dataset), checkpoint->data_fingerprint, (long long)checkpoint->users,
-        (long long)checkpoint->items, fingerprint, sr_dataset_users(loaded->dataset), sr_dataset_items(loaded->dataset));
-}
-
 static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
                             const sr_checkpoint *checkpoint, const sr_text_list *assignments, sr_error *error)
 {
     SR_TRY(read_settings(loaded, path, checkpoint, assignments, error));
+    if (!data && !*checkpoint->data_directory)
+        return sr_fail(error, SR_ERROR_USAGE, "%s was imported without a data set: give --data DIR", path);
     SR_TRY(sr_dataset_open(&loaded->dataset, data ? data : checkpoint->data_directory, error));
     SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
-    SR_TRY(check_data(loaded, path, checkpoint, error));
+    SR_TRY(sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error));
     return sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items, (size_t)checkpoint->users,
                            error);
 }

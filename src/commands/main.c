@@ -21,6 +21,9 @@ static const command commands[] = {
      "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
     {"recommend", command_recommend, true,
      "recommend CHECKPOINT [--data DIR] [--users FILE] [--top-k K] [--history exclude|keep] [--output FILE.tsv|FILE.h5]"},
+    {"import", command_import, true,
+     "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]] "
+     "--output CHECKPOINT.h5 [--force]"},
     {"models", command_models, false, "models [--markdown]"},
     {"config", command_config, false, "config CONFIG.yaml [--set section.key=value ...]"},
 };
@@ -60,12 +63,15 @@ static const command *find_command(const char *argument)
 static sr_status unknown_command(const char *argument, sr_error *error)
 {
     const char *names[COMMANDS];
-    for (size_t i = 0; i < COMMANDS; ++i)
+    char list[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < COMMANDS; ++i) {
         names[i] = commands[i].name;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
     const char *nearest = sr_nearest_name(argument, names, COMMANDS);
-    return sr_fail(error, SR_ERROR_USAGE,
-                   "srtrain: \"%s\" is neither a command (train, evaluate, recommend, models, config) nor a .yaml file%s%s%s",
-                   argument, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    return sr_fail(error, SR_ERROR_USAGE, "srtrain: \"%s\" is neither a command (%s) nor a .yaml file%s%s%s", argument, list,
+                   nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 /* The arguments of the command, its name first. "srtrain CONFIG.yaml" is short for "srtrain train CONFIG.yaml". */

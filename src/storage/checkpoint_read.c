@@ -4,6 +4,7 @@
 
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
+#include "storage/mismatches.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,73 +54,27 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
     return status;
 }
 
+sr_status sr_checkpoint_check_data(const char *path, const sr_checkpoint *checkpoint, const sr_dataset *dataset,
+                                   sr_error *error)
+{
+    const char *fingerprint = sr_dataset_fingerprint(dataset), *directory = sr_dataset_directory(dataset);
+    const int64_t users = (int64_t)sr_dataset_users(dataset), items = (int64_t)sr_dataset_items(dataset);
+    if (*checkpoint->data_fingerprint && strcmp(checkpoint->data_fingerprint, fingerprint) != 0)
+        return sr_fail(error, SR_ERROR_DATA,
+                       "%s belongs to other data than %s: it was trained on %s with fingerprint %s (%lld users, %lld items), "
+                       "found %s (%lld users, %lld items)",
+                       path, directory, checkpoint->data_directory, checkpoint->data_fingerprint, (long long)checkpoint->users,
+                       (long long)checkpoint->items, fingerprint, (long long)users, (long long)items);
+    if (checkpoint->items != items)
+        return sr_fail(error, SR_ERROR_DATA, "%s is a model of %lld items, but %s has %lld", path, (long long)checkpoint->items,
+                       directory, (long long)items);
+    if (checkpoint->users && checkpoint->users != users)
+        return sr_fail(error, SR_ERROR_DATA, "%s is a model of %lld users, but %s has %lld", path, (long long)checkpoint->users,
+                       directory, (long long)users);
+    return SR_OK;
+}
+
 /* ---- names and shapes ---- */
-
-/* Collects every mismatch before it complains. */
-typedef struct {
-    const sr_parameters *parameters;
-    char text[SR_ERROR_MESSAGE_SIZE];
-    size_t used, mismatches;
-} mismatch_list;
-
-static void add_mismatch(mismatch_list *list, const char *what, const char *name, const char *detail)
-{
-    ++list->mismatches;
-    if (list->used < sizeof list->text) {
-        const int written = snprintf(list->text + list->used, sizeof list->text - list->used, "\n  %s %s%s", what, name,
-                                     detail);
-        list->used += written > 0 ? (size_t)written : 0;
-    }
-}
-
-/* Appends "[4, 8]" to a text. */
-static void append_shape(char *text, size_t size, const hsize_t *shape, size_t rank)
-{
-    size_t used = strlen(text);
-    for (size_t i = 0; i < rank && used < size; ++i)
-        used += (size_t)snprintf(text + used, size - used, "%s%llu", i ? ", " : "[", (unsigned long long)shape[i]);
-    if (used < size)
-        snprintf(text + used, size - used, "%s", rank ? "]" : "a scalar");
-}
-
-static void check_shape(mismatch_list *list, hid_t group, const sr_parameter *parameter)
-{
-    if (H5Lexists(group, parameter->name, H5P_DEFAULT) <= 0) {
-        add_mismatch(list, "missing", parameter->name, "");
-        return;
-    }
-    const hid_t set = H5Dopen2(group, parameter->name, H5P_DEFAULT), space = set >= 0 ? H5Dget_space(set) : -1;
-    hsize_t found[H5S_MAX_RANK], expected[SR_PARAMETER_RANK_MAXIMUM];
-    const int rank = space >= 0 ? H5Sget_simple_extent_dims(space, found, NULL) : -1;
-    bool fits = rank == (int)parameter->rank;
-    for (size_t i = 0; i < parameter->rank; ++i) {
-        expected[i] = parameter->shape[i];
-        fits = fits && found[i] == expected[i];
-    }
-    if (rank < 0) {
-        add_mismatch(list, "not an array:", parameter->name, "");
-    } else if (!fits) {
-        char detail[256] = " is ";
-        append_shape(detail, sizeof detail, found, (size_t)rank);
-        strcat(detail, ", expected ");
-        append_shape(detail, sizeof detail, expected, parameter->rank);
-        add_mismatch(list, "shape:", parameter->name, detail);
-    }
-    if (space >= 0)
-        H5Sclose(space);
-    if (set >= 0)
-        H5Dclose(set);
-}
-
-static herr_t check_superfluous(hid_t group, const char *name, const H5L_info_t *info, void *context)
-{
-    (void)group;
-    (void)info;
-    mismatch_list *list = context;
-    if (sr_parameters_find(list->parameters, name) == SIZE_MAX)
-        add_mismatch(list, "superfluous", name, "");
-    return 0;
-}
 
 static sr_status check_names(hid_t file, const char *path, const sr_parameters *parameters, sr_error *error)
 {
@@ -127,15 +82,15 @@ static sr_status check_names(hid_t file, const char *path, const sr_parameters *
     const hid_t group = H5Gopen2(file, CHECKPOINT_PARAMETERS, H5P_DEFAULT);
     if (group < 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: the group %s is missing", path, CHECKPOINT_PARAMETERS);
-    for (size_t i = 0; i < parameters->count; ++i)
-        check_shape(&list, group, &parameters->list[i]);
-    const herr_t visited = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, check_superfluous, &list);
+    for (size_t i = 0; i < parameters->count; ++i) {
+        hid_t set;
+        (void)mismatch_open(&list, group, &parameters->list[i], &set);
+        if (set >= 0)
+            H5Dclose(set);
+    }
+    const sr_status status = mismatch_find_unknown(&list, group, path, error);
     H5Gclose(group);
-    if (visited < 0)
-        return sr_hdf5_fail(error, SR_ERROR_DATA, path, "list", CHECKPOINT_PARAMETERS);
-    return list.mismatches == 0 ? SR_OK
-                                : sr_fail(error, SR_ERROR_DATA, "%s does not fit the model: %zu parameters differ%s", path,
-                                          list.mismatches, list.text);
+    return status == SR_OK ? mismatch_report(&list, path, error) : status;
 }
 
 /* ---- values ---- */

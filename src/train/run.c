@@ -101,6 +101,7 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
                                           r->stepper.optimizer.second_moment, error);
     if (status == SR_OK) {
         r->progress = checkpoint.progress;
+        r->progress.seed = (uint64_t)r->settings->training.seed; /* the same, unless no step has been trained yet */
         sr_log_information(r->log, "going on from %s: epoch %lld, step %lld", path, (long long)r->progress.epoch + 1,
                            (long long)r->progress.step);
     }

@@ -69,6 +69,14 @@ static void copy_free_settings(sr_settings *to, const sr_settings *from)
     to->logging = from->logging;
 }
 
+/* Of parameters that no step has been trained here yet (srtrain import) only the model is settled. */
+static void copy_training_settings(sr_settings *to, const sr_settings *from)
+{
+    to->data = from->data;
+    to->training = from->training;
+    to->model.pvn_weight = from->model.pvn_weight; /* a key of the section training */
+}
+
 /* The first line in which two texts differ, cut to a readable length. */
 static void first_difference(const char *stored, const char *wanted, char *stored_line, char *wanted_line, size_t size)
 {
@@ -108,15 +116,13 @@ static sr_status compare_settings(const char *path, const sr_settings *stored, c
 sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
                             const sr_dataset *dataset, sr_error *error)
 {
-    if (strcmp(checkpoint->data_fingerprint, sr_dataset_fingerprint(dataset)) != 0)
-        return sr_fail(error, SR_ERROR_DATA,
-                       "%s belongs to other data: it was trained on %s with fingerprint %s, but %s has fingerprint %s", path,
-                       checkpoint->data_directory, checkpoint->data_fingerprint, sr_dataset_directory(dataset),
-                       sr_dataset_fingerprint(dataset));
+    SR_TRY(sr_checkpoint_check_data(path, checkpoint, dataset, error));
     sr_settings stored;
     const sr_status status = sr_settings_parse(&stored, checkpoint->configuration, path, NULL, 0, error);
     if (status != SR_OK)
         return sr_fail(error, SR_ERROR_DATA, "%s: the stored configuration cannot be read", path);
     copy_free_settings(&stored, settings);
+    if (checkpoint->progress.step == 0)
+        copy_training_settings(&stored, settings);
     return compare_settings(path, &stored, settings, error);
 }

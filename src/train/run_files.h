@@ -30,7 +30,8 @@ int64_t sr_run_newest_step(const sr_run_paths *paths);
 sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings *settings, sr_error *error);
 
 /* Whether training may go on from `checkpoint` with `settings` on `dataset`: the data must be the same, and so must every
- * setting that changes the mathematics; how long to train, how often to report and save, and how to reduce may change.
+ * setting that changes the mathematics; how long to train, how often to report and save, and how to reduce may change. Before
+ * the first step everything but the model may.
  * SR_ERROR_DATA names the first difference. Local. */
 sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
                             const sr_dataset *dataset, sr_error *error);

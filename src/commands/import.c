@@ -1,0 +1,208 @@
+/* srtrain import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]]
+ *                           --output CHECKPOINT.h5 [--force]
+ *
+ * Makes a checkpoint of parameters that were trained elsewhere: evaluation, recommendations and further training start from it
+ * as from one of our own. No step has been trained yet, and the optimizer's moments are zero. */
+#include "commands/command.h"
+#include "srtrain/checkpoint.h"
+#include "srtrain/directories.h"
+#include "srtrain/optimizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    const char *weights, *configuration, *data, *items, *users, *output;
+    bool force;
+    sr_text_list assignments;
+} import_options;
+
+/* What the checkpoint is made of. */
+typedef struct {
+    sr_settings settings;
+    sr_dataset *dataset; /* NULL: only the counts are known */
+    size_t items, users;
+    sr_model *model;
+    sr_optimizer optimizer; /* for its moments */
+} imported_model;
+
+/* ---- options ---- */
+
+static sr_status read_count(const char *name, const char *text, size_t *count, sr_error *error)
+{
+    char *end;
+    const long long value = strtoll(text, &end, 10);
+    if (end == text || *end || value < 1 || value > INT32_MAX - 1)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: --%s %s: allowed is a whole number from 1 to %d", name, text,
+                       INT32_MAX - 1);
+    *count = (size_t)value;
+    return SR_OK;
+}
+
+static sr_status read_options(const command_context *context, import_options *options, sr_error *error)
+{
+    const sr_option known[] = {{.name = "config", .value = &options->configuration},
+                               {.name = "set", .list = &options->assignments},
+                               {.name = "data", .value = &options->data},
+                               {.name = "items", .value = &options->items},
+                               {.name = "users", .value = &options->users},
+                               {.name = "output", .value = &options->output},
+                               {.name = "force", .flag = &options->force}};
+    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "WEIGHTS.h5", &options->weights, known,
+                                sizeof known / sizeof *known, error));
+    if (!options->configuration)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "srtrain import: --config CONFIG.yaml is missing: it says which model the "
+                       "weights belong to");
+    if (!options->output)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: --output CHECKPOINT.h5 is missing");
+    if (options->data && options->items)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: give --data or --items, not both");
+    if (options->users && !options->items)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "srtrain import: --users goes with --items; with a data set the number of users "
+                       "is known");
+    return SR_OK;
+}
+
+/* "data.path=..." with the path as a YAML string in quotes, whatever it holds. */
+static sr_status assign_path(sr_text_list *assignments, const char *path, char *assignment, size_t size, sr_error *error)
+{
+    if (assignments->count == SR_TEXT_LIST_MAXIMUM || 2 * strlen(path) + 16 > size)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: --data %s: the path is too long", path);
+    char *end = assignment + sprintf(assignment, "data.path=\"");
+    for (const char *at = path; *at; ++at) {
+        if (*at == '"' || *at == '\\')
+            *end++ = '\\';
+        *end++ = *at;
+    }
+    snprintf(end, 2, "\"");
+    assignments->texts[assignments->count++] = assignment;
+    return SR_OK;
+}
+
+/* The configuration of the model. The data set is that of --data or else the configuration's own, unless --items says that
+ * there is none. */
+static sr_status read_settings(import_options *options, sr_settings *settings, sr_error *error)
+{
+    char assignment[2 * SR_PATH_SIZE + 16];
+    const char *path = options->items ? "none" : options->data;
+    if (path)
+        SR_TRY(assign_path(&options->assignments, path, assignment, sizeof assignment, error));
+    return sr_settings_read(settings, options->configuration, options->assignments.texts, options->assignments.count, error);
+}
+
+/* ---- the model ---- */
+
+static sr_status count_by_options(imported_model *imported, const import_options *options, sr_error *error)
+{
+    const sr_model_settings *model = &imported->settings.model;
+    SR_TRY(read_count("items", options->items, &imported->items, error));
+    if (options->users)
+        return read_count("users", options->users, &imported->users, error);
+    if (sr_model_needs_of(model, false).users)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: model.backbone %s has parameters of users: give --users N",
+                       sr_settings_choice("model.backbone", (int)model->backbone));
+    return SR_OK;
+}
+
+static sr_status count_by_data(imported_model *imported, const sr_parallel *parallel, sr_error *error)
+{
+    const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
+    SR_TRY(sr_dataset_open(&imported->dataset, imported->settings.data.path, error));
+    SR_TRY(sr_dataset_verify(imported->dataset, rank, ranks, error));
+    imported->items = sr_dataset_items(imported->dataset);
+    imported->users = sr_dataset_users(imported->dataset);
+    return SR_OK;
+}
+
+static sr_status build(imported_model *imported, const sr_parallel *parallel, import_options *options, sr_error *error)
+{
+    SR_TRY(read_settings(options, &imported->settings, error));
+    SR_TRY(options->items ? count_by_options(imported, options, error) : count_by_data(imported, parallel, error));
+    SR_TRY(sr_model_create(&imported->model, &imported->settings.model, imported->items, imported->users, error));
+    return sr_optimizer_create(&imported->optimizer, sr_model_parameters(imported->model), error);
+}
+
+/* ---- the checkpoint ---- */
+
+static sr_status check_output(const import_options *options, sr_error *error)
+{
+    if (!options->force && access(options->output, F_OK) == 0)
+        return sr_fail(error, SR_ERROR_USAGE, "%s exists already: choose another --output, or replace it with --force",
+                       options->output);
+    return SR_OK;
+}
+
+static sr_status write_checkpoint(sr_parallel *parallel, const imported_model *imported, const char *path, sr_error *error)
+{
+    char version[] = SRTRAIN_PROGRAM_VERSION, fingerprint[64] = "", directory[SR_PATH_SIZE] = "";
+    char *configuration = NULL;
+    if (imported->dataset) {
+        snprintf(fingerprint, sizeof fingerprint, "%s", sr_dataset_fingerprint(imported->dataset));
+        snprintf(directory, sizeof directory, "%s", sr_dataset_directory(imported->dataset));
+    }
+    sr_status status = sr_parallel_rank(parallel) == 0 ? sr_make_parent_directories(path, error) : SR_OK;
+    if (status == SR_OK)
+        status = sr_settings_text(&imported->settings, &configuration, error);
+    status = sr_parallel_agree(parallel, status, error);
+    const sr_checkpoint checkpoint = {
+        .progress = {.seed = (uint64_t)imported->settings.training.seed, .best_metric = -1},
+        .configuration = configuration,
+        .program_version = version,
+        .data_fingerprint = fingerprint,
+        .data_directory = directory,
+        .items = (int64_t)imported->items,
+        .users = (int64_t)imported->users,
+    };
+    if (status == SR_OK)
+        status = sr_checkpoint_write(parallel, path, &checkpoint, imported->optimizer.parameters,
+                                     imported->optimizer.first_moment, imported->optimizer.second_moment, error);
+    free(configuration);
+    return status;
+}
+
+static void report(sr_log *log, const imported_model *imported, const import_options *options)
+{
+    const sr_adversarial_settings *adversarial = &imported->settings.model.calibrators.adversarial;
+    const sr_parameters *parameters = imported->optimizer.parameters;
+    size_t count = 0;
+    for (size_t i = 0; i < parameters->count; ++i)
+        count += parameters->list[i].size;
+    sr_log_information(log, "%s: a checkpoint of %s with %zu parameters in %zu arrays from %s", options->output,
+                       sr_settings_choice("model.backbone", (int)imported->settings.model.backbone), count, parameters->count,
+                       options->weights);
+    if (!imported->dataset)
+        sr_log_warning(log,
+                       "imported without a data set: it will be used with any of %zu items, and nobody can check that "
+                       "they are numbered as in the weights",
+                       imported->items);
+    if (adversarial->in_use && adversarial->combine == SR_COMBINE_ANNEALING)
+        sr_log_warning(log, "combine annealing depends on the number of training steps, which begins at 0 again: calibrated "
+                            "weights have no share until it is trained on");
+}
+
+static sr_status import(command_context *context, import_options *options, imported_model *imported, sr_error *error)
+{
+    sr_parallel *parallel = context->parallel;
+    SR_TRY(sr_parallel_agree(parallel, sr_parallel_rank(parallel) == 0 ? check_output(options, error) : SR_OK, error));
+    SR_TRY(sr_parallel_agree(parallel, build(imported, parallel, options, error), error));
+    SR_TRY(sr_weights_read(parallel, options->weights, imported->optimizer.parameters, error));
+    SR_TRY(write_checkpoint(parallel, imported, options->output, error));
+    report(context->log, imported, options);
+    return SR_OK;
+}
+
+sr_status command_import(command_context *context, sr_error *error)
+{
+    import_options options = {.weights = NULL};
+    imported_model imported = {.model = NULL};
+    SR_TRY(read_options(context, &options, error));
+    const sr_status status = import(context, &options, &imported, error);
+    sr_optimizer_free(&imported.optimizer);
+    sr_model_free(imported.model);
+    sr_dataset_close(imported.dataset);
+    return status;
+}
