@@ -1,6 +1,6 @@
 # Every external library srtrain uses, found here and nowhere else.
 #
-#   srtrain::mathematics   OpenBLAS (CBLAS) and single-precision FFTW3
+#   srtrain::mathematics   OpenBLAS (CBLAS) and FFTW3 in single precision
 #   srtrain::hdf5          parallel HDF5 (never the serial one)
 #   srtrain::mpi           MPI
 #   srtrain::text          libfyaml, cJSON
@@ -46,6 +46,8 @@ endif()
 pkg_check_modules(FFTW3F REQUIRED IMPORTED_TARGET fftw3f)
 target_link_libraries(srtrain_mathematics INTERFACE PkgConfig::FFTW3F m)
 add_library(srtrain::mathematics ALIAS srtrain_mathematics)
+# Only the tests' build of the models in double precision needs FFTW in double precision.
+pkg_check_modules(FFTW3 REQUIRED IMPORTED_TARGET fftw3)
 
 pkg_check_modules(LIBFYAML REQUIRED IMPORTED_TARGET libfyaml)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)

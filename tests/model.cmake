@@ -8,7 +8,8 @@ target_link_libraries(parity PRIVATE srtrain_library)
 set(SRTRAIN_FIXTURE_DIRECTORY "${PROJECT_SOURCE_DIR}/../shared/fixtures" CACHE PATH "directory of parity fixtures, if there is one")
 file(GLOB SRTRAIN_FIXTURES ${SRTRAIN_FIXTURE_DIRECTORY}/sasrec-*.h5 ${SRTRAIN_FIXTURE_DIRECTORY}/ac_*.h5
      ${SRTRAIN_FIXTURE_DIRECTORY}/bert4rec-*.h5 ${SRTRAIN_FIXTURE_DIRECTORY}/ssept-*.h5 ${SRTRAIN_FIXTURE_DIRECTORY}/tisasrec-*.h5
-     ${SRTRAIN_FIXTURE_DIRECTORY}/stosa-*.h5 ${SRTRAIN_FIXTURE_DIRECTORY}/awrsr_*.h5)
+     ${SRTRAIN_FIXTURE_DIRECTORY}/stosa-*.h5 ${SRTRAIN_FIXTURE_DIRECTORY}/awrsr_*.h5
+     ${SRTRAIN_FIXTURE_DIRECTORY}/bsarec-*.h5 ${SRTRAIN_FIXTURE_DIRECTORY}/fmlprec-*.h5)
 if(SRTRAIN_FIXTURES)
   add_test(NAME parity COMMAND parity --attention ${SRTRAIN_FIXTURES})
 else()

@@ -20,7 +20,8 @@ typedef enum {
     SR_BACKBONE_BERT4REC,
     SR_BACKBONE_SSEPT,
     SR_BACKBONE_TISASREC,
-    SR_BACKBONE_STOSA
+    SR_BACKBONE_STOSA,
+    SR_BACKBONE_FMLPREC
 } sr_backbone;
 typedef enum {
     SR_ACTIVATION_GELU,
@@ -44,6 +45,8 @@ typedef enum { SR_RICH_COMBINE_FIXED, SR_RICH_COMBINE_TRAINABLE } sr_rich_combin
 typedef enum { SR_RENORMALIZE_SOFTMAX, SR_RENORMALIZE_NONE, SR_RENORMALIZE_MASS } sr_renormalize;
 typedef enum { SR_MASKED_CELLS_INCLUDED, SR_MASKED_CELLS_EXCLUDED } sr_masked_cells;
 typedef enum { SR_PENALTY_ALL, SR_PENALTY_VISIBLE } sr_penalty;
+typedef enum { SR_WINDOW_PADDED, SR_WINDOW_SEQUENCE } sr_frequency_window;
+typedef enum { SR_FOURIER_AUTO, SR_FOURIER_FFTW, SR_FOURIER_PROJECTION } sr_fourier_engine;
 typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY, SR_LOSS_STOSA } sr_loss;
 typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
@@ -88,10 +91,20 @@ typedef struct {
     sr_refinement_value value; /* kind value */
 } sr_refinement_settings;
 
+/* BSARec's frequency rescaler. */
+typedef struct {
+    bool in_use;
+    double alpha;   /* share of its branch in the mixture with attention's */
+    int64_t cutoff; /* two-sided frequencies that count as low: bins 0 .. cutoff / 2 */
+    sr_frequency_window window;
+    sr_fourier_engine engine;
+} sr_frequency_settings;
+
 typedef struct {
     sr_spatial_settings spatial;
     sr_refinement_settings refinement;
     sr_adversarial_settings adversarial;
+    sr_frequency_settings frequency;
 } sr_calibrator_settings;
 
 typedef struct {
@@ -113,6 +126,7 @@ typedef struct {
     sr_time_dropout time_dropout;                      /* tisasrec */
     double pvn_weight;                                 /* stosa: of the second term of its loss; key training.pvn_weight */
     sr_mean_update mean_update;                        /* stosa: whether a layer's mean goes on to the next */
+    sr_fourier_engine filter_engine;                   /* fmlprec: how its filters are computed */
     sr_calibrator_settings calibrators;
 } sr_model_settings;
 

@@ -41,6 +41,11 @@ typedef struct sr_kernels {
     void (*accumulate_scaled)(sr_real *sum, sr_real factor, const sr_real *term, size_t n);
     /* sum += left * right */
     void (*accumulate_product)(sr_real *sum, const sr_real *left, const sr_real *right, size_t n);
+    /* sum += (left - right) * factor */
+    void (*accumulate_difference_product)(sr_real *sum, const sr_real *left, const sr_real *right, const sr_real *factor,
+                                          size_t n);
+    /* out = from + share * (to - from) */
+    void (*interpolate)(sr_real *out, const sr_real *from, const sr_real *to, const sr_real *share, size_t n);
     /* sum of left * right */
     sr_real (*dot)(const sr_real *left, const sr_real *right, size_t n);
     /* sum of squares in double precision */

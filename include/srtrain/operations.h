@@ -6,6 +6,7 @@
 #define SRTRAIN_OPERATIONS_H
 
 #include "srtrain/config.h"
+#include "srtrain/fourier.h"
 #include "srtrain/ragged.h"
 #include "srtrain/random.h"
 #include "srtrain/tape.h"
@@ -178,6 +179,23 @@ sr_tensor *sr_attention_softmax_over_window(sr_tape *tape, sr_tensor *scores, co
 /* sum (1 - mask)^2 as [1, 1], and in double precision in *sum: over the cells of real queries and visible keys
  * (`visible_only`), or over all columns of the window, where hidden cells count 1 each. */
 sr_tensor *sr_mask_squares(sr_tape *tape, sr_tensor *mask, const sr_attention_map *map, bool visible_only, double *sum);
+
+/* ---- frequency.c: along the positions of each sequence, in the frequency domain (srtrain/fourier.h) ---- */
+
+/* Projection of each sequence of x [T, d] onto a band of its bins, for each channel -> [rows, d]. Every token of a sequence is
+ * transformed, padding included; a sequence with fewer bins has those of the band that exist. {0, cutoff / 2 + 1} is BSARec's
+ * low-pass filter (Shin et al. 2024). `fourier` has d channels and is used until the tape is reset. */
+sr_tensor *sr_band_pass(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const sr_layout *layout, const sr_rows *rows,
+                        sr_band band);
+
+/* low + root^2 (x - low) with one root for each channel: x, low [n, d], root [1, d] -> [n, d] (BSARec's frequency rescaler). */
+sr_tensor *sr_rescale_residual(sr_tape *tape, sr_tensor *x, sr_tensor *low, sr_tensor *root);
+
+/* Each sequence of x [T, d] multiplied in the frequency domain by a complex weight for each bin and channel, [window / 2 + 1,
+ * 2 d] with real and imaginary parts in turn -> [rows, d] (FMLP-Rec, Zhou et al. 2022). Every sequence fills the window.
+ * Imaginary parts of bin 0 and of bin window / 2 have no effect. */
+sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const sr_layout *layout, const sr_rows *rows,
+                              sr_tensor *weight);
 
 /* ---- catalogue_loss.c ---- */
 

@@ -41,6 +41,9 @@ void sr_tape_reset(sr_tape *tape);
 /* SR_OK, or the first failure since the last reset. */
 sr_status sr_tape_status(const sr_tape *tape, sr_error *error);
 
+/* Makes the tape fail, unless it has failed already: for operations whose preparation fails. */
+void sr_tape_fail(sr_tape *tape, const sr_error *failure);
+
 const sr_kernels *sr_tape_kernels(const sr_tape *tape);
 bool sr_tape_is_recording(const sr_tape *tape);
 

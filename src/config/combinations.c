@@ -195,18 +195,28 @@ static sr_status check_gaussian_loss(const checker *c)
 
 static sr_status check_gaussian_attention(const checker *c)
 {
-    static const char *const dot_product_calibrators[] = {"calibrators.spatial", "calibrators.adversarial"};
+    static const struct {
+        const char *section, *reason;
+    } refused[] = {
+        {"calibrators.spatial",
+         "this calibrator is made for attention by dot products of queries and keys, while stosa's is by distances; use "
+         "another backbone, or no calibrator but refinement"},
+        {"calibrators.adversarial",
+         "this calibrator is made for attention by dot products of queries and keys, while stosa's is by distances; use "
+         "another backbone, or no calibrator but refinement"},
+        {"calibrators.frequency",
+         "this calibrator filters states that are vectors, while stosa's are Gaussians; use another backbone, or no calibrator "
+         "but refinement"},
+    };
     const sr_settings *s = c->settings;
     if (s->model.backbone != SR_BACKBONE_STOSA)
         return SR_OK;
-    for (size_t i = 0; i < sizeof dot_product_calibrators / sizeof *dot_product_calibrators; ++i) {
-        if (!schema_section_in_use(schema_find_section(dot_product_calibrators[i]), s))
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; ++i) {
+        if (!schema_section_in_use(schema_find_section(refused[i].section), s))
             continue;
-        const finding section = find_section(c, dot_product_calibrators[i]);
+        const finding section = find_section(c, refused[i].section);
         const finding backbone = find_key(c, schema_find("model", "backbone"));
-        return fail_findings(c, &section, &backbone,
-                             "this calibrator is made for attention by dot products of queries and keys, while stosa's is by "
-                             "distances; use another backbone, or no calibrator but refinement");
+        return fail_findings(c, &section, &backbone, refused[i].reason);
     }
     return SR_OK;
 }
@@ -240,6 +250,25 @@ static sr_status check_leak(const checker *c)
                          "with combine fixed and renormalize none the calibrated weights of later items are not 0, so that a "
                          "position would see the item that it has to predict; use masked_cells excluded, another renormalize, "
                          "or objective last");
+}
+
+/* A filter along the sequence mixes every position with those behind it, of which the next one is what the objective all asks
+ * for. A masked model sees both sides anyway. */
+static sr_status check_filter(const checker *c)
+{
+    const sr_settings *s = c->settings;
+    static const char reason[] =
+        "a filter over the whole sequence adds later items to earlier positions, so that each position would be shown the item "
+        "that it has to predict; use objective last, which reads the last position alone";
+    if (s->training.objective != SR_OBJECTIVE_ALL || s->model.backbone == SR_BACKBONE_BERT4REC)
+        return SR_OK;
+    if (s->model.backbone == SR_BACKBONE_FMLPREC)
+        return fail_together(c, schema_find("training", "objective"), schema_find("model", "backbone"), reason);
+    if (!s->model.calibrators.frequency.in_use)
+        return SR_OK;
+    const finding section = find_section(c, "calibrators.frequency");
+    const finding objective = find_key(c, schema_find("training", "objective"));
+    return fail_findings(c, &section, &objective, reason);
 }
 
 static bool names_a_metric(const sr_settings *settings)
@@ -278,5 +307,6 @@ sr_status check_combinations(const sr_settings *settings, const place *places, c
     SR_TRY(check_gaussian_loss(&c));
     SR_TRY(check_gaussian_attention(&c));
     SR_TRY(check_refinement(&c));
+    SR_TRY(check_filter(&c));
     return check_metric(&c);
 }

@@ -19,6 +19,7 @@ static const schema_choice backbone_choices[] = {
     {"ssept", SR_BACKBONE_SSEPT, "SASRec with a user embedding beside each item's (Wu et al. 2020)"},
     {"tisasrec", SR_BACKBONE_TISASREC, "time intervals and relative positions in keys and values (Li et al. 2020)"},
     {"stosa", SR_BACKBONE_STOSA, "items are Gaussians, attention and scores are Wasserstein distances (Fan et al. 2022)"},
+    {"fmlprec", SR_BACKBONE_FMLPREC, "learned filters over the window in the place of attention (Zhou et al. 2022)"},
     {NULL, 0, NULL}};
 static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
                                                    {"relu", SR_ACTIVATION_RELU, NULL},
@@ -91,6 +92,15 @@ static const schema_choice value_choices[] = {
     {"identity", SR_VALUE_IDENTITY, "A itself"},
     {"learned", SR_VALUE_LEARNED, "A after a learned map of its columns, which starts as the identity; kind value only"},
     {NULL, 0, NULL}};
+static const schema_choice window_choices[] = {
+    {"padded", SR_WINDOW_PADDED, "all max_length columns, padding included, as released"},
+    {"sequence", SR_WINDOW_SEQUENCE, "the items of the history alone, whose number is then the length of the transform"},
+    {NULL, 0, NULL}};
+static const schema_choice engine_choices[] = {
+    {"auto", SR_FOURIER_AUTO, "the faster one for the length and the number of frequencies"},
+    {"fftw", SR_FOURIER_FFTW, "fast Fourier transforms"},
+    {"projection", SR_FOURIER_PROJECTION, "products with a matrix of cosines and sines"},
+    {NULL, 0, NULL}};
 static const schema_choice loss_choices[] = {
     {"cross_entropy", SR_LOSS_CROSS_ENTROPY, "softmax over the whole catalogue"},
     {"bpr", SR_LOSS_BPR, "Bayesian personalised ranking with one sampled negative"},
@@ -140,6 +150,12 @@ const schema_section schema_sections[] = {
      "base "
      "itself, the weights so far, is combined with C = base exp(1 - M), which lifts what they attack most",
      FIELD(model.calibrators.adversarial.in_use)},
+    {"calibrators.frequency",
+     "BSARec's frequency rescaler: each layer's attention block is mixed with a branch that knows low and high frequencies of "
+     "its input x, LN(x + dropout(low + b (x - low))), low the cutoff / 2 + 1 lowest bins of x along the positions, b a "
+     "learned "
+     "square for each channel",
+     FIELD(model.calibrators.frequency.in_use)},
     {"training", "the objective and its optimisation", 0},
     {"training.early_stopping", "when to stop before the last epoch", 0},
     {"evaluation", "full-catalogue ranking", 0},
@@ -166,7 +182,8 @@ enum {
     BERT4REC = 1 << SR_BACKBONE_BERT4REC,
     SSEPT = 1 << SR_BACKBONE_SSEPT,
     TISASREC = 1 << SR_BACKBONE_TISASREC,
-    STOSA = 1 << SR_BACKBONE_STOSA
+    STOSA = 1 << SR_BACKBONE_STOSA,
+    FMLPREC = 1 << SR_BACKBONE_FMLPREC
 };
 
 const schema_row schema_rows[] = {
@@ -214,6 +231,8 @@ const schema_row schema_rows[] = {
            "how hidden_dropout acts on the embeddings of gaps and relative positions", .backbones = TISASREC),
     CHOICE("model", "mean_update", model.mean_update, mean_update_choices, "frozen", "what becomes of a layer's mean",
            .backbones = STOSA),
+    CHOICE("model", "filter_engine", model.filter_engine, engine_choices, "auto",
+           "how filters are computed; results differ by rounding", .backbones = FMLPREC),
 
     BOOLEAN("calibrators.spatial", "order", model.calibrators.spatial.order, "true",
             "adds ln p to a score, p the learned probability that query and key stand in this order"),
@@ -251,6 +270,15 @@ const schema_row schema_rows[] = {
            "cells over which the norm of 1 - M in the loss of the generators is taken"),
     NUMBER("calibrators.adversarial", "penalty_weight", model.calibrators.adversarial.penalty_weight, 0, 1e6, "0.03",
            "weight of that norm, a mean over the layers, against the negative loss of the attacked branch"),
+
+    NUMBER("calibrators.frequency", "alpha", model.calibrators.frequency.alpha, 0, 1, "0.7",
+           "share of the branch; attention has the rest"),
+    INTEGER("calibrators.frequency", "cutoff", model.calibrators.frequency.cutoff, 0, 8192, "5",
+            "frequencies that are low, counted on both sides of 0: bins 0 to cutoff / 2, rounded down"),
+    CHOICE("calibrators.frequency", "window", model.calibrators.frequency.window, window_choices, "padded",
+           "what is transformed"),
+    CHOICE("calibrators.frequency", "engine", model.calibrators.frequency.engine, engine_choices, "auto",
+           "how it is computed; results differ by rounding"),
 
     INTEGER("training", "epochs", training.epochs, 0, 1e6, "200", "passes over the training examples"),
     INTEGER("training", "batch_size", training.batch_size, 1, 1e8, "256", "examples of a global batch, shared by all ranks"),

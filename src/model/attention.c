@@ -119,31 +119,18 @@ void attention_weigh(attention_block *block)
 
 /* ---- what follows the weights ---- */
 
-/* LN(x + dropout(outcome)) */
-static sr_tensor *add_and_norm(const attention_block *block, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm,
-                               dropout_site_name site_name)
+layer_rows rows_of_block(const attention_block *block)
 {
-    sr_model *model = block->model;
-    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, model->settings.hidden_dropout);
-    sr_tensor *sum = sr_add_dropped(block->tape, x, outcome, block->map->layout, block->map->queries->tokens, &site);
-    return model_norm(model, block->tape, sum, norm);
+    return (layer_rows){block->model, block->tape, block->pass, block->layer, block->map->layout, block->map->queries};
 }
 
 sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
                             const affine_parameters *output, dropout_site_name site)
 {
     sr_model *model = block->model;
-    return add_and_norm(block, residual, model_linear(model, block->tape, context, output),
+    const layer_rows rows = rows_of_block(block);
+    return add_and_norm(&rows, residual, model_linear(model, block->tape, context, output),
                         &model->layers[block->layer].attention.norm, site);
-}
-
-sr_tensor *feed_forward(const attention_block *block, sr_tensor *y, const feed_forward_parameters *parameters,
-                        dropout_site_name site)
-{
-    sr_model *model = block->model;
-    sr_tape *tape = block->tape;
-    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &parameters->inner), model->settings.activation);
-    return add_and_norm(block, y, model_linear(model, tape, inner, &parameters->outer), &parameters->norm, site);
 }
 
 /* ---- distances ---- */
@@ -210,5 +197,9 @@ sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor 
     attention_weigh(block);
     if (block->attacked_weights)
         *attacked = output_of(block, block->attacked_weights, block->attacked_map, value, residual, SITE_ATTACKED_OUTPUT);
-    return output_of(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
+    sr_tensor *y = output_of(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->mix && calibrators[i]->in_use(&model->settings))
+            calibrators[i]->mix(block, residual, &y, block->attacked_weights ? attacked : NULL);
+    return y;
 }

@@ -1,7 +1,7 @@
 /* The attention block of one layer, as a pipeline that calibrators plug into.
  *
  *   scores_ij = q_i k_jᵀ / sqrt(e)  ->  [score stages]  ->  softmax  ->  [probability stages]  ->  dropout  ->  [weight stages]
- *   y = LN(x + dropout(output(sum_j weights_ij v_j)))            e = d / heads
+ *   y = LN(x + dropout(output(sum_j weights_ij v_j)))  ->  [mixing stages]            e = d / heads
  *
  * Up to the softmax, a stage may need the rows of every query also in the last layer, where only some are read: then scores
  * are those of every token, and the probability stages leave those of the block's queries. */
@@ -70,9 +70,8 @@ sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor 
 sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
                             const affine_parameters *output, dropout_site_name site);
 
-/* LN(y + dropout(outer(f(inner(y))))) */
-sr_tensor *feed_forward(const attention_block *block, sr_tensor *y, const feed_forward_parameters *parameters,
-                        dropout_site_name site);
+/* The rows that the block computes. */
+layer_rows rows_of_block(const attention_block *block);
 
 /* Means and covariances of the same rows. */
 typedef struct {

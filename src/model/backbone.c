@@ -7,7 +7,7 @@ static const struct {
 } backbones[] = {
     {SR_BACKBONE_SASREC, &sasrec_backbone}, {SR_BACKBONE_BERT4REC, &bert4rec_backbone},
     {SR_BACKBONE_SSEPT, &ssept_backbone},   {SR_BACKBONE_TISASREC, &tisasrec_backbone},
-    {SR_BACKBONE_STOSA, &stosa_backbone},
+    {SR_BACKBONE_STOSA, &stosa_backbone},   {SR_BACKBONE_FMLPREC, &fmlprec_backbone},
 };
 
 const backbone *backbone_find(sr_backbone kind)

@@ -28,6 +28,12 @@ typedef struct {
     refinement_parameters refinement;
 } attention_parameters;
 
+/* A filter over positions in the frequency domain: BSARec's square root of the residual's scale, FMLP-Rec's complex weights. */
+typedef struct {
+    size_t weight;
+    affine_parameters norm;
+} frequency_parameters;
+
 typedef struct {
     affine_parameters inner, outer, norm;
 } feed_forward_parameters;
@@ -40,6 +46,7 @@ typedef struct {
 
 typedef struct {
     attention_parameters attention;
+    frequency_parameters frequency; /* frequency rescaler; fmlprec: in the place of attention */
     feed_forward_parameters feed_forward;
     stream_parameters mean, covariance; /* STOSA: in the place of query .. output and feed_forward */
 } layer_parameters;
@@ -73,6 +80,7 @@ struct sr_model {
     size_t item_covariance, position_covariance;                   /* STOSA, beside the tables of means */
     affine_parameters input_norm;
     layer_parameters *layers; /* [settings.layers] */
+    sr_fourier *fourier;      /* of models that transform, else NULL */
 };
 
 /* Columns of the window in training or evaluation, whichever has more. */
@@ -99,11 +107,17 @@ sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
 /* Declares NAME.inner, NAME.outer and NAME.norm of a feed-forward block. */
 sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices, const char *name, sr_error *error);
 
+/* Declares NAME.inner .. of layer `layer`, "layers.N.ffn". */
+sr_status declare_layer_feed_forward(sr_model *model, size_t layer, sr_error *error);
+
 /* Declares the parameters of the calibrators in use for one layer. */
 sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
 
 /* Declares the input norm and every layer's attention, calibrator and feed-forward parameters. */
 sr_status declare_layers(sr_model *model, sr_error *error);
+
+/* Makes the model's Fourier transforms of hidden_size channels; once, by the part that has a use for them. */
+sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *error);
 
 /* ---- shared by transformer backbones: encoder.c ---- */
 
@@ -124,6 +138,7 @@ typedef enum {
     SITE_COVARIANCE_INPUT = 12,
     SITE_COVARIANCE_OUTPUT = 13,
     SITE_COVARIANCE_FEED_FORWARD = 14,
+    SITE_FREQUENCY = 15,
     SITES_OF_A_LAYER = 32
 } dropout_site_name;
 
@@ -135,8 +150,29 @@ sr_tensor *model_parameter(sr_model *model, sr_tape *tape, size_t index);
 sr_tensor *model_linear(sr_model *model, sr_tape *tape, sr_tensor *x, const affine_parameters *indices);
 sr_tensor *model_norm(sr_model *model, sr_tape *tape, sr_tensor *x, const affine_parameters *indices);
 
+/* Rows of a layer that are computed. */
+typedef struct {
+    sr_model *model;
+    sr_tape *tape;
+    const sr_pass *pass;
+    size_t layer;
+    const sr_layout *layout;
+    const sr_rows *rows;
+} layer_rows;
+
+/* LN(x + dropout(outcome)) for the layer's rows. */
+sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm,
+                        dropout_site_name site);
+
+/* LN(y + dropout(outer(f(inner(y))))) */
+sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters,
+                        dropout_site_name site);
+
 /* x plus the position row of each token, when the model has positions. */
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch);
+
+/* dropout(LN(E[items] + P[columns])), [T, d]. */
+sr_tensor *embed_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
 
 /* The whole of a backbone whose tokens are items, with positions or without: embedding, input norm, layers. */
 void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
@@ -163,6 +199,6 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
 /* The read rows of the last layer's output, which has no others unless the pass asks for every row. */
 sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
-extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone;
+extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone, fmlprec_backbone;
 
 #endif

@@ -5,6 +5,7 @@ const calibrator *const calibrators[] = {
     &spatial_calibrator,
     &refinement_calibrator,
     &adversarial_calibrator,
+    &frequency_calibrator,
 };
 const size_t calibrator_count = sizeof calibrators / sizeof *calibrators;
 

@@ -1,6 +1,7 @@
 /* What a calibrator is: stages of the attention pipeline, one file in calibrators/ and one row in the table of calibrator.c.
  *
  *   scores -> [score stages] -> softmax -> [probability stages] -> dropout -> [weight stages] -> context
+ *   -> output, residual and norm -> [mixing stages]
  *
  * A calibrator declares its parameters and composes operations of the tape; it may act at several places. Several in use act in
  * the order of the table. */
@@ -31,6 +32,9 @@ typedef struct calibrator {
     void (*calibrate_probabilities)(attention_block *block);
     /* Changes block->weights. NULL: it has no such stage. */
     void (*calibrate_weights)(attention_block *block);
+    /* Mixes the block's output *y, and that of the attacked branch if `attacked` is not NULL, with something else made of the
+     * block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
+    void (*mix)(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked);
 } calibrator;
 
 extern const calibrator *const calibrators[];
@@ -42,6 +46,6 @@ padding_use calibrators_padding(const sr_model_settings *settings, bool training
 /* Whether any calibrator in use needs the scores of every token. */
 bool calibrators_score_every_query(const sr_model_settings *settings);
 
-extern const calibrator spatial_calibrator, refinement_calibrator, adversarial_calibrator;
+extern const calibrator spatial_calibrator, refinement_calibrator, adversarial_calibrator, frequency_calibrator;
 
 #endif

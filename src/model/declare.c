@@ -81,14 +81,24 @@ sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices
     return declare_norm(model, &indices->norm, part, width, error);
 }
 
+sr_status declare_layer_feed_forward(sr_model *model, size_t layer, sr_error *error)
+{
+    char name[SR_PARAMETER_NAME_SIZE / 2];
+    snprintf(name, sizeof name, "layers.%zu.ffn", layer);
+    return declare_feed_forward(model, &model->layers[layer].feed_forward, name, error);
+}
+
+sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *error)
+{
+    return model->fourier ? SR_OK : sr_fourier_create(&model->fourier, engine, (size_t)model->settings.hidden_size, error);
+}
+
 sr_status declare_layers(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_norm(model, &model->input_norm, "input_norm", (size_t)model->settings.hidden_size, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         SR_TRY(declare_attention(model, layer, error));
-        char name[SR_PARAMETER_NAME_SIZE / 2];
-        snprintf(name, sizeof name, "layers.%zu.ffn", layer);
-        SR_TRY(declare_feed_forward(model, &model->layers[layer].feed_forward, name, error));
+        SR_TRY(declare_layer_feed_forward(model, layer, error));
     }
     return SR_OK;
 }

@@ -33,6 +33,23 @@ sr_tensor *model_norm(sr_model *model, sr_tape *tape, sr_tensor *x, const affine
                          model->settings.layer_norm_epsilon);
 }
 
+sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm,
+                        dropout_site_name site_name)
+{
+    sr_model *model = rows->model;
+    const sr_dropout_site site = dropout_site(rows->pass, rows->layer, site_name, model->settings.hidden_dropout);
+    sr_tensor *sum = sr_add_dropped(rows->tape, x, outcome, rows->layout, rows->rows->tokens, &site);
+    return model_norm(model, rows->tape, sum, norm);
+}
+
+sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, dropout_site_name site)
+{
+    sr_model *model = rows->model;
+    sr_tape *tape = rows->tape;
+    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &parameters->inner), model->settings.activation);
+    return add_and_norm(rows, y, model_linear(model, tape, inner, &parameters->outer), &parameters->norm, site);
+}
+
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch)
 {
     if (model->position_embedding == SIZE_MAX || !x)
@@ -47,12 +64,17 @@ sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_b
     return sr_dropout(tape, model_norm(model, tape, x, &model->input_norm), &batch->layout, NULL, &site);
 }
 
-void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
+sr_tensor *embed_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
     sr_tensor *items = model_parameter(model, tape, model->item_embedding);
     sr_tensor *x = add_positions(model, tape, sr_embedding(tape, items, batch->items, tokens, true), batch);
-    encode_layers(model, tape, encode_input(model, tape, x, batch, pass), NULL, batch, pass, encoding);
+    return encode_input(model, tape, x, batch, pass);
+}
+
+void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
+{
+    encode_layers(model, tape, embed_items(model, tape, batch, pass), NULL, batch, pass, encoding);
 }
 
 sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass)
@@ -83,11 +105,12 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
         block.terms = terms;
         block.input = x;
         sr_tensor *y = attention_run(&block, rows_of_queries(&block, x), &attacked);
+        const layer_rows computed = rows_of_block(&block);
         const feed_forward_parameters *parameters = &model->layers[layer].feed_forward;
-        x = feed_forward(&block, y, parameters, SITE_FEED_FORWARD);
+        x = feed_forward(&computed, y, parameters, SITE_FEED_FORWARD);
         trace_states(pass, layer + 1, x);
         if (attacked)
-            attacked = feed_forward(&block, attacked, parameters, SITE_ATTACKED_FEED_FORWARD);
+            attacked = feed_forward(&computed, attacked, parameters, SITE_ATTACKED_FEED_FORWARD);
     }
     encoding->representation = rows_that_are_read(tape, x, batch, pass);
     if (attacked)

@@ -40,6 +40,7 @@ void sr_model_free(sr_model *model)
     if (!model)
         return;
     sr_parameters_free(&model->parameters);
+    sr_fourier_free(model->fourier);
     free(model->layers);
     free(model);
 }

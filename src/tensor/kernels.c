@@ -108,6 +108,21 @@ static void accumulate_product(sr_real *sum, const sr_real *left, const sr_real 
         sum[i] += left[i] * right[i];
 }
 
+static void accumulate_difference_product(sr_real *sum, const sr_real *left, const sr_real *right, const sr_real *factor,
+                                          size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        sum[i] += (left[i] - right[i]) * factor[i];
+}
+
+static void interpolate(sr_real *out, const sr_real *from, const sr_real *to, const sr_real *share, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        out[i] = from[i] + share[i] * (to[i] - from[i]);
+}
+
 static sr_real dot(const sr_real *left, const sr_real *right, size_t n)
 {
     sr_real sum = 0;
@@ -532,6 +547,8 @@ const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
     .accumulate = accumulate,
     .accumulate_scaled = accumulate_scaled,
     .accumulate_product = accumulate_product,
+    .accumulate_difference_product = accumulate_difference_product,
+    .interpolate = interpolate,
     .dot = dot,
     .sum_of_squares = sum_of_squares,
     .activation = activation,

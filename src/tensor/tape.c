@@ -72,6 +72,12 @@ sr_status sr_tape_status(const sr_tape *tape, sr_error *error)
     return tape->failure.status;
 }
 
+void sr_tape_fail(sr_tape *tape, const sr_error *failure)
+{
+    if (tape->failure.status == SR_OK)
+        tape->failure = *failure;
+}
+
 const sr_kernels *sr_tape_kernels(const sr_tape *tape)
 {
     return tape->kernels;

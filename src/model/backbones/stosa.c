@@ -93,7 +93,8 @@ static sr_tensor *finish_stream(const attention_block *block, const stream_param
                                 sr_tensor *context, dropout_site_name output_site, dropout_site_name feed_forward_site)
 {
     sr_tensor *y = attention_output(block, context, residual, &stream->output, output_site);
-    return feed_forward(block, y, &stream->feed_forward, feed_forward_site);
+    const layer_rows rows = rows_of_block(block);
+    return feed_forward(&rows, y, &stream->feed_forward, feed_forward_site);
 }
 
 /* One layer: from the Gaussians of all tokens to those of the block's queries. */

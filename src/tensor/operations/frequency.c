@@ -1,0 +1,328 @@
+/* Operations along the positions of each sequence, in the frequency domain (srtrain/fourier.h): projection onto a band of bins
+ * (BSARec, Shin et al. 2024; FEARec, Du et al. 2023) and learned filters (FMLP-Rec, Zhou et al. 2022).
+ *
+ * Every sequence of a layout is transformed over all of its tokens, padding included. Outputs may be some of the rows only. */
+#include "srtrain/fourier.h"
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- sequences and the rows that are wanted of them ---- */
+
+typedef struct {
+    sr_fourier *fourier;
+    const sr_layout *layout;
+    const sr_rows *rows;
+    size_t *positions;    /* [rows]: in their sequence */
+    sr_real *coordinates; /* scratch: [2 bins of the longest sequence's band, width] */
+    size_t width;
+} transformed_sequences;
+
+static size_t length_of(const transformed_sequences *t, size_t s)
+{
+    return t->layout->offsets[s + 1] - t->layout->offsets[s];
+}
+
+/* The band in a sequence of n positions, which may have fewer bins. */
+static sr_band clamp(sr_band band, size_t n)
+{
+    const size_t bins = sr_fourier_bins(n);
+    return (sr_band){band.first < bins ? band.first : bins, band.last < bins ? band.last : bins};
+}
+
+/* Makes everything ready; false (and a sticky failure of the tape) when memory runs out. `copies` of the coordinates. */
+static bool prepare(transformed_sequences *t, sr_tape *tape, sr_fourier *fourier, const sr_layout *layout, const sr_rows *rows,
+                    sr_band band, size_t width, size_t copies)
+{
+    size_t longest = 0;
+    *t = (transformed_sequences){.fourier = fourier, .layout = layout, .rows = rows, .width = width};
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        const size_t n = length_of(t, s);
+        sr_error error = {.status = SR_OK};
+        if (sr_fourier_prepare(fourier, n, clamp(band, n), &error) != SR_OK) {
+            sr_tape_fail(tape, &error);
+            return false;
+        }
+        longest = n > longest ? n : longest;
+    }
+    const sr_band widest = clamp(band, longest);
+    t->positions = sr_tape_take(tape, sr_rows_count(rows, layout), sizeof *t->positions);
+    t->coordinates = sr_tape_take(tape, copies * 2 * (widest.last - widest.first) * width, sizeof *t->coordinates);
+    if (!t->positions || !t->coordinates)
+        return false;
+    for (size_t s = 0; s < layout->sequences; ++s)
+        for (size_t row = rows->offsets[s]; row < rows->offsets[s + 1]; ++row)
+            t->positions[row] = rows->tokens[row] - layout->offsets[s];
+    return true;
+}
+
+/* The wanted positions of sequence s; NULL when all are. */
+static const size_t *positions_of(const transformed_sequences *t, size_t s, size_t *count)
+{
+    *count = t->rows->offsets[s + 1] - t->rows->offsets[s];
+    return *count == length_of(t, s) ? NULL : t->positions + t->rows->offsets[s];
+}
+
+/* ---- projection onto a band: out = B_bandᵀ B_band x, a symmetric matrix P for each length ---- */
+
+typedef struct {
+    transformed_sequences transformed;
+    sr_tensor *x;
+    sr_band band;
+} band_state;
+
+/* Whether a band has every bin of a sequence: then P is the identity. */
+static bool is_everything(sr_band band, size_t n)
+{
+    return band.first == 0 && band.last >= sr_fourier_bins(n);
+}
+
+/* dx += Pᵀ dout = P dout */
+static void band_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const band_state *state = saved;
+    const transformed_sequences *t = &state->transformed;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    for (size_t s = 0; s < t->layout->sequences; ++s) {
+        size_t count;
+        const size_t n = length_of(t, s), *positions = positions_of(t, s, &count);
+        const sr_band band = clamp(state->band, n);
+        const sr_real *out_gradient = out->gradient + t->rows->offsets[s] * t->width;
+        sr_real *gradient = state->x->gradient + t->layout->offsets[s] * t->width;
+        if (is_everything(state->band, n)) {
+            for (size_t i = 0; i < count; ++i)
+                kernels->accumulate(gradient + (positions ? positions[i] : i) * t->width, out_gradient + i * t->width,
+                                    t->width);
+        } else if (count > 0) {
+            sr_fourier_analyse(t->fourier, n, band, positions, count, out_gradient, t->coordinates);
+            sr_fourier_synthesise(t->fourier, n, band, t->coordinates, NULL, 0, gradient, true);
+        }
+    }
+}
+
+sr_tensor *sr_band_pass(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const sr_layout *layout, const sr_rows *rows,
+                        sr_band band)
+{
+    if (!x)
+        return NULL;
+    band_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state || !prepare(&state->transformed, tape, fourier, layout, rows, band, x->columns, 1))
+        return NULL;
+    state->x = x;
+    state->band = band;
+    const transformed_sequences *t = &state->transformed;
+    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), x->columns, &x, 1, band_backward, state);
+    for (size_t s = 0; out && s < layout->sequences; ++s) {
+        size_t count;
+        const size_t n = length_of(t, s), *positions = positions_of(t, s, &count);
+        const sr_real *in = x->values + layout->offsets[s] * t->width;
+        sr_real *values = out->values + rows->offsets[s] * t->width;
+        if (is_everything(band, n)) {
+            for (size_t i = 0; i < count; ++i)
+                memcpy(values + i * t->width, in + (positions ? positions[i] : i) * t->width, t->width * sizeof *values);
+        } else if (count > 0) {
+            sr_fourier_analyse(fourier, n, clamp(band, n), NULL, 0, in, t->coordinates);
+            sr_fourier_synthesise(fourier, n, clamp(band, n), t->coordinates, positions, count, values, false);
+        }
+    }
+    return out;
+}
+
+/* ---- low + b (x - low) with b = root^2 for each channel ---- */
+
+typedef struct {
+    sr_tensor *x, *low, *root;
+    sr_real *scale; /* [width]: b */
+} rescale_state;
+
+/* dx += b g,  dlow += (1 - b) g,  droot += 2 root sum_t g (x - low) */
+static void rescale_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const rescale_state *state = saved;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t width = out->columns;
+    sr_real *remainder = sr_tape_take(tape, 2 * width, sizeof *remainder);
+    if (!remainder)
+        return;
+    sr_real *sums = remainder + width;
+    for (size_t c = 0; c < width; ++c) {
+        remainder[c] = 1 - state->scale[c];
+        sums[c] = 0;
+    }
+    for (size_t t = 0; t < out->rows; ++t) {
+        const sr_real *gradient = out->gradient + t * width;
+        if (state->x->wants_gradient)
+            kernels->accumulate_product(state->x->gradient + t * width, state->scale, gradient, width);
+        if (state->low->wants_gradient)
+            kernels->accumulate_product(state->low->gradient + t * width, remainder, gradient, width);
+        if (state->root->wants_gradient)
+            kernels->accumulate_difference_product(sums, state->x->values + t * width, state->low->values + t * width, gradient,
+                                                   width);
+    }
+    if (state->root->wants_gradient)
+        for (size_t c = 0; c < width; ++c)
+            state->root->gradient[c] += 2 * state->root->values[c] * sums[c];
+}
+
+sr_tensor *sr_rescale_residual(sr_tape *tape, sr_tensor *x, sr_tensor *low, sr_tensor *root)
+{
+    if (!x || !low || !root)
+        return NULL;
+    const size_t width = x->columns;
+    assert(low->rows == x->rows && low->columns == width && root->columns == width);
+    rescale_state *state = sr_tape_take(tape, 1, sizeof *state);
+    sr_real *scale = sr_tape_take(tape, width, sizeof *scale);
+    if (!state || !scale)
+        return NULL;
+    for (size_t c = 0; c < width; ++c)
+        scale[c] = root->values[c] * root->values[c];
+    *state = (rescale_state){x, low, root, scale};
+    sr_tensor *inputs[] = {x, low, root};
+    sr_tensor *out = sr_tape_record(tape, x->rows, width, inputs, 3, rescale_backward, state);
+    for (size_t t = 0; out && t < x->rows; ++t)
+        sr_tape_kernels(tape)->interpolate(out->values + t * width, low->values + t * width, x->values + t * width, scale,
+                                           width);
+    return out;
+}
+
+/* ---- learned filters: Y_k = W_k X_k for each channel ---- */
+
+/* Weights as planes, so that channels are neighbours. */
+typedef struct {
+    sr_real *real, *imaginary, *minus_imaginary; /* [bins, width] */
+} filter_planes;
+
+typedef struct {
+    transformed_sequences transformed;
+    sr_tensor *x, *weight;
+    filter_planes planes;
+    sr_real *filtered; /* scratch like the coordinates */
+    size_t n, bins;
+} filter_state;
+
+/* (a + ib)(w + iv) for each bin, or with the conjugate of w + iv. */
+static void multiply_bins(const filter_state *state, const sr_kernels *kernels, bool conjugate, const sr_real *in, sr_real *out)
+{
+    const size_t width = state->transformed.width;
+    const filter_planes *planes = &state->planes;
+    for (size_t k = 0; k < state->bins; ++k) {
+        const sr_real *a = in + 2 * k * width, *b = a + width, *real = planes->real + k * width;
+        const sr_real *imaginary = (conjugate ? planes->minus_imaginary : planes->imaginary) + k * width;
+        const sr_real *minus_imaginary = (conjugate ? planes->imaginary : planes->minus_imaginary) + k * width;
+        sr_real *out_real = out + 2 * k * width, *out_imaginary = out_real + width;
+        kernels->multiply(out_real, a, real, width);
+        kernels->accumulate_product(out_real, b, minus_imaginary, width);
+        kernels->multiply(out_imaginary, b, real, width);
+        kernels->accumulate_product(out_imaginary, a, imaginary, width);
+    }
+}
+
+/* dW_k = conj(X_k) dY_k: sums holds, for each bin, the real part and the two halves of the imaginary part, a dY_im and b dY_re.
+ */
+static void accumulate_weight_gradient(const filter_state *state, const sr_kernels *kernels, const sr_real *in,
+                                       const sr_real *out_gradient, sr_real *sums)
+{
+    const size_t width = state->transformed.width;
+    for (size_t k = 0; k < state->bins; ++k) {
+        const sr_real *a = in + 2 * k * width, *b = a + width;
+        const sr_real *real_gradient = out_gradient + 2 * k * width, *imaginary_gradient = real_gradient + width;
+        sr_real *sum = sums + 3 * k * width;
+        kernels->accumulate_product(sum, a, real_gradient, width);
+        kernels->accumulate_product(sum, b, imaginary_gradient, width);
+        kernels->accumulate_product(sum + width, a, imaginary_gradient, width);
+        kernels->accumulate_product(sum + 2 * width, b, real_gradient, width);
+    }
+}
+
+static void add_weight_gradient(const filter_state *state, const sr_real *sums)
+{
+    const size_t width = state->transformed.width;
+    for (size_t k = 0; k < state->bins; ++k)
+        for (size_t c = 0; c < width; ++c) {
+            const sr_real *sum = sums + 3 * k * width + c;
+            sr_real *gradient = state->weight->gradient + 2 * (k * width + c);
+            gradient[0] += sum[0];
+            if (k != 0 && 2 * k != state->n) /* the imaginary part of these bins has no effect */
+                gradient[1] += sum[width] - sum[2 * width];
+        }
+}
+
+/* dX_k = conj(W_k) dY_k, and dW above. The coordinates of x are computed again. */
+static void filter_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const filter_state *state = saved;
+    const transformed_sequences *t = &state->transformed;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const sr_band band = {0, state->bins};
+    const size_t sum_count = 3 * state->bins * t->width;
+    sr_real *sums = sr_tape_take(tape, sum_count, sizeof *sums);
+    sr_real *out_coordinates = sr_tape_take(tape, 2 * state->bins * t->width, sizeof *out_coordinates);
+    if (!sums || !out_coordinates)
+        return;
+    memset(sums, 0, sum_count * sizeof *sums);
+    for (size_t s = 0; s < t->layout->sequences; ++s) {
+        size_t count;
+        const size_t *positions = positions_of(t, s, &count), first = t->layout->offsets[s] * t->width;
+        if (count == 0)
+            continue;
+        sr_fourier_analyse(t->fourier, state->n, band, positions, count, out->gradient + t->rows->offsets[s] * t->width,
+                           out_coordinates);
+        if (state->weight->wants_gradient) {
+            sr_fourier_analyse(t->fourier, state->n, band, NULL, 0, state->x->values + first, t->coordinates);
+            accumulate_weight_gradient(state, kernels, t->coordinates, out_coordinates, sums);
+        }
+        if (state->x->wants_gradient) {
+            multiply_bins(state, kernels, true, out_coordinates, state->filtered);
+            sr_fourier_synthesise(t->fourier, state->n, band, state->filtered, NULL, 0, state->x->gradient + first, true);
+        }
+    }
+    if (state->weight->wants_gradient)
+        add_weight_gradient(state, sums);
+}
+
+static bool make_planes(filter_planes *planes, sr_tape *tape, const sr_real *weight, size_t count)
+{
+    *planes = (filter_planes){sr_tape_take(tape, count, sizeof(sr_real)), sr_tape_take(tape, count, sizeof(sr_real)),
+                              sr_tape_take(tape, count, sizeof(sr_real))};
+    if (!planes->real || !planes->imaginary || !planes->minus_imaginary)
+        return false;
+    for (size_t i = 0; i < count; ++i) {
+        planes->real[i] = weight[2 * i];
+        planes->imaginary[i] = weight[2 * i + 1];
+        planes->minus_imaginary[i] = -weight[2 * i + 1];
+    }
+    return true;
+}
+
+sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const sr_layout *layout, const sr_rows *rows,
+                              sr_tensor *weight)
+{
+    if (!x || !weight)
+        return NULL;
+    const size_t width = x->columns, bins = weight->rows, n = layout->window;
+    assert(weight->columns == 2 * width && bins == sr_fourier_bins(n) && x->rows == layout->sequences * n);
+    filter_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state || !prepare(&state->transformed, tape, fourier, layout, rows, (sr_band){0, bins}, width, 2) ||
+        !make_planes(&state->planes, tape, weight->values, bins * width))
+        return NULL;
+    const transformed_sequences *t = &state->transformed;
+    state->x = x;
+    state->weight = weight;
+    state->filtered = t->coordinates + 2 * bins * width;
+    state->n = n;
+    state->bins = bins;
+    sr_tensor *inputs[] = {x, weight};
+    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), width, inputs, 2, filter_backward, state);
+    for (size_t s = 0; out && s < layout->sequences; ++s) {
+        size_t count;
+        const size_t *positions = positions_of(t, s, &count);
+        sr_fourier_analyse(fourier, n, (sr_band){0, bins}, NULL, 0, x->values + layout->offsets[s] * width, t->coordinates);
+        multiply_bins(state, sr_tape_kernels(tape), false, t->coordinates, state->filtered);
+        if (count > 0)
+            sr_fourier_synthesise(fourier, n, (sr_band){0, bins}, state->filtered, positions, count,
+                                  out->values + rows->offsets[s] * width, false);
+    }
+    return out;
+}
