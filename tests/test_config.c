@@ -503,6 +503,9 @@ static void reconcile(uint64_t trial, sr_settings *settings)
         model->user_hidden_size = 1 + (int64_t)draw(trial, 7001, (uint64_t)model->hidden_size - 1);
     if (model->backbone == SR_BACKBONE_TISASREC)
         model->positions = SR_POSITIONS_NONE;
+    if (model->backbone == SR_BACKBONE_FMLPREC ||
+        (model->calibrators.frequency.in_use && model->backbone != SR_BACKBONE_BERT4REC))
+        training->objective = SR_OBJECTIVE_LAST;
     if (model->backbone == SR_BACKBONE_STOSA)
         training->loss = SR_LOSS_STOSA;
     else if (training->loss == SR_LOSS_STOSA)
@@ -517,7 +520,8 @@ static void reconcile(uint64_t trial, sr_settings *settings)
 static bool takes_section(const sr_settings *settings, const schema_section *section)
 {
     const bool of_dot_products = strcmp(section->path, "calibrators.spatial") == 0 ||
-                                 strcmp(section->path, "calibrators.adversarial") == 0;
+                                 strcmp(section->path, "calibrators.adversarial") == 0 ||
+                                 strcmp(section->path, "calibrators.frequency") == 0;
     return settings->model.backbone != SR_BACKBONE_STOSA || !of_dot_products;
 }
 
@@ -603,6 +607,10 @@ static void only_keys_with_a_meaning_are_written(void **state)
         {"calibrators: {adversarial: {}}",
          {"\ncalibrators:\n  adversarial:\n    combine: gate\n", "  attack_learning_rate_ratio: 1\n"},
          {"spatial", "distance", "{}"}},
+        {"model: {backbone: fmlprec}", {"  filter_engine: auto\n"}, {"frequency", "mask_ratio"}},
+        {"calibrators: {frequency: {}}",
+         {"\ncalibrators:\n  frequency:\n    alpha: 0.7\n    cutoff: 5\n    window: padded\n    engine: auto\n"},
+         {"spatial", "adversarial", "filter_engine", "{}"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         sr_settings settings;

@@ -60,6 +60,14 @@ static void sums_and_products_agree_with_plain_loops(void **state)
             const double added = (double)v.a[i] * 0.5 + (double)v.a[i] * (double)v.b[i] + (double)v.b[i];
             assert_near((double)v.out[i], (double)v.c[i] + (i < n ? added : 0), 1e-6);
         }
+        memcpy(v.out, v.c, sizeof v.out);
+        k->accumulate_difference_product(v.out, v.a, v.b, v.c, n);
+        for (size_t i = 0; i < LONGEST; ++i)
+            assert_near((double)v.out[i], (double)v.c[i] + (i < n ? ((double)v.a[i] - (double)v.b[i]) * (double)v.c[i] : 0),
+                        1e-6);
+        k->interpolate(v.out, v.a, v.b, v.c, n);
+        for (size_t i = 0; i < n; ++i)
+            assert_near((double)v.out[i], (double)v.a[i] + (double)v.c[i] * ((double)v.b[i] - (double)v.a[i]), 1e-6);
         k->add(v.out, v.a, v.b, n);
         k->multiply(v.out, v.out, v.b, n);
         k->scale(v.out, 3, n);

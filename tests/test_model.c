@@ -37,6 +37,8 @@ typedef struct {
 #define STOSA "model.backbone=stosa", "training.loss=stosa", "model.activation=elu", "training.pvn_weight=0.3"
 #define REFINEMENT(kind) "calibrators.refinement.kind=" kind
 #define LEARNED_VALUE "calibrators.refinement.value=learned"
+#define FREQUENCY "calibrators.frequency.cutoff=3"
+#define FMLPREC "model.backbone=fmlprec"
 #define SPATIAL "calibrators.spatial.order=true"
 #define AC SPATIAL, "calibrators.adversarial.penalty=visible", "calibrators.adversarial.masked_cells=excluded"
 #define AC_RELEASED SPATIAL, "calibrators.adversarial.penalty=all", "calibrators.adversarial.masked_cells=included"
@@ -95,6 +97,19 @@ static const variant variants[] = {
     {"refined tisasrec", {TISASREC, REFINEMENT("simple"), "calibrators.refinement.source=scores"}},
     {"refined and calibrated", {AC, ONE_LEVEL, REFINEMENT("additive")}},
     {"refined and calibrated as released", {AC_RELEASED, REFINEMENT("value"), "calibrators.refinement.source=scores"}},
+    {"frequency rescaler", {FREQUENCY, "model.padding=left"}},
+    {"frequency rescaler, padding right, by transforms", {FREQUENCY, "calibrators.frequency.engine=fftw", "training.loss=bpr"}},
+    {"frequency rescaler of each sequence", {FREQUENCY, "calibrators.frequency.window=sequence"}},
+    {"frequency rescaler of each sequence, padding left, alone",
+     {FREQUENCY, "calibrators.frequency.window=sequence", "calibrators.frequency.alpha=1", "model.padding=left"}},
+    {"rescaled and calibrated", {AC, FREQUENCY, "model.padding=left"}},
+    {"rescaled, refined and calibrated as released", {AC_RELEASED, FREQUENCY, REFINEMENT("additive")}},
+    {"rescaled bert4rec", {BERT4REC, FREQUENCY}},
+    {"rescaled ssept", {SSEPT, FREQUENCY}},
+    {"rescaled tisasrec", {TISASREC, FREQUENCY, "calibrators.frequency.window=sequence"}},
+    {"fmlprec", {FMLPREC, "model.padding=left"}},
+    {"fmlprec by transforms",
+     {FMLPREC, "model.filter_engine=fftw", "model.max_length=7", "training.loss=binary_cross_entropy"}},
     {"stosa", {STOSA}},
     {"stosa with updated means, last position", {STOSA, "model.mean_update=updated", "model.padding=left"}},
     {"stosa, all positions", {STOSA, "model.mean_update=updated", "training.objective=all", "training.pvn_weight=0.5"}},

@@ -512,6 +512,93 @@ static sr_tensor *build_interval_attention_of_seen_keys(sr_tape *tape, sr_tensor
     return sr_interval_context(tape, sr_attention_softmax(tape, scores, map), interval_table(tape, x[2]), map, &long_intervals);
 }
 
+/* ---- filters along positions, by both engines ---- */
+
+/* Tests own the transforms; each operation gets those of its engine. */
+static sr_fourier *transforms[2];
+
+static int make_transforms(void **state)
+{
+    (void)state;
+    return sr_fourier_create(&transforms[0], SR_FOURIER_FFTW, WIDTH, NULL) != SR_OK ||
+           sr_fourier_create(&transforms[1], SR_FOURIER_PROJECTION, WIDTH, NULL) != SR_OK;
+}
+
+static int free_transforms(void **state)
+{
+    (void)state;
+    sr_fourier_free(transforms[0]);
+    sr_fourier_free(transforms[1]);
+    return 0;
+}
+
+/* The mean of each sequence and one bin more: everything of the short ones, not of the long ones. */
+static sr_tensor *build_low_pass(sr_tape *tape, sr_tensor **x)
+{
+    return sr_band_pass(tape, transforms[0], x[0], &layout, sr_rows_all(tape, &layout), (sr_band){0, 2});
+}
+
+static sr_tensor *build_low_pass_by_projection(sr_tape *tape, sr_tensor **x)
+{
+    return sr_band_pass(tape, transforms[1], x[0], &layout, sr_rows_all(tape, &layout), (sr_band){0, 2});
+}
+
+static sr_tensor *build_low_pass_of_reads(sr_tape *tape, sr_tensor **x)
+{
+    return sr_band_pass(tape, transforms[0], x[0], &layout, &reads, (sr_band){0, 2});
+}
+
+static sr_tensor *build_low_pass_of_reads_by_projection(sr_tape *tape, sr_tensor **x)
+{
+    return sr_band_pass(tape, transforms[1], x[0], &layout, &reads, (sr_band){0, 2});
+}
+
+/* A band that short sequences do not reach, and that ends at half the sampling rate of the one with 20 positions. */
+static sr_tensor *build_band_pass(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &long_layout);
+    return sr_add(tape, sr_band_pass(tape, transforms[0], x[0], &long_layout, all, (sr_band){3, 11}),
+                  sr_band_pass(tape, transforms[1], x[0], &long_layout, all, (sr_band){7, 11}));
+}
+
+static sr_tensor *build_rescale_residual(sr_tape *tape, sr_tensor **x)
+{
+    return sr_rescale_residual(tape, x[0], x[1], x[2]);
+}
+
+static sr_tensor *build_rescale_of_itself(sr_tape *tape, sr_tensor **x)
+{
+    return sr_rescale_residual(tape, x[0], sr_activate(tape, x[0], SR_ACTIVATION_TANH), x[1]);
+}
+
+static const size_t window_offsets[] = {0, WINDOW, 2 * WINDOW}, even_offsets[] = {0, 6, 12};
+static const size_t window_read_offsets[] = {0, 1, 3}, window_read_tokens[] = {WINDOW - 1, WINDOW, 2 * WINDOW - 1};
+static const size_t even_read_offsets[] = {0, 0, 2}, even_read_tokens[] = {7, 11};
+static const sr_layout odd_window = {.sequences = 2, .offsets = window_offsets, .window = WINDOW};
+static const sr_layout even_window = {.sequences = 2, .offsets = even_offsets, .window = 6};
+static const sr_rows odd_reads = {window_read_offsets, window_read_tokens}, even_reads = {even_read_offsets, even_read_tokens};
+enum { ODD_BINS = WINDOW / 2 + 1, EVEN_BINS = 4 };
+
+static sr_tensor *build_spectral_filter(sr_tape *tape, sr_tensor **x)
+{
+    return sr_spectral_filter(tape, transforms[0], x[0], &odd_window, sr_rows_all(tape, &odd_window), x[1]);
+}
+
+static sr_tensor *build_spectral_filter_by_projection(sr_tape *tape, sr_tensor **x)
+{
+    return sr_spectral_filter(tape, transforms[1], x[0], &even_window, sr_rows_all(tape, &even_window), x[1]);
+}
+
+static sr_tensor *build_spectral_filter_of_reads(sr_tape *tape, sr_tensor **x)
+{
+    return sr_spectral_filter(tape, transforms[0], x[0], &even_window, &even_reads, x[1]);
+}
+
+static sr_tensor *build_spectral_filter_of_reads_by_projection(sr_tape *tape, sr_tensor **x)
+{
+    return sr_spectral_filter(tape, transforms[1], x[0], &odd_window, &odd_reads, x[1]);
+}
+
 typedef struct {
     const char *name;
     build_function build;
@@ -614,6 +701,20 @@ static const operation_case cases[] = {
      build_large_catalogue_cross_entropy_of_first_rows,
      {{300, 2}, {2100, 2}},
      true},
+    {"low pass", build_low_pass, {{TOKENS, WIDTH}}, false},
+    {"low pass by projection", build_low_pass_by_projection, {{TOKENS, WIDTH}}, false},
+    {"low pass of the rows read", build_low_pass_of_reads, {{TOKENS, WIDTH}}, false},
+    {"low pass of the rows read by projection", build_low_pass_of_reads_by_projection, {{TOKENS, WIDTH}}, false},
+    {"band pass", build_band_pass, {{LONG, WIDTH}}, false},
+    {"rescale residual", build_rescale_residual, {{5, WIDTH}, {5, WIDTH}, {1, WIDTH}}, false},
+    {"rescale residual of itself", build_rescale_of_itself, {{5, WIDTH}, {1, WIDTH}}, false},
+    {"spectral filter", build_spectral_filter, {{2 * WINDOW, WIDTH}, {ODD_BINS, 2 * WIDTH}}, false},
+    {"spectral filter by projection", build_spectral_filter_by_projection, {{12, WIDTH}, {EVEN_BINS, 2 * WIDTH}}, false},
+    {"spectral filter of the rows read", build_spectral_filter_of_reads, {{12, WIDTH}, {EVEN_BINS, 2 * WIDTH}}, false},
+    {"spectral filter of the rows read by projection",
+     build_spectral_filter_of_reads_by_projection,
+     {{2 * WINDOW, WIDTH}, {ODD_BINS, 2 * WIDTH}},
+     false},
     {"item scores", build_item_scores, {{5, WIDTH}, {ITEMS, WIDTH}}, false},
     {"bpr", build_bpr, {{5, 1}, {5, 1}}, false},
     {"binary cross entropy", build_binary_cross_entropy, {{5, 1}, {5, 1}}, false},
@@ -696,5 +797,5 @@ int main(void)
         tests[i].test_func = operation_agrees_with_finite_differences;
         tests[i].initial_state = (void *)(uintptr_t)&cases[i];
     }
-    return cmocka_run_group_tests_name("operations agree with finite differences", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("operations agree with finite differences", tests, make_transforms, free_transforms);
 }

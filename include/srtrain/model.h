@@ -30,6 +30,11 @@ sr_parameters *sr_model_parameters(sr_model *model);
 const sr_model_settings *sr_model_configuration(const sr_model *model);
 size_t sr_model_items(const sr_model *model);
 
+/* Of models with Fourier transforms by FFTW: measures which algorithms are fastest for them, see sr_fourier_measure(). Before
+ * the first pass. */
+bool sr_model_uses_fftw(const sr_model *model);
+sr_status sr_model_measure_transforms(sr_model *model, sr_error *error);
+
 /* The item id that stands for a masked item, or 0 when the model has none. */
 int32_t sr_model_mask_token(const sr_model *model);
 

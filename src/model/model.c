@@ -71,6 +71,28 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
                             .causal = !row->masked};
 }
 
+/* What a model transforms most: the whole window, in the bins that it needs. */
+static sr_band band_of(const sr_model *model)
+{
+    const size_t bins = sr_fourier_bins((size_t)model->settings.max_length);
+    const sr_frequency_settings *frequency = &model->settings.calibrators.frequency;
+    const size_t low = (size_t)frequency->cutoff / 2 + 1;
+    return (sr_band){0, frequency->in_use && low < bins ? low : bins};
+}
+
+bool sr_model_uses_fftw(const sr_model *model)
+{
+    const size_t window = (size_t)model->settings.max_length;
+    return model->fourier && sr_fourier_engine_for(model->fourier, window, band_of(model)) == SR_FOURIER_FFTW;
+}
+
+sr_status sr_model_measure_transforms(sr_model *model, sr_error *error)
+{
+    if (!model->fourier)
+        return SR_OK;
+    return sr_fourier_measure(model->fourier, (size_t)model->settings.max_length, band_of(model), error);
+}
+
 size_t model_window(const sr_model *model)
 {
     return (size_t)model->settings.max_length + (model->backbone->masked ? 1 : 0); /* evaluation adds a mask token */

@@ -8,6 +8,7 @@
 #include "train/metrics.h"
 #include "train/run_files.h"
 #include "train/signals.h"
+#include "train/wisdom.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -443,6 +444,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(build_model(r, error));
     SR_TRY(resume(r, error));
     SR_TRY(prepare_files(r, error));
+    SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     describe_run(r);
     SR_TRY(train(r, &end, error));

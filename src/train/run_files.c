@@ -19,6 +19,7 @@ sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error
     snprintf(paths->metrics, sizeof paths->metrics, "%s/metrics.jsonl", paths->directory);
     snprintf(paths->configuration, sizeof paths->configuration, "%s/config.yaml", paths->directory);
     snprintf(paths->environment, sizeof paths->environment, "%s/environment.json", paths->directory);
+    snprintf(paths->wisdom, sizeof paths->wisdom, "%s/fftw-wisdom", paths->directory);
     snprintf(paths->log, sizeof paths->log, "%s/train.log", paths->directory);
     return SR_OK;
 }

@@ -15,6 +15,7 @@ typedef struct {
     char configuration[SR_PATH_SIZE + 32];
     char environment[SR_PATH_SIZE + 32];
     char log[SR_PATH_SIZE + 32];
+    char wisdom[SR_PATH_SIZE + 32];
 } sr_run_paths;
 
 /* Local. SR_ERROR_USAGE when the directory's name is too long. */

@@ -1,0 +1,80 @@
+#include "train/wisdom.h"
+
+#include "srtrain/fourier.h"
+#include "srtrain/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* *text is NULL when there is no such file. */
+static sr_status read_wisdom(const char *path, char **text, sr_error *error)
+{
+    size_t room = 0;
+    *text = NULL;
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return errno == ENOENT ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
+    const bool is_read = getdelim(text, &room, '\0', file) >= 0;
+    fclose(file);
+    if (is_read)
+        return SR_OK;
+    free(*text);
+    *text = NULL;
+    return SR_OK;
+}
+
+static sr_status write_wisdom(const char *path, const char *text, sr_error *error)
+{
+    FILE *file = fopen(path, "w");
+    if (!file)
+        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    const bool is_written = fputs(text, file) >= 0;
+    if (fclose(file) != 0 || !is_written)
+        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return SR_OK;
+}
+
+/* What an earlier part of the run has measured, or a measurement of now. */
+static sr_status obtain(sr_model *model, const char *path, sr_log *log, char **text, sr_error *error)
+{
+    SR_TRY(read_wisdom(path, text, error));
+    if (*text && sr_fourier_learn(*text))
+        return SR_OK;
+    if (*text)
+        sr_log_warning(log, "%s is no wisdom of this FFTW: measuring again, so that results may differ in the last digits",
+                       path);
+    free(*text);
+    *text = NULL;
+    SR_TRY(sr_model_measure_transforms(model, error));
+    SR_TRY(sr_fourier_wisdom(text, error));
+    return write_wisdom(path, *text, error);
+}
+
+sr_status sr_share_wisdom(sr_parallel *parallel, sr_model *model, const char *path, sr_log *log, sr_error *error)
+{
+    char *text = NULL;
+    sr_status status = SR_OK;
+    const bool is_root = sr_parallel_rank(parallel) == 0;
+    if (!sr_model_uses_fftw(model))
+        return SR_OK;
+    if (is_root)
+        status = obtain(model, path, log, &text, error);
+    status = sr_parallel_agree(parallel, status, error);
+    size_t size = text ? strlen(text) + 1 : 0;
+    if (status == SR_OK)
+        status = sr_parallel_broadcast(parallel, &size, sizeof size, error);
+    if (status == SR_OK) {
+        if (!is_root)
+            status = SR_ALLOCATE(&text, size, "FFTW's wisdom", error);
+        status = sr_parallel_agree(parallel, status, error);
+    }
+    if (status == SR_OK)
+        status = sr_parallel_broadcast(parallel, text, size, error);
+    if (status == SR_OK && !is_root && !sr_fourier_learn(text))
+        status = sr_fail(error, SR_ERROR_RUNTIME, "the FFTW of this rank does not understand the wisdom of rank 0's");
+    status = sr_parallel_agree(parallel, status, error);
+    free(text);
+    return status;
+}
