@@ -7,12 +7,14 @@
  *
  * E are relative errors ||a - b|| / (||b|| + tiny). Exits 0 only when all fixtures pass. With --attention the attention weights
  * of the real queries are compared as well, for finding errors. */
+#include "config/schema.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
 
 #include "fixture.h"
 
+#include <libfyaml.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,14 +130,50 @@ static sr_status load_inputs(comparison *c, sr_error *error)
     return c->settings.model.calibrators.adversarial.in_use ? load_noise(c, error) : SR_OK;
 }
 
+/* Takes the keys out of section `name` that the backbone has no use for. */
+static void drop_foreign_keys(struct fy_node *root, const char *name, int backbone)
+{
+    struct fy_node *section = fy_node_by_path(root, name, FY_NT, FYNWF_DONT_FOLLOW);
+    for (size_t i = 0; i < schema_row_count && section; ++i) {
+        const schema_row *row = &schema_rows[i];
+        struct fy_node_pair *pair = fy_node_mapping_lookup_pair_by_string(section, row->key, FY_NT);
+        if (strcmp(row->section, name) == 0 && pair && row->backbones && !(row->backbones >> backbone & 1))
+            fy_node_mapping_remove(section, pair);
+    }
+}
+
+/* Fixtures name heads, inner_size and the like for models without such parts, too, where srtrain refuses them: the fixture's
+ * configuration without them, to be released with free(). */
+static sr_status configuration_of_backbone(const char *configuration, char **text, sr_error *error)
+{
+    char name[SR_NAME_SIZE + 1] = "";
+    *text = NULL;
+    struct fy_document *document = fy_document_build_from_string(NULL, configuration, FY_NT);
+    struct fy_node *root = document ? fy_document_root(document) : NULL;
+    if (root && fy_document_scanf(document, "/model/backbone %64s", name) == 1) {
+        for (const schema_choice *choice = schema_find("model", "backbone")->choices; choice->name; ++choice)
+            if (strcmp(choice->name, name) == 0) {
+                drop_foreign_keys(root, "model", choice->value);
+                drop_foreign_keys(root, "training", choice->value);
+            }
+        *text = fy_emit_document_to_string(document, FYECF_DEFAULT);
+    }
+    fy_document_destroy(document);
+    return *text ? SR_OK : sr_fail(error, SR_ERROR_DATA, "the configuration of the fixture has no model.backbone");
+}
+
 static sr_status load(comparison *c, const char *path, sr_error *error)
 {
     SR_TRY(fixture_open(&c->fixture, path, error));
+    char *configuration;
+    SR_TRY(configuration_of_backbone(fixture_configuration(c->fixture), &configuration, error));
     /* Fixtures name positions for every transformer; TiSASRec has its own whatever they say, which srtrain does not let pass.
      */
-    const bool own_positions = strstr(fixture_configuration(c->fixture), "backbone: tisasrec");
+    const bool own_positions = strstr(configuration, "backbone: tisasrec");
     const char *const assignments[] = {"data.path=fixture", "model.positions=none"};
-    SR_TRY(sr_settings_parse(&c->settings, fixture_configuration(c->fixture), path, assignments, own_positions ? 2 : 1, error));
+    const sr_status status = sr_settings_parse(&c->settings, configuration, path, assignments, own_positions ? 2 : 1, error);
+    free(configuration);
+    SR_TRY(status);
     SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), (size_t)fixture_users(c->fixture),
                            error));
     sr_model_set_step(c->model, fixture_annealing_step(c->fixture));

@@ -350,6 +350,19 @@ static void options_of_stosa_are_read(void **state)
     assert_true(s.model.pvn_weight == 0.3 && s.model.initializer_mean == -0.5);
 }
 
+static void backbones_without_attention_take_the_keys_that_they_have(void **state)
+{
+    (void)state;
+    sr_settings s;
+    parse(&s,
+          "data: {path: x}\nmodel: {backbone: gru4rec, layers: 3, hidden_size: 17, max_length: 9, hidden_dropout: 0.1,\n"
+          "  initializer_range: 0.1, initializer_mean: 0, padding: left, gru_hidden_size: 20}\ncalibrators: {}\n"
+          "training: {loss: bpr, objective: all}\n",
+          NULL, 0); /* 17: there are no heads to share it */
+    assert_int_equal(s.model.backbone, SR_BACKBONE_GRU4REC);
+    assert_int_equal(s.model.gru_hidden_size, 20);
+}
+
 static void tisasrec_has_no_learned_positions_by_default(void **state)
 {
     (void)state;
@@ -522,7 +535,8 @@ static bool takes_section(const sr_settings *settings, const schema_section *sec
     const bool of_dot_products = strcmp(section->path, "calibrators.spatial") == 0 ||
                                  strcmp(section->path, "calibrators.adversarial") == 0 ||
                                  strcmp(section->path, "calibrators.frequency") == 0;
-    return settings->model.backbone != SR_BACKBONE_STOSA || !of_dot_products;
+    return schema_section_fits_backbone(section, settings) &&
+           (settings->model.backbone != SR_BACKBONE_STOSA || !of_dot_products);
 }
 
 /* Some backbone, some calibrators, and random values of every key that these have. */
@@ -589,6 +603,10 @@ static void only_keys_with_a_meaning_are_written(void **state)
         {"model: {backbone: stosa}\ntraining: {loss: stosa}",
          {"  mean_update: frozen\n", "  loss: stosa\n", "  pvn_weight: 0.005\n"},
          {"mask_ratio", "user_hidden_size", "time_span", "refinement"}},
+        {"model: {backbone: gru4rec}",
+         {"  gru_hidden_size: 64\n", "  hidden_dropout: 0.5\n", "  padding: right\n"},
+         {"heads", "inner_size", "attention_dropout", "positions"}},
+        {"model: {backbone: gru4rec}", {"  layers: 2\n"}, {"activation", "layer_norm_epsilon", "frobenius_penalty"}},
         {"calibrators: {refinement: {}}",
          {"\ncalibrators:\n  refinement:\n    kind: simple\n    source: probabilities\n    rank: 0\n    per_head: false\n"},
          {"spatial", "adversarial", "{}"}},
@@ -892,6 +910,7 @@ int main(void)
         cmocka_unit_test(options_of_calibrators_are_read),
         cmocka_unit_test(every_backbone_takes_the_keys_that_all_have_and_its_own),
         cmocka_unit_test(options_of_stosa_are_read),
+        cmocka_unit_test(backbones_without_attention_take_the_keys_that_they_have),
         cmocka_unit_test(tisasrec_has_no_learned_positions_by_default),
         cmocka_unit_test(combinations_next_to_the_refused_ones_are_allowed),
         cmocka_unit_test(every_kind_of_refinement_is_taken_by_the_backbones_that_have_it),

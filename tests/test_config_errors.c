@@ -251,6 +251,18 @@ static void keys_that_have_no_meaning_are_refused_where_they_are_given(void **st
         {PATH "training: {loss: stosa}\n",
          "training.pvn_weight=0",
          {"--set training.pvn_weight=0: error: ", "pvn_weight is given (--set), but model.backbone sasrec"}},
+        {PATH "model: {backbone: gru4rec, heads: 2}\n",
+         NULL,
+         {"run.yaml:2:35: ", "model.heads is given (line 2), but model.backbone gru4rec has no use for it",
+          "it belongs to sasrec, bert4rec, ssept, tisasrec, stosa"}},
+        {PATH "model: {backbone: fmlprec, heads: 2}\n", NULL, {"model.heads is given", "fmlprec has no use"}},
+        {PATH "model: {backbone: fmlprec, attention_dropout: 0}\n", NULL, {"dropout is given", "fmlprec has no use"}},
+        {PATH "model: {backbone: gru4rec, inner_size: 8}\n", NULL, {"inner_size is given", "gru4rec has no use"}},
+        {PATH "model: {backbone: gru4rec, activation: gelu}\n", NULL, {"activation is given", "gru4rec has no use"}},
+        {PATH "model: {backbone: gru4rec, attention_dropout: 0}\n", NULL, {"dropout is given", "gru4rec has no use"}},
+        {PATH "model: {backbone: gru4rec, layer_norm_epsilon: 0}\n", NULL, {"epsilon is given", "gru4rec has no use"}},
+        {PATH "model: {backbone: gru4rec, positions: none}\n", NULL, {"positions is given", "gru4rec has no use"}},
+        {PATH, "model.gru_hidden_size=64", {"gru_hidden_size is given (--set)", "belongs to gru4rec"}},
         {PATH "calibrators: {spatial: {}}\ntraining:\n  attack_learning_rate_ratio: 1\n",
          NULL,
          {"run.yaml:4:31: ", "training.attack_learning_rate_ratio is given (line 4), but calibrators.adversarial",
@@ -338,6 +350,28 @@ static void stosa_and_its_loss_are_refused_without_each_other(void **state)
         {PATH "model: {backbone: ssept}\n", "training.loss=stosa", {"--set training.loss=stosa: error: ", "ssept (line 2)"}},
         {PATH "model: {backbone: tisasrec}\n", "training.loss=stosa", {"backbone is tisasrec (line 2)", "no other backbone"}},
         {PATH "model: {backbone: bert4rec}\n", "training.loss=stosa", {"loss is stosa (--set)", "backbone is bert4rec"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+static void calibrators_are_refused_on_backbones_without_attention(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {backbone: gru4rec}\ncalibrators: {spatial: {}}\n",
+         NULL,
+         {"run.yaml:3:15: error: ", "calibrators.spatial is in use (line 3) and model.backbone is gru4rec (line 2)",
+          "stages of attention, which this backbone does not have",
+          "use one of sasrec, bert4rec, ssept, tisasrec, stosa, or no calibrator"}},
+        {PATH "model: {backbone: fmlprec}\ncalibrators: {frequency: {}}\n",
+         NULL,
+         {"calibrators.frequency is in use (line 3) and model.backbone is fmlprec (line 2)", "stages of attention"}},
+        {PATH "calibrators: {refinement: {kind: simple}}\n",
+         "model.backbone=gru4rec",
+         {"--set model.backbone=gru4rec: error: calibrators.refinement is in use (line 2)"}},
+        {PATH "model: {backbone: gru4rec}\n",
+         "calibrators.adversarial.combine=gate",
+         {"--set calibrators.adversarial.combine=gate: error: calibrators.adversarial is in use (--set)"}},
     };
     EXPECT_REFUSALS(mistakes);
 }
@@ -546,6 +580,7 @@ int main(void)
         cmocka_unit_test(keys_that_have_no_meaning_are_refused_where_they_are_given),
         cmocka_unit_test(combinations_that_a_model_cannot_train_with_are_refused),
         cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),
+        cmocka_unit_test(calibrators_are_refused_on_backbones_without_attention),
         cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),
         cmocka_unit_test(refinements_without_a_meaning_are_refused),
         cmocka_unit_test(text_that_is_no_yaml_is_refused_at_its_line),

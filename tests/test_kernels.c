@@ -293,6 +293,40 @@ static void log_sigmoids_and_exponentials_agree_with_the_library(void **state)
         assert_near((double)out[i] / exp((double)in[i]), 1, 2e-6);
 }
 
+static void a_step_of_gated_recurrent_units_agrees_with_its_definition(void **state)
+{
+    const sr_kernels *k = *state;
+    enum { GATES = 3 };
+    for (size_t l = 0; l < LENGTHS; ++l) {
+        const size_t n = lengths[l];
+        float gates[4 * LONGEST], input[GATES * LONGEST], out[LONGEST], gradients[4 * LONGEST], state_gradient[LONGEST];
+        double products[GATES * LONGEST];
+        vectors v = draw(l);
+        for (size_t gate = 0; gate < GATES; ++gate) {
+            const vectors drawn = draw(100 + 10 * l + gate);
+            memcpy(gates + gate * n, drawn.a, n * sizeof *gates);
+            memcpy(input + gate * n, drawn.b, n * sizeof *input);
+        }
+        for (size_t i = 0; i < GATES * n; ++i)
+            products[i] = (double)gates[i];
+        memcpy(state_gradient, v.b, sizeof state_gradient);
+        k->gru(out, gates, input, v.a, n);
+        k->gru_backward(gradients, state_gradient, gates, v.a, n);
+        for (size_t i = 0; i < n; ++i) {
+            const double r = 1 / (1 + exp(-(double)input[i] - products[i]));
+            const double z = 1 / (1 + exp(-(double)input[n + i] - products[n + i]));
+            const double c = tanh((double)input[2 * n + i] + r * products[2 * n + i]), h = (double)v.a[i], g = (double)v.b[i];
+            assert_near((double)out[i], (1 - z) * c + z * h, 2e-6);
+            const double of_new = g * (1 - z) * (1 - c * c);
+            assert_near((double)gradients[i], of_new * products[2 * n + i] * r * (1 - r), 5e-6);
+            assert_near((double)gradients[n + i], g * (h - c) * z * (1 - z), 5e-6);
+            assert_near((double)gradients[2 * n + i], of_new * r, 5e-6);
+            assert_near((double)gradients[3 * n + i], of_new, 5e-6);
+            assert_near((double)state_gradient[i], g * z, 5e-6);
+        }
+    }
+}
+
 static void adam_agrees_with_its_definition(void **state)
 {
     const sr_kernels *k = *state;
@@ -342,6 +376,7 @@ static int run_level(const char *level)
         cmocka_unit_test_prestate(dropout_masks_are_those_of_random123, state),
         cmocka_unit_test_prestate(dropped_elements_are_zero_and_the_others_scaled, state),
         cmocka_unit_test_prestate(log_sigmoids_and_exponentials_agree_with_the_library, state),
+        cmocka_unit_test_prestate(a_step_of_gated_recurrent_units_agrees_with_its_definition, state),
         cmocka_unit_test_prestate(adam_agrees_with_its_definition, state),
     };
     return cmocka_run_group_tests_name(level, tests, NULL, NULL);

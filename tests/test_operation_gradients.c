@@ -314,6 +314,19 @@ static sr_tensor *build_distance_scores(sr_tape *tape, sr_tensor **x)
     return sr_distance_attention_scores(tape, x[0], x[1], padded_map(tape), 0.7);
 }
 
+/* Sequences of 3, 1, 5 and 4 tokens. */
+static sr_tensor *build_gru(sr_tape *tape, sr_tensor **x)
+{
+    return sr_gru(tape, x[0], x[1], &layout);
+}
+
+/* The inputs of the second layer are the outputs of the first. */
+static sr_tensor *build_two_layers_of_gru(sr_tape *tape, sr_tensor **x)
+{
+    sr_tensor *first = sr_gru(tape, sr_linear(tape, x[0], x[1], NULL), x[2], &layout);
+    return sr_gru(tape, sr_linear(tape, first, x[3], NULL), x[4], &layout);
+}
+
 static sr_tensor *build_attacked(sr_tape *tape, sr_tensor **x)
 {
     static const sr_real noise[] = {0.3, -1.2, 0, 0.7, 2.1, -0.4};
@@ -664,6 +677,11 @@ static const operation_case cases[] = {
     {"hinge", build_hinge, {{5, 1}, {5, 1}}, false},
     {"attention by distances", build_distance_attention, {{READS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"distances as scores", build_distance_scores, {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}}, false},
+    {"gated recurrent units", build_gru, {{TOKENS, 3 * 2}, {3 * 2, 2}}, false},
+    {"two layers of gated recurrent units",
+     build_two_layers_of_gru,
+     {{TOKENS, WIDTH}, {3 * 4, WIDTH}, {3 * 4, 4}, {3 * 2, 4}, {3 * 2, 2}},
+     false},
     {"attacked weights", build_attacked, {{6, 1}, {6, 1}}, false},
     {"calibrated weights", build_calibrated, {{6, 1}, {6, 1}}, false},
     {"gated weights", build_gate, {{READ_CELLS, 1}, {READ_CELLS, 1}, {READS, WINDOW}}, false},

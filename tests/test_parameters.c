@@ -104,6 +104,28 @@ static void initial_values_have_the_declared_distribution(void **state)
     sr_parameters_free(&parameters);
 }
 
+static void uniform_values_fill_their_range_evenly(void **state)
+{
+    (void)state;
+    enum { BINS = 10, COUNT = 100000 };
+    sr_error error;
+    sr_parameters parameters;
+    sr_parameters_initialise(&parameters);
+    declare(&parameters, "uniform", 400, 250, SR_INITIAL_UNIFORM, 0.25);
+    assert_int_equal(sr_parameters_allocate(&parameters, &error), SR_OK);
+    parameters.normal_mean = 3; /* of normal parameters alone */
+    sr_parameters_draw(&parameters, 7);
+    size_t counts[BINS] = {0};
+    for (size_t i = 0; i < COUNT; ++i) {
+        const double share = (double)parameters.values[i] / 0.5 + 0.5;
+        assert_true(share >= 0 && share <= 1);
+        ++counts[share < 1 ? (size_t)(share * BINS) : BINS - 1];
+    }
+    for (size_t bin = 0; bin < BINS; ++bin) /* five standard errors */
+        assert_true(fabs((double)counts[bin] / COUNT - 0.1) < 5 * sqrt(0.1 * 0.9 / COUNT));
+    sr_parameters_free(&parameters);
+}
+
 /* The first element of "b" and the checksum of both. */
 static uint64_t draw(const char *first, const char *second, uint64_t seed, sr_real *element)
 {
@@ -160,6 +182,7 @@ int main(void)
         cmocka_unit_test(parameters_lie_one_after_the_other_at_aligned_offsets),
         cmocka_unit_test(impossible_declarations_are_refused),
         cmocka_unit_test(initial_values_have_the_declared_distribution),
+        cmocka_unit_test(uniform_values_fill_their_range_evenly),
         cmocka_unit_test(initial_values_depend_on_seed_and_name_alone),
         cmocka_unit_test(the_checksum_sees_every_bit_of_the_values),
     };

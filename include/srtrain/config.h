@@ -21,7 +21,8 @@ typedef enum {
     SR_BACKBONE_SSEPT,
     SR_BACKBONE_TISASREC,
     SR_BACKBONE_STOSA,
-    SR_BACKBONE_FMLPREC
+    SR_BACKBONE_FMLPREC,
+    SR_BACKBONE_GRU4REC
 } sr_backbone;
 typedef enum {
     SR_ACTIVATION_GELU,
@@ -127,6 +128,7 @@ typedef struct {
     double pvn_weight;                                 /* stosa: of the second term of its loss; key training.pvn_weight */
     sr_mean_update mean_update;                        /* stosa: whether a layer's mean goes on to the next */
     sr_fourier_engine filter_engine;                   /* fmlprec: how its filters are computed */
+    int64_t gru_hidden_size;                           /* gru4rec: width of the recurrent layers */
     sr_calibrator_settings calibrators;
 } sr_model_settings;
 

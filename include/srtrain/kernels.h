@@ -72,6 +72,19 @@ typedef struct sr_kernels {
     void (*layer_norm_gain_backward)(sr_real *gain_gradient, const sr_real *in, const sr_row_statistics *statistics,
                                      const sr_real *out_gradient, size_t n);
 
+    /* One step of a gated recurrent unit over one sequence; n is its width. `gates` [4n] holds the products of the previous
+     * state with the hidden weights in its first 3n elements, as `input` [3n] those of the step's input (reset, update, new):
+     *
+     *   r = sigmoid(input_r + hidden_r),  z = sigmoid(input_z + hidden_z),  c = tanh(input_n + r hidden_n)
+     *   out = (1 - z) c + z previous
+     *
+     * On return gates is [r, z, c, hidden_n], what backward needs. */
+    void (*gru)(sr_real *out, sr_real *gates, const sr_real *input, const sr_real *previous, size_t n);
+    /* From the gradient of `out` in state_gradient: gate_gradients [4n] = those of hidden_r (and input_r), hidden_z (and
+     * input_z), hidden_n, input_n; state_gradient becomes what goes straight on to `previous`. */
+    void (*gru_backward)(sr_real *gate_gradients, sr_real *state_gradient, const sr_real *gates, const sr_real *previous,
+                         size_t n);
+
     /* One row of softmax; out may be in. n >= 1. */
     void (*softmax)(sr_real *out, const sr_real *in, size_t n);
     /* in_gradient += probabilities * (out_gradient - <probabilities, out_gradient>) */

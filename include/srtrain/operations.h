@@ -197,6 +197,16 @@ sr_tensor *sr_rescale_residual(sr_tape *tape, sr_tensor *x, sr_tensor *low, sr_t
 sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const sr_layout *layout, const sr_rows *rows,
                               sr_tensor *weight);
 
+/* ---- gru.c ---- */
+
+/* A layer of gated recurrent units without biases over each sequence from its first token to its last, h = 0 before it:
+ *
+ *   r = sigmoid(a_r + W_r h),  z = sigmoid(a_z + W_z h),  c = tanh(a_n + r (W_n h)),  h' = (1 - z) c + z h
+ *
+ * input [T, 3g]: a = [a_r, a_z, a_n] of every token, products with the input weights; weight [3g, g]: W_r, W_z, W_n one below
+ * the other -> h' of every token [T, g]. Padding tokens are tokens like any other. */
+sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout);
+
 /* ---- catalogue_loss.c ---- */
 
 /* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,

@@ -18,6 +18,7 @@ typedef enum {
     SR_INITIAL_ZERO,
     SR_INITIAL_CONSTANT, /* scale */
     SR_INITIAL_NORMAL,   /* N(mean of the set, scale^2) */
+    SR_INITIAL_UNIFORM,  /* U(-scale, scale) */
     SR_INITIAL_SAME,     /* as the parameter `same_as` */
     SR_INITIAL_IDENTITY  /* 1 on the diagonal of the last two dimensions */
 } sr_initial;

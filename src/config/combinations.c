@@ -79,7 +79,7 @@ static sr_status fail_without_owner(const checker *c, const schema_row *row)
     char origin[ORIGIN_SIZE], owners[FINDING_SIZE];
     const place *at = place_of(c, row);
     describe_origin(at, origin, sizeof origin);
-    schema_owners(row, owners, sizeof owners);
+    schema_backbones(row->backbones, owners, sizeof owners);
     if (!schema_fits_backbone(row, c->settings))
         return place_fail(at, c->error, "%s.%s is given (%s), but model.backbone %s has no use for it; it belongs to %s",
                           row->section, row->key, origin,
@@ -96,13 +96,32 @@ static sr_status check_owners(const checker *c)
     return SR_OK;
 }
 
+/* Calibrators on a backbone without attention. */
+static sr_status check_sections(const checker *c)
+{
+    for (size_t i = 0; i < schema_section_count; ++i) {
+        const schema_section *at = &schema_sections[i];
+        if (!schema_section_in_use(at, c->settings) || schema_section_fits_backbone(at, c->settings))
+            continue;
+        char owners[FINDING_SIZE], reason[2 * FINDING_SIZE];
+        schema_backbones(at->backbones, owners, sizeof owners);
+        snprintf(reason, sizeof reason,
+                 "calibrators are stages of attention, which this backbone does not have; use one of %s, or no calibrator",
+                 owners);
+        const finding section = find_section(c, at->path), backbone = find_key(c, schema_find("model", "backbone"));
+        return fail_findings(c, &section, &backbone, reason);
+    }
+    return SR_OK;
+}
+
 /* ---- values that do not go together ---- */
 
 static sr_status check_heads(const checker *c)
 {
-    if (c->settings->model.hidden_size % c->settings->model.heads == 0)
+    const schema_row *heads = schema_find("model", "heads");
+    if (!schema_fits_backbone(heads, c->settings) || c->settings->model.hidden_size % c->settings->model.heads == 0)
         return SR_OK;
-    return fail_together(c, schema_find("model", "heads"), schema_find("model", "hidden_size"),
+    return fail_together(c, heads, schema_find("model", "hidden_size"),
                          "the heads share the width equally, so their number must divide it");
 }
 
@@ -295,6 +314,7 @@ static sr_status check_metric(const checker *c)
 sr_status check_combinations(const sr_settings *settings, const place *places, const place *sections, sr_error *error)
 {
     const checker c = {settings, places, sections, error};
+    SR_TRY(check_sections(&c));
     SR_TRY(check_owners(&c));
     SR_TRY(check_heads(&c));
     SR_TRY(check_samples(&c));

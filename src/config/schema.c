@@ -20,6 +20,7 @@ static const schema_choice backbone_choices[] = {
     {"tisasrec", SR_BACKBONE_TISASREC, "time intervals and relative positions in keys and values (Li et al. 2020)"},
     {"stosa", SR_BACKBONE_STOSA, "items are Gaussians, attention and scores are Wasserstein distances (Fan et al. 2022)"},
     {"fmlprec", SR_BACKBONE_FMLPREC, "learned filters over the window in the place of attention (Zhou et al. 2022)"},
+    {"gru4rec", SR_BACKBONE_GRU4REC, "gated recurrent units over the items of a history (Hidasi et al. 2016)"},
     {NULL, 0, NULL}};
 static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
                                                    {"relu", SR_ACTIVATION_RELU, NULL},
@@ -134,33 +135,46 @@ static const schema_choice history_choices[] = {
 
 #define FIELD(name) offsetof(sr_settings, name)
 
+/* Sets of backbones. */
+enum {
+    SASREC = 1 << SR_BACKBONE_SASREC,
+    BERT4REC = 1 << SR_BACKBONE_BERT4REC,
+    SSEPT = 1 << SR_BACKBONE_SSEPT,
+    TISASREC = 1 << SR_BACKBONE_TISASREC,
+    STOSA = 1 << SR_BACKBONE_STOSA,
+    FMLPREC = 1 << SR_BACKBONE_FMLPREC,
+    GRU4REC = 1 << SR_BACKBONE_GRU4REC,
+    WITH_ATTENTION = SASREC | BERT4REC | SSEPT | TISASREC | STOSA, /* those that calibrators can work on */
+    WITH_FEED_FORWARD = WITH_ATTENTION | FMLPREC                   /* position embeddings, norms and feed-forward layers */
+};
+
 const schema_section schema_sections[] = {
-    {"data", "what is trained on", 0},
-    {"model", "the backbone", 0},
-    {"calibrators", "stages that calibrate attention; one is in use when it is named, even with nothing in it", 0},
+    {"data", "what is trained on", 0, 0},
+    {"model", "the backbone", 0, 0},
+    {"calibrators", "stages that calibrate attention; one is in use when it is named, even with nothing in it", 0, 0},
     {"calibrators.spatial",
      "AC-TSR's spatial calibrator: learned order and distance of items are added to the scores, before these are scaled",
-     FIELD(model.calibrators.spatial.in_use)},
+     FIELD(model.calibrators.spatial.in_use), WITH_ATTENTION},
     {"calibrators.refinement",
      "AWRSR's refinement of the attention weights A by R, the attention of the rows of X to each other (equations "
      "reconstructed, see docs/models.md)",
-     FIELD(model.calibrators.refinement.in_use)},
+     FIELD(model.calibrators.refinement.in_use), WITH_ATTENTION},
     {"calibrators.adversarial",
      "AC-TSR's adversarial calibrator: generators of masks M learn to mislead the model by weights base M + noise (1 - M); "
      "base "
      "itself, the weights so far, is combined with C = base exp(1 - M), which lifts what they attack most",
-     FIELD(model.calibrators.adversarial.in_use)},
+     FIELD(model.calibrators.adversarial.in_use), WITH_ATTENTION},
     {"calibrators.frequency",
      "BSARec's frequency rescaler: each layer's attention block is mixed with a branch that knows low and high frequencies of "
      "its input x, LN(x + dropout(low + b (x - low))), low the cutoff / 2 + 1 lowest bins of x along the positions, b a "
      "learned "
      "square for each channel",
-     FIELD(model.calibrators.frequency.in_use)},
-    {"training", "the objective and its optimisation", 0},
-    {"training.early_stopping", "when to stop before the last epoch", 0},
-    {"evaluation", "full-catalogue ranking", 0},
-    {"checkpoint", "when the state is saved", 0},
-    {"logging", "what is reported", 0},
+     FIELD(model.calibrators.frequency.in_use), WITH_ATTENTION},
+    {"training", "the objective and its optimisation", 0, 0},
+    {"training.early_stopping", "when to stop before the last epoch", 0, 0},
+    {"evaluation", "full-catalogue ranking", 0, 0},
+    {"checkpoint", "when the state is saved", 0, 0},
+    {"logging", "what is reported", 0, 0},
 };
 const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sections;
 
@@ -178,14 +192,6 @@ const size_t schema_section_count = sizeof schema_sections / sizeof *schema_sect
     ROW(path, name, SCHEMA_TEXT, field, text, __VA_ARGS__, .size = sizeof(((sr_settings *)0)->field))
 #define CHOICE(path, name, field, table, text, ...) ROW(path, name, SCHEMA_CHOICE, field, text, __VA_ARGS__, .choices = table)
 
-enum {
-    BERT4REC = 1 << SR_BACKBONE_BERT4REC,
-    SSEPT = 1 << SR_BACKBONE_SSEPT,
-    TISASREC = 1 << SR_BACKBONE_TISASREC,
-    STOSA = 1 << SR_BACKBONE_STOSA,
-    FMLPREC = 1 << SR_BACKBONE_FMLPREC
-};
-
 const schema_row schema_rows[] = {
     TEXT("data", "path", data.path, NULL, "directory of the data set that srprep wrote"),
     CHOICE("data", "samples", data.samples, samples_choices, "sliding",
@@ -194,20 +200,25 @@ const schema_row schema_rows[] = {
 
     CHOICE("model", "backbone", model.backbone, backbone_choices, "sasrec", "the model"),
     INTEGER("model", "layers", model.layers, 1, 64, "2", "number of layers"),
-    INTEGER("model", "heads", model.heads, 1, 64, "2", "attention heads; divides hidden_size"),
+    INTEGER("model", "heads", model.heads, 1, 64, "2", "attention heads; divides hidden_size", .backbones = WITH_ATTENTION),
     INTEGER("model", "hidden_size", model.hidden_size, 1, 8192, "64", "width of embeddings and layers"),
-    INTEGER("model", "inner_size", model.inner_size, 1, 65536, "256", "inner width of the feed-forward layers"),
+    INTEGER("model", "inner_size", model.inner_size, 1, 65536, "256", "inner width of the feed-forward layers",
+            .backbones = WITH_FEED_FORWARD),
     INTEGER("model", "max_length", model.max_length, 1, 4096, "50", "the latest so many items of a history are used"),
-    CHOICE("model", "activation", model.activation, activation_choices, "gelu", "function in the feed-forward layers"),
+    CHOICE("model", "activation", model.activation, activation_choices, "gelu", "function in the feed-forward layers",
+           .backbones = WITH_FEED_FORWARD),
     NUMBER("model", "hidden_dropout", model.hidden_dropout, 0, 0.99, "0.5", "dropout of embeddings and layer outputs"),
-    NUMBER("model", "attention_dropout", model.attention_dropout, 0, 0.99, "0.5", "dropout of attention weights"),
-    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance"),
+    NUMBER("model", "attention_dropout", model.attention_dropout, 0, 0.99, "0.5", "dropout of attention weights",
+           .backbones = WITH_ATTENTION),
+    NUMBER("model", "layer_norm_epsilon", model.layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance",
+           .backbones = WITH_FEED_FORWARD),
     NUMBER("model", "initializer_range", model.initializer_range, 0, 1, "0.02", "standard deviation of initial weights",
            .above = true),
     NUMBER("model", "initializer_mean", model.initializer_mean, -1, 1, "0",
            "mean of initial weights; 0.01 in the released stosa"),
     CHOICE("model", "positions", model.positions, positions_choices, "learned",
-           "position embeddings; tisasrec has relative positions of its own instead, so that none is the default there"),
+           "position embeddings; tisasrec has relative positions of its own instead, so that none is the default there",
+           .backbones = WITH_FEED_FORWARD),
     CHOICE("model", "padding", model.padding, padding_choices, "right", "which columns of the window a short history takes"),
     NUMBER("model", "mask_ratio", model.mask_ratio, 0, 1, "0.2",
            "probability that an item of a training example is masked; of the masked ones the last int(mask_ratio max_length) "
@@ -233,6 +244,8 @@ const schema_row schema_rows[] = {
            .backbones = STOSA),
     CHOICE("model", "filter_engine", model.filter_engine, engine_choices, "auto",
            "how filters are computed; results differ by rounding", .backbones = FMLPREC),
+    INTEGER("model", "gru_hidden_size", model.gru_hidden_size, 1, 8192, "64", "width of the recurrent layers",
+            .backbones = GRU4REC),
 
     BOOLEAN("calibrators.spatial", "order", model.calibrators.spatial.order, "true",
             "adds ln p to a score, p the learned probability that query and key stand in this order"),
@@ -354,9 +367,19 @@ void schema_use_section(const schema_section *section, sr_settings *settings)
         *(bool *)((char *)settings + section->in_use) = true;
 }
 
+static bool has_backbone(unsigned backbones, const sr_settings *settings)
+{
+    return backbones == 0 || (backbones >> settings->model.backbone & 1) != 0;
+}
+
 bool schema_fits_backbone(const schema_row *row, const sr_settings *settings)
 {
-    return row->backbones == 0 || (row->backbones >> settings->model.backbone & 1) != 0;
+    return has_backbone(row->backbones, settings);
+}
+
+bool schema_section_fits_backbone(const schema_section *section, const sr_settings *settings)
+{
+    return has_backbone(section->backbones, settings);
 }
 
 bool schema_applies(const schema_row *row, const sr_settings *settings)
@@ -366,11 +389,11 @@ bool schema_applies(const schema_row *row, const sr_settings *settings)
            schema_fits_backbone(row, settings);
 }
 
-void schema_owners(const schema_row *row, char *text, size_t size)
+void schema_backbones(unsigned backbones, char *text, size_t size)
 {
     text[0] = '\0';
     for (const schema_choice *choice = backbone_choices; choice->name; ++choice)
-        if (row->backbones >> choice->value & 1)
+        if (backbones >> choice->value & 1)
             snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", choice->name);
 }
 

@@ -30,7 +30,8 @@ typedef struct {
 typedef struct {
     const char *path; /* parents come before children, in the order in which they are written */
     const char *help;
-    size_t in_use; /* offset of the bool in sr_settings that says whether the section is named; 0: it always counts */
+    size_t in_use;      /* offset of the bool in sr_settings that says whether the section is named; 0: it always counts */
+    unsigned backbones; /* those that can have the section, as in schema_row; 0: all */
 } schema_section;
 
 extern const schema_section schema_sections[];
@@ -56,8 +57,11 @@ bool schema_fits_backbone(const schema_row *row, const sr_settings *settings);
 /* Whether the row's key has a meaning in `settings`: its section and its companion are in use, and the backbone has it. */
 bool schema_applies(const schema_row *row, const sr_settings *settings);
 
-/* The backbones that have the row's key: "bert4rec", "ssept, tisasrec"; empty if all have it. */
-void schema_owners(const schema_row *row, char *text, size_t size);
+/* Whether the backbone of `settings` can have the section. */
+bool schema_section_fits_backbone(const schema_section *section, const sr_settings *settings);
+
+/* A set of backbones in words: "bert4rec", "ssept, tisasrec"; empty for the set 0, which stands for all. */
+void schema_backbones(unsigned backbones, char *text, size_t size);
 
 /* What a row allows, in words: "a whole number in digits from 1 to 64", "one of last, all". */
 void schema_allowed(const schema_row *row, char *text, size_t size);

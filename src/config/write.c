@@ -132,6 +132,7 @@ static const char introduction[] =
     "- `stosa` and `training.loss: stosa` need each other. Its attention is by distances: of the calibrators it takes "
     "`refinement` alone,\n"
     "  and the other backbones do not take its `kind: stochastic`.\n"
+    "- `fmlprec` and `gru4rec` have no attention, so that they take no calibrator.\n"
     "- All but `bert4rec`, which sees both sides anyway: `calibrators.adversarial` with `combine: fixed`, `renormalize: none` "
     "and\n"
     "  `masked_cells: included` gives weight to later items, so that with `training.objective: all` a position would see the "
@@ -144,7 +145,7 @@ static const char introduction[] =
 static void describe_scope(const schema_row *row, char *text, size_t size)
 {
     char owners[128];
-    schema_owners(row, owners, sizeof owners);
+    schema_backbones(row->backbones, owners, sizeof owners);
     snprintf(text, size, "%s%s%s%s%s%s", *owners ? "; " : "", owners, *owners ? " only" : "", row->companion ? "; with " : "",
              row->companion ? row->companion : "", row->companion ? " only" : "");
 }
@@ -175,10 +176,14 @@ static void describe_row_markdown(FILE *file, const schema_row *row)
 
 static void describe_section(FILE *file, const schema_section *section, bool markdown)
 {
+    char owners[128];
+    schema_backbones(section->backbones, owners, sizeof owners);
+    const char *before = *owners ? "; " : "", *after = *owners ? " only" : "";
     if (markdown)
-        fprintf(file, "\n## `%s`\n\n%c%s.\n", section->path, toupper((unsigned char)*section->help), section->help + 1);
+        fprintf(file, "\n## `%s`\n\n%c%s%s%s%s.\n", section->path, toupper((unsigned char)*section->help), section->help + 1,
+                before, owners, after);
     else
-        fprintf(file, "\n%s: %s\n", section->path, section->help);
+        fprintf(file, "\n%s: %s%s%s%s\n", section->path, section->help, before, owners, after);
     if (markdown && has_rows(section->path))
         fputs("\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n", file);
     for (size_t i = 0; i < schema_row_count; ++i)

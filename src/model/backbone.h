@@ -44,11 +44,17 @@ typedef struct {
     feed_forward_parameters feed_forward;
 } stream_parameters;
 
+/* Weights of a layer of gated recurrent units. */
+typedef struct {
+    size_t input, hidden;
+} gru_parameters;
+
 typedef struct {
     attention_parameters attention;
     frequency_parameters frequency; /* frequency rescaler; fmlprec: in the place of attention */
     feed_forward_parameters feed_forward;
     stream_parameters mean, covariance; /* STOSA: in the place of query .. output and feed_forward */
+    gru_parameters gru;                 /* GRU4Rec: in the place of everything else */
 } layer_parameters;
 
 typedef struct backbone {
@@ -79,6 +85,7 @@ struct sr_model {
     size_t position_keys, position_values, time_keys, time_values; /* TiSASRec */
     size_t item_covariance, position_covariance;                   /* STOSA, beside the tables of means */
     affine_parameters input_norm;
+    affine_parameters dense;  /* GRU4Rec */
     layer_parameters *layers; /* [settings.layers] */
     sr_fourier *fourier;      /* of models that transform, else NULL */
 };
@@ -98,6 +105,10 @@ sr_status declare_linear(sr_model *model, affine_parameters *indices, const char
 /* Declares "NAME.weight" and "NAME.bias" [width] of a norm. */
 sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *name, size_t width, sr_error *error);
 
+/* Declares a parameter that starts uniformly in [-bound, bound]. */
+sr_status declare_uniform(sr_model *model, size_t *index, const char *name, const size_t *shape, size_t rank, double bound,
+                          sr_error *error);
+
 /* Declares an embedding table [rows, width] named NAME. */
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error);
 
@@ -109,6 +120,9 @@ sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices
 
 /* Declares NAME.inner .. of layer `layer`, "layers.N.ffn". */
 sr_status declare_layer_feed_forward(sr_model *model, size_t layer, sr_error *error);
+
+/* Whether attention heads share the width equally; for backbones that have some. */
+sr_status check_heads(const sr_model *model, sr_error *error);
 
 /* Declares the parameters of the calibrators in use for one layer. */
 sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
@@ -200,5 +214,6 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
 sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
 extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone, fmlprec_backbone;
+extern const backbone gru4rec_backbone;
 
 #endif

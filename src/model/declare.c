@@ -28,6 +28,13 @@ sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *
     return declare_part(model, &indices->bias, name, "bias", &width, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, error);
 }
 
+sr_status declare_uniform(sr_model *model, size_t *index, const char *name, const size_t *shape, size_t rank, double bound,
+                          sr_error *error)
+{
+    return sr_parameters_declare(&model->parameters, name, shape, rank, SR_INITIAL_UNIFORM, bound, SR_PARAMETERS_ORDINARY,
+                                 index, error);
+}
+
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error)
 {
     return declare_part(model, index, name, "weight", (size_t[]){rows, width}, 2, SR_INITIAL_NORMAL,
@@ -40,6 +47,15 @@ sr_status declare_positions(sr_model *model, size_t rows, sr_error *error)
         return SR_OK;
     return declare_table(model, &model->position_embedding, "position_embedding", rows, (size_t)model->settings.hidden_size,
                          error);
+}
+
+sr_status check_heads(const sr_model *model, sr_error *error)
+{
+    const sr_model_settings *settings = &model->settings;
+    if (settings->hidden_size % settings->heads == 0)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_USAGE, "model.hidden_size %lld is not divisible by model.heads %lld",
+                   (long long)settings->hidden_size, (long long)settings->heads);
 }
 
 sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error)
@@ -95,6 +111,7 @@ sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *e
 
 sr_status declare_layers(sr_model *model, sr_error *error)
 {
+    SR_TRY(check_heads(model, error));
     SR_TRY(declare_norm(model, &model->input_norm, "input_norm", (size_t)model->settings.hidden_size, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         SR_TRY(declare_attention(model, layer, error));

@@ -10,9 +10,6 @@
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
 {
     *model = NULL;
-    if (settings->hidden_size % settings->heads != 0)
-        return sr_fail(error, SR_ERROR_USAGE, "model.hidden_size %lld is not divisible by model.heads %lld",
-                       (long long)settings->hidden_size, (long long)settings->heads);
     sr_model *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
     made->settings = *settings;

@@ -327,6 +327,41 @@ static void log_sigmoid_backward(sr_real *restrict in_gradient, const sr_real *r
         in_gradient[i] += out_gradient[i] * sigmoid(-in[i]);
 }
 
+static void gru(sr_real *restrict out, sr_real *restrict gates, const sr_real *restrict input, const sr_real *restrict previous,
+                size_t n)
+{
+    sr_real *restrict reset = gates, *restrict update = gates + n, *restrict candidate = gates + 2 * n,
+                      *restrict hidden = gates + 3 * n;
+    SIMD
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real product = candidate[i];
+        const sr_real r = sigmoid(input[i] + reset[i]), z = sigmoid(input[n + i] + update[i]);
+        const sr_real c = hyperbolic_tangent(input[2 * n + i] + r * product);
+        out[i] = c + z * (previous[i] - c);
+        reset[i] = r;
+        update[i] = z;
+        candidate[i] = c;
+        hidden[i] = product;
+    }
+}
+
+static void gru_backward(sr_real *restrict gate_gradients, sr_real *restrict state_gradient, const sr_real *restrict gates,
+                         const sr_real *restrict previous, size_t n)
+{
+    const sr_real *restrict reset = gates, *restrict update = gates + n, *restrict candidate = gates + 2 * n,
+                            *restrict hidden = gates + 3 * n;
+    SIMD
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real r = reset[i], z = update[i], c = candidate[i], gradient = state_gradient[i];
+        const sr_real of_new = gradient * (1 - z) * (1 - c * c);
+        gate_gradients[i] = of_new * hidden[i] * r * (1 - r);
+        gate_gradients[n + i] = gradient * (previous[i] - c) * z * (1 - z);
+        gate_gradients[2 * n + i] = of_new * r;
+        gate_gradients[3 * n + i] = of_new;
+        state_gradient[i] = gradient * z;
+    }
+}
+
 /* ---- rows ---- */
 
 static sr_row_statistics layer_norm(sr_real *restrict out, const sr_real *restrict in, const sr_real *restrict gain,
@@ -556,6 +591,8 @@ const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
     .exponential = exponential_of,
     .log_sigmoid = log_sigmoid,
     .log_sigmoid_backward = log_sigmoid_backward,
+    .gru = gru,
+    .gru_backward = gru_backward,
     .layer_norm = layer_norm,
     .layer_norm_backward = layer_norm_backward,
     .layer_norm_gain_backward = layer_norm_gain_backward,

@@ -49,6 +49,7 @@ static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
 static sr_status declare(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
+    SR_TRY(check_heads(model, error));
     SR_TRY(declare_table(model, &model->item_embedding, "item_mean_embedding", model->items + 1, width, error));
     SR_TRY(declare_table(model, &model->item_covariance, "item_covariance_embedding", model->items + 1, width, error));
     if (model->settings.positions == SR_POSITIONS_LEARNED) {

@@ -1,0 +1,59 @@
+/* GRU4Rec (Hidasi et al. 2016), as in the baselines of BSARec: layers of gated recurrent units without biases over the items.
+ *
+ *   x0 = dropout(E[items]),   h_l = GRU_l(h_(l-1)),   state = dense(h of the last layer)
+ *
+ * There are no positions and no norms. With padding left the units run over the padding in front of the items as well, reading
+ * row 0 of the item table, as the published code does; padding behind the items is never read, so that there is none. */
+#include "model/backbone.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Only the first layer's matrices are drawn by Glorot and Bengio's rule in the published code; deeper ones keep the default of
+ * their library. */
+static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
+{
+    const size_t g = (size_t)model->settings.gru_hidden_size, in = index == 0 ? (size_t)model->settings.hidden_size : g;
+    const double deeper = 1 / sqrt((double)g);
+    char name[SR_PARAMETER_NAME_SIZE];
+    gru_parameters *gru = &model->layers[index].gru;
+    snprintf(name, sizeof name, "layers.%zu.gru.input.weight", index);
+    SR_TRY(declare_uniform(model, &gru->input, name, (size_t[]){3 * g, in}, 2,
+                           index == 0 ? sqrt(6.0 / (double)(3 * g + in)) : deeper, error));
+    snprintf(name, sizeof name, "layers.%zu.gru.hidden.weight", index);
+    return declare_uniform(model, &gru->hidden, name, (size_t[]){3 * g, g}, 2,
+                           index == 0 ? sqrt(6.0 / (double)(3 * g + g)) : deeper, error);
+}
+
+static sr_status declare(sr_model *model, sr_error *error)
+{
+    const size_t width = (size_t)model->settings.hidden_size;
+    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer)
+        SR_TRY(declare_layer(model, layer, error));
+    return declare_linear(model, &model->dense, "dense", width, (size_t)model->settings.gru_hidden_size, SR_PARAMETERS_ORDINARY,
+                          error);
+}
+
+static bool reads_padding(const sr_model_settings *settings)
+{
+    return settings->padding == SR_PADDING_LEFT;
+}
+
+static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
+{
+    const sr_layout *layout = &batch->layout;
+    const sr_dropout_site site = dropout_site(pass, 0, SITE_INPUT, model->settings.hidden_dropout);
+    sr_tensor *items = model_parameter(model, tape, model->item_embedding);
+    sr_tensor *x = sr_embedding(tape, items, batch->items, layout->offsets[layout->sequences], true);
+    x = sr_dropout(tape, x, layout, NULL, &site);
+    for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
+        const gru_parameters *gru = &model->layers[layer].gru;
+        sr_tensor *input = sr_linear(tape, x, model_parameter(model, tape, gru->input), NULL);
+        x = sr_gru(tape, input, model_parameter(model, tape, gru->hidden), layout);
+    }
+    sr_tensor *read = sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, layout));
+    encoding->representation = model_linear(model, tape, read, &model->dense);
+}
+
+const backbone gru4rec_backbone = {.name = "gru4rec", .reads_padding = reads_padding, .declare = declare, .encode = encode};

@@ -1,0 +1,155 @@
+/* Gated recurrent units over ragged sequences (Cho et al. 2014, in the form of cuDNN, where the reset gate acts after the
+ * product).
+ *
+ * Sequences take their steps together: longest first, those alive at a step are the first rows, whose products with the hidden
+ * weights are one matrix product. Nothing is computed for a sequence that has ended. */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/gemm.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The tokens in order of time: all first ones, then all second ones; within a step by length of the sequence, longest first. */
+typedef struct {
+    size_t count;   /* steps of the longest sequence */
+    size_t *starts; /* [count + 1]: step t has places starts[t] .. starts[t + 1] */
+    size_t *tokens; /* [T]: the token of each place */
+} time_order;
+
+typedef struct {
+    sr_tensor *input, *weight;
+    time_order order;
+    sr_real *gates;           /* [T, 4g] in order of time, see sr_kernels.gru */
+    sr_real *previous;        /* [T, g] in order of time: the state before the step */
+    sr_real *gate_gradients;  /* [T, 4g] scratch of backward */
+    sr_real *state_gradients; /* [S, g] scratch of backward */
+} gru_state;
+
+static size_t length_of(const sr_layout *layout, size_t s)
+{
+    return layout->offsets[s + 1] - layout->offsets[s];
+}
+
+static bool make_order(sr_tape *tape, const sr_layout *layout, time_order *order)
+{
+    const size_t tokens = layout->offsets[layout->sequences];
+    size_t longest = 0;
+    for (size_t s = 0; s < layout->sequences; ++s)
+        longest = length_of(layout, s) > longest ? length_of(layout, s) : longest;
+    *order = (time_order){.count = longest,
+                          .starts = sr_tape_take(tape, longest + 1, sizeof *order->starts),
+                          .tokens = sr_tape_take(tape, tokens, sizeof *order->tokens)};
+    /* How many sequences are longer than t, which is the rank of the first one of length t. */
+    size_t *ranks = sr_tape_take(tape, longest + 1, sizeof *ranks);
+    if (!order->starts || !order->tokens || !ranks)
+        return false;
+    memset(ranks, 0, (longest + 1) * sizeof *ranks);
+    for (size_t s = 0; s < layout->sequences; ++s)
+        for (size_t t = 0; t < length_of(layout, s); ++t)
+            ++ranks[t];
+    order->starts[0] = 0;
+    for (size_t t = 0; t < longest; ++t)
+        order->starts[t + 1] = order->starts[t] + ranks[t];
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        const size_t length = length_of(layout, s), rank = ranks[length]++;
+        for (size_t t = 0; t < length; ++t)
+            order->tokens[order->starts[t] + rank] = layout->offsets[s] + t;
+    }
+    return true;
+}
+
+/* One step of all sequences that are alive. */
+static void step_forward(sr_tape *tape, const gru_state *state, const sr_real *transposed, size_t step, sr_tensor *out)
+{
+    const size_t g = out->columns, first = state->order.starts[step], rows = state->order.starts[step + 1] - first;
+    const size_t *tokens = state->order.tokens + first;
+    sr_real *gates = state->gates + first * 4 * g, *previous = state->previous + first * g;
+    for (size_t i = 0; i < rows; ++i)
+        if (step == 0) {
+            memset(previous + i * g, 0, g * sizeof *previous);
+            memset(gates + i * 4 * g, 0, 3 * g * sizeof *gates);
+        } else
+            memcpy(previous + i * g, out->values + (tokens[i] - 1) * g, g * sizeof *previous);
+    if (step > 0)
+        sr_gemm(false, false, rows, 3 * g, g, 1, previous, g, transposed, 3 * g, 0, gates, 4 * g);
+    for (size_t i = 0; i < rows; ++i)
+        sr_tape_kernels(tape)->gru(out->values + tokens[i] * g, gates + i * 4 * g, state->input->values + tokens[i] * 3 * g,
+                                   previous + i * g, g);
+}
+
+/* From the gradients of a step's states (state_gradients, without what reaches them from outside) to those of the step before.
+ */
+static void step_backward(sr_tape *tape, const gru_state *state, size_t step, const sr_tensor *out)
+{
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t g = out->columns, first = state->order.starts[step], rows = state->order.starts[step + 1] - first;
+    for (size_t i = 0; i < rows; ++i) {
+        const size_t place = first + i, token = state->order.tokens[place];
+        sr_real *gradients = state->gate_gradients + place * 4 * g, *state_gradient = state->state_gradients + i * g;
+        kernels->accumulate(state_gradient, out->gradient + token * g, g);
+        kernels->gru_backward(gradients, state_gradient, state->gates + place * 4 * g, state->previous + place * g, g);
+        if (state->input->wants_gradient) {
+            kernels->accumulate(state->input->gradient + token * 3 * g, gradients, 2 * g);
+            kernels->accumulate(state->input->gradient + token * 3 * g + 2 * g, gradients + 3 * g, g);
+        }
+    }
+    if (step > 0)
+        sr_gemm(false, false, rows, g, 3 * g, 1, state->gate_gradients + first * 4 * g, 4 * g, state->weight->values, g, 1,
+                state->state_gradients, g);
+}
+
+/* Time runs backwards; dW = sum over tokens of (gradients of the hidden products)ᵀ (state before the step) */
+static void gru_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const gru_state *state = saved;
+    const size_t g = out->columns, steps = state->order.count;
+    if (steps == 0)
+        return;
+    const size_t sequences = state->order.starts[1], rows = out->rows - sequences; /* the first step has no state before it */
+    memset(state->state_gradients, 0, sequences * g * sizeof *state->state_gradients);
+    for (size_t step = steps; step-- > 0;)
+        step_backward(tape, state, step, out);
+    if (state->weight->wants_gradient && rows > 0)
+        sr_gemm(true, false, 3 * g, g, rows, 1, state->gate_gradients + sequences * 4 * g, 4 * g,
+                state->previous + sequences * g, g, 1, state->weight->gradient, g);
+}
+
+/* Wᵀ: products with an untransposed right-hand side are the fast ones. */
+static const sr_real *transpose(sr_tape *tape, const sr_tensor *weight)
+{
+    sr_real *transposed = sr_tape_take(tape, weight->rows * weight->columns, sizeof *transposed);
+    for (size_t column = 0; transposed && column < weight->columns; ++column)
+        for (size_t row = 0; row < weight->rows; ++row)
+            transposed[column * weight->rows + row] = weight->values[row * weight->columns + column];
+    return transposed;
+}
+
+sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout)
+{
+    if (!input || !weight)
+        return NULL;
+    const size_t g = weight->columns, tokens = layout->offsets[layout->sequences];
+    assert(weight->rows == 3 * g && input->columns == 3 * g && input->rows == tokens);
+    gru_state *state = sr_tape_take(tape, 1, sizeof *state);
+    const sr_real *transposed = transpose(tape, weight);
+    if (!state || !transposed)
+        return NULL;
+    *state = (gru_state){.input = input,
+                         .weight = weight,
+                         .gates = sr_tape_take(tape, tokens * 4 * g, sizeof *state->gates),
+                         .previous = sr_tape_take(tape, tokens * g, sizeof *state->previous)};
+    if (!make_order(tape, layout, &state->order) || !state->gates || !state->previous)
+        return NULL;
+    if (sr_tape_is_recording(tape)) {
+        state->gate_gradients = sr_tape_take(tape, tokens * 4 * g, sizeof *state->gate_gradients);
+        state->state_gradients = sr_tape_take(tape, layout->sequences * g, sizeof *state->state_gradients);
+        if (!state->gate_gradients || !state->state_gradients)
+            return NULL;
+    }
+    sr_tensor *inputs[] = {input, weight};
+    sr_tensor *out = sr_tape_record(tape, tokens, g, inputs, 2, gru_backward, state);
+    for (size_t step = 0; out && step < state->order.count; ++step)
+        step_forward(tape, state, transposed, step, out);
+    return out;
+}
