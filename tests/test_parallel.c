@@ -128,6 +128,58 @@ static void a_gather_joins_blocks_of_different_size(void **state)
     check_gather(*state, 0);
 }
 
+/* Rank r contributes 3 r elements of 8 bytes. */
+static void every_rank_gets_the_blocks_of_all(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    const size_t count = 3 * (size_t)w->rank;
+    double *mine = malloc((count + 1) * sizeof *mine), *gathered;
+    size_t *offsets;
+    for (size_t i = 0; i < count; ++i)
+        mine[i] = w->rank + 0.25;
+    assert_int_equal(sr_parallel_gather_all(w->parallel, SR_OK, count ? mine : NULL, count, sizeof *mine, (void **)&gathered,
+                                            &offsets, &error),
+                     SR_OK);
+    free(mine);
+    assert_int_equal(offsets[0], 0);
+    for (size_t rank = 0; rank < (size_t)w->size; ++rank) {
+        assert_int_equal(offsets[rank + 1] - offsets[rank], 3 * rank);
+        for (size_t i = offsets[rank]; i < offsets[rank + 1]; ++i)
+            assert_true(gathered[i] == (double)rank + 0.25);
+    }
+    free(gathered);
+    free(offsets);
+}
+
+static void a_rank_that_failed_before_a_gather_fails_it_on_all(void **state)
+{
+    world *w = *state;
+    sr_error error = {.message = ""};
+    const double number = 1;
+    void *gathered;
+    size_t *offsets;
+    sr_status status = SR_OK;
+    if (w->rank == w->size - 1)
+        status = sr_fail(&error, SR_ERROR_DATA, "no rows");
+    status = sr_parallel_gather_all(w->parallel, status, &number, 1, sizeof number, &gathered, &offsets, &error);
+    assert_int_equal(status, SR_ERROR_DATA);
+    assert_non_null(strstr(error.message, "no rows"));
+    assert_null(gathered);
+    assert_null(offsets);
+}
+
+static void more_elements_than_mpi_counts_are_refused_on_all_ranks(void **state)
+{
+    world *w = *state;
+    sr_error error = {.message = ""};
+    void *gathered;
+    size_t *offsets;
+    const size_t count = w->rank == 0 ? (size_t)1 << 31 : 0;
+    assert_int_equal(sr_parallel_gather_all(w->parallel, SR_OK, NULL, count, 1, &gathered, &offsets, &error), SR_ERROR_RUNTIME);
+    assert_non_null(strstr(error.message, "more than 2147483647"));
+}
+
 /* ---- reduction ---- */
 
 enum { PARAMETERS = 7, STEPS = 3 };
@@ -257,6 +309,9 @@ int main(void)
         cmocka_unit_test(sums_and_maxima_are_over_all_ranks),
         cmocka_unit_test(a_broadcast_brings_the_bytes_of_rank_0),
         cmocka_unit_test(a_gather_joins_blocks_of_different_size),
+        cmocka_unit_test(every_rank_gets_the_blocks_of_all),
+        cmocka_unit_test(a_rank_that_failed_before_a_gather_fails_it_on_all),
+        cmocka_unit_test(more_elements_than_mpi_counts_are_refused_on_all_ranks),
         cmocka_unit_test(gradients_are_summed_after_backward),
         cmocka_unit_test(gradients_are_summed_during_backward_in_any_order_of_reports),
         cmocka_unit_test(an_incomplete_bucket_waits),

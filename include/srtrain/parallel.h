@@ -54,6 +54,12 @@ sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes,
 sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets,
                              sr_error *error);
 
+/* Blocks of `count` elements (any number, 0 too) of `size` bytes from every rank, one after the other in the order of ranks, on
+ * every rank: *gathered (release with free()) and *offsets [size of the world + 1] in elements (release with free()). At most
+ * 2^31 - 1 elements in all. A rank that passes a `status` other than SR_OK takes part without data; then all fail together. */
+sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
+                                 void **gathered, size_t **offsets, sr_error *error);
+
 /* ---- reduction of gradients ----
  *
  * Sums the gradient block over ranks in buckets of contiguous parameters. While backward runs, the tape reports each

@@ -4,6 +4,7 @@
 #include "parallel/mpi_check.h"
 #include "srtrain/memory.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,87 @@ sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t byt
     }
     free(all);
     free(*offsets);
+    *offsets = NULL;
+    return status;
+}
+
+/* ---- gather on every rank ---- */
+
+/* How many elements each rank has and where they go, in the integers of MPI; each [ranks]. */
+typedef struct {
+    int *counts, *starts;
+} gather_plan;
+
+static sr_status add_up_counts(const uint64_t *counts, size_t ranks, gather_plan *plan, size_t *offsets, sr_error *error)
+{
+    offsets[0] = 0;
+    for (size_t rank = 0; rank < ranks; ++rank) {
+        if (counts[rank] > INT_MAX || offsets[rank] > INT_MAX - counts[rank])
+            return sr_fail(error, SR_ERROR_RUNTIME, "more than %d rows cannot be gathered from all ranks", INT_MAX);
+        plan->counts[rank] = (int)counts[rank];
+        plan->starts[rank] = (int)offsets[rank];
+        offsets[rank + 1] = offsets[rank] + counts[rank];
+    }
+    return SR_OK;
+}
+
+/* `size` bytes are one element, so that MPI counts elements and not bytes. */
+static sr_status exchange_blocks(sr_parallel *parallel, const void *data, size_t count, size_t size, const gather_plan *plan,
+                                 void *gathered, sr_error *error)
+{
+    MPI_Datatype element;
+    SR_TRY(sr_mpi_check(MPI_Type_contiguous((int)size, MPI_BYTE, &element), "MPI_Type_contiguous", error));
+    sr_status status = sr_mpi_check(MPI_Type_commit(&element), "MPI_Type_commit", error);
+    if (status == SR_OK)
+        status = sr_mpi_check(
+            MPI_Allgatherv(data, (int)count, element, gathered, plan->counts, plan->starts, element, parallel->world),
+            "MPI_Allgatherv", error);
+    MPI_Type_free(&element);
+    return status;
+}
+
+static sr_status take_plan(gather_plan *plan, uint64_t **counts, size_t **offsets, size_t ranks, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE(counts, ranks, "the sizes of a gather", error));
+    SR_TRY(SR_ALLOCATE(&plan->counts, ranks, "the sizes of a gather", error));
+    SR_TRY(SR_ALLOCATE(&plan->starts, ranks, "the sizes of a gather", error));
+    return SR_ALLOCATE(offsets, ranks + 1, "the offsets of a gather", error);
+}
+
+static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
+                                   gather_plan *plan, uint64_t **counts, void **gathered, size_t **offsets, sr_error *error)
+{
+    const size_t ranks = (size_t)parallel->size;
+    const uint64_t mine = count;
+    if (status == SR_OK)
+        status = take_plan(plan, counts, offsets, ranks, error);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    status = sr_mpi_check(MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), "MPI_Allgather",
+                          error);
+    if (status == SR_OK)
+        status = add_up_counts(*counts, ranks, plan, *offsets, error);
+    if (status == SR_OK)
+        status = sr_allocate(gathered, (*offsets)[ranks], size, "what is gathered from all ranks", error);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    return exchange_blocks(parallel, data, count, size, plan, *gathered, error);
+}
+
+sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
+                                 void **gathered, size_t **offsets, sr_error *error)
+{
+    gather_plan plan = {NULL, NULL};
+    uint64_t *counts = NULL;
+    *gathered = NULL;
+    *offsets = NULL;
+    status = gather_everywhere(parallel, status, data, count, size, &plan, &counts, gathered, offsets, error);
+    free(counts);
+    free(plan.counts);
+    free(plan.starts);
+    if (status == SR_OK)
+        return SR_OK;
+    free(*gathered);
+    free(*offsets);
+    *gathered = NULL;
     *offsets = NULL;
     return status;
 }
