@@ -375,6 +375,20 @@ static sr_tensor *build_large_catalogue_cross_entropy(sr_tape *tape, sr_tensor *
     return sr_catalogue_cross_entropy(tape, x[0], x[1], x[1]->rows, many_targets, 0.3);
 }
 
+/* All pairs of a batch on one rank, against the copies that a gathering would make. */
+static sr_tensor *build_contrastive(sr_tape *tape, sr_tensor **x)
+{
+    const size_t pairs = x[0]->rows, width = x[0]->columns;
+    sr_real *rows = sr_tape_take(tape, 2 * pairs * width, sizeof *rows);
+    double *log_sums = sr_tape_take(tape, 2 * pairs, sizeof *log_sums);
+    assert_true(rows && log_sums);
+    memcpy(rows, x[0]->values, pairs * width * sizeof *rows);
+    memcpy(rows + pairs * width, x[1]->values, pairs * width * sizeof *rows);
+    const sr_contrast batch = {.rows = rows, .count = 2 * pairs, .pairs = pairs, .temperature = 0.7};
+    assert_true(sr_contrastive_log_sums(tape, &batch, width, log_sums));
+    return sr_contrastive_loss(tape, x[0], x[1], &batch, log_sums, 0.3);
+}
+
 static sr_tensor *build_item_scores(sr_tape *tape, sr_tensor **x)
 {
     return sr_item_scores(tape, x[0], x[1], ids);
@@ -733,6 +747,9 @@ static const operation_case cases[] = {
      build_spectral_filter_of_reads_by_projection,
      {{2 * WINDOW, WIDTH}, {ODD_BINS, 2 * WIDTH}},
      false},
+    {"contrastive", build_contrastive, {{4, WIDTH}, {4, WIDTH}}, false},
+    {"contrastive, one pair", build_contrastive, {{1, WIDTH}, {1, WIDTH}}, false},
+    {"contrastive over several tiles", build_contrastive, {{600, 3}, {600, 3}}, true},
     {"item scores", build_item_scores, {{5, WIDTH}, {ITEMS, WIDTH}}, false},
     {"bpr", build_bpr, {{5, 1}, {5, 1}}, false},
     {"binary cross entropy", build_binary_cross_entropy, {{5, 1}, {5, 1}}, false},

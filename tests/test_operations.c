@@ -334,6 +334,82 @@ static void rows_behind_the_classes_do_not_change_the_loss(void **state)
     assert_true(loss->values[0] < of_all->values[0]);
 }
 
+/* ---- contrastive ---- */
+
+enum { PAIRS = 9, PARTS = 3 };
+static const size_t pairs_of_part[PARTS] = {4, 0, 5};
+
+/* InfoNCE as it is published: the mean over all 2 B rows of -ln( exp(s(row, partner)) / sum over all other rows ), from rows
+ * where the partner of row i is i + B or i - B. */
+static double published_info_nce(const sr_real *rows, double temperature)
+{
+    double mean = 0;
+    for (size_t i = 0; i < 2 * PAIRS; ++i) {
+        double sum = 0, positive = 0;
+        for (size_t j = 0; j < 2 * PAIRS; ++j) {
+            double product = 0;
+            for (size_t c = 0; c < WIDTH; ++c)
+                product += rows[i * WIDTH + c] * rows[j * WIDTH + c];
+            if (j != i)
+                sum += exp(product / temperature);
+            if (j == (i + PAIRS) % (2 * PAIRS))
+                positive = exp(product / temperature);
+        }
+        mean -= log(positive / sum) / (2 * PAIRS);
+    }
+    return mean;
+}
+
+/* The rows as ranks have them: for each part the first of its pairs, then the second. */
+static void arrange_in_parts(const sr_real *rows, sr_real *arranged)
+{
+    size_t pair = 0;
+    for (size_t part = 0; part < PARTS; ++part)
+        for (size_t side = 0; side < 2; ++side) {
+            memcpy(arranged, rows + (side * PAIRS + pair) * WIDTH, pairs_of_part[part] * WIDTH * sizeof *arranged);
+            arranged += pairs_of_part[part] * WIDTH;
+            pair += side ? pairs_of_part[part] : 0;
+        }
+}
+
+static void parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gradient(void **state)
+{
+    world *w = *state;
+    const double temperature = 0.8, step = 1e-6;
+    sr_tensor *all = parameter(w, 2 * PAIRS, WIDTH);
+    sr_real arranged[2 * PAIRS * WIDTH];
+    double log_sums[2 * PAIRS], sum = 0;
+    arrange_in_parts(all->values, arranged);
+    sr_contrast parts[PARTS];
+    for (size_t part = 0, first = 0; part < PARTS; first += 2 * pairs_of_part[part++]) {
+        parts[part] = (sr_contrast){arranged, 2 * PAIRS, first, pairs_of_part[part], temperature};
+        assert_true(sr_contrastive_log_sums(w->tape, &parts[part], WIDTH, log_sums + first));
+    }
+    for (size_t part = 0, pair = 0; part < PARTS; pair += pairs_of_part[part++]) {
+        size_t left[PAIRS] = {0}, right[PAIRS] = {0};
+        for (size_t i = 0; i < pairs_of_part[part]; ++i) {
+            left[i] = pair + i;
+            right[i] = PAIRS + pair + i;
+        }
+        sr_tensor *loss = sr_contrastive_loss(w->tape, sr_select_rows(w->tape, all, left, pairs_of_part[part]),
+                                              sr_select_rows(w->tape, all, right, pairs_of_part[part]), &parts[part], log_sums,
+                                              0.5 / PAIRS);
+        sum += loss->values[0];
+        assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+    }
+    const double expected = published_info_nce(all->values, temperature);
+    assert_true(expected > 0.1 && fabs(sum - expected) < 1e-12);
+    for (size_t i = 0; i < 2 * PAIRS * WIDTH; ++i) {
+        const sr_real original = all->values[i];
+        all->values[i] = original + step;
+        const double above = published_info_nce(all->values, temperature);
+        all->values[i] = original - step;
+        const double below = published_info_nce(all->values, temperature);
+        all->values[i] = original;
+        assert_true(fabs(w->parameters.gradients[w->parameters.list[0].offset + i] - (above - below) / (2 * step)) < 1e-8);
+    }
+}
+
 /* ---- failure ---- */
 
 static void missing_inputs_give_missing_outputs(void **state)
@@ -359,6 +435,9 @@ static void missing_inputs_give_missing_outputs(void **state)
     assert_null(sr_concatenate_columns(tape, x, NULL));
     assert_null(sr_concatenate_columns(tape, NULL, x));
     assert_null(sr_select_columns(tape, NULL, 0, 1));
+    const sr_contrast batch = {.rows = x->values, .count = 4, .pairs = 2, .temperature = 1};
+    assert_null(sr_contrastive_loss(tape, NULL, x, &batch, NULL, 1));
+    assert_null(sr_contrastive_loss(tape, x, NULL, &batch, NULL, 1));
 }
 
 int main(void)
@@ -375,6 +454,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(scores_and_context_drop_the_same_channels_of_a_site, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_of_a_table_drop_the_same_in_every_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_behind_the_classes_do_not_change_the_loss, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gradient, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(missing_inputs_give_missing_outputs, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("operations", tests, NULL, NULL);

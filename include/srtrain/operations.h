@@ -215,6 +215,28 @@ sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_l
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight);
 
+/* ---- contrastive.c: InfoNCE (van den Oord et al. 2018) over pairs of rows of a whole batch (DuoRec, Qiu et al. 2022) ---- */
+
+/* The rows z of a batch that may be spread over ranks: their order does not matter, but the 2 n rows of this rank are
+ * neighbours, and row i of its first n and row i of its last n are a pair. */
+typedef struct {
+    const sr_real *rows; /* z [count, width], constant */
+    size_t count;        /* 2 B */
+    size_t first, pairs; /* this rank has rows [first, first + 2 pairs) */
+    double temperature;
+} sr_contrast;
+
+/* log_sums [2 pairs]: ln sum_{j != i} exp(<z_i, z_j> / temperature) of this rank's rows i over the whole batch. A batch has at
+ * least one pair. False, and a sticky failure of the tape, when memory runs out. */
+bool sr_contrastive_log_sums(sr_tape *tape, const sr_contrast *batch, size_t width, double *log_sums);
+
+/* weight sum_i (log_sum_i - <z_i, z_partner(i)> / temperature) over this rank's rows as [1, 1]; left and right [pairs, width]
+ * are the first and the second of the pairs, whose values also stand in batch->rows. log_sums [count] are those of all rows of
+ * the batch. The gradient is that of the sum over ALL rows of the batch by left and right, so that ranks need nothing more from
+ * each other. Nothing of size [count, count] is ever held. */
+sr_tensor *sr_contrastive_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right, const sr_contrast *batch,
+                               const double *log_sums, double weight);
+
 /* ---- pairwise_loss.c ---- */
 
 /* Scores of one item a row: out[i] = <x_i, table_ids_i> -> [n, 1]. */
