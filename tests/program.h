@@ -33,9 +33,10 @@ void program_write(const char *path, const char *text);
 /* Whether the parameters in two checkpoints are the same to the bit. */
 bool same_parameters(const char *left, const char *right);
 
-/* What a metrics file says of one training step; attacked_ranking and mask_penalty are -1 without an adversarial calibrator. */
+/* What a metrics file says of one training step; attacked_ranking and mask_penalty are -1 without an adversarial calibrator,
+ * contrastive is -1 without contrastive training. */
 typedef struct {
-    double loss, attacked_ranking, mask_penalty;
+    double loss, attacked_ranking, mask_penalty, contrastive;
 } train_line;
 
 /* The line of each step in a metrics file into lines[step - 1], and how many steps there are; fails the test when one is

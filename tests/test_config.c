@@ -111,6 +111,22 @@ static void no_calibrator_is_in_use_by_default_and_each_has_documented_options(v
     assert_true(adversarial->penalty_weight == 0.03);
 }
 
+static void contrastive_training_is_in_use_when_it_is_named_with_the_released_weights(void **state)
+{
+    (void)state;
+    sr_settings s;
+    sr_settings_default(&s);
+    assert_false(s.training.contrastive.in_use);
+    assert_true(s.training.contrastive.weight == 0.1 && s.training.contrastive.temperature == 1);
+    parse(&s, "data: {path: x}\ntraining: {contrastive: {}}\n", NULL, 0);
+    assert_true(s.training.contrastive.in_use);
+    parse(&s, "data: {path: x}\ntraining: {contrastive: {weight: 0.2, temperature: 0.5}}\n", NULL, 0);
+    assert_true(s.training.contrastive.weight == 0.2 && s.training.contrastive.temperature == 0.5);
+    const char *assignment = "training.contrastive.weight=0";
+    parse(&s, "data: {path: x}\n", &assignment, 1);
+    assert_true(s.training.contrastive.in_use && s.training.contrastive.weight == 0);
+}
+
 static void every_default_is_a_value_that_its_row_allows(void **state)
 {
     (void)state;
@@ -508,6 +524,8 @@ static void reconcile(uint64_t trial, sr_settings *settings)
         training->objective = SR_OBJECTIVE_LAST;
     if (training->objective == SR_OBJECTIVE_ALL && model->calibrators.adversarial.renormalize == SR_RENORMALIZE_NONE)
         model->calibrators.adversarial.masked_cells = SR_MASKED_CELLS_EXCLUDED;
+    if (training->contrastive.in_use)
+        training->objective = SR_OBJECTIVE_LAST;
     if (training->learning_rate * fmax(1, training->attack_learning_rate_ratio) * training->weight_decay >= 1)
         training->weight_decay_kind = SR_WEIGHT_DECAY_L2;
     if (model->backbone == SR_BACKBONE_BERT4REC)
@@ -535,6 +553,9 @@ static bool takes_section(const sr_settings *settings, const schema_section *sec
     const bool of_dot_products = strcmp(section->path, "calibrators.spatial") == 0 ||
                                  strcmp(section->path, "calibrators.adversarial") == 0 ||
                                  strcmp(section->path, "calibrators.frequency") == 0;
+    if (strcmp(section->path, "training.contrastive") == 0) /* behind the calibrators */
+        return settings->model.backbone != SR_BACKBONE_STOSA && settings->model.backbone != SR_BACKBONE_BERT4REC &&
+               !settings->model.calibrators.adversarial.in_use;
     return schema_section_fits_backbone(section, settings) &&
            (settings->model.backbone != SR_BACKBONE_STOSA || !of_dot_products);
 }
@@ -598,7 +619,10 @@ static void only_keys_with_a_meaning_are_written(void **state)
     } cases[] = {
         {"model: {backbone: sasrec}",
          {"  positions: learned\n", "\ncalibrators: {}\ntraining:\n", "  initializer_mean: 0\n"},
-         {"mask_ratio", "user_hidden_size", "time_span", "attack_learning_rate_ratio"}},
+         {"mask_ratio", "user_hidden_size", "contrastive", "attack_learning_rate_ratio"}},
+        {"training: {contrastive: {}}",
+         {"\n  contrastive:\n    weight: 0.1\n    temperature: 1\n"},
+         {"adversarial", "time_span"}},
         {"model: {backbone: ssept}", {"  user_hidden_size: 32\n"}, {"mean_update", "pvn_weight", "stosa"}},
         {"model: {backbone: stosa}\ntraining: {loss: stosa}",
          {"  mean_update: frozen\n", "  loss: stosa\n", "  pvn_weight: 0.005\n"},
@@ -897,6 +921,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_documented_ones),
         cmocka_unit_test(no_calibrator_is_in_use_by_default_and_each_has_documented_options),
+        cmocka_unit_test(contrastive_training_is_in_use_when_it_is_named_with_the_released_weights),
         cmocka_unit_test(every_default_is_a_value_that_its_row_allows),
         cmocka_unit_test(every_row_stands_in_a_section_and_no_two_are_alike),
         cmocka_unit_test(an_empty_section_and_an_empty_map_keep_the_defaults),

@@ -329,6 +329,31 @@ static void combinations_that_a_model_cannot_train_with_are_refused(void **state
     EXPECT_REFUSALS(mistakes);
 }
 
+static void contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {backbone: bert4rec}\ntraining:\n  contrastive: {}\n",
+         NULL,
+         {"run.yaml:4:3: ", "training.contrastive is in use (line 4)", "model.backbone is bert4rec (line 2)", "masked items"}},
+        {PATH "model: {backbone: stosa}\ntraining: {loss: stosa}\n",
+         "training.contrastive.weight=0.1",
+         {"--set training.contrastive.weight=0.1: error: ", "contrastive is in use (--set)", "backbone is stosa (line 2)"}},
+        {PATH "training: {contrastive: {}, objective: all}\n",
+         NULL,
+         {"training.contrastive is in use (line 2)", "training.objective is all (line 2)", "use objective last"}},
+        {PATH "calibrators: {adversarial: {}}\ntraining: {contrastive: {}}\n",
+         NULL,
+         {"run.yaml:3:12: ", "training.contrastive is in use (line 3)", "calibrators.adversarial is in use (line 2)"}},
+        {PATH "training: {contrastive: {temperature: 0}}\n", NULL, {"run.yaml:2:39: ", "temperature is 0", "above 0"}},
+        {PATH "training: {contrastive: {tau: 1}}\n",
+         NULL,
+         {"run.yaml:2:26: ", "'training.contrastive.tau'", "weight, temperature"}},
+        {PATH "training: {contrastive: true}\n", NULL, {"training.contrastive is true", "a section of keys"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 static void stosa_and_its_loss_are_refused_without_each_other(void **state)
 {
     (void)state;
@@ -579,6 +604,7 @@ int main(void)
         cmocka_unit_test(values_that_do_not_go_together_name_both_keys_and_their_lines),
         cmocka_unit_test(keys_that_have_no_meaning_are_refused_where_they_are_given),
         cmocka_unit_test(combinations_that_a_model_cannot_train_with_are_refused),
+        cmocka_unit_test(contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare),
         cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),
         cmocka_unit_test(calibrators_are_refused_on_backbones_without_attention),
         cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),

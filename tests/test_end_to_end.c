@@ -96,6 +96,17 @@ static const variant calibrated_variants[] = {
     {"3", ADVERSARIAL("renormalize=mass") ALL_TARGETS OVERLAPPED},
 };
 
+/* The states of a fresh model are nearly the same for all: with larger weights their dot products, and so rounding, grow. */
+#define CONTRASTIVE "--set training.contrastive.weight=0.1 --set data.samples=window "
+
+static const variant contrastive_variants[] = {
+    {"234", CONTRASTIVE MODEL("padding=left")},
+    {"3", CONTRASTIVE "--set training.contrastive.temperature=3 --set calibrators.spatial.order=true " TRAINING("loss=bpr")
+              OVERLAPPED},
+    {"4", "--set training.contrastive.weight=0.3 " MODEL("backbone=ssept") MODEL("user_hidden_size=4") MODEL(
+              "sse_user_probability=0.1") MODEL("sse_item_probability=0.1") TRAINING("batch_size=3") TRAINING("epochs=1")},
+};
+
 /* Rounding leaves 1e-7. */
 static void assert_close(const variant *v, int ranks, size_t step, const char *what, double actual, double expected)
 {
@@ -109,6 +120,7 @@ static void assert_close_lines(const variant *v, int ranks, const train_line *ac
         assert_close(v, ranks, i, "loss", actual[i].loss, expected[i].loss);
         assert_close(v, ranks, i, "attacked_ranking", actual[i].attacked_ranking, expected[i].attacked_ranking);
         assert_close(v, ranks, i, "mask_penalty", actual[i].mask_penalty, expected[i].mask_penalty);
+        assert_close(v, ranks, i, "contrastive", actual[i].contrastive, expected[i].contrastive);
     }
 }
 
@@ -153,6 +165,20 @@ static void calibrated_losses_do_not_depend_on_the_number_of_ranks(void **state)
 {
     for (size_t i = 0; i < sizeof calibrated_variants / sizeof *calibrated_variants; ++i)
         assert_independent_of_ranks(*state, &calibrated_variants[i], true);
+}
+
+static void contrastive_losses_do_not_depend_on_the_number_of_ranks(void **state)
+{
+    for (size_t i = 0; i < sizeof contrastive_variants / sizeof *contrastive_variants; ++i)
+        assert_independent_of_ranks(*state, &contrastive_variants[i], false);
+}
+
+static void contrastive_training_brings_views_of_an_example_together(void **state)
+{
+    static train_line lines[STEPS];
+    const size_t steps = train_variant(*state, CONTRASTIVE TRAINING("epochs=4"), 2, lines);
+    assert_true(lines[steps - 1].contrastive > 0 && lines[steps - 1].contrastive < 0.8 * lines[0].contrastive);
+    assert_true(train_variant(*state, "", 2, lines) > 0 && lines[0].contrastive == -1);
 }
 
 static void the_same_run_twice_gives_the_same_bits(void **state)
@@ -237,6 +263,12 @@ static void a_killed_run_with_annealed_calibration_ends_with_the_same_bits(void 
                                  EIGHT_EPOCHS CALIBRATED ADVERSARIAL("combine=annealing") ADVERSARIAL("annealing_steps=100")
                                      ADVERSARIAL("renormalize=mass") ADVERSARIAL("two_level=false")
                                          ADVERSARIAL("rich_combine=trainable"));
+}
+
+/* Which examples have been compared depends on the epoch. */
+static void a_killed_run_with_contrastive_training_ends_with_the_same_bits(void **state)
+{
+    assert_survives_being_killed(*state, "killed-contrastive", EIGHT_EPOCHS CONTRASTIVE);
 }
 
 static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
@@ -347,9 +379,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(calibrated_losses_do_not_depend_on_the_number_of_ranks),
+        cmocka_unit_test(contrastive_losses_do_not_depend_on_the_number_of_ranks),
+        cmocka_unit_test(contrastive_training_brings_views_of_an_example_together),
         cmocka_unit_test(the_same_run_twice_gives_the_same_bits),
         cmocka_unit_test(a_killed_run_that_is_started_again_ends_with_the_same_bits),
         cmocka_unit_test(a_killed_run_with_annealed_calibration_ends_with_the_same_bits),
+        cmocka_unit_test(a_killed_run_with_contrastive_training_ends_with_the_same_bits),
         cmocka_unit_test(a_signal_ends_the_run_with_75_and_the_next_one_goes_on),
         cmocka_unit_test(a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for),
         cmocka_unit_test(evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks),

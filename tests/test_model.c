@@ -3,6 +3,7 @@
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
+#include "srtrain/operations.h"
 #include "srtrain/random.h"
 
 #include <math.h>
@@ -117,6 +118,9 @@ static const variant variants[] = {
     {"stochastic refinement", {STOSA, REFINEMENT("stochastic"), "model.mean_update=updated"}},
     {"stochastic refinement of scores by head",
      {STOSA, REFINEMENT("stochastic"), "calibrators.refinement.source=scores", "calibrators.refinement.per_head=true"}},
+    {"contrastive", {"training.contrastive.weight=0.5", "training.contrastive.temperature=2"}},
+    {"contrastive ssept with shared embeddings",
+     {"training.contrastive.weight=0.5", SSEPT, "model.sse_user_probability=0.5", "training.loss=bpr"}},
     {"value refinement of stosa", {STOSA, REFINEMENT("value"), LEARNED_VALUE, "model.padding=left"}},
     {"gru4rec", {GRU4REC}},
     {"gru4rec as released", {GRU4REC, "model.padding=left", "training.loss=bpr"}},
@@ -129,8 +133,24 @@ typedef struct {
     sr_model *model;
     sr_arena *arena;
     sr_tape *tape;
-    sr_batch batch;
+    sr_batch batch, again, alike; /* the latter two in contrastive training */
 } world;
+
+/* The same examples for a second pass, and for a third one others: here the next example of the list stands for each. */
+static void build_views(world *w, const sr_example *examples, size_t count)
+{
+    sr_example again[EXAMPLES], alike[EXAMPLES];
+    for (size_t e = 0; e < count; ++e) {
+        again[e] = examples[e];
+        alike[e] = examples[(e + 1) % count];
+        again[e].targets = alike[e].targets = NULL;
+        again[e].own_sequence = alike[e].own_sequence = true;
+        alike[e].identity = examples[e].identity;
+    }
+    const sr_model_settings *model = &w->settings.model;
+    assert_int_equal(sr_batch_build(&w->again, w->arena, model, SR_OBJECTIVE_LAST, true, again, count, NULL), SR_OK);
+    assert_int_equal(sr_batch_build(&w->alike, w->arena, model, SR_OBJECTIVE_LAST, true, alike, count, NULL), SR_OK);
+}
 
 static void build_batch(world *w, bool training, size_t count)
 {
@@ -151,6 +171,8 @@ static void build_batch(world *w, bool training, size_t count)
     /* Masked training has no empty example. */
     const size_t used = masked && training && count == EXAMPLES ? EXAMPLES - 1 : count;
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, training, examples, used, NULL), SR_OK);
+    if (w->settings.training.contrastive.in_use)
+        build_views(w, examples, used);
 }
 
 /* The model of w->settings, drawn. */
@@ -213,6 +235,29 @@ typedef struct {
     double attacked_value;
 } losses;
 
+static sr_tensor *states_of_view(world *w, const sr_batch *batch, sr_pass pass, unsigned view)
+{
+    sr_encoding encoding;
+    pass.view = view;
+    sr_model_encode(w->model, w->tape, batch, &pass, &encoding);
+    return sr_select_rows(w->tape, encoding.representation, batch->example_reads, batch->examples);
+}
+
+static sr_tensor *with_contrast(world *w, const sr_pass *pass, sr_tensor *ranking)
+{
+    const sr_contrastive_settings *settings = &w->settings.training.contrastive;
+    sr_tensor *again = states_of_view(w, &w->again, *pass, 1), *alike = states_of_view(w, &w->alike, *pass, 2);
+    const size_t size = again->rows * again->columns;
+    sr_real *rows = sr_tape_take(w->tape, 2 * size, sizeof *rows);
+    double *log_sums = sr_tape_take(w->tape, 2 * again->rows, sizeof *log_sums);
+    memcpy(rows, again->values, size * sizeof *rows);
+    memcpy(rows + size, alike->values, size * sizeof *rows);
+    const sr_contrast batch = {rows, 2 * again->rows, 0, again->rows, settings->temperature};
+    assert_true(sr_contrastive_log_sums(w->tape, &batch, again->columns, log_sums));
+    sr_tensor *loss = sr_contrastive_loss(w->tape, again, alike, &batch, log_sums, 0.5 / (double)again->rows);
+    return sr_weighted_add(w->tape, ranking, 1, loss, settings->weight);
+}
+
 static losses compute_losses(world *w)
 {
     const sr_pass pass = {.training = true, .seed = 3, .step = 7};
@@ -222,6 +267,8 @@ static losses compute_losses(world *w)
     sr_model_encode(w->model, w->tape, &w->batch, &pass, &encoding);
     losses made = {
         .loss = sr_model_loss(w->model, w->tape, &w->batch, encoding.representation, w->settings.training.loss, weight)};
+    if (w->settings.training.contrastive.in_use)
+        made.loss = with_contrast(w, &pass, made.loss);
     if (!encoding.attacked)
         return made;
     sr_tensor *ranking = sr_model_loss(w->model, w->tape, &w->batch, encoding.attacked, w->settings.training.loss, weight);
@@ -701,6 +748,33 @@ static void a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histor
     free_world(&w);
 }
 
+static void examples_that_ask_for_it_have_a_sequence_of_their_own_and_passes_their_own_dropout(void **state)
+{
+    (void)state;
+    world w;
+    create_world(&w, &variants[0]);
+    const sr_example examples[] = {{.items = histories[0], .length = 0, .identity = 1, .own_sequence = true},
+                                   {.items = histories[0], .length = 0, .identity = 2},
+                                   {.items = histories[0], .length = 0, .identity = 3, .own_sequence = true},
+                                   {.items = histories[0], .length = 0, .identity = 4}};
+    assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_LAST, true, examples, 4, NULL), SR_OK);
+    const sr_layout *layout = &w.batch.layout;
+    assert_int_equal(layout->sequences, 3);
+    assert_int_equal(layout->offsets[3], 3 * LENGTH);
+    assert_int_equal(w.batch.example_reads[1], w.batch.example_reads[3]);
+    assert_true(sr_example_work(&examples[0], &w.settings.model) >= sr_example_work(&examples[1], &w.settings.model) + LENGTH);
+    sr_pass pass = {.training = true, .seed = 3, .step = 7};
+    sr_real first[3 * 8], second[3 * 8];
+    memcpy(first, encode(&w, &w.batch, &pass)->values, sizeof first);
+    assert_memory_not_equal(first, first + 8, 8 * sizeof *first);
+    assert_memory_not_equal(first, first + 16, 8 * sizeof *first);
+    pass.view = 1;
+    memcpy(second, encode(&w, &w.batch, &pass)->values, sizeof second);
+    for (size_t row = 0; row < 3; ++row)
+        assert_memory_not_equal(first + row * 8, second + row * 8, 8 * sizeof *first);
+    free_world(&w);
+}
+
 static void a_batch_without_examples_has_no_loss_and_no_gradient(void **state)
 {
     (void)state;
@@ -774,6 +848,7 @@ int main(void)
         cmocka_unit_test(an_example_does_not_depend_on_the_others_in_its_batch),
         cmocka_unit_test(a_traced_pass_keeps_states_and_attention_of_every_layer),
         cmocka_unit_test(a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histories),
+        cmocka_unit_test(examples_that_ask_for_it_have_a_sequence_of_their_own_and_passes_their_own_dropout),
         cmocka_unit_test(a_batch_without_examples_has_no_loss_and_no_gradient),
         cmocka_unit_test(the_loss_of_a_fresh_model_is_that_of_guessing),
         cmocka_unit_test(heads_that_do_not_divide_the_width_are_refused),

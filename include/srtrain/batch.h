@@ -20,11 +20,12 @@ typedef struct {
      * scored. NULL: nothing is predicted, the representation after the last item is read (evaluation). */
     const int32_t *targets;
     const int32_t *negatives; /* one sampled negative for each target, or NULL */
+    bool own_sequence;        /* when empty, it does not share the sequence of other empty histories */
 } sr_example;
 
 /* Examples packed without padding, and the rows of the last layer that are read. Everything lives in the arena it was built in.
  */
-typedef struct {
+typedef struct sr_batch {
     sr_layout layout;
     const int32_t *items;          /* [T] */
     const int32_t *users;          /* [T]: the user of each token's sequence; NULL unless the model needs users */
@@ -38,6 +39,9 @@ typedef struct {
     /* [examples]: the row of the R representations that belongs to the example's end: its mask token or else its last item.
      * NULL in the training of masked models, where only targets are read. */
     const size_t *example_reads;
+    /* Contrastive training: the same examples once more, and others with the same targets in the same order; both without
+     * targets, and every example with a sequence and so a dropout mask of its own. Else NULL. */
+    const struct sr_batch *again, *alike;
 } sr_batch;
 
 /* The identity of the sequence that stands for every empty history. */
@@ -54,7 +58,8 @@ typedef struct {
  *
  * Empty histories: a window of padding tokens, all visible to each other, read at its last slot: that is what the published
  * models compute for them (their additive mask cancels out when it hides every key). Where nothing tells them apart
- * (sr_shares_empty_histories()) all of a batch share one such sequence, and with it the dropout mask. */
+ * (sr_shares_empty_histories()) all of a batch share one such sequence, and with it the dropout mask, unless an
+ * example asks for its own. */
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
                          bool training, const sr_example *examples, size_t count, sr_error *error);
 

@@ -137,6 +137,12 @@ typedef struct {
     int64_t patience;          /* validations without improvement before training stops; 0: never stop early */
 } sr_early_stopping_settings;
 
+/* InfoNCE beside the ranking loss (DuoRec). */
+typedef struct {
+    bool in_use; /* the section is named in the configuration */
+    double weight, temperature;
+} sr_contrastive_settings;
+
 typedef struct {
     int64_t epochs, batch_size;
     double learning_rate;
@@ -153,6 +159,7 @@ typedef struct {
     sr_precision precision;
     sr_reduction_mode reduction;
     double reduction_bucket_megabytes;
+    sr_contrastive_settings contrastive;
     sr_early_stopping_settings early_stopping;
 } sr_training_settings;
 

@@ -63,6 +63,8 @@ typedef struct {
     bool training; /* dropout on */
     uint64_t seed; /* with step: keys of the dropout masks */
     uint64_t step;
+    /* Which of several passes of a step this is: each has random numbers of its own. */
+    unsigned view;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
     /* Noise of the adversarial calibrator in the padded frame, [sequences, heads, window, window], in the place of random

@@ -30,6 +30,9 @@ sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *mod
  * ones stay masked. model.masking at_least_one: where none was drawn, one is; released: that is left so, and an item in
  * column 0 of the window is never scored. Masks are a function of (seed, epoch, example).
  *
+ * Contrastive training (training.contrastive): examples are also indexed by target, which takes 4 bytes an example and 8 an
+ * item on every rank.
+ *
  * Keeps pointers to `dataset` and `settings`. SR_ERROR_DATA if there is not a single example, SR_ERROR_USAGE from
  * sr_check_times(). Local. */
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error);
@@ -43,7 +46,12 @@ size_t sr_sampler_batches(const sr_sampler *sampler);
  * rank has nearly equal work. A rank's part may be empty. *global_targets is the number of loss terms of the whole batch,
  * *global_examples of examples. For a masked model *global_targets is the number of this rank's part: ranks draw the masks of
  * their own examples only, so sum it over ranks; it may be 0 (model.masking released). Memory comes from `arena`. Local; all
- * ranks divide alike. */
+ * ranks divide alike.
+ *
+ * With contrastive training batch->again holds the same examples for a second pass, and batch->alike for each of them another
+ * with the same target: uniform among those whose history of the latest max_length items differs, the example itself where
+ * there is none; drawn anew in every epoch, a function of (seed, epoch, example). Random numbers of all three are keyed by the
+ * example, not by what stands in for it. */
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
 

@@ -40,11 +40,13 @@ void sr_stepper_free(sr_stepper *stepper);
 
 /* What a step did, the same on every rank. */
 typedef struct {
-    double loss_sum; /* over the targets of the global batch */
+    double loss_sum; /* of the ranking loss, over the targets of the global batch */
     double targets, examples;
     bool has_attack;             /* adversarial calibrator in use: */
     double attacked_ranking_sum; /* the loss of the attacked branch, over the targets of the global batch */
     double mask_penalty;         /* (1 / n_l) sum_l ||1 - M_l|| of the global batch */
+    bool has_contrast;           /* contrastive training: */
+    double contrastive;          /* mean InfoNCE over the pairs of the global batch, before its weight */
     double gradient_norm, learning_rate;
     int64_t votes[2]; /* how many ranks raised each of the flags passed in */
 } sr_step_result;

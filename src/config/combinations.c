@@ -290,6 +290,35 @@ static sr_status check_filter(const checker *c)
     return fail_findings(c, &section, &objective, reason);
 }
 
+/* InfoNCE compares states by dot products, one an example. */
+static sr_status check_contrastive(const checker *c)
+{
+    const sr_settings *s = c->settings;
+    if (!s->training.contrastive.in_use)
+        return SR_OK;
+    const finding section = find_section(c, "training.contrastive");
+    const finding backbone = find_key(c, schema_find("model", "backbone"));
+    if (s->model.backbone == SR_BACKBONE_BERT4REC)
+        return fail_findings(c, &section, &backbone,
+                             "bert4rec is trained on masked items and has no state of a whole history that could be compared; "
+                             "use another backbone");
+    if (s->model.backbone == SR_BACKBONE_STOSA)
+        return fail_findings(c, &section, &backbone,
+                             "the states of stosa are Gaussians, which dot products do not compare; use another backbone");
+    if (s->training.objective == SR_OBJECTIVE_ALL) {
+        const finding objective = find_key(c, schema_find("training", "objective"));
+        return fail_findings(c, &section, &objective,
+                             "examples are compared that have the same target, while with all an example has many; use "
+                             "objective last");
+    }
+    if (s->model.calibrators.adversarial.in_use) {
+        const finding adversarial = find_section(c, "calibrators.adversarial");
+        return fail_findings(c, &section, &adversarial,
+                             "it is not said which of its losses the mask generators should follow; use one of the two");
+    }
+    return SR_OK;
+}
+
 static bool names_a_metric(const sr_settings *settings)
 {
     static const char *const kinds[] = {"hr", "ndcg", "mrr"};
@@ -328,5 +357,6 @@ sr_status check_combinations(const sr_settings *settings, const place *places, c
     SR_TRY(check_gaussian_attention(&c));
     SR_TRY(check_refinement(&c));
     SR_TRY(check_filter(&c));
+    SR_TRY(check_contrastive(&c));
     return check_metric(&c);
 }

@@ -103,7 +103,9 @@ static const char introduction[] =
     "anew.\n\n"
     "A configuration is YAML with the sections below. Every key but `data.path` has a default, and an empty section keeps its\n"
     "defaults. `srtrain config CONFIG.yaml` prints the resolved configuration, `srtrain models` this page as plain text.\n\n"
-    "- A calibrator is in use when its section is named, or when `--set` gives one of its keys; `calibrators: {}` is none.\n"
+    "- A calibrator is in use when its section is named, or when `--set` gives one of its keys; `calibrators: {}` is none. The "
+    "same\n"
+    "  holds for `training.contrastive`.\n"
     "- Keys that belong to some backbones only, or to a calibrator, are errors without these.\n"
     "- `--set section.key=value` overrides the file; the value is YAML, so that `--set 'evaluation.top_k=[5, 10]'` works.\n"
     "- Whole numbers are written in digits alone (`1000`, not `1e3`); numbers as `256`, `0.5`, `5.0e-4` or `1e-3`; truth "
@@ -139,7 +141,10 @@ static const char introduction[] =
     "item "
     "it has\n"
     "  to predict.\n"
-    "- All: `calibrators.refinement` with `value: learned` needs `kind: value`.\n";
+    "- All: `calibrators.refinement` with `value: learned` needs `kind: value`. `training.contrastive` needs "
+    "`training.objective: "
+    "last` and\n"
+    "  goes neither with `bert4rec` or `stosa` nor with `calibrators.adversarial`.\n";
 
 /* "; bert4rec only", "; with calibrators.adversarial only", or nothing. */
 static void describe_scope(const schema_row *row, char *text, size_t size)

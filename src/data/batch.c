@@ -56,6 +56,12 @@ static bool is_empty(const sr_example *example)
     return example->length == 0 && !example->mask_token;
 }
 
+/* Whether an example is read from the sequence that empty histories share. */
+static bool shares_sequence(const packing *plan, const sr_example *example)
+{
+    return plan->shares_empty && is_empty(example) && !example->own_sequence;
+}
+
 /* Tokens of an example's sequence. */
 static size_t sequence_length(const packing *plan, const sr_example *example)
 {
@@ -66,7 +72,7 @@ size_t sr_example_work(const sr_example *example, const sr_model_settings *model
 {
     enum { FIXED = 4 }; /* scoring against the catalogue costs about as much as a few tokens */
     const packing plan = plan_packing(model, SR_OBJECTIVE_LAST, true, example, 1);
-    return FIXED + (plan.shares_empty && is_empty(example) ? 0 : sequence_length(&plan, example));
+    return FIXED + (shares_sequence(&plan, example) ? 0 : sequence_length(&plan, example));
 }
 
 static size_t count_targets(const packing *plan, const sr_example *example)
@@ -93,7 +99,7 @@ static batch_sizes measure(const packing *plan, const sr_example *examples, size
     bool has_shared_sequence = false;
     for (size_t e = 0; e < count; ++e) {
         const size_t targets = count_targets(plan, &examples[e]);
-        const bool shares = plan->shares_empty && is_empty(&examples[e]);
+        const bool shares = shares_sequence(plan, &examples[e]);
         sizes.targets += targets;
         sizes.has_negatives = sizes.has_negatives || examples[e].negatives;
         if (shares && has_shared_sequence)
@@ -225,7 +231,7 @@ static size_t pack_sequence(packer *pack, const sr_example *example, uint64_t id
 static void pack_example(packer *pack, const sr_example *example, size_t index)
 {
     size_t end;
-    if (pack->plan->shares_empty && is_empty(example)) {
+    if (shares_sequence(pack->plan, example)) {
         if (pack->empty_read == SIZE_MAX)
             pack->empty_read = pack_sequence(pack, example, SR_IDENTITY_EMPTY);
         end = pack->empty_read;

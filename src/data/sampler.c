@@ -1,6 +1,7 @@
 /* Training examples, their order and their division; srtrain/sampler.h says what is promised. */
 #include "srtrain/sampler.h"
 
+#include "data/same_target.h"
 #include "srtrain/model.h"
 #include "srtrain/random.h"
 
@@ -14,6 +15,7 @@ struct sr_sampler {
     sr_model_needs needs; /* of the model in training */
     size_t *offsets;      /* [users + 1]: user u has examples offsets[u] .. offsets[u + 1] */
     size_t examples;
+    same_target_index same_target; /* contrastive training only */
 };
 
 static size_t smaller(size_t a, size_t b)
@@ -54,6 +56,21 @@ static size_t examples_of(const sr_sampler *sampler, const sr_sequence *sequence
     return items > shortest ? items - shortest : 0;
 }
 
+/* Of prefixes: what the examples of a user predict. */
+static const int32_t *targets_of_user(const void *context, size_t user, size_t *count)
+{
+    const sr_sampler *sampler = context;
+    const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
+    *count = sampler->offsets[user + 1] - sampler->offsets[user];
+    return sequence.items + first_item(sampler, &sequence) + shortest_prefix(sampler);
+}
+
+static sr_status index_targets(sr_sampler *sampler, sr_error *error)
+{
+    const target_source source = {sr_dataset_users(sampler->dataset), targets_of_user, sampler};
+    return same_target_index_make(&sampler->same_target, sr_dataset_items(sampler->dataset), sampler->examples, &source, error);
+}
+
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error)
 {
     *sampler = NULL;
@@ -61,7 +78,7 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
     const size_t users = sr_dataset_users(dataset);
     sr_sampler *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the sampler", error));
-    const sr_status status = SR_ALLOCATE(&made->offsets, users + 1, "the index of training examples", error);
+    sr_status status = SR_ALLOCATE(&made->offsets, users + 1, "the index of training examples", error);
     if (status != SR_OK) {
         free(made);
         return status;
@@ -80,6 +97,12 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
         return sr_fail(error, SR_ERROR_DATA, "%s holds no training example: every sequence's training part is too short",
                        sr_dataset_directory(dataset));
     }
+    if (settings->training.contrastive.in_use)
+        status = index_targets(made, error);
+    if (status != SR_OK) {
+        sr_sampler_free(made);
+        return status;
+    }
     *sampler = made;
     return SR_OK;
 }
@@ -88,6 +111,7 @@ void sr_sampler_free(sr_sampler *sampler)
 {
     if (!sampler)
         return;
+    same_target_index_free(&sampler->same_target);
     free(sampler->offsets);
     free(sampler);
 }
@@ -117,8 +141,9 @@ static size_t user_of(const sr_sampler *sampler, size_t example)
     return low;
 }
 
-static sr_example example_at(const sr_sampler *sampler, size_t number)
+static sr_example example_at(const void *context, size_t number)
 {
+    const sr_sampler *sampler = context;
     const sr_model_needs *needs = &sampler->needs;
     const size_t user = user_of(sampler, number);
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
@@ -235,10 +260,61 @@ static sr_status draw_negatives(const sr_sampler *sampler, size_t epoch, const s
     return SR_OK;
 }
 
+/* ---- contrastive training ---- */
+
+/* An example as it is packed for a further pass: nothing is predicted, and an empty history has dropout masks of its own like
+ * any other, for a row that were the same for several examples would be its own negative. */
+static sr_example without_targets(const sr_example *example, uint64_t identity)
+{
+    sr_example view = *example;
+    view.targets = view.negatives = NULL;
+    view.own_sequence = true;
+    view.identity = identity;
+    return view;
+}
+
+/* What each example is compared with, as examples of further passes; both NULL without contrastive training. */
+typedef struct {
+    sr_example *again, *alike;
+} views;
+
+static sr_status draw_views(const sr_sampler *sampler, size_t epoch, const sr_example *examples, size_t count, sr_arena *arena,
+                            views *drawn, sr_error *error)
+{
+    const sr_settings *settings = sampler->settings;
+    *drawn = (views){NULL, NULL};
+    if (!settings->training.contrastive.in_use)
+        return SR_OK;
+    *drawn = (views){sr_arena_take(arena, count * sizeof *drawn->again), sr_arena_take(arena, count * sizeof *drawn->alike)};
+    if (!drawn->again || !drawn->alike)
+        return sr_fail_memory(error, count * sizeof *examples, "the views of a batch");
+    const example_source source = {example_at, sampler, (size_t)settings->model.max_length};
+    const sr_random_stream stream = sr_random_open((uint64_t)settings->training.seed, SR_RANDOM_SAME_TARGET, epoch);
+    for (size_t e = 0; e < count; ++e) {
+        const uint64_t identity = examples[e].identity;
+        const sr_example alike = same_target_draw(&sampler->same_target, &source, stream, (size_t)identity);
+        drawn->again[e] = without_targets(&examples[e], identity);
+        drawn->alike[e] = without_targets(&alike, identity);
+    }
+    return SR_OK;
+}
+
+static sr_status build_view(const sr_sampler *sampler, const sr_example *examples, size_t count, sr_arena *arena,
+                            const sr_batch **view, sr_error *error)
+{
+    sr_batch *made = sr_arena_take(arena, sizeof *made);
+    if (!made)
+        return sr_fail_memory(error, sizeof *made, "a view of a batch");
+    *view = made;
+    return sr_batch_build(made, arena, &sampler->settings->model, sampler->settings->training.objective, true, examples, count,
+                          error);
+}
+
 /* ---- batches ---- */
 
 /* The pieces of work of a global batch: one for each example, except that all empty histories together are one where they share
- * a sequence, for then they must share a rank. */
+ * a sequence, so that only one rank has to compute it. With contrastive training each of them has sequences of its own besides,
+ * which weigh more. */
 typedef struct {
     size_t count;
     size_t *work;       /* [count] */
@@ -246,8 +322,8 @@ typedef struct {
     uint32_t *owners;   /* [count] */
 } pieces;
 
-static sr_status make_pieces(const sr_sampler *sampler, const sr_example *examples, size_t count, size_t ranks, sr_arena *arena,
-                             pieces *made, sr_error *error)
+static sr_status make_pieces(const sr_sampler *sampler, const sr_example *examples, const views *drawn, size_t count,
+                             size_t ranks, sr_arena *arena, pieces *made, sr_error *error)
 {
     *made = (pieces){.work = sr_arena_take(arena, count * sizeof *made->work),
                      .of_example = sr_arena_take(arena, count * sizeof *made->of_example),
@@ -255,7 +331,7 @@ static sr_status make_pieces(const sr_sampler *sampler, const sr_example *exampl
     if (!made->work || !made->of_example || !made->owners)
         return sr_fail_memory(error, count * sizeof *made->work, "dividing a batch");
     const sr_model_settings *model = &sampler->settings->model;
-    const bool shares_empty = sr_shares_empty_histories(model, true);
+    const bool shares_empty = sr_shares_empty_histories(model, true) && !drawn->again;
     size_t empty_piece = SIZE_MAX;
     for (size_t e = 0; e < count; ++e) {
         const bool shares = shares_empty && examples[e].length == 0;
@@ -268,6 +344,8 @@ static sr_status make_pieces(const sr_sampler *sampler, const sr_example *exampl
             empty_piece = piece;
         made->of_example[e] = piece;
         made->work[piece] += sr_example_work(&examples[e], model);
+        if (drawn->again)
+            made->work[piece] += sr_example_work(&drawn->again[e], model) + sr_example_work(&drawn->alike[e], model);
     }
     return sr_divide_work(made->work, made->count, ranks, made->owners, error);
 }
@@ -308,18 +386,27 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         examples[e] = example_at(sampler, sr_random_permutation(order, first + e, sampler->examples));
         *global_targets += targets_of(sampler, &examples[e]);
     }
+    views drawn;
     pieces divided;
-    SR_TRY(make_pieces(sampler, examples, count, ranks, arena, &divided, error));
+    SR_TRY(draw_views(sampler, epoch, examples, count, arena, &drawn, error));
+    SR_TRY(make_pieces(sampler, examples, &drawn, count, ranks, arena, &divided, error));
     size_t mine = 0;
     for (size_t e = 0; e < count; ++e) {
         if (divided.owners[divided.of_example[e]] != rank)
             continue;
         examples[mine] = examples[e];
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
+        if (drawn.again) {
+            drawn.again[mine] = drawn.again[e];
+            drawn.alike[mine] = drawn.alike[e];
+        }
         ++mine;
     }
     SR_TRY(sr_batch_build(batch, arena, &settings->model, settings->training.objective, true, examples, mine, error));
     if (sampler->needs.masked)
         *global_targets = batch->targets;
-    return SR_OK;
+    if (!drawn.again)
+        return SR_OK;
+    SR_TRY(build_view(sampler, drawn.again, mine, arena, &batch->again, error));
+    return build_view(sampler, drawn.alike, mine, arena, &batch->alike, error);
 }

@@ -14,7 +14,8 @@ sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, dropout_site_nam
     if (!pass->training)
         return (sr_dropout_site){.probability = 0};
     const sr_random_stream step = sr_random_open(pass->seed, SR_RANDOM_DROPOUT, pass->step);
-    return (sr_dropout_site){sr_random_fork(step, layer * SITES_OF_A_LAYER + site), probability};
+    const uint64_t layer_of_view = (uint64_t)pass->view * SR_LAYERS_MAXIMUM + layer;
+    return (sr_dropout_site){sr_random_fork(step, layer_of_view * SITES_OF_A_LAYER + site), probability};
 }
 
 sr_tensor *model_parameter(sr_model *model, sr_tape *tape, size_t index)

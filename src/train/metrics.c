@@ -101,6 +101,7 @@ sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *lin
                           add_number(object, "epoch", (double)line->epoch) && add_number(object, "loss", line->loss) &&
                           (!line->has_attack || (add_number(object, "attacked_ranking", line->attacked_ranking) &&
                                                  add_number(object, "mask_penalty", line->mask_penalty))) &&
+                          (!line->has_contrast || add_number(object, "contrastive", line->contrastive)) &&
                           add_number(object, "learning_rate", line->learning_rate) &&
                           add_number(object, "gradient_norm", line->gradient_norm) &&
                           add_number(object, "examples_per_second", line->examples_per_second) &&

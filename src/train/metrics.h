@@ -20,6 +20,8 @@ typedef struct {
     int64_t step, epoch;
     bool has_attack; /* adversarial calibrator in use: */
     double attacked_ranking, mask_penalty;
+    bool has_contrast; /* contrastive training: */
+    double contrastive;
     double loss, gradient_norm, learning_rate, examples_per_second, seconds, reduction_share;
 } sr_train_line;
 

@@ -269,6 +269,8 @@ static sr_status report_step(run *r, const sr_step_result *result, interval *pas
                                     .has_attack = result->has_attack,
                                     .attacked_ranking = result->attacked_ranking_sum / targets,
                                     .mask_penalty = result->mask_penalty,
+                                    .has_contrast = result->has_contrast,
+                                    .contrastive = result->contrastive,
                                     .gradient_norm = result->gradient_norm,
                                     .learning_rate = result->learning_rate,
                                     .examples_per_second = rate,

@@ -3,8 +3,10 @@
 #include "srtrain/train.h"
 
 #include "srtrain/clock.h"
+#include "srtrain/operations.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
@@ -48,13 +50,28 @@ static double lap(double *mark)
     return seconds;
 }
 
+/* What each example is compared with in contrastive training. */
+typedef struct {
+    sr_tensor *again,
+        *alike;        /* [examples, width]: states of a second pass over the examples, and of others with the same targets */
+    void *rows;        /* the values of both on every rank, sr_real; released with free() */
+    void *log_sums;    /* of every rank's rows, double; released with free() */
+    sr_contrast batch; /* which of them are this rank's */
+} contrast;
+
 /* One step's work on this rank. */
 typedef struct {
     sr_batch batch;
+    contrast contrast;
     sr_encoding encoding;
     double global_targets;                    /* terms of the loss of the global batch */
     double global_squares[SR_LAYERS_MAXIMUM]; /* of the attack masks of the global batch */
 } step_work;
+
+static bool is_contrastive(const sr_stepper *stepper)
+{
+    return stepper->settings->training.contrastive.in_use;
+}
 
 /* The mask penalty is a norm over the whole batch, and how many items are masked is known to nobody before they are drawn: such
  * models need a sum over ranks between forward and backward. */
@@ -62,6 +79,15 @@ static bool is_coupled(const sr_stepper *stepper)
 {
     const sr_model_settings *settings = &stepper->settings->model;
     return sr_model_needs_of(settings, true).masked || settings->calibrators.adversarial.in_use;
+}
+
+/* The states of a further pass, one row an example. */
+static sr_tensor *encode_view(sr_stepper *stepper, const sr_batch *batch, sr_pass pass, unsigned view)
+{
+    sr_encoding encoding;
+    pass.view = view;
+    sr_model_encode(stepper->model, stepper->tape, batch, &pass, &encoding);
+    return sr_select_rows(stepper->tape, encoding.representation, batch->example_reads, batch->examples);
 }
 
 /* This rank's part of the batch through the encoder. */
@@ -80,6 +106,10 @@ static sr_status forward(sr_stepper *stepper, int64_t epoch, int64_t index, int6
     stepper->times.data += lap(&mark);
     const sr_pass pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step};
     sr_model_encode(stepper->model, stepper->tape, &work->batch, &pass, &work->encoding);
+    if (is_contrastive(stepper)) {
+        work->contrast.again = encode_view(stepper, work->batch.again, pass, 1);
+        work->contrast.alike = encode_view(stepper, work->batch.alike, pass, 2);
+    }
     stepper->times.forward += lap(&mark);
     return sr_tape_status(stepper->tape, error);
 }
@@ -100,6 +130,62 @@ static sr_status couple(sr_stepper *stepper, sr_status status, step_work *work, 
     return SR_OK;
 }
 
+/* The rows of both passes as one block; NULL, and a sticky failure of the tape, when memory runs out or they were not computed.
+ */
+static sr_real *join_rows(sr_stepper *stepper, const contrast *c)
+{
+    const size_t size = c->again->rows * c->again->columns;
+    sr_real *joined = sr_tape_take(stepper->tape, 2 * size, sizeof *joined);
+    if (!joined)
+        return NULL;
+    memcpy(joined, c->again->values, size * sizeof *joined);
+    memcpy(joined + size, c->alike->values, size * sizeof *joined);
+    return joined;
+}
+
+/* Every rank gets the rows of all: negatives come from the whole global batch. With them it knows the log sums of its own rows,
+ * and gets those of the others, so that its part of the loss and the whole gradient of its rows follow without more. A rank
+ * that failed takes part; then all fail. */
+static sr_status gather_contrast(sr_stepper *stepper, sr_status status, contrast *c, sr_error *error)
+{
+    sr_parallel *parallel = stepper->parallel;
+    const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
+    const size_t width = status == SR_OK ? c->again->columns : 0, mine = status == SR_OK ? 2 * c->again->rows : 0;
+    size_t *offsets = NULL, *log_offsets = NULL;
+    double mark = sr_seconds();
+    const sr_real *joined = status == SR_OK ? join_rows(stepper, c) : NULL;
+    double *log_sums = status == SR_OK ? sr_tape_take(stepper->tape, mine, sizeof *log_sums) : NULL;
+    if (status == SR_OK)
+        status = sr_tape_status(stepper->tape, error);
+    SR_TRY(sr_parallel_gather_all(parallel, status, joined, mine, width * sizeof(sr_real), &c->rows, &offsets, error));
+    c->batch = (sr_contrast){.rows = c->rows,
+                             .count = offsets[ranks],
+                             .first = offsets[rank],
+                             .pairs = c->again->rows,
+                             .temperature = stepper->settings->training.contrastive.temperature};
+    free(offsets);
+    stepper->times.reduction += lap(&mark);
+    sr_contrastive_log_sums(stepper->tape, &c->batch, width, log_sums);
+    status = sr_tape_status(stepper->tape, error);
+    stepper->times.forward += lap(&mark);
+    SR_TRY(sr_parallel_gather_all(parallel, status, log_sums, mine, sizeof *log_sums, &c->log_sums, &log_offsets, error));
+    free(log_offsets);
+    stepper->times.reduction += lap(&mark);
+    return SR_OK;
+}
+
+static void free_contrast(contrast *c)
+{
+    free(c->rows);
+    free(c->log_sums);
+}
+
+/* This rank's part of the mean InfoNCE of the global batch. */
+static sr_tensor *contrastive_loss(sr_stepper *stepper, const contrast *c)
+{
+    return sr_contrastive_loss(stepper->tape, c->again, c->alike, &c->batch, c->log_sums, 1 / (double)c->batch.count);
+}
+
 /* Losses of this rank's part and their gradients, not yet summed over ranks: those of the global mean loss and, for the mask
  * generators of an adversarial calibrator, those of the attacked loss, both at the same parameters (Zhou et al. 2023). */
 static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_result *result, sr_error *error)
@@ -109,7 +195,11 @@ static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_re
     const sr_encoding *encoding = &work->encoding;
     double mark = sr_seconds();
     sr_tensor *loss = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->representation, kind, weight);
-    sr_tensor *ranking = NULL, *attacked = NULL;
+    sr_tensor *ranking = NULL, *attacked = NULL, *total = loss, *contrastive = NULL;
+    if (is_contrastive(stepper)) {
+        contrastive = contrastive_loss(stepper, &work->contrast);
+        total = sr_weighted_add(stepper->tape, loss, 1, contrastive, stepper->settings->training.contrastive.weight);
+    }
     if (encoding->attacked) {
         ranking = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->attacked, kind, weight);
         attacked = sr_model_attacked_loss(stepper->model, stepper->tape, encoding, ranking, work->global_squares);
@@ -123,8 +213,10 @@ static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_re
         result->attacked_ranking_sum = (double)ranking->values[0] * targets;
         result->mask_penalty = sr_mask_penalty(work->global_squares, encoding->mask_count);
     }
+    result->has_contrast = contrastive != NULL;
+    result->contrastive = contrastive ? (double)contrastive->values[0] : 0;
     const sr_parameter_set followers = attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
-    SR_TRY(sr_tape_backward(stepper->tape, loss, followers, sr_reduction_ready, stepper->reduction, error));
+    SR_TRY(sr_tape_backward(stepper->tape, total, followers, sr_reduction_ready, stepper->reduction, error));
     if (attacked)
         SR_TRY(sr_tape_backward(stepper->tape, attacked, SR_PARAMETERS_ATTACK, sr_reduction_ready, stepper->reduction, error));
     stepper->times.backward += lap(&mark);
@@ -137,8 +229,9 @@ static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool
                                sr_error *error)
 {
     const bool computed = status == SR_OK;
-    double sums[] = {computed ? result->loss_sum : 0, !computed, flags[0], flags[1],
-                     computed ? result->attacked_ranking_sum : 0};
+    double sums[] = {
+        computed ? result->loss_sum : 0,   !computed, flags[0], flags[1], computed ? result->attacked_ranking_sum : 0,
+        computed ? result->contrastive : 0};
     SR_TRY(sr_parallel_sum_double(stepper->parallel, sums, sizeof sums / sizeof *sums, error));
     if (sums[1] > 0)
         return sr_parallel_agree(stepper->parallel, status, error);
@@ -146,6 +239,7 @@ static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool
     result->votes[0] = (int64_t)sums[2];
     result->votes[1] = (int64_t)sums[3];
     result->attacked_ranking_sum = sums[4];
+    result->contrastive = sums[5];
     return SR_OK;
 }
 
@@ -161,14 +255,35 @@ static const char *first_bad_parameter(const sr_parameters *parameters, const sr
 static sr_status check_finite(sr_stepper *stepper, int64_t epoch, int64_t step, const sr_step_result *result, sr_error *error)
 {
     const sr_parameters *parameters = sr_model_parameters(stepper->model);
-    if (!isfinite(result->loss_sum + result->attacked_ranking_sum))
+    const double losses = result->loss_sum + result->attacked_ranking_sum + result->contrastive;
+    if (!isfinite(losses))
         return sr_fail(error, SR_ERROR_RUNTIME, "the loss of step %lld (epoch %lld) is not finite: %g", (long long)step + 1,
-                       (long long)epoch + 1, result->loss_sum + result->attacked_ranking_sum);
+                       (long long)epoch + 1, losses);
     if (!isfinite(result->gradient_norm))
         return sr_fail(error, SR_ERROR_RUNTIME,
                        "the gradient of step %lld (epoch %lld) is not finite; the first such parameter is %s (loss %g)",
                        (long long)step + 1, (long long)epoch + 1, first_bad_parameter(parameters, stepper->kernels),
                        result->loss_sum / result->targets);
+    return SR_OK;
+}
+
+/* Everything up to the gradients of the global batch. */
+static sr_status compute_gradients(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+                                   step_work *work, sr_step_result *result, sr_error *error)
+{
+    sr_status status = forward(stepper, epoch, batch, step, work, result, error);
+    double mark = sr_seconds();
+    if (is_coupled(stepper))
+        SR_TRY(couple(stepper, status, work, error));
+    stepper->times.reduction += lap(&mark);
+    if (is_contrastive(stepper))
+        SR_TRY(gather_contrast(stepper, status, &work->contrast, error));
+    if (status == SR_OK)
+        status = backward(stepper, work, result, error);
+    mark = sr_seconds();
+    SR_TRY(sr_reduction_finish(stepper->reduction, status == SR_OK ? error : NULL));
+    SR_TRY(agree_on_step(stepper, status, flags, result, error));
+    stepper->times.reduction += lap(&mark);
     return SR_OK;
 }
 
@@ -180,17 +295,11 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_reduction_begin(stepper->reduction);
     step_work work = {.global_targets = 0};
-    sr_status status = forward(stepper, epoch, batch, step, &work, result, error);
+    const sr_status status = compute_gradients(stepper, epoch, batch, step, flags, &work, result, error);
+    free_contrast(&work.contrast);
+    if (status != SR_OK)
+        return status;
     double mark = sr_seconds();
-    if (is_coupled(stepper))
-        SR_TRY(couple(stepper, status, &work, error));
-    stepper->times.reduction += lap(&mark);
-    if (status == SR_OK)
-        status = backward(stepper, &work, result, error);
-    mark = sr_seconds();
-    SR_TRY(sr_reduction_finish(stepper->reduction, status == SR_OK ? error : NULL));
-    SR_TRY(agree_on_step(stepper, status, flags, result, error));
-    stepper->times.reduction += lap(&mark);
     result->gradient_norm = sr_gradient_norm(parameters, stepper->kernels);
     SR_TRY(check_finite(stepper, epoch, step, result, error));
     result->learning_rate = sr_learning_rate(&stepper->settings->training, step, stepper->total_steps);

@@ -29,7 +29,7 @@ static sr_status declare(sr_model *model, sr_error *error)
     return declare_layers(model, error);
 }
 
-typedef enum { TABLE_ITEMS = 0, TABLE_USERS = 1 } shared_table; /* keys random numbers: never renumber */
+typedef enum { TABLE_ITEMS = 0, TABLE_USERS = 1, SHARED_TABLES = 2 } shared_table; /* keys random numbers: never renumber */
 
 /* The ids with some of them replaced; padding (id 0) stays. A user is drawn once a sequence, an item at each of its columns. */
 static const int32_t *share_embeddings(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass,
@@ -42,7 +42,8 @@ static const int32_t *share_embeddings(const sr_model *model, sr_tape *tape, con
     if (!pass->training || probability <= 0)
         return ids;
     int32_t *shared = sr_tape_take(tape, layout->offsets[layout->sequences], sizeof *shared);
-    const sr_random_stream stream = sr_random_fork(sr_random_open(pass->seed, SR_RANDOM_SHARED_EMBEDDING, pass->step), table);
+    const sr_random_stream step = sr_random_open(pass->seed, SR_RANDOM_SHARED_EMBEDDING, pass->step);
+    const sr_random_stream stream = sr_random_fork(step, (uint64_t)pass->view * SHARED_TABLES + table);
     for (size_t s = 0; shared && s < layout->sequences; ++s)
         for (size_t token = layout->offsets[s]; token < layout->offsets[s + 1]; ++token) {
             const uint64_t place = users ? 0 : (uint64_t)layout->columns[token];

@@ -111,7 +111,8 @@ static sr_real *attack_noise(const attention_block *block)
     const sr_attention_map *map = block->attacked_map;
     const sr_layout *layout = map->layout;
     const sr_pass *pass = block->pass;
-    const sr_random_stream stream = sr_random_fork(sr_random_open(pass->seed, SR_RANDOM_NOISE, pass->step), block->layer);
+    const sr_random_stream step = sr_random_open(pass->seed, SR_RANDOM_NOISE, pass->step);
+    const sr_random_stream stream = sr_random_fork(step, (uint64_t)pass->view * SR_LAYERS_MAXIMUM + block->layer);
     sr_real *noise = sr_tape_take(block->tape, sr_attention_map_cells(map), sizeof *noise);
     size_t cell = 0;
     for (size_t s = 0; noise && s < layout->sequences; ++s)

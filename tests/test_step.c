@@ -1,0 +1,179 @@
+/* One training step on several ranks, of which one fails: all must end with its message, and none may wait for it. */
+#include "srtrain/train.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { USERS = 60, ITEMS = 50, LENGTH = 40 };
+
+typedef struct {
+    sr_parallel *parallel;
+    char directory[64]; /* the same on every rank */
+    sr_dataset *dataset;
+    sr_settings settings;
+} world;
+
+static void write_data(const char *directory)
+{
+    static int64_t offsets[USERS + 1];
+    static int32_t items[USERS * LENGTH], train_end[USERS], valid_end[USERS];
+    static char names[USERS][8];
+    static const char *user_names[USERS], *item_names[ITEMS];
+    for (size_t user = 0; user < USERS; ++user) {
+        offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
+        train_end[user] = LENGTH - 2;
+        valid_end[user] = LENGTH - 1;
+        for (size_t i = 0; i < LENGTH; ++i)
+            items[user * LENGTH + i] = 1 + (int32_t)((user * user + 7 * i + i * i / 3) % ITEMS);
+        snprintf(names[user], sizeof names[user], "n%zu", user);
+        user_names[user] = names[user];
+        if (user < ITEMS)
+            item_names[user] = names[user];
+    }
+    const sr_dataset_contents contents = {.users = USERS,
+                                          .items = ITEMS,
+                                          .interactions = USERS * LENGTH,
+                                          .offsets = offsets,
+                                          .item_ids = items,
+                                          .train_end = train_end,
+                                          .valid_end = valid_end,
+                                          .user_names = user_names,
+                                          .item_names = item_names,
+                                          .split = "leave-one-out",
+                                          .origin = "{}"};
+    sr_error error;
+    if (sr_dataset_write(directory, &contents, 1, &error) != SR_OK)
+        fail_msg("%s", error.message);
+}
+
+static int set_up(void **state)
+{
+    world *w = calloc(1, sizeof *w);
+    sr_error error = {.message = ""};
+    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
+    if (sr_parallel_rank(w->parallel) == 0) {
+        assert_non_null(mkdtemp(w->directory));
+        write_data(w->directory);
+    }
+    assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, &error), SR_OK);
+    if (sr_dataset_open(&w->dataset, w->directory, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    sr_dataset_close(w->dataset);
+    int result = sr_parallel_barrier(w->parallel, &error) != SR_OK;
+    if (sr_parallel_rank(w->parallel) == 0) {
+        char command[128];
+        snprintf(command, sizeof command, "rm -r %s", w->directory);
+        result = system(command);
+    }
+    sr_parallel_finish(w->parallel);
+    free(w);
+    return result;
+}
+
+/* Takes from this process all memory but `room` bytes; returns the limit before. */
+static struct rlimit limit_memory(size_t room)
+{
+    struct rlimit before, limit;
+    unsigned long pages;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    limit = before;
+    limit.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + room;
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    return before;
+}
+
+/* A step needs some hundred megabytes, which one rank does not have. */
+static void check_failing_rank(world *w, const char *option)
+{
+    const char *const assignments[] = {"data.path=none",
+                                       "data.samples=window",
+                                       "model.max_length=40",
+                                       "model.hidden_size=256",
+                                       "training.batch_size=2000",
+                                       "training.epochs=1",
+                                       option};
+    sr_error error = {.message = ""};
+    sr_sampler *sampler;
+    sr_model *model;
+    sr_stepper stepper;
+    sr_step_result result;
+    const bool flags[2] = {false, false};
+    if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
+        SR_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_model_create(&model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
+    assert_int_equal(sr_stepper_create(&stepper, w->parallel, &w->settings, sr_kernels_choose(NULL), sampler, model, 2, &error),
+                     SR_OK);
+    sr_parameters_draw(sr_model_parameters(model), 1);
+    const uint64_t before = sr_parameters_checksum(sr_model_parameters(model));
+    const int failing = sr_parallel_size(w->parallel) - 1;
+    const bool fails = sr_parallel_rank(w->parallel) == failing;
+    struct rlimit limit = {0};
+    if (fails)
+        limit = limit_memory((size_t)24 << 20);
+    const sr_status status = sr_train_step(&stepper, 0, 0, 0, flags, &result, &error);
+    if (fails)
+        assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+    assert_int_equal(status, SR_ERROR_RUNTIME);
+    char expected[64];
+    snprintf(expected, sizeof expected, sr_parallel_size(w->parallel) > 1 ? "rank %d on " : "memory", failing);
+    assert_non_null(strstr(error.message, expected));
+    assert_non_null(strstr(error.message, "memory"));
+    assert_true(sr_parameters_checksum(sr_model_parameters(model)) == before);
+    sr_stepper_free(&stepper);
+    sr_model_free(model);
+    sr_sampler_free(sampler);
+}
+
+static void a_rank_without_memory_ends_the_step_on_all(void **state)
+{
+    check_failing_rank(*state, "training.loss=cross_entropy");
+}
+
+static void a_rank_without_memory_ends_a_step_of_contrastive_training_on_all(void **state)
+{
+    check_failing_rank(*state, "training.contrastive.weight=0.1");
+}
+
+static void a_rank_without_memory_ends_a_step_of_adversarial_training_on_all(void **state)
+{
+    check_failing_rank(*state, "calibrators.adversarial.combine=gate");
+}
+
+int main(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    puts("not with an address sanitizer, whose own memory cannot be limited");
+    return 0;
+#else
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rank_without_memory_ends_the_step_on_all),
+        cmocka_unit_test(a_rank_without_memory_ends_a_step_of_contrastive_training_on_all),
+        cmocka_unit_test(a_rank_without_memory_ends_a_step_of_adversarial_training_on_all),
+    };
+    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+#endif
+}
