@@ -4,11 +4,19 @@
 #include <cblas.h>
 
 enum {
-    /* A tall product over a small right-hand matrix runs faster in tiles of rows than in one call: OpenBLAS then takes its
-     * unpacked small-matrix kernels and the tile stays in the cache (docs/performance.md). */
-    ROW_TILE = 64,
-    SMALL_OPERAND = 64 * 1024 /* elements of the right-hand matrix up to which tiling is tried */
+    /* OpenBLAS has kernels for small products that do without packing. A tall product over a small matrix runs faster as many
+     * small ones, and its tile stays in the cache (docs/performance.md). */
+    SMALL_PRODUCT = 1000000, /* multiplications up to which those kernels are taken */
+    LARGEST_TILE = 128,      /* rows; larger ones gain nothing */
+    TILE_STEP = 16
 };
+
+/* Rows of the tall side that make a product with a matrix of `small` elements small; 0 when hardly any do. */
+static size_t rows_of_a_tile(size_t small)
+{
+    const size_t rows = SMALL_PRODUCT / small / TILE_STEP * TILE_STEP;
+    return rows < LARGEST_TILE ? rows : (size_t)LARGEST_TILE;
+}
 
 static void one_call(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a,
                      size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
@@ -29,11 +37,19 @@ void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, s
 {
     if (m == 0 || n == 0)
         return;
-    const bool tiled = !transpose_a && !transpose_b && m > ROW_TILE && n * k <= SMALL_OPERAND;
-    const size_t tile = tiled ? ROW_TILE : m;
-    for (size_t row = 0; row < m; row += tile) {
-        const size_t rows = m - row < tile ? m - row : tile;
-        one_call(transpose_a, transpose_b, rows, n, k, alpha, transpose_a ? a + row : a + row * a_stride, a_stride, b, b_stride,
-                 beta, c + row * c_stride, c_stride);
+    const size_t tile = transpose_b || k == 0 ? 0 : rows_of_a_tile(transpose_a ? m * n : n * k);
+    const size_t tall = transpose_a ? k : m;
+    if (tile == 0 || tall <= tile) {
+        one_call(transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta, c, c_stride);
+        return;
+    }
+    for (size_t row = 0; row < tall; row += tile) {
+        const size_t rows = tall - row < tile ? tall - row : tile;
+        if (transpose_a) /* c is a sum over the rows */
+            one_call(true, false, m, n, rows, alpha, a + row * a_stride, a_stride, b + row * b_stride, b_stride,
+                     row == 0 ? beta : 1, c, c_stride);
+        else
+            one_call(false, false, rows, n, k, alpha, a + row * a_stride, a_stride, b, b_stride, beta, c + row * c_stride,
+                     c_stride);
     }
 }
