@@ -3,7 +3,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . launch/common.sh
-usage() { echo "usage: benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2; exit 2; }
+usage() {
+  echo "usage: benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2
+  echo "       benchmarks/run.sh fourier" >&2
+  exit 2
+}
+if [ "${1:-}" = fourier ]; then
+  cmake --build build --target benchmark_fourier >/dev/null
+  exec build/benchmarks/benchmark_fourier
+fi
 [ $# -ge 3 ] && [ "$1" = step ] || usage
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"
 shift $(( $# < 5 ? $# : 5 ))

@@ -916,6 +916,39 @@ static void configurations_of_refinement_add_it_to_the_backbones_of_its_code_bas
     assert_int_equal(s.training.objective, SR_OBJECTIVE_ALL);
 }
 
+static void configurations_of_bsarec_hold_the_published_values(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double alpha, learning_rate;
+        int64_t cutoff, heads;
+    } published[] = {{"bsarec-beauty", 0.7, 5e-4, 5, 1}, {"bsarec-sports", 0.3, 1e-3, 5, 4}, {"bsarec-toys", 0.7, 1e-3, 3, 1},
+                     {"bsarec-yelp", 0.7, 1e-3, 3, 4},   {"bsarec-lastfm", 0.9, 1e-3, 3, 1}, {"bsarec-ml-1m", 0.3, 5e-4, 9, 4}};
+    for (size_t i = 0; i < sizeof published / sizeof *published; ++i) {
+        sr_settings s;
+        read_paper_configuration(&s, published[i].name);
+        const sr_frequency_settings *frequency = &s.model.calibrators.frequency;
+        assert_true(frequency->in_use && frequency->alpha == published[i].alpha);
+        assert_int_equal(frequency->cutoff, published[i].cutoff);
+        assert_int_equal(frequency->window, SR_WINDOW_PADDED);
+        assert_int_equal(s.model.backbone, SR_BACKBONE_SASREC);
+        assert_int_equal(s.model.heads, published[i].heads);
+        assert_int_equal(s.model.layers, 2);
+        assert_int_equal(s.model.max_length, 50);
+        assert_int_equal(s.model.padding, SR_PADDING_LEFT);
+        assert_true(s.model.hidden_dropout == 0.5 && s.model.attention_dropout == 0.5);
+        assert_true(s.training.learning_rate == published[i].learning_rate);
+        assert_int_equal(s.training.batch_size, 256);
+        assert_int_equal(s.training.loss, SR_LOSS_CROSS_ENTROPY);
+        assert_int_equal(s.training.objective, SR_OBJECTIVE_LAST);
+        assert_string_equal(s.training.early_stopping.metric, "ndcg@20");
+        assert_int_equal(s.training.early_stopping.patience, 10);
+        assert_int_equal(s.data.samples, SR_SAMPLES_WINDOW);
+        assert_int_equal(s.evaluation.history, SR_HISTORY_ZERO);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -950,6 +983,7 @@ int main(void)
         cmocka_unit_test(every_configuration_that_comes_with_srtrain_is_read),
         cmocka_unit_test(configurations_of_ac_tsr_hold_the_released_values),
         cmocka_unit_test(the_configuration_of_stosa_holds_the_released_values),
+        cmocka_unit_test(configurations_of_bsarec_hold_the_published_values),
         cmocka_unit_test(configurations_of_refinement_add_it_to_the_backbones_of_its_code_base),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
