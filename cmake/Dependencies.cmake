@@ -1,6 +1,6 @@
 # Every external library srtrain uses, found here and nowhere else.
 #
-#   srtrain::mathematics   OpenBLAS (CBLAS) and FFTW3 in single precision
+#   srtrain::mathematics   OpenBLAS (CBLAS and LAPACK) and FFTW3 in single precision
 #   srtrain::hdf5          parallel HDF5 (never the serial one)
 #   srtrain::mpi           MPI
 #   srtrain::text          libfyaml, cJSON
@@ -42,6 +42,19 @@ else()
   pkg_check_modules(CBLAS REQUIRED IMPORTED_TARGET ${SRTRAIN_BLAS})
   message(STATUS "CBLAS: ${SRTRAIN_BLAS} ${CBLAS_VERSION} (${CBLAS_LINK_LIBRARIES})")
   target_link_libraries(srtrain_mathematics INTERFACE PkgConfig::CBLAS)
+endif()
+# LAPACK comes with OpenBLAS; where it does not, from a library of its own.
+include(CheckFunctionExists)
+if(TARGET PkgConfig::CBLAS)
+  set(CMAKE_REQUIRED_LIBRARIES PkgConfig::CBLAS)
+else()
+  set(CMAKE_REQUIRED_LIBRARIES ${SRTRAIN_OPENBLAS_SERIAL_LIBRARY})
+endif()
+check_function_exists(dsyev_ SRTRAIN_BLAS_HAS_LAPACK)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(NOT SRTRAIN_BLAS_HAS_LAPACK)
+  pkg_check_modules(LAPACK REQUIRED IMPORTED_TARGET lapack)
+  target_link_libraries(srtrain_mathematics INTERFACE PkgConfig::LAPACK)
 endif()
 pkg_check_modules(FFTW3F REQUIRED IMPORTED_TARGET fftw3f)
 target_link_libraries(srtrain_mathematics INTERFACE PkgConfig::FFTW3F m)

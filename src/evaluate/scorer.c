@@ -42,14 +42,10 @@ void scorer_free(scorer *s)
     *s = (scorer){.model = NULL};
 }
 
-sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error)
+sr_status scored_batch_build(sr_batch *batch, sr_arena *arena, const sr_model *model, const scored_history *histories,
+                             size_t count, sr_error *error)
 {
-    if (!s->model)
-        return SR_OK;
-    sr_batch batch;
-    sr_arena_reset(s->arena);
-    sr_tape_reset(s->tape);
-    sr_example *examples = sr_arena_take(s->arena, count * sizeof *examples);
+    sr_example *examples = sr_arena_take(arena, count * sizeof *examples);
     if (!examples)
         return sr_fail_memory(error, count * sizeof *examples, "histories to be scored");
     for (size_t i = 0; i < count; ++i)
@@ -57,10 +53,19 @@ sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count
                                    .times = histories[i].times,
                                    .length = histories[i].length,
                                    .user = (int32_t)histories[i].user + 1,
-                                   .mask_token = sr_model_mask_token(s->model),
+                                   .mask_token = sr_model_mask_token(model),
                                    .identity = i};
-    SR_TRY(
-        sr_batch_build(&batch, s->arena, sr_model_configuration(s->model), SR_OBJECTIVE_LAST, false, examples, count, error));
+    return sr_batch_build(batch, arena, sr_model_configuration(model), SR_OBJECTIVE_LAST, false, examples, count, error);
+}
+
+sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error)
+{
+    if (!s->model)
+        return SR_OK;
+    sr_batch batch;
+    sr_arena_reset(s->arena);
+    sr_tape_reset(s->tape);
+    SR_TRY(scored_batch_build(&batch, s->arena, s->model, histories, count, error));
     const sr_pass pass = {.training = false, .step = (uint64_t)sr_model_step(s->model)};
     sr_encoding encoding;
     sr_model_encode(s->model, s->tape, &batch, &pass, &encoding);

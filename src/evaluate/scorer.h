@@ -39,6 +39,10 @@ sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, c
                         const sr_kernels *kernels, sr_error *error);
 void scorer_free(scorer *s);
 
+/* Packs histories for evaluation by `model`; the batch lives in the arena. */
+sr_status scored_batch_build(sr_batch *batch, sr_arena *arena, const sr_model *model, const scored_history *histories,
+                             size_t count, sr_error *error);
+
 /* Encodes histories; scorer_score() then fills s->scores with those of `count` <= s->rows of them, from `first` on. */
 sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error);
 void scorer_score(scorer *s, size_t first, size_t count);

@@ -262,12 +262,17 @@ static hid_t dataset_properties(void)
     return properties;
 }
 
-sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
-                              sr_error *error)
+sr_status sr_hdf5_write_block(const sr_hdf5_file *file, const char *name, hid_t type, const size_t *dimensions, size_t rank,
+                              const void *values, sr_error *error)
 {
-    const hsize_t size = count;
+    hsize_t sizes[SR_HDF5_RANK_MAXIMUM];
+    size_t count = 1;
+    for (size_t i = 0; i < rank; ++i) {
+        sizes[i] = dimensions[i];
+        count *= dimensions[i];
+    }
     const hid_t properties = dataset_properties();
-    const hid_t space = H5Screate_simple(1, &size, NULL);
+    const hid_t space = H5Screate_simple((int)rank, sizes, NULL);
     hid_t dataset = -1;
     if (properties >= 0 && space >= 0)
         dataset = H5Dcreate2(file->id, name, type, space, H5P_DEFAULT, properties, H5P_DEFAULT);
@@ -285,4 +290,10 @@ sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t 
     char checksum[SR_CHECKSUM_SIZE];
     sr_checksum(values, count * H5Tget_size(type), checksum);
     return sr_hdf5_write_text(file, name, SR_CHECKSUM_ATTRIBUTE, checksum, error);
+}
+
+sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
+                              sr_error *error)
+{
+    return sr_hdf5_write_block(file, name, type, &count, 1, values, error);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 enum { SR_CHECKSUM_SIZE = 33 }; /* 32 hexadecimal digits and the terminator */
+enum { SR_HDF5_RANK_MAXIMUM = 4 };
 
 /* The attribute of a dataset that holds its checksum. */
 #define SR_CHECKSUM_ATTRIBUTE "xxh3_128"
@@ -45,8 +46,12 @@ sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, con
 
 sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error);
 
-/* Writes a one-dimensional dataset, contiguous and unfiltered, with its checksum. `type` is the type in the file and in memory.
- */
+/* Writes a dataset of `rank` dimensions, contiguous and unfiltered, with its checksum. `type` is the type in the file and in
+ * memory. */
+sr_status sr_hdf5_write_block(const sr_hdf5_file *file, const char *name, hid_t type, const size_t *dimensions, size_t rank,
+                              const void *values, sr_error *error);
+
+/* The same with one dimension. */
 sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
                               sr_error *error);
 
