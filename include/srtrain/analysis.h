@@ -15,11 +15,11 @@ typedef enum { SR_BEFORE_CALIBRATION, SR_AFTER_CALIBRATION, SR_CALIBRATION_STAGE
 
 /* Of the states X_l of layers l = 0 (what the first layer reads) .. N. */
 typedef struct {
-    size_t count; /* N + 1; 1 for a backbone without a state for every token, whose representation is all there is */
-    size_t width;
+    size_t count;   /* N + 1; 1 for a backbone without a state for every token, whose representation is all there is */
+    size_t width;   /* of the widest layer's states */
     bool of_tokens; /* every token has a state: the last two members exist */
     /* Over the last states of all sequences: */
-    double *singular_values;  /* [count, width], descending */
+    double *singular_values;  /* [count, width], descending; a narrower layer's end in NaN */
     double *effective_rank;   /* [count]: exp of the entropy of the singular values, divided by their sum */
     double *cosine;           /* [count]: mean cosine similarity of two different sequences */
     double *published_cosine; /* [count]: the same sum divided by n^2 instead of n (n - 1), n sequences */
@@ -57,6 +57,7 @@ typedef struct {
     double *response; /* [layers, bins, channels]: factor by which a frequency's amplitude is multiplied */
     double *mean;     /* [layers, bins]: over channels */
     double *quantile; /* [layers, bins, SR_ANALYSIS_QUANTILES] */
+    double *factor;   /* [layers, channels]: of the bins that a frequency rescaler does not keep, beta; else NULL */
 } sr_filter_analysis;
 
 /* The attention within one user's sequence. */
@@ -74,7 +75,8 @@ typedef struct {
     int64_t left_out;  /* users without a sequence */
     sr_state_analysis states;
     sr_attention_analysis attention;
-    sr_filter_analysis filter; /* of FMLP-Rec */
+    sr_filter_analysis rescaler; /* BSARec's frequency rescaler */
+    sr_filter_analysis filter;   /* FMLP-Rec's learned filters */
     size_t example_count;
     sr_attention_example *examples; /* rank 0 only */
 } sr_analysis;

@@ -52,8 +52,8 @@ typedef struct {
     const sr_tensor *uncalibrated[SR_LAYERS_MAXIMUM];          /* the softmax of the scores before any calibrator */
     const sr_attention_map *maps[SR_LAYERS_MAXIMUM];           /* cells, and which of them count before calibration */
     const sr_attention_map *attention_maps[SR_LAYERS_MAXIMUM]; /* the same cells, and which of them count in `attention` */
-    /* What the first layer reads, then the output of each layer [T, width], the last one's [R, width] unless the pass computes
-     * every row. 0 for backbones without a state for every token. */
+    /* What the first layer reads, then the output of each layer [T, width of the layer], the last one's [R, ..] unless the pass
+     * computes every row. 0 for backbones without a state for every token. */
     size_t state_count;
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
 } sr_trace;

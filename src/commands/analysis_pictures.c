@@ -308,6 +308,37 @@ static sr_status draw_filter(painter *p, const sr_filter_analysis *filter, const
     return draw(p, error);
 }
 
+static int compare_numbers(const void *left, const void *right)
+{
+    const double difference = *(const double *)left - *(const double *)right;
+    return (difference > 0) - (difference < 0);
+}
+
+/* Beta of every channel, each layer's in ascending order. */
+static sr_status draw_beta(painter *p, sr_error *error)
+{
+    const sr_filter_analysis *rescaler = &p->analysis->rescaler;
+    const size_t channels = rescaler->channels;
+    double *sorted;
+    SR_TRY(begin(p, 800, 500, error, "rescaler-beta"));
+    SR_TRY(SR_ALLOCATE(&sorted, channels, "beta", error));
+    fprintf(p->data, "# place in ascending order, beta; one block a layer\n");
+    for (size_t layer = 0; layer < rescaler->layers; ++layer) {
+        memcpy(sorted, rescaler->factor + layer * channels, channels * sizeof *sorted);
+        qsort(sorted, channels, sizeof *sorted, compare_numbers);
+        for (size_t i = 0; i < channels; ++i)
+            fprintf(p->data, "%zu %.9g\n", i + 1, sorted[i]);
+        fprintf(p->data, "\n\n");
+    }
+    free(sorted);
+    fprintf(p->script,
+            "set title 'Factor of high frequencies in every channel'\nset xlabel 'channels in ascending order'\n"
+            "set ylabel 'beta'\nset yrange [0:*]\nset key left top\n"
+            "plot for [l=0:%zu] 'rescaler-beta.dat' index l using 1:2 with lines lw 2 title sprintf('layer %%d', l + 1)\n",
+            rescaler->layers - 1);
+    return draw(p, error);
+}
+
 /* ---- examples ---- */
 
 enum { LABEL_LENGTH = 24 };
@@ -392,6 +423,10 @@ static sr_status draw_all(painter *p, sr_error *error)
     SR_TRY(draw_smoothing(p, error));
     if (analysis->attention.layers)
         SR_TRY(draw_attention(p, error));
+    if (analysis->rescaler.layers) {
+        SR_TRY(draw_filter(p, &analysis->rescaler, "rescaler-response", "Response of the frequency rescaler", error));
+        SR_TRY(draw_beta(p, error));
+    }
     if (analysis->filter.layers)
         SR_TRY(draw_filter(p, &analysis->filter, "filter-response", "Modulus of the learned filters", error));
     return SR_OK;

@@ -162,6 +162,7 @@ static void print_table(const sr_analysis *analysis, const char *output)
            (long long)analysis->left_out);
     print_states(&analysis->states);
     print_attention(&analysis->attention);
+    print_filter("response of the frequency rescaler", &analysis->rescaler);
     print_filter("modulus of the learned filter", &analysis->filter);
     printf("\nwritten to %s/\n", output);
 }

@@ -30,10 +30,11 @@ typedef struct {
     sr_trace trace;
     const sr_tensor *representation;
     /* What every batch has in common: */
-    size_t states, width; /* layers of states */
-    bool of_tokens;       /* every token has a state */
-    size_t length;        /* items of the sequences whose attention is averaged */
-    double *block;        /* all sums, to be reduced at once */
+    size_t states;  /* layers of them */
+    size_t width;   /* of the widest */
+    bool of_tokens; /* every token has a state */
+    size_t length;  /* items of the sequences whose attention is averaged */
+    double *block;  /* all sums, to be reduced at once */
     size_t block_size;
     state_sums *state_sums; /* [states] */
     attention_sums attention_sums;
@@ -156,23 +157,26 @@ static sr_status look_at(analyser *a, size_t user, sr_error *error)
     a->histories[0] = history_of(a, user);
     SR_TRY(encode(a, 1, error));
     a->states = a->trace.state_count ? a->trace.state_count : 1;
-    a->width = states_of(a, 0)->columns;
+    a->width = 0;
     a->of_tokens = true;
-    for (size_t layer = 0; layer < a->states; ++layer)
-        a->of_tokens = a->of_tokens && has_every_token(a, states_of(a, layer));
+    for (size_t layer = 0; layer < a->states; ++layer) {
+        const sr_tensor *states = states_of(a, layer);
+        a->width = states->columns > a->width ? states->columns : a->width;
+        a->of_tokens = a->of_tokens && has_every_token(a, states);
+    }
     return SR_OK;
 }
 
 static sr_status allocate_sums(analyser *a, sr_error *error)
 {
     const size_t layers = a->trace.layers, heads = layers ? a->trace.maps[0]->heads : 0;
-    const size_t of_state = state_sums_size(a->width), items = a->length + (sr_model_mask_token(a->model) ? 1 : 0);
-    a->block_size = a->states * of_state + attention_sums_size(layers, heads, items);
+    const size_t of_states = a->states * state_sums_size(a->width), items = a->length + (sr_model_mask_token(a->model) ? 1 : 0);
+    a->block_size = of_states + attention_sums_size(layers, heads, items);
     SR_TRY(SR_ALLOCATE_ZERO(&a->block, a->block_size, "the sums of an analysis", error));
     SR_TRY(SR_ALLOCATE(&a->state_sums, a->states, "the sums of an analysis", error));
     for (size_t layer = 0; layer < a->states; ++layer)
-        a->state_sums[layer] = state_sums_view(a->block + layer * of_state, a->width);
-    a->attention_sums = attention_sums_view(a->block + a->states * of_state, layers, heads, items);
+        a->state_sums[layer] = state_sums_view(a->block + layer * state_sums_size(a->width), states_of(a, layer)->columns);
+    a->attention_sums = attention_sums_view(a->block + of_states, layers, heads, items);
     SR_TRY(SR_ALLOCATE(&a->rows, a->batch_size * a->width, "states", error));
     return SR_ALLOCATE(&a->scratch, 2 * a->width, "states", error);
 }
@@ -182,18 +186,19 @@ static sr_status allocate_sums(analyser *a, sr_error *error)
 static void add_states(analyser *a, size_t layer)
 {
     const sr_tensor *states = states_of(a, layer);
+    const size_t width = states->columns;
     const sr_layout *layout = &a->batch.layout;
     const bool every_token = has_every_token(a, states);
     for (size_t example = 0; example < a->batch.examples; ++example) {
         const size_t read = a->batch.example_reads[example];
-        const sr_real *state = states->values + (every_token ? a->batch.reads.tokens[read] : read) * a->width;
-        for (size_t i = 0; i < a->width; ++i)
-            a->rows[example * a->width + i] = (double)state[i];
+        const sr_real *state = states->values + (every_token ? a->batch.reads.tokens[read] : read) * width;
+        for (size_t i = 0; i < width; ++i)
+            a->rows[example * width + i] = (double)state[i];
     }
     state_sums_add_last(&a->state_sums[layer], a->rows, a->batch.examples);
     for (size_t s = 0; a->of_tokens && s < layout->sequences; ++s) {
         const size_t first = layout->offsets[s] + layout->leading[s], end = layout->offsets[s + 1] - layout->trailing[s];
-        state_sums_add_sequence(&a->state_sums[layer], states->values + first * a->width, end - first, a->scratch);
+        state_sums_add_sequence(&a->state_sums[layer], states->values + first * width, end - first, a->scratch);
     }
 }
 
@@ -230,7 +235,10 @@ static sr_status finish_states(const analyser *a, sr_state_analysis *states, sr_
         SR_TRY(SR_ALLOCATE(numbers[i], a->states, "numbers of layers", error));
     for (size_t layer = 0; layer < a->states; ++layer) {
         state_numbers of_layer;
-        SR_TRY(state_sums_finish(&a->state_sums[layer], states->singular_values + layer * a->width, &of_layer, error));
+        double *singular_values = states->singular_values + layer * a->width;
+        SR_TRY(state_sums_finish(&a->state_sums[layer], singular_values, &of_layer, error));
+        for (size_t i = a->state_sums[layer].width; i < a->width; ++i)
+            singular_values[i] = (double)NAN;
         states->effective_rank[layer] = of_layer.effective_rank;
         states->cosine[layer] = of_layer.cosine;
         states->published_cosine[layer] = of_layer.published_cosine;
@@ -300,6 +308,7 @@ static sr_status finish(const analyser *a, sr_analysis *analysis, sr_error *erro
 {
     SR_TRY(finish_states(a, &analysis->states, error));
     SR_TRY(finish_attention(a, &analysis->attention, error));
+    SR_TRY(rescaler_response(a->model, &analysis->rescaler, error));
     return filter_response(a->model, &analysis->filter, error);
 }
 
@@ -406,6 +415,7 @@ static void free_filter(sr_filter_analysis *filter)
     free(filter->response);
     free(filter->mean);
     free(filter->quantile);
+    free(filter->factor);
 }
 
 void sr_analysis_free(sr_analysis *analysis)
@@ -424,6 +434,7 @@ void sr_analysis_free(sr_analysis *analysis)
         for (size_t i = 0; i < sizeof of_stage / sizeof *of_stage; ++i)
             free(of_stage[i]);
     }
+    free_filter(&analysis->rescaler);
     free_filter(&analysis->filter);
     for (size_t i = 0; i < analysis->example_count; ++i) {
         free(analysis->examples[i].items);

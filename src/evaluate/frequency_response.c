@@ -119,6 +119,32 @@ static const sr_parameter *find(sr_model *model, size_t layer, const char *name,
     return &parameters->list[index];
 }
 
+/* BSARec: low + beta (x - low), low the bins 0 .. cutoff / 2 and beta = sqrt_beta^2 [channels]. */
+sr_status rescaler_response(sr_model *model, sr_filter_analysis *rescaler, sr_error *error)
+{
+    static const char name[] = "frequency.sqrt_beta";
+    const sr_model_settings *settings = sr_model_configuration(model);
+    const sr_real *root;
+    const sr_parameter *first = find(model, 0, name, &root);
+    *rescaler = (sr_filter_analysis){.layers = 0};
+    if (!first)
+        return SR_OK;
+    const size_t window = (size_t)settings->max_length + (sr_model_mask_token(model) ? 1 : 0);
+    const size_t kept = (size_t)settings->calibrators.frequency.cutoff / 2 + 1, bins = window / 2 + 1, channels = first->size;
+    SR_TRY(allocate(rescaler, (size_t)settings->layers, bins, channels, error));
+    SR_TRY(SR_ALLOCATE(&rescaler->factor, rescaler->layers * channels, "the response of filters", error));
+    for (size_t layer = 0; layer < rescaler->layers; ++layer) {
+        (void)find(model, layer, name, &root);
+        double *beta = rescaler->factor + layer * channels;
+        for (size_t i = 0; i < channels; ++i)
+            beta[i] = (double)root[i] * (double)root[i];
+        for (size_t bin = 0; bin < bins; ++bin)
+            for (size_t i = 0; i < channels; ++i)
+                rescaler->response[(layer * bins + bin) * channels + i] = bin < kept ? 1 : beta[i];
+    }
+    return summarise_all(rescaler, error);
+}
+
 /* |w_k| of FMLP-Rec: weight [bins, channels, 2], real and imaginary parts. The imaginary part has no effect in bin 0, nor in
  * the last one of a window of even length. */
 sr_status filter_response(sr_model *model, sr_filter_analysis *filter, sr_error *error)

@@ -9,7 +9,9 @@
  * k. Exact to single precision. */
 sr_status frequency_response(const double *attention, size_t n, double *gain, double *spectrum, sr_error *error);
 
-/* The filters of a model, found by the names of its parameters; `layers` 0 where there are none. */
+/* The frequency rescalers and the learned filters of a model, found by the names of its parameters; `layers` 0 where there are
+ * none. A rescaler's response is that to a window full of items. */
+sr_status rescaler_response(sr_model *model, sr_filter_analysis *rescaler, sr_error *error);
 sr_status filter_response(sr_model *model, sr_filter_analysis *filter, sr_error *error);
 
 #endif

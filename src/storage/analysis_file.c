@@ -66,13 +66,13 @@ static sr_status write_states(const sr_hdf5_file *file, const sr_state_analysis 
          {states->singular_values},
          {count, width},
          2,
-         "layer (0: what the first layer reads), descending",
+         "layer (0: what the first layer reads), descending (NaN beyond the width of a narrower layer)",
          "singular values of the matrix of last-position states, one row a sequence"},
         {"/states/relative_singular_values",
          {relative},
          {count, width},
          2,
-         "layer (0: what the first layer reads), descending",
+         "layer (0: what the first layer reads), descending (NaN beyond the width of a narrower layer)",
          "singular values divided by the largest one"},
         {"/states/effective_rank",
          {states->effective_rank},
@@ -177,12 +177,13 @@ static sr_status write_attention(const sr_hdf5_file *file, const sr_attention_an
 static sr_status write_filter(const sr_hdf5_file *file, const char *group, const char *meaning, const sr_filter_analysis *f,
                               sr_error *error)
 {
-    char response[64], mean[64], quantile[64], quantile_of[64];
+    char response[64], mean[64], quantile[64], quantile_of[64], factor[64];
     const size_t quantiles = SR_ANALYSIS_QUANTILES;
     snprintf(response, sizeof response, "%s/response", group);
     snprintf(mean, sizeof mean, "%s/mean", group);
     snprintf(quantile, sizeof quantile, "%s/quantile", group);
     snprintf(quantile_of, sizeof quantile_of, "%s/quantile_of", group);
+    snprintf(factor, sizeof factor, "%s/beta", group);
     SR_TRY(sr_hdf5_create_group(file, group, error));
     const table tables[] = {
         {response, {f->response}, {f->layers, f->bins, f->channels}, 3, "layer, frequency, channel", meaning},
@@ -193,8 +194,10 @@ static sr_status write_filter(const sr_hdf5_file *file, const char *group, const
          3,
          "layer, frequency, quantile",
          "quantiles of response over channels"},
-        {quantile_of, {sr_analysis_quantiles}, {quantiles}, 1, "quantile", "which quantiles those are"}};
-    return write_tables(file, tables, sizeof tables / sizeof *tables, error);
+        {quantile_of, {sr_analysis_quantiles}, {quantiles}, 1, "quantile", "which quantiles those are"},
+        {factor, {f->factor}, {f->layers, f->channels}, 2, "layer, channel", "response in bins that are not kept as they are"}};
+    const size_t all = sizeof tables / sizeof *tables;
+    return write_tables(file, tables, f->factor ? all : all - 1, error);
 }
 
 /* ---- examples ---- */
@@ -305,9 +308,12 @@ static sr_status write_all(const sr_hdf5_file *file, const sr_analysis *analysis
         SR_TRY(write_attention(file, &analysis->attention, error));
         SR_TRY(write_examples(file, analysis, dataset, error));
     }
-    return analysis->filter.layers
-               ? write_filter(file, "/filter", "|w_k|: modulus of the learned filter", &analysis->filter, error)
-               : SR_OK;
+    if (analysis->rescaler.layers)
+        SR_TRY(
+            write_filter(file, "/rescaler", "1 in bins that are kept, else beta of the channel", &analysis->rescaler, error));
+    if (analysis->filter.layers)
+        SR_TRY(write_filter(file, "/filter", "|w_k|: modulus of the learned filter", &analysis->filter, error));
+    return SR_OK;
 }
 
 sr_status sr_analysis_write(const char *path, const sr_analysis *analysis, const sr_analysis_origin *origin,

@@ -47,10 +47,12 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     sr_tensor *items = model_parameter(model, tape, model->item_embedding);
     sr_tensor *x = sr_embedding(tape, items, batch->items, layout->offsets[layout->sequences], true);
     x = sr_dropout(tape, x, layout, NULL, &site);
+    trace_states(pass, 0, x);
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         const gru_parameters *gru = &model->layers[layer].gru;
         sr_tensor *input = sr_linear(tape, x, model_parameter(model, tape, gru->input), NULL);
         x = sr_gru(tape, input, model_parameter(model, tape, gru->hidden), layout);
+        trace_states(pass, layer + 1, x);
     }
     sr_tensor *read = sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, layout));
     encoding->representation = model_linear(model, tape, read, &model->dense);
