@@ -241,7 +241,7 @@ sr_status command_analyze(command_context *context, sr_error *error)
     const sr_option options[] = {{.name = "data", .value = &data},        {.name = "output", .value = &output},
                                  {.name = "user", .list = &asked.users},  {.name = "split", .value = &split},
                                  {.name = "pictures", .value = &picture}, {.name = "set", .list = &assignments}};
-    int chosen_split, chosen_pictures;
+    int chosen_split = 0, chosen_pictures = 0;
     checkpointed_model loaded;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &asked.checkpoint,
                                 options, sizeof options / sizeof *options, error));
