@@ -393,10 +393,16 @@ static sr_status compare_training(comparison *c, sr_error *error)
     sr_model_encode(c->model, c->tape, &batch, &pass, &encoding);
     sr_tensor *loss = sr_model_loss(c->model, c->tape, &batch, encoding.representation, c->settings.training.loss,
                                     1.0 / (double)batch.targets);
+    sr_tensor *penalty = sr_model_penalty(c->model, c->tape);
     SR_TRY(sr_tape_backward(c->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
     const bool calibrated = c->settings.model.calibrators.adversarial.in_use;
-    SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(c->settings.training.loss), (double)loss->values[0],
-                        error));
+    double of_targets = (double)loss->values[0];
+    if (penalty) {
+        SR_TRY(compare_loss(c, "loss.total", of_targets, error));
+        SR_TRY(compare_loss(c, "loss.frobenius_penalty", (double)penalty->values[0], error));
+        of_targets -= c->settings.model.frobenius_penalty * (double)penalty->values[0];
+    }
+    SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(c->settings.training.loss), of_targets, error));
     if (calibrated)
         SR_TRY(compare_attack(c, &batch, &encoding, error));
     const sr_parameters *parameters = sr_model_parameters(c->model);

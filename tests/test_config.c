@@ -377,6 +377,13 @@ static void backbones_without_attention_take_the_keys_that_they_have(void **stat
           NULL, 0); /* 17: there are no heads to share it */
     assert_int_equal(s.model.backbone, SR_BACKBONE_GRU4REC);
     assert_int_equal(s.model.gru_hidden_size, 20);
+    parse(&s,
+          "data: {path: x, samples: window}\nmodel: {backbone: caser, hidden_size: 17, max_length: 9, hidden_dropout: 0.1,\n"
+          "  padding: left, vertical_filters: 5, horizontal_filters: 6}\n"
+          "training: {loss: binary_cross_entropy, objective: last, frobenius_penalty: 0.01}\n",
+          NULL, 0);
+    assert_int_equal(s.model.backbone, SR_BACKBONE_CASER);
+    assert_true(s.model.vertical_filters == 5 && s.model.horizontal_filters == 6 && s.model.frobenius_penalty == 0.01);
 }
 
 static void tisasrec_has_no_learned_positions_by_default(void **state)
@@ -534,7 +541,7 @@ static void reconcile(uint64_t trial, sr_settings *settings)
         model->user_hidden_size = 1 + (int64_t)draw(trial, 7001, (uint64_t)model->hidden_size - 1);
     if (model->backbone == SR_BACKBONE_TISASREC)
         model->positions = SR_POSITIONS_NONE;
-    if (model->backbone == SR_BACKBONE_FMLPREC ||
+    if (model->backbone == SR_BACKBONE_FMLPREC || model->backbone == SR_BACKBONE_CASER ||
         (model->calibrators.frequency.in_use && model->backbone != SR_BACKBONE_BERT4REC))
         training->objective = SR_OBJECTIVE_LAST;
     if (model->backbone == SR_BACKBONE_STOSA)
@@ -631,6 +638,9 @@ static void only_keys_with_a_meaning_are_written(void **state)
          {"  gru_hidden_size: 64\n", "  hidden_dropout: 0.5\n", "  padding: right\n"},
          {"heads", "inner_size", "attention_dropout", "positions"}},
         {"model: {backbone: gru4rec}", {"  layers: 2\n"}, {"activation", "layer_norm_epsilon", "frobenius_penalty"}},
+        {"model: {backbone: caser}",
+         {"  vertical_filters: 4\n", "  horizontal_filters: 8\n", "  frobenius_penalty: 0.0001\n"},
+         {"layers", "heads", "gru_hidden_size", "activation"}},
         {"calibrators: {refinement: {}}",
          {"\ncalibrators:\n  refinement:\n    kind: simple\n    source: probabilities\n    rank: 0\n    per_head: false\n"},
          {"spatial", "adversarial", "{}"}},

@@ -19,9 +19,24 @@ static const char configuration[] = "data: {path: none}\n"
                                     "evaluation: {top_k: [5, 10]}\n"
                                     "logging: {every_steps: 1}\n";
 
+/* The same without keys that only attention and feed-forward layers have. */
+static const char plain_configuration[] =
+    "data: {path: none}\n"
+    "model: {hidden_size: 16, max_length: 12, hidden_dropout: 0.3, initializer_range: 0.1}\n"
+    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
+    "evaluation: {top_k: [5, 10]}\n"
+    "logging: {every_steps: 1}\n";
+
+static const char synthesis[] = "--users 300 --items 120 --mean-length 9 --seed 3 --shards 2";
+
 static int set_up(void **state)
 {
-    return world_set_up(state, configuration, "--users 300 --items 120 --mean-length 9 --seed 3 --shards 2");
+    return world_set_up(state, configuration, synthesis);
+}
+
+static int set_up_plain(void **state)
+{
+    return world_set_up(state, plain_configuration, synthesis);
 }
 
 static void train(world *w, int ranks, const char *run, const char *options)
@@ -111,6 +126,14 @@ static const variant contrastive_variants[] = {
          MODEL("sse_user_probability=0.1") MODEL("sse_item_probability=0.1") TRAINING("batch_size=3") TRAINING("epochs=1")},
 };
 
+/* Backbones without attention and feed-forward layers. */
+static const variant variants_without_attention[] = {
+    {"3", MODEL("backbone=gru4rec") ALL_TARGETS},
+    {"4", MODEL("backbone=gru4rec") MODEL("padding=left") TRAINING("loss=bpr") OVERLAPPED "--set data.samples=window"},
+    {"234", MODEL("backbone=caser") TRAINING("loss=binary_cross_entropy") TRAINING("frobenius_penalty=0.01")},
+    {"3", MODEL("backbone=caser") MODEL("padding=left") "--set data.samples=window"},
+};
+
 /* Rounding leaves 1e-7. */
 static void assert_close(const variant *v, int ranks, size_t step, const char *what, double actual, double expected)
 {
@@ -163,6 +186,12 @@ static void losses_do_not_depend_on_the_number_of_ranks(void **state)
 {
     for (size_t i = 0; i < sizeof plain_variants / sizeof *plain_variants; ++i)
         assert_independent_of_ranks(*state, &plain_variants[i], false);
+}
+
+static void losses_without_attention_do_not_depend_on_the_number_of_ranks(void **state)
+{
+    for (size_t i = 0; i < sizeof variants_without_attention / sizeof *variants_without_attention; ++i)
+        assert_independent_of_ranks(*state, &variants_without_attention[i], false);
 }
 
 static void calibrated_losses_do_not_depend_on_the_number_of_ranks(void **state)
@@ -363,6 +392,25 @@ static void evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks(
                     "[ $(wc -l < a) -eq 1501 ]");
 }
 
+static void models_without_attention_are_evaluated_as_in_training(void **state)
+{
+    world *w = *state;
+    const char *const backbones[] = {"gru4rec", "caser"};
+    for (size_t i = 0; i < sizeof backbones / sizeof *backbones; ++i) {
+        char name[64], options[256], metrics[WORLD_PATH_SIZE], evaluation[WORLD_PATH_SIZE];
+        snprintf(name, sizeof name, "%s/metrics.jsonl", backbones[i]);
+        world_path(w, name, metrics);
+        world_path(w, "evaluation.json", evaluation);
+        snprintf(options, sizeof options, MODEL("backbone=%s") MODEL("padding=left"), backbones[i]);
+        train(w, 2, backbones[i], options);
+        use(w, 3, "evaluate", backbones[i], "--split test --json %s", evaluation);
+        assert_same_test_metrics(metrics, evaluation);
+        use(w, 1, "recommend", backbones[i], "--top-k 5 --output %s/one.tsv", w->directory);
+        use(w, 3, "recommend", backbones[i], "--top-k 5 --output %s/three.tsv", w->directory);
+        assert_shell(w, "cut -f1-3 one.tsv > a && cut -f1-3 three.tsv > b && cmp a b && [ $(wc -l < a) -eq 1501 ]");
+    }
+}
+
 /* How far annealing has come is not in the configuration: a trained model has to know its step, which is not the last one. */
 static void an_annealed_model_is_evaluated_as_in_training(void **state)
 {
@@ -406,5 +454,10 @@ int main(void)
         cmocka_unit_test(evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(an_annealed_model_is_evaluated_as_in_training),
     };
-    return cmocka_run_group_tests(tests, set_up, world_tear_down);
+    const struct CMUnitTest plain_tests[] = {
+        cmocka_unit_test(losses_without_attention_do_not_depend_on_the_number_of_ranks),
+        cmocka_unit_test(models_without_attention_are_evaluated_as_in_training),
+    };
+    return cmocka_run_group_tests_name("a life with attention", tests, set_up, world_tear_down) +
+           cmocka_run_group_tests_name("a life without", plain_tests, set_up_plain, world_tear_down);
 }

@@ -198,6 +198,24 @@ static void softmax_sums_to_one_and_survives_large_values(void **state)
     }
 }
 
+static void maxima_are_raised_where_a_value_is_greater(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t l = 0; l < LENGTHS; ++l) {
+        int32_t index[LONGEST];
+        vectors v = draw(l);
+        for (size_t i = 0; i < LONGEST; ++i)
+            index[i] = (int32_t)i;
+        v.a[0] = v.out[0]; /* a draw leaves the index as it is */
+        k->raise_maximum(v.out, index, v.a, -7, lengths[l]);
+        for (size_t i = 0; i < LONGEST; ++i) {
+            const bool raised = i < lengths[l] && v.a[i] > v.c[i];
+            assert_true(v.out[i] == (raised ? v.a[i] : v.c[i]));
+            assert_int_equal(index[i], raised ? -7 : (int32_t)i);
+        }
+    }
+}
+
 static void counting_above_a_threshold_is_exact(void **state)
 {
     const sr_kernels *k = *state;
@@ -372,6 +390,7 @@ static int run_level(const char *level)
         cmocka_unit_test_prestate(what_is_not_a_number_stays_so, state),
         cmocka_unit_test_prestate(rows_are_normalised_to_mean_zero_and_variance_one, state),
         cmocka_unit_test_prestate(softmax_sums_to_one_and_survives_large_values, state),
+        cmocka_unit_test_prestate(maxima_are_raised_where_a_value_is_greater, state),
         cmocka_unit_test_prestate(counting_above_a_threshold_is_exact, state),
         cmocka_unit_test_prestate(dropout_masks_are_those_of_random123, state),
         cmocka_unit_test_prestate(dropped_elements_are_zero_and_the_others_scaled, state),

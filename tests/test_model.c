@@ -37,6 +37,7 @@ typedef struct {
 #define TISASREC "model.backbone=tisasrec", "model.time_span=20"
 #define STOSA "model.backbone=stosa", "training.loss=stosa", "model.activation=elu", "training.pvn_weight=0.3"
 #define GRU4REC "model.backbone=gru4rec"
+#define CASER "model.backbone=caser"
 #define REFINEMENT(kind) "calibrators.refinement.kind=" kind
 #define LEARNED_VALUE "calibrators.refinement.value=learned"
 #define FREQUENCY "calibrators.frequency.cutoff=3"
@@ -126,6 +127,9 @@ static const variant variants[] = {
     {"gru4rec as released", {GRU4REC, "model.padding=left", "training.loss=bpr"}},
     {"gru4rec, all positions", {GRU4REC, "training.objective=all", "training.loss=binary_cross_entropy", "model.layers=3"}},
     {"gru4rec, all positions, padding left", {GRU4REC, "training.objective=all", "model.padding=left", "model.layers=1"}},
+    {"caser", {CASER, "training.frobenius_penalty=0.01"}},
+    {"caser as released", {CASER, "model.padding=left", "training.loss=binary_cross_entropy"}},
+    {"caser without penalty", {CASER, "model.padding=left", "training.loss=bpr", "training.frobenius_penalty=0"}},
 };
 
 typedef struct {
@@ -196,7 +200,9 @@ static sr_status choose(sr_settings *settings, const char *const *chosen, size_t
                  {"max_length", "model.max_length=6"},
                  {"initializer_range", "model.initializer_range=0.4"},
                  {"user_hidden_size", "model.user_hidden_size=3"},
-                 {"gru_hidden_size", "model.gru_hidden_size=5"}};
+                 {"gru_hidden_size", "model.gru_hidden_size=5"},
+                 {"vertical_filters", "model.vertical_filters=2"},
+                 {"horizontal_filters", "model.horizontal_filters=3"}};
     enum { SIZES = sizeof sizes / sizeof *sizes };
     const char *assignments[MOST] = {"data.path=none"};
     size_t used = 1;
@@ -507,10 +513,41 @@ static void build_part(world *w, size_t first, size_t count)
     for (size_t i = 0; i < count; ++i) {
         const size_t e = first + i, target = lengths[e] ? lengths[e] - 1 : 0;
         examples[i] = (sr_example){
-            .items = histories[e], .length = lengths[e], .identity = 100 + e, .targets = next_items[e] + target};
+            .items = histories[e], .length = lengths[e], .user = 1, .identity = 100 + e, .targets = next_items[e] + target};
     }
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, SR_OBJECTIVE_LAST, true, examples, count, NULL),
                      SR_OK);
+}
+
+/* Ranks sum the losses of their parts. */
+static void losses_of_parts_contain_the_penalty_once(void **state)
+{
+    (void)state;
+    static const variant penalised = {"penalised", {CASER, "training.frobenius_penalty=3"}};
+    static const variant plain = {"plain", {CASER, "training.frobenius_penalty=0"}};
+    const variant *variants_of_penalty[] = {&penalised, &plain};
+    double whole[2] = {0}, parts[2] = {0}, norms = 0;
+    for (size_t v = 0; v < 2; ++v) {
+        world w;
+        create_world(&w, variants_of_penalty[v]);
+        const sr_pass pass = {.training = true, .seed = 3, .step = 7};
+        const size_t firsts[] = {0, 0, 2}, counts[] = {EXAMPLES, 2, EXAMPLES - 2};
+        for (size_t part = 0; part < 3; ++part) {
+            sr_encoding encoding;
+            build_part(&w, firsts[part], counts[part]);
+            sr_tape_reset(w.tape);
+            sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
+            *(part == 0 ? &whole[v] : &parts[v]) += sr_model_loss(w.model, w.tape, &w.batch, encoding.representation,
+                                                                  SR_LOSS_CROSS_ENTROPY, 1.0 / EXAMPLES)
+                                                        ->values[0];
+        }
+        norms = sr_model_penalty(w.model, w.tape)->values[0];
+        free_world(&w);
+    }
+    assert_true(norms > 10);
+    assert_true(fabs(whole[0] - whole[1] - 3 * norms) < 1e-10);
+    assert_true(fabs(parts[0] - parts[1] - 3 * norms) < 1e-10);
+    assert_true(fabs(parts[1] - whole[1]) < 1e-12);
 }
 
 /* The penalty is a norm over the whole batch: parts of it, computed one by one, must sum to the same function. */
@@ -570,6 +607,76 @@ static void recurrent_units_run_over_padding_in_front_of_the_items_alone(void **
         sr_model_parameters(w.model)->values[0] += 1; /* of the first parameter, the item table */
         const double after = encode(&w, &w.batch, &pass)->values[0];
         assert_int_equal(before == after, side == 0);
+        free_world(&w);
+    }
+}
+
+/* Of the released code: a window is padded to max_length with row 0 of the item table, on either side. */
+static void convolutions_see_the_padding_of_the_window(void **state)
+{
+    (void)state;
+    static const variant sides[] = {{"right", {CASER}}, {"left", {CASER, "model.padding=left"}}};
+    for (size_t side = 0; side < 2; ++side) {
+        world w;
+        create_world(&w, &sides[side]);
+        const int32_t items[LENGTH] = {3, 1, 4, 0, 0, 0}, padded[LENGTH] = {0, 0, 0, 3, 1, 4};
+        /* The same window with padding given as if it were items. */
+        const sr_example examples[] = {{.items = items, .length = 3, .user = 2, .identity = 1},
+                                       {.items = side == 0 ? items : padded, .length = LENGTH, .user = 2, .identity = 2}};
+        const sr_pass pass = {.training = false};
+        assert_int_equal(sr_batch_build(&w.batch, w.arena, &w.settings.model, SR_OBJECTIVE_LAST, false, examples, 2, NULL),
+                         SR_OK);
+        assert_int_equal(w.batch.layout.offsets[2], 3 + LENGTH);
+        const sr_tensor *states = encode(&w, &w.batch, &pass);
+        double size = 0;
+        for (size_t i = 0; i < 8; ++i) {
+            assert_true(fabs(states->values[i] - states->values[8 + i]) < 1e-12);
+            size += fabs(states->values[i]);
+        }
+        assert_true(size > 0.1);
+        free_world(&w);
+    }
+}
+
+static double largest_of(const sr_parameters *parameters, const char *name)
+{
+    const size_t index = sr_parameters_find(parameters, name);
+    assert_true(index != SIZE_MAX);
+    double largest = 0;
+    for (size_t i = 0; i < parameters->list[index].size; ++i)
+        largest = fmax(largest, fabs((double)parameters->values[parameters->list[index].offset + i]));
+    return largest;
+}
+
+/* Every bound is reached to a tenth by the largest of many weights, and never passed. */
+static void recurrent_units_and_convolutions_start_as_released(void **state)
+{
+    (void)state;
+    static const struct {
+        variant of;
+        struct {
+            const char *name;
+            double bound;
+        } weights[4];
+    } cases[] = {{{"gru4rec", {GRU4REC, "model.gru_hidden_size=25"}},
+                  {{"layers.0.gru.input.weight", 0.26884},  /* sqrt(6 / (75 + 8)) */
+                   {"layers.0.gru.hidden.weight", 0.24495}, /* sqrt(6 / (75 + 25)) */
+                   {"layers.1.gru.input.weight", 0.2},
+                   {"layers.1.gru.hidden.weight", 0.2}}},
+                 {{"caser", {CASER, "model.vertical_filters=20", "model.horizontal_filters=20"}},
+                  {{"vertical.weight", 0.40825}, /* 1 / sqrt(6) */
+                   {"vertical.bias", 0.40825},
+                   {"horizontal.2.weight", 0.25}, /* 1 / sqrt(2 * 8) */
+                   {"horizontal.2.bias", 0.25}}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        world w;
+        create_world(&w, &cases[i].of);
+        for (size_t k = 0; k < 4; ++k) {
+            const double largest = largest_of(sr_model_parameters(w.model), cases[i].weights[k].name);
+            if (largest > cases[i].weights[k].bound + 1e-5 || largest < 0.9 * cases[i].weights[k].bound)
+                fail_msg("%s starts with weights up to %g", cases[i].weights[k].name, largest);
+        }
+        assert_true(largest_of(sr_model_parameters(w.model), "item_embedding.weight") > 0.8); /* normal, 0.4 */
         free_world(&w);
     }
 }
@@ -843,6 +950,9 @@ int main(void)
         cmocka_unit_test_prestate(attacked_gradients_of_parts_add_up_to_those_of_the_batch, (void *)(uintptr_t)&window),
         cmocka_unit_test(nothing_before_a_changed_item_changes),
         cmocka_unit_test(recurrent_units_run_over_padding_in_front_of_the_items_alone),
+        cmocka_unit_test(losses_of_parts_contain_the_penalty_once),
+        cmocka_unit_test(convolutions_see_the_padding_of_the_window),
+        cmocka_unit_test(recurrent_units_and_convolutions_start_as_released),
         cmocka_unit_test(the_attacked_branch_exists_in_training_only),
         cmocka_unit_test(calibrators_start_as_published),
         cmocka_unit_test(shared_embeddings_replace_ids_in_training_only),

@@ -327,6 +327,67 @@ static sr_tensor *build_two_layers_of_gru(sr_tape *tape, sr_tensor **x)
     return sr_gru(tape, sr_linear(tape, first, x[3], NULL), x[4], &layout);
 }
 
+static sr_tensor *build_vertical_convolution(sr_tape *tape, sr_tensor **x)
+{
+    return sr_vertical_convolution(tape, x[0], x[1], x[2], x[3], &layout);
+}
+
+static sr_tensor *build_frobenius_norm(sr_tape *tape, sr_tensor **x)
+{
+    return sr_frobenius_norm(tape, x[0]);
+}
+
+/* Weights [f, height * d] of all heights side by side in x[2], biases in x[3]. */
+static sr_tensor *build_convolutions(sr_tape *tape, sr_tensor **x, const sr_layout *over)
+{
+    sr_tensor *weights[2 * WINDOW], *biases[2 * WINDOW];
+    const size_t width = x[0]->columns, filters = x[2]->rows;
+    size_t column = 0;
+    for (size_t height = 1; height <= over->window; ++height) {
+        weights[height - 1] = sr_select_columns(tape, x[2], column, height * width);
+        biases[height - 1] = sr_select_columns(tape, x[3], (height - 1) * filters, filters);
+        column += height * width;
+    }
+    return sr_horizontal_convolutions(tape, x[0], x[1], weights, biases, over);
+}
+
+static sr_tensor *build_horizontal_convolutions(sr_tape *tape, sr_tensor **x)
+{
+    return build_convolutions(tape, x, &layout);
+}
+
+/* Histories that end in the last column, one of them filling the window, and one in the first columns. */
+static sr_tensor *build_horizontal_convolutions_of_left_padding(sr_tape *tape, sr_tensor **x)
+{
+    static const int32_t columns[] = {2, 3, 4, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3};
+    static const uint32_t leading[] = {0, 0, 0, 0}, trailing[] = {0, 0, 0, 2};
+    static sr_layout left;
+    left = layout;
+    left.columns = columns;
+    left.leading = leading;
+    left.trailing = trailing;
+    left.window = 5;
+    return build_convolutions(tape, x, &left);
+}
+
+/* More filters than a matrix product has columns for several heights, and more sequences than it has rows. */
+static sr_tensor *build_many_horizontal_convolutions(sr_tape *tape, sr_tensor **x)
+{
+    enum { SEQUENCES = 70 };
+    static size_t offsets[SEQUENCES + 1];
+    static uint32_t leading[SEQUENCES], trailing[SEQUENCES];
+    static int32_t columns[2 * SEQUENCES];
+    for (size_t s = 0; s < SEQUENCES; ++s) {
+        const size_t count = s % 2 + 1;
+        offsets[s + 1] = offsets[s] + count;
+        for (size_t i = 0; i < count; ++i)
+            columns[offsets[s] + i] = (int32_t)(s % 3 == 0 ? i : 3 - count + i);
+    }
+    static const sr_layout many = {
+        .sequences = SEQUENCES, .offsets = offsets, .leading = leading, .trailing = trailing, .columns = columns, .window = 3};
+    return build_convolutions(tape, x, &many);
+}
+
 static sr_tensor *build_attacked(sr_tape *tape, sr_tensor **x)
 {
     static const sr_real noise[] = {0.3, -1.2, 0, 0.7, 2.1, -0.4};
@@ -696,6 +757,20 @@ static const operation_case cases[] = {
      build_two_layers_of_gru,
      {{TOKENS, WIDTH}, {3 * 4, WIDTH}, {3 * 4, 4}, {3 * 2, 4}, {3 * 2, 2}},
      false},
+    {"vertical convolution", build_vertical_convolution, {{TOKENS, WIDTH}, {1, WIDTH}, {3, WINDOW}, {1, 3}}, false},
+    {"horizontal convolutions",
+     build_horizontal_convolutions,
+     {{TOKENS, 3}, {1, 3}, {2, 3 * WINDOW *(WINDOW + 1) / 2}, {1, 2 * WINDOW}},
+     false},
+    {"horizontal convolutions of left padding",
+     build_horizontal_convolutions_of_left_padding,
+     {{TOKENS, 3}, {1, 3}, {20, 3 * 15}, {1, 20 * 5}},
+     false},
+    {"horizontal convolutions of many sequences and filters",
+     build_many_horizontal_convolutions,
+     {{105, 2}, {1, 2}, {40, 2 * 6}, {1, 40 * 3}},
+     false},
+    {"frobenius norm", build_frobenius_norm, {{5, WIDTH}}, false},
     {"attacked weights", build_attacked, {{6, 1}, {6, 1}}, false},
     {"calibrated weights", build_calibrated, {{6, 1}, {6, 1}}, false},
     {"gated weights", build_gate, {{READ_CELLS, 1}, {READ_CELLS, 1}, {READS, WINDOW}}, false},

@@ -22,7 +22,8 @@ typedef enum {
     SR_BACKBONE_TISASREC,
     SR_BACKBONE_STOSA,
     SR_BACKBONE_FMLPREC,
-    SR_BACKBONE_GRU4REC
+    SR_BACKBONE_GRU4REC,
+    SR_BACKBONE_CASER
 } sr_backbone;
 typedef enum {
     SR_ACTIVATION_GELU,
@@ -129,6 +130,8 @@ typedef struct {
     sr_mean_update mean_update;                        /* stosa: whether a layer's mean goes on to the next */
     sr_fourier_engine filter_engine;                   /* fmlprec: how its filters are computed */
     int64_t gru_hidden_size;                           /* gru4rec: width of the recurrent layers */
+    int64_t vertical_filters, horizontal_filters;      /* caser: how many; horizontal ones of each height */
+    double frobenius_penalty;                          /* caser: weight of the weights' norms; key training.frobenius_penalty */
     sr_calibrator_settings calibrators;
 } sr_model_settings;
 

@@ -94,6 +94,8 @@ typedef struct sr_kernels {
     sr_real (*exponentials)(sr_real *values, sr_real *maximum, size_t n);
     /* values *= factor */
     void (*scale)(sr_real *values, sr_real factor, size_t n);
+    /* Where a value is greater than the maximum, it becomes the maximum and `candidate` the index. */
+    void (*raise_maximum)(sr_real *maximum, int32_t *index, const sr_real *values, int32_t candidate, size_t n);
     /* The number of values greater than `threshold`. */
     size_t (*count_above)(const sr_real *values, sr_real threshold, size_t n);
 

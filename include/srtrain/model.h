@@ -86,9 +86,14 @@ void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, cons
 
 /* The training loss of a batch (of its calibrated or of its attacked representation) as [1, 1]: the sum over the batch's
  * targets times `weight` (1 / number of targets in the global batch makes the sum over ranks the mean over the global batch).
+ * A penalty (Caser's) is weighted by the batch's share of the global targets, so that the sum over ranks contains it once.
  */
 sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
                          double weight);
+
+/* The sum of the Frobenius norms of all weights as [1, 1], which the loss of Caser contains frobenius_penalty times; NULL for
+ * backbones whose loss has no such term. */
+sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape);
 
 /* AC-TSR's mask penalty (1 / n_l) sum_l ||1 - M_l||: one norm over the whole global batch for each layer, `global_squares`
  * [layers] being the sums of squares over all ranks. */

@@ -207,6 +207,27 @@ sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, 
  * the other -> h' of every token [T, g]. Padding tokens are tokens like any other. */
 sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout);
 
+/* ---- convolution.c: over the window of each sequence (Caser, Tang and Wang 2018) ---- */
+
+/* A sequence's window has layout->window rows: in the column of an item its row of x [T, d], in all others padding [1, d]. Rows
+ * of x that belong to padding tokens are not read.
+ *
+ * Vertical filters sum the rows of a window, weight [f, window], bias [1, f]: out_f = sum_t weight_ft row_t + bias_f, a vector
+ * of d -> [S, f * d], filter after filter. */
+sr_tensor *sr_vertical_convolution(sr_tape *tape, sr_tensor *x, sr_tensor *padding, sr_tensor *weight, sr_tensor *bias,
+                                   const sr_layout *layout);
+
+/* Horizontal filters of every height from 1 to the window: max_t relu(<weight_f, rows t .. t + height> + bias_f) over all t
+ * that fit. weights[height - 1] [f, height * d], biases[height - 1] [1, f]; both arrays may be temporary -> [S, window * f],
+ * height after height. Products run over columns in which some item stands. */
+sr_tensor *sr_horizontal_convolutions(sr_tape *tape, sr_tensor *x, sr_tensor *padding, sr_tensor *const *weights,
+                                      sr_tensor *const *biases, const sr_layout *layout);
+
+/* ---- frobenius_norm.c ---- */
+
+/* The root of the sum of squares as [1, 1]; its gradient at 0 is 0. */
+sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
+
 /* ---- catalogue_loss.c ---- */
 
 /* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,

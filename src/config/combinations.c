@@ -319,6 +319,16 @@ static sr_status check_contrastive(const checker *c)
     return SR_OK;
 }
 
+static sr_status check_single_state(const checker *c)
+{
+    const sr_settings *s = c->settings;
+    if (s->model.backbone != SR_BACKBONE_CASER || s->training.objective != SR_OBJECTIVE_ALL)
+        return SR_OK;
+    return fail_together(c, schema_find("training", "objective"), schema_find("model", "backbone"),
+                         "caser makes one state of a whole window and none of its positions, so that a position has nothing "
+                         "to predict with; use objective last");
+}
+
 static bool names_a_metric(const sr_settings *settings)
 {
     static const char *const kinds[] = {"hr", "ndcg", "mrr"};
@@ -358,5 +368,6 @@ sr_status check_combinations(const sr_settings *settings, const place *places, c
     SR_TRY(check_refinement(&c));
     SR_TRY(check_filter(&c));
     SR_TRY(check_contrastive(&c));
+    SR_TRY(check_single_state(&c));
     return check_metric(&c);
 }

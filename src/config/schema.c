@@ -21,6 +21,7 @@ static const schema_choice backbone_choices[] = {
     {"stosa", SR_BACKBONE_STOSA, "items are Gaussians, attention and scores are Wasserstein distances (Fan et al. 2022)"},
     {"fmlprec", SR_BACKBONE_FMLPREC, "learned filters over the window in the place of attention (Zhou et al. 2022)"},
     {"gru4rec", SR_BACKBONE_GRU4REC, "gated recurrent units over the items of a history (Hidasi et al. 2016)"},
+    {"caser", SR_BACKBONE_CASER, "convolutions over the window, and a user embedding (Tang and Wang 2018)"},
     {NULL, 0, NULL}};
 static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
                                                    {"relu", SR_ACTIVATION_RELU, NULL},
@@ -144,8 +145,10 @@ enum {
     STOSA = 1 << SR_BACKBONE_STOSA,
     FMLPREC = 1 << SR_BACKBONE_FMLPREC,
     GRU4REC = 1 << SR_BACKBONE_GRU4REC,
+    CASER = 1 << SR_BACKBONE_CASER,
     WITH_ATTENTION = SASREC | BERT4REC | SSEPT | TISASREC | STOSA, /* those that calibrators can work on */
-    WITH_FEED_FORWARD = WITH_ATTENTION | FMLPREC                   /* position embeddings, norms and feed-forward layers */
+    WITH_FEED_FORWARD = WITH_ATTENTION | FMLPREC,                  /* position embeddings, norms and feed-forward layers */
+    WITH_LAYERS = WITH_FEED_FORWARD | GRU4REC
 };
 
 const schema_section schema_sections[] = {
@@ -203,7 +206,7 @@ const schema_row schema_rows[] = {
     BOOLEAN("data", "verify", data.verify, "true", "check the checksums of the data set before training"),
 
     CHOICE("model", "backbone", model.backbone, backbone_choices, "sasrec", "the model"),
-    INTEGER("model", "layers", model.layers, 1, 64, "2", "number of layers"),
+    INTEGER("model", "layers", model.layers, 1, 64, "2", "number of layers", .backbones = WITH_LAYERS),
     INTEGER("model", "heads", model.heads, 1, 64, "2", "attention heads; divides hidden_size", .backbones = WITH_ATTENTION),
     INTEGER("model", "hidden_size", model.hidden_size, 1, 8192, "64", "width of embeddings and layers"),
     INTEGER("model", "inner_size", model.inner_size, 1, 65536, "256", "inner width of the feed-forward layers",
@@ -250,6 +253,10 @@ const schema_row schema_rows[] = {
            "how filters are computed; results differ by rounding", .backbones = FMLPREC),
     INTEGER("model", "gru_hidden_size", model.gru_hidden_size, 1, 8192, "64", "width of the recurrent layers",
             .backbones = GRU4REC),
+    INTEGER("model", "vertical_filters", model.vertical_filters, 1, 4096, "4",
+            "filters over the columns of the window, which sum it channel by channel", .backbones = CASER),
+    INTEGER("model", "horizontal_filters", model.horizontal_filters, 1, 4096, "8",
+            "filters over rows of the window, of each height from 1 to max_length", .backbones = CASER),
 
     BOOLEAN("calibrators.spatial", "order", model.calibrators.spatial.order, "true",
             "adds ln p to a score, p the learned probability that query and key stand in this order"),
@@ -317,6 +324,8 @@ const schema_row schema_rows[] = {
     CHOICE("training", "objective", training.objective, objective_choices, "last", "which targets an example has"),
     NUMBER("training", "pvn_weight", model.pvn_weight, 0, 1e6, "0.005", "weight of the second term of loss stosa",
            .backbones = STOSA),
+    NUMBER("training", "frobenius_penalty", model.frobenius_penalty, 0, 1e6, "0.0001",
+           "weight in the loss of the sum of the Frobenius norms of all weight matrices", .backbones = CASER),
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",

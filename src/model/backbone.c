@@ -8,7 +8,7 @@ static const struct {
     {SR_BACKBONE_SASREC, &sasrec_backbone},   {SR_BACKBONE_BERT4REC, &bert4rec_backbone},
     {SR_BACKBONE_SSEPT, &ssept_backbone},     {SR_BACKBONE_TISASREC, &tisasrec_backbone},
     {SR_BACKBONE_STOSA, &stosa_backbone},     {SR_BACKBONE_FMLPREC, &fmlprec_backbone},
-    {SR_BACKBONE_GRU4REC, &gru4rec_backbone},
+    {SR_BACKBONE_GRU4REC, &gru4rec_backbone}, {SR_BACKBONE_CASER, &caser_backbone},
 };
 
 const backbone *backbone_find(sr_backbone kind)

@@ -57,6 +57,12 @@ typedef struct {
     gru_parameters gru;                 /* GRU4Rec: in the place of everything else */
 } layer_parameters;
 
+/* Caser. */
+typedef struct {
+    affine_parameters vertical, sequence_dense, output_dense;
+    affine_parameters *horizontal; /* [max_length]: of heights 1, 2, ... */
+} caser_parameters;
+
 typedef struct backbone {
     const char *name;
     bool masked;       /* see sr_model_needs */
@@ -71,6 +77,8 @@ typedef struct backbone {
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
     /* The loss of states [n, width] and the batch's targets, see sr_model_loss(). NULL: that of dot products, model.c. */
     sr_tensor *(*loss)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight);
+    /* What the loss of a whole batch adds, but for frobenius_penalty: a function of the parameters as [1, 1]. NULL: nothing. */
+    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape);
 } backbone;
 
 struct sr_model {
@@ -81,11 +89,12 @@ struct sr_model {
     sr_parameters parameters;
     size_t item_embedding;
     size_t position_embedding;                                     /* SIZE_MAX when there is none */
-    size_t user_embedding;                                         /* SSE-PT */
+    size_t user_embedding;                                         /* SSE-PT, Caser */
     size_t position_keys, position_values, time_keys, time_values; /* TiSASRec */
     size_t item_covariance, position_covariance;                   /* STOSA, beside the tables of means */
     affine_parameters input_norm;
-    affine_parameters dense;  /* GRU4Rec */
+    affine_parameters dense; /* GRU4Rec */
+    caser_parameters caser;
     layer_parameters *layers; /* [settings.layers] */
     sr_fourier *fourier;      /* of models that transform, else NULL */
 };
@@ -153,6 +162,7 @@ typedef enum {
     SITE_COVARIANCE_OUTPUT = 13,
     SITE_COVARIANCE_FEED_FORWARD = 14,
     SITE_FREQUENCY = 15,
+    SITE_CONVOLUTIONS = 16,
     SITES_OF_A_LAYER = 32
 } dropout_site_name;
 
@@ -214,6 +224,6 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
 sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
 extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone, fmlprec_backbone;
-extern const backbone gru4rec_backbone;
+extern const backbone gru4rec_backbone, caser_backbone;
 
 #endif

@@ -39,6 +39,7 @@ void sr_model_free(sr_model *model)
     sr_parameters_free(&model->parameters);
     sr_fourier_free(model->fourier);
     free(model->layers);
+    free(model->caser.horizontal);
     free(model);
 }
 
@@ -121,12 +122,15 @@ bool sr_loss_needs_negatives(sr_loss loss)
     return loss != SR_LOSS_CROSS_ENTROPY;
 }
 
-sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
-                         double weight)
+sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape)
 {
-    sr_tensor *states = sr_select_rows(tape, representation, batch->target_reads, batch->targets);
-    if (model->backbone->loss)
-        return model->backbone->loss(model, tape, batch, states, weight);
+    return model->backbone->penalty ? model->backbone->penalty(model, tape) : NULL;
+}
+
+/* Losses of scores that are dot products. */
+static sr_tensor *dot_product_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, sr_loss loss,
+                                   double weight)
+{
     sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
     if (loss == SR_LOSS_CROSS_ENTROPY)
         return sr_catalogue_cross_entropy(tape, states, table, model->items + 1, batch->target_items, weight);
@@ -134,6 +138,19 @@ sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, 
     sr_tensor *negative = sr_item_scores(tape, states, table, batch->negative_items);
     return loss == SR_LOSS_BPR ? sr_bpr_loss(tape, positive, negative, weight)
                                : sr_binary_cross_entropy(tape, positive, negative, weight);
+}
+
+sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
+                         double weight)
+{
+    sr_tensor *states = sr_select_rows(tape, representation, batch->target_reads, batch->targets);
+    if (model->backbone->loss)
+        return model->backbone->loss(model, tape, batch, states, weight);
+    sr_tensor *of_targets = dot_product_loss(model, tape, batch, states, loss, weight);
+    if (!model->backbone->penalty)
+        return of_targets;
+    const double share = weight * (double)batch->targets; /* of this batch in the global one */
+    return sr_weighted_add(tape, of_targets, 1, sr_model_penalty(model, tape), model->settings.frobenius_penalty * share);
 }
 
 double sr_mask_penalty(const double *global_squares, size_t layers)

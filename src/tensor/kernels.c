@@ -4,6 +4,7 @@
 #include "srtrain/kernels.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define SIMD _Pragma("omp simd")
@@ -146,6 +147,17 @@ static void scale(sr_real *values, sr_real factor, size_t n)
     SIMD
     for (size_t i = 0; i < n; ++i)
         values[i] *= factor;
+}
+
+static void raise_maximum(sr_real *restrict maximum, int32_t *restrict index, const sr_real *restrict values, int32_t candidate,
+                          size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i) {
+        const bool greater = values[i] > maximum[i];
+        maximum[i] = greater ? values[i] : maximum[i];
+        index[i] = greater ? candidate : index[i];
+    }
 }
 
 static size_t count_above(const sr_real *values, sr_real threshold, size_t n)
@@ -600,6 +612,7 @@ const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
     .softmax_backward = softmax_backward,
     .exponentials = exponentials,
     .scale = scale,
+    .raise_maximum = raise_maximum,
     .count_above = count_above,
     .dropout_mask = dropout_mask,
     .drop = drop,

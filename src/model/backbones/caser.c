@@ -1,0 +1,107 @@
+/* Caser (Tang and Wang 2018), as in the baselines of BSARec: convolutions over the window, and the user.
+ *
+ *   X = E[window], rows of padding included                         [L, d]
+ *   v = vertical filters over X,  o = maxima over time of relu(horizontal filters of heights 1 .. L)
+ *   z = relu(sequence_dense(dropout([v, o]))),   state = relu(output_dense([z, U[user]]))
+ *
+ * The loss adds frobenius_penalty times the sum of the Frobenius norms of all weights. A window has one state. What padding
+ * contributes is computed once (convolution.c), so that batches need not hold it. */
+#include "model/backbone.h"
+#include "srtrain/memory.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+
+/* The default of the published code's library for convolutions: weight and bias uniform in +-1 / sqrt(fan in). */
+static sr_status declare_convolution(sr_model *model, affine_parameters *indices, const char *name, const size_t *shape,
+                                     size_t rank, size_t fan_in, sr_error *error)
+{
+    const double bound = 1 / sqrt((double)fan_in);
+    char full_name[SR_PARAMETER_NAME_SIZE];
+    snprintf(full_name, sizeof full_name, "%s.weight", name);
+    SR_TRY(declare_uniform(model, &indices->weight, full_name, shape, rank, bound, error));
+    snprintf(full_name, sizeof full_name, "%s.bias", name);
+    return declare_uniform(model, &indices->bias, full_name, shape, 1, bound, error);
+}
+
+static sr_status declare(sr_model *model, sr_error *error)
+{
+    const size_t width = (size_t)model->settings.hidden_size, window = (size_t)model->settings.max_length;
+    const size_t vertical = (size_t)model->settings.vertical_filters, horizontal = (size_t)model->settings.horizontal_filters;
+    caser_parameters *caser = &model->caser;
+    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, width, error));
+    SR_TRY(declare_convolution(model, &caser->vertical, "vertical", (size_t[]){vertical, window}, 2, window, error));
+    SR_TRY(SR_ALLOCATE_ZERO(&caser->horizontal, window, "the convolutions of a model", error));
+    for (size_t height = 1; height <= window; ++height) {
+        char name[SR_PARAMETER_NAME_SIZE / 2];
+        snprintf(name, sizeof name, "horizontal.%zu", height);
+        SR_TRY(declare_convolution(model, &caser->horizontal[height - 1], name, (size_t[]){horizontal, height, width}, 3,
+                                   height * width, error));
+    }
+    SR_TRY(declare_linear(model, &caser->sequence_dense, "sequence_dense", width, vertical * width + horizontal * window,
+                          SR_PARAMETERS_ORDINARY, error));
+    return declare_linear(model, &caser->output_dense, "output_dense", width, 2 * width, SR_PARAMETERS_ORDINARY, error);
+}
+
+static sr_tensor *horizontal_convolutions(sr_model *model, sr_tape *tape, sr_tensor *x, sr_tensor *padding,
+                                          const sr_layout *layout)
+{
+    const size_t heights = layout->window;
+    sr_tensor **weights = sr_tape_take(tape, heights, sizeof(sr_tensor *));
+    sr_tensor **biases = sr_tape_take(tape, heights, sizeof(sr_tensor *));
+    for (size_t i = 0; weights && biases && i < heights; ++i) {
+        weights[i] = model_parameter(model, tape, model->caser.horizontal[i].weight);
+        biases[i] = model_parameter(model, tape, model->caser.horizontal[i].bias);
+    }
+    return weights && biases ? sr_horizontal_convolutions(tape, x, padding, weights, biases, layout) : NULL;
+}
+
+/* The embedding of each sequence's user [S, d]. */
+static sr_tensor *embed_users(sr_model *model, sr_tape *tape, const sr_batch *batch)
+{
+    const sr_layout *layout = &batch->layout;
+    int32_t *users = sr_tape_take(tape, layout->sequences, sizeof *users);
+    for (size_t s = 0; users && s < layout->sequences; ++s)
+        users[s] = batch->users[layout->offsets[s]];
+    return users ? sr_embedding(tape, model_parameter(model, tape, model->user_embedding), users, layout->sequences, true)
+                 : NULL;
+}
+
+static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
+{
+    const sr_layout *layout = &batch->layout;
+    const sr_parameter *table = &model->parameters.list[model->item_embedding];
+    const sr_dropout_site site = dropout_site(pass, 0, SITE_CONVOLUTIONS, model->settings.hidden_dropout);
+    assert(sr_rows_count(&batch->reads, layout) == layout->sequences); /* the one state of each window */
+    sr_tensor *items = model_parameter(model, tape, model->item_embedding);
+    sr_tensor *x = sr_embedding(tape, items, batch->items, layout->offsets[layout->sequences], true);
+    /* Row 0 gets no gradient from being read. */
+    sr_tensor *padding = sr_tape_constant(tape, model->parameters.values + table->offset, 1, table->shape[1]);
+    sr_tensor *vertical = sr_vertical_convolution(tape, x, padding, model_parameter(model, tape, model->caser.vertical.weight),
+                                                  model_parameter(model, tape, model->caser.vertical.bias), layout);
+    sr_tensor *both = sr_concatenate_columns(tape, vertical, horizontal_convolutions(model, tape, x, padding, layout));
+    both = sr_dropout(tape, both, layout, batch->reads.tokens, &site);
+    sr_tensor *z = sr_activate(tape, model_linear(model, tape, both, &model->caser.sequence_dense), SR_ACTIVATION_RELU);
+    z = sr_concatenate_columns(tape, z, embed_users(model, tape, batch));
+    encoding->representation = sr_activate(tape, model_linear(model, tape, z, &model->caser.output_dense), SR_ACTIVATION_RELU);
+}
+
+static sr_tensor *add_norm(sr_model *model, sr_tape *tape, sr_tensor *sum, size_t index)
+{
+    return sr_add(tape, sum, sr_frobenius_norm(tape, model_parameter(model, tape, index)));
+}
+
+static sr_tensor *penalty(sr_model *model, sr_tape *tape)
+{
+    sr_tensor *sum = sr_frobenius_norm(tape, model_parameter(model, tape, model->user_embedding));
+    sum = add_norm(model, tape, sum, model->item_embedding);
+    sum = add_norm(model, tape, sum, model->caser.vertical.weight);
+    for (size_t i = 0; i < (size_t)model->settings.max_length; ++i)
+        sum = add_norm(model, tape, sum, model->caser.horizontal[i].weight);
+    sum = add_norm(model, tape, sum, model->caser.sequence_dense.weight);
+    return add_norm(model, tape, sum, model->caser.output_dense.weight);
+}
+
+const backbone caser_backbone = {.name = "caser", .users = true, .declare = declare, .encode = encode, .penalty = penalty};
