@@ -577,6 +577,26 @@ static void the_example_is_the_first_user_with_a_history_of_median_length(void *
     sr_model_free(w->model);
 }
 
+/* Histories of 1 to 8 items in a window of 12: of no length are there ten, so that the longest counts. */
+static void without_full_windows_attention_is_that_of_the_longest_sequences(void **state)
+{
+    world *w = *state;
+    const char *const assignments[] = {"model.max_length=12"};
+    sr_analysis analysis;
+    make_model(w, assignments, 1);
+    assert_int_equal(
+        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, NULL, 0, sr_kernels_choose(NULL), &analysis, NULL),
+        SR_OK);
+    assert_false(analysis.attention.full_length);
+    assert_int_equal(analysis.attention.length, 8);
+    assert_int_equal(analysis.attention.bins, 5);
+    assert_int_equal(analysis.attention.sequences, 2);
+    for (size_t head = 0; head < 2 * analysis.attention.layers; ++head)
+        assert_near(analysis.attention.gain[SR_BEFORE_CALIBRATION][head * 5], 1, 1e-5);
+    sr_analysis_free(&analysis);
+    sr_model_free(w->model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +613,7 @@ int main(void)
         cmocka_unit_test(numbers_are_those_of_naive_loops),
         cmocka_unit_test(a_user_without_a_sequence_is_refused_on_every_rank),
         cmocka_unit_test(the_example_is_the_first_user_with_a_history_of_median_length),
+        cmocka_unit_test(without_full_windows_attention_is_that_of_the_longest_sequences),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

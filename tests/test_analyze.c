@@ -25,7 +25,7 @@ static int set_up(void **state)
 
 static void train(world *w, const char *run, const char *options)
 {
-    world_train(w, 2, run, options);
+    world_train(w, 0, run, options);
     assert_code(&w->result, 0);
 }
 
