@@ -269,6 +269,7 @@ static void every_backbone_is_analysed(void **state)
          true},
         {"--set model.backbone=fmlprec", "/filter", "filter-response", false, true},
         {"--set model.backbone=gru4rec --set model.gru_hidden_size=12", NULL, NULL, false, true},
+        {"--set model.backbone=caser", NULL, NULL, false, false},
     };
     for (size_t i = 0; i < sizeof models / sizeof *models; ++i) {
         char run[32], directory[64];
