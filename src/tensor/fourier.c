@@ -1,4 +1,4 @@
-/* The two engines of Fourier transforms: the one place that calls FFTW. */
+/* The two engines of Fourier transforms: the one place of training that calls FFTW. */
 #include "srtrain/fourier.h"
 
 #include "srtrain/memory.h"
