@@ -138,7 +138,7 @@ static void drop_foreign_keys(struct fy_node *root, const char *name, int backbo
         const schema_row *row = &schema_rows[i];
         struct fy_node_pair *pair = fy_node_mapping_lookup_pair_by_string(section, row->key, FY_NT);
         if (strcmp(row->section, name) == 0 && pair && row->backbones && !(row->backbones >> backbone & 1))
-            fy_node_mapping_remove(section, pair);
+            fy_node_free(fy_node_mapping_remove_by_key(section, fy_node_pair_key(pair)));
     }
 }
 
