@@ -687,6 +687,43 @@ static sr_tensor *build_spectral_filter_of_reads_by_projection(sr_tape *tape, sr
     return sr_spectral_filter(tape, transforms[1], x[0], &odd_window, &odd_reads, x[1]);
 }
 
+static sr_tensor *build_correlations(sr_tape *tape, sr_tensor **x)
+{
+    return sr_correlations(tape, x[0], x[1], &odd_window, 0.7);
+}
+
+static sr_tensor *build_lag_weights(sr_tape *tape, sr_tensor **x)
+{
+    static const size_t lags[] = {5, 0, 3};
+    return sr_lag_weights(tape, x[0], lags, 3, false);
+}
+
+static sr_tensor *build_own_lag_weights(sr_tape *tape, sr_tensor **x)
+{
+    static const size_t lags[] = {5, 0, 3, 2};
+    return sr_lag_weights(tape, x[0], lags, 2, true);
+}
+
+static sr_tensor *build_shifted_sum(sr_tape *tape, sr_tensor **x)
+{
+    return sr_shifted_sum(tape, x[0], x[1], &even_window, sr_rows_all(tape, &even_window));
+}
+
+static sr_tensor *build_shifted_sum_of_reads(sr_tape *tape, sr_tensor **x)
+{
+    return sr_shifted_sum(tape, x[0], x[1], &odd_window, &odd_reads);
+}
+
+static sr_tensor *build_spectral_distance(sr_tape *tape, sr_tensor **x)
+{
+    return sr_spectral_distance(tape, transforms[0], x[0], x[1], &even_window, 0.3);
+}
+
+static sr_tensor *build_spectral_distance_by_projection(sr_tape *tape, sr_tensor **x)
+{
+    return sr_spectral_distance(tape, transforms[1], x[0], x[1], &odd_window, 0.3);
+}
+
 typedef struct {
     const char *name;
     build_function build;
@@ -821,6 +858,16 @@ static const operation_case cases[] = {
     {"spectral filter of the rows read by projection",
      build_spectral_filter_of_reads_by_projection,
      {{2 * WINDOW, WIDTH}, {ODD_BINS, 2 * WIDTH}},
+     false},
+    {"correlations", build_correlations, {{2 * WINDOW, WIDTH}, {2 * WINDOW, WIDTH}}, false},
+    {"weights of lags", build_lag_weights, {{2, 6}}, false},
+    {"weights of each sequence's lags", build_own_lag_weights, {{2, 6}}, false},
+    {"sum of shifted rows", build_shifted_sum, {{2, 6}, {12, WIDTH}}, false},
+    {"sum of shifted rows for the rows read", build_shifted_sum_of_reads, {{2, WINDOW}, {2 * WINDOW, WIDTH}}, false},
+    {"distance of spectra", build_spectral_distance, {{12, WIDTH}, {12, WIDTH}}, false},
+    {"distance of spectra by projection",
+     build_spectral_distance_by_projection,
+     {{2 * WINDOW, WIDTH}, {2 * WINDOW, WIDTH}},
      false},
     {"contrastive", build_contrastive, {{4, WIDTH}, {4, WIDTH}}, false},
     {"contrastive, one pair", build_contrastive, {{1, WIDTH}, {1, WIDTH}}, false},

@@ -410,6 +410,20 @@ static void parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gr
     }
 }
 
+/* ---- lags ---- */
+
+static void the_largest_lags_come_in_falling_order_and_equal_ones_as_they_stand(void **state)
+{
+    world *w = *state;
+    const double values[] = {0.5, NAN, 2, -1, 2, -INFINITY, 0.5, 7};
+    static const size_t expected[] = {7, 2, 4, 0, 6, 3, 1, 5};
+    size_t lags[8];
+    for (size_t count = 1; count <= 8; ++count) {
+        assert_true(sr_largest_lags(w->tape, values, 8, count, lags));
+        assert_memory_equal(lags, expected, count * sizeof *lags);
+    }
+}
+
 /* ---- failure ---- */
 
 static void missing_inputs_give_missing_outputs(void **state)
@@ -435,6 +449,14 @@ static void missing_inputs_give_missing_outputs(void **state)
     assert_null(sr_concatenate_columns(tape, x, NULL));
     assert_null(sr_concatenate_columns(tape, NULL, x));
     assert_null(sr_select_columns(tape, NULL, 0, 1));
+    assert_null(sr_correlations(tape, NULL, x, &four, 1));
+    assert_null(sr_correlations(tape, x, NULL, &four, 1));
+    assert_null(sr_lag_weights(tape, NULL, four_offsets, 1, false));
+    assert_null(sr_lag_weights(tape, one, NULL, 1, false));
+    assert_null(sr_shifted_sum(tape, NULL, x, &four, sr_rows_all(tape, &four)));
+    assert_null(sr_shifted_sum(tape, x, NULL, &four, sr_rows_all(tape, &four)));
+    assert_null(sr_spectral_distance(tape, NULL, NULL, x, &four, 1));
+    assert_null(sr_spectral_distance(tape, NULL, x, NULL, &four, 1));
     const sr_contrast batch = {.rows = x->values, .count = 4, .pairs = 2, .temperature = 1};
     assert_null(sr_contrastive_loss(tape, NULL, x, &batch, NULL, 1));
     assert_null(sr_contrastive_loss(tape, x, NULL, &batch, NULL, 1));
@@ -456,6 +478,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_behind_the_classes_do_not_change_the_loss, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gradient, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(the_largest_lags_come_in_falling_order_and_equal_ones_as_they_stand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(missing_inputs_give_missing_outputs, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("operations", tests, NULL, NULL);

@@ -236,6 +236,30 @@ sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight);
 
+/* |F(left) - F(right)|, F the orthonormal Fourier transform along the positions, summed over sequences, bins and channels and
+ * times `weight`, as [1, 1] (FEARec); left, right [T, d], every sequence fills the window. The gradient of a modulus at 0 is 0.
+ */
+sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *left, sr_tensor *right, const sr_layout *layout,
+                                double weight);
+
+/* ---- correlation.c: auto-correlation in the place of attention (FEARec, Du et al. 2023); every sequence fills the window, of
+ * n positions ---- */
+
+/* r[s, lag] = scale sum_t <query at (t + lag) mod n, key at t>: query, key [T, d] -> [sequences, n]. */
+sr_tensor *sr_correlations(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_layout *layout, double scale);
+
+/* The `count` lags with the largest of n values, in falling order; of equal ones the smaller lag comes first. What is not a
+ * number comes last. False, and a sticky failure of the tape, when memory runs out. */
+bool sr_largest_lags(sr_tape *tape, const double *values, size_t n, size_t count, size_t *lags);
+
+/* Softmax of correlations [sequences, n] over some lags, 0 at the others: lags [count] for all sequences, or [sequences, count]
+ * when each has its own. The lags must live until the tape is reset. */
+sr_tensor *sr_lag_weights(sr_tape *tape, sr_tensor *correlations, const size_t *lags, size_t count, bool own);
+
+/* out[t] = sum_lag weights[s, lag] value[(t + lag) mod n] for the wanted rows: weights [sequences, n], value [T, d] -> [rows,
+ * d]. */
+sr_tensor *sr_shifted_sum(sr_tape *tape, sr_tensor *weights, sr_tensor *value, const sr_layout *layout, const sr_rows *rows);
+
 /* ---- contrastive.c: InfoNCE (van den Oord et al. 2018) over pairs of rows of a whole batch (DuoRec, Qiu et al. 2022) ---- */
 
 /* The rows z of a batch that may be spread over ranks: their order does not matter, but the 2 n rows of this rank are

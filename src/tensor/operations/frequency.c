@@ -7,6 +7,7 @@
 #include "srtrain/operations.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- sequences and the rows that are wanted of them ---- */
@@ -324,5 +325,93 @@ sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, 
             sr_fourier_synthesise(fourier, n, (sr_band){0, bins}, state->filtered, positions, count,
                                   out->values + rows->offsets[s] * width, false);
     }
+    return out;
+}
+
+/* ---- distance of spectra: weight sum |F(left) - F(right)| ---- */
+
+typedef struct {
+    transformed_sequences transformed;
+    sr_tensor *left, *right;
+    sr_real *difference; /* scratch: [n, width] */
+    size_t n, bins;
+    double weight;
+} distance_state;
+
+/* Coordinates of left - right in sequence s. */
+static void analyse_difference(const distance_state *state, const sr_kernels *kernels, size_t s)
+{
+    const transformed_sequences *t = &state->transformed;
+    const size_t size = state->n * t->width, first = t->layout->offsets[s] * t->width;
+    memcpy(state->difference, state->left->values + first, size * sizeof *state->difference);
+    kernels->accumulate_scaled(state->difference, -1, state->right->values + first, size);
+    sr_fourier_analyse(t->fourier, state->n, (sr_band){0, state->bins}, NULL, 0, state->difference, t->coordinates);
+}
+
+/* What a modulus of coordinates is divided by: all bins but these two stand for a pair of conjugates of half the square each.
+ */
+static double scale_of_bin(const distance_state *state, size_t bin)
+{
+    return bin == 0 || 2 * bin == state->n ? 1 : sqrt(2);
+}
+
+/* dleft += g weight Bᵀ u, dright -= the same, u the coordinates divided by their modulus, and by the bin's scale. */
+static void distance_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const distance_state *state = saved;
+    const transformed_sequences *t = &state->transformed;
+    const sr_band band = {0, state->bins};
+    for (size_t s = 0; s < t->layout->sequences; ++s) {
+        analyse_difference(state, sr_tape_kernels(tape), s);
+        for (size_t k = 0; k < state->bins; ++k) {
+            sr_real *real = t->coordinates + 2 * k * t->width, *imaginary = real + t->width;
+            const double factor = state->weight * (double)out->gradient[0] / scale_of_bin(state, k);
+            for (size_t c = 0; c < t->width; ++c) {
+                const double modulus = hypot((double)real[c], (double)imaginary[c]);
+                const sr_real ratio = modulus > 0 ? (sr_real)(factor / modulus) : 0;
+                real[c] *= ratio;
+                imaginary[c] *= ratio;
+            }
+        }
+        const size_t first = t->layout->offsets[s] * t->width, count = 2 * state->bins * t->width;
+        if (state->left->wants_gradient)
+            sr_fourier_synthesise(t->fourier, state->n, band, t->coordinates, NULL, 0, state->left->gradient + first, true);
+        sr_tape_kernels(tape)->scale(t->coordinates, -1, count);
+        if (state->right->wants_gradient)
+            sr_fourier_synthesise(t->fourier, state->n, band, t->coordinates, NULL, 0, state->right->gradient + first, true);
+    }
+}
+
+sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *left, sr_tensor *right, const sr_layout *layout,
+                                double weight)
+{
+    const sr_rows *all = sr_rows_all(tape, layout);
+    if (!left || !right || !all)
+        return NULL;
+    const size_t width = left->columns, n = layout->window, bins = sr_fourier_bins(n);
+    assert(left->rows == layout->sequences * n && right->rows == left->rows && right->columns == width);
+    distance_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state || !prepare(&state->transformed, tape, fourier, layout, all, (sr_band){0, bins}, width, 1))
+        return NULL;
+    state->left = left;
+    state->right = right;
+    state->n = n;
+    state->bins = bins;
+    state->weight = weight;
+    state->difference = sr_tape_take(tape, n * width, sizeof *state->difference);
+    sr_tensor *inputs[] = {left, right};
+    sr_tensor *out = state->difference ? sr_tape_record(tape, 1, 1, inputs, 2, distance_backward, state) : NULL;
+    if (!out)
+        return NULL;
+    double sum = 0;
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        analyse_difference(state, sr_tape_kernels(tape), s);
+        for (size_t k = 0; k < bins; ++k) {
+            const sr_real *real = state->transformed.coordinates + 2 * k * width, *imaginary = real + width;
+            for (size_t c = 0; c < width; ++c)
+                sum += hypot((double)real[c], (double)imaginary[c]) / scale_of_bin(state, k);
+        }
+    }
+    out->values[0] = (sr_real)(weight * sum);
     return out;
 }

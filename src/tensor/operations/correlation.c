@@ -1,0 +1,264 @@
+/* Auto-correlation along the positions of sequences that fill the window (FEARec, Du et al. 2023, after Wu et al. 2021).
+ *
+ *   r[lag] = scale sum_t <q_{t + lag}, k_t>              positions modulo n
+ *   out_t  = sum_lag w[lag] v_{t + lag}                  w the softmax of r over the largest lags
+ *
+ * A row w of lags is the circulant matrix C(w)[t, u] = w[(u - t) mod n], and sums over its diagonals are the adjoint of that:
+ *   r = scale D(k q^T),        dk = scale C(dr) q,   dq = scale C(dr)^T k
+ *   out = C(w) v,              dw = D(dout v^T),     dv = C(w)^T dout */
+#include "srtrain/kernels.h"
+#include "srtrain/operations.h"
+#include "tensor/gemm.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- circulant matrices ---- */
+
+/* Rows of C(w) for some positions, one after the other. */
+static void fill_circulant(const sr_real *w, size_t n, const size_t *positions, size_t count, sr_real *matrix)
+{
+    for (size_t i = 0; i < count; ++i, matrix += n) {
+        const size_t t = positions[i];
+        memcpy(matrix + t, w, (n - t) * sizeof *w);
+        memcpy(matrix, w + n - t, t * sizeof *w);
+    }
+}
+
+/* sums[lag] += sum_t matrix[t, (t + lag) mod n] over rows for some positions. */
+static void add_diagonals(const sr_kernels *kernels, const sr_real *matrix, size_t n, const size_t *positions, size_t count,
+                          sr_real *sums)
+{
+    for (size_t i = 0; i < count; ++i, matrix += n) {
+        const size_t t = positions[i];
+        kernels->accumulate(sums, matrix + t, n - t);
+        kernels->accumulate(sums + n - t, matrix, t);
+    }
+}
+
+/* ---- correlations ---- */
+
+typedef struct {
+    sr_tensor *query, *key;
+    const sr_layout *layout;
+    sr_real scale;
+    size_t *positions; /* 0 .. n - 1 */
+    sr_real *matrix;   /* scratch: [n, n] */
+} correlation_state;
+
+static void correlations_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    (void)tape;
+    const correlation_state *state = saved;
+    const size_t n = state->layout->window, width = state->query->columns;
+    for (size_t s = 0; s < state->layout->sequences; ++s) {
+        const size_t first = state->layout->offsets[s] * width;
+        fill_circulant(out->gradient + s * n, n, state->positions, n, state->matrix);
+        if (state->key->wants_gradient)
+            sr_gemm(false, false, n, width, n, state->scale, state->matrix, n, state->query->values + first, width, 1,
+                    state->key->gradient + first, width);
+        if (state->query->wants_gradient)
+            sr_gemm(true, false, n, width, n, state->scale, state->matrix, n, state->key->values + first, width, 1,
+                    state->query->gradient + first, width);
+    }
+}
+
+sr_tensor *sr_correlations(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_layout *layout, double scale)
+{
+    if (!query || !key)
+        return NULL;
+    const size_t n = layout->window, width = query->columns;
+    assert(query->rows == layout->sequences * n && key->rows == query->rows && key->columns == width);
+    correlation_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (correlation_state){.query = query,
+                                 .key = key,
+                                 .layout = layout,
+                                 .scale = (sr_real)scale,
+                                 .positions = sr_tape_take(tape, n, sizeof *state->positions),
+                                 .matrix = sr_tape_take(tape, n * n, sizeof *state->matrix)};
+    if (!state->positions || !state->matrix)
+        return NULL;
+    sr_tensor *inputs[] = {query, key};
+    sr_tensor *out = sr_tape_record(tape, layout->sequences, n, inputs, 2, correlations_backward, state);
+    if (!out)
+        return NULL;
+    for (size_t t = 0; t < n; ++t)
+        state->positions[t] = t;
+    memset(out->values, 0, layout->sequences * n * sizeof *out->values);
+    for (size_t s = 0; s < layout->sequences; ++s) {
+        const size_t first = layout->offsets[s] * width;
+        sr_gemm(false, true, n, n, width, (sr_real)scale, key->values + first, width, query->values + first, width, 0,
+                state->matrix, n);
+        add_diagonals(sr_tape_kernels(tape), state->matrix, n, state->positions, n, out->values + s * n);
+    }
+    return out;
+}
+
+/* ---- choosing lags ---- */
+
+typedef struct {
+    double value;
+    size_t lag;
+} candidate;
+
+static int compare_candidates(const void *left, const void *right)
+{
+    const candidate *a = left, *b = right;
+    if (a->value != b->value)
+        return a->value < b->value ? 1 : -1;
+    return a->lag < b->lag ? -1 : a->lag > b->lag;
+}
+
+bool sr_largest_lags(sr_tape *tape, const double *values, size_t n, size_t count, size_t *lags)
+{
+    candidate *candidates = sr_tape_take(tape, n, sizeof *candidates);
+    if (!candidates)
+        return false;
+    for (size_t lag = 0; lag < n; ++lag) /* what is not a number would break the order */
+        candidates[lag] = (candidate){isnan(values[lag]) ? -INFINITY : values[lag], lag};
+    qsort(candidates, n, sizeof *candidates, compare_candidates);
+    for (size_t i = 0; i < count; ++i)
+        lags[i] = candidates[i].lag;
+    return true;
+}
+
+/* ---- weights of lags ---- */
+
+typedef struct {
+    sr_tensor *correlations;
+    const size_t *lags;
+    size_t count;
+    bool own;
+    sr_real *kept, *gradient; /* scratch: [count] */
+} lag_state;
+
+static const size_t *lags_of(const lag_state *state, size_t s)
+{
+    return state->own ? state->lags + s * state->count : state->lags;
+}
+
+static void lag_weights_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const lag_state *state = saved;
+    const size_t n = out->columns;
+    sr_real *sums = sr_tape_take(tape, state->count, sizeof *sums);
+    for (size_t s = 0; sums && s < out->rows; ++s) {
+        const size_t *lags = lags_of(state, s);
+        for (size_t i = 0; i < state->count; ++i) {
+            state->kept[i] = out->values[s * n + lags[i]];
+            state->gradient[i] = out->gradient[s * n + lags[i]];
+            sums[i] = 0;
+        }
+        sr_tape_kernels(tape)->softmax_backward(sums, state->kept, state->gradient, state->count);
+        for (size_t i = 0; i < state->count; ++i)
+            state->correlations->gradient[s * n + lags[i]] += sums[i];
+    }
+}
+
+sr_tensor *sr_lag_weights(sr_tape *tape, sr_tensor *correlations, const size_t *lags, size_t count, bool own)
+{
+    if (!correlations || !lags)
+        return NULL;
+    const size_t n = correlations->columns;
+    assert(count >= 1 && count <= n);
+    lag_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (lag_state){.correlations = correlations,
+                         .lags = lags,
+                         .count = count,
+                         .own = own,
+                         .kept = sr_tape_take(tape, count, sizeof *state->kept),
+                         .gradient = sr_tape_take(tape, count, sizeof *state->gradient)};
+    if (!state->kept || !state->gradient)
+        return NULL;
+    sr_tensor *out = sr_tape_record(tape, correlations->rows, n, &correlations, 1, lag_weights_backward, state);
+    if (!out)
+        return NULL;
+    memset(out->values, 0, out->rows * n * sizeof *out->values);
+    for (size_t s = 0; s < out->rows; ++s) {
+        const size_t *chosen = lags_of(state, s);
+        for (size_t i = 0; i < count; ++i)
+            state->kept[i] = correlations->values[s * n + chosen[i]];
+        sr_tape_kernels(tape)->softmax(state->kept, state->kept, count);
+        for (size_t i = 0; i < count; ++i)
+            out->values[s * n + chosen[i]] = state->kept[i];
+    }
+    return out;
+}
+
+/* ---- sums of shifted rows ---- */
+
+typedef struct {
+    sr_tensor *weights, *value;
+    const sr_layout *layout;
+    const sr_rows *rows;
+    size_t *positions; /* [rows]: in their sequence */
+    sr_real *matrix;   /* scratch: [most rows of a sequence, n] */
+} shift_state;
+
+static void shifted_sum_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const shift_state *state = saved;
+    const size_t n = state->layout->window, width = out->columns;
+    for (size_t s = 0; s < state->layout->sequences; ++s) {
+        const size_t begin = state->rows->offsets[s], count = state->rows->offsets[s + 1] - begin;
+        const size_t first = state->layout->offsets[s] * width;
+        const sr_real *gradient = out->gradient + begin * width;
+        if (state->value->wants_gradient) {
+            fill_circulant(state->weights->values + s * n, n, state->positions + begin, count, state->matrix);
+            sr_gemm(true, false, n, width, count, 1, state->matrix, n, gradient, width, 1, state->value->gradient + first,
+                    width);
+        }
+        if (state->weights->wants_gradient) {
+            sr_gemm(false, true, count, n, width, 1, gradient, width, state->value->values + first, width, 0, state->matrix, n);
+            add_diagonals(sr_tape_kernels(tape), state->matrix, n, state->positions + begin, count,
+                          state->weights->gradient + s * n);
+        }
+    }
+}
+
+static bool take_shift_state(sr_tape *tape, shift_state *state)
+{
+    const sr_layout *layout = state->layout;
+    const sr_rows *rows = state->rows;
+    size_t most = 0;
+    for (size_t s = 0; s < layout->sequences; ++s)
+        if (rows->offsets[s + 1] - rows->offsets[s] > most)
+            most = rows->offsets[s + 1] - rows->offsets[s];
+    state->positions = sr_tape_take(tape, sr_rows_count(rows, layout), sizeof *state->positions);
+    state->matrix = sr_tape_take(tape, most * layout->window, sizeof *state->matrix);
+    if (!state->positions || !state->matrix)
+        return false;
+    for (size_t s = 0; s < layout->sequences; ++s)
+        for (size_t row = rows->offsets[s]; row < rows->offsets[s + 1]; ++row)
+            state->positions[row] = rows->tokens[row] - layout->offsets[s];
+    return true;
+}
+
+sr_tensor *sr_shifted_sum(sr_tape *tape, sr_tensor *weights, sr_tensor *value, const sr_layout *layout, const sr_rows *rows)
+{
+    if (!weights || !value)
+        return NULL;
+    const size_t n = layout->window, width = value->columns;
+    assert(weights->rows == layout->sequences && weights->columns == n && value->rows == layout->sequences * n);
+    shift_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (shift_state){.weights = weights, .value = value, .layout = layout, .rows = rows};
+    if (!take_shift_state(tape, state))
+        return NULL;
+    sr_tensor *inputs[] = {weights, value};
+    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), width, inputs, 2, shifted_sum_backward, state);
+    for (size_t s = 0; out && s < layout->sequences; ++s) {
+        const size_t begin = rows->offsets[s], count = rows->offsets[s + 1] - begin;
+        fill_circulant(weights->values + s * n, n, state->positions + begin, count, state->matrix);
+        sr_gemm(false, false, count, width, n, 1, state->matrix, n, value->values + layout->offsets[s] * width, width, 0,
+                out->values + begin * width, width);
+    }
+    return out;
+}
