@@ -1,5 +1,6 @@
 srtrain_add_test(test_parameters)
 srtrain_add_test(test_model LIBRARY srtrain_double)
+srtrain_add_test(test_fearec LIBRARY srtrain_double)
 
 # The parity program, and its run over every fixture whose model exists. Fixtures lie outside the project: without them the test is skipped.
 add_executable(parity parity.c fixture.c)

@@ -182,7 +182,8 @@ static void read_train_line(const cJSON *line, void *context)
     reader->lines[reader->steps++] = (train_line){.loss = number_or(line, "loss", -1),
                                                   .attacked_ranking = number_or(line, "attacked_ranking", -1),
                                                   .mask_penalty = number_or(line, "mask_penalty", -1),
-                                                  .contrastive = number_or(line, "contrastive", -1)};
+                                                  .contrastive = number_or(line, "contrastive", -1),
+                                                  .spectral = number_or(line, "spectral", -1)};
 }
 
 size_t read_train_lines(const char *path, train_line *lines, size_t room)

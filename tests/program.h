@@ -34,9 +34,9 @@ void program_write(const char *path, const char *text);
 bool same_parameters(const char *left, const char *right);
 
 /* What a metrics file says of one training step; attacked_ranking and mask_penalty are -1 without an adversarial calibrator,
- * contrastive is -1 without contrastive training. */
+ * contrastive is -1 without contrastive training, spectral without FEARec's. */
 typedef struct {
-    double loss, attacked_ranking, mask_penalty, contrastive;
+    double loss, attacked_ranking, mask_penalty, contrastive, spectral;
 } train_line;
 
 /* The line of each step in a metrics file into lines[step - 1], and how many steps there are; fails the test when one is

@@ -122,6 +122,9 @@ static void contrastive_training_is_in_use_when_it_is_named_with_the_released_we
     assert_true(s.training.contrastive.in_use);
     parse(&s, "data: {path: x}\ntraining: {contrastive: {weight: 0.2, temperature: 0.5}}\n", NULL, 0);
     assert_true(s.training.contrastive.weight == 0.2 && s.training.contrastive.temperature == 0.5);
+    parse(&s, "data: {path: x}\nmodel: {backbone: fearec}\ntraining: {contrastive: {}}\n", NULL, 0);
+    assert_true(s.model.global_ratio == 0.6 && s.model.spatial_ratio == 0.1 && s.model.topk_factor == 10);
+    assert_true(s.training.contrastive.spectral_weight == 0.1);
     const char *assignment = "training.contrastive.weight=0";
     parse(&s, "data: {path: x}\n", &assignment, 1);
     assert_true(s.training.contrastive.in_use && s.training.contrastive.weight == 0);
@@ -541,7 +544,14 @@ static void reconcile(uint64_t trial, sr_settings *settings)
         model->user_hidden_size = 1 + (int64_t)draw(trial, 7001, (uint64_t)model->hidden_size - 1);
     if (model->backbone == SR_BACKBONE_TISASREC)
         model->positions = SR_POSITIONS_NONE;
-    if (model->backbone == SR_BACKBONE_FMLPREC || model->backbone == SR_BACKBONE_CASER ||
+    if (model->backbone == SR_BACKBONE_FEAREC) {
+        model->max_length = 3 + (int64_t)draw(trial, 7002, 100);
+        model->topk_factor = 1 + sr_random_uniform(*stream(), trial, 7003);
+        model->global_ratio = 1 - sr_random_uniform(*stream(), trial, 7004) / 8;
+        model->layers = 1 + (int64_t)draw(trial, 7005, 2);
+    }
+    if (model->backbone == SR_BACKBONE_FMLPREC || model->backbone == SR_BACKBONE_FEAREC ||
+        model->backbone == SR_BACKBONE_CASER ||
         (model->calibrators.frequency.in_use && model->backbone != SR_BACKBONE_BERT4REC))
         training->objective = SR_OBJECTIVE_LAST;
     if (model->backbone == SR_BACKBONE_STOSA)
@@ -659,6 +669,9 @@ static void only_keys_with_a_meaning_are_written(void **state)
         {"calibrators: {adversarial: {}}",
          {"\ncalibrators:\n  adversarial:\n    combine: gate\n", "  attack_learning_rate_ratio: 1\n"},
          {"spatial", "distance", "{}"}},
+        {"model: {backbone: fearec}\ntraining: {contrastive: {}}",
+         {"  global_ratio: 0.6\n  spatial_ratio: 0.1\n  topk_factor: 10\n", "    spectral_weight: 0.1\n"},
+         {"mask_ratio"}},
         {"model: {backbone: fmlprec}", {"  filter_engine: auto\n"}, {"frequency", "mask_ratio"}},
         {"calibrators: {frequency: {}}",
          {"\ncalibrators:\n  frequency:\n    alpha: 0.7\n    cutoff: 5\n    window: padded\n    engine: auto\n"},

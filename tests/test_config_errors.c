@@ -326,7 +326,7 @@ static void combinations_that_a_model_cannot_train_with_are_refused(void **state
          NULL,
          {"run.yaml:4:15: ", "calibrators.frequency is in use", "model.backbone is stosa", "stosa's are Gaussians"}},
         {PATH "calibrators: {frequency: {engine: fft}}\n", NULL, {"engine is fft", "auto, fftw, projection"}},
-        {PATH "model: {filter_engine: fftw}\n", NULL, {"model.filter_engine is given (line 2)", "belongs to fmlprec"}},
+        {PATH "model: {filter_engine: fftw}\n", NULL, {"model.filter_engine is given (line 2)", "belongs to fmlprec, fearec"}},
         {PATH "model: {backbone: tisasrec}\n"
               "calibrators: {adversarial: {combine: fixed, renormalize: none, masked_cells: included}}\n",
          "training.objective=all",
@@ -358,8 +358,44 @@ static void contrastive_training_is_refused_where_there_is_no_state_of_an_exampl
         {PATH "training: {contrastive: {temperature: 0}}\n", NULL, {"run.yaml:2:39: ", "temperature is 0", "above 0"}},
         {PATH "training: {contrastive: {tau: 1}}\n",
          NULL,
-         {"run.yaml:2:26: ", "'training.contrastive.tau'", "weight, temperature"}},
+         {"run.yaml:2:26: ", "'training.contrastive.tau'", "weight, temperature, spectral_weight"}},
         {PATH "training: {contrastive: true}\n", NULL, {"training.contrastive is true", "a section of keys"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+static void windows_that_leave_fearec_no_lags_or_no_frequencies_are_refused(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {backbone: fearec, max_length: 34}\n",
+         NULL,
+         {"run.yaml:2:39: ", "model.topk_factor is 10 (default)", "max_length is 34 (line 2)", "is 35, but", "use another"}},
+        {PATH "model: {backbone: fearec, max_length: 20}\n", NULL, {"is 29, but a window of 20 has from 1 to 20 lags"}},
+        {PATH "model: {backbone: fearec, topk_factor: 0.1}\n",
+         NULL,
+         {"run.yaml:2:40: ", "topk_factor is 0.1 (line 2)", "is 0, but"}},
+        {PATH "model: {backbone: fearec, max_length: 1}\n", NULL, {"is 0, but a window of 1"}},
+        {PATH "model: {backbone: fearec, topk_factor: 1, max_length: 6, layers: 5, global_ratio: 0.1}\n",
+         NULL,
+         {"model.layers is 5 (line 2)", "max_length is 6 (line 2)", "none of the 4 frequencies", "a larger global_ratio"}},
+        {PATH "model: {backbone: fearec, global_ratio: 0}\n", NULL, {"global_ratio is 0", "above 0 and up to 1"}},
+        {PATH "model: {backbone: fearec, spatial_ratio: 1.1}\n", NULL, {"spatial_ratio is 1.1", "from 0 to 1"}},
+        {PATH "model: {global_ratio: 0.6}\n", NULL, {"global_ratio is given (line 2)", "belongs to fearec"}},
+        {PATH "model: {spatial_ratio: 0.1}\n", NULL, {"spatial_ratio is given (line 2)", "belongs to fearec"}},
+        {PATH "model: {topk_factor: 10}\n", NULL, {"topk_factor is given (line 2)", "belongs to fearec"}},
+        {PATH "training: {contrastive: {spectral_weight: 0.1}}\n",
+         NULL,
+         {"run.yaml:2:43: ", "spectral_weight is given (line 2), but model.backbone sasrec", "belongs to fearec"}},
+        {PATH "model: {backbone: fearec}\n",
+         "training.contrastive.spectral_weight=-1",
+         {"spectral_weight is -1", "from 0 to 1000000"}},
+        {PATH "model: {backbone: fearec}\ntraining: {objective: all}\n",
+         NULL,
+         {"run.yaml:3:", "training.objective is all (line 3)", "model.backbone is fearec (line 2)", "would be shown"}},
+        {PATH "model: {backbone: fearec}\ncalibrators: {spatial: {}}\n",
+         NULL,
+         {"calibrators.spatial is in use (line 3) and model.backbone is fearec (line 2)", "sasrec, bert4rec"}},
     };
     EXPECT_REFUSALS(mistakes);
 }
@@ -616,6 +652,7 @@ int main(void)
         cmocka_unit_test(keys_that_have_no_meaning_are_refused_where_they_are_given),
         cmocka_unit_test(combinations_that_a_model_cannot_train_with_are_refused),
         cmocka_unit_test(contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare),
+        cmocka_unit_test(windows_that_leave_fearec_no_lags_or_no_frequencies_are_refused),
         cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),
         cmocka_unit_test(calibrators_are_refused_on_backbones_without_attention),
         cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),

@@ -114,11 +114,13 @@ static const variant calibrated_variants[] = {
     {"3", ADVERSARIAL("renormalize=mass") ALL_TARGETS OVERLAPPED},
 };
 
-/* The states of a fresh model are nearly the same for all: with larger weights their dot products, and so rounding, grow. */
+#define FEAREC MODEL("backbone=fearec") MODEL("topk_factor=3") MODEL("attention_dropout=0.3")
 #define CONTRASTIVE "--set training.contrastive.weight=0.1 --set data.samples=window " MODEL("attention_dropout=0.3")
 
 static const variant contrastive_variants[] = {
     {"234", CONTRASTIVE MODEL("padding=left")},
+    {"234", CONTRASTIVE FEAREC "--set training.contrastive.spectral_weight=0.2 " MODEL("padding=left")},
+    {"4", FEAREC TRAINING("loss=bpr") TRAINING("batch_size=7")},
     {"3", CONTRASTIVE "--set training.contrastive.temperature=3 --set calibrators.spatial.order=true " TRAINING("loss=bpr")
               OVERLAPPED},
     {"4",
@@ -148,6 +150,7 @@ static void assert_close_lines(const variant *v, int ranks, const train_line *ac
         assert_close(v, ranks, i, "attacked_ranking", actual[i].attacked_ranking, expected[i].attacked_ranking);
         assert_close(v, ranks, i, "mask_penalty", actual[i].mask_penalty, expected[i].mask_penalty);
         assert_close(v, ranks, i, "contrastive", actual[i].contrastive, expected[i].contrastive);
+        assert_close(v, ranks, i, "spectral", actual[i].spectral, expected[i].spectral);
     }
 }
 

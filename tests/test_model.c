@@ -42,6 +42,7 @@ typedef struct {
 #define LEARNED_VALUE "calibrators.refinement.value=learned"
 #define FREQUENCY "calibrators.frequency.cutoff=3"
 #define FMLPREC "model.backbone=fmlprec"
+#define FEAREC "model.backbone=fearec", "model.topk_factor=2.3", "model.spatial_ratio=0.4"
 #define SPATIAL "calibrators.spatial.order=true"
 #define AC SPATIAL, "calibrators.adversarial.penalty=visible", "calibrators.adversarial.masked_cells=excluded"
 #define AC_RELEASED SPATIAL, "calibrators.adversarial.penalty=all", "calibrators.adversarial.masked_cells=included"
@@ -119,6 +120,12 @@ static const variant variants[] = {
     {"stochastic refinement", {STOSA, REFINEMENT("stochastic"), "model.mean_update=updated"}},
     {"stochastic refinement of scores by head",
      {STOSA, REFINEMENT("stochastic"), "calibrators.refinement.source=scores", "calibrators.refinement.per_head=true"}},
+    {"fearec", {FEAREC}},
+    {"fearec with an odd window, by transforms",
+     {FEAREC, "model.max_length=7", "model.padding=left", "model.filter_engine=fftw"}},
+    {"fearec in bands that do not overlap, bpr", {FEAREC, "model.global_ratio=0.1", "training.loss=bpr", "model.layers=3"}},
+    {"fearec, contrastive with spectra",
+     {FEAREC, "model.padding=left", "training.contrastive.weight=0.5", "training.contrastive.spectral_weight=0.4"}},
     {"contrastive", {"training.contrastive.weight=0.5", "training.contrastive.temperature=2"}},
     {"contrastive ssept with shared embeddings",
      {"training.contrastive.weight=0.5", SSEPT, "model.sse_user_probability=0.5", "training.loss=bpr"}},
@@ -241,18 +248,22 @@ typedef struct {
     double attacked_value;
 } losses;
 
-static sr_tensor *states_of_view(world *w, const sr_batch *batch, sr_pass pass, unsigned view)
+static sr_tensor *states_of_view(world *w, const sr_batch *batch, sr_pass pass, unsigned view, sr_tensor **states)
 {
     sr_encoding encoding;
     pass.view = view;
+    pass.every_row = w->settings.model.backbone == SR_BACKBONE_FEAREC;
     sr_model_encode(w->model, w->tape, batch, &pass, &encoding);
+    *states = encoding.states;
     return sr_select_rows(w->tape, encoding.representation, batch->example_reads, batch->examples);
 }
 
 static sr_tensor *with_contrast(world *w, const sr_pass *pass, sr_tensor *ranking)
 {
     const sr_contrastive_settings *settings = &w->settings.training.contrastive;
-    sr_tensor *again = states_of_view(w, &w->again, *pass, 1), *alike = states_of_view(w, &w->alike, *pass, 2);
+    sr_tensor *again_states, *alike_states;
+    sr_tensor *again = states_of_view(w, &w->again, *pass, 1, &again_states);
+    sr_tensor *alike = states_of_view(w, &w->alike, *pass, 2, &alike_states);
     const size_t size = again->rows * again->columns;
     sr_real *rows = sr_tape_take(w->tape, 2 * size, sizeof *rows);
     double *log_sums = sr_tape_take(w->tape, 2 * again->rows, sizeof *log_sums);
@@ -261,7 +272,11 @@ static sr_tensor *with_contrast(world *w, const sr_pass *pass, sr_tensor *rankin
     const sr_contrast batch = {rows, 2 * again->rows, 0, again->rows, settings->temperature};
     assert_true(sr_contrastive_log_sums(w->tape, &batch, again->columns, log_sums));
     sr_tensor *loss = sr_contrastive_loss(w->tape, again, alike, &batch, log_sums, 0.5 / (double)again->rows);
-    return sr_weighted_add(w->tape, ranking, 1, loss, settings->weight);
+    sr_tensor *total = sr_weighted_add(w->tape, ranking, 1, loss, settings->weight);
+    if (w->settings.model.backbone != SR_BACKBONE_FEAREC)
+        return total;
+    sr_tensor *distance = sr_model_spectral_distance(w->model, w->tape, &w->again, again_states, alike_states, 0.01);
+    return sr_weighted_add(w->tape, total, 1, distance, settings->spectral_weight);
 }
 
 static losses compute_losses(world *w)

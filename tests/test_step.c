@@ -102,14 +102,14 @@ static struct rlimit limit_memory(size_t room)
     return before;
 }
 
-/* A step needs some hundred megabytes, which one rank does not have. */
+/* A step needs some fifty megabytes, which one rank does not have. */
 static void check_failing_rank(world *w, const char *option)
 {
     const char *const assignments[] = {"data.path=none",
                                        "data.samples=window",
                                        "model.max_length=40",
-                                       "model.hidden_size=256",
-                                       "training.batch_size=2000",
+                                       "model.hidden_size=128",
+                                       "training.batch_size=1000",
                                        "training.epochs=1",
                                        option};
     sr_error error = {.message = ""};
@@ -131,7 +131,7 @@ static void check_failing_rank(world *w, const char *option)
     const bool fails = sr_parallel_rank(w->parallel) == failing;
     struct rlimit limit = {0};
     if (fails)
-        limit = limit_memory((size_t)24 << 20);
+        limit = limit_memory((size_t)16 << 20);
     const sr_status status = sr_train_step(&stepper, 0, 0, 0, flags, &result, &error);
     if (fails)
         assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
@@ -156,6 +156,11 @@ static void a_rank_without_memory_ends_a_step_of_contrastive_training_on_all(voi
     check_failing_rank(*state, "training.contrastive.weight=0.1");
 }
 
+static void a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all(void **state)
+{
+    check_failing_rank(*state, "model.backbone=fearec");
+}
+
 static void a_rank_without_memory_ends_a_step_of_adversarial_training_on_all(void **state)
 {
     check_failing_rank(*state, "calibrators.adversarial.combine=gate");
@@ -170,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rank_without_memory_ends_the_step_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_contrastive_training_on_all),
+        cmocka_unit_test(a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_adversarial_training_on_all),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */

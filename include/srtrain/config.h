@@ -23,7 +23,8 @@ typedef enum {
     SR_BACKBONE_STOSA,
     SR_BACKBONE_FMLPREC,
     SR_BACKBONE_GRU4REC,
-    SR_BACKBONE_CASER
+    SR_BACKBONE_CASER,
+    SR_BACKBONE_FEAREC
 } sr_backbone;
 typedef enum {
     SR_ACTIVATION_GELU,
@@ -128,7 +129,10 @@ typedef struct {
     sr_time_dropout time_dropout;                      /* tisasrec */
     double pvn_weight;                                 /* stosa: of the second term of its loss; key training.pvn_weight */
     sr_mean_update mean_update;                        /* stosa: whether a layer's mean goes on to the next */
-    sr_fourier_engine filter_engine;                   /* fmlprec: how its filters are computed */
+    sr_fourier_engine filter_engine;                   /* fmlprec, fearec: how their filters are computed */
+    double global_ratio;                               /* fearec: share of the bins that a layer sees */
+    double spatial_ratio;                              /* fearec: share of attention beside auto-correlation */
+    double topk_factor;                                /* fearec: int(topk_factor ln max_length) lags are kept */
     int64_t gru_hidden_size;                           /* gru4rec: width of the recurrent layers */
     int64_t vertical_filters, horizontal_filters;      /* caser: how many; horizontal ones of each height */
     double frobenius_penalty;                          /* caser: weight of the weights' norms; key training.frobenius_penalty */
@@ -144,6 +148,7 @@ typedef struct {
 typedef struct {
     bool in_use; /* the section is named in the configuration */
     double weight, temperature;
+    double spectral_weight; /* fearec: of the distance of spectra */
 } sr_contrastive_settings;
 
 typedef struct {
@@ -193,6 +198,11 @@ typedef struct {
     sr_checkpoint_settings checkpoint;
     sr_logging_settings logging;
 } sr_settings;
+
+/* FEARec: the bins [*first, *last) that layer `layer` sees, and how many lags a layer keeps. A configuration that has been
+ * checked has at least one of each. */
+void sr_fearec_band(const sr_model_settings *model, size_t layer, size_t *first, size_t *last);
+size_t sr_fearec_lags(const sr_model_settings *model);
 
 /* Every default, as the schema states it. */
 void sr_settings_default(sr_settings *settings);

@@ -11,10 +11,12 @@ typedef struct sr_model sr_model;
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
 typedef struct {
-    bool masked;       /* it trains on masked items, and is evaluated at a mask token behind the history (BERT4Rec) */
-    bool users, times; /* of examples */
-    bool whole_window; /* padding is computed, up to the width of the window */
-    bool causal;       /* a token sees no later token */
+    bool masked;         /* it trains on masked items, and is evaluated at a mask token behind the history (BERT4Rec) */
+    bool users, times;   /* of examples */
+    bool whole_window;   /* padding is computed, up to the width of the window */
+    bool causal;         /* a token sees no later token */
+    bool sums_in_passes; /* passes of training sum over ranks: all run the same passes, if need be over an empty batch (FEARec)
+                          */
 } sr_model_needs;
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);
@@ -58,6 +60,9 @@ typedef struct {
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
 } sr_trace;
 
+/* Adds up `count` numbers over all ranks, in place. */
+typedef void (*sr_sum_function)(void *context, double *values, size_t count);
+
 /* How to run the encoder. */
 typedef struct {
     bool training; /* dropout on */
@@ -65,6 +70,10 @@ typedef struct {
     uint64_t step;
     /* Which of several passes of a step this is: each has random numbers of its own. */
     unsigned view;
+    /* For backbones that sum over ranks in passes (sr_model_needs), in training; NULL: there is one rank alone. Every rank
+     * calls it equally often, a rank whose tape has failed or whose batch is empty too. */
+    sr_sum_function sum;
+    void *sum_context;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
     /* Noise of the adversarial calibrator in the padded frame, [sequences, heads, window, window], in the place of random
@@ -75,6 +84,7 @@ typedef struct {
 /* What the encoder makes of a batch. Tensors are NULL after a failure of the tape. */
 typedef struct {
     sr_tensor *representation; /* [R, width]: of each read row; what is scored against the item table */
+    sr_tensor *states;         /* [T, width]: of every token, when the pass computes every row; NULL where there are none */
     /* Adversarial calibrator, in training only; else NULL and 0: */
     sr_tensor *attacked;                        /* [R, width]: the same of the attacked branch */
     size_t mask_count;                          /* one mask a layer: M_l */
@@ -94,6 +104,12 @@ sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, 
 /* The sum of the Frobenius norms of all weights as [1, 1], which the loss of Caser contains frobenius_penalty times; NULL for
  * backbones whose loss has no such term. */
 sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape);
+
+/* FEARec's distance of spectra as [1, 1]: `weight` times the sum over sequences, bins and channels of the modulus of the
+ * difference of the orthonormal Fourier transforms, along the positions, of two passes' states [T, width]; both batches have
+ * sequences that fill the window, equally many. */
+sr_tensor *sr_model_spectral_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
+                                      double weight);
 
 /* AC-TSR's mask penalty (1 / n_l) sum_l ||1 - M_l||: one norm over the whole global batch for each layer, `global_squares`
  * [layers] being the sums of squares over all ranks. */

@@ -47,6 +47,8 @@ typedef struct {
     double mask_penalty;         /* (1 / n_l) sum_l ||1 - M_l|| of the global batch */
     bool has_contrast;           /* contrastive training: */
     double contrastive;          /* mean InfoNCE over the pairs of the global batch, before its weight */
+    bool has_spectra;            /* with the distance of spectra: */
+    double spectral;             /* its mean over the examples of the global batch, bins and channels, before its weight */
     double gradient_norm, learning_rate;
     int64_t votes[2]; /* how many ranks raised each of the flags passed in */
 } sr_step_result;

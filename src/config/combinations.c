@@ -106,7 +106,8 @@ static sr_status check_sections(const checker *c)
         char owners[FINDING_SIZE], reason[2 * FINDING_SIZE];
         schema_backbones(at->backbones, owners, sizeof owners);
         snprintf(reason, sizeof reason,
-                 "calibrators are stages of attention, which this backbone does not have; use one of %s, or no calibrator",
+                 "calibrators are stages of attention, which this backbone %s; use one of %s, or no calibrator",
+                 c->settings->model.backbone == SR_BACKBONE_FEAREC ? "has only beside auto-correlation" : "does not have",
                  owners);
         const finding section = find_section(c, at->path), backbone = find_key(c, schema_find("model", "backbone"));
         return fail_findings(c, &section, &backbone, reason);
@@ -281,7 +282,7 @@ static sr_status check_filter(const checker *c)
         "that it has to predict; use objective last, which reads the last position alone";
     if (s->training.objective != SR_OBJECTIVE_ALL || s->model.backbone == SR_BACKBONE_BERT4REC)
         return SR_OK;
-    if (s->model.backbone == SR_BACKBONE_FMLPREC)
+    if (s->model.backbone == SR_BACKBONE_FMLPREC || s->model.backbone == SR_BACKBONE_FEAREC)
         return fail_together(c, schema_find("training", "objective"), schema_find("model", "backbone"), reason);
     if (!s->model.calibrators.frequency.in_use)
         return SR_OK;
@@ -329,6 +330,35 @@ static sr_status check_single_state(const checker *c)
                          "to predict with; use objective last");
 }
 
+/* Every layer of fearec needs a band of frequencies, and lags to choose from. */
+static sr_status check_fearec(const checker *c)
+{
+    const sr_model_settings *model = &c->settings->model;
+    if (model->backbone != SR_BACKBONE_FEAREC)
+        return SR_OK;
+    const schema_row *length = schema_find("model", "max_length"), *factor = schema_find("model", "topk_factor");
+    const size_t lags = sr_fearec_lags(model);
+    char reason[FINDING_SIZE];
+    if (lags < 1 || lags > (size_t)model->max_length) {
+        snprintf(
+            reason, sizeof reason,
+            "int(topk_factor ln(max_length)) is %zu, but a window of %lld has from 1 to %lld lags; use another topk_factor",
+            lags, (long long)model->max_length, (long long)model->max_length);
+        return fail_together(c, factor, length, reason);
+    }
+    for (size_t layer = 0; layer < (size_t)model->layers; ++layer) {
+        size_t first, last;
+        sr_fearec_band(model, layer, &first, &last);
+        if (first < last)
+            continue;
+        snprintf(reason, sizeof reason,
+                 "layer %zu would see none of the %lld frequencies; use fewer layers, or a larger global_ratio", layer,
+                 (long long)model->max_length / 2 + 1);
+        return fail_together(c, schema_find("model", "layers"), length, reason);
+    }
+    return SR_OK;
+}
+
 static bool names_a_metric(const sr_settings *settings)
 {
     static const char *const kinds[] = {"hr", "ndcg", "mrr"};
@@ -369,5 +399,6 @@ sr_status check_combinations(const sr_settings *settings, const place *places, c
     SR_TRY(check_filter(&c));
     SR_TRY(check_contrastive(&c));
     SR_TRY(check_single_state(&c));
+    SR_TRY(check_fearec(&c));
     return check_metric(&c);
 }

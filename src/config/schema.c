@@ -22,6 +22,8 @@ static const schema_choice backbone_choices[] = {
     {"fmlprec", SR_BACKBONE_FMLPREC, "learned filters over the window in the place of attention (Zhou et al. 2022)"},
     {"gru4rec", SR_BACKBONE_GRU4REC, "gated recurrent units over the items of a history (Hidasi et al. 2016)"},
     {"caser", SR_BACKBONE_CASER, "convolutions over the window, and a user embedding (Tang and Wang 2018)"},
+    {"fearec", SR_BACKBONE_FEAREC,
+     "auto-correlation and attention in bands of frequencies; as published with training.contrastive (Du et al. 2023)"},
     {NULL, 0, NULL}};
 static const schema_choice activation_choices[] = {{"gelu", SR_ACTIVATION_GELU, "the erf form"},
                                                    {"relu", SR_ACTIVATION_RELU, NULL},
@@ -146,8 +148,10 @@ enum {
     FMLPREC = 1 << SR_BACKBONE_FMLPREC,
     GRU4REC = 1 << SR_BACKBONE_GRU4REC,
     CASER = 1 << SR_BACKBONE_CASER,
-    WITH_ATTENTION = SASREC | BERT4REC | SSEPT | TISASREC | STOSA, /* those that calibrators can work on */
-    WITH_FEED_FORWARD = WITH_ATTENTION | FMLPREC,                  /* position embeddings, norms and feed-forward layers */
+    FEAREC = 1 << SR_BACKBONE_FEAREC,
+    CALIBRATED = SASREC | BERT4REC | SSEPT | TISASREC | STOSA, /* those that calibrators can work on */
+    WITH_ATTENTION = CALIBRATED | FEAREC,
+    WITH_FEED_FORWARD = WITH_ATTENTION | FMLPREC, /* position embeddings, norms and feed-forward layers */
     WITH_LAYERS = WITH_FEED_FORWARD | GRU4REC
 };
 
@@ -157,22 +161,22 @@ const schema_section schema_sections[] = {
     {"calibrators", "stages that calibrate attention; one is in use when it is named, even with nothing in it", 0, 0},
     {"calibrators.spatial",
      "AC-TSR's spatial calibrator: learned order and distance of items are added to the scores, before these are scaled",
-     FIELD(model.calibrators.spatial.in_use), WITH_ATTENTION},
+     FIELD(model.calibrators.spatial.in_use), CALIBRATED},
     {"calibrators.refinement",
      "AWRSR's refinement of the attention weights A by R, the attention of the rows of X to each other (equations "
      "reconstructed, see docs/models.md)",
-     FIELD(model.calibrators.refinement.in_use), WITH_ATTENTION},
+     FIELD(model.calibrators.refinement.in_use), CALIBRATED},
     {"calibrators.adversarial",
      "AC-TSR's adversarial calibrator: generators of masks M learn to mislead the model by weights base M + noise (1 - M); "
      "base "
      "itself, the weights so far, is combined with C = base exp(1 - M), which lifts what they attack most",
-     FIELD(model.calibrators.adversarial.in_use), WITH_ATTENTION},
+     FIELD(model.calibrators.adversarial.in_use), CALIBRATED},
     {"calibrators.frequency",
      "BSARec's frequency rescaler: each layer's attention block is mixed with a branch that knows low and high frequencies of "
      "its input x, LN(x + dropout(low + b (x - low))), low the cutoff / 2 + 1 lowest bins of x along the positions, b a "
      "learned "
      "square for each channel",
-     FIELD(model.calibrators.frequency.in_use), WITH_ATTENTION},
+     FIELD(model.calibrators.frequency.in_use), CALIBRATED},
     {"training", "the objective and its optimisation", 0, 0},
     {"training.contrastive",
      "DuoRec's InfoNCE beside the ranking loss: of the states of an example with new dropout, and of another example with the "
@@ -250,7 +254,15 @@ const schema_row schema_rows[] = {
     CHOICE("model", "mean_update", model.mean_update, mean_update_choices, "frozen", "what becomes of a layer's mean",
            .backbones = STOSA),
     CHOICE("model", "filter_engine", model.filter_engine, engine_choices, "auto",
-           "how filters are computed; results differ by rounding", .backbones = FMLPREC),
+           "how filters are computed; results differ by rounding", .backbones = FMLPREC | FEAREC),
+    NUMBER(
+        "model", "global_ratio", model.global_ratio, 0, 1, "0.6",
+        "share of the frequencies that a layer sees, the first one the highest, the last one the lowest; at least 1 / layers",
+        .above = true, .backbones = FEAREC),
+    NUMBER("model", "spatial_ratio", model.spatial_ratio, 0, 1, "0.1",
+           "share of attention in the outcome of a layer; the rest is auto-correlation", .backbones = FEAREC),
+    NUMBER("model", "topk_factor", model.topk_factor, 0, 1000, "10",
+           "int(topk_factor ln(max_length)) lags of the auto-correlation are kept", .above = true, .backbones = FEAREC),
     INTEGER("model", "gru_hidden_size", model.gru_hidden_size, 1, 8192, "64", "width of the recurrent layers",
             .backbones = GRU4REC),
     INTEGER("model", "vertical_filters", model.vertical_filters, 1, 4096, "4",
@@ -333,6 +345,9 @@ const schema_row schema_rows[] = {
     NUMBER("training.contrastive", "weight", training.contrastive.weight, 0, 1e6, "0.1", "weight of InfoNCE"),
     NUMBER("training.contrastive", "temperature", training.contrastive.temperature, 0, 1e6, "1",
            "what dot products of states are divided by", .above = true),
+    NUMBER("training.contrastive", "spectral_weight", training.contrastive.spectral_weight, 0, 1e6, "0.1",
+           "weight of the mean distance of the spectra, along the positions, of the states that are compared",
+           .backbones = FEAREC),
     TEXT("training.early_stopping", "metric", training.early_stopping.metric, "ndcg@10",
          "hr@K, ndcg@K or mrr@K on the validation split, K one of evaluation.top_k; the best parameters by it are kept"),
     INTEGER("training.early_stopping", "patience", training.early_stopping.patience, 0, 1e6, "10",

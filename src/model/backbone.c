@@ -9,6 +9,7 @@ static const struct {
     {SR_BACKBONE_SSEPT, &ssept_backbone},     {SR_BACKBONE_TISASREC, &tisasrec_backbone},
     {SR_BACKBONE_STOSA, &stosa_backbone},     {SR_BACKBONE_FMLPREC, &fmlprec_backbone},
     {SR_BACKBONE_GRU4REC, &gru4rec_backbone}, {SR_BACKBONE_CASER, &caser_backbone},
+    {SR_BACKBONE_FEAREC, &fearec_backbone},
 };
 
 const backbone *backbone_find(sr_backbone kind)

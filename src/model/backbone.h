@@ -65,9 +65,10 @@ typedef struct {
 
 typedef struct backbone {
     const char *name;
-    bool masked;       /* see sr_model_needs */
-    bool users, times; /* see sr_model_needs */
-    bool distances;    /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
+    bool masked;         /* see sr_model_needs */
+    bool users, times;   /* see sr_model_needs */
+    bool sums_in_passes; /* see sr_model_needs */
+    bool distances;      /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
     /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
      * to the window, and padding tokens are tokens like any other. NULL: never. */
     bool (*reads_padding)(const sr_model_settings *settings);
@@ -224,6 +225,6 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
 sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
 extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone, fmlprec_backbone;
-extern const backbone gru4rec_backbone, caser_backbone;
+extern const backbone gru4rec_backbone, caser_backbone, fearec_backbone;
 
 #endif

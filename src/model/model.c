@@ -66,7 +66,8 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
                             .users = row->users,
                             .times = row->times,
                             .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
-                            .causal = !row->masked};
+                            .causal = !row->masked,
+                            .sums_in_passes = row->sums_in_passes};
 }
 
 /* What a model transforms most: the whole window, in the bins that it needs. */
@@ -115,6 +116,12 @@ void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, cons
 {
     *encoding = (sr_encoding){.representation = NULL};
     model->backbone->encode(model, tape, batch, pass, encoding);
+}
+
+sr_tensor *sr_model_spectral_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
+                                      double weight)
+{
+    return sr_spectral_distance(tape, model->fourier, left, right, &batch->layout, weight);
 }
 
 bool sr_loss_needs_negatives(sr_loss loss)

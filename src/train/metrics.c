@@ -102,6 +102,7 @@ sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *lin
                           (!line->has_attack || (add_number(object, "attacked_ranking", line->attacked_ranking) &&
                                                  add_number(object, "mask_penalty", line->mask_penalty))) &&
                           (!line->has_contrast || add_number(object, "contrastive", line->contrastive)) &&
+                          (!line->has_spectra || add_number(object, "spectral", line->spectral)) &&
                           add_number(object, "learning_rate", line->learning_rate) &&
                           add_number(object, "gradient_norm", line->gradient_norm) &&
                           add_number(object, "examples_per_second", line->examples_per_second) &&

@@ -22,6 +22,8 @@ typedef struct {
     double attacked_ranking, mask_penalty;
     bool has_contrast; /* contrastive training: */
     double contrastive;
+    bool has_spectra; /* with the distance of spectra: */
+    double spectral;
     double loss, gradient_norm, learning_rate, examples_per_second, seconds, reduction_share;
 } sr_train_line;
 

@@ -271,6 +271,8 @@ static sr_status report_step(run *r, const sr_step_result *result, interval *pas
                                     .mask_penalty = result->mask_penalty,
                                     .has_contrast = result->has_contrast,
                                     .contrastive = result->contrastive,
+                                    .has_spectra = result->has_spectra,
+                                    .spectral = result->spectral,
                                     .gradient_norm = result->gradient_norm,
                                     .learning_rate = result->learning_rate,
                                     .examples_per_second = rate,

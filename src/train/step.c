@@ -52,11 +52,12 @@ static double lap(double *mark)
 
 /* What each example is compared with in contrastive training. */
 typedef struct {
-    sr_tensor *again,
-        *alike;        /* [examples, width]: states of a second pass over the examples, and of others with the same targets */
-    void *rows;        /* the values of both on every rank, sr_real; released with free() */
-    void *log_sums;    /* of every rank's rows, double; released with free() */
-    sr_contrast batch; /* which of them are this rank's */
+    /* [examples, width]: states of a second pass over the examples, and of others with the same targets. */
+    sr_tensor *again, *alike;
+    sr_tensor *again_states, *alike_states; /* [T, width]: of every token, when their spectra are compared; else NULL */
+    void *rows;                             /* the values of both on every rank, sr_real; released with free() */
+    void *log_sums;                         /* of every rank's rows, double; released with free() */
+    sr_contrast batch;                      /* which of them are this rank's */
 } contrast;
 
 /* One step's work on this rank. */
@@ -81,13 +82,77 @@ static bool is_coupled(const sr_stepper *stepper)
     return sr_model_needs_of(settings, true).masked || settings->calibrators.adversarial.in_use;
 }
 
-/* The states of a further pass, one row an example. */
-static sr_tensor *encode_view(sr_stepper *stepper, const sr_batch *batch, sr_pass pass, unsigned view)
+/* Whether the spectra of further passes are compared (FEARec). */
+static bool compares_spectra(const sr_stepper *stepper)
+{
+    return is_contrastive(stepper) && stepper->settings->model.backbone == SR_BACKBONE_FEAREC &&
+           stepper->settings->training.contrastive.spectral_weight > 0;
+}
+
+/* Sums over ranks that the model asks for within a pass, which returns nothing: a failure is kept. */
+typedef struct {
+    sr_parallel *parallel;
+    double seconds;
+    sr_error failure;
+} pass_sums;
+
+static void sum_in_pass(void *context, double *values, size_t count)
+{
+    pass_sums *sums = context;
+    double mark = sr_seconds();
+    if (sums->failure.status == SR_OK)
+        (void)sr_parallel_sum_double(sums->parallel, values, count, &sums->failure); /* looked at after the pass */
+    sums->seconds += lap(&mark);
+}
+
+/* The states of a further pass, one row an example; and those of every token, if they are compared. */
+static sr_tensor *encode_view(sr_stepper *stepper, const sr_batch *batch, sr_pass pass, unsigned view, sr_tensor **states)
 {
     sr_encoding encoding;
     pass.view = view;
+    pass.every_row = compares_spectra(stepper);
     sr_model_encode(stepper->model, stepper->tape, batch, &pass, &encoding);
+    *states = encoding.states;
     return sr_select_rows(stepper->tape, encoding.representation, batch->example_reads, batch->examples);
+}
+
+/* The passes of a step, over whatever is in work->batch. */
+static sr_status run_passes(sr_stepper *stepper, int64_t step, step_work *work, sr_error *error)
+{
+    contrast *c = &work->contrast;
+    pass_sums sums = {.parallel = stepper->parallel, .failure = {.status = SR_OK}};
+    const sr_pass pass = {.training = true,
+                          .seed = (uint64_t)stepper->settings->training.seed,
+                          .step = (uint64_t)step,
+                          .sum = sum_in_pass,
+                          .sum_context = &sums};
+    double mark = sr_seconds();
+    sr_model_encode(stepper->model, stepper->tape, &work->batch, &pass, &work->encoding);
+    if (is_contrastive(stepper)) {
+        c->again = encode_view(stepper, work->batch.again, pass, 1, &c->again_states);
+        c->alike = encode_view(stepper, work->batch.alike, pass, 2, &c->alike_states);
+    }
+    stepper->times.forward += lap(&mark) - sums.seconds;
+    stepper->times.reduction += sums.seconds;
+    if (sums.failure.status == SR_OK)
+        return sr_tape_status(stepper->tape, error);
+    if (error)
+        *error = sums.failure;
+    return sums.failure.status;
+}
+
+/* A rank without a batch runs the passes over an empty one where they sum over ranks, so that nobody waits for it in vain. */
+static void run_empty_passes(sr_stepper *stepper, int64_t step)
+{
+    static const size_t no_offsets[] = {0};
+    const sr_model_settings *settings = &stepper->settings->model;
+    if (!sr_model_needs_of(settings, true).sums_in_passes)
+        return;
+    const sr_batch empty = {.layout = {.offsets = no_offsets, .window = (size_t)settings->max_length, .causal = true},
+                            .reads = {.offsets = no_offsets}};
+    step_work nothing = {.batch = empty};
+    nothing.batch.again = nothing.batch.alike = &empty;
+    (void)run_passes(stepper, step, &nothing, NULL); /* the rank has failed already */
 }
 
 /* This rank's part of the batch through the encoder. */
@@ -98,20 +163,17 @@ static sr_status forward(sr_stepper *stepper, int64_t epoch, int64_t index, int6
     size_t targets, examples;
     sr_arena_reset(stepper->arena);
     sr_tape_reset(stepper->tape);
-    SR_TRY(sr_sampler_batch(stepper->sampler, (size_t)epoch, (size_t)index, (size_t)sr_parallel_rank(stepper->parallel),
-                            (size_t)sr_parallel_size(stepper->parallel), stepper->arena, &work->batch, &targets, &examples,
-                            error));
+    const sr_status status = sr_sampler_batch(
+        stepper->sampler, (size_t)epoch, (size_t)index, (size_t)sr_parallel_rank(stepper->parallel),
+        (size_t)sr_parallel_size(stepper->parallel), stepper->arena, &work->batch, &targets, &examples, error);
+    if (status != SR_OK) {
+        run_empty_passes(stepper, step);
+        return status;
+    }
     work->global_targets = (double)targets;
     result->examples = (double)examples;
     stepper->times.data += lap(&mark);
-    const sr_pass pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step};
-    sr_model_encode(stepper->model, stepper->tape, &work->batch, &pass, &work->encoding);
-    if (is_contrastive(stepper)) {
-        work->contrast.again = encode_view(stepper, work->batch.again, pass, 1);
-        work->contrast.alike = encode_view(stepper, work->batch.alike, pass, 2);
-    }
-    stepper->times.forward += lap(&mark);
-    return sr_tape_status(stepper->tape, error);
+    return run_passes(stepper, step, work, error);
 }
 
 /* Sums over ranks what couples the examples of a batch. A rank that failed takes part, so that nobody waits for it in vain;
@@ -186,6 +248,16 @@ static sr_tensor *contrastive_loss(sr_stepper *stepper, const contrast *c)
     return sr_contrastive_loss(stepper->tape, c->again, c->alike, &c->batch, c->log_sums, 1 / (double)c->batch.count);
 }
 
+/* This rank's part of the mean distance of the spectra of the global batch's states. */
+static sr_tensor *spectral_distance(sr_stepper *stepper, const step_work *work)
+{
+    const sr_model_settings *settings = &stepper->settings->model;
+    const double bins = (double)(settings->max_length / 2 + 1), width = (double)settings->hidden_size;
+    const double examples = (double)work->contrast.batch.count / 2;
+    return sr_model_spectral_distance(stepper->model, stepper->tape, work->batch.again, work->contrast.again_states,
+                                      work->contrast.alike_states, 1 / (examples * bins * width));
+}
+
 /* Losses of this rank's part and their gradients, not yet summed over ranks: those of the global mean loss and, for the mask
  * generators of an adversarial calibrator, those of the attacked loss, both at the same parameters (Zhou et al. 2023). */
 static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_result *result, sr_error *error)
@@ -195,10 +267,14 @@ static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_re
     const sr_encoding *encoding = &work->encoding;
     double mark = sr_seconds();
     sr_tensor *loss = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->representation, kind, weight);
-    sr_tensor *ranking = NULL, *attacked = NULL, *total = loss, *contrastive = NULL;
+    sr_tensor *ranking = NULL, *attacked = NULL, *total = loss, *contrastive = NULL, *spectral = NULL;
     if (is_contrastive(stepper)) {
         contrastive = contrastive_loss(stepper, &work->contrast);
-        total = sr_weighted_add(stepper->tape, loss, 1, contrastive, stepper->settings->training.contrastive.weight);
+        total = sr_weighted_add(stepper->tape, total, 1, contrastive, stepper->settings->training.contrastive.weight);
+    }
+    if (compares_spectra(stepper)) {
+        spectral = spectral_distance(stepper, work);
+        total = sr_weighted_add(stepper->tape, total, 1, spectral, stepper->settings->training.contrastive.spectral_weight);
     }
     if (encoding->attacked) {
         ranking = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->attacked, kind, weight);
@@ -215,6 +291,8 @@ static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_re
     }
     result->has_contrast = contrastive != NULL;
     result->contrastive = contrastive ? (double)contrastive->values[0] : 0;
+    result->has_spectra = spectral != NULL;
+    result->spectral = spectral ? (double)spectral->values[0] : 0;
     const sr_parameter_set followers = attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
     SR_TRY(sr_tape_backward(stepper->tape, total, followers, sr_reduction_ready, stepper->reduction, error));
     if (attacked)
@@ -229,9 +307,13 @@ static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool
                                sr_error *error)
 {
     const bool computed = status == SR_OK;
-    double sums[] = {
-        computed ? result->loss_sum : 0,   !computed, flags[0], flags[1], computed ? result->attacked_ranking_sum : 0,
-        computed ? result->contrastive : 0};
+    double sums[] = {computed ? result->loss_sum : 0,
+                     !computed,
+                     flags[0],
+                     flags[1],
+                     computed ? result->attacked_ranking_sum : 0,
+                     computed ? result->contrastive : 0,
+                     computed ? result->spectral : 0};
     SR_TRY(sr_parallel_sum_double(stepper->parallel, sums, sizeof sums / sizeof *sums, error));
     if (sums[1] > 0)
         return sr_parallel_agree(stepper->parallel, status, error);
@@ -240,6 +322,7 @@ static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool
     result->votes[1] = (int64_t)sums[3];
     result->attacked_ranking_sum = sums[4];
     result->contrastive = sums[5];
+    result->spectral = sums[6];
     return SR_OK;
 }
 
@@ -255,7 +338,7 @@ static const char *first_bad_parameter(const sr_parameters *parameters, const sr
 static sr_status check_finite(sr_stepper *stepper, int64_t epoch, int64_t step, const sr_step_result *result, sr_error *error)
 {
     const sr_parameters *parameters = sr_model_parameters(stepper->model);
-    const double losses = result->loss_sum + result->attacked_ranking_sum + result->contrastive;
+    const double losses = result->loss_sum + result->attacked_ranking_sum + result->contrastive + result->spectral;
     if (!isfinite(losses))
         return sr_fail(error, SR_ERROR_RUNTIME, "the loss of step %lld (epoch %lld) is not finite: %g", (long long)step + 1,
                        (long long)epoch + 1, losses);

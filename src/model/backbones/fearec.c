@@ -1,0 +1,137 @@
+/* FEARec (Du et al. 2023, "Frequency Enhanced Hybrid Attention Network for Sequential Recommendation"), as released with
+ * BSARec: layers that see a band of frequencies each, by auto-correlation and by attention.
+ *
+ *   q, k, v = linear(x),   P the projection of each channel, along the window, onto the layer's band
+ *   r[lag]  = (1 / d) sum_t <(P q)_{t + lag}, k_t>                         positions modulo the window, padding included
+ *   f_t     = sum_lag softmax(r)[lag] v_{t + lag}                          over the largest lags
+ *   s       = attention of P q, P k, P v, with heads and mask
+ *   y       = LN(x + dropout(output((1 - spatial_ratio) f + spatial_ratio s))),   then the feed-forward block
+ *
+ * Which lags count is chosen by the mean of r over the whole batch in training, by each sequence's own r in evaluation. The
+ * choice has no gradient. In training, the sums of r go over all ranks: every pass calls pass->sum once a layer, whatever
+ * happens. */
+#include "model/attention.h"
+#include "model/backbone.h"
+
+#include <string.h>
+
+static sr_status declare(sr_model *model, sr_error *error)
+{
+    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, (size_t)model->settings.hidden_size,
+                         error));
+    SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
+    SR_TRY(declare_layers(model, error));
+    return declare_fourier(model, model->settings.filter_engine, error);
+}
+
+/* ---- lags ---- */
+
+typedef struct {
+    const size_t *lags; /* NULL after a failure */
+    size_t count;
+    bool own; /* each sequence has its own */
+} chosen_lags;
+
+/* By the sum of all sequences of all ranks. `r` is NULL after a failure: then zeros take part in the sum. */
+static void choose_for_all(sr_tape *tape, const sr_pass *pass, const sr_tensor *r, double *sums, size_t n, chosen_lags *chosen)
+{
+    memset(sums, 0, n * sizeof *sums);
+    for (size_t s = 0; r && s < r->rows; ++s)
+        for (size_t lag = 0; lag < n; ++lag)
+            sums[lag] += (double)r->values[s * n + lag];
+    if (pass->sum)
+        pass->sum(pass->sum_context, sums, n);
+    size_t *lags = sr_tape_take(tape, chosen->count, sizeof *lags);
+    chosen->lags = lags && sr_largest_lags(tape, sums, n, chosen->count, lags) ? lags : NULL;
+}
+
+static void choose_for_each(sr_tape *tape, const sr_tensor *r, double *values, size_t n, chosen_lags *chosen)
+{
+    size_t *lags = r ? sr_tape_take(tape, r->rows * chosen->count, sizeof *lags) : NULL;
+    chosen->own = true;
+    for (size_t s = 0; lags && s < r->rows; ++s) {
+        for (size_t lag = 0; lag < n; ++lag)
+            values[lag] = (double)r->values[s * n + lag];
+        if (!sr_largest_lags(tape, values, n, chosen->count, lags + s * chosen->count))
+            return;
+    }
+    chosen->lags = lags;
+}
+
+static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pass *pass, const sr_tensor *r)
+{
+    enum { LONGEST = 4096 }; /* of model.max_length: the sums must not need memory that may be missing on one rank */
+    double values[LONGEST];
+    const size_t n = (size_t)model->settings.max_length;
+    chosen_lags chosen = {.count = sr_fearec_lags(&model->settings)};
+    if (pass->training)
+        choose_for_all(tape, pass, r, values, n, &chosen);
+    else
+        choose_for_each(tape, r, values, n, &chosen);
+    return chosen;
+}
+
+/* ---- a layer ---- */
+
+/* Attention in the band: the context of the block's queries. */
+static sr_tensor *attend(attention_block *block, sr_tensor *query, sr_tensor *key, sr_tensor *value)
+{
+    block->query = block->score_query = rows_of_queries(block, query);
+    block->key = rows_of_keys(block, key);
+    block->raw_scores = sr_attention_scores(block->tape, block->query, block->key, block->map, block->score_scale);
+    attention_weigh(block);
+    return sr_attention_context(block->tape, block->weights, rows_of_keys(block, value), block->map);
+}
+
+static sr_tensor *encode_layer(sr_model *model, sr_tape *tape, sr_tensor *x, const attention_rows *rows, const sr_batch *batch,
+                               const sr_pass *pass, size_t layer, sr_encoding *encoding)
+{
+    const attention_parameters *parameters = &model->layers[layer].attention;
+    const double share = model->settings.spatial_ratio;
+    sr_band band;
+    sr_fearec_band(&model->settings, layer, &band.first, &band.last);
+    sr_tensor *query = model_linear(model, tape, x, &parameters->query), *key = model_linear(model, tape, x, &parameters->key);
+    sr_tensor *band_query = rows ? sr_band_pass(tape, model->fourier, query, &batch->layout, rows->tokens, band) : NULL;
+    const double scale = 1 / (double)model->settings.hidden_size;
+    sr_tensor *r = sr_correlations(tape, band_query, key, &batch->layout, scale);
+    const chosen_lags chosen = choose_lags(model, tape, pass, r);
+    if (!r)
+        return NULL;
+    sr_tensor *value = model_linear(model, tape, x, &parameters->value);
+    attention_block block = attention_begin(model, tape, rows, pass, layer, encoding);
+    if (!block.map)
+        return NULL;
+    block.input = x;
+    sr_tensor *weights = sr_lag_weights(tape, r, chosen.lags, chosen.count, chosen.own);
+    sr_tensor *correlated = sr_shifted_sum(tape, weights, value, &batch->layout, block.map->queries);
+    sr_tensor *band_key = sr_band_pass(tape, model->fourier, key, &batch->layout, rows->tokens, band);
+    sr_tensor *band_value = sr_band_pass(tape, model->fourier, value, &batch->layout, rows->tokens, band);
+    sr_tensor *attended = attend(&block, band_query, band_key, band_value);
+    sr_tensor *mixed = sr_weighted_add(tape, correlated, 1 - share, attended, share);
+    sr_tensor *y = attention_output(&block, mixed, rows_of_queries(&block, x), &parameters->output, SITE_ATTENTION_OUTPUT);
+    const layer_rows computed = rows_of_block(&block);
+    return feed_forward(&computed, y, &model->layers[layer].feed_forward, SITE_FEED_FORWARD);
+}
+
+static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
+{
+    attention_rows made;
+    const attention_rows *rows = attention_rows_make(&made, model, tape, batch, pass) ? &made : NULL;
+    sr_tensor *x = embed_items(model, tape, batch, pass);
+    trace_states(pass, 0, x);
+    for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
+        x = encode_layer(model, tape, x, rows, batch, pass, layer, encoding);
+        trace_states(pass, layer + 1, x);
+    }
+    encoding->states = pass->every_row ? x : NULL;
+    encoding->representation = rows_that_are_read(tape, x, batch, pass);
+}
+
+static bool reads_padding(const sr_model_settings *settings)
+{
+    (void)settings;
+    return true;
+}
+
+const backbone fearec_backbone = {
+    .name = "fearec", .sums_in_passes = true, .reads_padding = reads_padding, .declare = declare, .encode = encode};
