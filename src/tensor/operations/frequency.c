@@ -355,6 +355,11 @@ static double scale_of_bin(const distance_state *state, size_t bin)
     return bin == 0 || 2 * bin == state->n ? 1 : sqrt(2);
 }
 
+static double modulus_of(sr_real real, sr_real imaginary)
+{
+    return sqrt((double)real * (double)real + (double)imaginary * (double)imaginary);
+}
+
 /* dleft += g weight Bᵀ u, dright -= the same, u the coordinates divided by their modulus, and by the bin's scale. */
 static void distance_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
@@ -367,7 +372,7 @@ static void distance_backward(sr_tape *tape, const sr_tensor *out, const void *s
             sr_real *real = t->coordinates + 2 * k * t->width, *imaginary = real + t->width;
             const double factor = state->weight * (double)out->gradient[0] / scale_of_bin(state, k);
             for (size_t c = 0; c < t->width; ++c) {
-                const double modulus = hypot((double)real[c], (double)imaginary[c]);
+                const double modulus = modulus_of(real[c], imaginary[c]);
                 const sr_real ratio = modulus > 0 ? (sr_real)(factor / modulus) : 0;
                 real[c] *= ratio;
                 imaginary[c] *= ratio;
@@ -409,7 +414,7 @@ sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *l
         for (size_t k = 0; k < bins; ++k) {
             const sr_real *real = state->transformed.coordinates + 2 * k * width, *imaginary = real + width;
             for (size_t c = 0; c < width; ++c)
-                sum += hypot((double)real[c], (double)imaginary[c]) / scale_of_bin(state, k);
+                sum += modulus_of(real[c], imaginary[c]) / scale_of_bin(state, k);
         }
     }
     out->values[0] = (sr_real)(weight * sum);
