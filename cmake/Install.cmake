@@ -8,7 +8,7 @@ install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PR
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # libsrtrain is static, so that whoever links it needs its libraries too; pkg-config finds those that have a module.
-set(SRTRAIN_PC_REQUIRES "hdf5-openmpi fftw3f libfyaml libcjson libxxhash ${SRTRAIN_BLAS}" CACHE STRING
+set(SRTRAIN_PC_REQUIRES "hdf5-openmpi fftw3f libfyaml libcjson libxxhash zlib libzstd ${SRTRAIN_BLAS}" CACHE STRING
     "pkg-config modules that libsrtrain requires")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/srtrain.pc.in ${CMAKE_BINARY_DIR}/srtrain.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/srtrain.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

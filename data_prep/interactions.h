@@ -2,7 +2,7 @@
 #ifndef SRTRAIN_DATA_PREP_INTERACTIONS_H
 #define SRTRAIN_DATA_PREP_INTERACTIONS_H
 
-#include "names.h"
+#include "base/names.h"
 
 #include <stdbool.h>
 

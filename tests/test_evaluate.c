@@ -326,12 +326,15 @@ typedef struct {
     int32_t items[USERS * COLUMNS];
 } collected;
 
-static sr_status collect(void *context, size_t user, size_t rank, int32_t item, double score, sr_error *error)
+static sr_status collect(void *context, const char *user, size_t user_length, size_t rank, int32_t item, double score,
+                         sr_error *error)
 {
     (void)score;
     (void)error;
     collected *c = context;
-    c->users[c->count] = user;
+    char name[16];
+    snprintf(name, sizeof name, "%.*s", (int)user_length, user);
+    assert_int_equal(sscanf(name, "n%zu", &c->users[c->count]), 1);
     c->ranks[c->count] = rank;
     c->items[c->count++] = item;
     return SR_OK;
@@ -344,8 +347,10 @@ static void assert_recommendations_by_a_full_sort(world *w, collected *c)
         for (int subset = 0; subset < 2; ++subset)
             for (size_t top_k = 3; top_k < 100; top_k += 90) { /* 93 is more than there are items */
                 c->count = 0;
-                assert_int_equal(sr_recommend(w->parallel, w->model, w->dataset, subset ? some : NULL, 4, top_k,
-                                              (sr_history)history, sr_kernels_choose(NULL), collect, c, NULL),
+                sr_users_in_dataset users;
+                const sr_user_source source = sr_users_of_dataset(&users, w->dataset, subset ? some : NULL, 4);
+                assert_int_equal(sr_recommend(w->parallel, w->model, &source, top_k, (sr_history)history,
+                                              sr_kernels_choose(NULL), collect, c, NULL),
                                  SR_OK);
                 size_t at = 0;
                 for (size_t index = 0; index < (subset ? 4 : USERS) && sr_parallel_rank(w->parallel) == 0; ++index) {
@@ -390,9 +395,11 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
                      SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
     error.message[0] = '\0';
-    assert_int_equal(sr_recommend(w->parallel, w->model, w->timeless, NULL, 0, 3, SR_HISTORY_KEEP, sr_kernels_choose(NULL),
-                                  collect, NULL, &error),
-                     SR_ERROR_USAGE);
+    sr_users_in_dataset users;
+    const sr_user_source source = sr_users_of_dataset(&users, w->timeless, NULL, 0);
+    assert_int_equal(
+        sr_recommend(w->parallel, w->model, &source, 3, SR_HISTORY_KEEP, sr_kernels_choose(NULL), collect, NULL, &error),
+        SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
     assert_int_equal(sr_evaluate_popularity(w->parallel, w->timeless, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
                                             &metrics, &error),

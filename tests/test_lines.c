@@ -1,6 +1,6 @@
 /* Reading lines: line ends, byte-order mark, compression, long lines, and files that are no text. */
 #include "files.h"
-#include "lines.h"
+#include "base/lines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

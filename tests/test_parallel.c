@@ -180,6 +180,35 @@ static void more_elements_than_mpi_counts_are_refused_on_all_ranks(void **state)
     assert_non_null(strstr(error.message, "more than 2147483647"));
 }
 
+/* Rank r is to get r * scale bytes of value r. */
+static void check_scatter(world *w, size_t scale)
+{
+    sr_error error;
+    size_t offsets[65] = {0}, bytes;
+    unsigned char *data = NULL, *part;
+    for (size_t rank = 0; rank < (size_t)w->size; ++rank)
+        offsets[rank + 1] = offsets[rank] + rank * scale;
+    if (w->rank == 0) {
+        data = malloc(offsets[w->size] + 1);
+        for (size_t rank = 0; rank < (size_t)w->size; ++rank)
+            memset(data + offsets[rank], (int)rank, rank * scale);
+    }
+    assert_int_equal(sr_parallel_scatter(w->parallel, data, w->rank == 0 ? offsets : NULL, (void **)&part, &bytes, &error),
+                     SR_OK);
+    free(data);
+    assert_int_equal(bytes, (size_t)w->rank * scale);
+    for (size_t i = 0; i < bytes; ++i)
+        assert_true(part[i] == w->rank);
+    free(part);
+}
+
+static void a_scatter_deals_out_blocks_of_different_size(void **state)
+{
+    check_scatter(*state, 1);
+    check_scatter(*state, 100003);
+    check_scatter(*state, 0);
+}
+
 /* ---- reduction ---- */
 
 enum { PARAMETERS = 7, STEPS = 3 };
@@ -312,6 +341,7 @@ int main(void)
         cmocka_unit_test(every_rank_gets_the_blocks_of_all),
         cmocka_unit_test(a_rank_that_failed_before_a_gather_fails_it_on_all),
         cmocka_unit_test(more_elements_than_mpi_counts_are_refused_on_all_ranks),
+        cmocka_unit_test(a_scatter_deals_out_blocks_of_different_size),
         cmocka_unit_test(gradients_are_summed_after_backward),
         cmocka_unit_test(gradients_are_summed_during_backward_in_any_order_of_reports),
         cmocka_unit_test(an_incomplete_bucket_waits),

@@ -169,9 +169,9 @@ static void identifiers_are_bytes_of_limited_length(void **state)
 {
     const row rows[] = {{"007", "\xE9t\xE9", 0, 0}, {"7", "\xC3\xA9t\xC3\xA9", 0, 0}};
     assert_rows(*state, "pairs", &none, "007 \xE9t\xE9\n7 \xC3\xA9t\xC3\xA9\n", rows, 2);
-    char text[IDENTIFIER_MAXIMUM + 16];
+    char text[LINES_IDENTIFIER_MAXIMUM + 16];
     memset(text, 'x', sizeof text);
-    memcpy(text + IDENTIFIER_MAXIMUM + 1, " 1\n", 4);
+    memcpy(text + LINES_IDENTIFIER_MAXIMUM + 1, " 1\n", 4);
     assert_bad(*state, "pairs", &none, text, SR_ERROR_DATA,
                "raw:1: the user identifier has 1025 bytes, allowed are at most 1024");
 }

@@ -89,16 +89,6 @@ static bool parse_rating(const char *text, float *rating)
     return end != text && *end == '\0' && isfinite(*rating);
 }
 
-sr_status reader_check_identifier(const lines *file, const char *line, const char *role, size_t length, sr_error *error)
-{
-    if (length == 0)
-        return lines_fail(file, line, error, "the %s identifier is empty", role);
-    if (length > IDENTIFIER_MAXIMUM)
-        return lines_fail(file, line, error, "the %s identifier has %zu bytes, allowed are at most %d", role, length,
-                          IDENTIFIER_MAXIMUM);
-    return SR_OK;
-}
-
 sr_status reader_add_fields(const lines *file, const char *line, char *const *fields, size_t count,
                             const column_choice *columns, interactions *all, sr_error *error)
 {
@@ -111,8 +101,8 @@ sr_status reader_add_fields(const lines *file, const char *line, char *const *fi
         return lines_fail(file, line, error, "found %zu columns, expected at least %zu", count, last + 1);
     const char *user = fields[columns->user], *item = fields[columns->item];
     const size_t user_length = strlen(user), item_length = strlen(item);
-    SR_TRY(reader_check_identifier(file, line, "user", user_length, error));
-    SR_TRY(reader_check_identifier(file, line, "item", item_length, error));
+    SR_TRY(lines_check_identifier(file, line, "user", user_length, error));
+    SR_TRY(lines_check_identifier(file, line, "item", item_length, error));
     int64_t time = 0;
     float rating = 0;
     if (columns->time != SIZE_MAX && !parse_time(fields[columns->time], &time))

@@ -3,7 +3,7 @@
 #define SRTRAIN_DATA_PREP_READER_H
 
 #include "../interactions.h"
-#include "../lines.h"
+#include "base/lines.h"
 
 /* Options of the format csv; convert refuses them with any other. */
 typedef struct {
@@ -44,10 +44,6 @@ sr_status reader_add_fields(const lines *file, const char *line, char *const *fi
 /* Splits at each occurrence of `delimiter`, in place; at most `room` fields are stored, all are counted. */
 size_t reader_split(char *line, const char *delimiter, char **fields, size_t room);
 
-enum { READER_FIELDS = 256, IDENTIFIER_MAXIMUM = 1024 };
-
-/* Fails unless the identifier of a `role` ("user", "item") has 1 to IDENTIFIER_MAXIMUM bytes: identifiers are stored in fields
- * as wide as the longest. */
-sr_status reader_check_identifier(const lines *file, const char *line, const char *role, size_t length, sr_error *error);
+enum { READER_FIELDS = 256 };
 
 #endif

@@ -1,33 +1,22 @@
 /* Lines "user item item ...", and lines "user item": words separated by spaces or tabs, already in order. */
 #include "reader.h"
 
-#include <string.h>
-
 static const char blanks[] = " \t";
-
-/* The next word at or after *at, or NULL; *at moves behind it. */
-static const char *next_word(const char **at, size_t *length)
-{
-    const char *word = *at + strspn(*at, blanks);
-    *length = strcspn(word, blanks);
-    *at = word + *length;
-    return *length ? word : NULL;
-}
 
 /* Adds "user item item ..."; with `exactly_one` there must be one item, otherwise it must be the user's only line. */
 static sr_status add_line(const lines *file, const char *line, bool exactly_one, interactions *all, sr_error *error)
 {
     const char *at = line, *item;
     size_t user_length, item_length, items = 0;
-    const char *user = next_word(&at, &user_length);
+    const char *user = lines_word(&at, blanks, &user_length);
     if (!user)
         return lines_fail(file, NULL, error, "the line is empty, expected a user and %s", exactly_one ? "an item" : "items");
     const uint32_t known_users = all->users.count;
-    SR_TRY(reader_check_identifier(file, line, "user", user_length, error));
-    while ((item = next_word(&at, &item_length))) {
+    SR_TRY(lines_check_identifier(file, line, "user", user_length, error));
+    while ((item = lines_word(&at, blanks, &item_length))) {
         if (exactly_one && items == 1)
             return lines_fail(file, line, error, "found more than two words, expected \"user item\"");
-        SR_TRY(reader_check_identifier(file, line, "item", item_length, error));
+        SR_TRY(lines_check_identifier(file, line, "item", item_length, error));
         SR_TRY(interactions_add(all, user, user_length, item, item_length, 0, 0, error));
         ++items;
     }

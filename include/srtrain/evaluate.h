@@ -46,15 +46,51 @@ sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dat
 sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
                                  sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error);
 
-/* Called on rank 0 for each recommended item: of one user best first, users in ascending order. */
-typedef sr_status (*sr_recommendation_function)(void *context, size_t user, size_t rank, int32_t item, double score,
-                                                sr_error *error);
+/* ---- recommendations ---- */
 
-/* The `top_k` best items for `users` (indices in the data set, ascending; NULL: all of them, count ignored), whose history is
- * their whole sequence. History `keep` or `exclude`. Never holds users x catalogue: scores are computed for a bounded block of
- * users at a time. */
-sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset, const size_t *users, size_t count,
-                       size_t top_k, sr_history history, const sr_kernels *kernels, sr_recommendation_function emit,
-                       void *context, sr_error *error);
+/* A user to recommend items to. */
+typedef struct {
+    const char *name; /* name_length bytes; NULL: there are no more users */
+    size_t name_length;
+    const int32_t *items; /* [length]: the history, oldest first */
+    const int64_t *times; /* [length], or NULL in a source without times */
+    size_t length;
+    int32_t number; /* 1..users as the model knows them; 0 in a source of new users */
+} sr_recommended_user;
+
+/* Where users come from. Every rank has the source, but only rank 0 asks it for users: elsewhere `context` may be NULL. */
+typedef struct {
+    const char *origin;  /* a file or directory, for messages */
+    bool has_times;      /* of interactions */
+    bool has_numbers;    /* users are those that the model was trained on */
+    size_t longest_name; /* bytes; rank 0 */
+    void *context;
+    /* The next user, whose pointers are valid until the next call. Local. */
+    sr_status (*next)(void *context, sr_recommended_user *user, sr_error *error);
+} sr_user_source;
+
+/* Users of a data set, with their whole sequences as histories: `users` (indices, in the order wanted; NULL: all of them, count
+ * ignored). *state is the source's memory. */
+typedef struct {
+    const sr_dataset *dataset;
+    const size_t *users;
+    size_t count, at;
+} sr_users_in_dataset;
+sr_user_source sr_users_of_dataset(sr_users_in_dataset *state, const sr_dataset *dataset, const size_t *users, size_t count);
+
+/* Called on rank 0 for each recommended item: users in the order of their source, of one user the best item first. */
+typedef sr_status (*sr_recommendation_function)(void *context, const char *user, size_t user_length, size_t rank, int32_t item,
+                                                double score, sr_error *error);
+
+/* Whether a model can serve the users of `source`: SR_ERROR_USAGE when it needs times, or users that it was trained on, and the
+ * source has none. Local. */
+sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_source *source, sr_error *error);
+
+/* The `top_k` best items for every user of `source`, which the model must be able to serve. History `keep` or `exclude`. What
+ * is held does not grow with the number of users: they are read, dealt to ranks, and handed on in rounds, and scores are
+ * computed for a bounded block of users at a time. Which users are computed together does not depend on the number of ranks, so
+ * that the results do not, to the bit. SR_ERROR_USAGE as above. */
+sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source, size_t top_k, sr_history history,
+                       const sr_kernels *kernels, sr_recommendation_function emit, void *context, sr_error *error);
 
 #endif

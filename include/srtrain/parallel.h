@@ -60,6 +60,11 @@ sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t byt
 sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
                                  void **gathered, size_t **offsets, sr_error *error);
 
+/* The reverse: bytes [offsets[r], offsets[r + 1]) of `data` on rank 0 to rank r: *part (release with free()) of *bytes bytes on
+ * every rank. `data` and `offsets` [size + 1] are read on rank 0 only. */
+sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const size_t *offsets, void **part, size_t *bytes,
+                              sr_error *error);
+
 /* ---- reduction of gradients ----
  *
  * Sums the gradient block over ranks in buckets of contiguous parameters. While backward runs, the tape reports each

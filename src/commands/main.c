@@ -20,13 +20,14 @@ static const command commands[] = {
     {"evaluate", command_evaluate, true,
      "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
     {"recommend", command_recommend, true,
-     "recommend CHECKPOINT [--data DIR] [--users FILE] [--top-k K] [--history exclude|keep] [--output FILE.tsv|FILE.h5]"},
+     "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
+     "      [--output FILE.tsv|FILE.h5]"},
     {"analyze", command_analyze, true,
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"
      "      [--set evaluation.batch_size=N]"},
     {"import", command_import, true,
-     "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]] "
-     "--output CHECKPOINT.h5 [--force]"},
+     "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]]\n"
+     "      --output CHECKPOINT.h5 [--force]"},
     {"models", command_models, false, "models [--markdown]"},
     {"config", command_config, false, "config CONFIG.yaml [--set section.key=value ...]"},
 };

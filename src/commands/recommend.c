@@ -1,130 +1,34 @@
-/* srtrain recommend CHECKPOINT [--data DIR] [--users FILE] [--top-k K] [--history exclude|keep] [--output FILE.tsv|FILE.h5]
+/* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
+ *                              [--output FILE.tsv|FILE.h5]
  *
- * The best items for users of the data set, in their original identifiers. */
+ * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
+
+#include "base/lines.h"
+#include "base/names.h"
+#include "evaluate/new_users.h"
 #include "srtrain/evaluate.h"
 #include "storage/recommendations.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- which users ---- */
-
 typedef struct {
-    size_t *users; /* ascending; NULL: all */
-    size_t count;
-} user_selection;
+    const char *checkpoint, *data, *users, *histories, *output;
+    size_t top_k;
+    sr_history history;
+} recommend_options;
 
-static int compare_lines(const void *left, const void *right)
-{
-    return strcmp(*(char *const *)left, *(char *const *)right);
-}
+/* Whom to recommend to. All but `source` is filled on rank 0 only. */
+typedef struct {
+    sr_user_source source;
+    size_t *listed; /* users of the data set, ascending; NULL: all */
+    size_t listed_count;
+    sr_users_in_dataset in_dataset;
+    new_users *new_users;
+} audience;
 
-/* Compares a name that need not end in a null byte with a line. */
-static int compare_name(const char *name, size_t length, const char *line)
-{
-    const int order = strncmp(name, line, length);
-    return order != 0 ? order : (line[length] == '\0' ? 0 : -1);
-}
-
-static bool is_listed(char *const *lines, size_t count, const char *name, size_t length)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const int order = compare_name(name, length, lines[middle]);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return false;
-}
-
-static sr_status read_lines(const char *path, char ***lines, size_t *count, sr_error *error)
-{
-    *lines = NULL;
-    *count = 0;
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return sr_fail(error, SR_ERROR_DATA, "cannot read %s: %s", path, strerror(errno));
-    char *line = NULL;
-    size_t capacity = 0, room = 0;
-    sr_status status = SR_OK;
-    while (status == SR_OK && getline(&line, &capacity, file) > 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        if (!*line)
-            continue;
-        if (*count == room) {
-            room = room ? 2 * room : 256;
-            char **grown = realloc(*lines, room * sizeof *grown);
-            if (!grown) {
-                status = sr_fail_memory(error, room * sizeof *grown, "a list of users");
-                break;
-            }
-            *lines = grown;
-        }
-        status = sr_copy_string(&(*lines)[*count], line, error);
-        *count += status == SR_OK;
-    }
-    free(line);
-    fclose(file);
-    return status;
-}
-
-/* Looks the lines up among the users of the data set; unknown ones are reported and left out. */
-static sr_status look_up(const sr_dataset *dataset, const char *path, char **lines, size_t line_count, sr_log *log,
-                         user_selection *selection, sr_error *error)
-{
-    qsort(lines, line_count, sizeof *lines, compare_lines);
-    size_t distinct = 0;
-    for (size_t i = 0; i < line_count; ++i)
-        distinct += i == 0 || strcmp(lines[i], lines[i - 1]) != 0;
-    SR_TRY(SR_ALLOCATE(&selection->users, distinct, "the users asked for", error));
-    for (size_t user = 0; user < sr_dataset_users(dataset); ++user) {
-        size_t length;
-        const char *name = sr_dataset_user_name(dataset, user, &length);
-        if (is_listed(lines, line_count, name, length))
-            selection->users[selection->count++] = user;
-    }
-    if (selection->count < distinct)
-        sr_log_warning(log, "%zu of the %zu users in %s are not in the data set and are left out", distinct - selection->count,
-                       distinct, path);
-    return selection->count ? SR_OK : sr_fail(error, SR_ERROR_DATA, "none of the users in %s is in the data set", path);
-}
-
-/* Rank 0 reads the file, every rank gets the users. */
-static sr_status select_users(command_context *context, const sr_dataset *dataset, const char *path, user_selection *selection,
-                              sr_error *error)
-{
-    *selection = (user_selection){0};
-    if (!path)
-        return SR_OK;
-    sr_status status = SR_OK;
-    const bool is_root = sr_parallel_rank(context->parallel) == 0;
-    if (is_root) {
-        char **lines = NULL;
-        size_t count = 0;
-        status = read_lines(path, &lines, &count, error);
-        if (status == SR_OK)
-            status = look_up(dataset, path, lines, count, context->log, selection, error);
-        for (size_t i = 0; i < count; ++i)
-            free(lines[i]);
-        free(lines);
-    }
-    SR_TRY(sr_parallel_agree(context->parallel, status, error));
-    SR_TRY(sr_parallel_broadcast(context->parallel, &selection->count, sizeof selection->count, error));
-    if (!is_root)
-        status = SR_ALLOCATE(&selection->users, selection->count, "the users asked for", error);
-    SR_TRY(sr_parallel_agree(context->parallel, status, error));
-    return sr_parallel_broadcast(context->parallel, selection->users, selection->count * sizeof *selection->users, error);
-}
-
-/* ---- the command ---- */
+/* ---- options ---- */
 
 static sr_status read_top_k(const char *text, size_t *top_k, sr_error *error)
 {
@@ -145,17 +49,146 @@ static sr_status read_history(const char *text, sr_history *history, sr_error *e
     return SR_OK;
 }
 
-static sr_status recommend_to(command_context *context, const checkpointed_model *loaded, const user_selection *selection,
-                              size_t top_k, sr_history history, const char *output, sr_error *error)
+static sr_status read_options(const command_context *context, recommend_options *options, sr_error *error)
+{
+    const char *top_k = "10", *history = "exclude";
+    const sr_option known[] = {{.name = "data", .value = &options->data},
+                               {.name = "users", .value = &options->users},
+                               {.name = "histories", .value = &options->histories},
+                               {.name = "top-k", .value = &top_k},
+                               {.name = "history", .value = &history},
+                               {.name = "output", .value = &options->output}};
+    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &options->checkpoint,
+                                known, sizeof known / sizeof *known, error));
+    SR_TRY(read_top_k(top_k, &options->top_k, error));
+    SR_TRY(read_history(history, &options->history, error));
+    if (options->users && options->histories)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "srtrain recommend: give --users (of the data set) or --histories (of new "
+                       "users), not both");
+    return sr_recommendations_check_path(options->output, error);
+}
+
+/* ---- users of the data set ---- */
+
+/* The distinct lines of a file. */
+static sr_status read_names(const char *path, name_table *names, sr_error *error)
+{
+    lines *file;
+    char *line;
+    uint32_t number;
+    SR_TRY(lines_open(&file, path, error));
+    sr_status status;
+    while ((status = lines_next(file, &line, error)) == SR_OK && line)
+        if (*line && (status = names_number(names, line, strlen(line), &number, error)) != SR_OK)
+            break;
+    lines_close(file);
+    return status;
+}
+
+/* Looks the names up among the users of the data set; unknown ones are reported and left out. */
+static sr_status find_users(audience *found, const sr_dataset *dataset, const name_table *names, const char *path, sr_log *log,
+                            sr_error *error)
+{
+    bool *is_known;
+    SR_TRY(SR_ALLOCATE(&found->listed, names->count, "the users asked for", error));
+    SR_TRY(SR_ALLOCATE_ZERO(&is_known, names->count, "the users asked for", error));
+    for (size_t user = 0; user < sr_dataset_users(dataset); ++user) {
+        size_t length;
+        const char *name = sr_dataset_user_name(dataset, user, &length);
+        const uint32_t number = names_find(names, name, length);
+        if (number != NAMES_NONE && !is_known[number]) {
+            is_known[number] = true;
+            found->listed[found->listed_count++] = user;
+        }
+    }
+    size_t first_unknown = 0;
+    while (first_unknown < names->count && is_known[first_unknown])
+        ++first_unknown;
+    free(is_known);
+    if (found->listed_count == 0)
+        return sr_fail(error, SR_ERROR_DATA, "none of the users in %s is in the data set", path);
+    if (first_unknown < names->count)
+        sr_log_warning(log, "%zu of the %u users in %s are not in the data set and are left out, the first is \"%.40s\"",
+                       names->count - found->listed_count, names->count, path, names->texts[first_unknown]);
+    return SR_OK;
+}
+
+static sr_status list_users(audience *found, const sr_dataset *dataset, const char *path, sr_log *log, sr_error *error)
+{
+    name_table names;
+    sr_status status = names_create(&names, error);
+    if (status == SR_OK)
+        status = read_names(path, &names, error);
+    if (status == SR_OK)
+        status = find_users(found, dataset, &names, path, log, error);
+    names_free(&names);
+    return status;
+}
+
+static sr_status choose_known_users(audience *found, command_context *context, const sr_dataset *dataset, const char *path,
+                                    sr_error *error)
+{
+    const bool is_root = sr_parallel_rank(context->parallel) == 0;
+    sr_status status = is_root && path ? list_users(found, dataset, path, context->log, error) : SR_OK;
+    SR_TRY(sr_parallel_agree(context->parallel, status, error));
+    found->source = sr_users_of_dataset(&found->in_dataset, dataset, found->listed, found->listed_count);
+    return SR_OK;
+}
+
+/* ---- new users ---- */
+
+/* Whether training shows the model empty histories, or a mask token alone. */
+static bool knows_empty_histories(const sr_settings *settings)
+{
+    return sr_model_needs_of(&settings->model, false).masked || settings->data.samples == SR_SAMPLES_WINDOW;
+}
+
+static void report_new_users(sr_log *log, const new_users_report *report, const char *path, bool keeps_empty)
+{
+    sr_log_information(log, "%s: %zu users, %zu interactions", path, report->users, report->interactions);
+    if (report->unknown)
+        sr_log_warning(log, "%zu interactions in %s are with items that are not in the data set and are left out: %s",
+                       report->unknown, path, report->unknown_shown);
+    if (report->empty)
+        sr_log_warning(log, "%zu users in %s have no item of the data set and %s: %s", report->empty, path,
+                       keeps_empty ? "are recommended what suits an empty history"
+                                   : "are left out, because the model was not trained on empty histories",
+                       report->empty_shown);
+}
+
+static sr_status read_new_users(audience *found, command_context *context, const checkpointed_model *loaded, const char *path,
+                                sr_error *error)
+{
+    const bool keeps_empty = knows_empty_histories(&loaded->settings);
+    found->source = (sr_user_source){.origin = path, .next = new_users_next};
+    SR_TRY(sr_recommend_check(&loaded->settings.model, &found->source, error));
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(context->parallel) == 0)
+        status = new_users_open(&found->new_users, path, loaded->dataset, keeps_empty, error);
+    SR_TRY(sr_parallel_agree(context->parallel, status, error));
+    if (found->new_users) {
+        const new_users_report *report = new_users_found(found->new_users);
+        found->source.context = found->new_users;
+        found->source.longest_name = report->longest_name;
+        report_new_users(context->log, report, path, keeps_empty);
+    }
+    return SR_OK;
+}
+
+/* ---- the command ---- */
+
+static sr_status recommend_to(command_context *context, const checkpointed_model *loaded, const sr_user_source *source,
+                              const recommend_options *options, sr_error *error)
 {
     sr_recommendations_writer *writer = NULL;
     sr_status status = SR_OK;
     if (sr_parallel_rank(context->parallel) == 0)
-        status = sr_recommendations_open(&writer, output, loaded->dataset, error);
+        status = sr_recommendations_open(&writer, options->output, loaded->dataset, source->longest_name, error);
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
-        status = sr_recommend(context->parallel, loaded->model, loaded->dataset, selection->users, selection->count, top_k,
-                              history, sr_kernels_choose(NULL), sr_recommendations_add, writer, error);
+        status = sr_recommend(context->parallel, loaded->model, source, options->top_k, options->history,
+                              sr_kernels_choose(NULL), sr_recommendations_add, writer, error);
     if (writer) {
         const sr_status closed = sr_recommendations_close(writer, status == SR_OK, status == SR_OK ? error : NULL);
         status = status == SR_OK ? closed : status;
@@ -165,28 +198,18 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
 
 sr_status command_recommend(command_context *context, sr_error *error)
 {
-    const char *data = NULL, *users = NULL, *top_k_text = "10", *history_text = "exclude", *output = NULL;
-    const sr_option options[] = {{.name = "data", .value = &data},
-                                 {.name = "users", .value = &users},
-                                 {.name = "top-k", .value = &top_k_text},
-                                 {.name = "history", .value = &history_text},
-                                 {.name = "output", .value = &output}};
     const sr_text_list no_assignments = {.count = 0};
-    const char *checkpoint = NULL;
-    size_t top_k = 0;
-    sr_history history = SR_HISTORY_EXCLUDE;
+    recommend_options options = {.checkpoint = NULL};
+    audience found = {.listed = NULL};
     checkpointed_model loaded;
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &checkpoint, options,
-                                sizeof options / sizeof *options, error));
-    SR_TRY(read_top_k(top_k_text, &top_k, error));
-    SR_TRY(read_history(history_text, &history, error));
-    SR_TRY(sr_recommendations_check_path(output, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &no_assignments, error));
-    user_selection selection;
-    sr_status status = select_users(context, loaded.dataset, users, &selection, error);
+    SR_TRY(read_options(context, &options, error));
+    SR_TRY(checkpointed_model_load(&loaded, context->parallel, options.checkpoint, options.data, &no_assignments, error));
+    sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
+                                         : choose_known_users(&found, context, loaded.dataset, options.users, error);
     if (status == SR_OK)
-        status = recommend_to(context, &loaded, &selection, top_k, history, output, error);
-    free(selection.users);
+        status = recommend_to(context, &loaded, &found.source, &options, error);
+    new_users_close(found.new_users);
+    free(found.listed);
     checkpointed_model_free(&loaded);
     return status;
 }

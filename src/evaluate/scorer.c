@@ -16,8 +16,9 @@ scored_history scored_history_of(const sr_dataset *dataset, size_t user, size_t 
 sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
                         const sr_kernels *kernels, sr_error *error)
 {
-    *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels, .columns = sr_dataset_items(dataset) + 1};
-    if (model)
+    *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels};
+    s->columns = (dataset ? sr_dataset_items(dataset) : sr_model_items(model)) + 1;
+    if (model && dataset)
         SR_TRY(sr_check_times(dataset, sr_model_configuration(model), error));
     s->rows = SCORE_BLOCK_BYTES / sizeof *s->scores / s->columns;
     s->rows = s->rows ? s->rows : 1;

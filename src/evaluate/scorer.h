@@ -13,7 +13,7 @@ typedef struct {
     const int32_t *items; /* [length] */
     const int64_t *times; /* [length] or NULL when the data set has none */
     size_t length;
-    size_t user; /* index in the data set */
+    size_t user; /* index in the data set; SIZE_MAX: a new user, whom no model of users can serve */
 } scored_history;
 
 /* The first `length` interactions of a user. */
@@ -33,8 +33,9 @@ typedef struct {
     size_t width;
 } scorer;
 
-/* Scores of the items of `dataset`. Release with scorer_free(). Exactly one of `model` and `popularity` is not NULL.
- * SR_ERROR_USAGE when the model needs time stamps and the data set has none. */
+/* Scores of the items of `dataset`, which may be NULL beside a model when histories come from elsewhere. Release with
+ * scorer_free(). Exactly one of `model` and `popularity` is not NULL. SR_ERROR_USAGE when the model needs time stamps and the
+ * data set has none. */
 sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
                         const sr_kernels *kernels, sr_error *error);
 void scorer_free(scorer *s);

@@ -11,7 +11,7 @@
 
 enum {
     PIECE_BYTES = 1 << 28, /* larger messages go in pieces, so that counts fit into int */
-    GATHER_TAG = 1
+    BLOCK_TAG = 1
 };
 
 struct sr_parallel {
@@ -202,11 +202,11 @@ static sr_status plan_gather(const uint64_t *sizes, size_t ranks, char **data, s
     return SR_ALLOCATE(data, (*offsets)[ranks], "a gather", error);
 }
 
-static sr_status send_block(sr_parallel *parallel, const char *data, size_t bytes, sr_error *error)
+static sr_status send_block(sr_parallel *parallel, int to, const char *data, size_t bytes, sr_error *error)
 {
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
-        SR_TRY(sr_mpi_check(MPI_Send(data + done, (int)piece, MPI_BYTE, 0, GATHER_TAG, parallel->world), "MPI_Send", error));
+        SR_TRY(sr_mpi_check(MPI_Send(data + done, (int)piece, MPI_BYTE, to, BLOCK_TAG, parallel->world), "MPI_Send", error));
     }
     return SR_OK;
 }
@@ -215,7 +215,7 @@ static sr_status receive_block(sr_parallel *parallel, int from, char *data, size
 {
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
-        SR_TRY(sr_mpi_check(MPI_Recv(data + done, (int)piece, MPI_BYTE, from, GATHER_TAG, parallel->world, MPI_STATUS_IGNORE),
+        SR_TRY(sr_mpi_check(MPI_Recv(data + done, (int)piece, MPI_BYTE, from, BLOCK_TAG, parallel->world, MPI_STATUS_IGNORE),
                             "MPI_Recv", error));
     }
     return SR_OK;
@@ -226,7 +226,7 @@ static sr_status move_blocks(sr_parallel *parallel, const void *own, size_t byte
                              sr_error *error)
 {
     if (parallel->rank != 0)
-        return send_block(parallel, own, bytes, error);
+        return send_block(parallel, 0, own, bytes, error);
     if (bytes > 0)
         memcpy(data, own, bytes);
     for (int rank = 1; rank < parallel->size; ++rank)
@@ -341,4 +341,48 @@ sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const 
     *gathered = NULL;
     *offsets = NULL;
     return status;
+}
+
+/* ---- scatter ---- */
+
+/* Rank 0 sends to everybody; each rank has room for its part. */
+static sr_status deal_blocks(sr_parallel *parallel, const char *data, const size_t *offsets, char *part, size_t bytes,
+                             sr_error *error)
+{
+    if (parallel->rank != 0)
+        return receive_block(parallel, 0, part, bytes, error);
+    if (bytes > 0)
+        memcpy(part, data, bytes);
+    for (int rank = 1; rank < parallel->size; ++rank)
+        SR_TRY(send_block(parallel, rank, data + offsets[rank], offsets[rank + 1] - offsets[rank], error));
+    return SR_OK;
+}
+
+sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const size_t *offsets, void **part, size_t *bytes,
+                              sr_error *error)
+{
+    uint64_t mine = 0, *sizes = NULL;
+    char *own = NULL;
+    *part = NULL;
+    *bytes = 0;
+    const bool is_root = parallel->rank == 0;
+    sr_status status = is_root ? SR_ALLOCATE(&sizes, (size_t)parallel->size, "the sizes of a scatter", error) : SR_OK;
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    for (int rank = 0; is_root && rank < parallel->size; ++rank)
+        sizes[rank] = offsets[rank + 1] - offsets[rank];
+    status = sr_mpi_check(MPI_Scatter(sizes, 1, MPI_UINT64_T, &mine, 1, MPI_UINT64_T, 0, parallel->world), "MPI_Scatter",
+                          error);
+    free(sizes);
+    if (status == SR_OK)
+        status = SR_ALLOCATE(&own, mine, "a part of a scatter", error);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = deal_blocks(parallel, data, offsets, own, mine, error);
+    if (status != SR_OK) {
+        free(own);
+        return status;
+    }
+    *part = own;
+    *bytes = mine;
+    return SR_OK;
 }

@@ -11,6 +11,7 @@
 
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
+#include "storage/disk_room.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -173,24 +173,6 @@ static uint64_t estimate_size(const writer *w)
     return size + checkpoint_block_count(&w->arrays) * sizeof *w->checksums;
 }
 
-/* Takes `size` bytes for the file, which exists. Where the file system cannot reserve, we see whether there is as much free. */
-static sr_status reserve(const char *path, uint64_t size, sr_error *error)
-{
-    const int descriptor = open(path, O_RDWR | O_CLOEXEC);
-    bool room = descriptor >= 0 && fallocate(descriptor, 0, 0, (off_t)size) == 0;
-    int cause = errno;
-    struct statvfs system;
-    if (!room && (cause == EOPNOTSUPP || cause == ENOSYS) && fstatvfs(descriptor, &system) == 0) {
-        room = (uint64_t)system.f_bavail * system.f_frsize >= size;
-        cause = ENOSPC;
-    }
-    if (descriptor >= 0)
-        close(descriptor);
-    return room ? SR_OK
-                : sr_fail(error, SR_ERROR_RUNTIME, "%s: no room for %llu bytes: %s", path, (unsigned long long)size,
-                          strerror(cause));
-}
-
 static sr_status size_of(const char *path, uint64_t *size, sr_error *error)
 {
     struct stat file;
@@ -200,26 +182,19 @@ static sr_status size_of(const char *path, uint64_t *size, sr_error *error)
     return SR_OK;
 }
 
-/* HDF5 1.10 cannot recover from a file that it failed to close (the process crashes at its end). So it is only begun where
- * there is room; HDF5 gives that room back when it creates the file, and we take it again for the values that are yet to come.
- */
+/* HDF5 gives the room back when it creates the file, and we take it again for the values that are yet to come. */
 static sr_status create_file(const writer *w)
 {
     sr_hdf5_file file;
     uint64_t size = 0;
-    const int descriptor = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-                                0666); /* its reasons are clearer than HDF5's */
-    if (descriptor < 0)
-        return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot create %s: %s", w->temporary, strerror(errno));
-    close(descriptor);
-    SR_TRY(reserve(w->temporary, estimate_size(w), w->error));
+    SR_TRY(disk_room_reserve(w->temporary, estimate_size(w), w->error));
     SR_TRY(sr_hdf5_create(&file, w->temporary, w->error));
     const sr_status status = create_contents(w, &file);
     const sr_status closed = sr_hdf5_close(&file, status == SR_OK ? w->error : NULL);
     SR_TRY(status);
     SR_TRY(closed);
     SR_TRY(size_of(w->temporary, &size, w->error));
-    return reserve(w->temporary, size, w->error);
+    return disk_room_reserve(w->temporary, size, w->error);
 }
 
 /* ---- step 2: all ranks write the large arrays ---- */

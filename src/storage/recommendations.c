@@ -1,26 +1,32 @@
 #include "storage/recommendations.h"
 
 #include "srtrain/memory.h"
+#include "storage/disk_room.h"
+#include "storage/hdf5_helpers.h"
 
 #include <errno.h>
-#include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+/* One dataset of the HDF5 file. Its values gather in a file without a name until their number is known: datasets are
+ * contiguous, like all of ours. */
 typedef struct {
-    size_t user;
-    int32_t item, rank;
-    float score;
-} recommendation;
+    const char *name;
+    size_t size; /* of an element */
+    FILE *values;
+} column;
+
+enum { USER, RANK, ITEM, SCORE, COLUMNS };
 
 struct sr_recommendations_writer {
     const sr_dataset *dataset;
-    char *path, *temporary; /* NULL for standard output */
-    FILE *text;             /* TSV */
-    /* HDF5: collected until the end */
-    size_t count, room;
-    recommendation *list;
+    char *path, *temporary;  /* NULL for standard output */
+    FILE *text;              /* TSV */
+    bool begun;              /* the header line has been written */
+    column columns[COLUMNS]; /* HDF5 */
+    size_t count;            /* recommendations in them */
 };
 
 static bool ends_in(const char *path, const char *end)
@@ -36,17 +42,179 @@ sr_status sr_recommendations_check_path(const char *path, sr_error *error)
     return sr_fail(error, SR_ERROR_USAGE, "--output %s: the name must end in .tsv or .h5", path);
 }
 
+/* ---- TSV ---- */
+
 static sr_status open_text(sr_recommendations_writer *writer, sr_error *error)
 {
     writer->text = writer->temporary ? fopen(writer->temporary, "w") : stdout;
-    if (!writer->text)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", writer->temporary, strerror(errno));
-    fputs("user\trank\titem\tscore\n", writer->text);
+    return writer->text ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", writer->temporary, strerror(errno));
+}
+
+/* The header line waits for the first recommendation, or the end: standard output stays empty when nothing comes of it. */
+static void begin_text(sr_recommendations_writer *writer)
+{
+    if (!writer->begun)
+        fputs("user\trank\titem\tscore\n", writer->text);
+    writer->begun = true;
+}
+
+/* An identifier may hold what separates fields and lines: it is written as \t, \n, \r, and a backslash as \\. */
+static void put_name(FILE *file, const char *name, size_t length)
+{
+    for (const char *end = name + length; name < end;) {
+        const char *plain = name;
+        while (name < end && *name != '\t' && *name != '\n' && *name != '\r' && *name != '\\')
+            ++name;
+        fwrite(plain, 1, (size_t)(name - plain), file);
+        if (name < end) {
+            fputc('\\', file);
+            fputc(*name == '\t' ? 't' : (*name == '\n' ? 'n' : (*name == '\r' ? 'r' : '\\')), file);
+            ++name;
+        }
+    }
+}
+
+static sr_status add_line(sr_recommendations_writer *writer, const char *user, size_t user_length, size_t rank, int32_t item,
+                          double score, sr_error *error)
+{
+    size_t item_length;
+    const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
+    begin_text(writer);
+    put_name(writer->text, user, user_length);
+    fprintf(writer->text, "\t%zu\t", rank);
+    put_name(writer->text, item_name, item_length);
+    fprintf(writer->text, "\t%.6g\n", score);
+    return ferror(writer->text) ? sr_fail(error, SR_ERROR_RUNTIME, "cannot write recommendations: %s", strerror(errno)) : SR_OK;
+}
+
+/* ---- HDF5 ---- */
+
+static size_t longest_item(const sr_dataset *dataset)
+{
+    size_t longest = 1;
+    for (size_t item = 1; item <= sr_dataset_items(dataset); ++item) {
+        size_t length;
+        (void)sr_dataset_item_name(dataset, item, &length);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* Opens the file of a column's values beside the output and takes its name away at once. */
+static sr_status open_column(const sr_recommendations_writer *writer, column *c, sr_error *error)
+{
+    char *path;
+    if (asprintf(&path, "%s-%s", writer->temporary, c->name) < 0)
+        return sr_fail_memory(error, strlen(writer->temporary), "a file name");
+    c->values = fopen(path, "w+b");
+    const sr_status status = c->values && remove(path) == 0
+                                 ? SR_OK
+                                 : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    free(path);
+    return status;
+}
+
+static sr_status open_columns(sr_recommendations_writer *writer, size_t longest_user, sr_error *error)
+{
+    writer->columns[USER] = (column){.name = "user", .size = longest_user ? longest_user : 1};
+    writer->columns[RANK] = (column){.name = "rank", .size = sizeof(int32_t)};
+    writer->columns[ITEM] = (column){.name = "item", .size = longest_item(writer->dataset)};
+    writer->columns[SCORE] = (column){.name = "score", .size = sizeof(float)};
+    for (size_t i = 0; i < COLUMNS; ++i)
+        SR_TRY(open_column(writer, &writer->columns[i], error));
     return SR_OK;
 }
 
+/* Appends a value of at most the column's size, padded with zero bytes. Whether that succeeded is asked later. */
+static void put(const column *c, const void *value, size_t size)
+{
+    fwrite(value, 1, size, c->values);
+    for (; size < c->size; ++size)
+        putc(0, c->values);
+}
+
+static sr_status check_columns(const sr_recommendations_writer *writer, sr_error *error)
+{
+    for (size_t i = 0; i < COLUMNS; ++i)
+        if (ferror(writer->columns[i].values))
+            return sr_fail(error, SR_ERROR_RUNTIME, "cannot write what %s is made of: %s", writer->path, strerror(errno));
+    return SR_OK;
+}
+
+static sr_status add_row(sr_recommendations_writer *writer, const char *user, size_t user_length, size_t rank, int32_t item,
+                         double score, sr_error *error)
+{
+    size_t item_length;
+    const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
+    const int32_t short_rank = (int32_t)rank;
+    const float short_score = (float)score;
+    put(&writer->columns[USER], user, user_length);
+    put(&writer->columns[RANK], &short_rank, sizeof short_rank);
+    put(&writer->columns[ITEM], item_name, item_length);
+    put(&writer->columns[SCORE], &short_score, sizeof short_score);
+    ++writer->count;
+    return check_columns(writer, error);
+}
+
+/* The type of a column; closed by the caller. */
+static hid_t type_of(const sr_recommendations_writer *writer, size_t index)
+{
+    if (index == RANK)
+        return H5Tcopy(H5T_STD_I32LE);
+    if (index == SCORE)
+        return H5Tcopy(H5T_IEEE_F32LE);
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && H5Tset_size(type, writer->columns[index].size) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0)
+        return type;
+    if (type >= 0)
+        H5Tclose(type);
+    return -1;
+}
+
+static sr_status write_column(const sr_recommendations_writer *writer, const sr_hdf5_file *file, size_t index, sr_error *error)
+{
+    const column *c = &writer->columns[index];
+    const size_t bytes = writer->count * c->size;
+    const char nothing = 0;
+    const void *values = &nothing;
+    if (bytes) {
+        values = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fileno(c->values), 0);
+        if (values == MAP_FAILED)
+            return sr_fail(error, SR_ERROR_RUNTIME, "cannot read what %s is made of: %s", writer->path, strerror(errno));
+    }
+    const hid_t type = type_of(writer, index);
+    const sr_status status = type >= 0 ? sr_hdf5_write_array(file, c->name, type, writer->count, values, error)
+                                       : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "make a type for dataset", c->name);
+    if (type >= 0)
+        H5Tclose(type);
+    if (bytes)
+        (void)munmap((void *)values, bytes);
+    return status;
+}
+
+static sr_status write_file(const sr_recommendations_writer *writer, sr_error *error)
+{
+    enum { METADATA = 1 << 16 }; /* generously */
+    sr_hdf5_file file;
+    uint64_t size = METADATA;
+    for (size_t i = 0; i < COLUMNS; ++i) {
+        size += writer->count * writer->columns[i].size;
+        (void)fflush(writer->columns[i].values);
+    }
+    SR_TRY(check_columns(writer, error));
+    SR_TRY(disk_room_reserve(writer->temporary, size, error));
+    SR_TRY(sr_hdf5_create(&file, writer->temporary, error));
+    sr_status status = SR_OK;
+    for (size_t i = 0; i < COLUMNS && status == SR_OK; ++i)
+        status = write_column(writer, &file, i, error);
+    const sr_status closed = sr_hdf5_close(&file, status == SR_OK ? error : NULL);
+    return status == SR_OK ? closed : status;
+}
+
+/* ---- the writer ---- */
+
 sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
-                                  sr_error *error)
+                                  size_t longest_user, sr_error *error)
 {
     *writer = NULL;
     sr_recommendations_writer *made;
@@ -60,8 +228,8 @@ sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char
             status = sr_fail_memory(error, strlen(path) + 5, "a file name");
         }
     }
-    if (status == SR_OK && !(path && ends_in(path, ".h5")))
-        status = open_text(made, error);
+    if (status == SR_OK)
+        status = path && ends_in(path, ".h5") ? open_columns(made, longest_user, error) : open_text(made, error);
     if (status != SR_OK) {
         (void)sr_recommendations_close(made, false, NULL);
         return status;
@@ -70,115 +238,35 @@ sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char
     return SR_OK;
 }
 
-static sr_status make_room(sr_recommendations_writer *writer, sr_error *error)
-{
-    if (writer->count < writer->room)
-        return SR_OK;
-    const size_t room = writer->room ? 2 * writer->room : 4096;
-    recommendation *list = realloc(writer->list, room * sizeof *list);
-    if (!list)
-        return sr_fail_memory(error, room * sizeof *list, "recommendations");
-    writer->list = list;
-    writer->room = room;
-    return SR_OK;
-}
-
-sr_status sr_recommendations_add(void *context, size_t user, size_t rank, int32_t item, double score, sr_error *error)
+sr_status sr_recommendations_add(void *context, const char *user, size_t user_length, size_t rank, int32_t item, double score,
+                                 sr_error *error)
 {
     sr_recommendations_writer *writer = context;
-    if (writer->text) {
-        size_t user_length, item_length;
-        const char *user_name = sr_dataset_user_name(writer->dataset, user, &user_length);
-        const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
-        if (fprintf(writer->text, "%.*s\t%zu\t%.*s\t%.6g\n", (int)user_length, user_name, rank, (int)item_length, item_name,
-                    score) < 0)
-            return sr_fail(error, SR_ERROR_RUNTIME, "cannot write recommendations: %s", strerror(errno));
-        return SR_OK;
-    }
-    SR_TRY(make_room(writer, error));
-    writer->list[writer->count++] = (recommendation){user, item, (int32_t)rank, (float)score};
-    return SR_OK;
+    return writer->text ? add_line(writer, user, user_length, rank, item, score, error)
+                        : add_row(writer, user, user_length, rank, item, score, error);
 }
 
-/* ---- HDF5 ---- */
-
-static bool write_dataset(hid_t file, const char *name, hid_t type, size_t count, const void *values)
+static sr_status finish_text(sr_recommendations_writer *writer, bool keep, sr_error *error)
 {
-    const hsize_t size = count;
-    const hid_t space = H5Screate_simple(1, &size, NULL);
-    const hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    const bool written = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
-    if (set >= 0)
-        H5Dclose(set);
-    H5Sclose(space);
-    return written;
+    if (keep)
+        begin_text(writer);
+    const bool failed = ferror(writer->text) != 0;
+    const bool closed = writer->path ? fclose(writer->text) == 0 : fflush(writer->text) == 0;
+    return closed && !failed ? SR_OK
+                             : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s",
+                                       writer->path ? writer->path : "standard output", strerror(errno));
 }
-
-/* Writes the name of each recommendation's user or item as fixed-length strings. */
-static bool write_names(hid_t file, const sr_recommendations_writer *writer, bool users)
-{
-    size_t longest = 1, length;
-    for (size_t i = 0; i < writer->count; ++i) {
-        (void)(users ? sr_dataset_user_name(writer->dataset, writer->list[i].user, &length)
-                     : sr_dataset_item_name(writer->dataset, (size_t)writer->list[i].item, &length));
-        longest = length > longest ? length : longest;
-    }
-    char *names = calloc(writer->count ? writer->count : 1, longest);
-    if (!names)
-        return false;
-    for (size_t i = 0; i < writer->count; ++i) {
-        const char *name = users ? sr_dataset_user_name(writer->dataset, writer->list[i].user, &length)
-                                 : sr_dataset_item_name(writer->dataset, (size_t)writer->list[i].item, &length);
-        memcpy(names + i * longest, name, length);
-    }
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    const bool written = H5Tset_size(type, longest) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0 &&
-                         write_dataset(file, users ? "user" : "item", type, writer->count, names);
-    H5Tclose(type);
-    free(names);
-    return written;
-}
-
-static bool write_numbers(hid_t file, const sr_recommendations_writer *writer)
-{
-    const size_t room = writer->count ? writer->count : 1;
-    int32_t *ranks = malloc(room * sizeof *ranks);
-    float *scores = malloc(room * sizeof *scores);
-    for (size_t i = 0; ranks && scores && i < writer->count; ++i) {
-        ranks[i] = writer->list[i].rank;
-        scores[i] = writer->list[i].score;
-    }
-    const bool written = ranks && scores && write_dataset(file, "rank", H5T_NATIVE_INT32, writer->count, ranks) &&
-                         write_dataset(file, "score", H5T_NATIVE_FLOAT, writer->count, scores);
-    free(ranks);
-    free(scores);
-    return written;
-}
-
-static sr_status write_hdf5(const sr_recommendations_writer *writer, sr_error *error)
-{
-    const hid_t file = H5Fcreate(writer->temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    bool written = file >= 0 && write_names(file, writer, true) && write_names(file, writer, false) &&
-                   write_numbers(file, writer);
-    if (file >= 0)
-        written = H5Fclose(file) >= 0 && written;
-    return written ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s", writer->temporary);
-}
-
-/* ---- the end ---- */
 
 static sr_status finish(sr_recommendations_writer *writer, bool keep, sr_error *error)
 {
     sr_status status = SR_OK;
-    if (writer->text) {
-        const bool failed = ferror(writer->text) != 0;
-        const bool closed = writer->path ? fclose(writer->text) == 0 : fflush(writer->text) == 0;
-        if (failed || !closed)
-            status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", writer->path ? writer->path : "standard output",
-                             strerror(errno));
-    } else if (keep) {
-        status = write_hdf5(writer, error);
-    }
+    if (writer->text)
+        status = finish_text(writer, keep, error);
+    else if (keep)
+        status = write_file(writer, error);
+    for (size_t i = 0; i < COLUMNS; ++i)
+        if (writer->columns[i].values)
+            fclose(writer->columns[i].values);
     if (writer->temporary && (!keep || status != SR_OK))
         (void)remove(writer->temporary);
     else if (writer->temporary && rename(writer->temporary, writer->path) != 0)
@@ -192,7 +280,6 @@ sr_status sr_recommendations_close(sr_recommendations_writer *writer, bool keep,
     const sr_status status = finish(writer, keep, error);
     free(writer->path);
     free(writer->temporary);
-    free(writer->list);
     free(writer);
     return status;
 }

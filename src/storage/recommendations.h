@@ -1,4 +1,5 @@
-/* Where recommendations go: a TSV file, an HDF5 file, or standard output. For rank 0 only; everything is local. */
+/* Where recommendations go: a TSV file, an HDF5 file, or standard output; docs/formats.md describes them. For rank 0 only;
+ * everything is local. What is held does not grow with the number of recommendations. */
 #ifndef SRTRAIN_STORAGE_RECOMMENDATIONS_H
 #define SRTRAIN_STORAGE_RECOMMENDATIONS_H
 
@@ -11,13 +12,13 @@ typedef struct sr_recommendations_writer sr_recommendations_writer;
  */
 sr_status sr_recommendations_check_path(const char *path, sr_error *error);
 
-/* Files are written under a temporary name. TSV: a header line, then user, rank (from 1), item, score. HDF5: datasets user,
- * item (fixed-length strings), rank and score, one element a recommendation. */
+/* Files are written under a temporary name. Items are those of `dataset`; users have names of at most `longest_user` bytes. */
 sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
-                                  sr_error *error);
+                                  size_t longest_user, sr_error *error);
 
 /* An sr_recommendation_function; `writer` is an sr_recommendations_writer. */
-sr_status sr_recommendations_add(void *writer, size_t user, size_t rank, int32_t item, double score, sr_error *error);
+sr_status sr_recommendations_add(void *writer, const char *user, size_t user_length, size_t rank, int32_t item, double score,
+                                 sr_error *error);
 
 /* Ends and frees the writer. With `keep` the file gets its final name, otherwise nothing of it remains. */
 sr_status sr_recommendations_close(sr_recommendations_writer *writer, bool keep, sr_error *error);

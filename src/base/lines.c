@@ -1,4 +1,4 @@
-#include "lines.h"
+#include "base/lines.h"
 
 #include "srtrain/memory.h"
 
@@ -298,4 +298,24 @@ sr_status lines_continue(lines *file, char **text, sr_error *error)
     line[file->line_size - 1] = '\n';
     file->begin = file->line_begin;
     return take_line(file, file->line_size, text, error);
+}
+
+/* ---- words ---- */
+
+const char *lines_word(const char **at, const char *separators, size_t *length)
+{
+    const char *word = *at + strspn(*at, separators);
+    *length = strcspn(word, separators);
+    *at = word + *length;
+    return *length ? word : NULL;
+}
+
+sr_status lines_check_identifier(const lines *file, const char *line, const char *role, size_t length, sr_error *error)
+{
+    if (length == 0)
+        return lines_fail(file, line, error, "the %s identifier is empty", role);
+    if (length > LINES_IDENTIFIER_MAXIMUM)
+        return lines_fail(file, line, error, "the %s identifier has %zu bytes, allowed are at most %d", role, length,
+                          LINES_IDENTIFIER_MAXIMUM);
+    return SR_OK;
 }

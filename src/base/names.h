@@ -1,6 +1,6 @@
 /* Distinct strings numbered in order of first appearance: open addressing with XXH3, the bytes in an arena. */
-#ifndef SRTRAIN_DATA_PREP_NAMES_H
-#define SRTRAIN_DATA_PREP_NAMES_H
+#ifndef SRTRAIN_BASE_NAMES_H
+#define SRTRAIN_BASE_NAMES_H
 
 #include "srtrain/memory.h"
 
@@ -21,5 +21,9 @@ void names_free(name_table *table);
 
 /* The number of a string, which is entered if it is new. */
 sr_status names_number(name_table *table, const char *text, size_t length, uint32_t *number, sr_error *error);
+
+/* The number of a string, or NAMES_NONE if it has never been entered. */
+#define NAMES_NONE UINT32_MAX
+uint32_t names_find(const name_table *table, const char *text, size_t length);
 
 #endif

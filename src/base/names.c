@@ -1,4 +1,4 @@
-#include "names.h"
+#include "base/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,4 +95,10 @@ sr_status names_number(name_table *table, const char *text, size_t length, uint3
     }
     *number = table->slots[slot] - 1;
     return SR_OK;
+}
+
+uint32_t names_find(const name_table *table, const char *text, size_t length)
+{
+    const uint32_t entry = table->slots[find_slot(table, text, length)];
+    return entry ? entry - 1 : NAMES_NONE;
 }

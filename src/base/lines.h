@@ -1,7 +1,7 @@
 /* Lines of a text file that may be compressed: plain, gzip and zstd are told apart by their first bytes, "-" is standard input.
  * Skips a byte-order mark, takes LF and CRLF, lines of any length, and a last line without newline. */
-#ifndef SRTRAIN_DATA_PREP_LINES_H
-#define SRTRAIN_DATA_PREP_LINES_H
+#ifndef SRTRAIN_BASE_LINES_H
+#define SRTRAIN_BASE_LINES_H
 
 #include "srtrain/status.h"
 
@@ -22,6 +22,16 @@ sr_status lines_next(lines *file, char **text, sr_error *error);
  * is the whole line, which must not have been written to, or NULL when the file or all patience (1 MiB) is at its end.
  * lines_number() stays at the first. */
 sr_status lines_continue(lines *file, char **text, sr_error *error);
+
+/* The next word of a line at or after *at, words being separated by any number of the characters in `separators`, or NULL; *at
+ * moves behind it. */
+const char *lines_word(const char **at, const char *separators, size_t *length);
+
+/* An identifier has at most this many bytes: data sets store them in fields as wide as the longest. */
+enum { LINES_IDENTIFIER_MAXIMUM = 1024 };
+
+/* Fails like lines_fail() unless the identifier of a `role` ("user", "item") has 1 to LINES_IDENTIFIER_MAXIMUM bytes. */
+sr_status lines_check_identifier(const lines *file, const char *line, const char *role, size_t length, sr_error *error);
 
 const char *lines_path(const lines *file);
 size_t lines_number(const lines *file); /* of the line returned last, from 1 */

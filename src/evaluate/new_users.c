@@ -1,0 +1,230 @@
+#include "evaluate/new_users.h"
+
+#include "base/lines.h"
+#include "base/names.h"
+#include "srtrain/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct new_users {
+    const char *path;
+    bool keeps_empty;
+    name_table item_names; /* number i: item i + 1 */
+    new_users_report report;
+    lines *file;
+    int32_t *items; /* of the line read last, [room] */
+    size_t length, room;
+};
+
+const new_users_report *new_users_found(const new_users *users)
+{
+    return &users->report;
+}
+
+/* ---- one line ---- */
+
+/* What a line says besides the known items, which go to users->items. */
+typedef struct {
+    const char *name;
+    size_t name_length;
+    size_t unknown;
+    const char *first_unknown;
+    size_t first_unknown_length;
+} parsed_line;
+
+static sr_status add_item(new_users *users, int32_t item, sr_error *error)
+{
+    if (users->length == users->room) {
+        const size_t room = users->room ? 2 * users->room : 1024;
+        int32_t *grown = realloc(users->items, room * sizeof *grown);
+        if (!grown)
+            return sr_fail_memory(error, room * sizeof *grown, "a history");
+        users->items = grown;
+        users->room = room;
+    }
+    users->items[users->length++] = item;
+    return SR_OK;
+}
+
+static sr_status parse_line(new_users *users, const char *line, parsed_line *parsed, sr_error *error)
+{
+    const char *separators = strchr(line, '\t') ? "\t" : " ", *at = line, *item;
+    size_t length;
+    *parsed = (parsed_line){.unknown = 0};
+    users->length = 0;
+    parsed->name = lines_word(&at, separators, &parsed->name_length);
+    if (!parsed->name)
+        return lines_fail(users->file, NULL, error, "the line is empty, expected a user and items");
+    SR_TRY(lines_check_identifier(users->file, line, "user", parsed->name_length, error));
+    while ((item = lines_word(&at, separators, &length))) {
+        const uint32_t number = names_find(&users->item_names, item, length);
+        if (number != NAMES_NONE) {
+            SR_TRY(add_item(users, (int32_t)number + 1, error));
+        } else if (parsed->unknown++ == 0) {
+            parsed->first_unknown = item;
+            parsed->first_unknown_length = length;
+        }
+    }
+    return SR_OK;
+}
+
+/* ---- the first reading ---- */
+
+/* Appends `"name" (line N)` to a list that `before` entries have been meant for; the list and the name are cut, and what no
+ * terminal should be sent becomes a question mark. */
+static void show(char *text, size_t before, const char *name, size_t length, size_t line)
+{
+    enum { ENTRIES = 4, LONGEST = 40 };
+    char shown[LONGEST + 1];
+    const size_t used = strlen(text), count = length < LONGEST ? length : (size_t)LONGEST;
+    if (before >= ENTRIES) {
+        if (before == ENTRIES)
+            snprintf(text + used, NEW_USERS_SHOWN_SIZE - used, ", ...");
+        return;
+    }
+    for (size_t i = 0; i < count; ++i)
+        shown[i] = (char)((unsigned char)name[i] < ' ' || name[i] == 127 ? '?' : name[i]);
+    shown[count] = '\0';
+    snprintf(text + used, NEW_USERS_SHOWN_SIZE - used, "%s\"%s%s\" (line %zu)", before ? ", " : "", shown,
+             count < length ? "..." : "", line);
+}
+
+static void count_line(new_users *users, const parsed_line *parsed)
+{
+    new_users_report *report = &users->report;
+    const size_t line = lines_number(users->file);
+    ++report->users;
+    report->interactions += users->length + parsed->unknown;
+    report->unknown += parsed->unknown;
+    if (parsed->unknown)
+        show(report->unknown_shown, report->unknown_lines++, parsed->first_unknown, parsed->first_unknown_length, line);
+    if (users->length == 0)
+        show(report->empty_shown, report->empty++, parsed->name, parsed->name_length, line);
+    if (parsed->name_length > report->longest_name)
+        report->longest_name = parsed->name_length;
+}
+
+/* Every line has one user, so that the number of a user's name is that of the line, counted from 0. */
+static sr_status check_lines(new_users *users, name_table *names, sr_error *error)
+{
+    for (;;) {
+        char *line;
+        parsed_line parsed;
+        uint32_t number;
+        SR_TRY(lines_next(users->file, &line, error));
+        if (!line)
+            break;
+        SR_TRY(parse_line(users, line, &parsed, error));
+        SR_TRY(names_number(names, parsed.name, parsed.name_length, &number, error));
+        if ((size_t)number + 1 != lines_number(users->file))
+            return lines_fail(users->file, line, error, "user \"%.*s\" has line %zu already, expected one line a user",
+                              (int)parsed.name_length, parsed.name, (size_t)number + 1);
+        count_line(users, &parsed);
+    }
+    if (users->report.users == 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s is empty, expected lines \"user item item ...\"", users->path);
+    if (users->report.empty == users->report.users && !users->keeps_empty)
+        return sr_fail(error, SR_ERROR_DATA, "%s: none of its items is in the data set: %s", users->path,
+                       users->report.unknown_shown);
+    return SR_OK;
+}
+
+static sr_status check_file(new_users *users, sr_error *error)
+{
+    name_table names;
+    sr_status status = names_create(&names, error);
+    if (status == SR_OK)
+        status = check_lines(users, &names, error);
+    names_free(&names);
+    return status;
+}
+
+/* ---- opening ---- */
+
+static sr_status enter_items(new_users *users, const sr_dataset *dataset, sr_error *error)
+{
+    SR_TRY(names_create(&users->item_names, error));
+    for (size_t item = 1; item <= sr_dataset_items(dataset); ++item) {
+        size_t length;
+        uint32_t number;
+        const char *name = sr_dataset_item_name(dataset, item, &length);
+        SR_TRY(names_number(&users->item_names, name, length, &number, error));
+        if (number != item - 1)
+            return sr_fail(error, SR_ERROR_DATA, "%s: items %u and %zu have the same identifier \"%.*s\"",
+                           sr_dataset_directory(dataset), number + 1, item, (int)length, name);
+    }
+    return SR_OK;
+}
+
+static sr_status check_kind(const char *path, sr_error *error)
+{
+    struct stat information;
+    if (stat(path, &information) != 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s cannot be read: %s", path, strerror(errno));
+    if (!S_ISREG(information.st_mode))
+        return sr_fail(error, SR_ERROR_USAGE, "%s is no regular file, which histories have to stand in: it is read twice",
+                       path);
+    return SR_OK;
+}
+
+static sr_status open_users(new_users *users, const sr_dataset *dataset, sr_error *error)
+{
+    SR_TRY(check_kind(users->path, error));
+    SR_TRY(enter_items(users, dataset, error));
+    SR_TRY(lines_open(&users->file, users->path, error));
+    SR_TRY(check_file(users, error));
+    lines_close(users->file);
+    users->file = NULL;
+    return lines_open(&users->file, users->path, error);
+}
+
+sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, sr_error *error)
+{
+    new_users *users;
+    *opened = NULL;
+    SR_TRY(SR_ALLOCATE_ZERO(&users, 1, "new users", error));
+    users->path = path;
+    users->keeps_empty = keeps_empty;
+    const sr_status status = open_users(users, dataset, error);
+    if (status == SR_OK)
+        *opened = users;
+    else
+        new_users_close(users);
+    return status;
+}
+
+void new_users_close(new_users *users)
+{
+    if (!users)
+        return;
+    lines_close(users->file);
+    names_free(&users->item_names);
+    free(users->items);
+    free(users);
+}
+
+/* ---- the second reading ---- */
+
+sr_status new_users_next(void *context, sr_recommended_user *user, sr_error *error)
+{
+    new_users *users = context;
+    parsed_line parsed;
+    do {
+        char *line;
+        SR_TRY(lines_next(users->file, &line, error));
+        if (!line)
+            return SR_OK;
+        SR_TRY(parse_line(users, line, &parsed, error));
+        if (parsed.name_length > users->report.longest_name)
+            return lines_fail(users->file, NULL, error, "the file has changed while it was read");
+    } while (users->length == 0 && !users->keeps_empty);
+    user->name = parsed.name;
+    user->name_length = parsed.name_length;
+    user->items = users->items;
+    user->length = users->length;
+    return SR_OK;
+}
