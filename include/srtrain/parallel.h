@@ -74,7 +74,9 @@ sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const siz
  * The buckets and the order in which they are reduced are the same on every rank. */
 typedef struct sr_reduction sr_reduction_engine;
 
-/* `bucket_bytes` is the least size of a bucket. The engine keeps pointers to `parallel` and `parameters`. Local. */
+/* `bucket_bytes`: parameters are collected into a bucket until it has at least that size, and no message is longer than that
+ * (within 16 KiB to 1 GiB for float), so that a bucket with a large parameter goes in several. The engine keeps pointers to
+ * `parallel` and `parameters`. Local. */
 sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters, bool overlapped,
                               size_t bucket_bytes, sr_error *error);
 void sr_reduction_free(sr_reduction_engine *engine); /* local */

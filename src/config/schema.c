@@ -341,7 +341,7 @@ const schema_row schema_rows[] = {
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",
-           "least size of a bucket of gradients, in MiB", .above = true),
+           "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true),
     NUMBER("training.contrastive", "weight", training.contrastive.weight, 0, 1e6, "0.1", "weight of InfoNCE"),
     NUMBER("training.contrastive", "temperature", training.contrastive.temperature, 0, 1e6, "1",
            "what dot products of states are divided by", .above = true),

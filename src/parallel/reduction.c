@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-enum { CHUNK = 256 * 1024 }; /* elements: 1 MiB is what one MPI_Allreduce takes best on a node */
+/* Elements of one message: no shorter than what latency alone costs, and countable by MPI in int. */
+enum { LEAST_MESSAGE = 4096, LONGEST_MESSAGE = 1 << 28 };
 
 #ifdef SR_REAL_IS_DOUBLE
 #define REAL_TYPE MPI_DOUBLE
@@ -19,7 +20,7 @@ typedef struct {
     size_t begin, end;     /* elements of the gradient block */
     size_t parameters;     /* how many it holds */
     size_t missing;        /* how many of them are not final yet */
-    MPI_Request *requests; /* overlapped: one for each chunk */
+    MPI_Request *requests; /* overlapped: one for each message */
     size_t request_count;
 } bucket;
 
@@ -27,6 +28,7 @@ struct sr_reduction {
     sr_parallel *parallel;
     sr_parameters *parameters;
     bool overlapped;
+    size_t message;  /* elements that one operation of MPI reduces at most */
     bucket *buckets; /* in the order of reduction: from the end of the block to its beginning */
     size_t bucket_count;
     size_t *bucket_of; /* [parameters] */
@@ -36,9 +38,23 @@ struct sr_reduction {
     sr_error failure; /* of a reduction that was started by a report */
 };
 
-static size_t chunks_of(const bucket *b)
+static size_t message_elements(size_t bucket_bytes)
 {
-    return (b->end - b->begin + CHUNK - 1) / CHUNK;
+    const size_t elements = bucket_bytes / sizeof(sr_real);
+    if (elements < LEAST_MESSAGE)
+        return LEAST_MESSAGE;
+    return elements < LONGEST_MESSAGE ? elements : (size_t)LONGEST_MESSAGE;
+}
+
+static size_t messages_of(const sr_reduction_engine *engine, const bucket *b)
+{
+    return (b->end - b->begin + engine->message - 1) / engine->message;
+}
+
+/* The length of the message that begins at element `begin` of a bucket. */
+static int message_length(const sr_reduction_engine *engine, const bucket *b, size_t begin)
+{
+    return (int)(b->end - begin < engine->message ? b->end - begin : engine->message);
 }
 
 /* Cuts the block into buckets of at least `least` elements, from its end. */
@@ -63,7 +79,7 @@ static sr_status make_requests(sr_reduction_engine *engine, sr_error *error)
 {
     for (size_t i = 0; i < engine->bucket_count; ++i) {
         bucket *b = &engine->buckets[i];
-        b->request_count = chunks_of(b);
+        b->request_count = messages_of(engine, b);
         SR_TRY(SR_ALLOCATE(&b->requests, b->request_count, "the requests of a reduction", error));
         for (size_t k = 0; k < b->request_count; ++k)
             b->requests[k] = MPI_REQUEST_NULL;
@@ -77,7 +93,8 @@ sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *paralle
     sr_reduction_engine *made;
     *engine = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the reduction of gradients", error));
-    *made = (sr_reduction_engine){.parallel = parallel, .parameters = parameters, .overlapped = overlapped};
+    *made = (sr_reduction_engine){
+        .parallel = parallel, .parameters = parameters, .overlapped = overlapped, .message = message_elements(bucket_bytes)};
     sr_status status = SR_ALLOCATE_ZERO(&made->buckets, parameters->count + 1, "buckets of gradients", error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&made->bucket_of, parameters->count, "buckets of gradients", error);
@@ -117,15 +134,14 @@ void sr_reduction_begin(sr_reduction_engine *engine)
     engine->failure.status = SR_OK;
 }
 
-/* Starts the non-blocking reduction of a bucket, chunk by chunk. */
+/* Starts the non-blocking reduction of a bucket, message by message. */
 static sr_status start(sr_reduction_engine *engine, bucket *b, sr_error *error)
 {
     MPI_Comm world = sr_parallel_communicator(engine->parallel);
     for (size_t k = 0; k < b->request_count; ++k) {
-        const size_t begin = b->begin + k * CHUNK;
-        const size_t count = b->end - begin < CHUNK ? b->end - begin : (size_t)CHUNK;
-        SR_TRY(sr_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, engine->parameters->gradients + begin, (int)count, REAL_TYPE, MPI_SUM,
-                                           world, &b->requests[k]),
+        const size_t begin = b->begin + k * engine->message;
+        SR_TRY(sr_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, engine->parameters->gradients + begin,
+                                           message_length(engine, b, begin), REAL_TYPE, MPI_SUM, world, &b->requests[k]),
                             "MPI_Iallreduce", error));
     }
     return SR_OK;
@@ -182,12 +198,10 @@ static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
     MPI_Comm world = sr_parallel_communicator(engine->parallel);
     for (size_t i = 0; i < engine->bucket_count; ++i) {
         const bucket *b = &engine->buckets[i];
-        for (size_t begin = b->begin; begin < b->end; begin += CHUNK) {
-            const size_t count = b->end - begin < CHUNK ? b->end - begin : (size_t)CHUNK;
-            SR_TRY(sr_mpi_check(
-                MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin, (int)count, REAL_TYPE, MPI_SUM, world),
-                "MPI_Allreduce", error));
-        }
+        for (size_t begin = b->begin; begin < b->end; begin += engine->message)
+            SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin,
+                                              message_length(engine, b, begin), REAL_TYPE, MPI_SUM, world),
+                                "MPI_Allreduce", error));
     }
     return SR_OK;
 }
