@@ -853,6 +853,23 @@ static void work_is_divided_nearly_equally(void **state)
     assert_int_equal(sr_divide_work(work, 0, RANKS, owners, NULL), SR_OK);
 }
 
+/* The default model packs nothing but items, and without empty histories there is nothing to share. */
+static void loads_are_the_tokens_and_examples_of_the_parts(void **state)
+{
+    world *w = *state;
+    sr_sampler *sampler = make_sampler(w);
+    for (size_t ranks = 1; ranks <= 12; ++ranks) {
+        size_t loads[12];
+        assert_int_equal(sr_sampler_loads(sampler, 1, 2, ranks, w->arena, loads, NULL), SR_OK);
+        for (size_t rank = 0; rank < ranks; ++rank) {
+            sr_batch batch;
+            draw(w, sampler, 1, 2, rank, ranks, &batch);
+            assert_int_equal(loads[rank], batch.layout.offsets[batch.layout.sequences] + 4 * batch.examples);
+        }
+    }
+    sr_sampler_free(sampler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -882,6 +899,7 @@ int main(void)
         cmocka_unit_test(rare_histories_are_found_in_a_crowd_of_equal_ones),
         cmocka_unit_test(more_examples_than_the_index_can_number_are_refused),
         cmocka_unit_test(work_is_divided_nearly_equally),
+        cmocka_unit_test_setup_teardown(loads_are_the_tokens_and_examples_of_the_parts, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

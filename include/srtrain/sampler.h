@@ -55,6 +55,11 @@ size_t sr_sampler_batches(const sr_sampler *sampler);
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
 
+/* How that batch is divided: loads [ranks] receives the work of each rank in tokens, by which it was divided (scoring counts as
+ * a few tokens, see sr_example_work()). For measuring how even the division is. Memory comes from `arena`. Local. */
+sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index, size_t ranks, sr_arena *arena, size_t *loads,
+                           sr_error *error);
+
 /* Deals `count` pieces of work to `ranks` so that the largest load is nearly as small as possible: longest piece first, each to
  * the least loaded rank. owners [count] receives ranks. Deterministic. */
 sr_status sr_divide_work(const size_t *work, size_t count, size_t ranks, uint32_t *owners, sr_error *error);

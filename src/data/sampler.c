@@ -369,30 +369,57 @@ static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_ex
     return SR_OK;
 }
 
-sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
-                           sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error)
+/* A global batch and who computes which of it; everything in an arena. */
+typedef struct {
+    sr_example *examples; /* [count] */
+    size_t count, targets;
+    views drawn;
+    pieces divided;
+} division;
+
+static sr_status divide_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t ranks, sr_arena *arena,
+                              division *made, sr_error *error)
 {
     const sr_settings *settings = sampler->settings;
     const size_t batch_size = (size_t)settings->training.batch_size, first = index * batch_size;
     assert(first < sampler->examples);
     const size_t count = smaller(batch_size, sampler->examples - first);
     const sr_random_stream order = sr_random_open((uint64_t)settings->training.seed, SR_RANDOM_SAMPLE_ORDER, epoch);
-    sr_example *examples = sr_arena_take(arena, count * sizeof *examples);
-    if (!examples)
-        return sr_fail_memory(error, count * sizeof *examples, "a batch");
-    *global_targets = 0;
-    *global_examples = count;
+    *made = (division){.examples = sr_arena_take(arena, count * sizeof *made->examples), .count = count};
+    if (!made->examples)
+        return sr_fail_memory(error, count * sizeof *made->examples, "a batch");
     for (size_t e = 0; e < count; ++e) {
-        examples[e] = example_at(sampler, sr_random_permutation(order, first + e, sampler->examples));
-        *global_targets += targets_of(sampler, &examples[e]);
+        made->examples[e] = example_at(sampler, sr_random_permutation(order, first + e, sampler->examples));
+        made->targets += targets_of(sampler, &made->examples[e]);
     }
-    views drawn;
-    pieces divided;
-    SR_TRY(draw_views(sampler, epoch, examples, count, arena, &drawn, error));
-    SR_TRY(make_pieces(sampler, examples, &drawn, count, ranks, arena, &divided, error));
+    SR_TRY(draw_views(sampler, epoch, made->examples, count, arena, &made->drawn, error));
+    return make_pieces(sampler, made->examples, &made->drawn, count, ranks, arena, &made->divided, error);
+}
+
+sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index, size_t ranks, sr_arena *arena, size_t *loads,
+                           sr_error *error)
+{
+    division whole;
+    SR_TRY(divide_batch(sampler, epoch, index, ranks, arena, &whole, error));
+    memset(loads, 0, ranks * sizeof *loads);
+    for (size_t piece = 0; piece < whole.divided.count; ++piece)
+        loads[whole.divided.owners[piece]] += whole.divided.work[piece];
+    return SR_OK;
+}
+
+sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
+                           sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error)
+{
+    const sr_settings *settings = sampler->settings;
+    division whole;
+    SR_TRY(divide_batch(sampler, epoch, index, ranks, arena, &whole, error));
+    sr_example *examples = whole.examples;
+    views drawn = whole.drawn;
+    *global_targets = whole.targets;
+    *global_examples = whole.count;
     size_t mine = 0;
-    for (size_t e = 0; e < count; ++e) {
-        if (divided.owners[divided.of_example[e]] != rank)
+    for (size_t e = 0; e < whole.count; ++e) {
+        if (whole.divided.owners[whole.divided.of_example[e]] != rank)
             continue;
         examples[mine] = examples[e];
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
