@@ -1,21 +1,32 @@
-/* benchmark_step CONFIG.yaml [STEPS [section.key=value ...]]: whole training steps and their parts.
+/* benchmark_step [--json FILE] CONFIG.yaml [STEPS [section.key=value ...]]: whole training steps and their parts.
  *
  * Takes STEPS (default 60) optimizer steps of the configured run after 10 that are not counted, without evaluation or
  * checkpoints, and prints for the whole step and each part the median, the minimum and the maximum over steps in milliseconds,
- * examples per second, peak resident memory and the part of it that the tensors of the largest step take. Runs under mpirun as
- * well; the figures are those of rank 0. */
+ * examples per second, peak resident memory and the part of it that the tensors of the largest step take. With --json the same
+ * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
+ * those of rank 0. */
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
 
+#include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PARTS = 6, WARM_UP = 10 };
-static const char *const part_names[PARTS] = {"step", "data", "forward", "backward", "reduction", "optimizer"};
+enum { PARTS = 7, WARM_UP = 10 };
+static const char *const part_names[PARTS] = {"step", "data", "forward", "loss", "backward", "reduction", "optimizer"};
+
+/* What was measured on this rank. */
+typedef struct {
+    const char *configuration; /* its file */
+    size_t steps, ranks, most_memory;
+    double *milliseconds; /* [PARTS, steps], in the order of the steps */
+    double examples, losses, seconds;
+} results;
 
 static int compare_doubles(const void *left, const void *right)
 {
@@ -25,62 +36,132 @@ static int compare_doubles(const void *left, const void *right)
 
 static void times_of(const sr_step_times *times, double seconds, double parts[PARTS])
 {
-    const double list[PARTS] = {seconds, times->data, times->forward, times->backward, times->reduction, times->optimizer};
-    memcpy(parts, list, sizeof list);
+    const double list[PARTS] = {seconds,         times->data,      times->forward,  times->loss,
+                                times->backward, times->reduction, times->optimizer};
+    for (size_t part = 0; part < PARTS; ++part)
+        parts[part] = 1e3 * list[part];
 }
 
-static void print_results(double *samples, size_t steps, double examples, size_t most_memory, const sr_parallel *parallel)
+static double peak_mebibytes(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    double total = 0;
-    printf("%-10s %10s %10s %10s   (ms, %zu steps, %d ranks)\n", "part", "median", "minimum", "maximum", steps,
-           sr_parallel_size(parallel));
-    for (size_t part = 0; part < PARTS; ++part) {
-        double *of_part = samples + part * steps;
-        for (size_t i = 0; part == 0 && i < steps; ++i)
-            total += of_part[i];
-        qsort(of_part, steps, sizeof *of_part, compare_doubles);
-        printf("%-10s %10.3f %10.3f %10.3f\n", part_names[part], 1e3 * of_part[steps / 2], 1e3 * of_part[0],
-               1e3 * of_part[steps - 1]);
-    }
-    printf("examples/s %10.0f\npeak resident memory %.0f MiB, of which a step's tensors %.0f MiB\n", examples / total,
-           (double)usage.ru_maxrss / 1024, (double)most_memory / 0x1p20);
+    return (double)usage.ru_maxrss / 1024;
 }
 
-static sr_status measure(sr_stepper *stepper, size_t steps, sr_error *error)
+/* ---- reports ---- */
+
+/* Each step's time as a list, part by part. */
+static bool add_times(cJSON *root, const results *r)
 {
-    double *samples, examples = 0;
-    size_t most_memory = 0;
+    cJSON *parts = cJSON_AddObjectToObject(root, "milliseconds");
+    bool complete = parts != NULL;
+    for (size_t part = 0; part < PARTS && complete; ++part)
+        complete = cJSON_AddItemToObject(parts, part_names[part],
+                                         cJSON_CreateDoubleArray(r->milliseconds + part * r->steps, (int)r->steps));
+    return complete;
+}
+
+static char *make_document(const results *r)
+{
+    char blas[256];
+    sr_blas_description(blas, sizeof blas);
+    cJSON *root = cJSON_CreateObject();
+    const bool complete = root && cJSON_AddStringToObject(root, "program", "srtrain") &&
+                          cJSON_AddStringToObject(root, "libraries", blas) &&
+                          cJSON_AddStringToObject(root, "kernels", sr_kernels_choose(NULL)->level) &&
+                          cJSON_AddStringToObject(root, "configuration", r->configuration) &&
+                          cJSON_AddNumberToObject(root, "ranks", (double)r->ranks) &&
+                          cJSON_AddNumberToObject(root, "steps", (double)r->steps) &&
+                          cJSON_AddNumberToObject(root, "examples_per_second", r->examples / r->seconds) &&
+                          cJSON_AddNumberToObject(root, "mean_loss", r->losses / (double)r->steps) &&
+                          cJSON_AddNumberToObject(root, "peak_memory_mebibytes", peak_mebibytes()) &&
+                          cJSON_AddNumberToObject(root, "step_memory_mebibytes", (double)r->most_memory / 0x1p20) &&
+                          add_times(root, r);
+    char *text = complete ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    return text;
+}
+
+static sr_status write_document(const char *path, const results *r, sr_error *error)
+{
+    char *text = make_document(r);
+    if (!text)
+        return sr_fail_memory(error, PARTS * r->steps * sizeof *r->milliseconds, "the results");
+    FILE *file = fopen(path, "w");
+    const bool written = file && fprintf(file, "%s\n", text) > 0;
+    const bool closed = file && fclose(file) == 0;
+    cJSON_free(text);
+    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* Sorts the times. */
+static void print_table(results *r)
+{
+    printf("%-10s %10s %10s %10s   (ms, %zu steps, %zu ranks)\n", "part", "median", "minimum", "maximum", r->steps, r->ranks);
+    for (size_t part = 0; part < PARTS; ++part) {
+        double *of_part = r->milliseconds + part * r->steps;
+        qsort(of_part, r->steps, sizeof *of_part, compare_doubles);
+        printf("%-10s %10.3f %10.3f %10.3f\n", part_names[part], of_part[r->steps / 2], of_part[0], of_part[r->steps - 1]);
+    }
+    printf("examples/s %10.0f\npeak resident memory %.0f MiB, of which a step's tensors %.0f MiB\n", r->examples / r->seconds,
+           peak_mebibytes(), (double)r->most_memory / 0x1p20);
+}
+
+/* ---- measuring ---- */
+
+static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
+{
     const size_t batches = sr_sampler_batches(stepper->sampler);
-    SR_TRY(SR_ALLOCATE(&samples, PARTS * steps, "samples", error));
-    sr_status status = SR_OK;
-    for (size_t step = 0; step < WARM_UP + steps && status == SR_OK; ++step) {
+    for (size_t step = 0; step < WARM_UP + r->steps; ++step) {
         const bool flags[2] = {false, false};
         sr_step_result result;
         double parts[PARTS];
         stepper->times = (sr_step_times){0};
         const double start = sr_seconds();
-        status = sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, flags, &result,
-                               error);
-        times_of(&stepper->times, sr_seconds() - start, parts);
-        for (size_t part = 0; part < PARTS && step >= WARM_UP; ++part)
-            samples[part * steps + step - WARM_UP] = parts[part];
-        examples += step >= WARM_UP ? result.examples : 0;
-        most_memory = sr_tape_memory(stepper->tape) > most_memory ? sr_tape_memory(stepper->tape) : most_memory;
+        SR_TRY(
+            sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, flags, &result, error));
+        const double seconds = sr_seconds() - start;
+        r->most_memory = sr_tape_memory(stepper->tape) > r->most_memory ? sr_tape_memory(stepper->tape) : r->most_memory;
+        if (step < WARM_UP)
+            continue;
+        times_of(&stepper->times, seconds, parts);
+        for (size_t part = 0; part < PARTS; ++part)
+            r->milliseconds[part * r->steps + step - WARM_UP] = parts[part];
+        r->seconds += seconds;
+        r->examples += result.examples;
+        r->losses += result.targets > 0 ? result.loss_sum / result.targets : 0;
     }
-    if (status == SR_OK && sr_parallel_rank(stepper->parallel) == 0)
-        print_results(samples, steps, examples, most_memory, stepper->parallel);
-    free(samples);
+    return SR_OK;
+}
+
+static sr_status measure_and_report(sr_stepper *stepper, const char *configuration, size_t steps, const char *json,
+                                    sr_error *error)
+{
+    results r = {.configuration = configuration, .steps = steps, .ranks = (size_t)sr_parallel_size(stepper->parallel)};
+    SR_TRY(SR_ALLOCATE(&r.milliseconds, PARTS * steps, "samples", error));
+    sr_status status = measure(stepper, &r, error);
+    if (status == SR_OK && sr_parallel_rank(stepper->parallel) == 0) {
+        status = json ? write_document(json, &r, error) : SR_OK;
+        print_table(&r);
+    }
+    free(r.milliseconds);
     return status;
 }
 
 static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
 {
     static sr_settings settings;
+    const char *json = NULL;
+    if (argument_count > 2 && strcmp(arguments[1], "--json") == 0) {
+        json = arguments[2];
+        argument_count -= 2;
+        arguments += 2;
+    }
     const size_t steps = argument_count > 2 ? (size_t)strtoul(arguments[2], NULL, 10) : 60;
     if (argument_count < 2 || steps == 0)
-        return sr_fail(error, SR_ERROR_USAGE, "usage: benchmark_step CONFIG.yaml [STEPS [section.key=value ...]]");
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "usage: benchmark_step [--json FILE] CONFIG.yaml [STEPS [section.key=value ...]]");
     const size_t assignments = argument_count > 3 ? (size_t)argument_count - 3 : 0;
     SR_TRY(sr_settings_read(&settings, arguments[1], (const char *const *)arguments + 3, assignments, error));
     sr_dataset *dataset;
@@ -92,7 +173,7 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     SR_TRY(sr_model_create(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
     SR_TRY(sr_stepper_create(&stepper, parallel, &settings, sr_kernels_choose(NULL), sampler, model, 1000000, error));
     sr_parameters_draw(sr_model_parameters(model), (uint64_t)settings.training.seed);
-    const sr_status status = measure(&stepper, steps, error);
+    const sr_status status = measure_and_report(&stepper, arguments[1], steps, json, error);
     sr_stepper_free(&stepper);
     sr_model_free(model);
     sr_sampler_free(sampler);

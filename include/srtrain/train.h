@@ -13,9 +13,9 @@
 
 /* ---- one step ---- */
 
-/* Seconds spent in the parts of training steps on this rank. */
+/* Seconds spent in the parts of training steps on this rank; forward is the encoder alone. */
 typedef struct {
-    double data, forward, backward, reduction, optimizer;
+    double data, forward, loss, backward, reduction, optimizer;
 } sr_step_times;
 
 /* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */

@@ -229,7 +229,7 @@ static sr_status gather_contrast(sr_stepper *stepper, sr_status status, contrast
     stepper->times.reduction += lap(&mark);
     sr_contrastive_log_sums(stepper->tape, &c->batch, width, log_sums);
     status = sr_tape_status(stepper->tape, error);
-    stepper->times.forward += lap(&mark);
+    stepper->times.loss += lap(&mark);
     SR_TRY(sr_parallel_gather_all(parallel, status, log_sums, mine, sizeof *log_sums, &c->log_sums, &log_offsets, error));
     free(log_offsets);
     stepper->times.reduction += lap(&mark);
@@ -281,7 +281,7 @@ static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_re
         attacked = sr_model_attacked_loss(stepper->model, stepper->tape, encoding, ranking, work->global_squares);
     }
     SR_TRY(sr_tape_status(stepper->tape, error));
-    stepper->times.forward += lap(&mark);
+    stepper->times.loss += lap(&mark);
     result->targets = targets;
     result->loss_sum = (double)loss->values[0] * targets;
     result->has_attack = attacked != NULL;
