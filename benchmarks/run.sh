@@ -5,12 +5,32 @@ cd "$(dirname "$0")/.."
 . launch/common.sh
 usage() {
   echo "usage: benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2
+  echo "       benchmarks/run.sh peers CONFIG.yaml DATA [STEPS] [section.key=value ...] [--tuned] [--separated] [--json FILE]" >&2
+  echo "       benchmarks/run.sh peers --check FIXTURE.h5 ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
   exit 2
 }
 if [ "${1:-}" = fourier ]; then
   cmake --build build --target benchmark_fourier >/dev/null
   exec build/benchmarks/benchmark_fourier
+fi
+# The Python of $PYTHON, or else the first that has PyTorch (Debian's packages serve /usr/bin/python3 alone).
+find_python() {
+  local python
+  for python in ${PYTHON:+"$PYTHON"} python3 /usr/bin/python3; do
+    "$python" -c 'import torch, h5py, yaml' 2>/dev/null && { echo "$python"; return; }
+  done
+  echo "PyTorch, h5py or PyYAML is missing: apt-get install python3-torch python3-h5py python3-yaml," >&2
+  echo "or pip install torch h5py pyyaml. PYTHON=... names the interpreter that has them." >&2
+  exit 2
+}
+if [ "${1:-}" = peers ]; then
+  shift
+  [ $# -ge 2 ] || [ "${1:-}" = --check ] || usage
+  python="$(find_python)"
+  [ "$1" = --check ] && exec "$python" benchmarks/pytorch/step.py "$@"
+  cmake --build build --target benchmark_step >/dev/null
+  exec "$python" benchmarks/pytorch/compare.py build/benchmarks/benchmark_step "$@"
 fi
 [ $# -ge 3 ] && [ "$1" = step ] || usage
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"
