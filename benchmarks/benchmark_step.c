@@ -4,7 +4,7 @@
  * checkpoints, and prints for the whole step and each part the median, the minimum and the maximum over steps in milliseconds,
  * examples per second, peak resident memory and the part of it that the tensors of the largest step take. With --json the same
  * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
- * those of rank 0. */
+ * those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { PARTS = 7, WARM_UP = 10 };
 static const char *const part_names[PARTS] = {"step", "data", "forward", "loss", "backward", "reduction", "optimizer"};
@@ -26,7 +27,18 @@ typedef struct {
     size_t steps, ranks, most_memory;
     double *milliseconds; /* [PARTS, steps], in the order of the steps */
     double examples, losses, seconds;
+    size_t batch, parameters, bytes_reduced; /* examples of a global batch; of the model; of the gradient block */
 } results;
+
+enum { MEAN, MINIMUM, MAXIMUM, STATISTICS };
+static const char *const statistic_names[STATISTICS] = {"mean_over_ranks", "minimum_over_ranks", "maximum_over_ranks"};
+
+/* Of all ranks, on rank 0. */
+typedef struct {
+    double *milliseconds[STATISTICS];     /* [PARTS, steps] each */
+    double peak_mebibytes, all_mebibytes; /* resident, of the rank that has most, and of all together */
+    int64_t nodes, ranks_of_node;         /* the latter on the node that has most */
+} rank_results;
 
 static int compare_doubles(const void *left, const void *right)
 {
@@ -52,17 +64,29 @@ static double peak_mebibytes(void)
 /* ---- reports ---- */
 
 /* Each step's time as a list, part by part. */
-static bool add_times(cJSON *root, const results *r)
+static bool add_times(cJSON *root, const char *name, const double *milliseconds, size_t steps)
 {
-    cJSON *parts = cJSON_AddObjectToObject(root, "milliseconds");
+    cJSON *parts = cJSON_AddObjectToObject(root, name);
     bool complete = parts != NULL;
     for (size_t part = 0; part < PARTS && complete; ++part)
         complete = cJSON_AddItemToObject(parts, part_names[part],
-                                         cJSON_CreateDoubleArray(r->milliseconds + part * r->steps, (int)r->steps));
+                                         cJSON_CreateDoubleArray(milliseconds + part * steps, (int)steps));
     return complete;
 }
 
-static char *make_document(const results *r)
+static bool add_ranks(cJSON *root, const results *r, const rank_results *ranks)
+{
+    bool complete = cJSON_AddNumberToObject(root, "nodes", (double)ranks->nodes) &&
+                    cJSON_AddNumberToObject(root, "ranks_of_node", (double)ranks->ranks_of_node) &&
+                    cJSON_AddNumberToObject(root, "cores_of_node", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
+                    cJSON_AddNumberToObject(root, "peak_memory_mebibytes_of_a_rank", ranks->peak_mebibytes) &&
+                    cJSON_AddNumberToObject(root, "peak_memory_mebibytes_of_all", ranks->all_mebibytes);
+    for (size_t i = 0; i < STATISTICS && complete; ++i)
+        complete = add_times(root, statistic_names[i], ranks->milliseconds[i], r->steps);
+    return complete;
+}
+
+static char *make_document(const results *r, const rank_results *ranks)
 {
     char blas[256];
     sr_blas_description(blas, sizeof blas);
@@ -77,15 +101,18 @@ static char *make_document(const results *r)
                           cJSON_AddNumberToObject(root, "mean_loss", r->losses / (double)r->steps) &&
                           cJSON_AddNumberToObject(root, "peak_memory_mebibytes", peak_mebibytes()) &&
                           cJSON_AddNumberToObject(root, "step_memory_mebibytes", (double)r->most_memory / 0x1p20) &&
-                          add_times(root, r);
+                          cJSON_AddNumberToObject(root, "global_batch", (double)r->batch) &&
+                          cJSON_AddNumberToObject(root, "parameters", (double)r->parameters) &&
+                          cJSON_AddNumberToObject(root, "bytes_reduced", (double)r->bytes_reduced) &&
+                          add_times(root, "milliseconds", r->milliseconds, r->steps) && add_ranks(root, r, ranks);
     char *text = complete ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     return text;
 }
 
-static sr_status write_document(const char *path, const results *r, sr_error *error)
+static sr_status write_document(const char *path, const results *r, const rank_results *ranks, sr_error *error)
 {
-    char *text = make_document(r);
+    char *text = make_document(r, ranks);
     if (!text)
         return sr_fail_memory(error, PARTS * r->steps * sizeof *r->milliseconds, "the results");
     FILE *file = fopen(path, "w");
@@ -93,6 +120,58 @@ static sr_status write_document(const char *path, const results *r, sr_error *er
     const bool closed = file && fclose(file) == 0;
     cJSON_free(text);
     return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+}
+
+/* ---- over ranks ---- */
+
+/* `all` holds every rank's [PARTS, steps], one after the other. */
+static void combine_times(const results *r, const double *all, rank_results *ranks)
+{
+    const size_t count = PARTS * r->steps;
+    for (size_t i = 0; i < count; ++i) {
+        double sum = 0, least = all[i], most = all[i];
+        for (size_t rank = 0; rank < r->ranks; ++rank) {
+            const double here = all[rank * count + i];
+            sum += here;
+            least = here < least ? here : least;
+            most = here > most ? here : most;
+        }
+        ranks->milliseconds[MEAN][i] = sum / (double)r->ranks;
+        ranks->milliseconds[MINIMUM][i] = least;
+        ranks->milliseconds[MAXIMUM][i] = most;
+    }
+}
+
+static sr_status gather_times(sr_parallel *parallel, const results *r, rank_results *ranks, sr_error *error)
+{
+    double *all;
+    size_t *offsets;
+    SR_TRY(sr_parallel_gather(parallel, r->milliseconds, PARTS * r->steps * sizeof *all, (void **)&all, &offsets, error));
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(parallel) == 0) {
+        for (size_t i = 0; i < STATISTICS && status == SR_OK; ++i)
+            status = SR_ALLOCATE(&ranks->milliseconds[i], PARTS * r->steps, "times over ranks", error);
+        if (status == SR_OK)
+            combine_times(r, all, ranks);
+    }
+    free(all);
+    free(offsets);
+    return sr_parallel_agree(parallel, status, error);
+}
+
+/* Collective. */
+static sr_status combine_ranks(sr_parallel *parallel, const results *r, rank_results *ranks, sr_error *error)
+{
+    const double peak = peak_mebibytes();
+    int64_t most[] = {(int64_t)(peak * 1024), sr_parallel_node_rank(parallel) + 1};
+    double sums[] = {peak, sr_parallel_node_rank(parallel) == 0};
+    SR_TRY(sr_parallel_maximum_int64(parallel, most, 2, error));
+    SR_TRY(sr_parallel_sum_double(parallel, sums, 2, error));
+    ranks->peak_mebibytes = (double)most[0] / 1024;
+    ranks->ranks_of_node = most[1];
+    ranks->all_mebibytes = sums[0];
+    ranks->nodes = (int64_t)sums[1];
+    return gather_times(parallel, r, ranks, error);
 }
 
 /* Sorts the times. */
@@ -135,16 +214,34 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
     return SR_OK;
 }
 
+static sr_status report(sr_parallel *parallel, results *r, const char *json, sr_error *error)
+{
+    rank_results ranks = {.nodes = 0};
+    sr_status status = json ? combine_ranks(parallel, r, &ranks, error) : SR_OK;
+    if (status == SR_OK && sr_parallel_rank(parallel) == 0) {
+        status = json ? write_document(json, r, &ranks, error) : SR_OK;
+        print_table(r);
+    }
+    for (size_t i = 0; i < STATISTICS; ++i)
+        free(ranks.milliseconds[i]);
+    return status;
+}
+
 static sr_status measure_and_report(sr_stepper *stepper, const char *configuration, size_t steps, const char *json,
                                     sr_error *error)
 {
-    results r = {.configuration = configuration, .steps = steps, .ranks = (size_t)sr_parallel_size(stepper->parallel)};
+    const sr_parameters *parameters = sr_model_parameters(stepper->model);
+    results r = {.configuration = configuration,
+                 .steps = steps,
+                 .ranks = (size_t)sr_parallel_size(stepper->parallel),
+                 .batch = (size_t)stepper->settings->training.batch_size,
+                 .bytes_reduced = parameters->block_size * sizeof(sr_real)};
+    for (size_t i = 0; i < parameters->count; ++i)
+        r.parameters += parameters->list[i].size;
     SR_TRY(SR_ALLOCATE(&r.milliseconds, PARTS * steps, "samples", error));
     sr_status status = measure(stepper, &r, error);
-    if (status == SR_OK && sr_parallel_rank(stepper->parallel) == 0) {
-        status = json ? write_document(json, &r, error) : SR_OK;
-        print_table(&r);
-    }
+    if (status == SR_OK)
+        status = report(stepper->parallel, &r, json, error);
     free(r.milliseconds);
     return status;
 }
