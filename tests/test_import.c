@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,11 +177,11 @@ static void every_mismatch_is_told_at_once_and_nothing_is_written(void **state)
     world_path(w, "bad.h5", path);
     const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
     const double values[64] = {1, 2, 3, NAN, 5, 1e300};
-    const int integers[8] = {1, 2, 3};
+    const int64_t integers[32] = {1, 2, 3};
     const hsize_t row[] = {8}, wrong[] = {4, 8};
     replace(file, "input_norm.bias", H5T_IEEE_F64LE, 1, row, values, H5T_NATIVE_DOUBLE);
     replace(file, "position_embedding.weight", H5T_IEEE_F64LE, 2, wrong, values, H5T_NATIVE_DOUBLE);
-    replace(file, "layers.0.ffn.outer.bias", H5T_STD_I32LE, 1, row, integers, H5T_NATIVE_INT);
+    replace(file, "layers.0.ffn.outer.bias", H5T_STD_I32LE, 1, row, integers, H5T_NATIVE_INT64);
     replace(file, "layers.0.attention.key.weight", H5T_STD_I64LE, 2, wrong, integers, H5T_NATIVE_INT64);
     replace(file, "layers.0.ffn.norm.weight", H5T_IEEE_F64LE, -1, NULL, NULL, -1);
     assert_true(H5Lmove(file, "layers.0.attention.query.weight", file, "layers.0.attention.querry.weight", H5P_DEFAULT,

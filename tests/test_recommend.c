@@ -451,7 +451,8 @@ static void check_fixture(world *w, const char *path)
 static void imported_parameters_score_as_in_the_reference(void **state)
 {
     const char *directory = getenv("SRTRAIN_FIXTURE_DIRECTORY");
-    const char *const names[] = {"sasrec-*.h5", "bert4rec-plain.h5", "stosa-*.h5", "awrsr_*.h5", "ac_sasrec-gate*.h5"};
+    const char *const names[] = {"sasrec-*.h5", "bert4rec-plain.h5",  "stosa-*.h5",
+                                 "awrsr_*.h5",  "ac_sasrec-gate*.h5", "bsarec-*.h5"};
     size_t checked = 0;
     for (size_t i = 0; directory && i < sizeof names / sizeof *names; ++i) {
         char pattern[512];
