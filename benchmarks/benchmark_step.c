@@ -24,7 +24,7 @@ static const char *const part_names[PARTS] = {"step", "data", "forward", "loss",
 /* What was measured on this rank. */
 typedef struct {
     const char *configuration; /* its file */
-    size_t steps, ranks, most_memory;
+    size_t steps, ranks, threads, most_memory;
     double *milliseconds; /* [PARTS, steps], in the order of the steps */
     double examples, losses, seconds;
     size_t batch, parameters, bytes_reduced; /* examples of a global batch; of the model; of the gradient block */
@@ -46,10 +46,16 @@ static int compare_doubles(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void times_of(const sr_step_times *times, double seconds, double parts[PARTS])
+/* What a step has added to the times. */
+static void times_of(const sr_step_times *before, const sr_step_times *after, double seconds, double parts[PARTS])
 {
-    const double list[PARTS] = {seconds,         times->data,      times->forward,  times->loss,
-                                times->backward, times->reduction, times->optimizer};
+    const double list[PARTS] = {seconds,
+                                after->data - before->data,
+                                after->forward - before->forward,
+                                after->loss - before->loss,
+                                after->backward - before->backward,
+                                after->reduction - before->reduction,
+                                after->optimizer - before->optimizer};
     for (size_t part = 0; part < PARTS; ++part)
         parts[part] = 1e3 * list[part];
 }
@@ -96,6 +102,7 @@ static char *make_document(const results *r, const rank_results *ranks)
                           cJSON_AddStringToObject(root, "kernels", sr_kernels_choose(NULL)->level) &&
                           cJSON_AddStringToObject(root, "configuration", r->configuration) &&
                           cJSON_AddNumberToObject(root, "ranks", (double)r->ranks) &&
+                          cJSON_AddNumberToObject(root, "threads", (double)r->threads) &&
                           cJSON_AddNumberToObject(root, "steps", (double)r->steps) &&
                           cJSON_AddNumberToObject(root, "examples_per_second", r->examples / r->seconds) &&
                           cJSON_AddNumberToObject(root, "mean_loss", r->losses / (double)r->steps) &&
@@ -177,7 +184,8 @@ static sr_status combine_ranks(sr_parallel *parallel, const results *r, rank_res
 /* Sorts the times. */
 static void print_table(results *r)
 {
-    printf("%-10s %10s %10s %10s   (ms, %zu steps, %zu ranks)\n", "part", "median", "minimum", "maximum", r->steps, r->ranks);
+    printf("%-10s %10s %10s %10s   (ms, %zu steps, %zu ranks of %zu threads)\n", "part", "median", "minimum", "maximum",
+           r->steps, r->ranks, r->threads);
     for (size_t part = 0; part < PARTS; ++part) {
         double *of_part = r->milliseconds + part * r->steps;
         qsort(of_part, r->steps, sizeof *of_part, compare_doubles);
@@ -196,15 +204,15 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
         const bool flags[2] = {false, false};
         sr_step_result result;
         double parts[PARTS];
-        stepper->times = (sr_step_times){0};
+        const sr_step_times before = stepper->times;
         const double start = sr_seconds();
         SR_TRY(
             sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, flags, &result, error));
         const double seconds = sr_seconds() - start;
-        r->most_memory = sr_tape_memory(stepper->tape) > r->most_memory ? sr_tape_memory(stepper->tape) : r->most_memory;
+        r->most_memory = sr_stepper_memory(stepper) > r->most_memory ? sr_stepper_memory(stepper) : r->most_memory;
         if (step < WARM_UP)
             continue;
-        times_of(&stepper->times, seconds, parts);
+        times_of(&before, &stepper->times, seconds, parts);
         for (size_t part = 0; part < PARTS; ++part)
             r->milliseconds[part * r->steps + step - WARM_UP] = parts[part];
         r->seconds += seconds;
@@ -234,6 +242,7 @@ static sr_status measure_and_report(sr_stepper *stepper, const char *configurati
     results r = {.configuration = configuration,
                  .steps = steps,
                  .ranks = (size_t)sr_parallel_size(stepper->parallel),
+                 .threads = sr_parallel_threads(stepper->parallel),
                  .batch = (size_t)stepper->settings->training.batch_size,
                  .bytes_reduced = parameters->block_size * sizeof(sr_real)};
     for (size_t i = 0; i < parameters->count; ++i)
@@ -261,6 +270,9 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
                        "usage: benchmark_step [--json FILE] CONFIG.yaml [STEPS [section.key=value ...]]");
     const size_t assignments = argument_count > 3 ? (size_t)argument_count - 3 : 0;
     SR_TRY(sr_settings_read(&settings, arguments[1], (const char *const *)arguments + 3, assignments, error));
+    if (settings.training.threads == 0)
+        settings.training.threads = 1; /* figures are to mean the same on every machine */
+    SR_TRY(sr_use_threads(parallel, &settings.training, error));
     sr_dataset *dataset;
     SR_TRY(sr_dataset_open(&dataset, settings.data.path, error));
     sr_sampler *sampler;

@@ -6,6 +6,7 @@ target_include_directories(srtrain_options INTERFACE ${PROJECT_SOURCE_DIR}/inclu
 target_compile_options(srtrain_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
   -fno-math-errno -fno-trapping-math)
+target_link_libraries(srtrain_options INTERFACE OpenMP::OpenMP_C)
 if(SRTRAIN_WARNINGS_AS_ERRORS)
   target_compile_options(srtrain_options INTERFACE -Werror)
 endif()

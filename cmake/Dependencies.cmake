@@ -25,19 +25,23 @@ target_include_directories(srtrain_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(srtrain_hdf5 INTERFACE ${HDF5_C_LIBRARIES} MPI::MPI_C)
 add_library(srtrain::hdf5 ALIAS srtrain_hdf5)
 
-# OpenBLAS is wanted in its serial flavour: parallelism comes from MPI ranks, and a threaded BLAS inside every rank would
-# oversubscribe the cores. All Debian flavours share one soname, so a site may still switch at run time; srtrain
-# then sets the number of BLAS threads to one itself.
+find_package(OpenMP REQUIRED COMPONENTS C)
+
+# OpenBLAS is wanted in its OpenMP flavour: parallelism comes from ranks and from our own OpenMP threads, inside which that flavour
+# works with one thread a call and with locks. The serial flavour must not be called by two threads at once; srtrain then
+# works with one thread a rank. All Debian flavours share one soname, so a site may still switch at run time.
 set(SRTRAIN_BLAS "openblas" CACHE STRING "pkg-config module that provides CBLAS")
-find_path(SRTRAIN_OPENBLAS_SERIAL_INCLUDE cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial
-          PATHS /usr/include NO_DEFAULT_PATH)
-find_library(SRTRAIN_OPENBLAS_SERIAL_LIBRARY openblas PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial
-             PATHS /usr/lib NO_DEFAULT_PATH)
+foreach(flavour openmp serial)
+  find_path(SRTRAIN_OPENBLAS_INCLUDE cblas.h PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-${flavour}
+            PATHS /usr/include NO_DEFAULT_PATH)
+  find_library(SRTRAIN_OPENBLAS_LIBRARY openblas PATH_SUFFIXES ${CMAKE_LIBRARY_ARCHITECTURE}/openblas-${flavour}
+               PATHS /usr/lib NO_DEFAULT_PATH)
+endforeach()
 add_library(srtrain_mathematics INTERFACE)
-if(SRTRAIN_BLAS STREQUAL "openblas" AND SRTRAIN_OPENBLAS_SERIAL_INCLUDE AND SRTRAIN_OPENBLAS_SERIAL_LIBRARY)
-  message(STATUS "CBLAS: OpenBLAS, serial flavour (${SRTRAIN_OPENBLAS_SERIAL_LIBRARY})")
-  target_include_directories(srtrain_mathematics SYSTEM INTERFACE ${SRTRAIN_OPENBLAS_SERIAL_INCLUDE})
-  target_link_libraries(srtrain_mathematics INTERFACE ${SRTRAIN_OPENBLAS_SERIAL_LIBRARY})
+if(SRTRAIN_BLAS STREQUAL "openblas" AND SRTRAIN_OPENBLAS_INCLUDE AND SRTRAIN_OPENBLAS_LIBRARY)
+  message(STATUS "CBLAS: ${SRTRAIN_OPENBLAS_LIBRARY}")
+  target_include_directories(srtrain_mathematics SYSTEM INTERFACE ${SRTRAIN_OPENBLAS_INCLUDE})
+  target_link_libraries(srtrain_mathematics INTERFACE ${SRTRAIN_OPENBLAS_LIBRARY})
 else()
   pkg_check_modules(CBLAS REQUIRED IMPORTED_TARGET ${SRTRAIN_BLAS})
   message(STATUS "CBLAS: ${SRTRAIN_BLAS} ${CBLAS_VERSION} (${CBLAS_LINK_LIBRARIES})")
@@ -48,7 +52,7 @@ include(CheckFunctionExists)
 if(TARGET PkgConfig::CBLAS)
   set(CMAKE_REQUIRED_LIBRARIES PkgConfig::CBLAS)
 else()
-  set(CMAKE_REQUIRED_LIBRARIES ${SRTRAIN_OPENBLAS_SERIAL_LIBRARY})
+  set(CMAKE_REQUIRED_LIBRARIES ${SRTRAIN_OPENBLAS_LIBRARY})
 endif()
 check_function_exists(dsyev_ SRTRAIN_BLAS_HAS_LAPACK)
 unset(CMAKE_REQUIRED_LIBRARIES)

@@ -2,7 +2,7 @@
 
 # Debian packages: what building and running needs, and what the tests need besides (gnuplot-nox draws the pictures of
 # srtrain analyze, which does without where it is missing).
-build_packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libopenblas0-serial libopenblas-serial-dev
+build_packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev
                 libhdf5-openmpi-dev libfftw3-dev libfyaml-dev libcjson-dev libxxhash-dev librandom123-dev
                 zlib1g-dev libzstd-dev)
 test_packages=(libcmocka-dev gnuplot-nox)

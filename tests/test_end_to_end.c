@@ -217,6 +217,40 @@ static void contrastive_training_brings_views_of_an_example_together(void **stat
     assert_true(train_variant(*state, "", 2, lines) > 0 && lines[0].contrastive == -1);
 }
 
+/* A thread has its part of the batch as a rank has. */
+static void losses_do_not_depend_on_the_number_of_threads(void **state)
+{
+    static const variant threaded[] = {
+        {"12", CALIBRATED MODEL("backbone=bert4rec") ADVERSARIAL("combine=gate")},
+        {"2", CONTRASTIVE MODEL("padding=left")},
+        {"2", FREQUENCY "--set calibrators.frequency.engine=fftw --set data.samples=window " MODEL("padding=left")},
+        {"1", CONTRASTIVE FEAREC "--set training.contrastive.spectral_weight=0.2 " MODEL("padding=left")},
+        {"1", MODEL("backbone=caser") TRAINING("frobenius_penalty=0.01") TRAINING("batch_size=3") TRAINING("epochs=1")},
+    };
+    static train_line expected[STEPS], actual[STEPS];
+    for (size_t i = 0; i < sizeof threaded / sizeof *threaded; ++i) {
+        const size_t steps = train_variant(*state, threaded[i].options, 1, expected);
+        for (const char *ranks = threaded[i].ranks; *ranks; ++ranks) {
+            char options[1024];
+            snprintf(options, sizeof options, "%s " TRAINING("threads=%d"), threaded[i].options, *ranks == '1' ? 3 : 2);
+            assert_int_equal(train_variant(*state, options, *ranks - '0', actual), steps);
+            assert_close_lines(&threaded[i], *ranks - '0', actual, expected);
+        }
+    }
+}
+
+static void the_same_run_with_threads_gives_the_same_bits(void **state)
+{
+    world *w = *state;
+    train(w, 1, "threads", TRAINING("threads=2"));
+    train(w, 1, "threads-again", TRAINING("threads=2"));
+    assert_same_best(w, "threads", "threads-again");
+    run_srtrain(&w->result, 0, "%s --set data.path=%s --output %s/none " TRAINING("threads=2") TRAINING("reduction=overlapped"),
+                w->configuration, w->data, w->directory);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "training.threads is 2");
+}
+
 static void the_same_run_twice_gives_the_same_bits(void **state)
 {
     world *w = *state;
@@ -446,6 +480,8 @@ int main(void)
         cmocka_unit_test(calibrated_losses_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(contrastive_losses_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(contrastive_training_brings_views_of_an_example_together),
+        cmocka_unit_test(losses_do_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(the_same_run_with_threads_gives_the_same_bits),
         cmocka_unit_test(the_same_run_twice_gives_the_same_bits),
         cmocka_unit_test(a_killed_run_that_is_started_again_ends_with_the_same_bits),
         cmocka_unit_test(a_killed_run_with_annealed_calibration_ends_with_the_same_bits),

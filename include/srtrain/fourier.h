@@ -20,7 +20,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Plans, bases and scratch memory for sequences of `channels` channels. For one thread at a time. */
+/* Plans, bases and scratch memory for sequences of `channels` channels. Each is for one thread at a time; several may be in
+ * use at once. */
 typedef struct sr_fourier sr_fourier;
 
 /* Bins [first, last). */
@@ -37,6 +38,9 @@ static inline size_t sr_fourier_bins(size_t n)
 /* Engine SR_FOURIER_AUTO takes for each length and band the engine that benchmarks/benchmark_fourier found to be faster.
  * Release with sr_fourier_free(). */
 sr_status sr_fourier_create(sr_fourier **fourier, sr_fourier_engine engine, size_t channels, sr_error *error);
+/* Transforms of the same kind for another thread. */
+sr_status sr_fourier_share(sr_fourier **share, const sr_fourier *fourier, sr_error *error);
+
 void sr_fourier_free(sr_fourier *fourier); /* NULL is allowed */
 
 /* The engine for a band of sequences of n positions: never SR_FOURIER_AUTO. */

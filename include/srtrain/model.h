@@ -28,6 +28,11 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
 
+/* The same model for another thread: it reads the values of `model`, which must outlive it, and has Fourier transforms and,
+ * with `gradients`, a gradient block of its own (without, it can only compute). Its step is that of `model` at this time.
+ * Release with sr_model_free(). */
+sr_status sr_model_share(sr_model **share, sr_model *model, bool gradients, sr_error *error);
+
 sr_parameters *sr_model_parameters(sr_model *model);
 const sr_model_settings *sr_model_configuration(const sr_model *model);
 size_t sr_model_items(const sr_model *model);

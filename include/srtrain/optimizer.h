@@ -21,13 +21,15 @@ void sr_optimizer_free(sr_optimizer *optimizer);
  * down to 0 at total_steps. */
 double sr_learning_rate(const sr_training_settings *settings, int64_t step, int64_t total_steps);
 
-/* The Euclidean norm of the whole gradient; not finite when any element is not. */
-double sr_gradient_norm(const sr_parameters *parameters, const sr_kernels *kernels);
+/* The sum of squares of part `part` of `parts` of the gradient: the square of its norm for (0, 1). Not finite when any element
+ * is not. */
+double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *kernels, size_t part, size_t parts);
 
 /* Step number `step` (from 0) with the gradients in the parameter block, whose norm is `gradient_norm`. Parameters of the set
  * SR_PARAMETERS_ATTACK move, and decay, at learning_rate * training.attack_learning_rate_ratio, all others at learning_rate.
- * Neighbours of one set take their step together. */
+ * Neighbours of one set take their step together. Part `part` of `parts` of the elements alone, so that threads can share the
+ * work: (0, 1) is all of it. */
 void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
-                       double learning_rate, double gradient_norm);
+                       double learning_rate, double gradient_norm, size_t part, size_t parts);
 
 #endif

@@ -46,6 +46,30 @@ sr_status sr_parallel_sum_double(sr_parallel *parallel, double *values, size_t c
 sr_status sr_parallel_sum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error);
 sr_status sr_parallel_maximum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error);
 
+/* ---- threads ----
+ *
+ * A thread acts as a rank that shares its process's parameters: it has its own part of the batch, its own tape and gradients,
+ * and takes part in collectives. Member t of T in process r is rank r T + t of all members. Members are for code that all
+ * threads of an OpenMP parallel region of T threads run alike; the master thread is member 0 and the only one that calls MPI.
+ */
+
+/* From now on the process has `threads` members (1: none but itself). Collective over processes, outside parallel regions. The
+ * members live as long as `parallel`, or until the next call. */
+sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_error *error);
+size_t sr_parallel_threads(const sr_parallel *parallel); /* local */
+
+/* Member `thread` of a process; the process itself when it has one thread. Local. Of the functions of this header members take
+ * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), gather_all() and the reduction of gradients. */
+sr_parallel *sr_parallel_member(sr_parallel *parallel, size_t thread);
+size_t sr_parallel_thread(const sr_parallel *member); /* local: which member this is; 0 for a process */
+
+/* The sum over the members of this process alone, in place, equal bits on each; nothing for a process. Collective over them. */
+void sr_parallel_sum_over_threads(sr_parallel *member, double *values, size_t count);
+
+/* Cores that this rank has to itself by its binding, as whole ones: where ranks of a node may run on the same cores, each has
+ * its share; at least 1. */
+sr_status sr_parallel_own_cores(sr_parallel *parallel, size_t *cores, sr_error *error);
+
 /* Bytes of rank 0 to every rank. */
 sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes, sr_error *error);
 
@@ -71,6 +95,8 @@ sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const siz
  * parameter whose gradient is final; when all of a bucket's are, the bucket can go.
  *   blocking:   nothing happens until sr_reduction_finish(), which reduces bucket after bucket with MPI_Allreduce.
  *   overlapped: a full bucket starts a non-blocking MPI_Iallreduce at once; each report also gives MPI a chance to progress.
+ *               For processes with one thread.
+ * Members of a process first add up their gradients, each a part of the block, into that of member 0, which is then reduced.
  * The buckets and the order in which they are reduced are the same on every rank. */
 typedef struct sr_reduction sr_reduction_engine;
 
@@ -90,7 +116,7 @@ void sr_reduction_begin(sr_reduction_engine *engine);
 void sr_reduction_ready(void *engine, size_t index);
 
 /* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the
- * sums on every rank. */
+ * sums on every rank; with members, those of member 0. */
 sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error);
 
 /* Seconds that this rank has spent inside reduction calls since the last call of this function. Local. */

@@ -11,6 +11,12 @@
 #include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
 
+/* ---- threads ---- */
+
+/* Gives each rank the threads that training.threads asks for. SR_ERROR_USAGE when the BLAS in use does not allow several; where
+ * the number was left to srtrain, it is 1 then. Collective; before models are trained or evaluated. */
+sr_status sr_use_threads(sr_parallel *parallel, const sr_training_settings *settings, sr_error *error);
+
 /* ---- one step ---- */
 
 /* Seconds spent in the parts of training steps on this rank; forward is the encoder alone. */
@@ -18,8 +24,21 @@ typedef struct {
     double data, forward, loss, backward, reduction, optimizer;
 } sr_step_times;
 
-/* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */
+typedef struct sr_stepper sr_stepper;
+
+/* What one thread of a rank works with: its part of the batch is computed as if it were a rank of its own. */
 typedef struct {
+    const sr_stepper *stepper;
+    sr_parallel *parallel; /* the member of the process that this thread is */
+    sr_model *model;       /* the stepper's, or a share of it with gradients of its own */
+    sr_arena *arena;       /* of the batch */
+    sr_tape *tape;
+    sr_reduction_engine *reduction;
+    sr_step_times times; /* summed over all steps so far */
+} sr_worker;
+
+/* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */
+struct sr_stepper {
     sr_parallel *parallel;
     const sr_settings *settings;
     const sr_kernels *kernels;
@@ -27,16 +46,18 @@ typedef struct {
     sr_model *model;
     int64_t total_steps; /* of the whole training, for the learning rate */
 
-    sr_arena *arena; /* of the batch */
-    sr_tape *tape;
-    sr_reduction_engine *reduction;
+    size_t threads;     /* those of `parallel` when the stepper was made */
+    sr_worker *workers; /* [threads] */
     sr_optimizer optimizer;
-    sr_step_times times; /* summed over all steps so far */
-} sr_stepper;
+    sr_step_times times; /* of the first worker, summed over all steps so far */
+};
 
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
 void sr_stepper_free(sr_stepper *stepper);
+
+/* Bytes of tensors that the step last taken holds, over all workers. */
+size_t sr_stepper_memory(const sr_stepper *stepper);
 
 /* What a step did, the same on every rank. */
 typedef struct {

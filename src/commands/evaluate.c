@@ -1,6 +1,7 @@
 /* srtrain evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...] */
 #include "commands/command.h"
 #include "srtrain/evaluate.h"
+#include "srtrain/train.h"
 #include "train/metrics.h"
 
 #include <errno.h>
@@ -89,8 +90,11 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &assignments, error));
     const sr_kernels *kernels = sr_kernels_choose(NULL);
     const sr_evaluation_settings *settings = &loaded.settings.evaluation;
-    sr_status status = sr_evaluate_model(context->parallel, loaded.model, loaded.dataset, settings, result.split, kernels,
-                                         &result.model, error);
+    loaded.settings.training.threads = 0; /* this machine is not the one that trained */
+    sr_status status = sr_use_threads(context->parallel, &loaded.settings.training, error);
+    if (status == SR_OK)
+        status = sr_evaluate_model(context->parallel, loaded.model, loaded.dataset, settings, result.split, kernels,
+                                   &result.model, error);
     if (status == SR_OK)
         status = sr_evaluate_popularity(context->parallel, loaded.dataset, settings, result.split, kernels, &result.popularity,
                                         error);

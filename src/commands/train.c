@@ -25,7 +25,8 @@ sr_status command_train(command_context *context, sr_error *error)
     SR_TRY(sr_parallel_agree(context->parallel, sr_settings_read(&settings, path, assignments.texts, assignments.count, error),
                              error));
     if (!output && strlen(settings.name) + 1 == sizeof settings.name)
-        return sr_fail(error, SR_ERROR_USAGE, "%s: the file's name is too long to name the run after it; give --output DIR", path);
+        return sr_fail(error, SR_ERROR_USAGE, "%s: the file's name is too long to name the run after it; give --output DIR",
+                       path);
     char default_output[SR_NAME_SIZE + 16];
     snprintf(default_output, sizeof default_output, "runs/%s", settings.name);
     const sr_run_options run = {.settings = &settings,

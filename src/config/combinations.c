@@ -167,6 +167,17 @@ static sr_status check_attack_decay(const checker *c)
                          "decoupled decay takes away in a step, and must be below 1");
 }
 
+/* Reports of several threads would have to meet before a bucket could go. */
+static sr_status check_threads(const checker *c)
+{
+    const sr_training_settings *training = &c->settings->training;
+    if (training->threads <= 1 || training->reduction == SR_REDUCTION_BLOCKING)
+        return SR_OK;
+    return fail_together(
+        c, schema_find("training", "threads"), schema_find("training", "reduction"),
+        "gradients of threads are added up after backward; use reduction blocking, or one thread and more ranks");
+}
+
 static sr_status check_masked_training(const checker *c)
 {
     const sr_settings *s = c->settings;
@@ -389,6 +400,7 @@ sr_status check_combinations(const sr_settings *settings, const place *places, c
     SR_TRY(check_samples(&c));
     SR_TRY(check_decay(&c));
     SR_TRY(check_attack_decay(&c));
+    SR_TRY(check_threads(&c));
     SR_TRY(check_masked_training(&c));
     SR_TRY(check_user_width(&c));
     SR_TRY(check_positions(&c));

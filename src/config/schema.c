@@ -339,6 +339,9 @@ const schema_row schema_rows[] = {
     NUMBER("training", "frobenius_penalty", model.frobenius_penalty, 0, 1e6, "0.0001",
            "weight in the loss of the sum of the Frobenius norms of all weight matrices", .backbones = CASER),
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
+    INTEGER("training", "threads", training.threads, 0, 1024, "0",
+            "threads of each rank, which share its part of a batch; 0: OMP_NUM_THREADS, or as many as the rank has cores to "
+            "itself (1 with reduction overlapped)"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",
            "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true),

@@ -7,6 +7,7 @@
 #include "srtrain/memory.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 /* A held-out interaction: everything before it is the history. */
@@ -95,16 +96,27 @@ static sr_status allocate(ranker *r, sr_error *error)
     return SR_ALLOCATE_ZERO(&r->histogram, r->deepest + 1, "ranks", error);
 }
 
-static sr_status evaluate(sr_parallel *parallel, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
-                          const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
-                          sr_ranking_metrics *metrics, sr_error *error)
+/* What is ranked, and by what: `model`, or `popularity`. */
+typedef struct {
+    sr_model *model;
+    const int64_t *popularity;
+    const sr_dataset *dataset;
+    const sr_evaluation_settings *settings;
+    sr_split split;
+    const sr_kernels *kernels;
+} question;
+
+/* The part of a rank, or of one of its threads. `status` says whether it is ready; if not, it takes part in failing. */
+static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const question *asked, sr_ranking_metrics *metrics,
+                               sr_error *error)
 {
-    const double start = sr_seconds();
-    ranker r = {.dataset = dataset,
-                .settings = settings,
-                .split = split,
-                .deepest = (size_t)settings->top_k[settings->top_k_count - 1]};
-    sr_status status = scorer_create(&r.scorer, model, popularity, dataset, kernels, error);
+    ranker r = {.dataset = asked->dataset,
+                .settings = asked->settings,
+                .split = asked->split,
+                .deepest = (size_t)asked->settings->top_k[asked->settings->top_k_count - 1]};
+    if (status == SR_OK)
+        status = scorer_create(&r.scorer, asked->model, asked->popularity, asked->dataset, asked->kernels, error);
+    const bool has_scorer = status == SR_OK;
     if (status == SR_OK)
         status = allocate(&r, error);
     if (status == SR_OK)
@@ -112,26 +124,57 @@ static sr_status evaluate(sr_parallel *parallel, sr_model *model, const int64_t 
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
         status = sr_parallel_sum_int64(parallel, r.histogram, r.deepest + 1, error);
-    if (status == SR_OK) {
-        ranking_metrics_compute(r.histogram, settings, metrics);
-        metrics->seconds = sr_seconds() - start;
-    }
+    if (status == SR_OK)
+        ranking_metrics_compute(r.histogram, asked->settings, metrics);
     free(r.cases);
     free(r.histories);
     free(r.histogram);
-    scorer_free(&r.scorer);
+    if (has_scorer)
+        scorer_free(&r.scorer);
     return status;
+}
+
+/* All threads of this rank, each with a share of the model. */
+static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranking_metrics *metrics, sr_error *error)
+{
+    const double start = sr_seconds();
+    sr_status first_status = SR_OK;
+#pragma omp parallel num_threads((int)sr_parallel_threads(parallel)) default(shared)
+    {
+        const size_t thread = (size_t)omp_get_thread_num();
+        sr_error own_error = {.status = SR_OK};
+        sr_ranking_metrics own_metrics;
+        question own = *asked;
+        sr_status status = SR_OK;
+        if (thread > 0 && asked->model)
+            status = sr_model_share(&own.model, asked->model, false, &own_error);
+        status = evaluate_part(sr_parallel_member(parallel, thread), status, &own, &own_metrics, &own_error);
+        if (thread > 0 && asked->model)
+            sr_model_free(own.model);
+        if (thread == 0) {
+            first_status = status;
+            if (status == SR_OK)
+                *metrics = own_metrics;
+            else if (error)
+                *error = own_error;
+        }
+    }
+    if (first_status == SR_OK)
+        metrics->seconds = sr_seconds() - start;
+    return first_status;
 }
 
 sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
                             const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
                             sr_ranking_metrics *metrics, sr_error *error)
 {
-    return evaluate(parallel, model, NULL, dataset, settings, split, kernels, metrics, error);
+    const question asked = {model, NULL, dataset, settings, split, kernels};
+    return evaluate(parallel, &asked, metrics, error);
 }
 
 sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
                                  sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error)
 {
-    return evaluate(parallel, NULL, sr_dataset_popularity(dataset), dataset, settings, split, kernels, metrics, error);
+    const question asked = {NULL, sr_dataset_popularity(dataset), dataset, settings, split, kernels};
+    return evaluate(parallel, &asked, metrics, error);
 }

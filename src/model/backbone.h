@@ -98,6 +98,7 @@ struct sr_model {
     caser_parameters caser;
     layer_parameters *layers; /* [settings.layers] */
     sr_fourier *fourier;      /* of models that transform, else NULL */
+    bool is_share;            /* all else but gradients and transforms belongs to another model */
 };
 
 /* Columns of the window in training or evaluation, whichever has more. */

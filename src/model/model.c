@@ -36,11 +36,37 @@ void sr_model_free(sr_model *model)
 {
     if (!model)
         return;
-    sr_parameters_free(&model->parameters);
     sr_fourier_free(model->fourier);
-    free(model->layers);
-    free(model->caser.horizontal);
+    if (model->is_share) {
+        free(model->parameters.gradients);
+    } else {
+        sr_parameters_free(&model->parameters);
+        free(model->layers);
+        free(model->caser.horizontal);
+    }
     free(model);
+}
+
+sr_status sr_model_share(sr_model **share, sr_model *model, bool gradients, sr_error *error)
+{
+    sr_model *made;
+    *share = NULL;
+    SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
+    *made = *model;
+    made->is_share = true;
+    made->fourier = NULL;
+    made->parameters.gradients = NULL;
+    sr_status status = SR_OK;
+    if (model->fourier)
+        status = sr_fourier_share(&made->fourier, model->fourier, error);
+    if (status == SR_OK && gradients)
+        status = SR_ALLOCATE_ZERO(&made->parameters.gradients, model->parameters.block_size, "gradients of a thread", error);
+    if (status != SR_OK) {
+        sr_model_free(made);
+        return status;
+    }
+    *share = made;
+    return SR_OK;
 }
 
 sr_parameters *sr_model_parameters(sr_model *model)

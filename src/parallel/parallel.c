@@ -2,6 +2,7 @@
 #include "srtrain/parallel.h"
 
 #include "parallel/mpi_check.h"
+#include "parallel/parallel_internal.h"
 #include "srtrain/memory.h"
 
 #include <limits.h>
@@ -12,13 +13,6 @@
 enum {
     PIECE_BYTES = 1 << 28, /* larger messages go in pieces, so that counts fit into int */
     BLOCK_TAG = 1
-};
-
-struct sr_parallel {
-    MPI_Comm world; /* our own copies of communicators, so that nobody else's messages meet ours */
-    MPI_Comm node;
-    int rank, size, node_rank;
-    char host[MPI_MAX_PROCESSOR_NAME];
 };
 
 sr_status sr_mpi_check(int code, const char *operation, sr_error *error)
@@ -63,6 +57,8 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
 
 void sr_parallel_finish(sr_parallel *parallel)
 {
+    if (parallel)
+        team_free(parallel->team);
     if (parallel && parallel->node != MPI_COMM_NULL)
         MPI_Comm_free(&parallel->node);
     if (parallel && parallel->world != MPI_COMM_NULL)
@@ -123,6 +119,8 @@ static sr_status broadcast_from(sr_parallel *parallel, void *data, size_t bytes,
 
 sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error)
 {
+    if (parallel->process)
+        return member_agree(parallel, status, error);
     /* Smallest over ranks: the lowest failing rank (`size` when nobody failed), and 1 only when everybody failed. */
     int smallest[] = {status == SR_OK ? parallel->size : parallel->rank, status != SR_OK};
     SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, smallest, 2, MPI_INT, MPI_MIN, parallel->world), "MPI_Allreduce", error));
@@ -154,6 +152,8 @@ _Noreturn void sr_parallel_abort(sr_parallel *parallel, sr_status status, const 
 
 sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
 {
+    if (parallel->process)
+        return member_barrier(parallel, error);
     return sr_mpi_check(MPI_Barrier(parallel->world), "MPI_Barrier", error);
 }
 
@@ -172,11 +172,15 @@ static sr_status reduce(sr_parallel *parallel, void *values, size_t count, size_
 
 sr_status sr_parallel_sum_double(sr_parallel *parallel, double *values, size_t count, sr_error *error)
 {
+    if (parallel->process)
+        return member_sum_double(parallel, values, count, error);
     return reduce(parallel, values, count, sizeof *values, MPI_DOUBLE, MPI_SUM, error);
 }
 
 sr_status sr_parallel_sum_int64(sr_parallel *parallel, int64_t *values, size_t count, sr_error *error)
 {
+    if (parallel->process)
+        return member_sum_int64(parallel, values, count, error);
     return reduce(parallel, values, count, sizeof *values, MPI_INT64_T, MPI_SUM, error);
 }
 
@@ -326,6 +330,18 @@ static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, cons
 sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
                                  void **gathered, size_t **offsets, sr_error *error)
 {
+    if (parallel->process) {
+        *gathered = NULL;
+        *offsets = NULL;
+        status = member_gather_all(parallel, status, data, count, size, gathered, offsets, error);
+        if (status != SR_OK) {
+            free(*gathered);
+            free(*offsets);
+            *gathered = NULL;
+            *offsets = NULL;
+        }
+        return status;
+    }
     gather_plan plan = {NULL, NULL};
     uint64_t *counts = NULL;
     *gathered = NULL;

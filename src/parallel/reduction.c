@@ -1,5 +1,6 @@
 /* Summing gradients over ranks in buckets; srtrain/parallel.h says what is promised. */
 #include "parallel/mpi_check.h"
+#include "parallel/parallel_internal.h"
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/parallel.h"
@@ -169,8 +170,8 @@ static sr_status progress(sr_reduction_engine *engine, sr_error *error)
 void sr_reduction_ready(void *context, size_t index)
 {
     sr_reduction_engine *engine = context;
-    if (engine->ready[index] || sr_parallel_size(engine->parallel) == 1)
-        return;
+    if (engine->ready[index] || sr_parallel_size(engine->parallel) == 1 || engine->parallel->process)
+        return; /* members wait for each other first */
     engine->ready[index] = 1;
     --engine->buckets[engine->bucket_of[index]].missing;
     if (!engine->overlapped || engine->failure.status != SR_OK)
@@ -206,8 +207,41 @@ static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
     return SR_OK;
 }
 
+/* Adds the gradients of all members into those of the first: each thread a part of the block, in the order of threads. */
+static void add_members(const sr_reduction_engine *engine)
+{
+    sr_parallel *member = engine->parallel;
+    thread_team *team = member->team;
+    const size_t size = engine->parameters->block_size;
+    const size_t begin = size * member->thread / team->threads, end = size * (member->thread + 1) / team->threads;
+    team->slots[member->thread] = engine->parameters->gradients;
+    team_wait();
+    sr_real *sum = team->slots[0];
+    for (size_t t = 1; t < team->threads; ++t) {
+        const sr_real *term = team->slots[t];
+        for (size_t i = begin; i < end; ++i)
+            sum[i] += term[i];
+    }
+    team_wait();
+}
+
+/* The first member reduces for all; the others learn whether it succeeded. */
+static sr_status finish_members(sr_reduction_engine *engine, sr_error *error)
+{
+    const double start_time = sr_seconds();
+    sr_status status = SR_OK;
+    add_members(engine);
+    if (engine->parallel->thread == 0 && engine->parallel->process->size > 1)
+        status = finish_blocking(engine, error);
+    status = member_agree_locally(engine->parallel, status, error);
+    engine->seconds += sr_seconds() - start_time;
+    return status;
+}
+
 sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error)
 {
+    if (engine->parallel->process)
+        return finish_members(engine, error);
     if (sr_parallel_size(engine->parallel) == 1)
         return SR_OK;
     if (engine->failure.status != SR_OK) {

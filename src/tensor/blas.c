@@ -30,10 +30,19 @@ int sr_blas_threads(void)
 #endif
 }
 
+bool sr_blas_is_thread_safe(void)
+{
+#if HAVE_OPENBLAS
+    return openblas_get_parallel() != 0;
+#else
+    return true;
+#endif
+}
+
 void sr_blas_use_one_thread(void)
 {
 #if HAVE_OPENBLAS
-    if (!getenv("OPENBLAS_NUM_THREADS") && !getenv("OMP_NUM_THREADS"))
+    if (!getenv("OPENBLAS_NUM_THREADS"))
         openblas_set_num_threads(1);
 #endif
 }

@@ -42,12 +42,23 @@ sr_status sr_fourier_create(sr_fourier **fourier, sr_fourier_engine engine, size
     return SR_OK;
 }
 
+sr_status sr_fourier_share(sr_fourier **share, const sr_fourier *fourier, sr_error *error)
+{
+    return sr_fourier_create(share, fourier->engine, fourier->channels, error);
+}
+
+/* FFTW's planner, of which destroying a plan is a part, is for one thread at a time. */
 static void forget_plans(transforms *length)
 {
-    if (length->forward)
-        FFTW(destroy_plan)(length->forward);
-    if (length->backward)
-        FFTW(destroy_plan)(length->backward);
+    if (!length->forward && !length->backward)
+        return;
+#pragma omp critical(sr_fftw_planner)
+    {
+        if (length->forward)
+            FFTW(destroy_plan)(length->forward);
+        if (length->backward)
+            FFTW(destroy_plan)(length->backward);
+    }
     length->forward = length->backward = NULL;
 }
 
@@ -160,10 +171,13 @@ static void plan(sr_fourier *fourier, size_t n, unsigned flags, FFTW(plan) * for
     const FFTW(iodim) signal_to_spectrum = {.n = (int)n, .is = width, .os = 2 * width};
     const FFTW(iodim) spectrum_to_signal = {.n = (int)n, .is = 2 * width, .os = width};
     const FFTW(iodim) channels = {.n = width, .is = 1, .os = 1};
-    *forward = FFTW(plan_guru_split_dft_r2c)(1, &signal_to_spectrum, 1, &channels, fourier->signal, fourier->spectrum,
-                                             fourier->spectrum + width, flags);
-    *backward = FFTW(plan_guru_split_dft_c2r)(1, &spectrum_to_signal, 1, &channels, fourier->spectrum,
-                                              fourier->spectrum + width, fourier->signal, flags);
+#pragma omp critical(sr_fftw_planner)
+    {
+        *forward = FFTW(plan_guru_split_dft_r2c)(1, &signal_to_spectrum, 1, &channels, fourier->signal, fourier->spectrum,
+                                                 fourier->spectrum + width, flags);
+        *backward = FFTW(plan_guru_split_dft_c2r)(1, &spectrum_to_signal, 1, &channels, fourier->spectrum,
+                                                  fourier->spectrum + width, fourier->signal, flags);
+    }
 }
 
 /* By wisdom where there is some. */

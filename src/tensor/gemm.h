@@ -18,8 +18,11 @@ void sr_blas_description(char *text, size_t size);
 /* Threads that the BLAS uses. */
 int sr_blas_threads(void);
 
-/* Keeps BLAS to one thread a process, unless OPENBLAS_NUM_THREADS or OMP_NUM_THREADS say otherwise: parallelism comes from
- * ranks. Call it first in main(). */
+/* Whether several threads may call this BLAS at once: OpenBLAS built without threads has no locks. */
+bool sr_blas_is_thread_safe(void);
+
+/* Keeps BLAS to one thread a call, unless OPENBLAS_NUM_THREADS says otherwise: parallelism comes from ranks and from their own
+ * threads. Call it first in main(). */
 void sr_blas_use_one_thread(void);
 
 /* Whether the BLAS leaves AVX-512 unused although this program's kernels use it (`kernel_level` "avx512"): OpenBLAS chooses by

@@ -48,7 +48,7 @@ sr_status sr_versions(const char *program_version, char **text, sr_error *error)
 
 typedef struct {
     char host[256];
-    int64_t process, node_rank, blas_threads;
+    int64_t process, node_rank, threads;
     char cores[256]; /* as "0-3,8" */
 } rank_description;
 
@@ -80,7 +80,7 @@ static void describe_rank(const sr_parallel *parallel, rank_description *descrip
     snprintf(description->host, sizeof description->host, "%s", sr_parallel_host(parallel));
     description->process = (int64_t)getpid();
     description->node_rank = sr_parallel_node_rank(parallel);
-    description->blas_threads = sr_blas_threads();
+    description->threads = (int64_t)sr_parallel_threads(parallel);
     describe_binding(description->cores, sizeof description->cores);
 }
 
@@ -94,7 +94,7 @@ static bool add_ranks(cJSON *root, const rank_description *ranks, size_t count)
                    cJSON_AddStringToObject(entry, "host", ranks[rank].host) &&
                    cJSON_AddNumberToObject(entry, "process", (double)ranks[rank].process) &&
                    cJSON_AddNumberToObject(entry, "node_rank", (double)ranks[rank].node_rank) &&
-                   cJSON_AddNumberToObject(entry, "threads", (double)ranks[rank].blas_threads) &&
+                   cJSON_AddNumberToObject(entry, "threads", (double)ranks[rank].threads) &&
                    cJSON_AddStringToObject(entry, "cores", ranks[rank].cores);
     }
     return complete;

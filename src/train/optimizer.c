@@ -38,20 +38,23 @@ double sr_learning_rate(const sr_training_settings *settings, int64_t step, int6
     return full;
 }
 
-double sr_gradient_norm(const sr_parameters *parameters, const sr_kernels *kernels)
+double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *kernels, size_t part, size_t parts)
 {
-    return sqrt(kernels->sum_of_squares(parameters->gradients, parameters->block_size));
+    const size_t begin = parameters->block_size * part / parts, end = parameters->block_size * (part + 1) / parts;
+    return kernels->sum_of_squares(parameters->gradients + begin, end - begin);
 }
 
-/* One step of Adam over elements [start, end) of the block. */
-static void step_range(sr_optimizer *optimizer, const sr_kernels *kernels, size_t start, size_t end, const sr_adam_step *adam)
+/* One step of Adam over part `part` of elements [first, last) of the block. */
+static void step_range(sr_optimizer *optimizer, const sr_kernels *kernels, size_t first, size_t last, size_t part, size_t parts,
+                       const sr_adam_step *adam)
 {
+    const size_t start = first + (last - first) * part / parts, end = first + (last - first) * (part + 1) / parts;
     kernels->adam(optimizer->parameters->values + start, optimizer->parameters->gradients + start,
                   optimizer->first_moment + start, optimizer->second_moment + start, end - start, adam);
 }
 
 void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
-                       double learning_rate, double gradient_norm)
+                       double learning_rate, double gradient_norm, size_t part, size_t parts)
 {
     const sr_parameters *parameters = optimizer->parameters;
     const double beta1 = settings->adam_beta1, beta2 = settings->adam_beta2, count = (double)(step + 1);
@@ -75,6 +78,6 @@ void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const
         adam.step_size = (sr_real)(rate / (1 - pow(beta1, count)));
         adam.decay = (sr_real)(decoupled ? rate * settings->weight_decay : 0);
         step_range(optimizer, kernels, list[first].offset,
-                   next < parameters->count ? list[next].offset : parameters->block_size, &adam);
+                   next < parameters->count ? list[next].offset : parameters->block_size, part, parts, &adam);
     }
 }

@@ -169,9 +169,9 @@ static void describe_run(const run *r)
     sr_log_information(r->log, "data %s: %zu users, %zu items, %zu interactions; %zu training examples, %zu steps an epoch",
                        sr_dataset_directory(r->dataset), sr_dataset_users(r->dataset), sr_dataset_items(r->dataset),
                        sr_dataset_interactions(r->dataset), sr_sampler_examples(r->sampler), sr_sampler_batches(r->sampler));
-    sr_log_information(r->log, "model: %zu parameters; %d ranks, global batch %lld, %s kernels; output in %s", count,
-                       sr_parallel_size(r->parallel), (long long)r->settings->training.batch_size, r->kernels->level,
-                       r->paths.directory);
+    sr_log_information(r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels; output in %s",
+                       count, sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel),
+                       (long long)r->settings->training.batch_size, r->kernels->level, r->paths.directory);
     char blas[256];
     sr_blas_description(blas, sizeof blas);
     if (sr_blas_ignores_avx512(r->kernels->level))
@@ -444,6 +444,7 @@ static sr_status run_all(run *r, sr_error *error)
 {
     ending end;
     SR_TRY(sr_parallel_agree(r->parallel, sr_run_paths_make(&r->paths, r->options->output, error), error));
+    SR_TRY(sr_use_threads(r->parallel, &r->settings->training, error));
     SR_TRY(open_data(r, error));
     SR_TRY(build_model(r, error));
     SR_TRY(resume(r, error));

@@ -1,13 +1,32 @@
 /* One training step on all ranks:
- * batch -> encoder -> loss -> gradients -> reduction -> optimizer. */
+ * batch -> encoder -> loss -> gradients -> reduction -> optimizer.
+ *
+ * A rank may have several threads; each is a worker with its own part of the batch, as if it were a rank of its own. */
 #include "srtrain/train.h"
 
 #include "srtrain/clock.h"
 #include "srtrain/operations.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Worker 0 works with the model itself, the others with shares of it. */
+static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *error)
+{
+    sr_worker *worker = &stepper->workers[thread];
+    const sr_training_settings *training = &stepper->settings->training;
+    *worker = (sr_worker){
+        .stepper = stepper, .parallel = sr_parallel_member(stepper->parallel, thread), .model = stepper->model};
+    if (thread > 0)
+        SR_TRY(sr_model_share(&worker->model, stepper->model, true, error));
+    SR_TRY(sr_arena_create(&worker->arena, (size_t)4 << 20, error));
+    SR_TRY(sr_tape_create(&worker->tape, stepper->kernels, true, error));
+    return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model),
+                               training->reduction == SR_REDUCTION_OVERLAPPED,
+                               (size_t)(training->reduction_bucket_megabytes * 0x1p20), error);
+}
 
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error)
@@ -17,17 +36,13 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
                             .kernels = kernels,
                             .sampler = sampler,
                             .model = model,
-                            .total_steps = total_steps};
-    const sr_training_settings *training = &settings->training;
-    sr_parameters *parameters = sr_model_parameters(model);
-    sr_status status = sr_arena_create(&stepper->arena, (size_t)4 << 20, error);
+                            .total_steps = total_steps,
+                            .threads = sr_parallel_threads(parallel)};
+    sr_status status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
+    for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
+        status = create_worker(stepper, thread, error);
     if (status == SR_OK)
-        status = sr_tape_create(&stepper->tape, kernels, true, error);
-    if (status == SR_OK)
-        status = sr_optimizer_create(&stepper->optimizer, parameters, error);
-    if (status == SR_OK)
-        status = sr_reduction_create(&stepper->reduction, parallel, parameters, training->reduction == SR_REDUCTION_OVERLAPPED,
-                                     (size_t)(training->reduction_bucket_megabytes * 0x1p20), error);
+        status = sr_optimizer_create(&stepper->optimizer, sr_model_parameters(model), error);
     if (status != SR_OK)
         sr_stepper_free(stepper);
     return status;
@@ -35,11 +50,25 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
 
 void sr_stepper_free(sr_stepper *stepper)
 {
-    sr_reduction_free(stepper->reduction);
+    for (size_t thread = 0; stepper->workers && thread < stepper->threads; ++thread) {
+        sr_worker *worker = &stepper->workers[thread];
+        sr_reduction_free(worker->reduction);
+        sr_tape_free(worker->tape);
+        sr_arena_free(worker->arena);
+        if (thread > 0)
+            sr_model_free(worker->model);
+    }
+    free(stepper->workers);
     sr_optimizer_free(&stepper->optimizer);
-    sr_tape_free(stepper->tape);
-    sr_arena_free(stepper->arena);
     *stepper = (sr_stepper){0};
+}
+
+size_t sr_stepper_memory(const sr_stepper *stepper)
+{
+    size_t bytes = 0;
+    for (size_t thread = 0; thread < stepper->threads; ++thread)
+        bytes += sr_tape_memory(stepper->workers[thread].tape);
+    return bytes;
 }
 
 /* Seconds since *mark, which moves to now. */
@@ -69,24 +98,24 @@ typedef struct {
     double global_squares[SR_LAYERS_MAXIMUM]; /* of the attack masks of the global batch */
 } step_work;
 
-static bool is_contrastive(const sr_stepper *stepper)
+static bool is_contrastive(const sr_worker *worker)
 {
-    return stepper->settings->training.contrastive.in_use;
+    return worker->stepper->settings->training.contrastive.in_use;
 }
 
 /* The mask penalty is a norm over the whole batch, and how many items are masked is known to nobody before they are drawn: such
  * models need a sum over ranks between forward and backward. */
-static bool is_coupled(const sr_stepper *stepper)
+static bool is_coupled(const sr_worker *worker)
 {
-    const sr_model_settings *settings = &stepper->settings->model;
+    const sr_model_settings *settings = &worker->stepper->settings->model;
     return sr_model_needs_of(settings, true).masked || settings->calibrators.adversarial.in_use;
 }
 
 /* Whether the spectra of further passes are compared (FEARec). */
-static bool compares_spectra(const sr_stepper *stepper)
+static bool compares_spectra(const sr_worker *worker)
 {
-    return is_contrastive(stepper) && stepper->settings->model.backbone == SR_BACKBONE_FEAREC &&
-           stepper->settings->training.contrastive.spectral_weight > 0;
+    return is_contrastive(worker) && worker->stepper->settings->model.backbone == SR_BACKBONE_FEAREC &&
+           worker->stepper->settings->training.contrastive.spectral_weight > 0;
 }
 
 /* Sums over ranks that the model asks for within a pass, which returns nothing: a failure is kept. */
@@ -106,87 +135,87 @@ static void sum_in_pass(void *context, double *values, size_t count)
 }
 
 /* The states of a further pass, one row an example; and those of every token, if they are compared. */
-static sr_tensor *encode_view(sr_stepper *stepper, const sr_batch *batch, sr_pass pass, unsigned view, sr_tensor **states)
+static sr_tensor *encode_view(sr_worker *worker, const sr_batch *batch, sr_pass pass, unsigned view, sr_tensor **states)
 {
     sr_encoding encoding;
     pass.view = view;
-    pass.every_row = compares_spectra(stepper);
-    sr_model_encode(stepper->model, stepper->tape, batch, &pass, &encoding);
+    pass.every_row = compares_spectra(worker);
+    sr_model_encode(worker->model, worker->tape, batch, &pass, &encoding);
     *states = encoding.states;
-    return sr_select_rows(stepper->tape, encoding.representation, batch->example_reads, batch->examples);
+    return sr_select_rows(worker->tape, encoding.representation, batch->example_reads, batch->examples);
 }
 
 /* The passes of a step, over whatever is in work->batch. */
-static sr_status run_passes(sr_stepper *stepper, int64_t step, step_work *work, sr_error *error)
+static sr_status run_passes(sr_worker *worker, int64_t step, step_work *work, sr_error *error)
 {
     contrast *c = &work->contrast;
-    pass_sums sums = {.parallel = stepper->parallel, .failure = {.status = SR_OK}};
+    pass_sums sums = {.parallel = worker->parallel, .failure = {.status = SR_OK}};
     const sr_pass pass = {.training = true,
-                          .seed = (uint64_t)stepper->settings->training.seed,
+                          .seed = (uint64_t)worker->stepper->settings->training.seed,
                           .step = (uint64_t)step,
                           .sum = sum_in_pass,
                           .sum_context = &sums};
     double mark = sr_seconds();
-    sr_model_encode(stepper->model, stepper->tape, &work->batch, &pass, &work->encoding);
-    if (is_contrastive(stepper)) {
-        c->again = encode_view(stepper, work->batch.again, pass, 1, &c->again_states);
-        c->alike = encode_view(stepper, work->batch.alike, pass, 2, &c->alike_states);
+    sr_model_encode(worker->model, worker->tape, &work->batch, &pass, &work->encoding);
+    if (is_contrastive(worker)) {
+        c->again = encode_view(worker, work->batch.again, pass, 1, &c->again_states);
+        c->alike = encode_view(worker, work->batch.alike, pass, 2, &c->alike_states);
     }
-    stepper->times.forward += lap(&mark) - sums.seconds;
-    stepper->times.reduction += sums.seconds;
+    worker->times.forward += lap(&mark) - sums.seconds;
+    worker->times.reduction += sums.seconds;
     if (sums.failure.status == SR_OK)
-        return sr_tape_status(stepper->tape, error);
+        return sr_tape_status(worker->tape, error);
     if (error)
         *error = sums.failure;
     return sums.failure.status;
 }
 
 /* A rank without a batch runs the passes over an empty one where they sum over ranks, so that nobody waits for it in vain. */
-static void run_empty_passes(sr_stepper *stepper, int64_t step)
+static void run_empty_passes(sr_worker *worker, int64_t step)
 {
     static const size_t no_offsets[] = {0};
-    const sr_model_settings *settings = &stepper->settings->model;
+    const sr_model_settings *settings = &worker->stepper->settings->model;
     if (!sr_model_needs_of(settings, true).sums_in_passes)
         return;
     const sr_batch empty = {.layout = {.offsets = no_offsets, .window = (size_t)settings->max_length, .causal = true},
                             .reads = {.offsets = no_offsets}};
     step_work nothing = {.batch = empty};
     nothing.batch.again = nothing.batch.alike = &empty;
-    (void)run_passes(stepper, step, &nothing, NULL); /* the rank has failed already */
+    (void)run_passes(worker, step, &nothing, NULL); /* the rank has failed already */
 }
 
 /* This rank's part of the batch through the encoder. */
-static sr_status forward(sr_stepper *stepper, int64_t epoch, int64_t index, int64_t step, step_work *work,
-                         sr_step_result *result, sr_error *error)
+static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_t step, step_work *work, sr_step_result *result,
+                         sr_error *error)
 {
     double mark = sr_seconds();
     size_t targets, examples;
-    sr_arena_reset(stepper->arena);
-    sr_tape_reset(stepper->tape);
+    sr_arena_reset(worker->arena);
+    sr_tape_reset(worker->tape);
     const sr_status status = sr_sampler_batch(
-        stepper->sampler, (size_t)epoch, (size_t)index, (size_t)sr_parallel_rank(stepper->parallel),
-        (size_t)sr_parallel_size(stepper->parallel), stepper->arena, &work->batch, &targets, &examples, error);
+        worker->stepper->sampler, (size_t)epoch, (size_t)index, (size_t)sr_parallel_rank(worker->parallel),
+        (size_t)sr_parallel_size(worker->parallel), worker->arena, &work->batch, &targets, &examples, error);
     if (status != SR_OK) {
-        run_empty_passes(stepper, step);
+        run_empty_passes(worker, step);
         return status;
     }
     work->global_targets = (double)targets;
     result->examples = (double)examples;
-    stepper->times.data += lap(&mark);
-    return run_passes(stepper, step, work, error);
+    worker->times.data += lap(&mark);
+    return run_passes(worker, step, work, error);
 }
 
 /* Sums over ranks what couples the examples of a batch. A rank that failed takes part, so that nobody waits for it in vain;
  * then all fail. */
-static sr_status couple(sr_stepper *stepper, sr_status status, step_work *work, sr_error *error)
+static sr_status couple(sr_worker *worker, sr_status status, step_work *work, sr_error *error)
 {
     double sums[2 + SR_LAYERS_MAXIMUM] = {status != SR_OK, status == SR_OK ? work->global_targets : 0};
     if (status == SR_OK)
         memcpy(sums + 2, work->encoding.mask_square_sums, sizeof work->encoding.mask_square_sums);
-    SR_TRY(sr_parallel_sum_double(stepper->parallel, sums, sizeof sums / sizeof *sums, error));
+    SR_TRY(sr_parallel_sum_double(worker->parallel, sums, sizeof sums / sizeof *sums, error));
     if (sums[0] > 0)
-        return sr_parallel_agree(stepper->parallel, status, error);
-    if (sr_model_needs_of(&stepper->settings->model, true).masked)
+        return sr_parallel_agree(worker->parallel, status, error);
+    if (sr_model_needs_of(&worker->stepper->settings->model, true).masked)
         work->global_targets = sums[1];
     memcpy(work->global_squares, sums + 2, sizeof work->global_squares);
     return SR_OK;
@@ -194,10 +223,10 @@ static sr_status couple(sr_stepper *stepper, sr_status status, step_work *work, 
 
 /* The rows of both passes as one block; NULL, and a sticky failure of the tape, when memory runs out or they were not computed.
  */
-static sr_real *join_rows(sr_stepper *stepper, const contrast *c)
+static sr_real *join_rows(sr_worker *worker, const contrast *c)
 {
     const size_t size = c->again->rows * c->again->columns;
-    sr_real *joined = sr_tape_take(stepper->tape, 2 * size, sizeof *joined);
+    sr_real *joined = sr_tape_take(worker->tape, 2 * size, sizeof *joined);
     if (!joined)
         return NULL;
     memcpy(joined, c->again->values, size * sizeof *joined);
@@ -208,31 +237,31 @@ static sr_real *join_rows(sr_stepper *stepper, const contrast *c)
 /* Every rank gets the rows of all: negatives come from the whole global batch. With them it knows the log sums of its own rows,
  * and gets those of the others, so that its part of the loss and the whole gradient of its rows follow without more. A rank
  * that failed takes part; then all fail. */
-static sr_status gather_contrast(sr_stepper *stepper, sr_status status, contrast *c, sr_error *error)
+static sr_status gather_contrast(sr_worker *worker, sr_status status, contrast *c, sr_error *error)
 {
-    sr_parallel *parallel = stepper->parallel;
+    sr_parallel *parallel = worker->parallel;
     const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
     const size_t width = status == SR_OK ? c->again->columns : 0, mine = status == SR_OK ? 2 * c->again->rows : 0;
     size_t *offsets = NULL, *log_offsets = NULL;
     double mark = sr_seconds();
-    const sr_real *joined = status == SR_OK ? join_rows(stepper, c) : NULL;
-    double *log_sums = status == SR_OK ? sr_tape_take(stepper->tape, mine, sizeof *log_sums) : NULL;
+    const sr_real *joined = status == SR_OK ? join_rows(worker, c) : NULL;
+    double *log_sums = status == SR_OK ? sr_tape_take(worker->tape, mine, sizeof *log_sums) : NULL;
     if (status == SR_OK)
-        status = sr_tape_status(stepper->tape, error);
+        status = sr_tape_status(worker->tape, error);
     SR_TRY(sr_parallel_gather_all(parallel, status, joined, mine, width * sizeof(sr_real), &c->rows, &offsets, error));
     c->batch = (sr_contrast){.rows = c->rows,
                              .count = offsets[ranks],
                              .first = offsets[rank],
                              .pairs = c->again->rows,
-                             .temperature = stepper->settings->training.contrastive.temperature};
+                             .temperature = worker->stepper->settings->training.contrastive.temperature};
     free(offsets);
-    stepper->times.reduction += lap(&mark);
-    sr_contrastive_log_sums(stepper->tape, &c->batch, width, log_sums);
-    status = sr_tape_status(stepper->tape, error);
-    stepper->times.loss += lap(&mark);
+    worker->times.reduction += lap(&mark);
+    sr_contrastive_log_sums(worker->tape, &c->batch, width, log_sums);
+    status = sr_tape_status(worker->tape, error);
+    worker->times.loss += lap(&mark);
     SR_TRY(sr_parallel_gather_all(parallel, status, log_sums, mine, sizeof *log_sums, &c->log_sums, &log_offsets, error));
     free(log_offsets);
-    stepper->times.reduction += lap(&mark);
+    worker->times.reduction += lap(&mark);
     return SR_OK;
 }
 
@@ -243,45 +272,46 @@ static void free_contrast(contrast *c)
 }
 
 /* This rank's part of the mean InfoNCE of the global batch. */
-static sr_tensor *contrastive_loss(sr_stepper *stepper, const contrast *c)
+static sr_tensor *contrastive_loss(sr_worker *worker, const contrast *c)
 {
-    return sr_contrastive_loss(stepper->tape, c->again, c->alike, &c->batch, c->log_sums, 1 / (double)c->batch.count);
+    return sr_contrastive_loss(worker->tape, c->again, c->alike, &c->batch, c->log_sums, 1 / (double)c->batch.count);
 }
 
 /* This rank's part of the mean distance of the spectra of the global batch's states. */
-static sr_tensor *spectral_distance(sr_stepper *stepper, const step_work *work)
+static sr_tensor *spectral_distance(sr_worker *worker, const step_work *work)
 {
-    const sr_model_settings *settings = &stepper->settings->model;
+    const sr_model_settings *settings = &worker->stepper->settings->model;
     const double bins = (double)(settings->max_length / 2 + 1), width = (double)settings->hidden_size;
     const double examples = (double)work->contrast.batch.count / 2;
-    return sr_model_spectral_distance(stepper->model, stepper->tape, work->batch.again, work->contrast.again_states,
+    return sr_model_spectral_distance(worker->model, worker->tape, work->batch.again, work->contrast.again_states,
                                       work->contrast.alike_states, 1 / (examples * bins * width));
 }
 
 /* Losses of this rank's part and their gradients, not yet summed over ranks: those of the global mean loss and, for the mask
  * generators of an adversarial calibrator, those of the attacked loss, both at the same parameters (Zhou et al. 2023). */
-static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_result *result, sr_error *error)
+static sr_status backward(sr_worker *worker, const step_work *work, sr_step_result *result, sr_error *error)
 {
-    const sr_loss kind = stepper->settings->training.loss;
+    const sr_loss kind = worker->stepper->settings->training.loss;
     const double targets = work->global_targets, weight = targets > 0 ? 1 / targets : 0;
     const sr_encoding *encoding = &work->encoding;
     double mark = sr_seconds();
-    sr_tensor *loss = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->representation, kind, weight);
+    sr_tensor *loss = sr_model_loss(worker->model, worker->tape, &work->batch, encoding->representation, kind, weight);
     sr_tensor *ranking = NULL, *attacked = NULL, *total = loss, *contrastive = NULL, *spectral = NULL;
-    if (is_contrastive(stepper)) {
-        contrastive = contrastive_loss(stepper, &work->contrast);
-        total = sr_weighted_add(stepper->tape, total, 1, contrastive, stepper->settings->training.contrastive.weight);
+    if (is_contrastive(worker)) {
+        contrastive = contrastive_loss(worker, &work->contrast);
+        total = sr_weighted_add(worker->tape, total, 1, contrastive, worker->stepper->settings->training.contrastive.weight);
     }
-    if (compares_spectra(stepper)) {
-        spectral = spectral_distance(stepper, work);
-        total = sr_weighted_add(stepper->tape, total, 1, spectral, stepper->settings->training.contrastive.spectral_weight);
+    if (compares_spectra(worker)) {
+        spectral = spectral_distance(worker, work);
+        total = sr_weighted_add(worker->tape, total, 1, spectral,
+                                worker->stepper->settings->training.contrastive.spectral_weight);
     }
     if (encoding->attacked) {
-        ranking = sr_model_loss(stepper->model, stepper->tape, &work->batch, encoding->attacked, kind, weight);
-        attacked = sr_model_attacked_loss(stepper->model, stepper->tape, encoding, ranking, work->global_squares);
+        ranking = sr_model_loss(worker->model, worker->tape, &work->batch, encoding->attacked, kind, weight);
+        attacked = sr_model_attacked_loss(worker->model, worker->tape, encoding, ranking, work->global_squares);
     }
-    SR_TRY(sr_tape_status(stepper->tape, error));
-    stepper->times.loss += lap(&mark);
+    SR_TRY(sr_tape_status(worker->tape, error));
+    worker->times.loss += lap(&mark);
     result->targets = targets;
     result->loss_sum = (double)loss->values[0] * targets;
     result->has_attack = attacked != NULL;
@@ -294,16 +324,16 @@ static sr_status backward(sr_stepper *stepper, const step_work *work, sr_step_re
     result->has_spectra = spectral != NULL;
     result->spectral = spectral ? (double)spectral->values[0] : 0;
     const sr_parameter_set followers = attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
-    SR_TRY(sr_tape_backward(stepper->tape, total, followers, sr_reduction_ready, stepper->reduction, error));
+    SR_TRY(sr_tape_backward(worker->tape, total, followers, sr_reduction_ready, worker->reduction, error));
     if (attacked)
-        SR_TRY(sr_tape_backward(stepper->tape, attacked, SR_PARAMETERS_ATTACK, sr_reduction_ready, stepper->reduction, error));
-    stepper->times.backward += lap(&mark);
+        SR_TRY(sr_tape_backward(worker->tape, attacked, SR_PARAMETERS_ATTACK, sr_reduction_ready, worker->reduction, error));
+    worker->times.backward += lap(&mark);
     return SR_OK;
 }
 
 /* Sums over ranks what the step must know: the loss, whether anybody failed, and the votes. A rank that failed takes part, so
  * that nobody waits for it in vain. */
-static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool flags[2], sr_step_result *result,
+static sr_status agree_on_step(sr_worker *worker, sr_status status, const bool flags[2], sr_step_result *result,
                                sr_error *error)
 {
     const bool computed = status == SR_OK;
@@ -314,9 +344,9 @@ static sr_status agree_on_step(sr_stepper *stepper, sr_status status, const bool
                      computed ? result->attacked_ranking_sum : 0,
                      computed ? result->contrastive : 0,
                      computed ? result->spectral : 0};
-    SR_TRY(sr_parallel_sum_double(stepper->parallel, sums, sizeof sums / sizeof *sums, error));
+    SR_TRY(sr_parallel_sum_double(worker->parallel, sums, sizeof sums / sizeof *sums, error));
     if (sums[1] > 0)
-        return sr_parallel_agree(stepper->parallel, status, error);
+        return sr_parallel_agree(worker->parallel, status, error);
     result->loss_sum = sums[0];
     result->votes[0] = (int64_t)sums[2];
     result->votes[1] = (int64_t)sums[3];
@@ -335,9 +365,9 @@ static const char *first_bad_parameter(const sr_parameters *parameters, const sr
     return "none";
 }
 
-static sr_status check_finite(sr_stepper *stepper, int64_t epoch, int64_t step, const sr_step_result *result, sr_error *error)
+static sr_status check_finite(sr_worker *worker, int64_t epoch, int64_t step, const sr_step_result *result, sr_error *error)
 {
-    const sr_parameters *parameters = sr_model_parameters(stepper->model);
+    const sr_parameters *parameters = sr_model_parameters(worker->stepper->model); /* where the sums are */
     const double losses = result->loss_sum + result->attacked_ranking_sum + result->contrastive + result->spectral;
     if (!isfinite(losses))
         return sr_fail(error, SR_ERROR_RUNTIME, "the loss of step %lld (epoch %lld) is not finite: %g", (long long)step + 1,
@@ -345,49 +375,88 @@ static sr_status check_finite(sr_stepper *stepper, int64_t epoch, int64_t step, 
     if (!isfinite(result->gradient_norm))
         return sr_fail(error, SR_ERROR_RUNTIME,
                        "the gradient of step %lld (epoch %lld) is not finite; the first such parameter is %s (loss %g)",
-                       (long long)step + 1, (long long)epoch + 1, first_bad_parameter(parameters, stepper->kernels),
+                       (long long)step + 1, (long long)epoch + 1, first_bad_parameter(parameters, worker->stepper->kernels),
                        result->loss_sum / result->targets);
     return SR_OK;
 }
 
 /* Everything up to the gradients of the global batch. */
-static sr_status compute_gradients(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
                                    step_work *work, sr_step_result *result, sr_error *error)
 {
-    sr_status status = forward(stepper, epoch, batch, step, work, result, error);
+    sr_status status = forward(worker, epoch, batch, step, work, result, error);
     double mark = sr_seconds();
-    if (is_coupled(stepper))
-        SR_TRY(couple(stepper, status, work, error));
-    stepper->times.reduction += lap(&mark);
-    if (is_contrastive(stepper))
-        SR_TRY(gather_contrast(stepper, status, &work->contrast, error));
+    if (is_coupled(worker))
+        SR_TRY(couple(worker, status, work, error));
+    worker->times.reduction += lap(&mark);
+    if (is_contrastive(worker))
+        SR_TRY(gather_contrast(worker, status, &work->contrast, error));
     if (status == SR_OK)
-        status = backward(stepper, work, result, error);
+        status = backward(worker, work, result, error);
     mark = sr_seconds();
-    SR_TRY(sr_reduction_finish(stepper->reduction, status == SR_OK ? error : NULL));
-    SR_TRY(agree_on_step(stepper, status, flags, result, error));
-    stepper->times.reduction += lap(&mark);
+    SR_TRY(sr_reduction_finish(worker->reduction, status == SR_OK ? error : NULL));
+    SR_TRY(agree_on_step(worker, status, flags, result, error));
+    worker->times.reduction += lap(&mark);
+    return SR_OK;
+}
+
+/* A thread's part of a step. */
+typedef struct {
+    sr_step_result result;
+    sr_status status;
+    sr_error error;
+} part_of_step;
+
+/* The norm of the summed gradient, each worker a part of it. */
+static double gradient_norm(const sr_worker *worker)
+{
+    const sr_stepper *stepper = worker->stepper;
+    double squares = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels,
+                                         sr_parallel_thread(worker->parallel), stepper->threads);
+    sr_parallel_sum_over_threads(worker->parallel, &squares, 1);
+    return sqrt(squares);
+}
+
+/* What worker `thread` does of a step; all workers of a rank run it at the same time. */
+static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+                      sr_step_result *result, sr_error *error)
+{
+    static const bool no_flags[2] = {false, false};
+    sr_worker *worker = &stepper->workers[thread];
+    sr_parameters *parameters = sr_model_parameters(worker->model);
+    sr_model_set_step(worker->model, sr_model_step(stepper->model));
+    memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
+    sr_reduction_begin(worker->reduction);
+    step_work own = {.global_targets = 0};
+    const sr_status status = compute_gradients(worker, epoch, batch, step, thread == 0 ? flags : no_flags, &own, result, error);
+    free_contrast(&own.contrast);
+    if (status != SR_OK)
+        return status;
+    double mark = sr_seconds();
+    result->gradient_norm = gradient_norm(worker);
+    SR_TRY(check_finite(worker, epoch, step, result, error));
+    result->learning_rate = sr_learning_rate(&stepper->settings->training, step, stepper->total_steps);
+    sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
+                      result->gradient_norm, thread, stepper->threads);
+    worker->times.optimizer += lap(&mark);
     return SR_OK;
 }
 
 sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
                         sr_step_result *result, sr_error *error)
 {
-    sr_parameters *parameters = sr_model_parameters(stepper->model);
-    *result = (sr_step_result){0};
-    memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
-    sr_reduction_begin(stepper->reduction);
-    step_work work = {.global_targets = 0};
-    const sr_status status = compute_gradients(stepper, epoch, batch, step, flags, &work, result, error);
-    free_contrast(&work.contrast);
-    if (status != SR_OK)
-        return status;
-    double mark = sr_seconds();
-    result->gradient_norm = sr_gradient_norm(parameters, stepper->kernels);
-    SR_TRY(check_finite(stepper, epoch, step, result, error));
-    result->learning_rate = sr_learning_rate(&stepper->settings->training, step, stepper->total_steps);
-    sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
-                      result->gradient_norm);
-    stepper->times.optimizer += lap(&mark);
-    return SR_OK;
+    part_of_step first = {.status = SR_OK};
+#pragma omp parallel num_threads((int)stepper->threads) default(shared)
+    {
+        part_of_step own = {.status = SR_OK};
+        const size_t thread = (size_t)omp_get_thread_num();
+        own.status = work(stepper, thread, epoch, batch, step, flags, &own.result, &own.error);
+        if (thread == 0)
+            first = own;
+    }
+    stepper->times = stepper->workers[0].times;
+    *result = first.result;
+    if (first.status != SR_OK && error)
+        *error = first.error;
+    return first.status;
 }

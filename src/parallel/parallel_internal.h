@@ -1,0 +1,45 @@
+/* What the files of src/parallel share. */
+#ifndef SRTRAIN_PARALLEL_PARALLEL_INTERNAL_H
+#define SRTRAIN_PARALLEL_PARALLEL_INTERNAL_H
+
+#include "srtrain/parallel.h"
+
+typedef struct thread_team thread_team;
+
+struct sr_parallel {
+    MPI_Comm world; /* our own copies of communicators, so that nobody else's messages meet ours */
+    MPI_Comm node;
+    int rank, size, node_rank; /* of a member: counted over the threads of all processes */
+    char host[MPI_MAX_PROCESSOR_NAME];
+    thread_team *team;    /* NULL for a process that works with one thread */
+    sr_parallel *process; /* of a member: the process; else NULL */
+    size_t thread;        /* of a member */
+};
+
+/* The threads of a process. Slots hold what each of them brings to the collective that is under way. */
+struct thread_team {
+    size_t threads;
+    sr_parallel *members; /* [threads] */
+    void **slots;         /* [threads] */
+    sr_status *statuses;  /* [threads] */
+    sr_error *errors;     /* [threads] */
+    sr_status status;     /* of what the first thread did for all */
+    sr_error error;
+};
+
+/* Waits for all threads of the team. */
+void team_wait(void);
+
+/* Collectives of a member (team.c); those of parallel.c without a team. */
+sr_status member_agree(sr_parallel *member, sr_status status, sr_error *error);
+/* What member 0 says, on every member of its process; no other process takes part. */
+sr_status member_agree_locally(sr_parallel *member, sr_status status, sr_error *error);
+sr_status member_barrier(sr_parallel *member, sr_error *error);
+sr_status member_sum_double(sr_parallel *member, double *values, size_t count, sr_error *error);
+sr_status member_sum_int64(sr_parallel *member, int64_t *values, size_t count, sr_error *error);
+sr_status member_gather_all(sr_parallel *member, sr_status status, const void *data, size_t count, size_t size, void **gathered,
+                            size_t **offsets, sr_error *error);
+
+void team_free(thread_team *team); /* NULL is allowed */
+
+#endif

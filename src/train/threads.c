@@ -1,0 +1,32 @@
+/* How many threads a rank works with. */
+#include "srtrain/train.h"
+
+#include "tensor/gemm.h"
+
+#include <stdlib.h>
+
+/* What OMP_NUM_THREADS says, which may be a list for nested regions; 0 when it says nothing. */
+static size_t threads_of_environment(void)
+{
+    const char *text = getenv("OMP_NUM_THREADS");
+    const long threads = text ? strtol(text, NULL, 10) : 0;
+    return threads > 0 ? (size_t)threads : 0;
+}
+
+sr_status sr_use_threads(sr_parallel *parallel, const sr_training_settings *settings, sr_error *error)
+{
+    size_t threads = (size_t)settings->threads, own_cores = 1;
+    SR_TRY(sr_parallel_own_cores(parallel, &own_cores, error));
+    const bool allowed = sr_blas_is_thread_safe() && settings->reduction == SR_REDUCTION_BLOCKING;
+    if (threads == 0)
+        threads = !allowed ? 1 : threads_of_environment() ? threads_of_environment() : own_cores;
+    sr_status status = SR_OK;
+    if (threads > 1 && !sr_blas_is_thread_safe())
+        status = sr_fail(
+            error, SR_ERROR_USAGE,
+            "training.threads is %zu, but this OpenBLAS was built without threads and must not be called by several "
+            "at once: use its OpenMP flavour (Debian: libopenblas0-openmp), or 1 thread and more ranks",
+            threads);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    return sr_parallel_use_threads(parallel, threads, error);
+}
