@@ -225,7 +225,7 @@ static void losses_do_not_depend_on_the_number_of_threads(void **state)
         {"2", CONTRASTIVE MODEL("padding=left")},
         {"2", FREQUENCY "--set calibrators.frequency.engine=fftw --set data.samples=window " MODEL("padding=left")},
         {"1", CONTRASTIVE FEAREC "--set training.contrastive.spectral_weight=0.2 " MODEL("padding=left")},
-        {"1", MODEL("backbone=caser") TRAINING("frobenius_penalty=0.01") TRAINING("batch_size=3") TRAINING("epochs=1")},
+        {"1", MODEL("backbone=ssept") MODEL("user_hidden_size=4") TRAINING("batch_size=3") TRAINING("epochs=1")},
     };
     static train_line expected[STEPS], actual[STEPS];
     for (size_t i = 0; i < sizeof threaded / sizeof *threaded; ++i) {
