@@ -1,11 +1,13 @@
 /* Failing together, small collectives and the reduction of gradients, on whatever number of ranks this is run with. */
 #include "srtrain/parallel.h"
 
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 typedef struct {
@@ -209,6 +211,147 @@ static void a_scatter_deals_out_blocks_of_different_size(void **state)
     check_scatter(*state, 0);
 }
 
+/* ---- threads ---- */
+
+enum { THREADS = 3 };
+
+/* What one thread found wrong; CMocka's assertions are for the main thread. */
+typedef struct {
+    const char *wrong;
+} finding;
+
+static void expect(finding *found, bool right, const char *what)
+{
+    if (!right && !found->wrong)
+        found->wrong = what;
+}
+
+static void check_member_sums(const world *w, sr_parallel *member, finding *found)
+{
+    const int rank = sr_parallel_rank(member), size = sr_parallel_size(member);
+    const size_t thread = sr_parallel_thread(member);
+    double values[] = {rank + 1, 0.5};
+    int64_t counts[] = {rank + 1};
+    double here[] = {(double)thread};
+    expect(found, rank == w->rank * THREADS + (int)thread && size == w->size * THREADS, "the rank of a member");
+    expect(found, sr_parallel_sum_double(member, values, 2, NULL) == SR_OK, "a sum of numbers");
+    expect(found, values[0] == size * (size + 1) / 2.0 && values[1] == 0.5 * size, "the value of a sum of numbers");
+    expect(found, sr_parallel_sum_int64(member, counts, 1, NULL) == SR_OK, "a sum of counts");
+    expect(found, counts[0] == size * (size + 1) / 2, "the value of a sum of counts");
+    sr_parallel_sum_over_threads(member, here, 1);
+    expect(found, here[0] == THREADS * (THREADS - 1) / 2.0, "the sum over the threads of a process");
+    expect(found, sr_parallel_barrier(member, NULL) == SR_OK, "a barrier");
+}
+
+/* Member r brings r % 4 elements. */
+static void check_member_gather(sr_parallel *member, finding *found)
+{
+    const size_t rank = (size_t)sr_parallel_rank(member), ranks = (size_t)sr_parallel_size(member);
+    int32_t mine[16];
+    for (size_t i = 0; i < 16; ++i)
+        mine[i] = (int32_t)(100 * rank + i);
+    void *gathered;
+    size_t *offsets;
+    if (sr_parallel_gather_all(member, SR_OK, mine, rank % 4, sizeof *mine, &gathered, &offsets, NULL) != SR_OK) {
+        expect(found, false, "a gather");
+        return;
+    }
+    for (size_t r = 0; r < ranks; ++r) {
+        expect(found, offsets[r + 1] - offsets[r] == r % 4, "the size of a gathered block");
+        for (size_t i = 0; i < r % 4; ++i)
+            expect(found, ((const int32_t *)gathered)[offsets[r] + i] == (int32_t)(100 * r + i), "a gathered element");
+    }
+    free(gathered);
+    free(offsets);
+}
+
+/* The last thread of the last process fails. */
+static void check_member_failures(sr_parallel *member, finding *found)
+{
+    sr_error error = {.message = ""};
+    const bool fails = sr_parallel_rank(member) == sr_parallel_size(member) - 1;
+    sr_status status = fails ? sr_fail(&error, SR_ERROR_DATA, "a bad shard") : SR_OK;
+    expect(found, sr_parallel_agree(member, status, &error) == SR_ERROR_DATA, "the status that all agree on");
+    expect(found, strstr(error.message, "a bad shard") != NULL, "the message that all get");
+    expect(found, sr_parallel_agree(member, SR_OK, &error) == SR_OK, "an agreement after a failure");
+    void *gathered;
+    size_t *offsets;
+    status = fails ? sr_fail(&error, SR_ERROR_RUNTIME, "no rows") : SR_OK;
+    expect(found, sr_parallel_gather_all(member, status, NULL, 0, 4, &gathered, &offsets, &error) == SR_ERROR_RUNTIME,
+           "the status of a gather that failed");
+    expect(found, !gathered && !offsets && strstr(error.message, "no rows") != NULL, "what a gather that failed leaves");
+}
+
+static void threads_take_part_like_ranks(void **state)
+{
+    world *w = *state;
+    finding found[THREADS] = {{NULL}};
+    assert_int_equal(sr_parallel_use_threads(w->parallel, THREADS, NULL), SR_OK);
+    assert_int_equal(sr_parallel_threads(w->parallel), THREADS);
+#pragma omp parallel num_threads(THREADS)
+    {
+        const size_t thread = (size_t)omp_get_thread_num();
+        sr_parallel *member = sr_parallel_member(w->parallel, thread);
+        for (int round = 0; round < 20; ++round) {
+            check_member_sums(w, member, &found[thread]);
+            check_member_gather(member, &found[thread]);
+            check_member_failures(member, &found[thread]);
+        }
+    }
+    for (size_t thread = 0; thread < THREADS; ++thread)
+        if (found[thread].wrong)
+            fail_msg("thread %zu: wrong is %s", thread, found[thread].wrong);
+    assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+    assert_ptr_equal(sr_parallel_member(w->parallel, 0), w->parallel);
+}
+
+static void gradients_of_threads_are_summed_into_those_of_the_first(void **state)
+{
+    world *w = *state;
+    enum { SIZE = 40 };
+    sr_parameters parameters[THREADS];
+    finding found[THREADS] = {{NULL}};
+    const size_t shape[] = {SIZE};
+    assert_int_equal(sr_parallel_use_threads(w->parallel, THREADS, NULL), SR_OK);
+    for (size_t t = 0; t < THREADS; ++t) {
+        sr_parameters_initialise(&parameters[t]);
+        assert_int_equal(
+            sr_parameters_declare(&parameters[t], "weight", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
+            SR_OK);
+        assert_int_equal(sr_parameters_allocate(&parameters[t], NULL), SR_OK);
+    }
+#pragma omp parallel num_threads(THREADS)
+    {
+        const size_t thread = (size_t)omp_get_thread_num();
+        sr_parallel *member = sr_parallel_member(w->parallel, thread);
+        sr_reduction_engine *engine = NULL;
+        expect(&found[thread], sr_reduction_create(&engine, member, &parameters[thread], false, 64, NULL) == SR_OK,
+               "making a reduction");
+        for (size_t i = 0; i < SIZE; ++i)
+            parameters[thread].gradients[i] = (sr_real)((sr_parallel_rank(member) + 1) * (int)(i + 1));
+        sr_reduction_begin(engine);
+        sr_reduction_ready(engine, 0);
+        expect(&found[thread], sr_reduction_finish(engine, NULL) == SR_OK, "finishing a reduction");
+        sr_reduction_free(engine);
+    }
+    const int members = w->size * THREADS;
+    for (size_t i = 0; i < SIZE; ++i)
+        assert_true(parameters[0].gradients[i] == (sr_real)(members * (members + 1) / 2 * (int)(i + 1)));
+    for (size_t t = 0; t < THREADS; ++t) {
+        assert_null(found[t].wrong);
+        sr_parameters_free(&parameters[t]);
+    }
+    assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+}
+
+static void a_rank_has_at_least_one_core(void **state)
+{
+    world *w = *state;
+    size_t cores = 0;
+    assert_int_equal(sr_parallel_own_cores(w->parallel, &cores, NULL), SR_OK);
+    assert_true(cores >= 1 && cores <= (size_t)sysconf(_SC_NPROCESSORS_CONF));
+}
+
 /* ---- reduction ---- */
 
 enum { PARAMETERS = 7, STEPS = 3 };
@@ -342,6 +485,9 @@ int main(void)
         cmocka_unit_test(a_rank_that_failed_before_a_gather_fails_it_on_all),
         cmocka_unit_test(more_elements_than_mpi_counts_are_refused_on_all_ranks),
         cmocka_unit_test(a_scatter_deals_out_blocks_of_different_size),
+        cmocka_unit_test(threads_take_part_like_ranks),
+        cmocka_unit_test(gradients_of_threads_are_summed_into_those_of_the_first),
+        cmocka_unit_test(a_rank_has_at_least_one_core),
         cmocka_unit_test(gradients_are_summed_after_backward),
         cmocka_unit_test(gradients_are_summed_during_backward_in_any_order_of_reports),
         cmocka_unit_test(an_incomplete_bucket_waits),
