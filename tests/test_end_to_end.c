@@ -92,6 +92,8 @@ typedef struct {
 static const variant plain_variants[] = {
     {"234", ""},
     {"3", "--set data.samples=window " MODEL("padding=left")},
+    /* Half are empty histories, which several ranks share. */
+    {"4", "--set data.samples=window " MODEL("max_length=2") TRAINING("batch_size=20")},
     {"3", ALL_TARGETS},
     {"3", TRAINING("loss=bpr") OVERLAPPED},
     {"3", REFINEMENT("kind=value") REFINEMENT("value=learned") TRAINING("loss=binary_cross_entropy") ALL_TARGETS},

@@ -870,6 +870,52 @@ static void loads_are_the_tokens_and_examples_of_the_parts(void **state)
     sr_sampler_free(sampler);
 }
 
+/* How many ranks compute the sequence that empty histories share; what they score together. */
+static size_t ranks_with_empty_histories(const world *w, const sr_sampler *sampler, size_t ranks, size_t *targets, size_t *sum)
+{
+    size_t with = 0;
+    *targets = *sum = 0;
+    for (size_t rank = 0; rank < ranks; ++rank) {
+        sr_batch batch;
+        draw(w, sampler, 0, 0, rank, ranks, &batch);
+        bool has = false;
+        for (size_t s = 0; s < batch.layout.sequences; ++s)
+            has = has || batch.layout.identity[s] == SR_IDENTITY_EMPTY;
+        with += has;
+        *targets += batch.targets;
+        for (size_t t = 0; t < batch.targets; ++t)
+            *sum += (size_t)batch.target_items[t] * (size_t)batch.target_items[t];
+    }
+    return with;
+}
+
+/* Windows of two items: half of the examples are empty histories, which count 2 + 4 * 7 of 65 tokens. */
+static void empty_histories_are_divided_where_they_are_too_many_for_one_rank(void **state)
+{
+    world *w = *state;
+    w->settings.data.samples = SR_SAMPLES_WINDOW;
+    w->settings.model.max_length = 2;
+    w->settings.training.batch_size = 1000;
+    sr_sampler *sampler = make_sampler(w);
+    size_t targets, sum, expected, loads[4], most = 0;
+    assert_int_equal(ranks_with_empty_histories(w, sampler, 1, &targets, &expected), 1);
+    assert_int_equal(targets, 2 * USERS);
+    assert_int_equal(ranks_with_empty_histories(w, sampler, 2, &targets, &sum), 1); /* 30 of 65: no more than its share */
+    assert_true(ranks_with_empty_histories(w, sampler, 4, &targets, &sum) > 1);
+    assert_int_equal(targets, 2 * USERS);
+    assert_int_equal(sum, expected);
+    assert_int_equal(sr_sampler_loads(sampler, 0, 0, 4, w->arena, loads, NULL), SR_OK);
+    for (size_t rank = 0; rank < 4; ++rank)
+        most = loads[rank] > most ? loads[rank] : most;
+    assert_true(most < 24);
+    assert_true(ranks_with_empty_histories(w, sampler, 100, &targets, &sum) <= USERS);
+    assert_int_equal(targets, 2 * USERS);
+    w->settings.model.calibrators.adversarial.in_use = true; /* its penalty counts the cells of the sequence */
+    assert_int_equal(ranks_with_empty_histories(w, sampler, 4, &targets, &sum), 1);
+    assert_int_equal(sum, expected);
+    sr_sampler_free(sampler);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -899,6 +945,7 @@ int main(void)
         cmocka_unit_test(rare_histories_are_found_in_a_crowd_of_equal_ones),
         cmocka_unit_test(more_examples_than_the_index_can_number_are_refused),
         cmocka_unit_test(work_is_divided_nearly_equally),
+        cmocka_unit_test_setup_teardown(empty_histories_are_divided_where_they_are_too_many_for_one_rank, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loads_are_the_tokens_and_examples_of_the_parts, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

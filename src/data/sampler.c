@@ -312,15 +312,55 @@ static sr_status build_view(const sr_sampler *sampler, const sr_example *example
 
 /* ---- batches ---- */
 
-/* The pieces of work of a global batch: one for each example, except that all empty histories together are one where they share
- * a sequence, so that only one rank has to compute it. With contrastive training each of them has sequences of its own besides,
- * which weigh more. */
+/* The pieces of work of a global batch: one for each example, except that empty histories together are one where they share a
+ * sequence, so that only one rank has to compute it, or a few where they are so many that one rank would be late. With
+ * contrastive training each of them has sequences of its own besides, which weigh more. */
 typedef struct {
     size_t count;
     size_t *work;       /* [count] */
     size_t *of_example; /* [examples]: the piece of each example */
     uint32_t *owners;   /* [count] */
 } pieces;
+
+static size_t example_work(const sr_sampler *sampler, const sr_example *examples, const views *drawn, size_t e)
+{
+    const sr_model_settings *model = &sampler->settings->model;
+    const size_t work = sr_example_work(&examples[e], model);
+    return drawn->again ? work + sr_example_work(&drawn->again[e], model) + sr_example_work(&drawn->alike[e], model) : work;
+}
+
+/* How many of the `empty` empty histories make one piece, `scoring` being the work of each besides the sequence that those of a
+ * piece share: all, unless that is more than every rank's share of the batch. The sequence is computed once for each piece, so
+ * that scoring should be at least as much. What sums over the sequences of a batch, a penalty on attention or FEARec's choice
+ * of lags, counts it: then it must be one. */
+static size_t empty_group(const sr_sampler *sampler, size_t others, size_t empty, size_t scoring, size_t ranks)
+{
+    const sr_model_settings *model = &sampler->settings->model;
+    const bool counted = model->calibrators.adversarial.in_use || sampler->needs.sums_in_passes;
+    const size_t sequence = (size_t)model->max_length, share = (others + sequence + empty * scoring) / ranks;
+    if (sequence + empty * scoring <= share || counted)
+        return empty;
+    const size_t room = share > 2 * sequence ? share - sequence : sequence;
+    const size_t group = room / scoring, least = (empty + ranks - 1) / ranks;
+    return group > least ? group : least;
+}
+
+static void add_empty_pieces(const sr_sampler *sampler, const sr_example *examples, size_t count, size_t group, size_t scoring,
+                             pieces *made)
+{
+    size_t in_piece = group; /* no piece has been begun */
+    for (size_t e = 0; e < count; ++e) {
+        if (examples[e].length > 0)
+            continue;
+        if (in_piece == group) {
+            made->work[made->count++] = (size_t)sampler->settings->model.max_length;
+            in_piece = 0;
+        }
+        made->of_example[e] = made->count - 1;
+        made->work[made->count - 1] += scoring;
+        ++in_piece;
+    }
+}
 
 static sr_status make_pieces(const sr_sampler *sampler, const sr_example *examples, const views *drawn, size_t count,
                              size_t ranks, sr_arena *arena, pieces *made, sr_error *error)
@@ -332,21 +372,20 @@ static sr_status make_pieces(const sr_sampler *sampler, const sr_example *exampl
         return sr_fail_memory(error, count * sizeof *made->work, "dividing a batch");
     const sr_model_settings *model = &sampler->settings->model;
     const bool shares_empty = sr_shares_empty_histories(model, true) && !drawn->again;
-    size_t empty_piece = SIZE_MAX;
+    size_t others = 0, empty = 0, scoring = 0;
     for (size_t e = 0; e < count; ++e) {
-        const bool shares = shares_empty && examples[e].length == 0;
-        size_t piece = shares ? empty_piece : SIZE_MAX;
-        if (piece == SIZE_MAX) {
-            piece = made->count++;
-            made->work[piece] = shares ? (size_t)model->max_length : 0; /* the sequence that they share */
+        const size_t work = example_work(sampler, examples, drawn, e);
+        if (shares_empty && examples[e].length == 0) {
+            scoring = work;
+            ++empty;
+            continue;
         }
-        if (shares)
-            empty_piece = piece;
-        made->of_example[e] = piece;
-        made->work[piece] += sr_example_work(&examples[e], model);
-        if (drawn->again)
-            made->work[piece] += sr_example_work(&drawn->again[e], model) + sr_example_work(&drawn->alike[e], model);
+        others += work;
+        made->work[made->count] = work;
+        made->of_example[e] = made->count++;
     }
+    if (empty > 0)
+        add_empty_pieces(sampler, examples, count, empty_group(sampler, others, empty, scoring, ranks), scoring, made);
     return sr_divide_work(made->work, made->count, ranks, made->owners, error);
 }
 
