@@ -18,7 +18,8 @@ DEFAULTS = {
         "backbone": "sasrec", "layers": 2, "heads": 2, "hidden_size": 64, "inner_size": 256, "max_length": 50,
         "activation": "gelu", "hidden_dropout": 0.5, "attention_dropout": 0.5, "layer_norm_epsilon": 1e-12,
         "initializer_range": 0.02, "initializer_mean": 0.0, "positions": "learned", "padding": "right",
-        "mask_ratio": 0.2, "masking": "at_least_one", "mean_update": "frozen", "gru_hidden_size": 64, "vertical_filters": 4, "horizontal_filters": 8,
+        "mask_ratio": 0.2, "masking": "at_least_one", "mean_update": "frozen",
+        "gru_hidden_size": 64, "vertical_filters": 4, "horizontal_filters": 8,
     },
     "training": {
         "batch_size": 256, "learning_rate": 1e-3, "attack_learning_rate_ratio": 1.0, "adam_beta1": 0.9, "adam_beta2": 0.999,
