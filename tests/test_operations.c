@@ -462,9 +462,27 @@ static void missing_inputs_give_missing_outputs(void **state)
     assert_null(sr_contrastive_loss(tape, x, NULL, &batch, NULL, 1));
 }
 
+/* ---- rows ---- */
+
+static void items_see_items_and_an_empty_history_its_padding(void **state)
+{
+    world *w = *state;
+    static const size_t offsets[] = {0, 4, 8, 10}, expected[] = {2, 3, 4, 5, 6, 7, 8, 9}, expected_offsets[] = {0, 2, 6, 8};
+    static const uint32_t leading[] = {2, 4, 0}, none[] = {0, 0, 0};
+    sr_layout padded_left = {.sequences = 3, .offsets = offsets, .leading = leading, .trailing = none, .window = 4};
+    const sr_rows *all = sr_rows_all(w->tape, &padded_left);
+    const sr_rows *rows = sr_rows_seen_by_items(w->tape, &padded_left, all);
+    assert_memory_equal(rows->offsets, expected_offsets, sizeof expected_offsets);
+    assert_memory_equal(rows->tokens, expected, sizeof expected);
+    static const uint32_t only_empty[] = {0, 4, 0};
+    padded_left.leading = only_empty;
+    assert_ptr_equal(sr_rows_seen_by_items(w->tape, &padded_left, all), all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(items_see_items_and_an_empty_history_its_padding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(interval_scores_follow_their_definition, set_up, tear_down),
         cmocka_unit_test_setup_teardown(interval_context_follows_its_definition, set_up, tear_down),
         cmocka_unit_test_setup_teardown(interval_scores_of_some_queries_follow_their_definition, set_up, tear_down),

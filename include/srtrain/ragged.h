@@ -58,6 +58,10 @@ const sr_rows *sr_rows_all(struct sr_tape *tape, const sr_layout *layout);
  * queries, see below). `all` itself when there is no such padding. NULL like above. */
 const sr_rows *sr_rows_seen(struct sr_tape *tape, const sr_layout *layout, const sr_rows *all);
 
+/* The tokens that items may see: the items themselves; of a sequence without any, all. `seen` itself, the tokens that any query
+ * may see, when there are no others. NULL like above. */
+const sr_rows *sr_rows_seen_by_items(struct sr_tape *tape, const sr_layout *layout, const sr_rows *seen);
+
 static inline size_t sr_rows_count(const sr_rows *rows, const sr_layout *layout)
 {
     return rows->offsets[layout->sequences];

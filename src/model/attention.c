@@ -7,12 +7,19 @@
 
 /* ---- rows ---- */
 
+/* Whether padding is attended to by items. */
+static bool reads_padding(const sr_model *model, const sr_pass *pass)
+{
+    return calibrators_padding(&model->settings, pass->training) == PADDING_KEYS;
+}
+
 bool attention_rows_make(attention_rows *rows, sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
 {
-    const bool reads_padding = calibrators_padding(&model->settings, pass->training) == PADDING_KEYS;
     rows->batch = batch;
     rows->tokens = sr_rows_all(tape, &batch->layout);
-    rows->keys = reads_padding || !rows->tokens ? rows->tokens : sr_rows_seen(tape, &batch->layout, rows->tokens);
+    rows->keys = rows->tokens;
+    if (rows->tokens && !reads_padding(model, pass))
+        rows->keys = sr_rows_seen(tape, &batch->layout, rows->tokens);
     return rows->tokens && rows->keys;
 }
 
@@ -30,10 +37,14 @@ attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_
                              .tokens = rows->tokens,
                              .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
     const bool only_read = block.last && !pass->every_row;
-    block.map = sr_attention_map_make(tape, layout, only_read ? &rows->batch->reads : rows->tokens, rows->keys, heads);
+    const bool scores_all = calibrators_score_every_query(&model->settings);
+    const sr_rows *keys = rows->keys;
+    if (only_read && !scores_all && keys && !reads_padding(model, pass)) /* what is read are items */
+        keys = sr_rows_seen_by_items(tape, layout, keys);
+    block.map = keys ? sr_attention_map_make(tape, layout, only_read ? &rows->batch->reads : rows->tokens, keys, heads) : NULL;
     block.score_map = block.map;
-    if (only_read && calibrators_score_every_query(&model->settings))
-        block.score_map = sr_attention_map_make(tape, layout, rows->tokens, rows->keys, heads);
+    if (only_read && scores_all)
+        block.score_map = sr_attention_map_make(tape, layout, rows->tokens, keys, heads);
     if (!block.score_map)
         block.map = NULL;
     return block;

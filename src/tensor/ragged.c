@@ -3,6 +3,8 @@
 
 #include "srtrain/tape.h"
 
+#include <string.h>
+
 const sr_attention_map *sr_attention_map_make(sr_tape *tape, const sr_layout *layout, const sr_rows *queries,
                                               const sr_rows *keys, size_t heads)
 {
@@ -43,25 +45,52 @@ const sr_rows *sr_rows_all(sr_tape *tape, const sr_layout *layout)
     return rows;
 }
 
-const sr_rows *sr_rows_seen(sr_tape *tape, const sr_layout *layout, const sr_rows *all)
+/* The tokens of each sequence but for so many in front and so many at the end; NULL when memory runs out. */
+static const sr_rows *rows_without(sr_tape *tape, const sr_layout *layout, const uint32_t *front, const uint32_t *back)
 {
-    size_t hidden = 0;
-    for (size_t s = 0; s < layout->sequences; ++s)
-        hidden += layout->trailing[s];
-    if (hidden == 0)
-        return all;
     sr_rows *rows = sr_tape_take(tape, 1, sizeof *rows);
     size_t *offsets = sr_tape_take(tape, layout->sequences + 1, sizeof *offsets);
-    size_t *tokens = sr_tape_take(tape, layout->offsets[layout->sequences] - hidden, sizeof *tokens);
+    size_t *tokens = sr_tape_take(tape, layout->offsets[layout->sequences], sizeof *tokens);
     if (!rows || !offsets || !tokens)
         return NULL;
     size_t count = 0;
     for (size_t s = 0; s < layout->sequences; ++s) {
         offsets[s] = count;
-        for (size_t token = layout->offsets[s]; token < layout->offsets[s + 1] - layout->trailing[s]; ++token)
+        for (size_t token = layout->offsets[s] + front[s]; token < layout->offsets[s + 1] - back[s]; ++token)
             tokens[count++] = token;
     }
     offsets[layout->sequences] = count;
     *rows = (sr_rows){.offsets = offsets, .tokens = tokens};
     return rows;
+}
+
+static size_t sum_of(const uint32_t *counts, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; ++i)
+        sum += counts[i];
+    return sum;
+}
+
+const sr_rows *sr_rows_seen(sr_tape *tape, const sr_layout *layout, const sr_rows *all)
+{
+    if (sum_of(layout->trailing, layout->sequences) == 0)
+        return all;
+    uint32_t *none = sr_tape_take(tape, layout->sequences, sizeof *none);
+    if (!none)
+        return NULL;
+    memset(none, 0, layout->sequences * sizeof *none);
+    return rows_without(tape, layout, none, layout->trailing);
+}
+
+const sr_rows *sr_rows_seen_by_items(sr_tape *tape, const sr_layout *layout, const sr_rows *seen)
+{
+    uint32_t *front = sr_tape_take(tape, layout->sequences, sizeof *front);
+    for (size_t s = 0; front && s < layout->sequences; ++s) {
+        const size_t length = layout->offsets[s + 1] - layout->offsets[s];
+        front[s] = layout->leading[s] == length ? 0 : layout->leading[s];
+    }
+    if (!front)
+        return NULL;
+    return sum_of(front, layout->sequences) == 0 ? seen : rows_without(tape, layout, front, layout->trailing);
 }
