@@ -1,7 +1,11 @@
-/* sr_gemm() on top of CBLAS, with tall products cut into row tiles. */
+/* sr_gemm(): CBLAS, with tall products cut into row tiles, and products of our own for shapes that BLAS is slow at. */
 #include "tensor/gemm.h"
 
+#include "srtrain/kernels.h"
+#include "tensor/product.h"
+
 #include <cblas.h>
+#include <string.h>
 
 enum {
     /* OpenBLAS has kernels for small products that do without packing. A tall product over a small matrix runs faster as many
@@ -32,6 +36,59 @@ static void one_call(bool transpose_a, bool transpose_b, size_t m, size_t n, siz
         (int)c_stride);
 }
 
+#ifdef SR_HAVE_X86_LEVELS
+extern const product_engine product_engine_avx2, product_engine_avx512;
+
+/* NULL where only BLAS multiplies. */
+static const product_engine *own_engine(void)
+{
+    const char *level = sr_kernels_choose(NULL)->level;
+    return strcmp(level, "avx512") == 0 ? &product_engine_avx512 : strcmp(level, "avx2") == 0 ? &product_engine_avx2 : NULL;
+}
+#else
+static const product_engine *own_engine(void)
+{
+    return NULL;
+}
+#endif
+
+/* Whether BLAS would pack both operands although one of them is narrow. With a transposed b our own products transpose it,
+ * which rows of c must pay for. */
+static bool is_narrow(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k)
+{
+    enum { NARROW = 128, ROWS = 64 };
+    if (transpose_a && transpose_b)
+        return false;
+    if (m * n * k <= SMALL_PRODUCT || m < ROWS)
+        return false;
+    return transpose_b ? k <= NARROW && n >= ROWS : n <= NARROW;
+}
+
+/* The columns of c that fill whole vectors by our own product, the others by BLAS. */
+static void own_product(const product_engine *engine, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
+                        sr_real alpha, const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta,
+                        sr_real *c, size_t c_stride)
+{
+    const size_t whole = n / engine->lanes * engine->lanes;
+    const matrix_product product = {.m = m,
+                                    .n = whole,
+                                    .k = k,
+                                    .alpha = alpha,
+                                    .beta = beta,
+                                    .a = a,
+                                    .b = b,
+                                    .a_row_stride = transpose_a ? 1 : a_stride,
+                                    .a_column_stride = transpose_a ? a_stride : 1,
+                                    .b_stride = b_stride,
+                                    .c_stride = c_stride,
+                                    .transpose_b = transpose_b,
+                                    .c = c};
+    engine->multiply(&product);
+    if (whole < n)
+        one_call(transpose_a, transpose_b, m, n - whole, k, alpha, a, a_stride, transpose_b ? b + whole * b_stride : b + whole,
+                 b_stride, beta, c + whole, c_stride);
+}
+
 void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
              const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
 {
@@ -40,6 +97,11 @@ void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, s
     const size_t tile = transpose_b || k == 0 ? 0 : rows_of_a_tile(transpose_a ? m * n : n * k);
     const size_t tall = transpose_a ? k : m;
     if (tile == 0 || tall <= tile) {
+        const product_engine *engine = is_narrow(transpose_a, transpose_b, m, n, k) ? own_engine() : NULL;
+        if (engine) {
+            own_product(engine, transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta, c, c_stride);
+            return;
+        }
         one_call(transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta, c, c_stride);
         return;
     }

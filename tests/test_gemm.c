@@ -1,0 +1,205 @@
+/* Matrix products of every shape that takes a path of its own, against plain loops in double precision. */
+#include "srtrain/kernels.h"
+#include "srtrain/memory.h"
+#include "srtrain/random.h"
+#include "tensor/gemm.h"
+#include "tensor/product.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+typedef struct {
+    bool transpose_a, transpose_b;
+    size_t m, n, k;
+    sr_real alpha, beta;
+    size_t padding; /* of the rows of each matrix */
+} shape;
+
+typedef struct {
+    sr_real *a, *b, *c;
+    size_t a_stride, b_stride, c_stride, c_size;
+} matrices;
+
+static size_t rows_of_a(const shape *s)
+{
+    return s->transpose_a ? s->k : s->m;
+}
+
+static size_t rows_of_b(const shape *s)
+{
+    return s->transpose_b ? s->n : s->k;
+}
+
+static void fill(sr_real *values, size_t count, uint64_t index)
+{
+    const sr_random_stream stream = sr_random_open(1, SR_RANDOM_TEST, index);
+    for (size_t i = 0; i < count; ++i)
+        values[i] = (sr_real)sr_random_normal(stream, i, 0);
+}
+
+static matrices make(const shape *s)
+{
+    matrices made = {.a_stride = (s->transpose_a ? s->m : s->k) + s->padding,
+                     .b_stride = (s->transpose_b ? s->k : s->n) + s->padding,
+                     .c_stride = s->n + s->padding};
+    made.c_size = s->m * made.c_stride;
+    assert_int_equal(SR_ALLOCATE(&made.a, rows_of_a(s) * made.a_stride, "a", NULL), SR_OK);
+    assert_int_equal(SR_ALLOCATE(&made.b, rows_of_b(s) * made.b_stride, "b", NULL), SR_OK);
+    assert_int_equal(SR_ALLOCATE(&made.c, made.c_size, "c", NULL), SR_OK);
+    fill(made.a, rows_of_a(s) * made.a_stride, 1);
+    fill(made.b, rows_of_b(s) * made.b_stride, 2);
+    fill(made.c, made.c_size, 3);
+    return made;
+}
+
+static void release(matrices *made)
+{
+    free(made->a);
+    free(made->b);
+    free(made->c);
+}
+
+/* Elements of c that are not the product's must be what they were. With beta 0 c is not read: it holds what is not a number. */
+static void check(const shape *s, const matrices *made, const sr_real *before)
+{
+    for (size_t i = 0; i < s->m; ++i)
+        for (size_t j = 0; j < made->c_stride; ++j) {
+            const size_t at = i * made->c_stride + j;
+            double expected = (double)before[at], size = 1;
+            if (j < s->n) {
+                double sum = 0;
+                for (size_t p = 0; p < s->k; ++p) {
+                    const double a = (double)made->a[s->transpose_a ? p * made->a_stride + i : i * made->a_stride + p];
+                    const double b = (double)made->b[s->transpose_b ? j * made->b_stride + p : p * made->b_stride + j];
+                    sum += a * b;
+                    size += fabs(a * b);
+                }
+                expected = (double)s->alpha * sum + (s->beta == 0 ? 0 : (double)s->beta * (double)before[at]);
+            }
+            if (!(fabs((double)made->c[at] - expected) <= 1e-6 * size))
+                fail_msg("%zu x %zu x %zu (transposed: %d, %d): element %zu, %zu is %g instead of %g", s->m, s->n, s->k,
+                         s->transpose_a, s->transpose_b, i, j, (double)made->c[at], expected);
+        }
+}
+
+static void check_gemm(const shape *s)
+{
+    matrices made = make(s);
+    sr_real *before;
+    assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+    for (size_t i = 0; i < s->m && s->beta == 0; ++i)
+        for (size_t j = 0; j < s->n; ++j)
+            made.c[i * made.c_stride + j] = (sr_real)NAN;
+    memcpy(before, made.c, made.c_size * sizeof *before);
+    sr_gemm(s->transpose_a, s->transpose_b, s->m, s->n, s->k, s->alpha, made.a, made.a_stride, made.b, made.b_stride, s->beta,
+            made.c, made.c_stride);
+    check(s, &made, before);
+    free(before);
+    release(&made);
+}
+
+/* Small, tall over small, and narrow products: each with sizes that fill vectors, tiles and panels, and with such that do not.
+ */
+static void products_agree_with_plain_loops(void **state)
+{
+    (void)state;
+    static const size_t sizes[][3] = {{1, 1, 1},      {5, 64, 50},    {300, 64, 64},  {130, 256, 64},  {70, 64, 256},
+                                      {64, 64, 900},  {64, 256, 300}, {256, 838, 64}, {256, 1024, 64}, {77, 333, 61},
+                                      {256, 64, 838}, {65, 50, 1000}, {838, 64, 256}, {1030, 70, 129}, {64, 129, 1000}};
+    static const sr_real factors[][2] = {{1, 0}, {1, 1}, {(sr_real)-0.5, 1}, {2, (sr_real)0.25}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        for (int transposed = 0; transposed < 4; ++transposed) {
+            const sr_real *f = factors[(i + (size_t)transposed) % 4];
+            const shape s = {.transpose_a = transposed & 1,
+                             .transpose_b = transposed >> 1,
+                             .m = sizes[i][0],
+                             .n = sizes[i][1],
+                             .k = sizes[i][2],
+                             .alpha = f[0],
+                             .beta = f[1],
+                             .padding = i % 3 == 2 ? 5 : 0};
+            check_gemm(&s);
+        }
+}
+
+static void nothing_is_written_for_an_empty_product(void **state)
+{
+    (void)state;
+    sr_real c[] = {7};
+    const sr_real one[] = {1};
+    sr_gemm(false, false, 0, 1, 1, 1, one, 1, one, 1, 0, c, 1);
+    sr_gemm(false, false, 1, 0, 1, 1, one, 1, one, 1, 0, c, 1);
+    assert_true(c[0] == 7);
+}
+
+#ifdef SR_HAVE_X86_LEVELS
+extern const product_engine product_engine_avx2, product_engine_avx512;
+
+static void check_engine(const product_engine *engine, const shape *s)
+{
+    matrices made = make(s);
+    sr_real *before;
+    assert_int_equal(s->n % engine->lanes, 0);
+    assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+    memcpy(before, made.c, made.c_size * sizeof *before);
+    const matrix_product product = {.m = s->m,
+                                    .n = s->n,
+                                    .k = s->k,
+                                    .alpha = s->alpha,
+                                    .beta = s->beta,
+                                    .a = made.a,
+                                    .b = made.b,
+                                    .a_row_stride = s->transpose_a ? 1 : made.a_stride,
+                                    .a_column_stride = s->transpose_a ? made.a_stride : 1,
+                                    .b_stride = made.b_stride,
+                                    .c_stride = made.c_stride,
+                                    .transpose_b = s->transpose_b,
+                                    .c = made.c};
+    engine->multiply(&product);
+    check(s, &made, before);
+    free(before);
+    release(&made);
+}
+
+/* Also those that this CPU's level would not choose. */
+static void own_products_of_every_level_agree_with_plain_loops(void **state)
+{
+    (void)state;
+    static const char *const levels[] = {"avx2", "avx512"};
+    static const product_engine *const engines[] = {&product_engine_avx2, &product_engine_avx512};
+    static const size_t sizes[][3] = {{1, 16, 1}, {7, 16, 3}, {6, 32, 128}, {13, 48, 129}, {97, 64, 200}, {100, 112, 300}};
+    for (size_t e = 0; e < 2; ++e) {
+        if (!sr_kernels_choose(levels[e]))
+            continue;
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+            for (int transposed = 0; transposed < 4; ++transposed) {
+                const shape s = {.transpose_a = transposed & 1,
+                                 .transpose_b = transposed >> 1,
+                                 .m = sizes[i][0],
+                                 .n = sizes[i][1],
+                                 .k = sizes[i][2],
+                                 .alpha = 1,
+                                 .beta = (sr_real)(i % 2),
+                                 .padding = i};
+                check_engine(engines[e], &s);
+            }
+    }
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_agree_with_plain_loops),
+        cmocka_unit_test(nothing_is_written_for_an_empty_product),
+#ifdef SR_HAVE_X86_LEVELS
+        cmocka_unit_test(own_products_of_every_level_agree_with_plain_loops),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
