@@ -4,7 +4,7 @@ foreach(test test_end_to_end test_bad_input test_import test_recommend test_anal
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)
   add_dependencies(${test} srtrain_program srprep)
-  set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT 600)
+  set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT 1800)
 endforeach()
 
 # Recommendations of imported parameters are compared with fixtures, where there are any.
