@@ -475,6 +475,35 @@ static void an_annealed_model_is_evaluated_as_in_training(void **state)
     }
 }
 
+/* ---- time ---- */
+
+static void the_share_of_waiting_and_summing_is_printed(void **state)
+{
+    world *w = *state;
+    train(w, 2, "shares", TRAINING("epochs=1"));
+    assert_says(&w->result, "examples/s  reduction ");
+    assert_says(&w->result, "a step took ");
+    assert_says(&w->result, "(waiting and summing: at most ");
+    char path[WORLD_PATH_SIZE], line[1024];
+    world_path(w, "shares/train.log", path);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    double sum = 0;
+    while (fgets(line, sizeof line, file)) {
+        const char *at = strstr(line, " data ");
+        double data, forward, loss, backward, reduction, optimizer;
+        if (strstr(line, "a step took") &&
+            sscanf(at, " data %lf%%, forward %lf%%, loss %lf%%, backward %lf%%, reduction %lf%%, optimizer %lf%%", &data,
+                   &forward, &loss, &backward, &reduction, &optimizer) == 6)
+            sum = data + forward + loss + backward + reduction + optimizer;
+    }
+    fclose(file);
+    assert_true(sum > 99 && sum < 101);
+    train(w, 0, "alone", TRAINING("epochs=1") TRAINING("threads=1"));
+    assert_says(&w->result, "a step took ");
+    assert_null(strstr(w->result.output, "waiting and summing")); /* there is nobody to wait for */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_killed_run_with_filters_by_fftw_ends_with_the_same_bits),
         cmocka_unit_test(a_signal_ends_the_run_with_75_and_the_next_one_goes_on),
         cmocka_unit_test(a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for),
+        cmocka_unit_test(the_share_of_waiting_and_summing_is_printed),
         cmocka_unit_test(evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(an_annealed_model_is_evaluated_as_in_training),
     };

@@ -227,7 +227,13 @@ static double epoch_mean_loss(const sr_progress *progress)
     return progress->epoch_loss_count > 0 ? progress->epoch_loss_sum / progress->epoch_loss_count : -1;
 }
 
-static void draw_progress(run *r, double loss, double examples_per_second)
+/* Whether anything has to be summed, so that somebody may have to wait. */
+static bool reduces(const run *r)
+{
+    return (size_t)sr_parallel_size(r->parallel) * sr_parallel_threads(r->parallel) > 1;
+}
+
+static void draw_progress(run *r, double loss, double examples_per_second, double reduction_share)
 {
     enum { CELLS = 24 };
     const double all = (double)sr_sampler_batches(r->sampler), done = (double)r->progress.batch;
@@ -237,9 +243,12 @@ static void draw_progress(run *r, double loss, double examples_per_second)
     bar[CELLS] = '\0';
     const double left = (all - done) * (double)r->settings->training.batch_size /
                         (examples_per_second > 0 ? examples_per_second : 1);
-    sr_log_progress(r->log, "epoch %lld/%lld %s %3.0f%%  loss %.4f  %.0f examples/s  epoch ends in %.0f s",
+    char reduction[32] = "";
+    if (reduces(r))
+        snprintf(reduction, sizeof reduction, "  reduction %.0f%%", 100 * reduction_share);
+    sr_log_progress(r->log, "epoch %lld/%lld %s %3.0f%%  loss %.4f  %.0f examples/s%s  epoch ends in %.0f s",
                     (long long)r->progress.epoch + 1, (long long)r->settings->training.epochs, bar, 100 * done / all, loss,
-                    examples_per_second, left);
+                    examples_per_second, reduction, left);
 }
 
 /* What has passed since the last `train` line. */
@@ -253,10 +262,11 @@ static sr_status report_step(run *r, const sr_step_result *result, interval *pas
     const bool due = r->progress.step % r->settings->logging.every_steps == 0;
     const double now = sr_seconds(), seconds = now - passed->since;
     const double rate = seconds > 0 ? passed->examples / seconds : 0;
+    const double share = seconds > 0 ? (r->stepper.times.reduction - passed->reduction) / seconds : 0;
     const double targets = result->targets > 0 ? result->targets : 1;
     const double loss = result->loss_sum / targets;
     if (sr_log_is_terminal(r->log) && now - r->last_drawn > 0.2) {
-        draw_progress(r, loss, rate);
+        draw_progress(r, loss, rate, share);
         r->last_drawn = now;
     }
     if (!due)
@@ -276,14 +286,42 @@ static sr_status report_step(run *r, const sr_step_result *result, interval *pas
                                     .gradient_norm = result->gradient_norm,
                                     .learning_rate = result->learning_rate,
                                     .examples_per_second = rate,
-                                    .reduction_share = (r->stepper.times.reduction - passed->reduction) / seconds,
+                                    .reduction_share = share,
                                     .seconds = trained_seconds(r)};
         status = sr_metrics_write_train(r->metrics, &line, error);
         if (!sr_log_is_terminal(r->log))
-            draw_progress(r, loss, rate);
+            draw_progress(r, loss, rate, share);
     }
     *passed = (interval){now, 0, r->stepper.times.reduction};
     return sr_parallel_agree(r->parallel, status, error);
+}
+
+/* Where the time of this process's `steps` steps went, as means over ranks. */
+static sr_status report_times(run *r, int64_t steps, sr_error *error)
+{
+    enum { PARTS = 6 };
+    static const char *const names[PARTS] = {"data", "forward", "loss", "backward", "reduction", "optimizer"};
+    const sr_step_times *t = &r->stepper.times;
+    double parts[PARTS] = {t->data, t->forward, t->loss, t->backward, t->reduction, t->optimizer}, all = 0;
+    int64_t longest = (int64_t)(1e9 * t->reduction);
+    if (steps == 0)
+        return SR_OK;
+    SR_TRY(sr_parallel_sum_double(r->parallel, parts, PARTS, error));
+    SR_TRY(sr_parallel_maximum_int64(r->parallel, &longest, 1, error));
+    const double ranks = sr_parallel_size(r->parallel);
+    char text[256] = "", most[64] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < PARTS; ++i)
+        all += parts[i] / ranks;
+    for (size_t i = 0; i < PARTS && used < sizeof text; ++i) {
+        const int written = snprintf(text + used, sizeof text - used, "%s %s %.1f%%", i ? "," : "", names[i],
+                                     100 * parts[i] / ranks / all);
+        used += written > 0 ? (size_t)written : 0;
+    }
+    if (reduces(r))
+        snprintf(most, sizeof most, " (waiting and summing: at most %.1f%% on a rank)", 100e-9 * (double)longest / all);
+    sr_log_information(r->log, "a step took %.2f ms:%s%s", 1e3 * all / (double)steps, text, most);
+    return SR_OK;
 }
 
 static void log_ranking(sr_log *log, const char *what, const sr_settings *settings, const sr_ranking_metrics *metrics)
@@ -402,11 +440,12 @@ static sr_status train(run *r, ending *end, sr_error *error)
     r->progress_before = r->progress.seconds;
     r->last_checkpoint_step = -1;
     interval passed = {r->started, 0, 0};
+    const int64_t first_step = r->progress.step;
     if (r->progress.epoch >= r->settings->training.epochs)
         r->progress.finished = r->progress.finished ? r->progress.finished : 1;
     while (!r->progress.finished && *end == ENDED_FINISHED)
         SR_TRY(train_epoch(r, &passed, end, error));
-    return SR_OK;
+    return report_times(r, r->progress.step - first_step, error);
 }
 
 /* ---- the end ---- */
