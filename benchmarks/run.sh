@@ -7,6 +7,8 @@ usage() {
   echo "usage: benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2
   echo "       benchmarks/run.sh peers CONFIG.yaml DATA [STEPS] [section.key=value ...] [--tuned] [--separated] [--json FILE]" >&2
   echo "       benchmarks/run.sh peers --check FIXTURE.h5 ..." >&2
+  echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
+  echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
   exit 2
 }
@@ -31,6 +33,17 @@ if [ "${1:-}" = peers ]; then
   [ "$1" = --check ] && exec "$python" benchmarks/pytorch/step.py "$@"
   cmake --build build --target benchmark_step >/dev/null
   exec "$python" benchmarks/pytorch/compare.py build/benchmarks/benchmark_step "$@"
+fi
+if [ "${1:-}" = scaling ] || [ "${1:-}" = reduction ]; then
+  command="$1" model=()
+  shift
+  if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
+    [ $# -ge 2 ] || usage
+    model=(--config "$1" --set "data.path=$2")
+    shift 2
+  fi
+  cmake --build build --target benchmark_scaling >/dev/null
+  exec build/benchmarks/benchmark_scaling "$command" "${model[@]}" "$@"
 fi
 [ $# -ge 3 ] && [ "$1" = step ] || usage
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"

@@ -21,6 +21,10 @@ void program_remove_directory(const char *path);
 void run_srprep(program_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void run_srtrain(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Runs "benchmark_scaling ARGUMENTS" with assignments of environment variables in front ("" for none). */
+void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Fails the test with the program's output unless it ended with `code`. */
 void assert_code(const program_result *result, int code);
 
