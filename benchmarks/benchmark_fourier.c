@@ -1,5 +1,6 @@
 /* benchmark_fourier: a filter along positions by FFTW and by the matrix of cosines and sines, for several lengths and numbers
  * of bins. The rule by which `auto` chooses (src/tensor/fourier.c) comes from its table. */
+#include "compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/fourier.h"
 #include "srtrain/memory.h"
@@ -10,12 +11,6 @@
 #include <stdlib.h>
 
 enum { CHANNELS = 64, TOKENS = 12800, REPETITIONS = 15, LONGEST = 2048 };
-
-static int compare_numbers(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 typedef struct {
     sr_real *x, *coordinates;
@@ -46,7 +41,7 @@ static double measure(sr_fourier_engine engine, bool measured_plan, size_t n, si
     sr_fourier_free(fourier);
     if (status != SR_OK)
         return -1;
-    qsort(seconds, REPETITIONS, sizeof *seconds, compare_numbers);
+    qsort(seconds, REPETITIONS, sizeof *seconds, compare_doubles);
     return seconds[REPETITIONS / 2] * 1e9 / (double)(sequences * n * CHANNELS);
 }
 

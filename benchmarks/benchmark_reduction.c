@@ -7,6 +7,7 @@
  * emulated backward pass of MS milliseconds that reports one parameter after the other, last to first: the difference of the
  * medians with and without it, and of the minima. All cases take turns in each repetition; a time is that of the slowest rank.
  */
+#include "compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
 #include "srtrain/dataset.h"
@@ -199,12 +200,6 @@ static sr_status measure(benchmark *b, sr_reduction_engine *engines[CASES], sr_e
 typedef struct {
     double median, minimum, maximum;
 } spread;
-
-static int compare_doubles(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 static spread spread_of(double *values, size_t count)
 {

@@ -5,6 +5,7 @@
  * examples per second, peak resident memory and the part of it that the tensors of the largest step take. With --json the same
  * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
  * those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
+#include "compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
@@ -39,12 +40,6 @@ typedef struct {
     double peak_mebibytes, all_mebibytes; /* resident, of the rank that has most, and of all together */
     int64_t nodes, ranks_of_node;         /* the latter on the node that has most */
 } rank_results;
-
-static int compare_doubles(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 /* What a step has added to the times. */
 static void times_of(const sr_step_times *before, const sr_step_times *after, double seconds, double parts[PARTS])

@@ -1,2 +1,2 @@
 srtrain_add_test(test_batch)
-srtrain_add_test(test_sampler)
+srtrain_add_test(test_sampler SOURCES small_dataset.c)

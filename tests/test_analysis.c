@@ -1,4 +1,5 @@
 /* Analyses of known matrices, and of a small model against naive loops on 1 to 4 ranks. */
+#include "small_dataset.h"
 #include "srtrain/analysis.h"
 
 #include "evaluate/attention_sums.h"
@@ -220,8 +221,6 @@ static void write_data(const char *directory)
 {
     int64_t offsets[USERS + 1] = {0}, times[USERS * 9];
     int32_t items[USERS * 9], train_end[USERS], valid_end[USERS];
-    const char *user_names[USERS], *item_names[ITEMS];
-    static char names[USERS][8];
     size_t count = 0;
     for (size_t user = 0; user < USERS; ++user) {
         const size_t length = user % 9 + 1;
@@ -232,26 +231,15 @@ static void write_data(const char *directory)
         offsets[user + 1] = (int64_t)count;
         train_end[user] = length > 2 ? (int32_t)length - 2 : 0;
         valid_end[user] = (int32_t)length - 1;
-        snprintf(names[user], sizeof names[user], "n%zu", user);
-        user_names[user] = names[user];
     }
-    for (size_t i = 0; i < ITEMS; ++i)
-        item_names[i] = names[i];
-    const sr_dataset_contents contents = {.users = USERS,
-                                          .items = ITEMS,
-                                          .interactions = count,
-                                          .offsets = offsets,
-                                          .item_ids = items,
-                                          .times = times,
-                                          .train_end = train_end,
-                                          .valid_end = valid_end,
-                                          .user_names = user_names,
-                                          .item_names = item_names,
-                                          .split = "leave-one-out",
-                                          .origin = "{}"};
-    sr_error error;
-    if (sr_dataset_write(directory, &contents, 2, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    small_dataset_write(directory, &(small_dataset){.users = USERS,
+                                                    .items = ITEMS,
+                                                    .shards = 2,
+                                                    .offsets = offsets,
+                                                    .item_ids = items,
+                                                    .times = times,
+                                                    .train_end = train_end,
+                                                    .valid_end = valid_end});
 }
 
 static int set_up(void **state)

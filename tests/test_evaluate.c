@@ -1,4 +1,5 @@
 /* Ranking and recommendations against naive loops, on 1 to 4 ranks: every rank computes the naive answer by itself. */
+#include "small_dataset.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/random.h"
 
@@ -26,8 +27,6 @@ static void write_data(const char *directory, bool with_times)
 {
     int64_t offsets[USERS + 1] = {0}, times[USERS * 12];
     int32_t items[USERS * 12], train_end[USERS], valid_end[USERS];
-    const char *user_names[USERS], *item_names[ITEMS];
-    static char names[USERS][8];
     size_t count = 0;
     for (size_t user = 0; user < USERS; ++user) {
         const size_t length = 3 + user % 9;
@@ -40,26 +39,15 @@ static void write_data(const char *directory, bool with_times)
         offsets[user + 1] = (int64_t)count;
         train_end[user] = (int32_t)length - 2;
         valid_end[user] = (int32_t)length - 1;
-        snprintf(names[user], sizeof names[user], "n%zu", user);
-        user_names[user] = names[user];
     }
-    for (size_t i = 0; i < ITEMS; ++i)
-        item_names[i] = names[i];
-    const sr_dataset_contents contents = {.users = USERS,
-                                          .items = ITEMS,
-                                          .interactions = count,
-                                          .offsets = offsets,
-                                          .item_ids = items,
-                                          .times = with_times ? times : NULL,
-                                          .train_end = train_end,
-                                          .valid_end = valid_end,
-                                          .user_names = user_names,
-                                          .item_names = item_names,
-                                          .split = "leave-one-out",
-                                          .origin = "{}"};
-    sr_error error;
-    if (sr_dataset_write(directory, &contents, 3, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    small_dataset_write(directory, &(small_dataset){.users = USERS,
+                                                    .items = ITEMS,
+                                                    .shards = 3,
+                                                    .offsets = offsets,
+                                                    .item_ids = items,
+                                                    .times = with_times ? times : NULL,
+                                                    .train_end = train_end,
+                                                    .valid_end = valid_end});
 }
 
 /* Rank 0 writes, all open. */

@@ -1,4 +1,5 @@
 /* Training examples, their order over an epoch, and their division among ranks. */
+#include "small_dataset.h"
 #include "srtrain/sampler.h"
 
 #include "data/same_target.h"
@@ -26,8 +27,6 @@ static void write_data(const char *directory, bool with_times)
 {
     int64_t offsets[USERS + 1] = {0}, times[200];
     int32_t items[200], train_end[USERS], valid_end[USERS];
-    const char *user_names[USERS], *item_names[ITEMS];
-    static char names[ITEMS][8];
     size_t count = 0;
     for (size_t user = 0; user < USERS; ++user) {
         const size_t length = 2 + 3 * user;
@@ -39,27 +38,14 @@ static void write_data(const char *directory, bool with_times)
         train_end[user] = (int32_t)(length >= 3 ? length - 2 : length);
         valid_end[user] = (int32_t)(length >= 3 ? length - 1 : length);
     }
-    for (size_t i = 0; i < ITEMS; ++i) {
-        snprintf(names[i], sizeof names[i], "n%zu", i);
-        item_names[i] = names[i];
-        if (i < USERS)
-            user_names[i] = names[i];
-    }
-    const sr_dataset_contents contents = {.users = USERS,
-                                          .items = ITEMS,
-                                          .interactions = count,
-                                          .offsets = offsets,
-                                          .item_ids = items,
-                                          .times = with_times ? times : NULL,
-                                          .train_end = train_end,
-                                          .valid_end = valid_end,
-                                          .user_names = user_names,
-                                          .item_names = item_names,
-                                          .split = "leave-one-out",
-                                          .origin = "{}"};
-    sr_error error;
-    if (sr_dataset_write(directory, &contents, 2, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    small_dataset_write(directory, &(small_dataset){.users = USERS,
+                                                    .items = ITEMS,
+                                                    .shards = 2,
+                                                    .offsets = offsets,
+                                                    .item_ids = items,
+                                                    .times = with_times ? times : NULL,
+                                                    .train_end = train_end,
+                                                    .valid_end = valid_end});
 }
 
 static sr_dataset *make_data(const char *directory, const char *name, bool with_times)

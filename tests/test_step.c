@@ -1,4 +1,5 @@
 /* One training step on several ranks, of which one fails: all must end with its message, and none may wait for it. */
+#include "small_dataset.h"
 #include "srtrain/train.h"
 
 #include <setjmp.h>
@@ -23,33 +24,20 @@ static void write_data(const char *directory)
 {
     static int64_t offsets[USERS + 1];
     static int32_t items[USERS * LENGTH], train_end[USERS], valid_end[USERS];
-    static char names[USERS][8];
-    static const char *user_names[USERS], *item_names[ITEMS];
     for (size_t user = 0; user < USERS; ++user) {
         offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
         train_end[user] = LENGTH - 2;
         valid_end[user] = LENGTH - 1;
         for (size_t i = 0; i < LENGTH; ++i)
             items[user * LENGTH + i] = 1 + (int32_t)((user * user + 7 * i + i * i / 3) % ITEMS);
-        snprintf(names[user], sizeof names[user], "n%zu", user);
-        user_names[user] = names[user];
-        if (user < ITEMS)
-            item_names[user] = names[user];
     }
-    const sr_dataset_contents contents = {.users = USERS,
-                                          .items = ITEMS,
-                                          .interactions = USERS * LENGTH,
-                                          .offsets = offsets,
-                                          .item_ids = items,
-                                          .train_end = train_end,
-                                          .valid_end = valid_end,
-                                          .user_names = user_names,
-                                          .item_names = item_names,
-                                          .split = "leave-one-out",
-                                          .origin = "{}"};
-    sr_error error;
-    if (sr_dataset_write(directory, &contents, 1, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    small_dataset_write(directory, &(small_dataset){.users = USERS,
+                                                    .items = ITEMS,
+                                                    .shards = 1,
+                                                    .offsets = offsets,
+                                                    .item_ids = items,
+                                                    .train_end = train_end,
+                                                    .valid_end = valid_end});
 }
 
 static int set_up(void **state)

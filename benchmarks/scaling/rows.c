@@ -1,3 +1,4 @@
+#include "../compare_doubles.h"
 #include "scaling/rows.h"
 
 #include <errno.h>
@@ -70,12 +71,6 @@ bool rows_add_json(cJSON *object, const char *name, const char *const *names, si
 }
 
 /* ---- spreads ---- */
-
-static int compare_doubles(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 spread spread_of(double *values, size_t count)
 {
