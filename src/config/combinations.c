@@ -72,6 +72,12 @@ static sr_status fail_together(const checker *c, const schema_row *first, const 
     return fail_findings(c, &first_finding, &second_finding, reason);
 }
 
+static sr_status fail_section(const checker *c, const char *path, const schema_row *key, const char *reason)
+{
+    const finding section = find_section(c, path), found = find_key(c, key);
+    return fail_findings(c, &section, &found, reason);
+}
+
 /* ---- keys that have no meaning here ---- */
 
 static sr_status fail_without_owner(const checker *c, const schema_row *row)
@@ -109,8 +115,7 @@ static sr_status check_sections(const checker *c)
                  "calibrators are stages of attention, which this backbone %s; use one of %s, or no calibrator",
                  c->settings->model.backbone == SR_BACKBONE_FEAREC ? "has only beside auto-correlation" : "does not have",
                  owners);
-        const finding section = find_section(c, at->path), backbone = find_key(c, schema_find("model", "backbone"));
-        return fail_findings(c, &section, &backbone, reason);
+        return fail_section(c, at->path, schema_find("model", "backbone"), reason);
     }
     return SR_OK;
 }
@@ -226,15 +231,14 @@ static sr_status check_gaussian_loss(const checker *c)
 
 static sr_status check_gaussian_attention(const checker *c)
 {
+    static const char dot_products[] =
+        "this calibrator is made for attention by dot products of queries and keys, while stosa's is by distances; use another "
+        "backbone, or no calibrator but refinement";
     static const struct {
         const char *section, *reason;
     } refused[] = {
-        {"calibrators.spatial",
-         "this calibrator is made for attention by dot products of queries and keys, while stosa's is by distances; use "
-         "another backbone, or no calibrator but refinement"},
-        {"calibrators.adversarial",
-         "this calibrator is made for attention by dot products of queries and keys, while stosa's is by distances; use "
-         "another backbone, or no calibrator but refinement"},
+        {"calibrators.spatial", dot_products},
+        {"calibrators.adversarial", dot_products},
         {"calibrators.frequency",
          "this calibrator filters states that are vectors, while stosa's are Gaussians; use another backbone, or no calibrator "
          "but refinement"},
@@ -245,9 +249,7 @@ static sr_status check_gaussian_attention(const checker *c)
     for (size_t i = 0; i < sizeof refused / sizeof *refused; ++i) {
         if (!schema_section_in_use(schema_find_section(refused[i].section), s))
             continue;
-        const finding section = find_section(c, refused[i].section);
-        const finding backbone = find_key(c, schema_find("model", "backbone"));
-        return fail_findings(c, &section, &backbone, refused[i].reason);
+        return fail_section(c, refused[i].section, schema_find("model", "backbone"), refused[i].reason);
     }
     return SR_OK;
 }
@@ -297,9 +299,7 @@ static sr_status check_filter(const checker *c)
         return fail_together(c, schema_find("training", "objective"), schema_find("model", "backbone"), reason);
     if (!s->model.calibrators.frequency.in_use)
         return SR_OK;
-    const finding section = find_section(c, "calibrators.frequency");
-    const finding objective = find_key(c, schema_find("training", "objective"));
-    return fail_findings(c, &section, &objective, reason);
+    return fail_section(c, "calibrators.frequency", schema_find("training", "objective"), reason);
 }
 
 /* InfoNCE compares states by dot products, one an example. */
@@ -308,24 +308,22 @@ static sr_status check_contrastive(const checker *c)
     const sr_settings *s = c->settings;
     if (!s->training.contrastive.in_use)
         return SR_OK;
-    const finding section = find_section(c, "training.contrastive");
-    const finding backbone = find_key(c, schema_find("model", "backbone"));
+    static const char section[] = "training.contrastive";
+    const schema_row *backbone = schema_find("model", "backbone");
     if (s->model.backbone == SR_BACKBONE_BERT4REC)
-        return fail_findings(c, &section, &backbone,
-                             "bert4rec is trained on masked items and has no state of a whole history that could be compared; "
-                             "use another backbone");
+        return fail_section(c, section, backbone,
+                            "bert4rec is trained on masked items and has no state of a whole history that could be compared; "
+                            "use another backbone");
     if (s->model.backbone == SR_BACKBONE_STOSA)
-        return fail_findings(c, &section, &backbone,
-                             "the states of stosa are Gaussians, which dot products do not compare; use another backbone");
-    if (s->training.objective == SR_OBJECTIVE_ALL) {
-        const finding objective = find_key(c, schema_find("training", "objective"));
-        return fail_findings(c, &section, &objective,
-                             "examples are compared that have the same target, while with all an example has many; use "
-                             "objective last");
-    }
+        return fail_section(c, section, backbone,
+                            "the states of stosa are Gaussians, which dot products do not compare; use another backbone");
+    if (s->training.objective == SR_OBJECTIVE_ALL)
+        return fail_section(c, section, schema_find("training", "objective"),
+                            "examples are compared that have the same target, while with all an example has many; use "
+                            "objective last");
     if (s->model.calibrators.adversarial.in_use) {
-        const finding adversarial = find_section(c, "calibrators.adversarial");
-        return fail_findings(c, &section, &adversarial,
+        const finding contrastive = find_section(c, section), adversarial = find_section(c, "calibrators.adversarial");
+        return fail_findings(c, &contrastive, &adversarial,
                              "it is not said which of its losses the mask generators should follow; use one of the two");
     }
     return SR_OK;
