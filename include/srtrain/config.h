@@ -103,6 +103,12 @@ typedef struct {
     sr_fourier_engine engine;
 } sr_frequency_settings;
 
+/* How many bins are low, from 0 on; a short sequence may have fewer. */
+static inline size_t sr_frequency_low_bins(const sr_frequency_settings *settings)
+{
+    return (size_t)settings->cutoff / 2 + 1;
+}
+
 typedef struct {
     sr_spatial_settings spatial;
     sr_refinement_settings refinement;

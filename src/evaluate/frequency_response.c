@@ -130,7 +130,7 @@ sr_status rescaler_response(sr_model *model, sr_filter_analysis *rescaler, sr_er
     if (!first)
         return SR_OK;
     const size_t window = (size_t)settings->max_length + (sr_model_mask_token(model) ? 1 : 0);
-    const size_t kept = (size_t)settings->calibrators.frequency.cutoff / 2 + 1, bins = window / 2 + 1, channels = first->size;
+    const size_t kept = sr_frequency_low_bins(&settings->calibrators.frequency), bins = window / 2 + 1, channels = first->size;
     SR_TRY(allocate(rescaler, (size_t)settings->layers, bins, channels, error));
     SR_TRY(SR_ALLOCATE(&rescaler->factor, rescaler->layers * channels, "the response of filters", error));
     for (size_t layer = 0; layer < rescaler->layers; ++layer) {

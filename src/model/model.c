@@ -101,7 +101,7 @@ static sr_band band_of(const sr_model *model)
 {
     const size_t bins = sr_fourier_bins((size_t)model->settings.max_length);
     const sr_frequency_settings *frequency = &model->settings.calibrators.frequency;
-    const size_t low = (size_t)frequency->cutoff / 2 + 1;
+    const size_t low = sr_frequency_low_bins(frequency);
     return (sr_band){0, frequency->in_use && low < bins ? low : bins};
 }
 

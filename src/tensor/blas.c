@@ -21,15 +21,6 @@ void sr_blas_description(char *text, size_t size)
 #endif
 }
 
-int sr_blas_threads(void)
-{
-#if HAVE_OPENBLAS
-    return openblas_get_num_threads();
-#else
-    return 1;
-#endif
-}
-
 bool sr_blas_is_thread_safe(void)
 {
 #if HAVE_OPENBLAS

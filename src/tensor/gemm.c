@@ -115,3 +115,10 @@ void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, s
                      c_stride);
     }
 }
+
+void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)
+{
+    for (size_t column = 0; column < columns; ++column)
+        for (size_t row = 0; row < rows; ++row)
+            transposed[column * rows + row] = matrix[row * columns + column];
+}

@@ -12,11 +12,12 @@
 void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
              const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
 
+/* Rows and columns change places: matrix [rows, columns] -> transposed [columns, rows]. Of a weight: products with an
+ * untransposed right-hand side are the fast ones. */
+void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns);
+
 /* The name, configuration and chosen core type of the BLAS in use, as one line. */
 void sr_blas_description(char *text, size_t size);
-
-/* Threads that the BLAS uses. */
-int sr_blas_threads(void);
 
 /* Whether several threads may call this BLAS at once: OpenBLAS built without threads has no locks. */
 bool sr_blas_is_thread_safe(void);

@@ -51,7 +51,7 @@ static void mix(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_t
     sr_tape *tape = block->tape;
     const frequency_parameters *own = &model->layers[block->layer].frequency;
     const double alpha = settings_of(model)->alpha;
-    const sr_band low_band = {0, (size_t)settings_of(model)->cutoff / 2 + 1};
+    const sr_band low_band = {0, sr_frequency_low_bins(settings_of(model))};
     const layer_rows rows = rows_of_block(block);
     sr_tensor *low = sr_band_pass(tape, model->fourier, block->input, rows.layout, rows.rows, low_band);
     sr_tensor *rescaled = sr_rescale_residual(tape, residual, low, model_parameter(model, tape, own->weight));

@@ -115,16 +115,6 @@ static void gru_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
                 state->previous + sequences * g, g, 1, state->weight->gradient, g);
 }
 
-/* Wᵀ: products with an untransposed right-hand side are the fast ones. */
-static const sr_real *transpose(sr_tape *tape, const sr_tensor *weight)
-{
-    sr_real *transposed = sr_tape_take(tape, weight->rows * weight->columns, sizeof *transposed);
-    for (size_t column = 0; transposed && column < weight->columns; ++column)
-        for (size_t row = 0; row < weight->rows; ++row)
-            transposed[column * weight->rows + row] = weight->values[row * weight->columns + column];
-    return transposed;
-}
-
 sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout)
 {
     if (!input || !weight)
@@ -132,9 +122,10 @@ sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_l
     const size_t g = weight->columns, tokens = layout->offsets[layout->sequences];
     assert(weight->rows == 3 * g && input->columns == 3 * g && input->rows == tokens);
     gru_state *state = sr_tape_take(tape, 1, sizeof *state);
-    const sr_real *transposed = transpose(tape, weight);
+    sr_real *transposed = sr_tape_take(tape, weight->rows * weight->columns, sizeof *transposed);
     if (!state || !transposed)
         return NULL;
+    sr_transpose(transposed, weight->values, weight->rows, weight->columns);
     *state = (gru_state){.input = input,
                          .weight = weight,
                          .gates = sr_tape_take(tape, tokens * 4 * g, sizeof *state->gates),

@@ -24,14 +24,6 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
             sr_tape_kernels(tape)->accumulate(bias->gradient, y->gradient + row * out, out);
 }
 
-/* Wᵀ [in, out] from W [out, in]: products with an untransposed right-hand side are the fast ones. */
-static void transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)
-{
-    for (size_t column = 0; column < columns; ++column)
-        for (size_t row = 0; row < rows; ++row)
-            transposed[column * rows + row] = matrix[row * columns + column];
-}
-
 sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *bias)
 {
     if (!x || !weight)
@@ -47,7 +39,7 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
     sr_tensor *y = sr_tape_record(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
     if (!y)
         return NULL;
-    transpose(transposed, weight->values, out, in);
+    sr_transpose(transposed, weight->values, out, in);
     if (bias)
         for (size_t row = 0; row < rows; ++row)
             for (size_t column = 0; column < out; ++column)
