@@ -113,21 +113,46 @@ static sr_status read_options(int argument_count, char **arguments, conversion *
 
 /* ---- the work ---- */
 
-static sr_status read_inputs(const conversion *c, interactions *all, sr_error *error)
+/* What takes interactions while files are read. */
+typedef struct {
+    interactions *all;
+    const conversion *c;
+    uint64_t line; /* of the interaction before, and its file; 0: there was none */
+    uint32_t file;
+} collector;
+
+static sr_status collect(void *context, const reader_record *record, sr_error *error)
 {
+    collector *to = context;
+    const uint32_t known_users = to->all->users.count;
+    const bool new_line = record->line != to->line || record->file != to->file;
+    SR_TRY(interactions_add(to->all, record->user, record->user_length, record->item, record->item_length, record->time,
+                            record->rating, error));
+    to->line = record->line;
+    to->file = record->file;
+    if (to->c->reader->one_line_a_user && new_line && to->all->users.count == known_users)
+        return sr_fail(error, SR_ERROR_DATA, "%s:%llu: user \"%.*s\" has had a line before, expected one line a user",
+                       to->c->inputs.texts[record->file], (unsigned long long)record->line, (int)record->user_length,
+                       record->user);
+    return SR_OK;
+}
+
+static sr_status read_inputs(const conversion *c, interactions *all, parse_report *report, sr_error *error)
+{
+    collector to = {.all = all, .c = c};
+    const reader_sink sink = {collect, &to};
     for (size_t i = 0; i < c->inputs.count; ++i) {
-        lines *file;
-        const bool had_times = all->has_times, had_ratings = all->has_ratings;
-        SR_TRY(lines_open(&file, c->inputs.texts[i], error));
-        const sr_status status = c->reader->read(file, &c->reading, all, error);
-        lines_close(file);
-        SR_TRY(status);
-        if (i > 0 && had_times != all->has_times)
+        const reader_part part = {.path = c->inputs.texts[i], .number = (uint32_t)i, .end = UINT64_MAX};
+        reader_facts facts;
+        SR_TRY(reader_read(c->reader, &c->reading, &part, true, &sink, report, &facts, error));
+        if (i > 0 && all->has_times != facts.has_times)
             return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", c->inputs.texts[i],
-                           all->has_times ? "has" : "lacks");
-        if (i > 0 && had_ratings != all->has_ratings)
+                           facts.has_times ? "has" : "lacks");
+        if (i > 0 && all->has_ratings != facts.has_ratings)
             return sr_fail(error, SR_ERROR_DATA, "%s %s ratings, unlike the files before it", c->inputs.texts[i],
-                           all->has_ratings ? "has" : "lacks");
+                           facts.has_ratings ? "has" : "lacks");
+        all->has_times = facts.has_times;
+        all->has_ratings = facts.has_ratings;
     }
     if (all->count == 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.texts[0]);
@@ -177,10 +202,11 @@ static char *describe_origin(const conversion *c)
     return text;
 }
 
-static void print_report(const conversion *c, const interactions *all, const filter_report *filters,
-                         const assembly_report *written, size_t read)
+static void print_report(const conversion *c, const parse_report *parsed, const interactions *all, const filter_report *filters,
+                         const assembly_report *written)
 {
-    printf("read          %llu lines, %zu interactions\n", (unsigned long long)all->lines, read);
+    printf("read          %llu lines, %llu interactions\n", (unsigned long long)parsed->lines,
+           (unsigned long long)parsed->records);
     if (c->has_min_rating)
         printf("dropped       %zu rated below %g\n", filters->low_rating, c->min_rating);
     if (c->duplicates != DEDUPLICATE_NONE)
@@ -199,11 +225,11 @@ static void print_report(const conversion *c, const interactions *all, const fil
                100 * (double)count_ties(all) / (double)all->count);
 }
 
-static sr_status convert(const conversion *c, interactions *all, sr_error *error)
+static sr_status convert(const conversion *c, interactions *all, parse_report *parsed, sr_error *error)
 {
     filter_report filters = {0};
     assembly_report written;
-    SR_TRY(read_inputs(c, all, error));
+    SR_TRY(read_inputs(c, all, parsed, error));
     const size_t read = all->count;
     SR_TRY(filter(c, all, &filters, error));
     if (all->count == 0)
@@ -216,22 +242,26 @@ static sr_status convert(const conversion *c, interactions *all, sr_error *error
     const sr_status status = assemble(all, &c->split, c->split_text, origin, c->output, c->shards, &written, error);
     cJSON_free(origin);
     if (status == SR_OK)
-        print_report(c, all, &filters, &written, read);
+        print_report(c, parsed, all, &filters, &written);
     return status;
 }
 
 sr_status command_convert(int argument_count, char **arguments, sr_error *error)
 {
     conversion *c;
+    parse_report *parsed;
     SR_TRY(SR_ALLOCATE_ZERO(&c, 1, "a conversion", error));
+    sr_status status = SR_ALLOCATE_ZERO(&parsed, 1, "a report", error);
     interactions all;
-    sr_status status = read_options(argument_count, arguments, c, error);
+    if (status == SR_OK)
+        status = read_options(argument_count, arguments, c, error);
     if (status == SR_OK) {
         status = interactions_create(&all, error);
         if (status == SR_OK)
-            status = convert(c, &all, error);
+            status = convert(c, &all, parsed, error);
         interactions_free(&all);
     }
+    free(parsed);
     free(c);
     return status;
 }

@@ -18,7 +18,6 @@ typedef struct {
     interaction *list;
     size_t count, room;
     bool has_times, has_ratings;
-    uint64_t lines; /* data lines read */
 } interactions;
 
 sr_status interactions_create(interactions *all, sr_error *error);

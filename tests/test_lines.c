@@ -17,7 +17,7 @@ static void assert_lines(const char *path, const char *const *expected, size_t c
     lines *file;
     if (lines_open(&file, path, &error) != SR_OK)
         fail_msg("%s", error.message);
-    char *text;
+    const char *text;
     for (size_t i = 0; i < count; ++i) {
         if (lines_next(file, &text, &error) != SR_OK)
             fail_msg("%s", error.message);
@@ -35,7 +35,7 @@ static void assert_refused(const char *path, sr_status status, const char *says)
     sr_error error = {.status = SR_OK};
     lines *file;
     sr_status found = lines_open(&file, path, &error);
-    char *text = NULL;
+    const char *text = NULL;
     do {
         if (found == SR_OK)
             found = lines_next(file, &text, &error);
@@ -155,29 +155,95 @@ static void truncated_compressed_files_are_refused(void **state)
 
 static void a_line_can_be_continued_by_the_next(void **state)
 {
-    char path[FILES_PATH_SIZE], *text;
+    char path[FILES_PATH_SIZE];
+    const char *text;
+    size_t length;
     files_path(path, *state, "continued");
     files_write_text(path, "a\r\nb\nc\nd");
     lines *file;
     sr_error error;
     assert_int_equal(lines_open(&file, path, &error), SR_OK);
     assert_int_equal(lines_next(file, &text, &error), SR_OK);
-    assert_int_equal(lines_continue(file, &text, &error), SR_OK);
+    assert_int_equal(lines_continue(file, &text, &length, &error), SR_OK);
     assert_string_equal(text, "a\r\nb");
-    assert_int_equal(lines_continue(file, &text, &error), SR_OK);
+    assert_int_equal(length, 4);
+    assert_int_equal(lines_continue(file, &text, &length, &error), SR_OK);
     assert_string_equal(text, "a\r\nb\nc");
     assert_int_equal(lines_number(file), 1);
+    lines_take_back(file);
+    assert_int_equal(lines_next(file, &text, &error), SR_OK);
+    assert_string_equal(text, "b");
+    assert_int_equal(lines_number(file), 2);
+    assert_int_equal(lines_next(file, &text, &error), SR_OK);
     assert_int_equal(lines_next(file, &text, &error), SR_OK);
     assert_string_equal(text, "d");
     assert_int_equal(lines_number(file), 4);
-    assert_int_equal(lines_continue(file, &text, &error), SR_OK);
+    assert_int_equal(lines_continue(file, &text, &length, &error), SR_OK);
     assert_null(text);
+    lines_close(file);
+}
+
+/* All lines of a part, each followed by ";". */
+static void read_part(const char *path, uint64_t begin, uint64_t end, char *all)
+{
+    sr_error error;
+    lines *file;
+    const char *text;
+    if (lines_open_part(&file, path, begin, end, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    for (;;) {
+        assert_int_equal(lines_next(file, &text, &error), SR_OK);
+        if (!text)
+            break;
+        strcat(strcat(all, text), ";");
+    }
+    lines_close(file);
+}
+
+static void parts_of_a_file_share_out_its_lines(void **state)
+{
+    char path[FILES_PATH_SIZE];
+    const char *contents = "\xEF\xBB\xBFone\r\n\ntwo\nthree\n\n\nfour and more\nfive";
+    uint64_t size;
+    sr_error error;
+    files_path(path, *state, "parts");
+    files_write_text(path, contents);
+    assert_int_equal(lines_divisible_size(path, &size, &error), SR_OK);
+    assert_int_equal(size, strlen(contents));
+    for (uint64_t first = 0; first <= size; ++first)
+        for (uint64_t second = first; second <= size; ++second) {
+            char all[128] = "";
+            read_part(path, 0, first, all);
+            read_part(path, first, second, all);
+            read_part(path, second, UINT64_MAX, all);
+            assert_string_equal(all, "one;;two;three;;;four and more;five;");
+        }
+    files_write_gzip(path, contents, strlen(contents));
+    assert_int_equal(lines_divisible_size(path, &size, &error), SR_OK);
+    assert_int_equal(size, 0);
+}
+
+static void messages_in_a_part_count_the_lines_of_the_file(void **state)
+{
+    char path[FILES_PATH_SIZE];
+    const char *text;
+    lines *file;
+    sr_error error;
+    files_path(path, *state, "counted");
+    files_write_text(path, "a\nb\nc\nd\n");
+    assert_int_equal(lines_open_part(&file, path, 3, 8, &error), SR_OK);
+    assert_int_equal(lines_next(file, &text, &error), SR_OK);
+    assert_string_equal(text, "c");
+    assert_int_equal(lines_number(file), 1);
+    assert_int_equal(lines_fail(file, text, &error, "found"), SR_ERROR_DATA);
+    assert_non_null(strstr(error.message, "counted:3: found\n  c"));
     lines_close(file);
 }
 
 static void messages_name_file_and_line_and_show_its_beginning(void **state)
 {
-    char path[FILES_PATH_SIZE], expected[2 * FILES_PATH_SIZE], *text;
+    char path[FILES_PATH_SIZE], expected[2 * FILES_PATH_SIZE];
+    const char *text;
     files_path(path, *state, "shown");
     files_write_text(path, "first\nse\tc\x1Bnd\n");
     lines *file;
@@ -185,7 +251,6 @@ static void messages_name_file_and_line_and_show_its_beginning(void **state)
     assert_int_equal(lines_open(&file, path, &error), SR_OK);
     assert_int_equal(lines_next(file, &text, &error), SR_OK);
     assert_int_equal(lines_next(file, &text, &error), SR_OK);
-    memset(text, 0, 2); /* as splitting does */
     assert_int_equal(lines_fail(file, text, &error, "found %d", 7), SR_ERROR_DATA);
     snprintf(expected, sizeof expected, "%s:2: found 7\n  se\tc?nd", path);
     assert_string_equal(error.message, expected);
@@ -202,6 +267,8 @@ int main(void)
         cmocka_unit_test(what_is_no_text_is_refused),
         cmocka_unit_test(truncated_compressed_files_are_refused),
         cmocka_unit_test(a_line_can_be_continued_by_the_next),
+        cmocka_unit_test(parts_of_a_file_share_out_its_lines),
+        cmocka_unit_test(messages_in_a_part_count_the_lines_of_the_file),
         cmocka_unit_test(messages_name_file_and_line_and_show_its_beginning),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

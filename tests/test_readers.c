@@ -1,4 +1,5 @@
 /* Every raw format: what is read from good files, and what is said about bad lines. */
+#include "base/names.h"
 #include "files.h"
 #include "readers/reader.h"
 
@@ -16,47 +17,67 @@ typedef struct {
     float rating;
 } row;
 
+/* What a reader has handed on. */
+typedef struct {
+    size_t count;
+    struct {
+        char user[64], item[64];
+        reader_record record;
+    } rows[8];
+} collected;
+
+static sr_status collect(void *context, const reader_record *record, sr_error *error)
+{
+    collected *all = context;
+    (void)error;
+    assert_true(all->count < sizeof all->rows / sizeof *all->rows);
+    snprintf(all->rows[all->count].user, sizeof all->rows->user, "%.*s", (int)record->user_length, record->user);
+    snprintf(all->rows[all->count].item, sizeof all->rows->item, "%.*s", (int)record->item_length, record->item);
+    all->rows[all->count++].record = *record;
+    return SR_OK;
+}
+
 static sr_status read_text(const char *directory, const char *format, const reader_options *options, const char *text,
-                           interactions *all, sr_error *error)
+                           bool strict, collected *all, parse_report *report, sr_error *error)
 {
     char path[FILES_PATH_SIZE];
     files_path(path, directory, "raw");
     files_write_text(path, text);
-    assert_int_equal(interactions_create(all, error), SR_OK);
-    lines *file;
-    assert_int_equal(lines_open(&file, path, error), SR_OK);
-    const sr_status status = reader_find(format)->read(file, options, all, error);
-    lines_close(file);
-    return status;
+    const reader_part part = {.path = path, .end = UINT64_MAX};
+    const reader_sink sink = {collect, all};
+    reader_facts facts;
+    memset(report, 0, sizeof *report);
+    all->count = 0;
+    return reader_read(reader_find(format), options, &part, strict, &sink, report, &facts, error);
 }
 
 static void assert_rows(const char *directory, const char *format, const reader_options *options, const char *text,
                         const row *rows, size_t count)
 {
-    interactions all;
+    collected all;
+    parse_report report;
     sr_error error = {.status = SR_OK};
-    if (read_text(directory, format, options, text, &all, &error) != SR_OK)
+    if (read_text(directory, format, options, text, true, &all, &report, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(all.count, count);
+    assert_int_equal(report.records, count);
     for (size_t i = 0; i < count; ++i) {
-        assert_string_equal(all.users.texts[all.list[i].user], rows[i].user);
-        assert_string_equal(all.items.texts[all.list[i].item], rows[i].item);
-        assert_int_equal(all.list[i].time, rows[i].time);
-        assert_float_equal(all.list[i].rating, rows[i].rating, 0);
-        assert_int_equal(all.list[i].order, i);
+        assert_string_equal(all.rows[i].user, rows[i].user);
+        assert_string_equal(all.rows[i].item, rows[i].item);
+        assert_int_equal(all.rows[i].record.time, rows[i].time);
+        assert_float_equal(all.rows[i].record.rating, rows[i].rating, 0);
     }
-    interactions_free(&all);
 }
 
 static void assert_bad(const char *directory, const char *format, const reader_options *options, const char *text,
                        sr_status status, const char *says)
 {
-    interactions all;
+    collected all;
+    parse_report report;
     sr_error error = {.status = SR_OK};
-    assert_int_equal(read_text(directory, format, options, text, &all, &error), status);
+    assert_int_equal(read_text(directory, format, options, text, true, &all, &report, &error), status);
     if (!strstr(error.message, says))
         fail_msg("\"%s\" does not say \"%s\"", error.message, says);
-    interactions_free(&all);
 }
 
 static const reader_options none = {NULL, NULL, false};
@@ -113,7 +134,6 @@ static void sequences_and_pairs_keep_the_order_of_the_input(void **state)
 static void sequences_and_pairs_say_what_is_wrong(void **state)
 {
     assert_bad(*state, "sequences", &none, "a 1\nb\n", SR_ERROR_DATA, "raw:2: found a user without any item\n  b");
-    assert_bad(*state, "sequences", &none, "a 1\nb 2\na 3\n", SR_ERROR_DATA, "raw:3: user \"a\" has had a line before");
     assert_bad(*state, "sequences", &none, "a 1\n\nb 2\n", SR_ERROR_DATA, "raw:2: the line is empty");
     assert_bad(*state, "pairs", &none, "a 1\nb 2 3\n", SR_ERROR_DATA, "raw:2: found more than two words");
     assert_bad(*state, "pairs", &none, "a 1\nb\n", SR_ERROR_DATA, "raw:2: found a user without any item");
@@ -176,6 +196,76 @@ static void identifiers_are_bytes_of_limited_length(void **state)
                "raw:1: the user identifier has 1025 bytes, allowed are at most 1024");
 }
 
+static void bad_lines_are_counted_by_reason_with_the_first_of_them(void **state)
+{
+    const reader_options options = {"user=0,item=1,time=3", NULL, true};
+    const char *text = "user,item,title,time\n"
+                       "a,1,x,5\n"
+                       "b,2,\"never closed,5\n"
+                       "c,3,x,soon\n"
+                       "d,4,x\n"
+                       "e,,x,5\n"
+                       "f,6,x,\n"
+                       "g,7,x,?\n"
+                       "h,8,x,!\n"
+                       "i,9,\"x\ny\",6\n";
+    static collected all;
+    static parse_report report;
+    sr_error error;
+    if (read_text(*state, "csv", &options, text, false, &all, &report, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(all.count, 2);
+    assert_string_equal(all.rows[1].user, "i");
+    assert_int_equal(all.rows[1].record.line, 10);
+    assert_int_equal(report.lines, 9);
+    assert_int_equal(report.records, 2);
+    assert_int_equal(parse_report_dropped(&report), 7);
+    assert_int_equal(report.dropped[DROPPED_QUOTES], 1);
+    assert_int_equal(report.examples[DROPPED_QUOTES][0].line, 3);
+    assert_int_equal(report.dropped[DROPPED_TIME], 4);
+    assert_int_equal(report.examples[DROPPED_TIME][0].line, 4);
+    assert_string_equal(report.examples[DROPPED_TIME][0].found, "the time stamp \"soon\" is not a whole number\n  c,3,x,soon");
+    assert_int_equal(report.examples[DROPPED_TIME][2].line, 8);
+    assert_int_equal(report.dropped[DROPPED_COLUMNS], 1);
+    assert_int_equal(report.dropped[DROPPED_IDENTIFIER], 1);
+    static parse_report sum;
+    parse_report_merge(&sum, &report, 0, 0);
+    parse_report_merge(&sum, &report, 0, 11);
+    assert_int_equal(sum.lines, 18);
+    assert_int_equal(sum.dropped[DROPPED_QUOTES], 2);
+    assert_int_equal(sum.examples[DROPPED_QUOTES][1].line, 14);
+    assert_int_equal(sum.examples[DROPPED_TIME][2].line, 8);
+}
+
+static void a_part_of_a_file_knows_its_columns(void **state)
+{
+    char path[FILES_PATH_SIZE];
+    const char *text = "item_id:token\tuser_id:token\n1\ta\n2\tb\n3\tc\n";
+    files_path(path, *state, "raw");
+    files_write_text(path, text);
+    uint64_t size;
+    sr_error error;
+    assert_int_equal(reader_divisible_size(reader_find("recbole"), path, &size, &error), SR_OK);
+    assert_int_equal(size, strlen(text));
+    assert_int_equal(reader_divisible_size(reader_find("csv"), path, &size, &error), SR_OK);
+    assert_int_equal(size, 0);
+    for (uint64_t cut = 0; cut < strlen(text); ++cut) {
+        collected all = {.count = 0};
+        parse_report report = {.lines = 0};
+        reader_facts first, second;
+        const reader_sink sink = {collect, &all};
+        const reader_part front = {path, 0, 0, cut}, back = {path, 0, cut, UINT64_MAX};
+        if (cut > 0)
+            assert_int_equal(reader_read(reader_find("recbole"), &none, &front, true, &sink, &report, &first, &error), SR_OK);
+        assert_int_equal(reader_read(reader_find("recbole"), &none, &back, true, &sink, &report, &second, &error), SR_OK);
+        assert_int_equal(all.count, 3);
+        assert_int_equal(report.lines, 3);
+        assert_int_equal((cut > 0 ? first.lines : 0) + second.lines, 4);
+        assert_string_equal(all.rows[0].user, "a");
+        assert_string_equal(all.rows[2].item, "3");
+    }
+}
+
 static void many_names_keep_their_numbers(void **state)
 {
     (void)state;
@@ -210,6 +300,8 @@ int main(void)
         cmocka_unit_test(csv_takes_quotes_as_rfc_4180_has_them),
         cmocka_unit_test(csv_says_what_is_wrong),
         cmocka_unit_test(identifiers_are_bytes_of_limited_length),
+        cmocka_unit_test(bad_lines_are_counted_by_reason_with_the_first_of_them),
+        cmocka_unit_test(a_part_of_a_file_knows_its_columns),
         cmocka_unit_test(many_names_keep_their_numbers),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

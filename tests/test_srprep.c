@@ -114,6 +114,10 @@ static void bad_data_end_with_3_and_missing_files_with_1(void **state)
     run_srprep(&w->result, "convert --format movielens-100k --input %s/bad.data --output %s/out-bad", d, d);
     assert_code(&w->result, 3);
     assert_says(&w->result, "bad.data:3: the time stamp \"soon\" is not a whole number\n  1\t4\t3\tsoon");
+    put(w, "twice.txt", "a 1 2\nb 2\na 3\n");
+    run_srprep(&w->result, "convert --format sequences --input %s/twice.txt --output %s/out-bad", d, d);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "twice.txt:3: user \"a\" has had a line before");
     put(w, "empty", "");
     run_srprep(&w->result, "convert --format pairs --input %s/empty --output %s/out-bad", d, d);
     assert_code(&w->result, 3);

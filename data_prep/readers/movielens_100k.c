@@ -1,21 +1,27 @@
 /* MovieLens-100K u.data: user, item, rating, timestamp, tab-separated, no header. */
-#include "reader.h"
+#include "reading.h"
 
-sr_status read_movielens_100k(lines *file, const reader_options *options, interactions *all, sr_error *error)
+sr_status begin_movielens_100k(reading *r, sr_error *error)
 {
-    (void)options;
-    const column_choice columns = {.user = 0, .item = 1, .rating = 2, .time = 3};
-    char *line, *fields[READER_FIELDS];
-    all->has_times = all->has_ratings = true;
+    (void)error;
+    r->columns = (column_choice){.user = 0, .item = 1, .rating = 2, .time = 3};
+    r->facts->has_times = r->facts->has_ratings = true;
+    return SR_OK;
+}
+
+sr_status read_movielens_100k(reading *r, sr_error *error)
+{
+    const char *line;
+    size_t length;
     for (;;) {
-        SR_TRY(lines_next(file, &line, error));
+        SR_TRY(reading_line(r, &line, &length, error));
         if (!line)
             return SR_OK;
-        ++all->lines;
-        const size_t count = reader_split(line, "\t", fields, READER_FIELDS);
+        const size_t count = reading_split(r, line, length, "\t");
         if (count != 4)
-            return lines_fail(file, line, error, "found %zu tab-separated columns, expected 4: user, item, rating, timestamp",
-                              count);
-        SR_TRY(reader_add_fields(file, line, fields, count, &columns, all, error));
+            SR_TRY(reading_drop(r, DROPPED_COLUMNS, error,
+                                "found %zu tab-separated columns, expected 4: user, item, rating, timestamp", count));
+        else
+            SR_TRY(reading_add_fields(r, count, error));
     }
 }

@@ -1,53 +1,79 @@
 /* Lines "user item item ...", and lines "user item": words separated by spaces or tabs, already in order. */
-#include "reader.h"
+#include "reading.h"
 
-static const char blanks[] = " \t";
-
-/* Adds "user item item ..."; with `exactly_one` there must be one item, otherwise it must be the user's only line. */
-static sr_status add_line(const lines *file, const char *line, bool exactly_one, interactions *all, sr_error *error)
+sr_status begin_sequences(reading *r, sr_error *error)
 {
-    const char *at = line, *item;
-    size_t user_length, item_length, items = 0;
-    const char *user = lines_word(&at, blanks, &user_length);
-    if (!user)
-        return lines_fail(file, NULL, error, "the line is empty, expected a user and %s", exactly_one ? "an item" : "items");
-    const uint32_t known_users = all->users.count;
-    SR_TRY(lines_check_identifier(file, line, "user", user_length, error));
-    while ((item = lines_word(&at, blanks, &item_length))) {
-        if (exactly_one && items == 1)
-            return lines_fail(file, line, error, "found more than two words, expected \"user item\"");
-        SR_TRY(lines_check_identifier(file, line, "item", item_length, error));
-        SR_TRY(interactions_add(all, user, user_length, item, item_length, 0, 0, error));
-        ++items;
-    }
-    if (items == 0)
-        return lines_fail(file, line, error, "found a user without any item");
-    if (!exactly_one && all->users.count == known_users)
-        return lines_fail(file, line, error, "user \"%.*s\" has had a line before, expected one line a user", (int)user_length,
-                          user);
+    (void)r;
+    (void)error;
     return SR_OK;
 }
 
-static sr_status read_lines(lines *file, bool exactly_one, interactions *all, sr_error *error)
+/* The next word at or after *at, or one of length 0. */
+static field next_word(const char **at, const char *end)
 {
-    char *line;
+    const char *word = *at;
+    while (word < end && (*word == ' ' || *word == '\t'))
+        ++word;
+    *at = word;
+    while (*at < end && **at != ' ' && **at != '\t')
+        ++*at;
+    return (field){word, (size_t)(*at - word)};
+}
+
+/* Drops a line that does not fit, before anything of it is handed on. */
+static sr_status check_line(reading *r, const char *line, const char *end, bool exactly_one, bool *dropped, sr_error *error)
+{
+    const char *at = line;
+    size_t items = 0, longest = 0;
+    *dropped = true;
+    if (next_word(&at, end).length == 0)
+        return reading_drop(r, DROPPED_EMPTY_LINE, error, "the line is empty, expected a user and %s",
+                            exactly_one ? "an item" : "items");
+    for (field item; (item = next_word(&at, end)).length; ++items)
+        longest = item.length > longest ? item.length : longest;
+    if (exactly_one && items > 1)
+        return reading_drop(r, DROPPED_COLUMNS, error, "found more than two words, expected \"user item\"");
+    if (items == 0)
+        return reading_drop(r, DROPPED_COLUMNS, error, "found a user without any item");
+    if (longest > LINES_IDENTIFIER_MAXIMUM)
+        return reading_drop(r, DROPPED_IDENTIFIER, error, "the item identifier has %zu bytes, allowed are at most %d", longest,
+                            LINES_IDENTIFIER_MAXIMUM);
+    *dropped = false;
+    return SR_OK;
+}
+
+/* "user item item ...", or with `exactly_one` "user item". */
+static sr_status add_line(reading *r, const char *line, size_t length, bool exactly_one, sr_error *error)
+{
+    const char *at = line, *end = line + length;
+    bool dropped;
+    SR_TRY(check_line(r, line, end, exactly_one, &dropped, error));
+    if (dropped)
+        return SR_OK;
+    const field user = next_word(&at, end);
+    for (field item; !dropped && (item = next_word(&at, end)).length;)
+        SR_TRY(reading_add(r, user, item, 0, 0, &dropped, error));
+    return SR_OK;
+}
+
+static sr_status read_lines(reading *r, bool exactly_one, sr_error *error)
+{
+    const char *line;
+    size_t length;
     for (;;) {
-        SR_TRY(lines_next(file, &line, error));
+        SR_TRY(reading_line(r, &line, &length, error));
         if (!line)
             return SR_OK;
-        ++all->lines;
-        SR_TRY(add_line(file, line, exactly_one, all, error));
+        SR_TRY(add_line(r, line, length, exactly_one, error));
     }
 }
 
-sr_status read_sequences(lines *file, const reader_options *options, interactions *all, sr_error *error)
+sr_status read_sequences(reading *r, sr_error *error)
 {
-    (void)options;
-    return read_lines(file, false, all, error);
+    return read_lines(r, false, error);
 }
 
-sr_status read_pairs(lines *file, const reader_options *options, interactions *all, sr_error *error)
+sr_status read_pairs(reading *r, sr_error *error)
 {
-    (void)options;
-    return read_lines(file, true, all, error);
+    return read_lines(r, true, error);
 }

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
 enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, SHOWN = 120, LONGEST_CONTINUATION = 1024 * 1024 };
+enum { LONGEST_LINE = 512 * 1024 * 1024 };
 typedef enum { PLAIN, GZIP, ZSTD } compression;
 
 struct lines {
@@ -27,11 +29,13 @@ struct lines {
     char *text;                  /* decoded bytes not handed out yet: [begin, end) */
     size_t begin, end, room;
     bool ended;
-    size_t number, next_number;   /* of the line returned last, and of the one that follows it */
-    size_t line_begin, line_size; /* the line returned last: place and size with its line end */
-    unsigned line_end_size;       /* 0 at the end of the file, 1 for LF, 2 for CRLF */
-    char shown[SHOWN + 1];        /* its beginning, for messages: splitting it into fields writes into the line itself */
-    bool shown_is_cut;
+    size_t number, next_number;                /* of the line returned last, and of those before the one that follows */
+    size_t line_begin, line_size, line_length; /* the line returned last: place, size with and without its line end */
+    size_t first_size, first_length;           /* the same of its first line */
+    char overwritten;                          /* what stood where the line's terminator stands */
+    uint64_t part_begin, part_end;             /* bytes of the file */
+    uint64_t part_start;                       /* where the first line of the part starts */
+    uint64_t text_place;                       /* bytes of decoded text in front of `text` */
 };
 
 const char *lines_path(const lines *file)
@@ -44,13 +48,30 @@ size_t lines_number(const lines *file)
     return file->number;
 }
 
-/* Keeps the beginning of a line for messages; what no terminal should be sent becomes a question mark. */
-static void keep_shown(lines *file, const char *line, size_t length)
+void lines_shown(const lines *file, char shown[LINES_SHOWN_SIZE])
 {
-    const size_t count = length < SHOWN ? length : (size_t)SHOWN;
-    memcpy(file->shown, line, count);
-    file->shown[count] = '\0';
-    file->shown_is_cut = length > SHOWN;
+    const size_t count = file->line_length < SHOWN ? file->line_length : (size_t)SHOWN;
+    for (size_t i = 0; i < count; ++i) {
+        const unsigned char byte = (unsigned char)file->text[file->line_begin + i];
+        shown[i] = (char)((byte < ' ' && byte != '\t') || byte == 127 ? '?' : byte);
+    }
+    snprintf(shown + count, LINES_SHOWN_SIZE - count, "%s", count < file->line_length ? "..." : "");
+}
+
+/* How many lines stand in front of a part of a file; 0 if that cannot be found out. */
+static size_t lines_in_front(const lines *file)
+{
+    FILE *stream = file->part_start ? fopen(file->path, "rb") : NULL;
+    size_t count = 0;
+    for (uint64_t place = 0; stream && place < file->part_start; ++place) {
+        const int byte = getc_unlocked(stream);
+        if (byte == EOF)
+            break;
+        count += byte == '\n';
+    }
+    if (stream)
+        fclose(stream);
+    return count;
 }
 
 sr_status lines_fail(const lines *file, const char *line, sr_error *error, const char *format, ...)
@@ -60,15 +81,12 @@ sr_status lines_fail(const lines *file, const char *line, sr_error *error, const
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    const size_t number = lines_in_front(file) + file->number;
     if (!line)
-        return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s", file->path, file->number, text);
-    char shown[SHOWN + 1];
-    memcpy(shown, file->shown, sizeof shown);
-    for (char *at = shown; *at; ++at)
-        if (((unsigned char)*at < ' ' && *at != '\t') || *at == 127)
-            *at = '?';
-    return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s\n  %s%s", file->path, file->number, text, shown,
-                   file->shown_is_cut ? "..." : "");
+        return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s", file->path, number, text);
+    char shown[LINES_SHOWN_SIZE];
+    lines_shown(file, shown);
+    return sr_fail(error, SR_ERROR_DATA, "%s:%zu: %s\n  %s", file->path, number, text, shown);
 }
 
 /* ---- raw bytes ---- */
@@ -138,6 +156,7 @@ static sr_status decode_zstd(lines *file, sr_error *error)
 static sr_status fill_text(lines *file, sr_error *error)
 {
     if (file->begin > 0) {
+        file->text_place += file->begin;
         memmove(file->text, file->text + file->begin, file->end - file->begin);
         file->end -= file->begin;
         file->begin = 0;
@@ -199,11 +218,36 @@ static sr_status skip_byte_order_mark(lines *file, sr_error *error)
     return SR_OK;
 }
 
-sr_status lines_open(lines **opened, const char *path, sr_error *error)
+/* Goes to the first line that starts at `part_begin` or later: behind the line end that is at the byte before it or later. */
+static sr_status go_to_part(lines *file, sr_error *error)
+{
+    if (file->part_begin == 0)
+        return SR_OK;
+    if (file->kind != PLAIN)
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s is compressed: it cannot be read in parts", file->path);
+    if (lseek(file->descriptor, (off_t)(file->part_begin - 1), SEEK_SET) < 0)
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read in parts: %s", file->path, strerror(errno));
+    file->raw_begin = file->raw_end = file->begin = file->end = 0;
+    file->raw_ended = file->ended = false;
+    file->text_place = file->part_begin - 1;
+    char *newline = NULL;
+    while (!newline && !file->ended) {
+        file->begin = file->end;
+        SR_TRY(fill_text(file, error));
+        newline = memchr(file->text + file->begin, '\n', file->end - file->begin);
+    }
+    file->begin = newline ? (size_t)(newline + 1 - file->text) : file->end;
+    file->part_start = file->text_place + file->begin;
+    return SR_OK;
+}
+
+sr_status lines_open_part(lines **opened, const char *path, uint64_t begin, uint64_t end, sr_error *error)
 {
     lines *file;
     *opened = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&file, 1, "an input file", error));
+    file->part_begin = begin;
+    file->part_end = end;
     file->descriptor = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY);
     sr_status status = file->descriptor < 0 ? sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: %s", path, strerror(errno))
                                             : SR_OK;
@@ -218,11 +262,36 @@ sr_status lines_open(lines **opened, const char *path, sr_error *error)
         status = choose_decoder(file, error);
     if (status == SR_OK)
         status = skip_byte_order_mark(file, error);
+    if (status == SR_OK)
+        status = go_to_part(file, error);
     if (status != SR_OK) {
         lines_close(file);
         return status;
     }
     *opened = file;
+    return SR_OK;
+}
+
+sr_status lines_open(lines **opened, const char *path, sr_error *error)
+{
+    return lines_open_part(opened, path, 0, UINT64_MAX, error);
+}
+
+sr_status lines_divisible_size(const char *path, uint64_t *size, sr_error *error)
+{
+    struct stat information;
+    lines *file;
+    *size = 0;
+    if (strcmp(path, "-") == 0)
+        return SR_OK;
+    if (stat(path, &information) != 0)
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: %s", path, strerror(errno));
+    if (!S_ISREG(information.st_mode))
+        return SR_OK;
+    SR_TRY(lines_open(&file, path, error));
+    if (file->kind == PLAIN)
+        *size = (uint64_t)information.st_size;
+    lines_close(file);
     return SR_OK;
 }
 
@@ -243,11 +312,13 @@ void lines_close(lines *file)
 }
 
 /* Finds the end of the line that begins at file->begin, looking from `searched` bytes behind it on, and hands the line out. */
-static sr_status take_line(lines *file, size_t searched, char **text, sr_error *error)
+static sr_status take_line(lines *file, size_t searched, sr_error *error)
 {
     char *newline;
     while (!(newline = memchr(file->text + file->begin + searched, '\n', file->end - file->begin - searched)) && !file->ended) {
         searched = file->end - file->begin;
+        if (searched > LONGEST_LINE)
+            return lines_fail(file, NULL, error, "the line is longer than %d bytes: this is not a text file", LONGEST_LINE);
         SR_TRY(fill_text(file, error));
     }
     char *line = file->text + file->begin;
@@ -257,29 +328,47 @@ static sr_status take_line(lines *file, size_t searched, char **text, sr_error *
     file->begin += file->line_size;
     if (end > line && end[-1] == '\r')
         --end;
-    const size_t length = (size_t)(end - line);
-    file->line_end_size = (unsigned)(file->line_size - length);
+    file->line_length = (size_t)(end - line);
+    file->overwritten = *end;
     *end = '\0';
     ++file->next_number;
-    keep_shown(file, line, length);
-    *text = line;
-    return memchr(line, '\0', length) ? lines_fail(file, NULL, error, "the line holds a null byte: this is not a text file")
-                                      : SR_OK;
+    return SR_OK;
 }
 
-sr_status lines_next(lines *file, char **text, sr_error *error)
+/* Writes the byte again that the terminator of the line returned last stands on. */
+static void restore_line_end(lines *file)
+{
+    file->text[file->line_begin + file->line_length] = file->overwritten;
+}
+
+sr_status lines_take(lines *file, const char **text, size_t *length, sr_error *error)
 {
     if (file->begin == file->end && !file->ended)
         SR_TRY(fill_text(file, error));
-    if (file->begin == file->end) {
+    const uint64_t place = file->next_number == 0 ? file->part_start : file->text_place + file->begin; /* the mark is no line */
+    if (file->begin == file->end || place >= file->part_end) {
         *text = NULL;
         return SR_OK;
     }
     file->number = file->next_number + 1;
-    return take_line(file, 0, text, error);
+    SR_TRY(take_line(file, 0, error));
+    file->first_size = file->line_size;
+    file->first_length = file->line_length;
+    *text = file->text + file->line_begin;
+    *length = file->line_length;
+    return SR_OK;
 }
 
-sr_status lines_continue(lines *file, char **text, sr_error *error)
+sr_status lines_next(lines *file, const char **text, sr_error *error)
+{
+    size_t length;
+    SR_TRY(lines_take(file, text, &length, error));
+    return *text && memchr(*text, '\0', length)
+               ? lines_fail(file, NULL, error, "the line holds a null byte: this is not a text file")
+               : SR_OK;
+}
+
+sr_status lines_continue(lines *file, const char **text, size_t *length, sr_error *error)
 {
     if (file->begin == file->end && !file->ended) {
         file->begin = file->line_begin; /* so that the line stays */
@@ -288,16 +377,26 @@ sr_status lines_continue(lines *file, char **text, sr_error *error)
         file->begin += file->line_size;
         SR_TRY(status);
     }
-    if (file->begin == file->end || file->line_size > LONGEST_CONTINUATION) {
-        *text = NULL;
+    *text = NULL;
+    if (file->begin == file->end || file->line_size > LONGEST_CONTINUATION)
         return SR_OK;
-    }
-    char *line = file->text + file->line_begin;
-    if (file->line_end_size == 2)
-        line[file->line_size - 2] = '\r';
-    line[file->line_size - 1] = '\n';
+    restore_line_end(file);
+    const size_t size = file->line_size;
     file->begin = file->line_begin;
-    return take_line(file, file->line_size, text, error);
+    SR_TRY(take_line(file, size, error));
+    *text = file->text + file->line_begin;
+    *length = file->line_length;
+    return SR_OK;
+}
+
+void lines_take_back(lines *file)
+{
+    restore_line_end(file);
+    file->line_size = file->first_size;
+    file->line_length = file->first_length;
+    file->begin = file->line_begin + file->line_size;
+    file->next_number = file->number;
+    file->overwritten = file->text[file->line_begin + file->line_length];
 }
 
 /* ---- words ---- */

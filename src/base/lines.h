@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct lines lines;
 
@@ -14,14 +15,27 @@ typedef struct lines lines;
 sr_status lines_open(lines **opened, const char *path, sr_error *error);
 void lines_close(lines *file); /* NULL is allowed */
 
-/* The next line, null-terminated, without its line end; valid until the next call, and writable. *text is NULL at the end of
- * the file. */
-sr_status lines_next(lines *file, char **text, sr_error *error);
+/* The lines of a plain file that start at byte `begin` or later and before `end`, so that parts with common bounds share out a
+ * file. Lines are counted from 1 in each part; only lines_fail() says the number within the file, for which it reads what is in
+ * front of the part. Fails for compressed files, and for standard input unless the part is all of it (0 to UINT64_MAX). */
+sr_status lines_open_part(lines **opened, const char *path, uint64_t begin, uint64_t end, sr_error *error);
+
+/* The bytes of a plain file, or 0 for one that cannot be read in parts: compressed, standard input, a pipe. */
+sr_status lines_divisible_size(const char *path, uint64_t *size, sr_error *error);
+
+/* The next line, null-terminated, without its line end; valid until the next call. *text is NULL at the end of the file. A null
+ * byte in the line is SR_ERROR_DATA. */
+sr_status lines_next(lines *file, const char **text, sr_error *error);
+
+/* The same with its length, and with any null bytes that it holds. */
+sr_status lines_take(lines *file, const char **text, size_t *length, sr_error *error);
 
 /* Lengthens the line returned last by the line after it, with the line end between them: for quoted fields that hold one. *text
- * is the whole line, which must not have been written to, or NULL when the file or all patience (1 MiB) is at its end.
- * lines_number() stays at the first. */
-sr_status lines_continue(lines *file, char **text, sr_error *error);
+ * is the whole line, or NULL when the file or all patience (1 MiB) is at its end. lines_number() stays at the first. */
+sr_status lines_continue(lines *file, const char **text, size_t *length, sr_error *error);
+
+/* Takes back all lengthening: the line returned last is the first one again, and those after it come again. */
+void lines_take_back(lines *file);
 
 /* The next word of a line at or after *at, words being separated by any number of the characters in `separators`, or NULL; *at
  * moves behind it. */
@@ -35,6 +49,11 @@ sr_status lines_check_identifier(const lines *file, const char *line, const char
 
 const char *lines_path(const lines *file);
 size_t lines_number(const lines *file); /* of the line returned last, from 1 */
+
+/* The beginning of the line returned last, for messages: what no terminal should be sent becomes a question mark, and "..."
+ * stands for what is left out. */
+enum { LINES_SHOWN_SIZE = 128 };
+void lines_shown(const lines *file, char shown[LINES_SHOWN_SIZE]);
 
 /* sr_fail(SR_ERROR_DATA) with "FILE:LINE: " in front and the (shortened) line returned last behind, unless `line` is NULL. */
 sr_status lines_fail(const lines *file, const char *line, sr_error *error, const char *format, ...)

@@ -75,7 +75,7 @@ static sr_status read_options(const command_context *context, recommend_options 
 static sr_status read_names(const char *path, name_table *names, sr_error *error)
 {
     lines *file;
-    char *line;
+    const char *line;
     uint32_t number;
     SR_TRY(lines_open(&file, path, error));
     sr_status status;

@@ -112,7 +112,7 @@ static void count_line(new_users *users, const parsed_line *parsed)
 static sr_status check_lines(new_users *users, name_table *names, sr_error *error)
 {
     for (;;) {
-        char *line;
+        const char *line;
         parsed_line parsed;
         uint32_t number;
         SR_TRY(lines_next(users->file, &line, error));
@@ -214,7 +214,7 @@ sr_status new_users_next(void *context, sr_recommended_user *user, sr_error *err
     new_users *users = context;
     parsed_line parsed;
     do {
-        char *line;
+        const char *line;
         SR_TRY(lines_next(users->file, &line, error));
         if (!line)
             return SR_OK;

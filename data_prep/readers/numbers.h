@@ -1,0 +1,24 @@
+/* Numbers in text fields, exactly. */
+#ifndef SRTRAIN_DATA_PREP_NUMBERS_H
+#define SRTRAIN_DATA_PREP_NUMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes without terminator. */
+typedef struct {
+    const char *text;
+    size_t length;
+} field;
+
+typedef enum { NUMBER_GOOD, NUMBER_BAD, NUMBER_TOO_FINE, NUMBER_TOO_LARGE } number_kind;
+
+/* A decimal number ("17", "-0.5", "1.39e+09") times 10^decimals, without any rounding. NUMBER_TOO_FINE: it has more decimals;
+ * *value is what is left of it below zero or above. NUMBER_BAD: it is no decimal number, as "nan", "0x10" or " 5". */
+number_kind number_scaled(field number, unsigned decimals, int64_t *value);
+
+/* A decimal number as float. */
+bool number_float(field number, float *value);
+
+#endif
