@@ -1,7 +1,12 @@
-# cmake --install: programs, libsrtrain with its headers and pkg-config file, configurations and documentation.
+# cmake --install: programs, libsrtrain with its headers and pkg-config file, job scripts, configurations and documentation.
 install(TARGETS srtrain_program srprep RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS srtrain_library ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/srtrain DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# Scripts of jobs; srtrain-job, which they call, has to be in PATH like srtrain.
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/srtrain-job DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(script slurm.sbatch pbs.sh torque.sh lsf.sh mpirun.sh sweep.sh)
+  install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/${script} DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain/launch)
+endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,11 +1,12 @@
 # Shared by the scripts of this folder; source it.
+# shellcheck shell=bash disable=SC2034
 
 # Debian packages: what building and running needs, and what the tests need besides (gnuplot-nox draws the pictures of
-# srtrain analyze, which does without where it is missing).
+# srtrain analyze, which does without where it is missing; slurm-wlm and munge run a job script for real).
 build_packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev
                 libhdf5-openmpi-dev libfftw3-dev libfyaml-dev libcjson-dev libxxhash-dev librandom123-dev
                 zlib1g-dev libzstd-dev)
-test_packages=(libcmocka-dev gnuplot-nox)
+test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck)
 
 # install_packages NAME...: installs those that are missing, as root or through sudo; otherwise says what to run and stops.
 install_packages() {

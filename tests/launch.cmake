@@ -1,0 +1,8 @@
+# The scripts of launch/: under programs that stand in for batch systems, and under a real Slurm where one can be started.
+add_test(NAME launch_scripts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/launch.sh ${PROJECT_SOURCE_DIR}/launch)
+set_tests_properties(launch_scripts PROPERTIES TIMEOUT 300)
+
+add_test(NAME slurm_runs_the_shipped_script
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/slurm.sh ${PROJECT_SOURCE_DIR}/launch ${CMAKE_BINARY_DIR})
+set_tests_properties(slurm_runs_the_shipped_script PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " PROCESSORS 2 TIMEOUT 1800
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
