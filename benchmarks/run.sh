@@ -10,11 +10,17 @@ usage() {
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
+  echo "       benchmarks/run.sh operations [--json FILE]" >&2
   exit 2
 }
 if [ "${1:-}" = fourier ]; then
   cmake --build build --target benchmark_fourier >/dev/null
   exec build/benchmarks/benchmark_fourier
+fi
+if [ "${1:-}" = operations ]; then
+  shift
+  cmake --build build --target benchmark_operations >/dev/null
+  exec build/benchmarks/benchmark_operations "$@"
 fi
 # The Python of $PYTHON, or else the first that has PyTorch (Debian's packages serve /usr/bin/python3 alone).
 find_python() {

@@ -137,69 +137,87 @@ static void nothing_is_written_for_an_empty_product(void **state)
     assert_true(c[0] == 7);
 }
 
-#ifdef SR_HAVE_X86_LEVELS
-extern const product_engine product_engine_avx2, product_engine_avx512;
+static matrix_product product_of(const shape *s, const matrices *made)
+{
+    return (matrix_product){.transpose_a = s->transpose_a,
+                            .transpose_b = s->transpose_b,
+                            .m = s->m,
+                            .n = s->n,
+                            .k = s->k,
+                            .alpha = s->alpha,
+                            .a = made->a,
+                            .a_stride = made->a_stride,
+                            .b = made->b,
+                            .b_stride = made->b_stride,
+                            .beta = s->beta,
+                            .c = made->c,
+                            .c_stride = made->c_stride};
+}
 
-static void check_engine(const product_engine *engine, const shape *s)
+static void check_engine(multiply_function *multiply, const shape *s)
 {
     matrices made = make(s);
     sr_real *before;
-    assert_int_equal(s->n % engine->lanes, 0);
     assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
     memcpy(before, made.c, made.c_size * sizeof *before);
-    const matrix_product product = {.m = s->m,
-                                    .n = s->n,
-                                    .k = s->k,
-                                    .alpha = s->alpha,
-                                    .beta = s->beta,
-                                    .a = made.a,
-                                    .b = made.b,
-                                    .a_row_stride = s->transpose_a ? 1 : made.a_stride,
-                                    .a_column_stride = s->transpose_a ? made.a_stride : 1,
-                                    .b_stride = made.b_stride,
-                                    .c_stride = made.c_stride,
-                                    .transpose_b = s->transpose_b,
-                                    .c = made.c};
-    engine->multiply(&product);
+    const matrix_product product = product_of(s, &made);
+    multiply(&product);
     check(s, &made, before);
     free(before);
     release(&made);
 }
 
-/* Also those that this CPU's level would not choose. */
-static void own_products_of_every_level_agree_with_plain_loops(void **state)
+static void blas(const matrix_product *product)
+{
+    sr_gemm_by(SR_GEMM_BLAS, product);
+}
+
+static void blas_tiles(const matrix_product *product)
+{
+    sr_gemm_by(SR_GEMM_BLAS_TILES, product);
+}
+
+/* Every number of rows and vectors of a block, columns that do not fill a vector, several panels and pieces of the depth. */
+static void check_every_shape(multiply_function *multiply)
+{
+    static const size_t sizes[][3] = {{1, 16, 1},  {7, 16, 3},   {6, 32, 128}, {13, 48, 129}, {97, 64, 200}, {100, 112, 300},
+                                      {2, 17, 20}, {3, 5, 33},   {4, 50, 64},  {5, 63, 7},    {9, 9, 32},    {50, 50, 50},
+                                      {8, 70, 64}, {10, 31, 31}, {11, 1, 16},  {12, 47, 65},  {1, 2, 3},     {103, 129, 257}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        for (int transposed = 0; transposed < 4; ++transposed) {
+            const shape s = {.transpose_a = transposed & 1,
+                             .transpose_b = transposed >> 1,
+                             .m = sizes[i][0],
+                             .n = sizes[i][1],
+                             .k = sizes[i][2],
+                             .alpha = i % 4 == 3 ? 2 : 1,
+                             .beta = (sr_real)(i % 2),
+                             .padding = i % 5};
+            check_engine(multiply, &s);
+        }
+}
+
+/* Also those that sr_gemm() would not choose here. */
+static void every_engine_agrees_with_plain_loops(void **state)
 {
     (void)state;
-    static const char *const levels[] = {"avx2", "avx512"};
-    static const product_engine *const engines[] = {&product_engine_avx2, &product_engine_avx512};
-    static const size_t sizes[][3] = {{1, 16, 1}, {7, 16, 3}, {6, 32, 128}, {13, 48, 129}, {97, 64, 200}, {100, 112, 300}};
-    for (size_t e = 0; e < 2; ++e) {
-        if (!sr_kernels_choose(levels[e]))
-            continue;
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
-            for (int transposed = 0; transposed < 4; ++transposed) {
-                const shape s = {.transpose_a = transposed & 1,
-                                 .transpose_b = transposed >> 1,
-                                 .m = sizes[i][0],
-                                 .n = sizes[i][1],
-                                 .k = sizes[i][2],
-                                 .alpha = 1,
-                                 .beta = (sr_real)(i % 2),
-                                 .padding = i};
-                check_engine(engines[e], &s);
-            }
-    }
-}
+    check_every_shape(blas);
+    check_every_shape(blas_tiles);
+    check_every_shape(multiply_generic);
+#ifdef SR_HAVE_X86_LEVELS
+    if (sr_kernels_choose("avx2"))
+        check_every_shape(multiply_avx2);
+    if (sr_kernels_choose("avx512"))
+        check_every_shape(multiply_avx512);
 #endif
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_agree_with_plain_loops),
         cmocka_unit_test(nothing_is_written_for_an_empty_product),
-#ifdef SR_HAVE_X86_LEVELS
-        cmocka_unit_test(own_products_of_every_level_agree_with_plain_loops),
-#endif
+        cmocka_unit_test(every_engine_agrees_with_plain_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,7 @@ typedef struct {
     sr_arena *arena;
     sr_tape *tape;
     sr_batch batch, again, alike; /* the latter two in contrastive training */
+    size_t chunk_tokens;
 } world;
 
 /* The same examples for a second pass, and for a third one others: here the next example of the list stands for each. */
@@ -228,6 +229,7 @@ static sr_status choose(sr_settings *settings, const char *const *chosen, size_t
 
 static void create_world(world *w, const variant *v)
 {
+    w->chunk_tokens = 0;
     sr_error error = {.message = ""};
     if (choose(&w->settings, v->assignments, sizeof v->assignments / sizeof *v->assignments, &error) != SR_OK)
         fail_msg("%s", error.message);
@@ -281,7 +283,7 @@ static sr_tensor *with_contrast(world *w, const sr_pass *pass, sr_tensor *rankin
 
 static losses compute_losses(world *w)
 {
-    const sr_pass pass = {.training = true, .seed = 3, .step = 7};
+    const sr_pass pass = {.training = true, .seed = 3, .step = 7, .chunk_tokens = w->chunk_tokens};
     const double weight = 1.0 / (double)w->batch.targets;
     sr_encoding encoding;
     sr_tape_reset(w->tape);
@@ -350,6 +352,47 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
                 fail_msg("%s[%zu]: gradient %.10g, finite differences %.10g", parameters->list[p].name, i, actual, expected);
         }
     free_world(&w);
+}
+
+/* Both losses, and their gradients in the model. */
+static losses losses_with_gradients(world *w, size_t chunk_tokens)
+{
+    sr_parameters *parameters = sr_model_parameters(w->model);
+    w->chunk_tokens = chunk_tokens;
+    memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
+    const losses made = compute_losses(w);
+    const sr_parameter_set followers = made.attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
+    assert_int_equal(sr_tape_backward(w->tape, made.loss, followers, NULL, NULL, NULL), SR_OK);
+    if (made.attacked)
+        assert_int_equal(sr_tape_backward(w->tape, made.attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
+    return made;
+}
+
+static void chunks_of_a_batch_give_the_losses_and_gradients_of_all_of_it(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 9}; /* tokens: one sequence a chunk, and a few */
+    for (size_t v = 0; v < sizeof variants / sizeof *variants; ++v)
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+            world w;
+            create_world(&w, &variants[v]);
+            build_batch(&w, true, EXAMPLES);
+            sr_parameters *parameters = sr_model_parameters(w.model);
+            losses made = losses_with_gradients(&w, SIZE_MAX);
+            const double loss = made.loss->values[0], attacked = made.attacked ? made.attacked_value : 0;
+            sr_real *whole;
+            assert_int_equal(SR_ALLOCATE(&whole, parameters->block_size, "gradients", NULL), SR_OK);
+            memcpy(whole, parameters->gradients, parameters->block_size * sizeof *whole);
+            made = losses_with_gradients(&w, sizes[s]);
+            assert_true(fabs(made.loss->values[0] - loss) <= 1e-12 * (1 + fabs(loss)));
+            assert_true(!made.attacked || fabs(made.attacked_value - attacked) <= 1e-12 * (1 + fabs(attacked)));
+            for (size_t i = 0; i < parameters->block_size; ++i)
+                if (!(fabs(parameters->gradients[i] - whole[i]) <= 1e-11 * (1 + fabs(whole[i]))))
+                    fail_msg("%s, chunks of %zu tokens: gradient %zu is %.15g instead of %.15g", variants[v].name, sizes[s], i,
+                             parameters->gradients[i], whole[i]);
+            free(whole);
+            free_world(&w);
+        }
 }
 
 static const sr_tensor *encode(world *w, const sr_batch *batch, const sr_pass *pass)
@@ -961,6 +1004,7 @@ int main(void)
     static const variant visible = {"visible", {AC}}, window = {"window", {AC_RELEASED}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changing_an_item_changes_nothing_before_it),
+        cmocka_unit_test(chunks_of_a_batch_give_the_losses_and_gradients_of_all_of_it),
         cmocka_unit_test_prestate(attacked_gradients_of_parts_add_up_to_those_of_the_batch, (void *)(uintptr_t)&visible),
         cmocka_unit_test_prestate(attacked_gradients_of_parts_add_up_to_those_of_the_batch, (void *)(uintptr_t)&window),
         cmocka_unit_test(nothing_before_a_changed_item_changes),

@@ -79,6 +79,9 @@ typedef struct {
      * calls it equally often, a rank whose tape has failed or whose batch is empty too. */
     sr_sum_function sum;
     void *sum_context;
+    /* Sequences go through the encoder in chunks of about so many tokens, unless something in the pass needs all of them at
+     * once: a chunk stays in the cache from layer to layer. 0: as many as are good for that. */
+    size_t chunk_tokens;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
     /* Noise of the adversarial calibrator in the padded frame, [sequences, heads, window, window], in the place of random

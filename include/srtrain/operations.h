@@ -22,6 +22,9 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
  * `padding_row` is set it gets no gradient from being read. */
 sr_tensor *sr_embedding(sr_tape *tape, sr_tensor *table, const int32_t *ids, size_t count, bool padding_row);
 
+/* The rows of `count` matrices of equal width, one matrix behind the other; parts [count] must outlive the tape's use of it. */
+sr_tensor *sr_stack_rows(sr_tape *tape, sr_tensor *const *parts, size_t count);
+
 /* out[i] = x[rows[i]], rows [count]; a row may be taken several times. */
 sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_t count);
 

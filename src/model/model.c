@@ -3,6 +3,7 @@
 
 #include "model/backbone.h"
 #include "model/calibrator.h"
+#include "model/chunks.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -141,7 +142,10 @@ int64_t sr_model_step(const sr_model *model)
 void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
 {
     *encoding = (sr_encoding){.representation = NULL};
-    model->backbone->encode(model, tape, batch, pass, encoding);
+    if (encodes_in_chunks(model, batch, pass))
+        encode_chunks(model, tape, batch, pass, encoding);
+    else
+        model->backbone->encode(model, tape, batch, pass, encoding);
 }
 
 sr_tensor *sr_model_spectral_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,

@@ -37,19 +37,3 @@ void sr_blas_use_one_thread(void)
         openblas_set_num_threads(1);
 #endif
 }
-
-bool sr_blas_ignores_avx512(const char *kernel_level)
-{
-#if HAVE_OPENBLAS
-    static const char *const cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids", "Zen4", "Zen5"};
-    if (strcmp(kernel_level, "avx512") != 0)
-        return false;
-    for (size_t i = 0; i < sizeof cores / sizeof *cores; ++i)
-        if (strcasecmp(openblas_get_corename(), cores[i]) == 0)
-            return false;
-    return true;
-#else
-    (void)kernel_level;
-    return false;
-#endif
-}

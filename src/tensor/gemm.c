@@ -1,8 +1,7 @@
-/* sr_gemm(): CBLAS, with tall products cut into row tiles, and products of our own for shapes that BLAS is slow at. */
+/* sr_gemm(): products of our own where they are the fastest, which is nearly everywhere, and CBLAS. */
 #include "tensor/gemm.h"
 
 #include "srtrain/kernels.h"
-#include "tensor/product.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -15,105 +14,116 @@ enum {
     TILE_STEP = 16
 };
 
-/* Rows of the tall side that make a product with a matrix of `small` elements small; 0 when hardly any do. */
-static size_t rows_of_a_tile(size_t small)
+static void one_call(const matrix_product *p)
 {
-    const size_t rows = SMALL_PRODUCT / small / TILE_STEP * TILE_STEP;
-    return rows < LARGEST_TILE ? rows : (size_t)LARGEST_TILE;
-}
-
-static void one_call(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a,
-                     size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
-{
-    const CBLAS_TRANSPOSE operation_a = transpose_a ? CblasTrans : CblasNoTrans;
-    const CBLAS_TRANSPOSE operation_b = transpose_b ? CblasTrans : CblasNoTrans;
+    const CBLAS_TRANSPOSE operation_a = p->transpose_a ? CblasTrans : CblasNoTrans;
+    const CBLAS_TRANSPOSE operation_b = p->transpose_b ? CblasTrans : CblasNoTrans;
 #ifdef SR_REAL_IS_DOUBLE
     cblas_dgemm(
 #else
     cblas_sgemm(
 #endif
-        CblasRowMajor, operation_a, operation_b, (int)m, (int)n, (int)k, alpha, a, (int)a_stride, b, (int)b_stride, beta, c,
-        (int)c_stride);
+        CblasRowMajor, operation_a, operation_b, (int)p->m, (int)p->n, (int)p->k, p->alpha, p->a, (int)p->a_stride, p->b,
+        (int)p->b_stride, p->beta, p->c, (int)p->c_stride);
 }
 
+/* Rows of the tall side that make a product with a matrix of `small` elements small; 0 when hardly any do. */
+static size_t rows_of_a_tile(const matrix_product *p)
+{
+    const size_t small = p->transpose_a ? p->m * p->n : p->n * p->k;
+    const size_t rows = p->transpose_b || small == 0 ? 0 : SMALL_PRODUCT / small / TILE_STEP * TILE_STEP;
+    return rows < LARGEST_TILE ? rows : (size_t)LARGEST_TILE;
+}
+
+static void tiles(const matrix_product *product)
+{
+    const size_t tile = rows_of_a_tile(product), tall = product->transpose_a ? product->k : product->m;
+    if (tile == 0) {
+        one_call(product);
+        return;
+    }
+    for (size_t row = 0; row < tall; row += tile) {
+        const size_t rows = tall - row < tile ? tall - row : tile;
+        matrix_product part = *product;
+        part.a += row * product->a_stride;
+        if (product->transpose_a) { /* c is a sum over the rows */
+            part.k = rows;
+            part.b += row * product->b_stride;
+            part.beta = row == 0 ? product->beta : 1;
+        } else {
+            part.m = rows;
+            part.c += row * product->c_stride;
+        }
+        one_call(&part);
+    }
+}
+
+/* NULL where only the vectors that every CPU of this kind has are there. */
+static multiply_function *own_at_best_level(void)
+{
 #ifdef SR_HAVE_X86_LEVELS
-extern const product_engine product_engine_avx2, product_engine_avx512;
-
-/* NULL where only BLAS multiplies. */
-static const product_engine *own_engine(void)
-{
     const char *level = sr_kernels_choose(NULL)->level;
-    return strcmp(level, "avx512") == 0 ? &product_engine_avx512 : strcmp(level, "avx2") == 0 ? &product_engine_avx2 : NULL;
-}
-#else
-static const product_engine *own_engine(void)
-{
+    if (strcmp(level, "avx512") == 0)
+        return multiply_avx512;
+    if (strcmp(level, "avx2") == 0)
+        return multiply_avx2;
+#endif
     return NULL;
 }
-#endif
 
-/* Whether BLAS would pack both operands although one of them is narrow. With a transposed b our own products transpose it,
- * which rows of c must pay for. */
-static bool is_narrow(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k)
+static void own(const matrix_product *product)
 {
-    enum { NARROW = 128, ROWS = 64 };
-    if (transpose_a && transpose_b)
-        return false;
-    if (m * n * k <= SMALL_PRODUCT || m < ROWS)
-        return false;
-    return transpose_b ? k <= NARROW && n >= ROWS : n <= NARROW;
+    multiply_function *multiply = own_at_best_level();
+    if (!multiply)
+        multiply = multiply_generic;
+    multiply(product);
 }
 
-/* The columns of c that fill whole vectors by our own product, the others by BLAS. */
-static void own_product(const product_engine *engine, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
-                        sr_real alpha, const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta,
-                        sr_real *c, size_t c_stride)
+static const struct {
+    const char *name;
+    multiply_function *multiply;
+} engines[SR_GEMM_ENGINES] = {
+    [SR_GEMM_BLAS] = {"blas", one_call},
+    [SR_GEMM_BLAS_TILES] = {"blas tiles", tiles},
+    [SR_GEMM_OWN] = {"own", own},
+};
+
+const char *sr_gemm_engine_name(sr_gemm_engine engine)
 {
-    const size_t whole = n / engine->lanes * engine->lanes;
-    const matrix_product product = {.m = m,
-                                    .n = whole,
-                                    .k = k,
-                                    .alpha = alpha,
-                                    .beta = beta,
-                                    .a = a,
-                                    .b = b,
-                                    .a_row_stride = transpose_a ? 1 : a_stride,
-                                    .a_column_stride = transpose_a ? a_stride : 1,
-                                    .b_stride = b_stride,
-                                    .c_stride = c_stride,
-                                    .transpose_b = transpose_b,
-                                    .c = c};
-    engine->multiply(&product);
-    if (whole < n)
-        one_call(transpose_a, transpose_b, m, n - whole, k, alpha, a, a_stride, transpose_b ? b + whole * b_stride : b + whole,
-                 b_stride, beta, c + whole, c_stride);
+    return engines[engine].name;
+}
+
+void sr_gemm_by(sr_gemm_engine engine, const matrix_product *product)
+{
+    engines[engine].multiply(product);
+}
+
+sr_gemm_engine sr_gemm_choose(const matrix_product *p)
+{
+    enum { FEW_ROWS = 16 }; /* that do not pay for transposing b */
+    if (p->k == 0 || (p->transpose_b && p->m < FEW_ROWS))
+        return SR_GEMM_BLAS;
+    return own_at_best_level() ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
 void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
              const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
 {
-    if (m == 0 || n == 0)
-        return;
-    const size_t tile = transpose_b || k == 0 ? 0 : rows_of_a_tile(transpose_a ? m * n : n * k);
-    const size_t tall = transpose_a ? k : m;
-    if (tile == 0 || tall <= tile) {
-        const product_engine *engine = is_narrow(transpose_a, transpose_b, m, n, k) ? own_engine() : NULL;
-        if (engine) {
-            own_product(engine, transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta, c, c_stride);
-            return;
-        }
-        one_call(transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta, c, c_stride);
-        return;
-    }
-    for (size_t row = 0; row < tall; row += tile) {
-        const size_t rows = tall - row < tile ? tall - row : tile;
-        if (transpose_a) /* c is a sum over the rows */
-            one_call(true, false, m, n, rows, alpha, a + row * a_stride, a_stride, b + row * b_stride, b_stride,
-                     row == 0 ? beta : 1, c, c_stride);
-        else
-            one_call(false, false, rows, n, k, alpha, a + row * a_stride, a_stride, b, b_stride, beta, c + row * c_stride,
-                     c_stride);
-    }
+    const matrix_product product = {.transpose_a = transpose_a,
+                                    .transpose_b = transpose_b,
+                                    .m = m,
+                                    .n = n,
+                                    .k = k,
+                                    .alpha = alpha,
+                                    .a = a,
+                                    .a_stride = a_stride,
+                                    .b = b,
+                                    .b_stride = b_stride,
+                                    .beta = beta,
+                                    .c = c,
+                                    .c_stride = c_stride};
+    if (m > 0 && n > 0)
+        sr_gemm_by(sr_gemm_choose(&product), &product);
 }
 
 void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)

@@ -2,15 +2,28 @@
 #ifndef SRTRAIN_GEMM_H
 #define SRTRAIN_GEMM_H
 
-#include "srtrain/real.h"
-
-#include <stdbool.h>
-#include <stddef.h>
+#include "tensor/product.h"
 
 /* c = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n], c is [m, n]; *_stride are the row strides of the
  * matrices as they are stored. c must not overlap a or b. Nothing happens when m or n is 0. */
 void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
              const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
+
+/* Who can multiply. */
+typedef enum {
+    SR_GEMM_BLAS,       /* one call */
+    SR_GEMM_BLAS_TILES, /* calls for tiles of the rows of a */
+    SR_GEMM_OWN,        /* tensor/product.h, at the best level of this CPU */
+    SR_GEMM_ENGINES
+} sr_gemm_engine;
+
+const char *sr_gemm_engine_name(sr_gemm_engine engine);
+
+/* The engine that sr_gemm() takes for a product, by its shape: rules found with benchmark_operations. */
+sr_gemm_engine sr_gemm_choose(const matrix_product *product);
+
+/* Multiplies with an engine that was chosen otherwise. */
+void sr_gemm_by(sr_gemm_engine engine, const matrix_product *product);
 
 /* Rows and columns change places: matrix [rows, columns] -> transposed [columns, rows]. Of a weight: products with an
  * untransposed right-hand side are the fast ones. */
@@ -25,9 +38,5 @@ bool sr_blas_is_thread_safe(void);
 /* Keeps BLAS to one thread a call, unless OPENBLAS_NUM_THREADS says otherwise: parallelism comes from ranks and from their own
  * threads. Call it first in main(). */
 void sr_blas_use_one_thread(void);
-
-/* Whether the BLAS leaves AVX-512 unused although this program's kernels use it (`kernel_level` "avx512"): OpenBLAS chooses by
- * the processor's model number, or by OPENBLAS_CORETYPE, and may choose older kernels. */
-bool sr_blas_ignores_avx512(const char *kernel_level);
 
 #endif

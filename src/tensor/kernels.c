@@ -47,23 +47,26 @@ static inline float exponential(float x)
     return x < -87.3f ? 0.0f : (x != x ? x : p * power.value);
 }
 
-/* erf(x) with absolute error below 2e-7: the Chebyshev fit of erfc in Press et al., Numerical Recipes, section 6.2. */
+/* erf(x) with absolute error below 3e-7: an odd rational minimax approximation, as XLA uses it, up to where erf is 1 to single
+ * precision. What is not a number stays so. */
 static inline float error_function(float x)
 {
-    const float z = fabsf(x);
-    const float t = 1.0f / (1.0f + 0.5f * z);
-    float p = 0.17087277f;
-    p = p * t - 0.82215223f;
-    p = p * t + 1.48851587f;
-    p = p * t - 1.13520398f;
-    p = p * t + 0.27886807f;
-    p = p * t - 0.18628806f;
-    p = p * t + 0.09678418f;
-    p = p * t + 0.37409196f;
-    p = p * t + 1.00002368f;
-    p = p * t - 1.26551223f;
-    const float complement = t * exponential(p - z * z);
-    return x >= 0 ? 1.0f - complement : complement - 1.0f;
+    const float end = 3.92f, inside = fabsf(x) < end ? fabsf(x) : end;
+    const float z = inside * inside;
+    float p = 0.00022905065861350646f;
+    p = p * z + 0.0034082910107109506f;
+    p = p * z + 0.050955695062380861f;
+    p = p * z + 0.18520832239976145f;
+    p = p * z + 1.128379143519084f;
+    float q = -1.1791602954361697e-7f;
+    q = q * z + 0.000023547966471313185f;
+    q = q * z + 0.0010179625278914885f;
+    q = q * z + 0.014070470171167667f;
+    q = q * z + 0.11098505178285362f;
+    q = q * z + 0.49746925110067538f;
+    q = q * z + 1.0f;
+    const float ratio = inside < end ? inside * p / q : 1.0f, magnitude = ratio < 1.0f ? ratio : 1.0f;
+    return x < 0 ? -magnitude : (x >= 0 ? magnitude : x);
 }
 #endif
 
@@ -489,19 +492,36 @@ static inline void philox_lanes(uint32_t words[4][LANES], const uint32_t key[2])
     }
 }
 
-/* What all lanes keep, block after block; without branches, which no predictor could learn. */
-static inline void mask_of_lanes(uint8_t blocks[LANES][ELEMENTS_OF_BLOCK], uint32_t words[4][LANES], uint32_t keep)
+/* What is kept of the two elements of a random word: a byte each, the low half's first in memory. */
+static inline uint32_t kept_of_word(uint32_t word, uint32_t keep)
 {
-    uint32_t halves[LANES][ELEMENTS_OF_BLOCK];
-    for (size_t lane = 0; lane < LANES; ++lane)
-        for (size_t i = 0; i < 4; ++i) {
-            halves[lane][2 * i] = words[i][lane] & 0xFFFF;
-            halves[lane][2 * i + 1] = words[i][lane] >> 16;
-        }
-    SIMD
-    for (size_t i = 0; i < (size_t)LANES * ELEMENTS_OF_BLOCK; ++i)
-        (&blocks[0][0])[i] = (&halves[0][0])[i] < keep;
+    const uint32_t low = (word & 0xFFFF) < keep, high = (word >> 16) < keep;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return low | high << 8;
+#else
+    return low << 8 | high;
+#endif
 }
+
+/* What all lanes keep, block after block; without branches, which no predictor could learn. */
+static inline void mask_of_lanes(uint32_t blocks[LANES][2], uint32_t words[4][LANES], uint32_t keep)
+{
+    SIMD
+    for (size_t lane = 0; lane < LANES; ++lane)
+        for (size_t i = 0; i < 2; ++i) {
+            const uint32_t first = kept_of_word(words[2 * i][lane], keep), second = kept_of_word(words[2 * i + 1][lane], keep);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            blocks[lane][i] = first | second << 16;
+#else
+            blocks[lane][i] = first << 16 | second;
+#endif
+        }
+}
+
+/* Consecutive blocks of one row, in consecutive lanes. */
+typedef struct {
+    size_t lane, start, count; /* elements kept[start .. start + count) */
+} lane_run;
 
 static void dropout_mask(uint8_t *kept, size_t rows, const size_t *offsets, const uint32_t *row_words,
                          const uint64_t *identities, const uint32_t key[2], uint32_t keep)
@@ -509,28 +529,30 @@ static void dropout_mask(uint8_t *kept, size_t rows, const size_t *offsets, cons
     size_t row = 0, element = 0; /* the next block to be drawn */
     while (row < rows) {
         uint32_t words[4][LANES] = {{0}};
-        size_t starts[LANES], counts[LANES], used = 0;
+        lane_run runs[LANES];
+        size_t used = 0, run_count = 0;
         while (used < LANES && row < rows) {
-            const size_t length = offsets[row + 1] - offsets[row];
-            if (element >= length) {
-                ++row;
-                element = 0;
-                continue;
+            const size_t left = offsets[row + 1] - offsets[row] - element;
+            const size_t wanted = (left + ELEMENTS_OF_BLOCK - 1) / ELEMENTS_OF_BLOCK;
+            const size_t lanes = wanted < LANES - used ? wanted : LANES - used;
+            const bool is_end = lanes == wanted;
+            for (size_t lane = used; lane < used + lanes; ++lane) {
+                words[0][lane] = (uint32_t)(element / ELEMENTS_OF_BLOCK + lane - used);
+                words[1][lane] = row_words[row];
+                words[2][lane] = (uint32_t)identities[row];
+                words[3][lane] = (uint32_t)(identities[row] >> 32);
             }
-            words[0][used] = (uint32_t)(element / ELEMENTS_OF_BLOCK);
-            words[1][used] = row_words[row];
-            words[2][used] = (uint32_t)identities[row];
-            words[3][used] = (uint32_t)(identities[row] >> 32);
-            starts[used] = offsets[row] + element;
-            counts[used] = length - element;
-            ++used;
-            element += ELEMENTS_OF_BLOCK;
+            if (lanes > 0)
+                runs[run_count++] = (lane_run){used, offsets[row] + element, is_end ? left : lanes * ELEMENTS_OF_BLOCK};
+            used += lanes;
+            element = is_end ? 0 : element + lanes * ELEMENTS_OF_BLOCK;
+            row += is_end;
         }
         philox_lanes(words, key);
-        uint8_t blocks[LANES][ELEMENTS_OF_BLOCK];
+        uint32_t blocks[LANES][2];
         mask_of_lanes(blocks, words, keep);
-        for (size_t lane = 0; lane < used; ++lane)
-            memcpy(kept + starts[lane], blocks[lane], counts[lane] < ELEMENTS_OF_BLOCK ? counts[lane] : ELEMENTS_OF_BLOCK);
+        for (size_t r = 0; r < run_count; ++r)
+            memcpy(kept + runs[r].start, (const uint8_t *)blocks + runs[r].lane * ELEMENTS_OF_BLOCK, runs[r].count);
     }
 }
 

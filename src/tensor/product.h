@@ -1,6 +1,5 @@
-/* Our own matrix products, for shapes that BLAS is slow at: one dimension of a model's width, too large for OpenBLAS's kernels
- * that do without packing, too narrow for packing to pay (the scores of a catalogue and their gradients). Compiled for each CPU
- * level; gemm.c decides where they are used. */
+/* Matrix products as the engines of gemm.c see them, and our own engine, which packs nothing: for the shapes of these models,
+ * where one dimension is a width of some tens to hundreds, packing costs as much as it saves. Compiled for each CPU level. */
 #ifndef SRTRAIN_TENSOR_PRODUCT_H
 #define SRTRAIN_TENSOR_PRODUCT_H
 
@@ -9,20 +8,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* c [m, n] = beta c + alpha a b with a[i, p] = a[i * a_row_stride + p * a_column_stride], b[p, j] = b[p * b_stride + j], or
- * b[j * b_stride + p] if `transpose_b`; beta 0 does not read c. */
+/* c [m, n] = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n]; strides are those of rows as they are
+ * stored. beta 0 does not read c. */
 typedef struct {
+    bool transpose_a, transpose_b;
     size_t m, n, k;
-    sr_real alpha, beta;
-    const sr_real *a, *b;
-    size_t a_row_stride, a_column_stride, b_stride, c_stride;
-    bool transpose_b;
+    sr_real alpha;
+    const sr_real *a;
+    size_t a_stride;
+    const sr_real *b;
+    size_t b_stride;
+    sr_real beta;
     sr_real *c;
+    size_t c_stride;
 } matrix_product;
 
-typedef struct {
-    size_t lanes; /* n must be a multiple of this */
-    void (*multiply)(const matrix_product *product);
-} product_engine;
+/* Any shape with k >= 1. */
+typedef void multiply_function(const matrix_product *product);
+
+multiply_function multiply_generic, multiply_avx2, multiply_avx512;
 
 #endif

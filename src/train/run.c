@@ -172,11 +172,6 @@ static void describe_run(const run *r)
     sr_log_information(r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels; output in %s",
                        count, sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel),
                        (long long)r->settings->training.batch_size, r->kernels->level, r->paths.directory);
-    char blas[256];
-    sr_blas_description(blas, sizeof blas);
-    if (sr_blas_ignores_avx512(r->kernels->level))
-        sr_log_warning(
-            r->log, "this CPU has AVX-512 but BLAS does not use it (%s): unset OPENBLAS_CORETYPE, or set it to SkylakeX", blas);
 }
 
 /* ---- checkpoints ---- */

@@ -16,7 +16,8 @@
 
 enum {
     TILE_ROWS = 256,      /* examples of a tile */
-    TILE_COLUMNS = 1024,  /* items of a tile: together 1 MiB in single precision, what a core's L2 cache holds */
+    TILE_COLUMNS = 960,  /* items of a tile: together about 1 MiB in single precision, what a core's L2 cache holds; no
+                             power of two, whose columns would all lie in the same few sets of the L1 cache */
     KEPT_BYTES = 32 << 20 /* tiles are kept for backward up to this size */
 };
 

@@ -76,6 +76,46 @@ sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_
     return out;
 }
 
+typedef struct {
+    sr_tensor *const *parts;
+    size_t count;
+} stack_state;
+
+/* dpart += its rows of dout */
+static void stack_rows_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const stack_state *state = saved;
+    const sr_real *gradient = out->gradient;
+    for (size_t i = 0; i < state->count; ++i) {
+        const size_t size = state->parts[i]->rows * out->columns;
+        if (state->parts[i]->wants_gradient)
+            sr_tape_kernels(tape)->accumulate(state->parts[i]->gradient, gradient, size);
+        gradient += size;
+    }
+}
+
+sr_tensor *sr_stack_rows(sr_tape *tape, sr_tensor *const *parts, size_t count)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < count; ++i) {
+        if (!parts[i])
+            return NULL;
+        assert(parts[i]->columns == parts[0]->columns);
+        rows += parts[i]->rows;
+    }
+    stack_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (stack_state){parts, count};
+    sr_tensor *out = sr_tape_record(tape, rows, parts[0]->columns, parts, count, stack_rows_backward, state);
+    if (!out)
+        return NULL;
+    sr_real *values = out->values;
+    for (size_t i = 0; i < count; values += parts[i++]->rows * out->columns)
+        memcpy(values, parts[i]->values, parts[i]->rows * out->columns * sizeof *values);
+    return out;
+}
+
 /* A block of columns of a matrix with rows `stride` apart. */
 typedef struct {
     sr_real *first;

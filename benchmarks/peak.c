@@ -1,0 +1,44 @@
+/* Chains of multiply-and-add in registers, enough of them to hide an instruction's latency; peak.h. */
+#include "peak.h"
+
+#if defined(__AVX512F__)
+enum { VECTOR_BYTES = 64, CHAINS = 24 };
+#elif defined(__AVX2__)
+enum { VECTOR_BYTES = 32, CHAINS = 12 };
+#else
+enum { VECTOR_BYTES = 16, CHAINS = 12 };
+#endif
+enum { LANES = VECTOR_BYTES / sizeof(float) };
+
+typedef float vector __attribute__((vector_size(VECTOR_BYTES)));
+
+static double run(size_t rounds, float *sum)
+{
+    vector chains[CHAINS], factor, term;
+    for (int l = 0; l < LANES; ++l) {
+        factor[l] = 0.999f;
+        term[l] = 0.001f * (float)l;
+    }
+    __asm__("" : "+x"(factor), "+x"(term)); /* not known to the compiler */
+#pragma GCC unroll 32
+    for (int c = 0; c < CHAINS; ++c)
+        chains[c] = term + (float)c;
+    for (size_t round = 0; round < rounds; ++round)
+#pragma GCC unroll 32
+        for (int c = 0; c < CHAINS; ++c)
+            chains[c] = chains[c] * factor + term;
+    vector total = chains[0];
+    for (int c = 1; c < CHAINS; ++c)
+        total += chains[c];
+    for (int l = 0; l < LANES; ++l)
+        *sum += total[l];
+    return 2.0 * LANES * CHAINS * (double)rounds;
+}
+
+#define NAME_OF(level) NAME_TEXT(level)
+#define NAME_TEXT(level) peak_##level
+
+double NAME_OF(SR_CPU_LEVEL)(size_t rounds, float *sum)
+{
+    return run(rounds, sum);
+}
