@@ -2,7 +2,8 @@
 #include "assemble.h"
 #include "commands.h"
 #include "filters.h"
-#include "readers/reader.h"
+#include "inputs.h"
+#include "reading_options.h"
 #include "srtrain/command_line.h"
 #include "storage/output_directory.h"
 
@@ -14,8 +15,9 @@
 /* Everything that is asked for on the command line. */
 typedef struct {
     const reader *reader;
-    reader_options reading;
-    sr_text_list inputs;
+    reading_texts reading;
+    input_list inputs;
+    reader_facts facts;
     const char *output, *split_text;
     uint64_t shards, min_user, min_item;
     deduplication duplicates;
@@ -25,24 +27,6 @@ typedef struct {
 } conversion;
 
 /* ---- options ---- */
-
-static sr_status choose_reader(const char *name, conversion *c, sr_error *error)
-{
-    char list[512] = "";
-    const char *names[32];
-    for (size_t i = 0; i < reader_count && i < 32; ++i) {
-        names[i] = readers[i].name;
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
-    }
-    if (!name)
-        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --format is missing; known are %s", list);
-    c->reader = reader_find(name);
-    if (c->reader)
-        return SR_OK;
-    const char *nearest = sr_nearest_name(name, names, reader_count);
-    return sr_fail(error, SR_ERROR_USAGE, "srprep convert: unknown --format %s%s%s%s; known are %s", name,
-                   nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", list);
-}
 
 static sr_status choose_duplicates(const char *text, conversion *c, sr_error *error)
 {
@@ -56,59 +40,38 @@ static sr_status choose_duplicates(const char *text, conversion *c, sr_error *er
     return sr_fail(error, SR_ERROR_USAGE, "--deduplicate %s: allowed are first, last and none", text);
 }
 
-static sr_status check_options(const conversion *c, sr_error *error)
-{
-    if (c->inputs.count == 0)
-        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --input is missing");
-    if (!c->output)
-        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --output is missing");
-    const bool csv_option = c->reading.columns || c->reading.delimiter || c->reading.header;
-    if (csv_option && strcmp(c->reader->name, "csv") != 0)
-        return sr_fail(error, SR_ERROR_USAGE, "--columns, --delimiter and --header belong to --format csv, not to %s",
-                       c->reader->name);
-    if (c->reading.delimiter && !*c->reading.delimiter)
-        return sr_fail(error, SR_ERROR_USAGE, "--delimiter is empty");
-    if (strcmp(c->reader->name, "csv") == 0 && !c->reading.columns)
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "--format csv needs --columns, as in --columns user=0,item=1,time=3: columns cannot be guessed");
-    return sr_output_directory_check(c->output, error);
-}
-
-/* "\t" as it is typed in a shell. */
-static const char *expand_delimiter(const char *text)
-{
-    return text && strcmp(text, "\\t") == 0 ? "\t" : text;
-}
-
 static sr_status read_options(int argument_count, char **arguments, conversion *c, sr_error *error)
 {
-    const char *format = NULL, *shards = NULL, *min_user = NULL, *min_item = NULL, *min_rating = NULL, *duplicates = "none";
+    const char *list = NULL, *shards = NULL, *min_user = NULL, *min_item = NULL, *min_rating = NULL, *duplicates = "none";
+    sr_text_list inputs = {.count = 0};
     c->split_text = "leave-one-out";
     c->shards = 1;
-    const sr_option options[] = {{.name = "format", .value = &format},
-                                 {.name = "input", .list = &c->inputs, .greedy = true},
-                                 {.name = "output", .value = &c->output},
-                                 {.name = "shards", .value = &shards},
-                                 {.name = "min-user", .value = &min_user},
-                                 {.name = "min-item", .value = &min_item},
-                                 {.name = "deduplicate", .value = &duplicates},
-                                 {.name = "min-rating", .value = &min_rating},
-                                 {.name = "split", .value = &c->split_text},
-                                 {.name = "columns", .value = &c->reading.columns},
-                                 {.name = "delimiter", .value = &c->reading.delimiter},
-                                 {.name = "header", .flag = &c->reading.header}};
-    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options,
-                                error));
-    c->reading.delimiter = expand_delimiter(c->reading.delimiter);
+    const sr_option own[] = {{.name = "input", .list = &inputs, .greedy = true},
+                             {.name = "input-list", .value = &list},
+                             {.name = "output", .value = &c->output},
+                             {.name = "shards", .value = &shards},
+                             {.name = "min-user", .value = &min_user},
+                             {.name = "min-item", .value = &min_item},
+                             {.name = "deduplicate", .value = &duplicates},
+                             {.name = "min-rating", .value = &min_rating},
+                             {.name = "split", .value = &c->split_text}};
+    enum { OWN = sizeof own / sizeof *own };
+    sr_option options[OWN + READING_OPTIONS];
+    memcpy(options, own, sizeof own);
+    const size_t count = OWN + reading_options_list(&c->reading, options + OWN);
+    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, count, error));
     c->has_min_rating = min_rating != NULL;
-    SR_TRY(choose_reader(format, c, error));
+    SR_TRY(reading_options_finish(&c->reading, &c->reader, error));
     SR_TRY(choose_duplicates(duplicates, c, error));
     SR_TRY(read_count("--shards", shards, 1, 99999, &c->shards, error));
     SR_TRY(read_count("--min-user", min_user, 0, UINT32_MAX, &c->min_user, error));
     SR_TRY(read_count("--min-item", min_item, 0, UINT32_MAX, &c->min_item, error));
     SR_TRY(read_real("--min-rating", min_rating, -1e30, 1e30, &c->min_rating, error));
     SR_TRY(split_parse(c->split_text, &c->split, error));
-    return check_options(c, error);
+    SR_TRY(inputs_collect(&c->inputs, &inputs, list, error));
+    if (!c->output)
+        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --output is missing");
+    return sr_output_directory_check(c->output, error);
 }
 
 /* ---- the work ---- */
@@ -132,30 +95,24 @@ static sr_status collect(void *context, const reader_record *record, sr_error *e
     to->file = record->file;
     if (to->c->reader->one_line_a_user && new_line && to->all->users.count == known_users)
         return sr_fail(error, SR_ERROR_DATA, "%s:%llu: user \"%.*s\" has had a line before, expected one line a user",
-                       to->c->inputs.texts[record->file], (unsigned long long)record->line, (int)record->user_length,
+                       to->c->inputs.paths[record->file], (unsigned long long)record->line, (int)record->user_length,
                        record->user);
     return SR_OK;
 }
 
-static sr_status read_inputs(const conversion *c, interactions *all, parse_report *report, sr_error *error)
+static sr_status read_inputs(conversion *c, interactions *all, parse_report *report, sr_error *error)
 {
     collector to = {.all = all, .c = c};
     const reader_sink sink = {collect, &to};
     for (size_t i = 0; i < c->inputs.count; ++i) {
-        const reader_part part = {.path = c->inputs.texts[i], .number = (uint32_t)i, .end = UINT64_MAX};
-        reader_facts facts;
-        SR_TRY(reader_read(c->reader, &c->reading, &part, true, &sink, report, &facts, error));
-        if (i > 0 && all->has_times != facts.has_times)
-            return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", c->inputs.texts[i],
-                           facts.has_times ? "has" : "lacks");
-        if (i > 0 && all->has_ratings != facts.has_ratings)
-            return sr_fail(error, SR_ERROR_DATA, "%s %s ratings, unlike the files before it", c->inputs.texts[i],
-                           facts.has_ratings ? "has" : "lacks");
-        all->has_times = facts.has_times;
-        all->has_ratings = facts.has_ratings;
+        reader_part part = {.path = c->inputs.paths[i], .number = (uint32_t)i, .end = UINT64_MAX};
+        SR_TRY(reader_read(c->reader, &c->reading.options, &part, &sink, report, &c->facts, error));
     }
+    SR_TRY(parse_report_judge(report, (const char *const *)c->inputs.paths, error));
+    all->has_times = c->facts.has_times;
+    all->has_ratings = c->facts.has_ratings;
     if (all->count == 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.texts[0]);
+        return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.paths[0]);
     if (c->has_min_rating && !all->has_ratings)
         return sr_fail(error, SR_ERROR_USAGE, "--min-rating: this input has no ratings");
     if (c->split.kind == SPLIT_TIME && !all->has_times)
@@ -179,7 +136,7 @@ static char *describe_origin(const conversion *c)
     cJSON *root = cJSON_CreateObject();
     cJSON *inputs = cJSON_AddArrayToObject(root, "input");
     bool complete = root && inputs && cJSON_AddStringToObject(root, "command", "convert") &&
-                    cJSON_AddStringToObject(root, "format", c->reader->name) &&
+                    reading_options_describe(root, c->reader, &c->reading.options, &c->facts) &&
                     cJSON_AddNumberToObject(root, "min_user", (double)c->min_user) &&
                     cJSON_AddNumberToObject(root, "min_item", (double)c->min_item) &&
                     cJSON_AddStringToObject(root, "deduplicate",
@@ -187,16 +144,10 @@ static char *describe_origin(const conversion *c)
                                             : c->duplicates == DEDUPLICATE_FIRST ? "first"
                                                                                  : "last");
     complete = complete && cJSON_AddStringToObject(root, "split", c->split_text);
-    if (c->reading.columns)
-        complete = complete && cJSON_AddStringToObject(root, "columns", c->reading.columns);
-    if (c->reading.delimiter)
-        complete = complete && cJSON_AddStringToObject(root, "delimiter", c->reading.delimiter);
-    if (c->reading.header)
-        complete = complete && cJSON_AddTrueToObject(root, "header");
     if (c->has_min_rating)
         complete = complete && cJSON_AddNumberToObject(root, "min_rating", c->min_rating);
     for (size_t i = 0; i < c->inputs.count && complete; ++i)
-        complete = cJSON_AddItemToArray(inputs, cJSON_CreateString(c->inputs.texts[i]));
+        complete = cJSON_AddItemToArray(inputs, cJSON_CreateString(c->inputs.paths[i]));
     char *text = complete ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
     return text;
@@ -207,6 +158,7 @@ static void print_report(const conversion *c, const parse_report *parsed, const 
 {
     printf("read          %llu lines, %llu interactions\n", (unsigned long long)parsed->lines,
            (unsigned long long)parsed->records);
+    parse_report_print(parsed, (const char *const *)c->inputs.paths, stdout);
     if (c->has_min_rating)
         printf("dropped       %zu rated below %g\n", filters->low_rating, c->min_rating);
     if (c->duplicates != DEDUPLICATE_NONE)
@@ -225,7 +177,7 @@ static void print_report(const conversion *c, const parse_report *parsed, const 
                100 * (double)count_ties(all) / (double)all->count);
 }
 
-static sr_status convert(const conversion *c, interactions *all, parse_report *parsed, sr_error *error)
+static sr_status convert(conversion *c, interactions *all, parse_report *parsed, sr_error *error)
 {
     filter_report filters = {0};
     assembly_report written;
@@ -261,6 +213,7 @@ sr_status command_convert(int argument_count, char **arguments, sr_error *error)
             status = convert(c, &all, parsed, error);
         interactions_free(&all);
     }
+    inputs_free(&c->inputs);
     free(parsed);
     free(c);
     return status;

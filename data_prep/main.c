@@ -19,12 +19,15 @@ static void print_usage(FILE *file)
           "  srprep convert --format FORMAT --input FILE... --output DIR [--shards N] [--min-user K] [--min-item K]\n"
           "                 [--deduplicate first|last|none] [--min-rating X]\n"
           "                 [--split leave-one-out|ratio:0.8,0.1,0.1|time:T1,T2]\n"
-          "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,] [--header]   (format csv)\n"
+          "                 [--input-list FILE] [--strict] [--na-values NA,null] [--time-decimals N]\n"
+          "                 [--time-unit auto|none|number|seconds|milliseconds|microseconds|nanoseconds|iso]\n"
+          "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,] [--header] [--no-quotes]   (format csv)\n"
+          "                 [--columns user=KEY,item=KEY,time=KEY,rating=KEY]   (format json)\n"
           "  srprep synth --users N --items N --mean-length X --seed S --output DIR [--shards N]\n"
           "               [--clusters N] [--exponent X] [--transition P]\n"
           "  srprep info DIR [--json]\n"
           "  srprep --version\n\n"
-          "formats (plain, gzip or zstd; \"-\" is standard input):\n",
+          "formats (plain, gzip or zstd; a directory is all files in it; \"-\" is standard input):\n",
           file);
     for (size_t i = 0; i < reader_count; ++i)
         fprintf(file, "  %-16s %s\n", readers[i].name, readers[i].help);

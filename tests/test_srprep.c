@@ -85,6 +85,11 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pairs --input D/pairs.txt --output D/out --shards 3", "3 shards for 2 users"},
         {"convert --format pairs --input D/pairs.txt --output D/out --shards 0", "--shards 0"},
         {"convert --format pairs --input D/pairs.txt --output D/out --header", "belong to --format csv"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --columns user=0,item=1",
+         "belongs to --format csv and json"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --time-unit iso", "has no time stamps"},
+        {"convert --format recbole --input D/pairs.txt --output D/out --time-unit hours", "allowed are auto, none"},
+        {"convert --format json --input D/pairs.txt --output D/out", "needs --columns"},
         {"convert --format csv --input D/pairs.txt --output D/out", "needs --columns"},
         {"convert --format pairs --input D/pairs.txt --output D/out-taken", "out-taken"},
         {"synth --users 10 --items 10 --mean-length 4 --seed 1 --output D/out", "--mean-length 4"},
@@ -113,7 +118,7 @@ static void bad_data_end_with_3_and_missing_files_with_1(void **state)
     put(w, "bad.data", "1\t2\t3\t4\n1\t3\t3\t5\n1\t4\t3\tsoon\n");
     run_srprep(&w->result, "convert --format movielens-100k --input %s/bad.data --output %s/out-bad", d, d);
     assert_code(&w->result, 3);
-    assert_says(&w->result, "bad.data:3: the time stamp \"soon\" is not a whole number\n  1\t4\t3\tsoon");
+    assert_says(&w->result, "bad.data:3: the time stamp \"soon\" is not a number\n");
     put(w, "twice.txt", "a 1 2\nb 2\na 3\n");
     run_srprep(&w->result, "convert --format sequences --input %s/twice.txt --output %s/out-bad", d, d);
     assert_code(&w->result, 3);
@@ -171,6 +176,67 @@ static void several_files_and_standard_input_are_one_input(void **state)
     run_srprep(&w->result, "convert --format recbole --input %s/timed.inter %s/untimed.inter --output %s/out-mixed", d, d, d);
     assert_code(&w->result, 3);
     assert_says(&w->result, "untimed.inter lacks time stamps");
+}
+
+static void directories_and_lists_name_files_in_order(void **state)
+{
+    world *w = *state;
+    const char *d = w->directory;
+    char command[1024];
+    snprintf(command, sizeof command,
+             "cd %s && mkdir parts && echo 'a 3' > parts/10 && echo 'a 2' > parts/09 && echo 'no pair' > parts/.hidden && "
+             "echo 'a 1' > first && printf '%s/first\\n%s/parts\\n' > list",
+             d, d, d);
+    assert_int_equal(system(command), 0);
+    run_srprep(&w->result, "convert --format pairs --input-list %s/list --output %s/read-list", d, d);
+    assert_code(&w->result, 0);
+    run_srprep(&w->result, "convert --format pairs --input %s/first %s/parts --output %s/read-directory", d, d, d);
+    assert_code(&w->result, 0);
+    for (int i = 0; i < 2; ++i) {
+        char directory[256];
+        sr_dataset *dataset;
+        sr_error error;
+        snprintf(directory, sizeof directory, "%s/read-%s", d, i ? "directory" : "list");
+        if (sr_dataset_open(&dataset, directory, &error) != SR_OK)
+            fail_msg("%s", error.message);
+        assert_int_equal(sr_dataset_interactions(dataset), 3);
+        for (int item = 1; item <= 3; ++item) {
+            size_t length;
+            assert_int_equal(*sr_dataset_item_name(dataset, (size_t)item, &length), '0' + item);
+        }
+        sr_dataset_close(dataset);
+    }
+    snprintf(command, sizeof command, "mkdir %s/parts/deeper", d);
+    assert_int_equal(system(command), 0);
+    run_srprep(&w->result, "convert --format pairs --input %s/parts --output %s/out-deep", d, d);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "parts/deeper is a directory");
+    run_srprep(&w->result, "convert --format pairs --input - - --output %s/out-deep", d);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "only once");
+}
+
+static void bad_lines_are_reported_and_only_a_few_are_allowed(void **state)
+{
+    world *w = *state;
+    const char *d = w->directory;
+    char command[1024];
+    snprintf(command, sizeof command,
+             "cd %s && (seq 1 199 | sed 's/.*/u&,i&,5,&/'; echo 'u,i,5,soon') > one && (cat one; echo 'u,i,5'; echo 'u,i,x,7') "
+             "> many",
+             d);
+    assert_int_equal(system(command), 0);
+    run_srprep(&w->result, "convert --format amazon-csv --input %s/one --output %s/read-one", d, d);
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "read          200 lines, 199 interactions\ndropped       1 line: time stamp not understood\n");
+    assert_says(&w->result, "/one:200: the time stamp \"soon\" is not a number\n                u,i,5,soon\n");
+    run_srprep(&w->result, "convert --format amazon-csv --strict --input %s/one --output %s/out-strict", d, d);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "/one:200: the time stamp \"soon\" is not a number\n  u,i,5,soon\n");
+    run_srprep(&w->result, "convert --format amazon-csv --input %s/many --output %s/out-many", d, d);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "3 of 202 lines do not fit (1.5 %), at most 1 % is allowed:\n1: wrong number of columns, as ");
+    assert_says(&w->result, "\n1: rating not a number, as ");
 }
 
 static void a_disk_that_is_full_ends_with_1_and_leaves_nothing(void **state)
@@ -269,6 +335,8 @@ int main(void)
         cmocka_unit_test(help_and_version_are_no_errors),
         cmocka_unit_test(usage_errors_end_with_2_and_write_nothing),
         cmocka_unit_test(bad_data_end_with_3_and_missing_files_with_1),
+        cmocka_unit_test(directories_and_lists_name_files_in_order),
+        cmocka_unit_test(bad_lines_are_reported_and_only_a_few_are_allowed),
         cmocka_unit_test(a_disk_that_is_full_ends_with_1_and_leaves_nothing),
         cmocka_unit_test(several_files_and_standard_input_are_one_input),
         cmocka_unit_test(an_existing_data_set_is_never_overwritten),

@@ -82,30 +82,52 @@ static bool parse_decimal(field number, decimal *parsed)
     return at == end;
 }
 
+/* The digits of a decimal without its point, with `shift` zeros behind them or that many digits less. */
+static number_kind shift_digits(const decimal *parsed, long shift, uint64_t *value)
+{
+    const char *last = parsed->last;
+    const bool too_fine = shift < 0;
+    for (; shift < 0 && last >= parsed->first; --last)
+        shift += *last != '.';
+    uint64_t sum = 0;
+    for (const char *at = parsed->first; at <= last; ++at)
+        if (*at != '.' && (__builtin_mul_overflow(sum, 10U, &sum) || __builtin_add_overflow(sum, (uint64_t)(*at - '0'), &sum)))
+            return NUMBER_TOO_LARGE;
+    for (; shift > 0; --shift)
+        if (__builtin_mul_overflow(sum, 10U, &sum))
+            return NUMBER_TOO_LARGE;
+    *value = sum;
+    return too_fine ? NUMBER_TOO_FINE : NUMBER_GOOD;
+}
+
 number_kind number_scaled(field number, unsigned decimals, int64_t *value)
 {
     if (decimals == 0 && parse_digits(number, value))
         return NUMBER_GOOD;
     decimal parsed;
-    *value = 0;
+    uint64_t size = 0;
     if (!parse_decimal(number, &parsed))
         return NUMBER_BAD;
-    if (!parsed.first)
-        return NUMBER_GOOD;
-    long shift = parsed.exponent + (long)decimals;
-    uint64_t sum = 0;
-    for (const char *at = parsed.first; at <= parsed.last; ++at)
-        if (*at != '.' && (__builtin_mul_overflow(sum, 10U, &sum) || __builtin_add_overflow(sum, (uint64_t)(*at - '0'), &sum)))
-            return shift < 0 ? NUMBER_TOO_FINE : NUMBER_TOO_LARGE;
-    if (shift < 0)
-        return NUMBER_TOO_FINE;
-    for (; shift > 0; --shift)
-        if (__builtin_mul_overflow(sum, 10U, &sum))
-            return NUMBER_TOO_LARGE;
-    if (sum > (uint64_t)INT64_MAX + parsed.negative)
-        return NUMBER_TOO_LARGE;
-    *value = parsed.negative ? (int64_t)(0 - sum) : (int64_t)sum;
-    return NUMBER_GOOD;
+    number_kind kind = parsed.first ? shift_digits(&parsed, parsed.exponent + (long)decimals, &size) : NUMBER_GOOD;
+    if (size > (uint64_t)INT64_MAX + parsed.negative)
+        kind = NUMBER_TOO_LARGE;
+    *value = parsed.negative ? (int64_t)(0 - size) : (int64_t)size;
+    return kind;
+}
+
+bool number_digits(field number, int *decimals, int *whole_digits)
+{
+    enum { MOST = 1000 };
+    decimal parsed;
+    if (!parse_decimal(number, &parsed))
+        return false;
+    long digits = 0;
+    for (const char *at = parsed.first; at && at <= parsed.last; ++at)
+        digits += *at != '.';
+    const long fine = parsed.first ? -parsed.exponent : 0, whole = digits + (parsed.first ? parsed.exponent : 0);
+    *decimals = (int)(fine < 0 ? 0 : (fine > MOST ? MOST : fine));
+    *whole_digits = (int)(whole < 0 ? 0 : (whole > MOST ? MOST : whole));
+    return true;
 }
 
 bool number_float(field number, float *value)

@@ -1,39 +1,70 @@
-/* The table of formats, and what readers share. */
+/* The table of formats, and the way of a file through one of them. */
 #include "reading.h"
 
 #include "srtrain/memory.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOOKED_AT = 256 * 1024 }; /* bytes, to find out what time stamps are like */
 
 const reader readers[] = {
     {.name = "recbole",
      .help = "RecBole .inter: tab-separated with a typed header (user_id:token item_id:token timestamp:float rating:float)",
      .begin = begin_recbole,
-     .records = read_recbole,
-     .divisible = true},
+     .records = table_read},
     {.name = "movielens-100k",
-     .help = "MovieLens u.data: tab-separated user, item, rating, timestamp",
+     .help = "MovieLens u.data: tab-separated user, item, rating, time stamp",
      .begin = begin_movielens_100k,
-     .records = read_movielens_100k,
-     .divisible = true},
+     .records = table_read},
+    {.name = "movielens-1m",
+     .help = "MovieLens ratings.dat: user::item::rating::time stamp",
+     .begin = begin_movielens_1m,
+     .records = table_read},
+    {.name = "movielens-csv",
+     .help = "MovieLens ratings.csv: comma-separated with the header userId,movieId,rating,timestamp",
+     .begin = begin_movielens_csv,
+     .records = table_read},
+    {.name = "amazon-json",
+     .help = "Amazon reviews of 2014 and 2018, a JSON object a line: reviewerID, asin, overall, unixReviewTime",
+     .begin = begin_amazon_json,
+     .records = json_read},
+    {.name = "amazon-csv",
+     .help = "Amazon ratings of 2014: user,item,rating,time stamp",
+     .begin = begin_amazon_csv,
+     .records = table_read},
+    {.name = "amazon-csv-2018",
+     .help = "Amazon ratings of 2018: item,user,rating,time stamp",
+     .begin = begin_amazon_csv_2018,
+     .records = table_read},
+    {.name = "yelp-json",
+     .help = "Yelp reviews, a JSON object a line: user_id, business_id, stars, date",
+     .begin = begin_yelp_json,
+     .records = json_read},
     {.name = "sequences",
      .help = "one line a user: user item item ..., already in order",
      .begin = begin_sequences,
      .records = read_sequences,
      .one_line_a_user = true,
-     .divisible = true},
+     .has_no_times = true},
     {.name = "pairs",
      .help = "lines \"user item\", already in order",
      .begin = begin_sequences,
      .records = read_pairs,
-     .divisible = true},
+     .has_no_times = true},
     {.name = "csv",
      .help = "any delimited file; --columns, --delimiter, --header say how",
      .begin = begin_csv,
-     .records = read_csv},
+     .records = table_read,
+     .may_span_lines = true,
+     .takes_columns = true,
+     .takes_delimiter = true},
+    {.name = "json",
+     .help = "any file of one JSON object a line; --columns says which keys",
+     .begin = begin_json,
+     .records = json_read,
+     .takes_columns = true},
 };
 const size_t reader_count = sizeof readers / sizeof *readers;
 
@@ -45,163 +76,147 @@ const reader *reader_find(const char *name)
     return NULL;
 }
 
-/* ---- lines ---- */
+/* ---- the way of a file ---- */
 
-sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *error)
+static void split_na_values(reading *r)
 {
-    for (;;) {
-        SR_TRY(lines_take(r->file, line, length, error));
-        if (!*line)
-            return SR_OK;
-        ++r->report->lines;
-        if (!memchr(*line, '\0', *length))
-            return SR_OK;
-        SR_TRY(reading_drop(r, DROPPED_NULL_BYTE, error, "the line holds a null byte: this is not a text file"));
+    for (const char *at = r->options->na_values; at && r->na_count < READER_NA_VALUES;) {
+        const char *comma = strchr(at, ',');
+        r->na_values[r->na_count++] = (field){at, comma ? (size_t)(comma - at) : strlen(at)};
+        at = comma ? comma + 1 : NULL;
     }
 }
 
-sr_status reading_header(reading *r, const char **line, size_t *length, sr_error *error)
+static sr_status open_reading(reading **opened, const reader_options *options, const reader_sink *sink, parse_report *report,
+                              uint32_t file_number, sr_error *error)
 {
-    SR_TRY(lines_take(r->file, line, length, error));
-    if (!*line)
-        return sr_fail(error, SR_ERROR_DATA, "%s is empty: expected a header line", lines_path(r->file));
-    return memchr(*line, '\0', *length)
-               ? lines_fail(r->file, NULL, error, "the line holds a null byte: this is not a text file")
-               : SR_OK;
-}
-
-sr_status reading_drop(reading *r, drop_reason reason, sr_error *error, const char *format, ...)
-{
-    char found[REPORT_TEXT_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(found, sizeof found, format, arguments);
-    va_end(arguments);
-    if (r->strict)
-        return lines_fail(r->file, reason != DROPPED_EMPTY_LINE && reason != DROPPED_NULL_BYTE ? "" : NULL, error, "%s", found);
-    parse_report_drop(r->report, reason, r->file_number, r->file, found);
+    SR_TRY(SR_ALLOCATE_ZERO(opened, 1, "a reader", error));
+    (*opened)->options = options;
+    (*opened)->sink = sink;
+    (*opened)->report = report;
+    (*opened)->file_number = file_number;
+    split_na_values(*opened);
     return SR_OK;
 }
 
-/* ---- fields ---- */
-
-size_t reading_split(reading *r, const char *line, size_t length, const char *delimiter)
+static void close_reading(reading *r)
 {
-    const size_t delimiter_length = strlen(delimiter);
-    const char *at = line, *end = line + length;
-    for (size_t count = 0;; ++count) {
-        const char *found = delimiter_length == 1 ? memchr(at, *delimiter, (size_t)(end - at)) : strstr(at, delimiter);
-        if (count < READER_FIELDS)
-            r->fields[count] = (field){at, (size_t)((found ? found : end) - at)};
-        if (!found)
-            return count + 1;
-        at = found + delimiter_length;
-    }
+    lines_close(r->file);
+    free(r->scratch);
+    free(r);
 }
 
-static sr_status check_identifier(reading *r, const char *role, field identifier, bool *dropped, sr_error *error)
+static sr_status begin(const reader *format, reading *r, sr_error *error)
 {
-    *dropped = identifier.length == 0 || identifier.length > LINES_IDENTIFIER_MAXIMUM;
-    if (!*dropped)
+    for (size_t i = 0; i < ROLES; ++i)
+        r->columns[i] = SIZE_MAX;
+    SR_TRY(format->begin(r, error));
+    if (r->options->times.unit == TIME_NONE)
+        r->has_times = false;
+    return SR_OK;
+}
+
+/* The facts hold for all files that are not empty. */
+static sr_status compare_facts(const reading *r, reader_facts *facts, sr_error *error)
+{
+    if (r->is_empty)
         return SR_OK;
-    if (identifier.length == 0)
-        return reading_drop(r, DROPPED_IDENTIFIER, error, "the %s identifier is empty", role);
-    return reading_drop(r, DROPPED_IDENTIFIER, error, "the %s identifier has %zu bytes, allowed are at most %d", role,
-                        identifier.length, LINES_IDENTIFIER_MAXIMUM);
+    if (!facts->known)
+        *facts = (reader_facts){
+            .known = true, .has_times = r->has_times, .has_ratings = r->has_ratings, .times = r->options->times};
+    if (facts->has_times != r->has_times)
+        return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", lines_path(r->file),
+                       r->has_times ? "has" : "lacks");
+    if (facts->has_ratings != r->has_ratings)
+        return sr_fail(error, SR_ERROR_DATA, "%s %s ratings, unlike the files before it", lines_path(r->file),
+                       r->has_ratings ? "has" : "lacks");
+    return SR_OK;
 }
 
-sr_status reading_add(reading *r, field user, field item, int64_t time, float rating, bool *dropped, sr_error *error)
+/* Looks at the first time stamps if nobody knows yet what they are like. */
+static sr_status resolve_times(const reader *format, reading *r, reader_facts *facts, sr_error *error)
 {
-    SR_TRY(check_identifier(r, "user", user, dropped, error));
-    if (*dropped)
+    if (!r->has_times || r->is_empty)
         return SR_OK;
-    SR_TRY(check_identifier(r, "item", item, dropped, error));
-    if (*dropped)
-        return SR_OK;
-    const reader_record record = {.user = user.text,
-                                  .item = item.text,
-                                  .user_length = user.length,
-                                  .item_length = item.length,
-                                  .time = time,
-                                  .rating = rating,
-                                  .line = lines_number(r->file),
-                                  .file = r->file_number};
-    ++r->report->records;
-    return r->sink->add(r->sink->context, &record, error);
+    if (!time_is_resolved(&facts->times)) {
+        r->observing = true;
+        lines_mark(r->file, LOOKED_AT);
+        const sr_status status = format->records(r, error);
+        lines_return(r->file);
+        r->observing = false;
+        SR_TRY(status);
+        time_resolve(&facts->times, &r->seen);
+    }
+    r->times = facts->times;
+    if (!time_is_resolved(&r->times)) /* no good one is among them: all will be dropped, and the messages say why */
+        r->times = (time_format){.unit = TIME_NUMBER, .has_decimals = true};
+    return SR_OK;
 }
 
-sr_status reading_add_fields(reading *r, size_t count, sr_error *error)
-{
-    const column_choice *columns = &r->columns;
-    const size_t wanted[] = {columns->user, columns->item, columns->time, columns->rating};
-    size_t last = 0;
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; ++i)
-        if (wanted[i] != SIZE_MAX && wanted[i] > last)
-            last = wanted[i];
-    if (last >= count)
-        return reading_drop(r, DROPPED_COLUMNS, error, "found %zu columns, expected at least %zu", count, last + 1);
-    int64_t time = 0;
-    float rating = 0;
-    bool dropped;
-    if (columns->time != SIZE_MAX) {
-        const field text = r->fields[columns->time];
-        if (number_scaled(text, 0, &time) != NUMBER_GOOD)
-            return reading_drop(r, DROPPED_TIME, error, "the time stamp \"%.*s\" is not a whole number", (int)text.length,
-                                text.text);
-    }
-    if (columns->rating != SIZE_MAX) {
-        const field text = r->fields[columns->rating];
-        if (!number_float(text, &rating))
-            return reading_drop(r, DROPPED_RATING, error, "the rating \"%.*s\" is not a number", (int)text.length, text.text);
-    }
-    return reading_add(r, r->fields[columns->user], r->fields[columns->item], time, rating, &dropped, error);
-}
-
-/* ---- files ---- */
-
-/* The header, for a part that does not begin with it. */
-static sr_status begin_elsewhere(const reader *format, reading *r, const reader_part *part, sr_error *error)
+/* What is known from the beginning of a file, for a part that does not begin there. */
+static sr_status begin_elsewhere(const reader *format, reading *r, const reader_part *part, reader_facts *facts,
+                                 sr_error *error)
 {
     SR_TRY(lines_open(&r->file, part->path, error));
-    SR_TRY(format->begin(r, error));
+    SR_TRY(begin(format, r, error));
+    SR_TRY(compare_facts(r, facts, error));
+    SR_TRY(resolve_times(format, r, facts, error));
     lines_close(r->file);
     r->file = NULL;
     return SR_OK;
 }
 
-static sr_status read_part(const reader *format, reading *r, const reader_part *part, sr_error *error)
+static sr_status read_part(const reader *format, reading *r, reader_part *part, reader_facts *facts, sr_error *error)
 {
     if (part->begin > 0)
-        SR_TRY(begin_elsewhere(format, r, part, error));
+        SR_TRY(begin_elsewhere(format, r, part, facts, error));
     SR_TRY(lines_open_part(&r->file, part->path, part->begin, part->end, error));
-    if (part->begin == 0)
-        SR_TRY(format->begin(r, error));
-    SR_TRY(format->records(r, error));
-    r->facts->lines = lines_number(r->file);
+    if (part->begin == 0) {
+        SR_TRY(begin(format, r, error));
+        SR_TRY(compare_facts(r, facts, error));
+        SR_TRY(resolve_times(format, r, facts, error));
+    }
+    if (!r->is_empty)
+        SR_TRY(format->records(r, error));
+    part->lines = lines_number(r->file);
     return SR_OK;
 }
 
-sr_status reader_read(const reader *format, const reader_options *options, const reader_part *part, bool strict,
-                      const reader_sink *sink, parse_report *report, reader_facts *facts, sr_error *error)
+sr_status reader_read(const reader *format, const reader_options *options, reader_part *part, const reader_sink *sink,
+                      parse_report *report, reader_facts *facts, sr_error *error)
 {
     reading *r;
-    SR_TRY(SR_ALLOCATE_ZERO(&r, 1, "a reader", error));
-    *facts = (reader_facts){.lines = 0};
-    r->options = options;
-    r->sink = sink;
-    r->report = report;
-    r->facts = facts;
-    r->file_number = part->number;
-    r->strict = strict;
-    const sr_status status = read_part(format, r, part, error);
-    lines_close(r->file);
-    free(r->scratch);
-    free(r);
+    SR_TRY(open_reading(&r, options, sink, report, part->number, error));
+    const sr_status status = read_part(format, r, part, facts, error);
+    close_reading(r);
     return status;
 }
 
-sr_status reader_divisible_size(const reader *format, const char *path, uint64_t *size, sr_error *error)
+static sr_status look_at(const reader *format, const reader_options *options, const char *path, reader_facts *facts,
+                         sr_error *error)
+{
+    reading *r;
+    const reader_part part = {.path = path};
+    SR_TRY(open_reading(&r, options, NULL, NULL, 0, error));
+    const sr_status status = begin_elsewhere(format, r, &part, facts, error);
+    close_reading(r);
+    return status;
+}
+
+sr_status reader_prepare(const reader *format, const reader_options *options, const char *const *paths, size_t count,
+                         reader_facts *facts, sr_error *error)
+{
+    for (size_t i = 0; i < count && strcmp(paths[i], "-") != 0; ++i) {
+        if (facts->known && (!facts->has_times || time_is_resolved(&facts->times)))
+            return SR_OK;
+        SR_TRY(look_at(format, options, paths[i], facts, error));
+    }
+    return SR_OK;
+}
+
+sr_status reader_divisible_size(const reader *format, const reader_options *options, const char *path, uint64_t *size,
+                                sr_error *error)
 {
     *size = 0;
-    return format->divisible ? lines_divisible_size(path, size, error) : SR_OK;
+    return format->may_span_lines && !options->no_quotes ? SR_OK : lines_divisible_size(path, size, error);
 }

@@ -1,15 +1,22 @@
-/* Raw formats: one file each in this folder, one row each in the table of reader.c. Readers know nothing of how interactions
- * are stored: they hand each one to a sink. */
+/* Raw formats: one row each in the table of reader.c. Readers know nothing of how interactions are stored: they hand each one
+ * to a sink. */
 #ifndef SRTRAIN_DATA_PREP_READER_H
 #define SRTRAIN_DATA_PREP_READER_H
 
 #include "report.h"
+#include "times.h"
 
-/* Options of the format csv; convert refuses them with any other. */
+enum { READER_NA_VALUES = 64 };
+
 typedef struct {
-    const char *columns;   /* "user=0,item=1,time=3,rating=2", numbers from 0 or names of the header */
-    const char *delimiter; /* one or more characters; NULL: "," */
-    bool header;           /* each file starts with a line of column names */
+    const char *columns;   /* formats csv and json: "user=0,item=1,time=3,rating=2", see docs/data.md; NULL for none */
+    const char *delimiter; /* format csv: one or more characters; NULL: "," */
+    bool header;           /* format csv: each file starts with a line of column names */
+    bool no_quotes;        /* format csv: quotes are characters like others */
+    const char
+        *na_values;    /* values that stand for a missing one, separated by commas; lines with one are dropped. NULL: none */
+    time_format times; /* zero: as the first time stamps are */
+    bool strict;       /* a line that does not fit is an error */
 } reader_options;
 
 /* One interaction. The identifiers are bytes without terminator, of 1 to LINES_IDENTIFIER_MAXIMUM bytes and without null bytes,
@@ -17,7 +24,7 @@ typedef struct {
 typedef struct {
     const char *user, *item;
     size_t user_length, item_length;
-    int64_t time;  /* in the unit of the raw data; 0 without time stamps */
+    int64_t time;  /* see time_format in reader_facts; 0 without time stamps */
     float rating;  /* 0 without ratings */
     uint64_t line; /* where it stands, from 1, within the file or the part of it; several of a line in format `sequences` */
     uint32_t file; /* the number given for the file */
@@ -29,18 +36,20 @@ typedef struct {
     void *context;
 } reader_sink;
 
-/* What a file turned out to hold. */
+/* What the files turned out to hold; begins as zero. All files of an input must agree. */
 typedef struct {
+    bool known; /* a file that is not empty has been seen: the two that follow hold for all */
     bool has_times, has_ratings;
-    uint64_t lines; /* all lines of the file or of the part, headers included */
+    time_format times; /* resolved once a time stamp has been seen */
 } reader_facts;
 
 /* A file, or a part of one: the lines that start at byte `begin` or later and before `end` (0 and UINT64_MAX for all). Each
- * part knows the columns, from the header of the file; the header is a line of the first part. */
+ * part knows the columns, from the beginning of the file; the header is a line of the first part. */
 typedef struct {
-    const char *path;
-    uint32_t number; /* goes into records and reports */
+    const char *path; /* "-": standard input */
+    uint32_t number;  /* goes into records and reports */
     uint64_t begin, end;
+    uint64_t lines; /* out: all its lines, headers included */
 } reader_part;
 
 typedef struct reading reading;
@@ -48,10 +57,12 @@ typedef struct reading reading;
 typedef struct {
     const char *name;
     const char *help;
-    sr_status (*begin)(reading *r, sr_error *error);   /* reads the header and sets columns and facts; once a file */
+    sr_status (*begin)(reading *r, sr_error *error);   /* reads the header and sets what is known of the file */
     sr_status (*records)(reading *r, sr_error *error); /* reads all lines that follow */
     bool one_line_a_user;                              /* a user's interactions stand on one line; the sink has to see to it */
-    bool divisible;                                    /* each line stands for itself, so that a file may be read in parts */
+    bool may_span_lines;                               /* unless no_quotes is set: quoted fields may hold line ends */
+    bool takes_columns, takes_delimiter;               /* options that belong to it */
+    bool has_no_times;                                 /* interactions are in order */
 } reader;
 
 extern const reader readers[];
@@ -59,12 +70,18 @@ extern const size_t reader_count;
 
 const reader *reader_find(const char *name);
 
-/* Reads a file, or a part of one. Lines that do not fit are dropped and counted in `report`, or with `strict` are
- * SR_ERROR_DATA. */
-sr_status reader_read(const reader *format, const reader_options *options, const reader_part *part, bool strict,
-                      const reader_sink *sink, parse_report *report, reader_facts *facts, sr_error *error);
+/* Reads a file, or a part of one. Lines that do not fit are dropped and counted in `report`; strictly they are SR_ERROR_DATA.
+ * `facts` are those of the files before, and are completed. */
+sr_status reader_read(const reader *format, const reader_options *options, reader_part *part, const reader_sink *sink,
+                      parse_report *report, reader_facts *facts, sr_error *error);
+
+/* Finds out the facts by the beginning of the files, up to the first that is standard input, which is left alone: so that
+ * several may read different files, or parts, by the same facts. */
+sr_status reader_prepare(const reader *format, const reader_options *options, const char *const *paths, size_t count,
+                         reader_facts *facts, sr_error *error);
 
 /* The bytes of a file that may be read in parts, or 0: the format or the file does not allow it. */
-sr_status reader_divisible_size(const reader *format, const char *path, uint64_t *size, sr_error *error);
+sr_status reader_divisible_size(const reader *format, const reader_options *options, const char *path, uint64_t *size,
+                                sr_error *error);
 
 #endif

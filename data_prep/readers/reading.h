@@ -2,27 +2,36 @@
 #ifndef SRTRAIN_DATA_PREP_READING_H
 #define SRTRAIN_DATA_PREP_READING_H
 
-#include "numbers.h"
 #include "reader.h"
 
 enum { READER_FIELDS = 256 };
 
-/* Which column holds what; SIZE_MAX for none. */
-typedef struct {
-    size_t user, item, time, rating;
-} column_choice;
+/* What an interaction is made of. */
+typedef enum { USER, ITEM, TIME, RATING, ROLES } role;
+extern const char *const role_names[ROLES];
+
+/* How quotes are read. */
+typedef enum { QUOTES_NONE, QUOTES_ON_A_LINE, QUOTES_OVER_LINES } quoting;
 
 /* One file while it is read. */
 struct reading {
-    lines *file;
     const reader_options *options;
     const reader_sink *sink;
     parse_report *report;
-    reader_facts *facts;
     uint32_t file_number;
-    bool strict;
-    column_choice columns;
-    size_t column_count; /* that each line must have; 0: as many as the first */
+    lines *file;
+    bool has_times, has_ratings, is_empty; /* set by `begin` */
+    time_format times;
+    bool observing; /* nothing is handed on or counted: only time stamps are looked at */
+    time_observations seen;
+    field na_values[READER_NA_VALUES];
+    size_t na_count;
+    size_t columns[ROLES];   /* tables: which column holds what; SIZE_MAX for none */
+    size_t column_count;     /* that each line must have */
+    const char *expectation; /* says more about it, in messages */
+    const char *delimiter;
+    quoting quotes;
+    char keys[ROLES][64]; /* JSON: the name of each key; "" for none */
     field fields[READER_FIELDS];
     char *scratch; /* a copy of a record, to take quotes off */
     size_t scratch_room;
@@ -31,31 +40,61 @@ struct reading {
 /* The next data line, or NULL at the end. Lines with null bytes are dropped. */
 sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *error);
 
-/* The header line of a file. */
+/* The header line of a file; NULL, with r->is_empty set, if the file is empty. */
 sr_status reading_header(reading *r, const char **line, size_t *length, sr_error *error);
 
 /* Drops the line read last, or fails if the reading is strict. */
 sr_status reading_drop(reading *r, drop_reason reason, sr_error *error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Hands on the interaction whose `count` fields stand in r->fields, or drops the line. */
-sr_status reading_add_fields(reading *r, size_t count, sr_error *error);
+/* Whether a value stands for a missing one. */
+bool reading_is_na(const reading *r, field value);
 
-/* Hands on an interaction; the identifiers are checked, and `*dropped` says whether the line was dropped for them. */
-sr_status reading_add(reading *r, field user, field item, int64_t time, float rating, bool *dropped, sr_error *error);
+/* Hands on an interaction that is made of these fields, [ROLES], or drops the line; time and rating count as r->has_times and
+ * r->has_ratings say. */
+sr_status reading_add(reading *r, const field *values, sr_error *error);
 
-/* Splits a line at each occurrence of `delimiter` into r->fields, of which READER_FIELDS have room; counts all. */
-size_t reading_split(reading *r, const char *line, size_t length, const char *delimiter);
+/* Splits a line at each occurrence of r->delimiter into r->fields, of which READER_FIELDS have room; counts all. */
+size_t reading_split(reading *r, const char *line, size_t length);
 
-/* The functions of the table of formats. */
+/* Splits the options "user=A,item=B,time=C,rating=D" of --columns into what stands for each role, "" for none. */
+sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr_error *error);
+
+/* The names of columns in r->fields, and the nearest to `name` for messages: ", did you mean \"...\"?" or "". */
+size_t reading_find_column(const reading *r, size_t count, const char *name);
+enum { SUGGESTION_SIZE = 128 };
+void reading_suggest(const reading *r, size_t count, const char *name, char suggestion[SUGGESTION_SIZE]);
+
+/* ---- tables: table.c ---- */
+
+/* Puts the fields of the record that begins with `line` into r->fields: a line, or several where quoted fields hold line ends.
+ * *wrong says what is wrong with its quotes, or is NULL; only the first line is used up then. */
+sr_status table_fields(reading *r, const char *line, size_t length, size_t *count, const char **wrong, sr_error *error);
+
+/* A table without header, with `count` columns that `expectation` names. */
+void table_begin_fixed(reading *r, const char *delimiter, quoting quotes, const size_t columns[ROLES], size_t count,
+                       const char *expectation);
+
+/* A table whose header has columns of these names; the columns of users and items must be there. */
+sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, const char *const names[ROLES], sr_error *error);
+
+sr_status table_read(reading *r, sr_error *error);
+
+/* ---- formats ---- */
+
 sr_status begin_sequences(reading *r, sr_error *error);
 sr_status read_sequences(reading *r, sr_error *error);
 sr_status read_pairs(reading *r, sr_error *error);
 sr_status begin_recbole(reading *r, sr_error *error);
-sr_status read_recbole(reading *r, sr_error *error);
 sr_status begin_movielens_100k(reading *r, sr_error *error);
-sr_status read_movielens_100k(reading *r, sr_error *error);
+sr_status begin_movielens_1m(reading *r, sr_error *error);
+sr_status begin_movielens_csv(reading *r, sr_error *error);
+sr_status begin_amazon_csv(reading *r, sr_error *error);
+sr_status begin_amazon_csv_2018(reading *r, sr_error *error);
 sr_status begin_csv(reading *r, sr_error *error);
-sr_status read_csv(reading *r, sr_error *error);
+sr_status begin_amazon_json(reading *r, sr_error *error);
+sr_status begin_yelp_json(reading *r, sr_error *error);
+sr_status begin_json(reading *r, sr_error *error);
+sr_status json_read(reading *r, sr_error *error);
 
 #endif

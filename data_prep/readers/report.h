@@ -4,6 +4,8 @@
 
 #include "base/lines.h"
 
+#include <stdio.h>
+
 typedef enum {
     DROPPED_EMPTY_LINE,
     DROPPED_NULL_BYTE,
@@ -11,11 +13,15 @@ typedef enum {
     DROPPED_QUOTES,
     DROPPED_IDENTIFIER,
     DROPPED_TIME,
+    DROPPED_DECIMALS,
     DROPPED_RATING,
+    DROPPED_JSON,
+    DROPPED_KEY,
+    DROPPED_NA, /* asked for, so that it does not make a line bad */
     DROP_REASONS
 } drop_reason;
 
-enum { REPORT_EXAMPLES = 3, REPORT_TEXT_SIZE = 320 };
+enum { REPORT_EXAMPLES = 3, REPORT_TEXT_SIZE = 336 };
 
 /* A dropped line. */
 typedef struct {
@@ -34,8 +40,15 @@ typedef struct {
 /* What a reason means, for tables: "identifier empty or too long". */
 const char *drop_reason_text(drop_reason reason);
 
-/* All dropped lines. */
-uint64_t parse_report_dropped(const parse_report *report);
+/* All bad lines: dropped without having been asked to. */
+uint64_t parse_report_bad(const parse_report *report);
+
+/* SR_ERROR_DATA when more than 1 % of the lines are bad: the message has all reasons with an example of each. `paths` are those
+ * of the input files. */
+sr_status parse_report_judge(const parse_report *report, const char *const *paths, sr_error *error);
+
+/* Prints all reasons with their examples; nothing if no line was dropped. */
+void parse_report_print(const parse_report *report, const char *const *paths, FILE *file);
 
 /* Counts the line that `file` returned last as dropped; `found` says what was found and what was expected. */
 void parse_report_drop(parse_report *report, drop_reason reason, uint32_t file_number, const lines *file, const char *found);

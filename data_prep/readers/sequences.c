@@ -21,12 +21,13 @@ static field next_word(const char **at, const char *end)
 }
 
 /* Drops a line that does not fit, before anything of it is handed on. */
-static sr_status check_line(reading *r, const char *line, const char *end, bool exactly_one, bool *dropped, sr_error *error)
+static sr_status check_line(reading *r, const char *line, const char *end, bool exactly_one, bool *fits, sr_error *error)
 {
     const char *at = line;
     size_t items = 0, longest = 0;
-    *dropped = true;
-    if (next_word(&at, end).length == 0)
+    const field user = next_word(&at, end);
+    *fits = false;
+    if (user.length == 0)
         return reading_drop(r, DROPPED_EMPTY_LINE, error, "the line is empty, expected a user and %s",
                             exactly_one ? "an item" : "items");
     for (field item; (item = next_word(&at, end)).length; ++items)
@@ -35,10 +36,13 @@ static sr_status check_line(reading *r, const char *line, const char *end, bool 
         return reading_drop(r, DROPPED_COLUMNS, error, "found more than two words, expected \"user item\"");
     if (items == 0)
         return reading_drop(r, DROPPED_COLUMNS, error, "found a user without any item");
-    if (longest > LINES_IDENTIFIER_MAXIMUM)
-        return reading_drop(r, DROPPED_IDENTIFIER, error, "the item identifier has %zu bytes, allowed are at most %d", longest,
-                            LINES_IDENTIFIER_MAXIMUM);
-    *dropped = false;
+    if (user.length > LINES_IDENTIFIER_MAXIMUM || longest > LINES_IDENTIFIER_MAXIMUM)
+        return reading_drop(r, DROPPED_IDENTIFIER, error, "the %s identifier has %zu bytes, allowed are at most %d",
+                            user.length > LINES_IDENTIFIER_MAXIMUM ? "user" : "item",
+                            user.length > LINES_IDENTIFIER_MAXIMUM ? user.length : longest, LINES_IDENTIFIER_MAXIMUM);
+    if (reading_is_na(r, user))
+        return reading_drop(r, DROPPED_NA, error, "the user is \"%.*s\"", (int)user.length, user.text);
+    *fits = true;
     return SR_OK;
 }
 
@@ -46,13 +50,13 @@ static sr_status check_line(reading *r, const char *line, const char *end, bool 
 static sr_status add_line(reading *r, const char *line, size_t length, bool exactly_one, sr_error *error)
 {
     const char *at = line, *end = line + length;
-    bool dropped;
-    SR_TRY(check_line(r, line, end, exactly_one, &dropped, error));
-    if (dropped)
+    bool fits;
+    SR_TRY(check_line(r, line, end, exactly_one, &fits, error));
+    if (!fits)
         return SR_OK;
-    const field user = next_word(&at, end);
-    for (field item; !dropped && (item = next_word(&at, end)).length;)
-        SR_TRY(reading_add(r, user, item, 0, 0, &dropped, error));
+    field values[ROLES] = {[USER] = next_word(&at, end)};
+    while ((values[ITEM] = next_word(&at, end)).length)
+        SR_TRY(reading_add(r, values, error));
     return SR_OK;
 }
 

@@ -33,9 +33,13 @@ struct lines {
     size_t line_begin, line_size, line_length; /* the line returned last: place, size with and without its line end */
     size_t first_size, first_length;           /* the same of its first line */
     char overwritten;                          /* what stood where the line's terminator stands */
-    uint64_t part_begin, part_end;             /* bytes of the file */
-    uint64_t part_start;                       /* where the first line of the part starts */
-    uint64_t text_place;                       /* bytes of decoded text in front of `text` */
+    bool line_is_out;                          /* a line has been returned, and its terminator is in the text */
+    bool marked;                               /* see lines_mark(): nothing behind `mark` is given up, [0, mark) is */
+    size_t mark, mark_number;
+    uint64_t mark_end;
+    uint64_t part_begin, part_end; /* bytes of the file */
+    uint64_t part_start;           /* where the first line of the part starts */
+    uint64_t text_place;           /* bytes of decoded text in front of `text` */
 };
 
 const char *lines_path(const lines *file)
@@ -155,11 +159,13 @@ static sr_status decode_zstd(lines *file, sr_error *error)
 /* Decodes some more text behind what is there. */
 static sr_status fill_text(lines *file, sr_error *error)
 {
-    if (file->begin > 0) {
-        file->text_place += file->begin;
-        memmove(file->text, file->text + file->begin, file->end - file->begin);
-        file->end -= file->begin;
-        file->begin = 0;
+    const size_t unused = file->marked ? file->mark : file->begin;
+    if (unused > 0) {
+        file->text_place += unused;
+        memmove(file->text, file->text + unused, file->end - unused);
+        file->end -= unused;
+        file->begin -= unused;
+        file->mark = 0;
     }
     if (file->room - file->end < 2) {
         char *grown = realloc(file->text, 2 * file->room);
@@ -208,10 +214,13 @@ static sr_status choose_decoder(lines *file, sr_error *error)
 static sr_status skip_byte_order_mark(lines *file, sr_error *error)
 {
     static const char stub[] = "version https://git-lfs.github.com/spec/v1";
-    while (file->end < 256 && !file->ended)
+    enum { TAR_MAGIC = 257 };
+    while (file->end < 512 && !file->ended)
         SR_TRY(fill_text(file, error));
     if (file->end >= 3 && memcmp(file->text, "\xEF\xBB\xBF", 3) == 0)
         file->begin = 3;
+    if (file->end >= TAR_MAGIC + 5 && memcmp(file->text + TAR_MAGIC, "ustar", 5) == 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s is a tar archive: unpack it first", file->path);
     if (file->end >= sizeof stub - 1 && memcmp(file->text, stub, sizeof stub - 1) == 0)
         return sr_fail(error, SR_ERROR_DATA,
                        "%s is not the data but a Git LFS pointer to it: fetch the file itself (git lfs pull)", file->path);
@@ -330,6 +339,7 @@ static sr_status take_line(lines *file, size_t searched, sr_error *error)
         --end;
     file->line_length = (size_t)(end - line);
     file->overwritten = *end;
+    file->line_is_out = true;
     *end = '\0';
     ++file->next_number;
     return SR_OK;
@@ -338,11 +348,14 @@ static sr_status take_line(lines *file, size_t searched, sr_error *error)
 /* Writes the byte again that the terminator of the line returned last stands on. */
 static void restore_line_end(lines *file)
 {
-    file->text[file->line_begin + file->line_length] = file->overwritten;
+    if (file->line_is_out)
+        file->text[file->line_begin + file->line_length] = file->overwritten;
+    file->line_is_out = false;
 }
 
 sr_status lines_take(lines *file, const char **text, size_t *length, sr_error *error)
 {
+    restore_line_end(file);
     if (file->begin == file->end && !file->ended)
         SR_TRY(fill_text(file, error));
     const uint64_t place = file->next_number == 0 ? file->part_start : file->text_place + file->begin; /* the mark is no line */
@@ -370,18 +383,18 @@ sr_status lines_next(lines *file, const char **text, sr_error *error)
 
 sr_status lines_continue(lines *file, const char **text, size_t *length, sr_error *error)
 {
+    const size_t size = file->line_size;
+    restore_line_end(file);
+    *text = NULL;
     if (file->begin == file->end && !file->ended) {
         file->begin = file->line_begin; /* so that the line stays */
         const sr_status status = fill_text(file, error);
         file->line_begin = file->begin;
-        file->begin += file->line_size;
+        file->begin += size;
         SR_TRY(status);
     }
-    *text = NULL;
-    if (file->begin == file->end || file->line_size > LONGEST_CONTINUATION)
+    if (file->begin == file->end || size > LONGEST_CONTINUATION)
         return SR_OK;
-    restore_line_end(file);
-    const size_t size = file->line_size;
     file->begin = file->line_begin;
     SR_TRY(take_line(file, size, error));
     *text = file->text + file->line_begin;
@@ -396,7 +409,28 @@ void lines_take_back(lines *file)
     file->line_length = file->first_length;
     file->begin = file->line_begin + file->line_size;
     file->next_number = file->number;
-    file->overwritten = file->text[file->line_begin + file->line_length];
+}
+
+/* ---- looking ahead ---- */
+
+void lines_mark(lines *file, size_t bytes)
+{
+    restore_line_end(file);
+    const uint64_t end = file->text_place + file->begin + bytes;
+    file->marked = true;
+    file->mark = file->begin;
+    file->mark_number = file->next_number;
+    file->mark_end = file->part_end;
+    file->part_end = end < file->part_end ? end : file->part_end;
+}
+
+void lines_return(lines *file)
+{
+    restore_line_end(file);
+    file->marked = false;
+    file->begin = file->mark;
+    file->next_number = file->mark_number;
+    file->part_end = file->mark_end;
 }
 
 /* ---- words ---- */

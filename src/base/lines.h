@@ -37,6 +37,11 @@ sr_status lines_continue(lines *file, const char **text, size_t *length, sr_erro
 /* Takes back all lengthening: the line returned last is the first one again, and those after it come again. */
 void lines_take_back(lines *file);
 
+/* For a look at what comes: after lines_mark() only the lines that start within the next `bytes` come, until lines_return()
+ * goes back to where the mark was set. */
+void lines_mark(lines *file, size_t bytes);
+void lines_return(lines *file);
+
 /* The next word of a line at or after *at, words being separated by any number of the characters in `separators`, or NULL; *at
  * moves behind it. */
 const char *lines_word(const char **at, const char *separators, size_t *length);

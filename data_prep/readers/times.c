@@ -1,0 +1,244 @@
+#include "times.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const unit_names[] = {[TIME_AUTO] = "auto",
+                                         [TIME_NONE] = "none",
+                                         [TIME_NUMBER] = "number",
+                                         [TIME_SECONDS] = "seconds",
+                                         [TIME_MILLISECONDS] = "milliseconds",
+                                         [TIME_MICROSECONDS] = "microseconds",
+                                         [TIME_NANOSECONDS] = "nanoseconds",
+                                         [TIME_ISO] = "iso"};
+
+sr_status time_unit_find(const char *name, time_unit *unit, sr_error *error)
+{
+    for (size_t i = 0; i < sizeof unit_names / sizeof *unit_names; ++i)
+        if (strcmp(unit_names[i], name) == 0) {
+            *unit = (time_unit)i;
+            return SR_OK;
+        }
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "--time-unit %s: allowed are auto, none, number, seconds, milliseconds, microseconds, nanoseconds and iso",
+                   name);
+}
+
+const char *time_unit_name(time_unit unit)
+{
+    return unit_names[unit];
+}
+
+/* ---- dates ---- */
+
+/* A moment. */
+typedef struct {
+    int64_t seconds; /* since 1970 in UTC */
+    field fraction;  /* digits behind the point, without zeros at the end */
+} date_time;
+
+/* Takes exactly `count` digits. */
+static bool take_digits(const char **at, const char *end, int count, int *value)
+{
+    *value = 0;
+    for (int i = 0; i < count; ++i, ++*at) {
+        if (*at == end || **at < '0' || **at > '9')
+            return false;
+        *value = 10 * *value + (**at - '0');
+    }
+    return true;
+}
+
+static bool take_character(const char **at, const char *end, char character)
+{
+    const bool is_there = *at < end && **at == character;
+    *at += is_there;
+    return is_there;
+}
+
+/* Days from 1970-01-01 to a day of the proleptic Gregorian calendar. Years are counted from March, so that the day that comes
+ * and goes is their last: what is in front of month m is then (153 m + 2) / 5 days. */
+static int64_t days_of(int year, int month, int day)
+{
+    const int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
+    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+}
+
+static bool take_date(const char **at, const char *end, int64_t *days)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year, month, day;
+    if (!take_digits(at, end, 4, &year) || !take_character(at, end, '-') || !take_digits(at, end, 2, &month) ||
+        !take_character(at, end, '-') || !take_digits(at, end, 2, &day))
+        return false;
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (year < 1 || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] + (month == 2 && leap))
+        return false;
+    *days = days_of(year, month, day);
+    return true;
+}
+
+static void take_fraction(const char **at, const char *end, field *fraction)
+{
+    const char *begin = *at, *last = begin;
+    for (; *at < end && **at >= '0' && **at <= '9'; ++*at)
+        if (**at != '0')
+            last = *at + 1;
+    *fraction = (field){begin, (size_t)(last - begin)};
+}
+
+/* "03:00", "03:00:00", "03:00:00.25": seconds and fraction. 24:00 and a leap second belong to what follows. */
+static bool take_clock(const char **at, const char *end, int *seconds, field *fraction)
+{
+    int hour, minute, second = 0;
+    if (!take_digits(at, end, 2, &hour) || !take_character(at, end, ':') || !take_digits(at, end, 2, &minute))
+        return false;
+    if (take_character(at, end, ':')) {
+        if (!take_digits(at, end, 2, &second))
+            return false;
+        if (take_character(at, end, '.') || take_character(at, end, ',')) {
+            const char *digits = *at;
+            take_fraction(at, end, fraction);
+            if (*at == digits)
+                return false;
+        }
+    }
+    *seconds = 3600 * hour + 60 * minute + second;
+    return hour <= 24 && minute <= 59 && second <= 60 && (hour < 24 || (*seconds == 24 * 3600 && fraction->length == 0));
+}
+
+/* "Z", "+02:00", "-0530", "+02" or nothing: seconds east of Greenwich. */
+static bool take_offset(const char **at, const char *end, int *offset)
+{
+    *offset = 0;
+    if (*at == end || take_character(at, end, 'Z') || take_character(at, end, 'z'))
+        return true;
+    const int sign = **at == '-' ? -1 : 1;
+    int hours, minutes = 0;
+    if (!take_character(at, end, '+') && !take_character(at, end, '-'))
+        return false;
+    if (!take_digits(at, end, 2, &hours))
+        return false;
+    if ((take_character(at, end, ':') || *at < end) && !take_digits(at, end, 2, &minutes))
+        return false;
+    *offset = sign * (3600 * hours + 60 * minutes);
+    return hours <= 23 && minutes <= 59;
+}
+
+static bool parse_date(field text, date_time *parsed)
+{
+    const char *at = text.text, *end = at + text.length;
+    int64_t days;
+    int seconds = 0, offset = 0;
+    parsed->fraction = (field){at, 0};
+    if (!take_date(&at, end, &days))
+        return false;
+    if (at < end) {
+        if (!take_character(&at, end, 'T') && !take_character(&at, end, ' ') && !take_character(&at, end, 't'))
+            return false;
+        if (!take_clock(&at, end, &seconds, &parsed->fraction) || !take_offset(&at, end, &offset))
+            return false;
+    }
+    parsed->seconds = 86400 * days + seconds - offset;
+    return at == end;
+}
+
+/* Seconds and fraction times 10^decimals. */
+static number_kind scale_date(const date_time *date, unsigned decimals, int64_t *time)
+{
+    int64_t scaled = date->seconds;
+    for (unsigned i = 0; i < decimals; ++i) {
+        const int64_t digit = i < date->fraction.length ? date->fraction.text[i] - '0' : 0;
+        if (__builtin_mul_overflow(scaled, 10, &scaled) || __builtin_add_overflow(scaled, digit, &scaled))
+            return NUMBER_TOO_LARGE;
+    }
+    *time = scaled;
+    return date->fraction.length > decimals ? NUMBER_TOO_FINE : NUMBER_GOOD;
+}
+
+/* ---- finding out ---- */
+
+void time_observe(time_observations *seen, field text)
+{
+    int decimals, whole_digits;
+    date_time date;
+    if (number_digits(text, &decimals, &whole_digits)) {
+        ++seen->numbers;
+    } else if (parse_date(text, &date)) {
+        ++seen->dates;
+        decimals = date.fraction.length > TIME_DECIMALS_MAXIMUM ? TIME_DECIMALS_MAXIMUM : (int)date.fraction.length;
+        whole_digits = 0;
+        for (int64_t left = date.seconds; left; left /= 10)
+            ++whole_digits;
+    } else {
+        return;
+    }
+    seen->decimals = decimals > seen->decimals ? decimals : seen->decimals;
+    seen->whole_digits = whole_digits > seen->whole_digits ? whole_digits : seen->whole_digits;
+}
+
+bool time_is_resolved(const time_format *format)
+{
+    return format->unit == TIME_NONE || (format->unit != TIME_AUTO && format->has_decimals);
+}
+
+void time_resolve(time_format *format, const time_observations *seen)
+{
+    if (seen->numbers + seen->dates == 0)
+        return;
+    if (format->unit == TIME_AUTO)
+        format->unit = seen->dates > seen->numbers ? TIME_ISO : TIME_NUMBER;
+    if (format->has_decimals)
+        return;
+    const int room = seen->whole_digits < TIME_DECIMALS_MAXIMUM ? TIME_DECIMALS_MAXIMUM - seen->whole_digits : 0;
+    format->rounds = seen->decimals > room;
+    format->decimals = (unsigned)(format->rounds ? room : seen->decimals);
+    format->has_decimals = true;
+}
+
+/* ---- use ---- */
+
+number_kind time_parse(const time_format *format, field text, int64_t *time)
+{
+    number_kind kind;
+    if (format->unit == TIME_ISO) {
+        date_time date;
+        if (!parse_date(text, &date))
+            return NUMBER_BAD;
+        kind = scale_date(&date, format->decimals, time);
+    } else {
+        kind = number_scaled(text, format->decimals, time);
+    }
+    return kind == NUMBER_TOO_FINE && format->rounds ? NUMBER_GOOD : kind;
+}
+
+/* The first day of the month that a day is in: years of 365.2425 days are nearly right, and then moved. */
+static void find_month(int64_t days, int *year, int *month)
+{
+    *year = (int)(1970 + days * 10000 / 3652425);
+    *month = 12;
+    while (days_of(*year + 1, 1, 1) <= days)
+        ++*year;
+    while (days_of(*year, 1, 1) > days)
+        --*year;
+    while (days_of(*year, *month, 1) > days)
+        --*month;
+}
+
+void time_text(const time_format *format, int64_t time, char text[TIME_TEXT_SIZE])
+{
+    static const unsigned powers[] = {[TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 6, [TIME_NANOSECONDS] = 9, [TIME_ISO] = 0};
+    snprintf(text, TIME_TEXT_SIZE, "%lld", (long long)time);
+    if (format->unit < TIME_SECONDS)
+        return;
+    int64_t seconds = time;
+    for (unsigned power = powers[format->unit] + format->decimals; power > 0; --power)
+        seconds = seconds / 10 - (seconds % 10 < 0);
+    const int64_t days = seconds / 86400 - (seconds % 86400 < 0), rest = seconds - 86400 * days;
+    int year, month;
+    if (days < days_of(1, 1, 1) || days > days_of(9999, 12, 31))
+        return;
+    find_month(days, &year, &month);
+    snprintf(text, TIME_TEXT_SIZE, "%04d-%02d-%02d %02d:%02d:%02d", year, month, (int)(days - days_of(year, month, 1)) + 1,
+             (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
+}
