@@ -185,7 +185,7 @@ static void unknown_choices_name_the_known_ones(void **state)
         {PATH "calibrators: {refinement: {value: true}}\n", NULL, {"value is true (a truth value)", "identity, learned"}},
         {PATH "training: {loss: stosta}\n", NULL, {"did you mean 'stosa'?", "binary_cross_entropy, stosa"}},
         {PATH "calibrators: {adversarial: {renormalize: sum}}\n", NULL, {"renormalize is sum", "one of softmax, none, mass"}},
-        {PATH "training: {precision: bf16}\n", NULL, {"precision is bf16", "one of fp32"}},
+        {PATH "training: {precision: fp16}\n", NULL, {"precision is fp16", "one of fp32, bf16"}},
         {PATH "evaluation: {history: 1}\n", NULL, {"history is 1 (a number)", "keep, exclude, zero"}},
     };
     EXPECT_REFUSALS(mistakes);

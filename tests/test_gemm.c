@@ -2,6 +2,7 @@
 #include "srtrain/kernels.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
+#include "tensor/bf16.h"
 #include "tensor/gemm.h"
 #include "tensor/product.h"
 
@@ -12,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+/* src/tensor/product_amx.c over the instructions of amx_emulated.h. */
+multiply_function multiply_amx_emulated;
 
 typedef struct {
     bool transpose_a, transpose_b;
@@ -64,8 +68,16 @@ static void release(matrices *made)
     free(made->c);
 }
 
+/* Which numbers of a and b count: themselves, or rounded to bf16. */
+typedef sr_real number_function(sr_real value);
+
+static sr_real itself(sr_real value)
+{
+    return value;
+}
+
 /* Elements of c that are not the product's must be what they were. With beta 0 c is not read: it holds what is not a number. */
-static void check(const shape *s, const matrices *made, const sr_real *before)
+static void check(const shape *s, const matrices *made, const sr_real *before, number_function *number)
 {
     for (size_t i = 0; i < s->m; ++i)
         for (size_t j = 0; j < made->c_stride; ++j) {
@@ -74,8 +86,8 @@ static void check(const shape *s, const matrices *made, const sr_real *before)
             if (j < s->n) {
                 double sum = 0;
                 for (size_t p = 0; p < s->k; ++p) {
-                    const double a = (double)made->a[s->transpose_a ? p * made->a_stride + i : i * made->a_stride + p];
-                    const double b = (double)made->b[s->transpose_b ? j * made->b_stride + p : p * made->b_stride + j];
+                    const double a = (double)number(made->a[s->transpose_a ? p * made->a_stride + i : i * made->a_stride + p]);
+                    const double b = (double)number(made->b[s->transpose_b ? j * made->b_stride + p : p * made->b_stride + j]);
                     sum += a * b;
                     size += fabs(a * b);
                 }
@@ -98,7 +110,7 @@ static void check_gemm(const shape *s)
     memcpy(before, made.c, made.c_size * sizeof *before);
     sr_gemm(s->transpose_a, s->transpose_b, s->m, s->n, s->k, s->alpha, made.a, made.a_stride, made.b, made.b_stride, s->beta,
             made.c, made.c_stride);
-    check(s, &made, before);
+    check(s, &made, before, itself);
     free(before);
     release(&made);
 }
@@ -154,7 +166,7 @@ static matrix_product product_of(const shape *s, const matrices *made)
                             .c_stride = made->c_stride};
 }
 
-static void check_engine(multiply_function *multiply, const shape *s)
+static void check_engine(multiply_function *multiply, number_function *number, const shape *s)
 {
     matrices made = make(s);
     sr_real *before;
@@ -162,7 +174,7 @@ static void check_engine(multiply_function *multiply, const shape *s)
     memcpy(before, made.c, made.c_size * sizeof *before);
     const matrix_product product = product_of(s, &made);
     multiply(&product);
-    check(s, &made, before);
+    check(s, &made, before, number);
     free(before);
     release(&made);
 }
@@ -178,7 +190,7 @@ static void blas_tiles(const matrix_product *product)
 }
 
 /* Every number of rows and vectors of a block, columns that do not fill a vector, several panels and pieces of the depth. */
-static void check_every_shape(multiply_function *multiply)
+static void check_every_shape(multiply_function *multiply, number_function *number)
 {
     static const size_t sizes[][3] = {{1, 16, 1},  {7, 16, 3},   {6, 32, 128}, {13, 48, 129}, {97, 64, 200}, {100, 112, 300},
                                       {2, 17, 20}, {3, 5, 33},   {4, 50, 64},  {5, 63, 7},    {9, 9, 32},    {50, 50, 50},
@@ -193,7 +205,7 @@ static void check_every_shape(multiply_function *multiply)
                              .alpha = i % 4 == 3 ? 2 : 1,
                              .beta = (sr_real)(i % 2),
                              .padding = i % 5};
-            check_engine(multiply, &s);
+            check_engine(multiply, number, &s);
         }
 }
 
@@ -201,15 +213,48 @@ static void check_every_shape(multiply_function *multiply)
 static void every_engine_agrees_with_plain_loops(void **state)
 {
     (void)state;
-    check_every_shape(blas);
-    check_every_shape(blas_tiles);
-    check_every_shape(multiply_generic);
+    check_every_shape(blas, itself);
+    check_every_shape(blas_tiles, itself);
+    check_every_shape(multiply_generic, itself);
 #ifdef SR_HAVE_X86_LEVELS
     if (sr_kernels_choose("avx2"))
-        check_every_shape(multiply_avx2);
+        check_every_shape(multiply_avx2, itself);
     if (sr_kernels_choose("avx512"))
-        check_every_shape(multiply_avx512);
+        check_every_shape(multiply_avx512, itself);
 #endif
+}
+
+static void bf16_rounds_to_the_nearest_and_ties_to_even(void **state)
+{
+    (void)state;
+    static const struct {
+        float value, rounded;
+    } cases[] = {{1, 1},
+                 {0x1.01p0f, 1},             /* halfway, down to even */
+                 {0x1.03p0f, 0x1.04p0f},     /* halfway, up to even */
+                 {0x1.010002p0f, 0x1.02p0f}, /* a little more than halfway */
+                 {-0x1.ff8p3f, -0x1p4f},
+                 {0, 0},
+                 {INFINITY, INFINITY},
+                 {0x1.fffffep127f, INFINITY}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
+        assert_true((float)bf16_round((sr_real)cases[i].value) == cases[i].rounded);
+    assert_true(isnan(bf16_round((sr_real)NAN)));
+}
+
+/* By rounding at every CPU level; by the matrix unit, whose instructions are emulated where there is none. */
+static void products_of_bf16_are_those_of_rounded_numbers(void **state)
+{
+    (void)state;
+    check_every_shape(multiply_rounded_generic, bf16_round);
+    check_every_shape(sr_products_choose(SR_PRECISION_BF16)->multiply, bf16_round);
+#ifdef SR_HAVE_X86_LEVELS
+    if (sr_kernels_choose("avx2"))
+        check_every_shape(multiply_rounded_avx2, bf16_round);
+    if (sr_kernels_choose("avx512"))
+        check_every_shape(multiply_rounded_avx512, bf16_round);
+#endif
+    check_every_shape(multiply_amx_emulated, bf16_round);
 }
 
 int main(void)
@@ -218,6 +263,8 @@ int main(void)
         cmocka_unit_test(products_agree_with_plain_loops),
         cmocka_unit_test(nothing_is_written_for_an_empty_product),
         cmocka_unit_test(every_engine_agrees_with_plain_loops),
+        cmocka_unit_test(bf16_rounds_to_the_nearest_and_ties_to_even),
+        cmocka_unit_test(products_of_bf16_are_those_of_rounded_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
-/* One training step on several ranks, of which one fails: all must end with its message, and none may wait for it. */
+/* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. */
 #include "small_dataset.h"
 #include "srtrain/train.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -134,6 +135,49 @@ static void check_failing_rank(world *w, const char *option)
     sr_sampler_free(sampler);
 }
 
+/* The losses of some steps from the same parameters. */
+static void losses_of_steps(world *w, const char *option, double *losses, size_t steps)
+{
+    const char *const assignments[] = {"data.path=none", "model.max_length=40", "training.batch_size=60", "training.epochs=1",
+                                       option};
+    const bool flags[2] = {false, false};
+    sr_error error = {.message = ""};
+    sr_sampler *sampler;
+    sr_model *model;
+    sr_stepper stepper;
+    sr_step_result result;
+    if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
+        SR_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_model_create(&model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
+    assert_int_equal(
+        sr_stepper_create(&stepper, w->parallel, &w->settings, sr_kernels_choose(NULL), sampler, model, (int64_t)steps, &error),
+        SR_OK);
+    sr_parameters_draw(sr_model_parameters(model), 1);
+    for (size_t step = 0; step < steps; ++step) {
+        if (sr_train_step(&stepper, (int64_t)step, 0, (int64_t)step, flags, &result, &error) != SR_OK)
+            fail_msg("%s", error.message);
+        losses[step] = result.loss_sum / result.targets;
+    }
+    sr_stepper_free(&stepper);
+    sr_model_free(model);
+    sr_sampler_free(sampler);
+}
+
+static void products_of_bf16_change_losses_and_change_them_little(void **state)
+{
+    enum { STEPS = 30 };
+    double full[STEPS], reduced[STEPS];
+    losses_of_steps(*state, "training.precision=fp32", full, STEPS);
+    losses_of_steps(*state, "training.precision=bf16", reduced, STEPS);
+    assert_true(full[STEPS - 1] < full[0] - 0.02);
+    for (size_t step = 0; step < STEPS; ++step) {
+        assert_true(full[step] != reduced[step]);
+        assert_true(fabs(full[step] - reduced[step]) < 2e-3 * full[step]);
+    }
+}
+
 static void a_rank_without_memory_ends_the_step_on_all(void **state)
 {
     check_failing_rank(*state, "training.loss=cross_entropy");
@@ -166,6 +210,7 @@ int main(void)
         return 0;
     }
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_of_bf16_change_losses_and_change_them_little),
         cmocka_unit_test(a_rank_without_memory_ends_the_step_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_contrastive_training_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all),

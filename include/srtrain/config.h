@@ -56,7 +56,7 @@ typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_k
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
 typedef enum { SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
 typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
-typedef enum { SR_PRECISION_FP32 } sr_precision;
+typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16 } sr_precision;
 
 typedef struct {
     char path[SR_PATH_SIZE];

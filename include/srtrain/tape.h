@@ -10,6 +10,7 @@
 #ifndef SRTRAIN_TAPE_H
 #define SRTRAIN_TAPE_H
 
+#include "srtrain/config.h"
 #include "srtrain/parameters.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
@@ -17,7 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct sr_kernels sr_kernels; /* srtrain/kernels.h */
+typedef struct sr_kernels sr_kernels;   /* srtrain/kernels.h */
+typedef struct sr_products sr_products; /* tensor/gemm.h */
 typedef struct sr_tape sr_tape;
 
 typedef struct sr_tensor {
@@ -34,6 +36,11 @@ typedef struct sr_tensor {
  * nothing for backward. Release with sr_tape_free(). */
 sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error);
 void sr_tape_free(sr_tape *tape); /* NULL is allowed */
+
+/* The precision of matrix products from now on; fp32 at first. Linear maps, attention and the losses over the catalogue follow
+ * it, forward and backward; all else is computed in sr_real. */
+void sr_tape_set_precision(sr_tape *tape, sr_precision precision);
+const sr_products *sr_tape_products(const sr_tape *tape);
 
 /* Forgets all operations and tensors; memory is kept for the next step. */
 void sr_tape_reset(sr_tape *tape);

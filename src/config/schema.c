@@ -124,7 +124,12 @@ static const schema_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTA
                                                  {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
                                                  {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
                                                  {NULL, 0, NULL}};
-static const schema_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"}, {NULL, 0, NULL}};
+static const schema_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"},
+                                                  {"bf16", SR_PRECISION_BF16,
+                                                   "operands of linear maps, of attention and of scores of the catalogue are "
+                                                   "rounded to bf16, sums and all else stay in single precision: "
+                                                   "faster where the processor has AMX"},
+                                                  {NULL, 0, NULL}};
 static const schema_choice reduction_choices[] = {
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},

@@ -2,6 +2,7 @@
 #ifndef SRTRAIN_GEMM_H
 #define SRTRAIN_GEMM_H
 
+#include "srtrain/config.h"
 #include "tensor/product.h"
 
 /* c = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n], c is [m, n]; *_stride are the row strides of the
@@ -9,7 +10,23 @@
 void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
              const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
 
-/* Who can multiply. */
+/* Products of a precision, and by whom they are done here. */
+typedef struct sr_products {
+    const char *name; /* "fp32", "bf16 by AMX", "bf16 by rounding" */
+    multiply_function *multiply;
+} sr_products;
+
+/* bf16: operands are rounded to bf16, sums are kept in single precision. By AMX where the processor and the operating system
+ * allow it and a first product comes out right, else by rounding and multiplying in single precision, which is no faster than
+ * fp32. */
+const sr_products *sr_products_choose(sr_precision precision);
+
+/* sr_gemm() by these products. */
+void sr_gemm_with(const sr_products *products, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
+                  const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c,
+                  size_t c_stride);
+
+/* Engines of fp32. */
 typedef enum {
     SR_GEMM_BLAS,       /* one call */
     SR_GEMM_BLAS_TILES, /* calls for tiles of the rows of a */

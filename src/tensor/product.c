@@ -6,32 +6,18 @@
  * a panel of their own. */
 #include "tensor/product.h"
 
-#include <stdint.h>
-#include <string.h>
+#include "tensor/bf16.h"
+#include "tensor/square.h"
 
-#if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, PANEL_VECTORS = 4 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32, PANEL_VECTORS = 2 };
-#else
-enum { VECTOR_BYTES = 16, PANEL_VECTORS = 2 };
-#endif
+#include <string.h>
 
 enum {
     BLOCK_ROWS = 6,
-    LANES = VECTOR_BYTES / sizeof(sr_real),
-    PANEL = PANEL_VECTORS * LANES, /* columns of c at a time */
-    DEPTH = 256,                   /* rows of b at a time: a panel of them stays in the first-level cache */
-    TILE_ROWS = 16 * BLOCK_ROWS    /* rows of a at a time: they stay in the second-level cache while panels pass */
+    PANEL_VECTORS = VECTOR_BYTES == 64 ? 4 : 2, /* as many as there are registers for */
+    PANEL = PANEL_VECTORS * LANES,              /* columns of c at a time */
+    DEPTH = 256,                                /* rows of b at a time: a panel of them stays in the first-level cache */
+    TILE_ROWS = 16 * BLOCK_ROWS                 /* rows of a at a time: they stay in the second-level cache while panels pass */
 };
-
-typedef sr_real vector __attribute__((vector_size(VECTOR_BYTES)));
-typedef sr_real loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(sr_real)), may_alias));
-#ifdef SR_REAL_IS_DOUBLE
-typedef int64_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
-#else
-typedef int32_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
-#endif
 
 /* The part of a product that is being computed: some of the rows, of the columns, and of the depth. Here
  * a[i, p] = a[i * a_row_stride + p * a_column_stride]. */
@@ -130,50 +116,6 @@ static void multiply_panel(const piece *p, size_t rows)
 
 /* ---- panels ---- */
 
-/* Of a square of numbers: blocks of half x half numbers above and below the diagonal change places, in every block of twice
- * that size on it. `half` is a constant wherever this is expanded. */
-static inline __attribute__((always_inline)) void exchange_blocks(vector *rows, const int half)
-{
-    lane_numbers lane;
-#pragma GCC unroll 16
-    for (int l = 0; l < LANES; ++l)
-        lane[l] = l;
-    const lane_numbers is_second = (lane & half) != 0;
-    const lane_numbers low = (is_second & (lane - half + LANES)) | (~is_second & lane);
-    const lane_numbers high = (is_second & (lane + LANES)) | (~is_second & (lane + half));
-#pragma GCC unroll 16
-    for (int r = 0; r < LANES; ++r)
-        if (!(r & half)) {
-            const vector upper = rows[r], lower = rows[r + half];
-            rows[r] = __builtin_shuffle(upper, lower, low);
-            rows[r + half] = __builtin_shuffle(upper, lower, high);
-        }
-}
-
-/* to [LANES, LANES] becomes the transposed of from, in log2 LANES rounds. Of `from`, rows at and behind `count` are taken as
- * zero. */
-static inline __attribute__((always_inline)) void transpose_square(sr_real *to, size_t to_stride, const sr_real *from,
-                                                                   size_t from_stride, size_t count)
-{
-    vector rows[LANES];
-#pragma GCC unroll 16
-    for (int l = 0; l < LANES; ++l)
-        if ((size_t)l < count)
-            rows[l] = *(const loose_vector *)(from + (size_t)l * from_stride);
-        else
-            rows[l] = (vector){0};
-    if (LANES == 16)
-        exchange_blocks(rows, 8);
-    if (LANES >= 8)
-        exchange_blocks(rows, 4);
-    if (LANES >= 4)
-        exchange_blocks(rows, 2);
-    exchange_blocks(rows, 1);
-#pragma GCC unroll 16
-    for (int l = 0; l < LANES; ++l)
-        *(loose_vector *)(to + (size_t)l * to_stride) = rows[l];
-}
-
 /* panel [depth, columns] of b [columns, depth]; columns up to a whole vector become zero. */
 static void transpose_panel(sr_real *panel, const sr_real *b, size_t stride, size_t depth, size_t columns)
 {
@@ -206,49 +148,74 @@ static size_t least(size_t left, size_t right)
     return left < right ? left : right;
 }
 
+/* a tile of op(a) [rows, depth], rounded, in its own order: with rows of DEPTH numbers, or of TILE_ROWS numbers if transposed.
+ */
+static void round_tile(sr_real *rounded, const matrix_product *product, size_t row, size_t rows, size_t step, size_t depth)
+{
+    const bool transposed = product->transpose_a;
+    const size_t outer = transposed ? depth : rows, inner = transposed ? rows : depth;
+    const sr_real *a = product->a + (transposed ? step * product->a_stride + row : row * product->a_stride + step);
+    for (size_t i = 0; i < outer; ++i)
+        for (size_t j = 0; j < inner; ++j)
+            rounded[i * (transposed ? TILE_ROWS : DEPTH) + j] = bf16_round(a[i * product->a_stride + j]);
+}
+
 /* All columns, for some rows and some of the depth. */
-static void multiply_tile(const matrix_product *product, size_t row, size_t rows, size_t step, size_t depth)
+static inline __attribute__((always_inline)) void multiply_tile(const matrix_product *product, size_t row, size_t rows,
+                                                                size_t step, size_t depth, const bool rounds)
 {
     sr_real panel[DEPTH * PANEL] __attribute__((aligned(64)));
-    const size_t a_row_stride = product->transpose_a ? 1 : product->a_stride;
-    const size_t a_column_stride = product->transpose_a ? product->a_stride : 1;
+    sr_real rounded[TILE_ROWS * DEPTH];
+    piece p = {.depth = depth,
+               .a_row_stride = product->transpose_a ? 1 : product->a_stride,
+               .a_column_stride = product->transpose_a ? product->a_stride : 1,
+               .c_stride = product->c_stride,
+               .alpha = product->alpha,
+               .beta = step == 0 ? product->beta : 1};
+    p.a = product->a + row * p.a_row_stride + step * p.a_column_stride;
+    if (rounds) {
+        round_tile(rounded, product, row, rows, step, depth);
+        p.a = rounded;
+        p.a_row_stride = product->transpose_a ? 1 : DEPTH;
+        p.a_column_stride = product->transpose_a ? TILE_ROWS : 1;
+    }
     for (size_t column = 0; column < product->n; column += PANEL) {
-        const size_t columns = least(PANEL, product->n - column);
-        piece p = {.a = product->a + row * a_row_stride + step * a_column_stride,
-                   .b = panel,
-                   .c = product->c + row * product->c_stride + column,
-                   .depth = depth,
-                   .columns = columns,
-                   .a_row_stride = a_row_stride,
-                   .a_column_stride = a_column_stride,
-                   .b_stride = PANEL,
-                   .c_stride = product->c_stride,
-                   .alpha = product->alpha,
-                   .beta = step == 0 ? product->beta : 1};
+        p.columns = least(PANEL, product->n - column);
+        p.c = product->c + row * product->c_stride + column;
+        p.b = panel;
+        p.b_stride = PANEL;
         if (product->transpose_b) {
-            transpose_panel(panel, product->b + column * product->b_stride + step, product->b_stride, depth, columns);
-        } else if (columns % LANES) {
-            copy_panel(panel, product->b + step * product->b_stride + column, product->b_stride, depth, columns);
+            transpose_panel(panel, product->b + column * product->b_stride + step, product->b_stride, depth, p.columns);
+        } else if (rounds || p.columns % LANES) {
+            copy_panel(panel, product->b + step * product->b_stride + column, product->b_stride, depth, p.columns);
         } else {
             p.b = product->b + step * product->b_stride + column;
             p.b_stride = product->b_stride;
         }
+        for (size_t i = 0; rounds && i < depth; ++i)
+            for (size_t j = 0; j < PANEL; ++j)
+                panel[i * PANEL + j] = bf16_round(panel[i * PANEL + j]);
         multiply_panel(&p, rows);
     }
 }
 
-static void multiply(const matrix_product *product)
+static inline __attribute__((always_inline)) void multiply(const matrix_product *product, const bool rounds)
 {
-    const size_t tile = product->transpose_b ? product->m : TILE_ROWS; /* transposing once is enough */
+    const size_t tile = product->transpose_b && !rounds ? product->m : TILE_ROWS; /* transposing once is enough */
     for (size_t step = 0; step < product->k; step += DEPTH)
         for (size_t row = 0; row < product->m; row += tile)
-            multiply_tile(product, row, least(tile, product->m - row), step, least(DEPTH, product->k - step));
+            multiply_tile(product, row, least(tile, product->m - row), step, least(DEPTH, product->k - step), rounds);
 }
 
-#define NAME_OF(level) NAME_TEXT(level)
-#define NAME_TEXT(level) multiply_##level
+#define NAME_OF(name, level) NAME_TEXT(name, level)
+#define NAME_TEXT(name, level) name##_##level
 
-void NAME_OF(SR_CPU_LEVEL)(const matrix_product *product)
+void NAME_OF(multiply, SR_CPU_LEVEL)(const matrix_product *product)
 {
-    multiply(product);
+    multiply(product, false);
+}
+
+void NAME_OF(multiply_rounded, SR_CPU_LEVEL)(const matrix_product *product)
+{
+    multiply(product, true);
 }

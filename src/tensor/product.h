@@ -28,4 +28,15 @@ typedef void multiply_function(const matrix_product *product);
 
 multiply_function multiply_generic, multiply_avx2, multiply_avx512;
 
+/* The same with op(a) and op(b) rounded to bf16 (tensor/bf16.h) and sums in full precision: what matrix units compute, for
+ * processors that have none. */
+multiply_function multiply_rounded_generic, multiply_rounded_avx2, multiply_rounded_avx512;
+
+/* That by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow() was true once in this
+ * process. */
+multiply_function multiply_amx;
+
+/* Whether this processor has AMX for bf16, and the operating system lets this process use it. */
+bool amx_allow(void);
+
 #endif

@@ -2,6 +2,7 @@
 #include "srtrain/tape.h"
 
 #include "srtrain/memory.h"
+#include "tensor/gemm.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct sr_tape {
     sr_arena *arena;
     spare_gradient *spare;
     const sr_kernels *kernels;
+    const sr_products *products;
     bool recording;
     node *last;
     size_t parameter_count; /* one more than the largest parameter index used */
@@ -39,6 +41,7 @@ sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recordi
 {
     SR_TRY(SR_ALLOCATE_ZERO(tape, 1, "a tape", error));
     (*tape)->kernels = kernels;
+    (*tape)->products = sr_products_choose(SR_PRECISION_FP32);
     (*tape)->recording = recording;
     const sr_status status = sr_arena_create(&(*tape)->arena, FIRST_BLOCK, error);
     if (status != SR_OK) {
@@ -54,6 +57,16 @@ void sr_tape_free(sr_tape *tape)
         return;
     sr_arena_free(tape->arena);
     free(tape);
+}
+
+void sr_tape_set_precision(sr_tape *tape, sr_precision precision)
+{
+    tape->products = sr_products_choose(precision);
+}
+
+const sr_products *sr_tape_products(const sr_tape *tape)
+{
+    return tape->products;
 }
 
 void sr_tape_reset(sr_tape *tape)

@@ -36,8 +36,8 @@ sr_status sr_versions(const char *program_version, char **text, sr_error *error)
     sr_blas_description(blas, sizeof blas);
     hdf5_version(hdf5, sizeof hdf5);
     const sr_kernels *kernels = sr_kernels_choose(NULL);
-    if (asprintf(text, "srtrain %s\n%s\n%s\n%s\n%s\nCPU kernels: %s\n", program_version, mpi, blas, hdf5, fftw_version_text(),
-                 kernels->level) < 0) {
+    if (asprintf(text, "srtrain %s\n%s\n%s\n%s\n%s\nCPU kernels: %s; products of %s\n", program_version, mpi, blas, hdf5,
+                 fftw_version_text(), kernels->level, sr_products_choose(SR_PRECISION_BF16)->name) < 0) {
         *text = NULL;
         return sr_fail_memory(error, 1, "version text");
     }

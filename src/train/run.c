@@ -169,9 +169,10 @@ static void describe_run(const run *r)
     sr_log_information(r->log, "data %s: %zu users, %zu items, %zu interactions; %zu training examples, %zu steps an epoch",
                        sr_dataset_directory(r->dataset), sr_dataset_users(r->dataset), sr_dataset_items(r->dataset),
                        sr_dataset_interactions(r->dataset), sr_sampler_examples(r->sampler), sr_sampler_batches(r->sampler));
-    sr_log_information(r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels; output in %s",
-                       count, sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel),
-                       (long long)r->settings->training.batch_size, r->kernels->level, r->paths.directory);
+    sr_log_information(
+        r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels, %s; output in %s", count,
+        sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel), (long long)r->settings->training.batch_size,
+        r->kernels->level, sr_products_choose(r->settings->training.precision)->name, r->paths.directory);
 }
 
 /* ---- checkpoints ---- */

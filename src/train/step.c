@@ -23,6 +23,7 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
         SR_TRY(sr_model_share(&worker->model, stepper->model, true, error));
     SR_TRY(sr_arena_create(&worker->arena, (size_t)4 << 20, error));
     SR_TRY(sr_tape_create(&worker->tape, stepper->kernels, true, error));
+    sr_tape_set_precision(worker->tape, training->precision);
     return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model),
                                training->reduction == SR_REDUCTION_OVERLAPPED,
                                (size_t)(training->reduction_bucket_megabytes * 0x1p20), error);

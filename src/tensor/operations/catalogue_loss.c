@@ -16,8 +16,8 @@
 
 enum {
     TILE_ROWS = 256,      /* examples of a tile */
-    TILE_COLUMNS = 960,  /* items of a tile: together about 1 MiB in single precision, what a core's L2 cache holds; no
-                             power of two, whose columns would all lie in the same few sets of the L1 cache */
+    TILE_COLUMNS = 960,   /* items of a tile: together about 1 MiB in single precision, what a core's L2 cache holds; no
+                              power of two, whose columns would all lie in the same few sets of the L1 cache */
     KEPT_BYTES = 32 << 20 /* tiles are kept for backward up to this size */
 };
 
@@ -76,8 +76,8 @@ typedef struct {
 static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
 {
     const size_t width = state->x->columns;
-    sr_gemm(false, true, tile->rows, tile->columns, width, 1, state->x->values + tile->row * width, width,
-            state->table->values + tile->column * width, width, 0, tile->exponentials, tile->columns);
+    sr_gemm_with(sr_tape_products(tape), false, true, tile->rows, tile->columns, width, 1, state->x->values + tile->row * width,
+                 width, state->table->values + tile->column * width, width, 0, tile->exponentials, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         sr_real *row = tile->exponentials + i * tile->columns;
         size_t target;
@@ -118,11 +118,11 @@ static void backward_tile(sr_tape *tape, const catalogue_state *state, const log
     }
     sr_tensor *x = state->x, *table = state->table;
     if (x->wants_gradient)
-        sr_gemm(false, false, tile->rows, width, tile->columns, 1, difference, tile->columns,
-                table->values + tile->column * width, width, 1, x->gradient + tile->row * width, width);
+        sr_gemm_with(sr_tape_products(tape), false, false, tile->rows, width, tile->columns, 1, difference, tile->columns,
+                     table->values + tile->column * width, width, 1, x->gradient + tile->row * width, width);
     if (table->wants_gradient)
-        sr_gemm(true, false, tile->columns, width, tile->rows, 1, difference, tile->columns, x->values + tile->row * width,
-                width, 1, table->gradient + tile->column * width, width);
+        sr_gemm_with(sr_tape_products(tape), true, false, tile->columns, width, tile->rows, 1, difference, tile->columns,
+                     x->values + tile->row * width, width, 1, table->gradient + tile->column * width, width);
 }
 
 static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)

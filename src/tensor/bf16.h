@@ -1,0 +1,30 @@
+/* Numbers of 8 bits of precision: the upper half of a float. */
+#ifndef SRTRAIN_TENSOR_BF16_H
+#define SRTRAIN_TENSOR_BF16_H
+
+#include "srtrain/real.h"
+
+#include <stdint.h>
+
+/* The bits of a float rounded to bf16, to nearest and ties to even, in the upper half; the lower half is zero. What is not a
+ * number stays so. */
+static inline uint32_t bf16_bits(float value)
+{
+    union {
+        float value;
+        uint32_t bits;
+    } number = {.value = value};
+    const uint32_t rounded = (number.bits + 0x7FFFu + (number.bits >> 16 & 1)) & 0xFFFF0000u;
+    return value == value ? rounded : 0x7FC00000u;
+}
+
+static inline sr_real bf16_round(sr_real value)
+{
+    union {
+        uint32_t bits;
+        float value;
+    } number = {.bits = bf16_bits((float)value)};
+    return number.value;
+}
+
+#endif
