@@ -3,6 +3,12 @@ foreach(test test_lines test_readers test_times test_filters test_dataset test_s
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c)
 endforeach()
 
+include(fuzz/sources.cmake)
+srtrain_add_test(test_fuzz_seeds SOURCES fuzz/check_reader.c ${SRTRAIN_FUZZED_SOURCES})
+target_include_directories(test_fuzz_seeds PRIVATE ${PROJECT_SOURCE_DIR}/data_prep)
+list(JOIN SRTRAIN_FUZZED_FORMATS "\",\"" formats)
+target_compile_definitions(test_fuzz_seeds PRIVATE SRTRAIN_SMALL_BUFFERS FUZZED_FORMATS="${formats}")
+
 srtrain_add_test(test_srprep SOURCES program.c)
 target_compile_definitions(test_srprep PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
 add_dependencies(test_srprep srprep)

@@ -122,12 +122,15 @@ sr_status table_fields(reading *r, const char *line, size_t length, size_t *coun
         else
             line = NULL;
     }
-    if (line) {
+    const bool is_text = line && !memchr(line, '\0', length); /* reading_line() has seen to the first line only */
+    if (is_text) {
         SR_TRY(copy_record(r, line, length, error));
         *count = split_quoted(r, r->scratch, length);
     }
     if (!line)
         *wrong = "a quoted field is not closed";
+    else if (!is_text)
+        *wrong = "a quoted field goes on in a line with a null byte";
     else if (*count == SIZE_MAX)
         *wrong = "a quoted field is followed by other characters than the delimiter";
     if (*wrong)

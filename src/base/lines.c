@@ -13,8 +13,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, SHOWN = 120, LONGEST_CONTINUATION = 1024 * 1024 };
-enum { LONGEST_LINE = 512 * 1024 * 1024 };
+#ifdef SRTRAIN_SMALL_BUFFERS /* for tests: short texts cross the bounds of buffers, and meet all limits */
+enum { RAW_SIZE = 61, TEXT_SIZE = 512, LONGEST_CONTINUATION = 700, LONGEST_LINE = 6000 };
+#else
+enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, LONGEST_CONTINUATION = 1024 * 1024, LONGEST_LINE = 512 * 1024 * 1024 };
+#endif
+enum { SHOWN = 120 };
 typedef enum { PLAIN, GZIP, ZSTD } compression;
 
 struct lines {
