@@ -10,6 +10,7 @@ usage() {
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
+  echo "       benchmarks/run.sh reading [INTERACTIONS [REPETITIONS]]" >&2
   echo "       benchmarks/run.sh operations [--json FILE]" >&2
   exit 2
 }
@@ -21,6 +22,11 @@ if [ "${1:-}" = operations ]; then
   shift
   cmake --build build --target benchmark_operations >/dev/null
   exec build/benchmarks/benchmark_operations "$@"
+fi
+if [ "${1:-}" = reading ]; then
+  shift
+  cmake --build build --target benchmark_reading >/dev/null
+  exec build/benchmarks/benchmark_reading "$@"
 fi
 # The Python of $PYTHON, or else the first that has PyTorch (Debian's packages serve /usr/bin/python3 alone).
 find_python() {

@@ -1,4 +1,4 @@
-/* srprep as a user runs it: exit codes, messages, reports, and the published counts of well-known data sets. */
+/* srprep as a user runs it: exit codes, messages, reports. */
 #include "program.h"
 #include "srtrain/dataset.h"
 
@@ -275,60 +275,6 @@ static void an_existing_data_set_is_never_overwritten(void **state)
     assert_says(&w->result, "shard-00002.h5");
 }
 
-/* ---- published data sets ---- */
-
-/* Converts and returns the fingerprint in a buffer of 33 bytes. */
-static void convert_published(world *w, const char *arguments, const char *file, size_t users, size_t items,
-                              size_t interactions, char *fingerprint)
-{
-    char directory[256];
-    snprintf(directory, sizeof directory, "%s/published", w->directory);
-    run_srprep(&w->result, "convert %s --input %s/%s --shards 3 --output %s", arguments, getenv("SRTRAIN_DATA_DIRECTORY"), file,
-               directory);
-    assert_code(&w->result, 0);
-    sr_dataset *dataset;
-    sr_error error;
-    if (sr_dataset_open(&dataset, directory, &error) != SR_OK || sr_dataset_verify(dataset, 0, 1, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_dataset_users(dataset), users);
-    assert_int_equal(sr_dataset_items(dataset), items);
-    assert_int_equal(sr_dataset_interactions(dataset), interactions);
-    snprintf(fingerprint, 33, "%s", sr_dataset_fingerprint(dataset));
-    sr_dataset_close(dataset);
-    program_remove_directory(directory);
-}
-
-static void published_data_sets_have_their_published_counts(void **state)
-{
-    world *w = *state;
-    const char *directory = getenv("SRTRAIN_DATA_DIRECTORY");
-    if (!directory || access(directory, R_OK) != 0) {
-        print_message("SRTRAIN_DATA_DIRECTORY names no directory with the public data sets: nothing to compare with\n");
-        skip();
-    }
-    char fingerprint[33], other[33];
-    convert_published(w, "--format pairs --min-user 5 --min-item 5", "amazon-beauty-bert4rec/beauty.txt.gz", 22363, 12101,
-                      198502, other);
-    convert_published(w, "--format sequences", "s3rec-sequences/Beauty.txt.gz", 22363, 12101, 198502, fingerprint);
-    convert_published(w, "--format sequences --min-user 5 --min-item 5", "s3rec-sequences/Beauty.txt.gz", 22363, 12101, 198502,
-                      other);
-    assert_string_equal(fingerprint, other); /* a core is its own core */
-    convert_published(w, "--format recbole", "ml-100k-recbole/ml-100k.inter.gz", 943, 1682, 100000, fingerprint);
-    convert_published(w, "--format movielens-100k", "ml-100k-udata/u.data.gz", 943, 1682, 100000, other);
-    assert_string_equal(fingerprint, other);
-    convert_published(w, "--format movielens-100k --min-user 5 --min-item 5", "ml-100k-udata/u.data.gz", 943, 1349, 99287,
-                      fingerprint);
-    const char *latest = "--format csv --header --columns user=userId,item=movieId,rating=rating,time=timestamp";
-    char arguments[256];
-    convert_published(w, latest, "ml-latest-small-2016/ratings.csv.gz", 671, 9066, 100004, fingerprint);
-    snprintf(arguments, sizeof arguments, "%s --min-user 5 --min-item 5", latest);
-    convert_published(w, arguments, "ml-latest-small-2016/ratings.csv.gz", 671, 3496, 90072, fingerprint);
-    const char *magazines = "amazon-magazine-ratings/Magazine_Subscriptions.csv.gz";
-    convert_published(w, "--format csv --columns item=0,user=1,rating=2,time=3", magazines, 72098, 2428, 89689, fingerprint);
-    convert_published(w, "--format csv --columns item=0,user=1,time=3 --min-user 5 --min-item 5", magazines, 326, 138, 2236,
-                      fingerprint);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,7 +286,6 @@ int main(void)
         cmocka_unit_test(a_disk_that_is_full_ends_with_1_and_leaves_nothing),
         cmocka_unit_test(several_files_and_standard_input_are_one_input),
         cmocka_unit_test(an_existing_data_set_is_never_overwritten),
-        cmocka_unit_test(published_data_sets_have_their_published_counts),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
