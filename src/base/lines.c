@@ -14,7 +14,7 @@
 #include <zstd.h>
 
 #ifdef SRTRAIN_SMALL_BUFFERS /* for tests: short texts cross the bounds of buffers, and meet all limits */
-enum { RAW_SIZE = 61, TEXT_SIZE = 512, LONGEST_CONTINUATION = 700, LONGEST_LINE = 6000 };
+enum { RAW_SIZE = 251, TEXT_SIZE = 512, LONGEST_CONTINUATION = 700, LONGEST_LINE = 1900 };
 #else
 enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, LONGEST_CONTINUATION = 1024 * 1024, LONGEST_LINE = 512 * 1024 * 1024 };
 #endif

