@@ -240,6 +240,29 @@ static void files_and_compression_make_no_difference(void **state)
     assert_string_equal(fingerprint, first);
 }
 
+static void pipes_are_read_once(void **state)
+{
+    world *w = *state;
+    char first[64], command[1024], directory[256];
+    sr_dataset *dataset;
+    sr_error error;
+    write_file(w, "log", "userId,movieId,rating,timestamp\n", "%U,%I,%R,%T.25\n", 0, ROWS);
+    convert(w, "--format movielens-csv", "log", first);
+    snprintf(command, sizeof command,
+             "cd %s && mkfifo pipe && (cat log > pipe &) && %s/srprep convert --format movielens-csv --input pipe --output "
+             "frompipe && "
+             "cat log | %s/srprep convert --format movielens-csv --input - --output from-",
+             w->directory, getenv("SRTRAIN_BINARY_DIRECTORY"), getenv("SRTRAIN_BINARY_DIRECTORY"));
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < 2; ++i) {
+        snprintf(directory, sizeof directory, "%s/from%s", w->directory, i ? "pipe" : "-");
+        if (sr_dataset_open(&dataset, directory, &error) != SR_OK)
+            fail_msg("%s", error.message);
+        assert_string_equal(sr_dataset_fingerprint(dataset), first);
+        sr_dataset_close(dataset);
+    }
+}
+
 static int compare_rows(const void *left, const void *right)
 {
     const row *a = left, *b = right;
@@ -291,6 +314,7 @@ int main(void)
         cmocka_unit_test(every_format_with_times_gives_the_same_data_set),
         cmocka_unit_test(units_change_the_times_and_nothing_else),
         cmocka_unit_test(files_and_compression_make_no_difference),
+        cmocka_unit_test(pipes_are_read_once),
         cmocka_unit_test(every_format_without_times_gives_the_same_data_set),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

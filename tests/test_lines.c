@@ -84,6 +84,52 @@ static void a_gzip_file_of_several_members_is_one_text(void **state)
     assert_lines(path, expected, 3);
 }
 
+/* Runs a command of the shell in which F stands for the path. */
+static void run(const char *path, const char *command)
+{
+    char text[8 * FILES_PATH_SIZE] = "";
+    for (const char *at = command; *at; ++at)
+        snprintf(text + strlen(text), sizeof text - strlen(text), *at == 'F' ? "%s" : "%.1s", *at == 'F' ? path : at);
+    assert_int_equal(system(text), 0);
+}
+
+static void zstd_files_of_several_frames_are_one_text(void **state)
+{
+    char path[FILES_PATH_SIZE], second[FILES_PATH_SIZE];
+    const char *const expected[] = {"a", "bc", "d"};
+    files_path(path, *state, "frames");
+    files_path(second, *state, "frames.second");
+    files_write_zstd(path, "a\nb", 3);
+    files_write_zstd(second, "c\nd\n", 4);
+    run(path, "cat F.second >> F");
+    assert_lines(path, expected, 3);
+    run(path, "(printf '\\120\\052\\115\\030\\003\\000\\000\\000xyz'; cat F) > F.second"); /* behind a frame to be skipped */
+    assert_lines(second, expected, 3);
+}
+
+static void what_stands_behind_compressed_data_is_an_error(void **state)
+{
+    char path[FILES_PATH_SIZE];
+    files_path(path, *state, "garbage");
+    files_write_gzip(path, "a\nb\n", 4);
+    run(path, "printf garbage >> F");
+    assert_refused(path, SR_ERROR_DATA, "garbage is damaged: behind the end of its compressed data stands something else");
+    files_write_zstd(path, "a\nb\n", 4);
+    run(path, "printf garbage >> F");
+    assert_refused(path, SR_ERROR_DATA, "garbage is damaged: behind the end of its compressed data stands something else");
+}
+
+static void pipes_may_give_bytes_one_by_one(void **state)
+{
+    char path[FILES_PATH_SIZE];
+    const char *const expected[] = {"one", "two"};
+    files_path(path, *state, "pipe");
+    files_write_gzip(path, "one\ntwo\n", 8);
+    run(path, "mkfifo F.fifo && (dd if=F of=F.fifo bs=1 2>/dev/null &)");
+    strcat(path, ".fifo");
+    assert_lines(path, expected, 2);
+}
+
 static void long_lines_come_whole_from_every_kind_of_file(void **state)
 {
     enum { LENGTH = 5 * 1024 * 1024 };
@@ -123,6 +169,17 @@ static void what_is_no_text_is_refused(void **state)
     assert_refused(path, SR_ERROR_DATA, ":2: the line holds a null byte");
     files_write(path, "PK\3\4xxxx", 8);
     assert_refused(path, SR_ERROR_DATA, "zip archive");
+    files_write_text(path, "PAR1xxxx");
+    assert_refused(path, SR_ERROR_DATA, "Parquet");
+    files_write_text(path, "BZh91AY");
+    assert_refused(path, SR_ERROR_DATA, "bzip2");
+    files_write(path,
+                "\xFF\xFE"
+                "a\0\n\0",
+                6);
+    assert_refused(path, SR_ERROR_DATA, "UTF-16");
+    run(path, "cd $(dirname F) && echo 'a 1' > member && tar --format=ustar -cf F member");
+    assert_refused(path, SR_ERROR_DATA, "tar archive");
     files_path(path, *state, "missing");
     assert_refused(path, SR_ERROR_RUNTIME, "No such file");
     assert_refused(*state, SR_ERROR_RUNTIME, "directory");
@@ -139,6 +196,18 @@ static void shorten(const char *path, size_t cut)
     files_write(path, bytes, count - cut);
 }
 
+/* Turns one byte of a file around. */
+static void damage(const char *path, size_t place)
+{
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)place, SEEK_SET), 0);
+    const int byte = fgetc(file);
+    assert_int_equal(fseek(file, (long)place, SEEK_SET), 0);
+    fputc(byte ^ 0xFF, file);
+    assert_int_equal(fclose(file), 0);
+}
+
 static void truncated_compressed_files_are_refused(void **state)
 {
     char path[FILES_PATH_SIZE], text[4000];
@@ -151,6 +220,12 @@ static void truncated_compressed_files_are_refused(void **state)
     files_write_zstd(path, text, sizeof text);
     shorten(path, 4);
     assert_refused(path, SR_ERROR_DATA, "truncated");
+    files_write_gzip(path, text, sizeof text);
+    damage(path, 400);
+    assert_refused(path, SR_ERROR_DATA, "cut is damaged: ");
+    files_write_zstd(path, text, sizeof text);
+    damage(path, 6);
+    assert_refused(path, SR_ERROR_DATA, "cut is damaged: ");
 }
 
 static void a_line_can_be_continued_by_the_next(void **state)
@@ -263,6 +338,9 @@ int main(void)
         cmocka_unit_test(line_ends_and_byte_order_mark_are_taken_off),
         cmocka_unit_test(compressed_files_are_recognised_by_their_bytes),
         cmocka_unit_test(a_gzip_file_of_several_members_is_one_text),
+        cmocka_unit_test(zstd_files_of_several_frames_are_one_text),
+        cmocka_unit_test(what_stands_behind_compressed_data_is_an_error),
+        cmocka_unit_test(pipes_may_give_bytes_one_by_one),
         cmocka_unit_test(long_lines_come_whole_from_every_kind_of_file),
         cmocka_unit_test(what_is_no_text_is_refused),
         cmocka_unit_test(truncated_compressed_files_are_refused),

@@ -206,7 +206,7 @@ static sr_status look_at(const reader *format, const reader_options *options, co
 sr_status reader_prepare(const reader *format, const reader_options *options, const char *const *paths, size_t count,
                          reader_facts *facts, sr_error *error)
 {
-    for (size_t i = 0; i < count && strcmp(paths[i], "-") != 0; ++i) {
+    for (size_t i = 0; i < count && lines_may_be_opened_again(paths[i]); ++i) {
         if (facts->known && (!facts->has_times || time_is_resolved(&facts->times)))
             return SR_OK;
         SR_TRY(look_at(format, options, paths[i], facts, error));

@@ -29,8 +29,9 @@ struct lines {
     ZSTD_DCtx *zstd;
     unsigned char *raw; /* bytes of the file not decoded yet: [raw_begin, raw_end) */
     size_t raw_begin, raw_end;
-    bool raw_ended, member_open; /* member_open: a compressed stream has begun and not ended */
-    char *text;                  /* decoded bytes not handed out yet: [begin, end) */
+    bool raw_ended;
+    bool member_open, member_has_ended; /* a compressed stream has begun and not ended; one has ended */
+    char *text;                         /* decoded bytes not handed out yet: [begin, end) */
     size_t begin, end, room;
     bool ended;
     size_t number, next_number;                /* of the line returned last, and of those before the one that follows */
@@ -99,20 +100,26 @@ sr_status lines_fail(const lines *file, const char *line, sr_error *error, const
 
 /* ---- raw bytes ---- */
 
+/* Reads some bytes behind those that are there. */
+static sr_status read_raw(lines *file, sr_error *error)
+{
+    ssize_t got;
+    do {
+        got = read(file->descriptor, file->raw + file->raw_end, RAW_SIZE - file->raw_end);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: %s", file->path, strerror(errno));
+    file->raw_end += (size_t)got;
+    file->raw_ended = got == 0;
+    return SR_OK;
+}
+
 static sr_status fill_raw(lines *file, sr_error *error)
 {
     if (file->raw_begin < file->raw_end || file->raw_ended)
         return SR_OK;
-    ssize_t got;
-    do {
-        got = read(file->descriptor, file->raw, RAW_SIZE);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: %s", file->path, strerror(errno));
-    file->raw_begin = 0;
-    file->raw_end = (size_t)got;
-    file->raw_ended = got == 0;
-    return SR_OK;
+    file->raw_begin = file->raw_end = 0;
+    return read_raw(file, error);
 }
 
 /* ---- decoding: each writes to text[end, room) and moves `end` ---- */
@@ -127,6 +134,14 @@ static sr_status decode_plain(lines *file, sr_error *error)
     return SR_OK;
 }
 
+static sr_status fail_decoding(const lines *file, const char *reason, sr_error *error)
+{
+    if (file->member_has_ended && !file->member_open)
+        return sr_fail(error, SR_ERROR_DATA, "%s is damaged: behind the end of its compressed data stands something else",
+                       file->path);
+    return sr_fail(error, SR_ERROR_DATA, "%s is damaged: %s", file->path, reason);
+}
+
 static sr_status decode_gzip(lines *file, sr_error *error)
 {
     z_stream *stream = &file->gzip;
@@ -134,17 +149,16 @@ static sr_status decode_gzip(lines *file, sr_error *error)
     stream->avail_in = (uInt)(file->raw_end - file->raw_begin);
     stream->next_out = (unsigned char *)file->text + file->end;
     stream->avail_out = (uInt)(file->room - file->end);
-    file->member_open = true;
     const int result = inflate(stream, Z_NO_FLUSH);
+    if (result != Z_STREAM_END && result != Z_OK && result != Z_BUF_ERROR)
+        return fail_decoding(file, stream->msg ? stream->msg : "bad gzip data", error);
     file->raw_begin = file->raw_end - stream->avail_in;
     file->end = file->room - stream->avail_out;
-    if (result == Z_STREAM_END) {
-        file->member_open = false;
-        return inflateReset(stream) == Z_OK ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "zlib failed");
-    }
-    if (result != Z_OK && result != Z_BUF_ERROR)
-        return sr_fail(error, SR_ERROR_DATA, "%s is damaged: %s", file->path, stream->msg ? stream->msg : "bad gzip data");
-    return SR_OK;
+    file->member_open = result != Z_STREAM_END;
+    if (file->member_open)
+        return SR_OK;
+    file->member_has_ended = true;
+    return inflateReset(stream) == Z_OK ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "zlib failed");
 }
 
 static sr_status decode_zstd(lines *file, sr_error *error)
@@ -153,8 +167,9 @@ static sr_status decode_zstd(lines *file, sr_error *error)
     ZSTD_outBuffer out = {file->text, file->room, file->end};
     const size_t result = ZSTD_decompressStream(file->zstd, &out, &in);
     if (ZSTD_isError(result))
-        return sr_fail(error, SR_ERROR_DATA, "%s is damaged: %s", file->path, ZSTD_getErrorName(result));
+        return fail_decoding(file, ZSTD_getErrorName(result), error);
     file->member_open = result != 0;
+    file->member_has_ended |= result == 0;
     file->raw_begin = in.pos;
     file->end = out.pos;
     return SR_OK;
@@ -196,16 +211,47 @@ static sr_status fill_text(lines *file, sr_error *error)
 
 /* ---- opening ---- */
 
+static bool begins_with(const lines *file, const char *bytes, size_t count)
+{
+    return file->raw_end >= count && memcmp(file->raw, bytes, count) == 0;
+}
+
+/* Files that people take for text. */
+static sr_status refuse_other_kinds(const lines *file, sr_error *error)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+        const char *what;
+    } kinds[] = {
+        {"PK\3\4", 4, "a zip archive: unpack it first"},
+        {"\xFD"
+         "7zXZ",
+         5, "compressed by xz, which is not read as gzip and zstd are: unpack it first"},
+        {"BZh", 3, "compressed by bzip2, which is not read as gzip and zstd are: unpack it first"},
+        {"7z\xBC\xAF", 4, "a 7-Zip archive: unpack it first"},
+        {"PAR1", 4, "a Parquet file, not text"},
+        {"\x89HDF", 4, "an HDF5 file, not text"},
+        {"\xFF\xFE", 2, "text in UTF-16: turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8)"},
+        {"\xFE\xFF", 2, "text in UTF-16: turn it into UTF-8 first (iconv -f UTF-16 -t UTF-8)"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; ++i)
+        if (begins_with(file, kinds[i].bytes, kinds[i].count))
+            return sr_fail(error, SR_ERROR_DATA, "%s is %s", file->path, kinds[i].what);
+    return SR_OK;
+}
+
 static sr_status choose_decoder(lines *file, sr_error *error)
 {
-    static const unsigned char gzip_magic[] = {0x1f, 0x8b}, zstd_magic[] = {0x28, 0xb5, 0x2f, 0xfd};
-    SR_TRY(fill_raw(file, error));
-    const size_t count = file->raw_end;
-    if (count >= 4 && memcmp(file->raw, "PK\3\4", 4) == 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s is a zip archive: unpack it first", file->path);
-    if (count >= sizeof gzip_magic && memcmp(file->raw, gzip_magic, sizeof gzip_magic) == 0)
+    enum { MAGIC = 8 };
+    while (file->raw_end < MAGIC && !file->raw_ended) /* a pipe may give them one by one */
+        SR_TRY(read_raw(file, error));
+    file->raw_ended = false;
+    SR_TRY(refuse_other_kinds(file, error));
+    const bool skippable = file->raw_end >= 4 && (file->raw[0] & 0xF0) == 0x50 && memcmp(file->raw + 1, "\x2A\x4D\x18", 3) == 0;
+    if (begins_with(file, "\x1F\x8B", 2))
         file->kind = GZIP;
-    else if (count >= sizeof zstd_magic && memcmp(file->raw, zstd_magic, sizeof zstd_magic) == 0)
+    else if (begins_with(file, "\x28\xB5\x2F\xFD", 4) || skippable) /* a skippable frame, as some programs put in front */
         file->kind = ZSTD;
     enum { WITH_HEADER = 15 + 16 };
     if (file->kind == GZIP && inflateInit2(&file->gzip, WITH_HEADER) != Z_OK)
@@ -288,6 +334,12 @@ sr_status lines_open_part(lines **opened, const char *path, uint64_t begin, uint
 sr_status lines_open(lines **opened, const char *path, sr_error *error)
 {
     return lines_open_part(opened, path, 0, UINT64_MAX, error);
+}
+
+bool lines_may_be_opened_again(const char *path)
+{
+    struct stat information;
+    return strcmp(path, "-") != 0 && (stat(path, &information) != 0 || S_ISREG(information.st_mode));
 }
 
 sr_status lines_divisible_size(const char *path, uint64_t *size, sr_error *error)

@@ -20,6 +20,9 @@ void lines_close(lines *file); /* NULL is allowed */
  * front of the part. Fails for compressed files, and for standard input unless the part is all of it (0 to UINT64_MAX). */
 sr_status lines_open_part(lines **opened, const char *path, uint64_t begin, uint64_t end, sr_error *error);
 
+/* Whether a path may be opened more than once: not standard input, and no pipe. */
+bool lines_may_be_opened_again(const char *path);
+
 /* The bytes of a plain file, or 0 for one that cannot be read in parts: compressed, standard input, a pipe. */
 sr_status lines_divisible_size(const char *path, uint64_t *size, sr_error *error);
 
