@@ -189,7 +189,8 @@ static void ranks_divide_the_same_batch_without_overlap(void **state)
     w->settings.data.samples = SR_SAMPLES_WINDOW;
     w->settings.training.loss = SR_LOSS_BPR;
     sr_sampler *sampler = make_sampler(w);
-    for (size_t ranks = 1; ranks <= 12; ++ranks) { /* more ranks than examples as well */
+    /* More ranks than examples as well, and so many that they form groups. */
+    for (size_t ranks = 1; ranks <= 150; ranks = ranks == 12 ? 64 : ranks == 65 ? 150 : ranks + 1) {
         size_t total = 0, sum = 0, negative_sum = 0;
         for (size_t rank = 0; rank < ranks; ++rank) {
             sr_batch batch;
@@ -839,6 +840,41 @@ static void work_is_divided_nearly_equally(void **state)
     assert_int_equal(sr_divide_work(work, 0, RANKS, owners, NULL), SR_OK);
 }
 
+static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_sequences(void **state)
+{
+    world *w = *state;
+    enum { RANKS = 130 };
+    size_t loads[RANKS], largest = 0, work = 0, targets, examples, sum = 0, expected;
+    sr_batch batch;
+    w->settings.training.batch_size = 2000;
+    sr_sampler *sampler = make_sampler(w);
+    const size_t count = sr_sampler_examples(sampler);
+    assert_true(count < 2000);
+    assert_int_equal(sr_sampler_loads(sampler, 1, 0, RANKS, w->arena, loads, NULL), SR_OK);
+    for (size_t rank = 0; rank < RANKS; ++rank) {
+        work += loads[rank];
+        largest = loads[rank] > largest ? loads[rank] : largest;
+    }
+    assert_true(largest <= 2 * (work / RANKS + 10)); /* an example is at most 10 */
+    assert_false(sr_sampler_sums_targets(sampler, RANKS));
+    assert_int_equal(sr_sampler_batch(sampler, 1, 0, 129, RANKS, w->arena, &batch, &targets, &examples, NULL), SR_OK);
+    assert_int_equal(targets, count);
+    assert_int_equal(examples, count);
+    sr_sampler_free(sampler);
+    w->settings.training.objective = SR_OBJECTIVE_ALL;
+    sampler = make_sampler(w);
+    assert_int_equal(sr_sampler_batch(sampler, 1, 0, 0, 1, w->arena, &batch, &expected, &examples, NULL), SR_OK);
+    assert_false(sr_sampler_sums_targets(sampler, 64));
+    assert_true(sr_sampler_sums_targets(sampler, RANKS));
+    for (size_t rank = 0; rank < RANKS; ++rank) {
+        assert_int_equal(sr_sampler_batch(sampler, 1, 0, rank, RANKS, w->arena, &batch, &targets, &examples, NULL), SR_OK);
+        assert_int_equal(targets, batch.targets);
+        sum += targets;
+    }
+    assert_int_equal(sum, expected);
+    sr_sampler_free(sampler);
+}
+
 /* The default model packs nothing but items, and without empty histories there is nothing to share. */
 static void loads_are_the_tokens_and_examples_of_the_parts(void **state)
 {
@@ -910,6 +946,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_target_follows_its_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_epoch_visits_every_example_once_in_an_order_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ranks_divide_the_same_batch_without_overlap, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_sequences, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(all_positions_gives_one_example_a_user_with_the_next_items_as_targets, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(every_target_has_a_negative_outside_its_history_with_the_losses_that_compare_two_items,

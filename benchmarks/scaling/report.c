@@ -209,9 +209,8 @@ static size_t assumptions(const report *r, char lines[][512], size_t room)
            "are "
            "drawn over the work in tokens; ranks that fill a node are taken not to slow each other down",
            o->batch > o->batch_of_rank ? o->batch : o->batch_of_rank);
-    ASSUME(
-        "load: up to 8 global batches of epoch 1 divided as training divides them, by tokens; every rank draws and divides the "
-        "whole batch, which is timed here for each row");
+    ASSUME("load: up to 8 global batches of epoch 1 divided as training divides them, by tokens; drawing and dividing it is "
+           "timed here for each row");
     ASSUME("summing: %.2f MiB of gradients in messages of %.2f MiB by %s, and %zu small sum%s", p->bytes / 0x1p20,
            p->message / 0x1p20, ring ? "the ring" : "recursive halving and doubling", p->small_sums,
            p->small_sums > 1 ? "s" : "");

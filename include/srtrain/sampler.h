@@ -43,10 +43,10 @@ size_t sr_sampler_examples(const sr_sampler *sampler);
 size_t sr_sampler_batches(const sr_sampler *sampler);
 
 /* The part of global batch `index` of epoch `epoch` that rank `rank` of `ranks` computes: examples are divided so that each
- * rank has nearly equal work. A rank's part may be empty. *global_targets is the number of loss terms of the whole batch,
- * *global_examples of examples. For a masked model *global_targets is the number of this rank's part: ranks draw the masks of
- * their own examples only, so sum it over ranks; it may be 0 (model.masking released). Memory comes from `arena`. Local; all
- * ranks divide alike.
+ * rank has nearly equal work. More than 64 ranks form groups, each of which divides a slice of the batch of its own, unless the
+ * model sums over sequences of the whole batch. A rank's part may be empty. *global_targets is the number of loss terms of the
+ * whole batch or, where sr_sampler_sums_targets(), that of this rank's part; *global_examples the number of examples of the
+ * whole batch. Memory comes from `arena`. Local; all ranks divide alike.
  *
  * With contrastive training batch->again holds the same examples for a second pass, and batch->alike for each of them another
  * with the same target: uniform among those whose history of the latest max_length items differs, the example itself where
@@ -54,6 +54,11 @@ size_t sr_sampler_batches(const sr_sampler *sampler);
  * example, not by what stands in for it. */
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
+
+/* Whether a rank knows the number of loss terms of its own part of a batch only, so that it has to be summed over ranks: in
+ * masked models, because ranks draw the masks of their own examples only (it may be 0, with model.masking released), and with
+ * objective all on so many ranks that none draws the whole batch. */
+bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks);
 
 /* How that batch is divided: loads [ranks] receives the work of each rank in tokens, by which it was divided (scoring counts as
  * a few tokens, see sr_example_work()). For measuring how even the division is. Memory comes from `arena`. Local. */

@@ -329,16 +329,21 @@ static size_t example_work(const sr_sampler *sampler, const sr_example *examples
     return drawn->again ? work + sr_example_work(&drawn->again[e], model) + sr_example_work(&drawn->alike[e], model) : work;
 }
 
+/* Whether something of the model sums over the sequences of a batch, a penalty on attention or FEARec's choice of lags: then
+ * the one that empty histories share has to be one on all ranks together. */
+static bool counts_sequences(const sr_sampler *sampler)
+{
+    return sampler->settings->model.calibrators.adversarial.in_use || sampler->needs.sums_in_passes;
+}
+
 /* How many of the `empty` empty histories make one piece, `scoring` being the work of each besides the sequence that those of a
  * piece share: all, unless that is more than every rank's share of the batch. The sequence is computed once for each piece, so
- * that scoring should be at least as much. What sums over the sequences of a batch, a penalty on attention or FEARec's choice
- * of lags, counts it: then it must be one. */
+ * that scoring should be at least as much. */
 static size_t empty_group(const sr_sampler *sampler, size_t others, size_t empty, size_t scoring, size_t ranks)
 {
     const sr_model_settings *model = &sampler->settings->model;
-    const bool counted = model->calibrators.adversarial.in_use || sampler->needs.sums_in_passes;
     const size_t sequence = (size_t)model->max_length, share = (others + sequence + empty * scoring) / ranks;
-    if (sequence + empty * scoring <= share || counted)
+    if (sequence + empty * scoring <= share || counts_sequences(sampler))
         return empty;
     const size_t room = share > 2 * sequence ? share - sequence : sequence;
     const size_t group = room / scoring, least = (empty + ranks - 1) / ranks;
@@ -408,41 +413,83 @@ static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_ex
     return SR_OK;
 }
 
-/* A global batch and who computes which of it; everything in an arena. */
+/* Ranks that divide a slice of the global batch among themselves, and draw nothing but that slice: on many ranks, drawing and
+ * dividing the whole batch would take longer than computing a part of it, and slices of so many ranks are even enough. */
+typedef struct {
+    size_t first_rank, ranks;
+    size_t first, count; /* examples of the epoch */
+} rank_group;
+
+static size_t groups_of(const sr_sampler *sampler, size_t ranks)
+{
+    enum { RANKS_OF_A_GROUP = 64 };
+    return counts_sequences(sampler) ? 1 : (ranks + RANKS_OF_A_GROUP - 1) / RANKS_OF_A_GROUP;
+}
+
+static size_t batch_end(const sr_sampler *sampler, size_t index)
+{
+    const size_t batch_size = (size_t)sampler->settings->training.batch_size;
+    return smaller((index + 1) * batch_size, sampler->examples);
+}
+
+static rank_group group_at(const sr_sampler *sampler, size_t index, size_t group, size_t ranks)
+{
+    const size_t groups = groups_of(sampler, ranks), first = index * (size_t)sampler->settings->training.batch_size;
+    const size_t count = batch_end(sampler, index) - first;
+    const size_t first_rank = group * ranks / groups, end_rank = (group + 1) * ranks / groups;
+    const size_t begin = count * first_rank / ranks, end = count * end_rank / ranks;
+    assert(first < sampler->examples);
+    return (rank_group){.first_rank = first_rank, .ranks = end_rank - first_rank, .first = first + begin, .count = end - begin};
+}
+
+static rank_group group_of_rank(const sr_sampler *sampler, size_t index, size_t rank, size_t ranks)
+{
+    size_t group = 0;
+    rank_group found = group_at(sampler, index, group, ranks);
+    while (rank >= found.first_rank + found.ranks)
+        found = group_at(sampler, index, ++group, ranks);
+    return found;
+}
+
+/* A group's slice of a global batch and who computes which of it; everything in an arena. Owners are counted from the first
+ * rank of the group. */
 typedef struct {
     sr_example *examples; /* [count] */
-    size_t count, targets;
+    size_t count;
     views drawn;
     pieces divided;
 } division;
 
-static sr_status divide_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t ranks, sr_arena *arena,
-                              division *made, sr_error *error)
+static sr_status divide_slice(const sr_sampler *sampler, size_t epoch, const rank_group *group, sr_arena *arena, division *made,
+                              sr_error *error)
 {
-    const sr_settings *settings = sampler->settings;
-    const size_t batch_size = (size_t)settings->training.batch_size, first = index * batch_size;
-    assert(first < sampler->examples);
-    const size_t count = smaller(batch_size, sampler->examples - first);
-    const sr_random_stream order = sr_random_open((uint64_t)settings->training.seed, SR_RANDOM_SAMPLE_ORDER, epoch);
-    *made = (division){.examples = sr_arena_take(arena, count * sizeof *made->examples), .count = count};
+    const sr_random_stream order = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_SAMPLE_ORDER, epoch);
+    *made = (division){.examples = sr_arena_take(arena, group->count * sizeof *made->examples), .count = group->count};
     if (!made->examples)
-        return sr_fail_memory(error, count * sizeof *made->examples, "a batch");
-    for (size_t e = 0; e < count; ++e) {
-        made->examples[e] = example_at(sampler, sr_random_permutation(order, first + e, sampler->examples));
-        made->targets += targets_of(sampler, &made->examples[e]);
-    }
-    SR_TRY(draw_views(sampler, epoch, made->examples, count, arena, &made->drawn, error));
-    return make_pieces(sampler, made->examples, &made->drawn, count, ranks, arena, &made->divided, error);
+        return sr_fail_memory(error, group->count * sizeof *made->examples, "a batch");
+    for (size_t e = 0; e < group->count; ++e)
+        made->examples[e] = example_at(sampler, sr_random_permutation(order, group->first + e, sampler->examples));
+    SR_TRY(draw_views(sampler, epoch, made->examples, made->count, arena, &made->drawn, error));
+    return make_pieces(sampler, made->examples, &made->drawn, made->count, group->ranks, arena, &made->divided, error);
+}
+
+bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
+{
+    return sampler->needs.masked ||
+           (sampler->settings->training.objective == SR_OBJECTIVE_ALL && groups_of(sampler, ranks) > 1);
 }
 
 sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index, size_t ranks, sr_arena *arena, size_t *loads,
                            sr_error *error)
 {
-    division whole;
-    SR_TRY(divide_batch(sampler, epoch, index, ranks, arena, &whole, error));
     memset(loads, 0, ranks * sizeof *loads);
-    for (size_t piece = 0; piece < whole.divided.count; ++piece)
-        loads[whole.divided.owners[piece]] += whole.divided.work[piece];
+    for (size_t g = 0; g < groups_of(sampler, ranks); ++g) {
+        const rank_group group = group_at(sampler, index, g, ranks);
+        division slice;
+        SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
+        for (size_t piece = 0; piece < slice.divided.count; ++piece)
+            loads[group.first_rank + slice.divided.owners[piece]] += slice.divided.work[piece];
+    }
     return SR_OK;
 }
 
@@ -450,15 +497,15 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error)
 {
     const sr_settings *settings = sampler->settings;
-    division whole;
-    SR_TRY(divide_batch(sampler, epoch, index, ranks, arena, &whole, error));
-    sr_example *examples = whole.examples;
-    views drawn = whole.drawn;
-    *global_targets = whole.targets;
-    *global_examples = whole.count;
-    size_t mine = 0;
-    for (size_t e = 0; e < whole.count; ++e) {
-        if (whole.divided.owners[whole.divided.of_example[e]] != rank)
+    const rank_group group = group_of_rank(sampler, index, rank, ranks);
+    division slice;
+    SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
+    sr_example *examples = slice.examples;
+    views drawn = slice.drawn;
+    size_t mine = 0, slice_targets = 0;
+    for (size_t e = 0; e < slice.count; ++e) {
+        slice_targets += targets_of(sampler, &examples[e]);
+        if (group.first_rank + slice.divided.owners[slice.divided.of_example[e]] != rank)
             continue;
         examples[mine] = examples[e];
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
@@ -469,8 +516,10 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         ++mine;
     }
     SR_TRY(sr_batch_build(batch, arena, &settings->model, settings->training.objective, true, examples, mine, error));
-    if (sampler->needs.masked)
-        *global_targets = batch->targets;
+    *global_examples = batch_end(sampler, index) - index * (size_t)settings->training.batch_size;
+    *global_targets = sr_sampler_sums_targets(sampler, ranks)            ? batch->targets
+                      : settings->training.objective == SR_OBJECTIVE_ALL ? slice_targets
+                                                                         : *global_examples;
     if (!drawn.again)
         return SR_OK;
     SR_TRY(build_view(sampler, drawn.again, mine, arena, &batch->again, error));

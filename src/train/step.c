@@ -104,12 +104,16 @@ static bool is_contrastive(const sr_worker *worker)
     return worker->stepper->settings->training.contrastive.in_use;
 }
 
-/* The mask penalty is a norm over the whole batch, and how many items are masked is known to nobody before they are drawn: such
- * models need a sum over ranks between forward and backward. */
+static bool sums_targets(const sr_worker *worker)
+{
+    return sr_sampler_sums_targets(worker->stepper->sampler, (size_t)sr_parallel_size(worker->parallel));
+}
+
+/* The mask penalty is a norm over the whole batch, and how many terms the loss has may be known to nobody before all ranks have
+ * drawn their parts: that takes a sum over ranks between forward and backward. */
 static bool is_coupled(const sr_worker *worker)
 {
-    const sr_model_settings *settings = &worker->stepper->settings->model;
-    return sr_model_needs_of(settings, true).masked || settings->calibrators.adversarial.in_use;
+    return sums_targets(worker) || worker->stepper->settings->model.calibrators.adversarial.in_use;
 }
 
 /* Whether the spectra of further passes are compared (FEARec). */
@@ -216,7 +220,7 @@ static sr_status couple(sr_worker *worker, sr_status status, step_work *work, sr
     SR_TRY(sr_parallel_sum_double(worker->parallel, sums, sizeof sums / sizeof *sums, error));
     if (sums[0] > 0)
         return sr_parallel_agree(worker->parallel, status, error);
-    if (sr_model_needs_of(&worker->stepper->settings->model, true).masked)
+    if (sums_targets(worker))
         work->global_targets = sums[1];
     memcpy(work->global_squares, sums + 2, sizeof work->global_squares);
     return SR_OK;
