@@ -59,6 +59,9 @@ const char *sr_dataset_item_name(const sr_dataset *dataset, size_t item, size_t 
 /* How often each item occurs in the training part of the sequences: [items + 1], entry 0 is 0. Belongs to the data set. */
 const int64_t *sr_dataset_popularity(const sr_dataset *dataset);
 
+/* The same over all parts. */
+const int64_t *sr_dataset_item_interactions(const sr_dataset *dataset);
+
 /* The largest sequence length. */
 size_t sr_dataset_longest(const sr_dataset *dataset);
 
@@ -82,5 +85,51 @@ typedef struct {
  * under a temporary name beside it and renamed at the end, so that no half-written data set is ever found there. Shards are cut
  * by interactions, not by users; `shards` is at most the number of users. */
 sr_status sr_dataset_write(const char *directory, const sr_dataset_contents *contents, size_t shards, sr_error *error);
+
+/* The columns of a data set that need not fit into memory, and the type of their elements. */
+typedef enum {
+    SR_COLUMN_LENGTH,    /* int32 [users]: interactions of each user */
+    SR_COLUMN_TRAIN_END, /* int32 [users] */
+    SR_COLUMN_VALID_END, /* int32 [users] */
+    SR_COLUMN_USER_NAME, /* user_width bytes [users], padded with zero bytes */
+    SR_COLUMN_ITEM_NAME, /* item_width bytes [items] */
+    SR_COLUMN_ITEM,      /* int32 [interactions] */
+    SR_COLUMN_TIME       /* int64 [interactions] */
+} sr_dataset_column;
+
+/* A data set that is read in pieces while it is written. */
+typedef struct {
+    size_t users, items, interactions;
+    size_t user_width, item_width; /* bytes of the longest identifiers, at least 1 */
+    bool has_times;
+    const char *split, *origin; /* as in sr_dataset_contents */
+    /* Elements [first, first + count) of a column into `values`. */
+    sr_status (*read)(void *context, sr_dataset_column column, size_t first, size_t count, void *values, sr_error *error);
+    void *context;
+} sr_dataset_source;
+
+/* Where a shard begins. */
+typedef struct {
+    uint64_t first_user, first_interaction;
+} sr_dataset_cut;
+
+/* What all files of a data set have to agree on. */
+typedef struct {
+    size_t shards;
+    sr_dataset_cut *cuts; /* [shards + 1]; release with free() */
+    size_t longest;
+    char fingerprint[33];
+} sr_dataset_plan;
+
+/* Checks a source, cuts it into shards and computes its fingerprint; the plan must be zero-filled. Local; another rank that has
+ * the same bytes of a plan may write shards, too. */
+sr_status sr_dataset_make_plan(sr_dataset_plan *plan, const sr_dataset_source *source, size_t shards, sr_error *error);
+
+/* Write one file each into `directory`, which exists, and flush it to disk. The index takes 16 bytes of memory for each item.
+ * Local. */
+sr_status sr_dataset_write_shard(const sr_dataset_plan *plan, const sr_dataset_source *source, const char *directory,
+                                 size_t shard, sr_error *error);
+sr_status sr_dataset_write_index(const sr_dataset_plan *plan, const sr_dataset_source *source, const char *directory,
+                                 sr_error *error);
 
 #endif

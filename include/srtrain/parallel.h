@@ -19,6 +19,14 @@ typedef struct sr_parallel sr_parallel;
 sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char ***arguments, sr_error *error);
 void sr_parallel_finish(sr_parallel *parallel);
 
+/* Whether a launcher of MPI programs (mpirun, srun) has started this process, as far as its environment tells. Local. */
+bool sr_parallel_is_launched(void);
+
+/* A world of one rank without MPI, for programs that are also of use by themselves: starting MPI takes half a second. Of the
+ * functions of this header it knows rank, size, node_rank, host, agree(), barrier(), sums and maxima, broadcast() and
+ * gather_all(). Local. */
+sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error);
+
 int sr_parallel_rank(const sr_parallel *parallel);         /* local */
 int sr_parallel_size(const sr_parallel *parallel);         /* local */
 int sr_parallel_node_rank(const sr_parallel *parallel);    /* local: rank among the processes of this node */

@@ -55,6 +55,31 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
     return make_communicators(*parallel, error);
 }
 
+bool sr_parallel_is_launched(void)
+{
+    /* What Open MPI, PMIx, MPICH and those that come from it, and Cray's launchers tell their processes. */
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK",   "PMI_RANK",   "PMI_SIZE",
+                                        "MV2_COMM_WORLD_SIZE",  "PALS_RANKID", "ALPS_APP_PE"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i)
+        if (getenv(names[i]))
+            return true;
+    return false;
+}
+
+sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
+    (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
+    (*parallel)->size = 1;
+    snprintf((*parallel)->host, sizeof(*parallel)->host, "this host");
+    return SR_OK;
+}
+
+static bool is_alone(const sr_parallel *parallel)
+{
+    return parallel->world == MPI_COMM_NULL;
+}
+
 void sr_parallel_finish(sr_parallel *parallel)
 {
     if (parallel)
@@ -110,6 +135,8 @@ void sr_parallel_library_version(char *text, size_t size)
 
 static sr_status broadcast_from(sr_parallel *parallel, void *data, size_t bytes, int root, sr_error *error)
 {
+    if (is_alone(parallel))
+        return SR_OK;
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
         SR_TRY(sr_mpi_check(MPI_Bcast((char *)data + done, (int)piece, MPI_BYTE, root, parallel->world), "MPI_Bcast", error));
@@ -121,6 +148,8 @@ sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *e
 {
     if (parallel->process)
         return member_agree(parallel, status, error);
+    if (is_alone(parallel))
+        return status;
     /* Smallest over ranks: the lowest failing rank (`size` when nobody failed), and 1 only when everybody failed. */
     int smallest[] = {status == SR_OK ? parallel->size : parallel->rank, status != SR_OK};
     SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, smallest, 2, MPI_INT, MPI_MIN, parallel->world), "MPI_Allreduce", error));
@@ -154,6 +183,8 @@ sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
 {
     if (parallel->process)
         return member_barrier(parallel, error);
+    if (is_alone(parallel))
+        return SR_OK;
     return sr_mpi_check(MPI_Barrier(parallel->world), "MPI_Barrier", error);
 }
 
@@ -161,6 +192,8 @@ sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
 static sr_status reduce(sr_parallel *parallel, void *values, size_t count, size_t size, MPI_Datatype type, MPI_Op operation,
                         sr_error *error)
 {
+    if (is_alone(parallel))
+        return SR_OK;
     const size_t piece = PIECE_BYTES / size;
     for (size_t done = 0; done < count; done += piece) {
         const int here = (int)(count - done < piece ? count - done : piece);
@@ -290,6 +323,11 @@ static sr_status add_up_counts(const uint64_t *counts, size_t ranks, gather_plan
 static sr_status exchange_blocks(sr_parallel *parallel, const void *data, size_t count, size_t size, const gather_plan *plan,
                                  void *gathered, sr_error *error)
 {
+    if (is_alone(parallel)) {
+        if (count > 0)
+            memcpy(gathered, data, count * size);
+        return SR_OK;
+    }
     MPI_Datatype element;
     SR_TRY(sr_mpi_check(MPI_Type_contiguous((int)size, MPI_BYTE, &element), "MPI_Type_contiguous", error));
     sr_status status = sr_mpi_check(MPI_Type_commit(&element), "MPI_Type_commit", error);
@@ -317,8 +355,10 @@ static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, cons
     if (status == SR_OK)
         status = take_plan(plan, counts, offsets, ranks, error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    status = sr_mpi_check(MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), "MPI_Allgather",
-                          error);
+    **counts = mine; /* which is all there is for a process alone */
+    if (!is_alone(parallel))
+        status = sr_mpi_check(MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), "MPI_Allgather",
+                              error);
     if (status == SR_OK)
         status = add_up_counts(*counts, ranks, plan, *offsets, error);
     if (status == SR_OK)

@@ -228,6 +228,11 @@ const int64_t *sr_dataset_popularity(const sr_dataset *dataset)
     return dataset->popularity;
 }
 
+const int64_t *sr_dataset_item_interactions(const sr_dataset *dataset)
+{
+    return dataset->item_interactions;
+}
+
 size_t sr_dataset_longest(const sr_dataset *dataset)
 {
     return dataset->longest;

@@ -8,12 +8,17 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-void sr_checksum(const void *data, size_t bytes, char text[SR_CHECKSUM_SIZE])
+static void write_digest(XXH128_hash_t hash, char text[SR_CHECKSUM_SIZE])
 {
     XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
+    XXH128_canonicalFromHash(&canonical, hash);
     for (size_t i = 0; i < sizeof canonical.digest; ++i)
         snprintf(text + 2 * i, 3, "%02x", canonical.digest[i]);
+}
+
+void sr_checksum(const void *data, size_t bytes, char text[SR_CHECKSUM_SIZE])
+{
+    write_digest(XXH3_128bits(data, bytes), text);
 }
 
 void sr_hdf5_silence(void)
@@ -296,4 +301,67 @@ sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t 
                               sr_error *error)
 {
     return sr_hdf5_write_block(file, name, type, &count, 1, values, error);
+}
+
+/* ---- datasets in pieces ---- */
+
+sr_status sr_hdf5_stream_begin(sr_hdf5_stream *stream, const sr_hdf5_file *file, const char *name, hid_t type, size_t count,
+                               sr_error *error)
+{
+    *stream = (sr_hdf5_stream){.file = file,
+                               .name = name,
+                               .type = type,
+                               .dataset = -1,
+                               .space = -1,
+                               .element_size = H5Tget_size(type),
+                               .count = count};
+    XXH3_state_t *checksum = XXH3_createState();
+    if (!checksum)
+        return sr_fail_memory(error, 576, "the state of a checksum");
+    (void)XXH3_128bits_reset(checksum);
+    stream->checksum = checksum;
+    const hsize_t size = count;
+    const hid_t properties = dataset_properties();
+    stream->space = H5Screate_simple(1, &size, NULL);
+    if (properties >= 0 && stream->space >= 0)
+        stream->dataset = H5Dcreate2(file->id, name, type, stream->space, H5P_DEFAULT, properties, H5P_DEFAULT);
+    const sr_status status = stream->dataset >= 0 ? SR_OK
+                                                  : sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write dataset", name);
+    if (properties >= 0)
+        H5Pclose(properties);
+    return status;
+}
+
+sr_status sr_hdf5_stream_append(sr_hdf5_stream *stream, const void *values, size_t count, sr_error *error)
+{
+    if (count == 0)
+        return SR_OK;
+    const hsize_t first = stream->written, size = count;
+    const hid_t memory = H5Screate_simple(1, &size, NULL);
+    const bool written = memory >= 0 && H5Sselect_hyperslab(stream->space, H5S_SELECT_SET, &first, NULL, &size, NULL) >= 0 &&
+                         H5Dwrite(stream->dataset, stream->type, memory, stream->space, H5P_DEFAULT, values) >= 0;
+    const sr_status status = written ? SR_OK
+                                     : sr_hdf5_fail(error, SR_ERROR_RUNTIME, stream->file->path, "write dataset", stream->name);
+    if (memory >= 0)
+        H5Sclose(memory);
+    (void)XXH3_128bits_update(stream->checksum, values, count * stream->element_size);
+    stream->written += count;
+    return status;
+}
+
+sr_status sr_hdf5_stream_end(sr_hdf5_stream *stream, sr_status status, sr_error *error)
+{
+    char checksum[SR_CHECKSUM_SIZE] = "";
+    if (stream->dataset >= 0 && H5Dclose(stream->dataset) < 0 && status == SR_OK)
+        status = sr_hdf5_fail(error, SR_ERROR_RUNTIME, stream->file->path, "write dataset", stream->name);
+    if (stream->space >= 0)
+        H5Sclose(stream->space);
+    if (status == SR_OK && stream->written != stream->count)
+        status = sr_fail(error, SR_ERROR_RUNTIME, "%s: %zu of %zu elements of dataset %s were written", stream->file->path,
+                         stream->written, stream->count, stream->name);
+    if (stream->checksum)
+        write_digest(XXH3_128bits_digest(stream->checksum), checksum);
+    (void)XXH3_freeState(stream->checksum);
+    stream->checksum = NULL;
+    return status == SR_OK ? sr_hdf5_write_text(stream->file, stream->name, SR_CHECKSUM_ATTRIBUTE, checksum, error) : status;
 }

@@ -55,4 +55,21 @@ sr_status sr_hdf5_write_block(const sr_hdf5_file *file, const char *name, hid_t 
 sr_status sr_hdf5_write_array(const sr_hdf5_file *file, const char *name, hid_t type, size_t count, const void *values,
                               sr_error *error);
 
+/* A dataset of one dimension that is written in pieces, in order, to the same bytes as by sr_hdf5_write_array(). */
+typedef struct {
+    const sr_hdf5_file *file;
+    const char *name; /* belongs to the caller */
+    hid_t type, dataset, space;
+    size_t element_size, count, written;
+    void *checksum;
+} sr_hdf5_stream;
+
+/* `type` must live as long as the stream. Ends with sr_hdf5_stream_end() also after a failure. */
+sr_status sr_hdf5_stream_begin(sr_hdf5_stream *stream, const sr_hdf5_file *file, const char *name, hid_t type, size_t count,
+                               sr_error *error);
+sr_status sr_hdf5_stream_append(sr_hdf5_stream *stream, const void *values, size_t count, sr_error *error);
+
+/* With `status` SR_OK all elements must have been written; writes the checksum. Returns the first failure. */
+sr_status sr_hdf5_stream_end(sr_hdf5_stream *stream, sr_status status, sr_error *error);
+
 #endif
