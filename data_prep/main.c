@@ -2,31 +2,36 @@
 #include "commands.h"
 #include "readers/reader.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static const struct {
     const char *name;
-    sr_status (*function)(int argument_count, char **arguments, sr_error *error);
-} commands[] = {{"convert", command_convert}, {"synth", command_synth}, {"info", command_info}};
+    sr_status (*function)(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
+} commands[] = {{"convert", command_convert}, {"synth", command_synth}, {"info", command_info}, {"export", command_export}};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *file)
 {
     fputs("Turns raw interactions into data sets for srtrain.\n\n"
           "usage:\n"
-          "  srprep convert --format FORMAT --input FILE... --output DIR [--shards N] [--min-user K] [--min-item K]\n"
-          "                 [--deduplicate first|last|none] [--min-rating X]\n"
+          "  srprep convert --format FORMAT --input FILE... --output DIR [--shards N]\n"
+          "                 [--min-rating X] [--after T] [--before T] [--items FILE] [--deduplicate first|last|none]\n"
+          "                 [--min-user K] [--min-item K] [--max-length N]\n"
           "                 [--split leave-one-out|ratio:0.8,0.1,0.1|time:T1,T2]\n"
+          "                 [--memory SIZE] [--temporary DIR] [--report FILE.json]\n"
           "                 [--input-list FILE] [--strict] [--na-values NA,null] [--time-decimals N]\n"
           "                 [--time-unit auto|none|number|seconds|milliseconds|microseconds|nanoseconds|iso]\n"
           "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,] [--header] [--no-quotes]   (format csv)\n"
           "                 [--columns user=KEY,item=KEY,time=KEY,rating=KEY]   (format json)\n"
           "  srprep synth --users N --items N --mean-length X --seed S --output DIR [--shards N]\n"
-          "               [--clusters N] [--exponent X] [--transition P]\n"
+          "               [--clusters N] [--exponent X] [--transition P] [--memory SIZE] [--temporary DIR]\n"
           "  srprep info DIR [--json]\n"
+          "  srprep export DIR [--output FILE] [--format sequences|csv]\n"
           "  srprep --version\n\n"
+          "\"mpirun -np P\" in front of convert and synth divides the work among P processes; the data set is the same.\n\n"
           "formats (plain, gzip or zstd; a directory is all files in it; \"-\" is standard input):\n",
           file);
     for (size_t i = 0; i < reader_count; ++i)
@@ -40,16 +45,31 @@ static sr_status unknown_command(const char *name, sr_error *error)
     for (size_t i = 0; i < COMMANDS; ++i)
         names[i] = commands[i].name;
     const char *nearest = sr_nearest_name(name, names, COMMANDS);
-    return sr_fail(error, SR_ERROR_USAGE, "srprep: \"%s\" is no command%s%s%s; known are convert, synth, info", name,
+    return sr_fail(error, SR_ERROR_USAGE, "srprep: \"%s\" is no command%s%s%s; known are convert, synth, info, export", name,
                    nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
-static sr_status run(int argument_count, char **arguments, sr_error *error)
+static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
 {
     for (size_t i = 0; i < COMMANDS; ++i)
         if (strcmp(arguments[1], commands[i].name) == 0)
-            return commands[i].function(argument_count - 1, arguments + 1, error);
+            return commands[i].function(parallel, argument_count - 1, arguments + 1, error);
     return unknown_command(arguments[1], error);
+}
+
+/* A process that no launcher has started is a world of its own, for which MPI is not even started: that would take longer than
+ * most conversions. */
+static sr_status run_on_ranks(int argument_count, char **arguments, bool *is_root, sr_error *error)
+{
+    sr_parallel *parallel = NULL;
+    sr_status status = sr_parallel_is_launched() ? sr_parallel_start(&parallel, &argument_count, &arguments, error)
+                                                 : sr_parallel_start_alone(&parallel, error);
+    if (status == SR_OK) {
+        *is_root = sr_parallel_rank(parallel) == 0;
+        status = sr_parallel_agree(parallel, run(parallel, argument_count, arguments, error), error);
+    }
+    sr_parallel_finish(parallel);
+    return status;
 }
 
 int main(int argument_count, char **arguments)
@@ -68,10 +88,11 @@ int main(int argument_count, char **arguments)
         return SR_OK;
     }
     sr_error error = {.status = SR_OK};
-    sr_status status = run(argument_count, arguments, &error);
+    bool is_root = true;
+    sr_status status = run_on_ranks(argument_count, arguments, &is_root, &error);
     if (fflush(stdout) != 0 && status == SR_OK)
         status = sr_fail(&error, SR_ERROR_RUNTIME, "cannot write to standard output");
-    if (status != SR_OK)
+    if (status != SR_OK && is_root)
         fprintf(stderr, "srprep: error: %s\n", error.message);
     /* HDF5 would crash in its exit handler over a file that could not be written: the exit code is worth more than that
      * handler. */

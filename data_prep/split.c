@@ -23,17 +23,41 @@ static sr_status parse_ratio(const char *text, split_rule *rule, sr_error *error
     return SR_OK;
 }
 
+static field time_field(const split_rule *rule, size_t which)
+{
+    return (field){rule->time_texts[which], strcspn(rule->time_texts[which], ",")};
+}
+
+static sr_status fail_times(const char *text, sr_error *error)
+{
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "--split time:%s: expected two ascending time stamps, as in time:1400000000,1405000000", text);
+}
+
+static sr_status read_times(split_rule *rule, const time_format *format, sr_error *error)
+{
+    for (size_t i = 0; i < 2; ++i)
+        if (time_parse(format, time_field(rule, i), &rule->times[i]) != NUMBER_GOOD)
+            return fail_times(rule->time_texts[0], error);
+    return rule->times[0] <= rule->times[1] ? SR_OK : fail_times(rule->time_texts[0], error);
+}
+
+/* What the input's time stamps are is not known yet: they may be numbers or dates. */
 static sr_status parse_times(const char *text, split_rule *rule, sr_error *error)
 {
-    char *end;
-    rule->times[0] = strtoll(text, &end, 10);
-    const bool first = end != text && *end == ',';
-    const char *second = first ? end + 1 : text;
-    rule->times[1] = strtoll(second, &end, 10);
-    if (!first || end == second || *end != '\0' || rule->times[0] > rule->times[1])
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "--split time:%s: expected two ascending time stamps, as in time:1400000000,1405000000", text);
-    return SR_OK;
+    const char *comma = strchr(text, ',');
+    if (!comma || strchr(comma + 1, ','))
+        return fail_times(text, error);
+    rule->time_texts[0] = text;
+    rule->time_texts[1] = comma + 1;
+    const time_format number = {.unit = TIME_NUMBER, .has_decimals = true, .rounds = true},
+                      date = {.unit = TIME_ISO, .has_decimals = true, .rounds = true};
+    return read_times(rule, &number, NULL) == SR_OK ? SR_OK : read_times(rule, &date, error);
+}
+
+sr_status split_set_times(split_rule *rule, const time_format *format, sr_error *error)
+{
+    return rule->kind == SPLIT_TIME ? read_times(rule, format, error) : SR_OK;
 }
 
 sr_status split_parse(const char *text, split_rule *rule, sr_error *error)

@@ -2,6 +2,7 @@
 #ifndef SRTRAIN_DATA_PREP_SPLIT_H
 #define SRTRAIN_DATA_PREP_SPLIT_H
 
+#include "readers/times.h"
 #include "srtrain/status.h"
 
 #include <stddef.h>
@@ -11,12 +12,17 @@ typedef enum { SPLIT_LEAVE_ONE_OUT, SPLIT_RATIO, SPLIT_TIME } split_kind;
 
 typedef struct {
     split_kind kind;
-    double ratio[3];  /* of training, validation and test; they sum to 1 */
-    int64_t times[2]; /* validation starts at the first, test at the second time stamp */
+    double ratio[3];           /* of training, validation and test; they sum to 1 */
+    const char *time_texts[2]; /* validation starts at the first, test at the second time stamp; each ends at a comma or zero */
+    int64_t times[2];          /* the same in the unit of the data */
 } split_rule;
 
-/* Reads "leave-one-out", "ratio:0.8,0.1,0.1" or "time:T1,T2". SR_ERROR_USAGE otherwise. */
+/* Reads "leave-one-out", "ratio:0.8,0.1,0.1" or "time:T1,T2", with time stamps as in the input. SR_ERROR_USAGE otherwise. The
+ * rule points into `text`. */
 sr_status split_parse(const char *text, split_rule *rule, sr_error *error);
+
+/* Sets the times of a rule by time, now that it is known what time stamps of the input are. Any other stays as it is. */
+sr_status split_set_times(split_rule *rule, const time_format *format, sr_error *error);
 
 /* Where the parts of a sequence end. leave-one-out: the last interaction is test, the one before validation; sequences of fewer
  * than three are training only. ratio: the first ratio[0] of the sequence (rounded down, at least one) is training, the next

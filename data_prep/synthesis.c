@@ -1,5 +1,6 @@
 #include "synthesis.h"
 
+#include "srtrain/memory.h"
 #include "srtrain/random.h"
 
 #include <math.h>
@@ -11,7 +12,7 @@ enum { SUCCESSORS = 3, INTERESTS = 2, ATTEMPTS = 16, POPULARITY_OFFSET = 10 };
 enum { STREAM_CLUSTERS, STREAM_SUCCESSORS, STREAM_USERS, STREAM_ASSIGNMENT };
 
 /* The catalogue: items ordered by cluster, with running sums of popularity within each cluster. */
-typedef struct {
+typedef struct catalogue {
     size_t items, clusters;
     size_t *first;        /* [clusters + 1] into members */
     uint32_t *members;    /* [items] */
@@ -167,51 +168,93 @@ static uint32_t next_item(const catalogue *c, const synthesis *process, const si
     return item;
 }
 
-static sr_status add_user(const catalogue *c, const synthesis *process, uint64_t user, draws *d, uint32_t **history,
-                          size_t *room, interactions *all, sr_error *error)
+/* The length of a user's sequence, which is drawn first. */
+static size_t length_of(const synthesis *process, uint64_t user, draws *d, assignment *assigned)
 {
-    assignment assigned = assign(process, user);
-    const size_t drawn = draw_length(process, d), length = drawn > assigned.count ? drawn : assigned.count;
-    if (length > *room) {
-        uint32_t *grown = realloc(*history, length * sizeof *grown);
-        if (!grown)
-            return sr_fail_memory(error, length * sizeof *grown, "a sequence");
-        *history = grown;
-        *room = length;
-    }
-    size_t interests[INTERESTS];
-    for (size_t i = 0; i < INTERESTS; ++i)
-        interests[i] = sr_random_below(d->stream, d->next++, 0, c->clusters);
-    int64_t time = 1000000000 + (int64_t)(draw(d) * 1e8);
-    char user_name[32], item_name[32];
-    const int user_length = snprintf(user_name, sizeof user_name, "u%llu", (unsigned long long)user);
-    for (size_t i = 0; i < length; ++i) {
-        const uint32_t item = next_item(c, process, interests, &assigned, *history, i, length, d);
-        (*history)[i] = item;
-        time += 60 + (int64_t)(draw(d) * 86400);
-        const int item_length = snprintf(item_name, sizeof item_name, "i%u", item);
-        SR_TRY(interactions_add(all, user_name, (size_t)user_length, item_name, (size_t)item_length, time, 0, error));
-    }
+    *assigned = assign(process, user);
+    const size_t drawn = draw_length(process, d);
+    return drawn > assigned->count ? drawn : assigned->count;
+}
+
+static draws draws_of(const synthesiser *s, uint64_t user)
+{
+    return (draws){.stream = sr_random_fork(sr_random_open(s->process.seed, SR_RANDOM_SYNTHESIS, STREAM_USERS), user)};
+}
+
+uint64_t synthesis_length(const synthesiser *s, uint64_t user)
+{
+    draws d = draws_of(s, user);
+    assignment assigned;
+    return length_of(&s->process, user, &d, &assigned);
+}
+
+static sr_status make_room(synthesiser *s, size_t length, sr_error *error)
+{
+    if (length <= s->room)
+        return SR_OK;
+    free(s->items);
+    free(s->times);
+    s->items = NULL;
+    s->times = NULL;
+    s->room = 0;
+    SR_TRY(SR_ALLOCATE(&s->items, 2 * length, "a sequence", error));
+    SR_TRY(SR_ALLOCATE(&s->times, 2 * length, "a sequence", error));
+    s->room = 2 * length;
     return SR_OK;
 }
 
-sr_status synthesise(const synthesis *process, interactions *all, sr_error *error)
+sr_status synthesis_next(void *synthesiser_of_rank, sequence *one, sr_error *error)
 {
-    catalogue c = {.items = process->items, .clusters = process->clusters};
-    uint32_t *history = NULL;
-    size_t room = 0;
-    sr_status status = allocate_catalogue(&c, error);
-    if (status == SR_OK) {
-        fill_clusters(&c, process, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_CLUSTERS));
-        fill_successors(&c, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_SUCCESSORS));
+    synthesiser *s = synthesiser_of_rank;
+    const synthesis *process = &s->process;
+    one->length = 0;
+    if (s->next == s->end)
+        return SR_OK;
+    const uint64_t user = s->next++;
+    draws d = draws_of(s, user);
+    assignment assigned;
+    const size_t length = length_of(process, user, &d, &assigned);
+    SR_TRY(make_room(s, length, error));
+    size_t interests[INTERESTS];
+    for (size_t i = 0; i < INTERESTS; ++i)
+        interests[i] = sr_random_below(d.stream, d.next++, 0, s->catalogue->clusters);
+    int64_t time = 1000000000 + (int64_t)(draw(&d) * 1e8);
+    for (size_t i = 0; i < length; ++i) {
+        s->items[i] = next_item(s->catalogue, process, interests, &assigned, s->items, i, length, &d);
+        time += 60 + (int64_t)(draw(&d) * 86400);
+        s->times[i] = time;
     }
-    const sr_random_stream users = sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_USERS);
-    all->has_times = true;
-    for (uint64_t user = 0; user < process->users && status == SR_OK; ++user) {
-        draws d = {.stream = sr_random_fork(users, user)};
-        status = add_user(&c, process, user, &d, &history, &room, all, error);
-    }
-    free(history);
-    free_catalogue(&c);
-    return status;
+    *one = (sequence){.user = s->name,
+                      .user_length = (size_t)snprintf(s->name, sizeof s->name, "u%llu", (unsigned long long)user),
+                      .length = length,
+                      .items = s->items,
+                      .times = s->times};
+    return SR_OK;
+}
+
+size_t synthesis_item_name(uint64_t item, char name[32])
+{
+    return (size_t)snprintf(name, 32, "i%llu", (unsigned long long)item);
+}
+
+sr_status synthesis_begin(synthesiser *s, const synthesis *process, uint64_t first, uint64_t end, sr_error *error)
+{
+    *s = (synthesiser){.process = *process, .next = first, .end = end};
+    SR_TRY(SR_ALLOCATE_ZERO(&s->catalogue, 1, "the catalogue", error));
+    s->catalogue->items = process->items;
+    s->catalogue->clusters = process->clusters;
+    SR_TRY(allocate_catalogue(s->catalogue, error));
+    fill_clusters(s->catalogue, process, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_CLUSTERS));
+    fill_successors(s->catalogue, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_SUCCESSORS));
+    return SR_OK;
+}
+
+void synthesis_end(synthesiser *s)
+{
+    if (s->catalogue)
+        free_catalogue(s->catalogue);
+    free(s->catalogue);
+    free(s->items);
+    free(s->times);
+    *s = (synthesiser){.catalogue = NULL};
 }

@@ -1,6 +1,9 @@
 # srprep and the data sets it writes.
-foreach(test test_lines test_readers test_times test_filters test_dataset test_synthesis)
+foreach(test test_lines test_times test_filters test_dataset)
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c)
+endforeach()
+foreach(test test_readers test_synthesis)
+  srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c interactions.c)
 endforeach()
 
 include(fuzz/sources.cmake)

@@ -56,6 +56,17 @@ void run_srprep(program_result *result, const char *format, ...)
     run(result, command);
 }
 
+void run_srprep_on(program_result *result, int ranks, const char *format, ...)
+{
+    char arguments[4096], command[8000];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    snprintf(command, sizeof command, "%s %d %s/srprep %s", MPIEXEC, ranks, binary_directory(), arguments);
+    run(result, command);
+}
+
 void run_srtrain(program_result *result, int ranks, const char *format, ...)
 {
     char arguments[4096], command[8000], launcher[256] = "";

@@ -17,8 +17,10 @@ typedef struct {
 void program_make_directory(char *path, size_t size);
 void program_remove_directory(const char *path);
 
-/* Runs "srprep ARGUMENTS", and "srtrain ARGUMENTS" on `ranks` ranks (0: without mpirun), arguments as for printf. */
+/* Runs "srprep ARGUMENTS", and the same or "srtrain ARGUMENTS" on `ranks` ranks (0: without mpirun), arguments as for printf.
+ */
 void run_srprep(program_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void run_srprep_on(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void run_srtrain(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Runs "benchmark_scaling ARGUMENTS" with assignments of environment variables in front ("" for none). */

@@ -1,6 +1,7 @@
-/* From interactions to sequences: rating threshold, order and ties, duplicates, k-core, order of users, splits. */
-#include "filters.h"
-#include "split.h"
+/* From interactions to sequences: every filter, the order of users and items, and the same result within little memory; splits.
+ */
+#include "engine/engine.h"
+#include "files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,157 +15,378 @@ typedef struct {
     const char *user, *item;
     int64_t time;
     float rating;
+    uint64_t line; /* 0: a line of its own */
 } row;
 
-static void load(interactions *all, const row *rows, size_t count)
+/* What is asked for beside the interactions. */
+typedef struct {
+    entry_filter entry;
+    user_rules rules;
+    uint64_t memory; /* 0: plenty */
+} request;
+
+enum { PLENTY = 1 << 26, TEXT_SIZE = 1 << 20 };
+
+/* Runs the engine on a data set's worth of rows; the result is at DIRECTORY/out if it returns SR_OK. */
+static sr_status run(const char *directory, const row *rows, size_t count, const request *r, engine_counts *counts,
+                     sr_error *error)
 {
-    assert_int_equal(interactions_create(all, NULL), SR_OK);
+    char output[FILES_PATH_SIZE];
+    files_path(output, directory, "out");
+    sr_parallel *parallel;
+    workplace place;
+    collector from;
+    assert_int_equal(sr_parallel_start_alone(&parallel, error), SR_OK);
+    assert_int_equal(workplace_open(&place, parallel, NULL, output, r->memory ? r->memory : PLENTY, error), SR_OK);
+    assert_int_equal(collector_create(&from, &place, r->rules.one_line_a_user, &r->entry, error), SR_OK);
+    collector_begin_part(&from, 0);
     for (size_t i = 0; i < count; ++i)
-        assert_int_equal(interactions_add(all, rows[i].user, strlen(rows[i].user), rows[i].item, strlen(rows[i].item),
-                                          rows[i].time, rows[i].rating, NULL),
+        assert_int_equal(collector_add(&from, rows[i].user, strlen(rows[i].user), rows[i].item, strlen(rows[i].item),
+                                       rows[i].time, rows[i].rating, rows[i].line ? rows[i].line : i + 1, error),
                          SR_OK);
+    const uint64_t start = 0;
+    const engine_plan plan = {.rules = r->rules,
+                              .split = {.kind = SPLIT_LEAVE_ONE_OUT},
+                              .split_text = "leave-one-out",
+                              .origin = "{}",
+                              .directory = output,
+                              .shards = 1,
+                              .has_times = !r->rules.one_line_a_user,
+                              .part_starts = &start,
+                              .read = collector_part_size(&from)};
+    const sr_status status = engine_run(&place, &from, &plan, counts, error);
+    collector_free(&from);
+    workplace_close(&place);
+    sr_parallel_finish(parallel);
+    return status;
 }
 
-/* Compares with "user:item user:item ..." and releases. */
-static void assert_is(interactions *all, const char *expected)
+/* Appends "user:item@number" for each interaction. */
+static void describe(const sr_dataset *dataset, char *text)
 {
-    char found[1024] = "";
-    for (size_t i = 0; i < all->count; ++i)
-        snprintf(found + strlen(found), sizeof found - strlen(found), "%s%s:%s", i ? " " : "",
-                 all->users.texts[all->list[i].user], all->items.texts[all->list[i].item]);
-    assert_string_equal(found, expected);
-    interactions_free(all);
+    size_t user_length, item_length, used = 0;
+    text[0] = '\0';
+    for (size_t user = 0; user < sr_dataset_users(dataset); ++user) {
+        const sr_sequence one = sr_dataset_sequence(dataset, user);
+        const char *name = sr_dataset_user_name(dataset, user, &user_length);
+        for (size_t i = 0; i < one.length; ++i) {
+            const char *item = sr_dataset_item_name(dataset, (size_t)one.items[i], &item_length);
+            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%.*s:%.*s@%d", used ? " " : "", (int)user_length, name,
+                                     (int)item_length, item, one.items[i]);
+            assert_true(used < TEXT_SIZE);
+        }
+    }
+}
+
+/* Runs the engine, verifies the data set, and describes it in `text` [TEXT_SIZE]. */
+static void run_and_describe(const char *directory, const row *rows, size_t count, const request *r, engine_counts *counts,
+                             char *text)
+{
+    char output[FILES_PATH_SIZE];
+    sr_error error = {.status = SR_OK};
+    sr_dataset *dataset;
+    files_path(output, directory, "out");
+    if (run(directory, rows, count, r, counts, &error) != SR_OK || sr_dataset_open(&dataset, output, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    if (sr_dataset_verify(dataset, 0, 1, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    describe(dataset, text);
+    sr_dataset_close(dataset);
+    files_remove(output);
+    assert_int_equal(files_count(directory), 0); /* no temporary file stays */
+}
+
+static engine_counts assert_is(const char *directory, const row *rows, size_t count, const request *r, const char *expected)
+{
+    engine_counts counts;
+    char *text = malloc(TEXT_SIZE);
+    assert_non_null(text);
+    run_and_describe(directory, rows, count, r, &counts, text);
+    assert_string_equal(text, expected);
+    free(text);
+    return counts;
 }
 
 static void sorting_is_by_user_and_time_and_ties_keep_the_input_order(void **state)
 {
-    (void)state;
-    const row rows[] = {{"b", "1", 9, 0}, {"a", "2", 5, 0},  {"b", "3", 3, 0}, {"b", "4", 9, 0},
-                        {"a", "5", 5, 0}, {"b", "6", -1, 0}, {"a", "7", 4, 0}, {"b", "8", 3, 0}};
-    interactions all;
-    load(&all, rows, 8);
-    assert_int_equal(sort_interactions(&all, NULL), SR_OK);
-    assert_int_equal(count_ties(&all), 3);
-    assert_is(&all, "b:6 b:3 b:8 b:1 b:4 a:7 a:2 a:5");
+    const row rows[] = {{"b", "1", 9, 0, 0}, {"a", "2", 5, 0, 0},  {"b", "3", 3, 0, 0}, {"b", "4", 9, 0, 0},
+                        {"a", "5", 5, 0, 0}, {"b", "6", -1, 0, 0}, {"a", "7", 4, 0, 0}, {"b", "8", 3, 0, 0}};
+    const engine_counts counts = assert_is(*state, rows, 8, &(request){.memory = 0},
+                                           "b:6@1 b:3@2 b:8@3 b:1@4 b:4@5 a:7@6 a:2@7 a:5@8");
+    assert_int_equal(counts.ties, 3);
+    assert_int_equal(counts.interactions, 8);
 }
 
 static void ratings_below_the_threshold_go(void **state)
 {
-    (void)state;
-    const row rows[] = {{"a", "1", 0, 3.5F}, {"a", "2", 0, 4}, {"b", "3", 0, 5}, {"b", "4", 0, 0.5F}};
-    interactions all;
-    filter_report report = {0};
-    load(&all, rows, 4);
-    filter_ratings(&all, 4, &report);
-    assert_int_equal(report.low_rating, 2);
-    assert_is(&all, "a:2 b:3");
+    const row rows[] = {{"a", "1", 0, 3.5F, 0}, {"a", "2", 0, 4, 0}, {"b", "3", 0, 5, 0}, {"b", "4", 0, 0.5F, 0}};
+    const request r = {.entry = {.has_min_rating = true, .min_rating = 4}};
+    assert_int_equal(assert_is(*state, rows, 4, &r, "a:2@1 b:3@2").low_rating, 2);
+}
+
+static void the_time_range_holds_its_first_moment_and_not_its_last(void **state)
+{
+    const row rows[] = {{"a", "1", 9, 0, 0}, {"a", "2", 10, 0, 0}, {"b", "3", 19, 0, 0}, {"b", "4", 20, 0, 0}};
+    const request both = {.entry = {.has_after = true, .after = 10, .has_before = true, .before = 20}},
+                  from = {.entry = {.has_after = true, .after = 19}}, until = {.entry = {.has_before = true, .before = 10}};
+    assert_int_equal(assert_is(*state, rows, 4, &both, "a:2@1 b:3@2").out_of_time, 2);
+    assert_int_equal(assert_is(*state, rows, 4, &from, "b:3@1 b:4@2").out_of_time, 2);
+    assert_int_equal(assert_is(*state, rows, 4, &until, "a:1@1").out_of_time, 3);
+}
+
+static void only_listed_items_stay(void **state)
+{
+    const row rows[] = {{"a", "x", 1, 0, 0}, {"a", "y", 2, 0, 0}, {"b", "xx", 3, 0, 0}, {"b", "z", 4, 0, 0}};
+    dictionary list;
+    uint32_t number;
+    assert_int_equal(dictionary_create(&list, NULL), SR_OK);
+    assert_int_equal(dictionary_number(&list, "z", 1, &number, NULL), SR_OK);
+    assert_int_equal(dictionary_number(&list, "x", 1, &number, NULL), SR_OK);
+    const request r = {.entry = {.items = &list}};
+    assert_int_equal(assert_is(*state, rows, 4, &r, "a:x@1 b:z@2").not_listed, 2);
+    dictionary_free(&list);
 }
 
 static void duplicates_keep_the_first_or_the_last_in_time(void **state)
 {
-    (void)state;
-    const row rows[] = {{"a", "x", 7, 0}, {"a", "y", 2, 0}, {"a", "x", 1, 0},
-                        {"b", "x", 1, 0}, {"a", "x", 5, 0}, {"a", "y", 2, 0}};
+    const row rows[] = {{"a", "x", 7, 0, 0}, {"a", "y", 2, 0, 0}, {"a", "x", 1, 0, 0},
+                        {"b", "x", 1, 0, 0}, {"a", "x", 5, 0, 0}, {"a", "y", 2, 0, 0}};
     const struct {
         deduplication which;
         const char *expected;
         size_t dropped;
-    } cases[] = {{DEDUPLICATE_NONE, "a:x a:y a:y a:x a:x b:x", 0},
-                 {DEDUPLICATE_FIRST, "a:x a:y b:x", 3},
-                 {DEDUPLICATE_LAST, "a:y a:x b:x", 3}};
+    } cases[] = {{DEDUPLICATE_NONE, "a:x@1 a:y@2 a:y@2 a:x@1 a:x@1 b:x@1", 0},
+                 {DEDUPLICATE_FIRST, "a:x@1 a:y@2 b:x@1", 3},
+                 {DEDUPLICATE_LAST, "a:y@1 a:x@2 b:x@2", 3}};
     for (size_t i = 0; i < 3; ++i) {
-        interactions all;
-        filter_report report = {0};
-        load(&all, rows, 6);
-        assert_int_equal(sort_interactions(&all, NULL), SR_OK);
-        assert_int_equal(remove_duplicates(&all, cases[i].which, &report, NULL), SR_OK);
-        assert_int_equal(report.duplicates, cases[i].dropped);
-        assert_is(&all, cases[i].expected);
+        const request r = {.rules = {.duplicates = cases[i].which}};
+        assert_int_equal(assert_is(*state, rows, 6, &r, cases[i].expected).users.duplicates, cases[i].dropped);
     }
 }
 
 static void the_core_is_repeated_until_nothing_changes(void **state)
 {
-    (void)state;
     /* d has one interaction, without which z has one, without which c has one, ...: one pass is not enough. */
-    const row rows[] = {{"a", "x", 0, 0}, {"a", "y", 0, 0}, {"b", "x", 0, 0}, {"b", "y", 0, 0},
-                        {"c", "x", 0, 0}, {"c", "z", 0, 0}, {"d", "z", 0, 0}};
-    interactions all;
-    filter_report report = {0};
-    load(&all, rows, 7);
-    assert_int_equal(repeat_core(&all, 2, 2, &report, NULL), SR_OK);
-    assert_int_equal(report.core, 3);
-    assert_int_equal(report.core_rounds, 4);
-    assert_is(&all, "a:x a:y b:x b:y");
+    const row rows[] = {{"a", "x", 0, 0, 0}, {"a", "y", 0, 0, 0}, {"b", "x", 0, 0, 0}, {"b", "y", 0, 0, 0},
+                        {"c", "x", 0, 0, 0}, {"c", "z", 0, 0, 0}, {"d", "z", 0, 0, 0}};
+    const request r = {.rules = {.min_user = 2, .min_item = 2}};
+    const engine_counts counts = assert_is(*state, rows, 7, &r, "a:x@1 a:y@2 b:x@1 b:y@2");
+    assert_int_equal(counts.users.core, 3);
+    assert_int_equal(counts.users.core_rounds, 4);
 }
 
 static void a_core_for_users_alone_leaves_items_alone(void **state)
 {
-    (void)state;
-    const row rows[] = {{"a", "x", 0, 0}, {"a", "y", 0, 0}, {"b", "z", 0, 0}};
-    interactions all;
-    filter_report report = {0};
-    load(&all, rows, 3);
-    assert_int_equal(repeat_core(&all, 2, 0, &report, NULL), SR_OK);
-    assert_is(&all, "a:x a:y");
+    const row rows[] = {{"a", "x", 0, 0, 0}, {"a", "y", 0, 0, 0}, {"b", "z", 0, 0, 0}};
+    (void)assert_is(*state, rows, 3, &(request){.rules = {.min_user = 2}}, "a:x@1 a:y@2");
 }
 
-/* The k-core by the letter of its definition on random data: what is left satisfies both bounds, and is the largest such set,
- * because it is what dropping one interaction at a time leaves, too. */
-static void the_core_is_that_of_dropping_one_at_a_time(void **state)
+static void only_the_last_interactions_of_a_user_stay_after_the_core(void **state)
 {
-    (void)state;
-    enum { COUNT = 400, USERS = 60, ITEMS = 50, LEAST = 5 };
-    int user_of[COUNT], item_of[COUNT], alive[COUNT], left = COUNT;
-    interactions all;
-    assert_int_equal(interactions_create(&all, NULL), SR_OK);
-    uint32_t random = 12345;
-    for (int i = 0; i < COUNT; ++i) {
-        char user[8], item[8];
-        random = random * 1664525u + 1013904223u;
-        user_of[i] = (int)((random >> 8) % USERS * ((random >> 20) % 3) / 2);
-        random = random * 1664525u + 1013904223u;
-        item_of[i] = (int)((random >> 8) % ITEMS * ((random >> 20) % 3) / 2);
-        alive[i] = 1;
-        const int user_length = snprintf(user, sizeof user, "%d", user_of[i]),
-                  item_length = snprintf(item, sizeof item, "%d", item_of[i]);
-        assert_int_equal(interactions_add(&all, user, (size_t)user_length, item, (size_t)item_length, 0, 0, NULL), SR_OK);
-    }
-    for (int changed = 1; changed;) {
-        changed = 0;
-        for (int i = 0; i < COUNT && !changed; ++i) {
-            int user_count = 0, item_count = 0;
-            for (int j = 0; j < COUNT; ++j) {
-                user_count += alive[j] && user_of[j] == user_of[i];
-                item_count += alive[j] && item_of[j] == item_of[i];
-            }
-            if (alive[i] && (user_count < LEAST || item_count < LEAST)) {
-                alive[i] = 0;
-                --left;
-                changed = 1;
-            }
-        }
-    }
-    filter_report report = {0};
-    assert_int_equal(repeat_core(&all, LEAST, LEAST, &report, NULL), SR_OK);
-    assert_true(left > 0 && left < COUNT && report.core_rounds > 2);
-    assert_int_equal(all.count, left);
-    for (size_t i = 0; i < all.count; ++i)
-        assert_true(alive[all.list[i].order]);
-    interactions_free(&all);
+    const row rows[] = {{"a", "x", 5, 0, 0}, {"a", "y", 1, 0, 0}, {"b", "y", 1, 0, 0}, {"a", "z", 3, 0, 0},
+                        {"b", "z", 2, 0, 0}, {"b", "x", 3, 0, 0}, {"c", "q", 1, 0, 0}};
+    const request r = {.rules = {.min_item = 2, .max_length = 2}};
+    const engine_counts counts = assert_is(*state, rows, 7, &r, "a:z@1 a:x@2 b:z@1 b:x@2");
+    assert_int_equal(counts.users.too_long, 2);
+    assert_int_equal(counts.users.core, 1);
 }
 
 static void users_come_in_the_order_of_what_remains(void **state)
 {
-    (void)state;
-    const row rows[] = {{"a", "x", 9, 1}, {"b", "y", 5, 5}, {"a", "z", 1, 5}, {"b", "x", 4, 5}};
-    interactions all;
-    filter_report report = {0};
-    load(&all, rows, 4);
-    filter_ratings(&all, 2, &report); /* now b appears before a */
-    assert_int_equal(sort_interactions(&all, NULL), SR_OK);
-    assert_int_equal(order_users(&all, NULL), SR_OK);
-    assert_is(&all, "b:x b:y a:z");
+    const row rows[] = {{"a", "x", 9, 1, 0}, {"b", "y", 5, 5, 0}, {"a", "z", 1, 5, 0}, {"b", "x", 4, 5, 0}};
+    const request r = {.entry = {.has_min_rating = true, .min_rating = 2}}; /* now b appears before a */
+    (void)assert_is(*state, rows, 4, &r, "b:x@1 b:y@2 a:z@3");
+}
+
+static void a_second_line_of_a_user_is_found_wherever_it_is(void **state)
+{
+    const row rows[] = {{"a", "x", 0, 0, 1}, {"a", "y", 0, 0, 1}, {"b", "x", 0, 0, 2}, {"a", "z", 0, 0, 3}};
+    const request r = {.rules = {.one_line_a_user = true}};
+    engine_counts counts;
+    sr_error error = {.status = SR_OK};
+    (void)assert_is(*state, rows, 3, &r, "a:x@1 a:y@2 b:x@1");
+    assert_int_equal(run(*state, rows, 4, &r, &counts, &error), SR_ERROR_DATA);
+    assert_non_null(strstr(error.message, "user \"a\" has had a line before"));
+    const row adjacent[] = {{"b", "x", 0, 0, 1}, {"a", "x", 0, 0, 2}, {"a", "y", 0, 0, 3}};
+    assert_int_equal(run(*state, adjacent, 3, &r, &counts, &error), SR_ERROR_DATA);
+}
+
+static void nothing_left_is_an_error_that_says_why(void **state)
+{
+    const row rows[] = {{"a", "x", 0, 1, 0}, {"a", "y", 0, 5, 0}};
+    const request r = {.entry = {.has_min_rating = true, .min_rating = 2}, .rules = {.min_user = 2}};
+    engine_counts counts;
+    sr_error error = {.status = SR_OK};
+    assert_int_equal(run(*state, rows, 2, &r, &counts, &error), SR_ERROR_DATA);
+    assert_non_null(strstr(error.message, "nothing is left of 2 interactions: 1 were rated too low"));
+    assert_non_null(strstr(error.message, "1 outside the core"));
+}
+
+/* ---- everything at once, by the letter of docs/data.md ---- */
+
+enum { MANY = 3000, USERS = 240, ITEMS = 130 };
+
+typedef struct {
+    row rows[MANY];
+    char names[USERS + ITEMS][8];
+    int user_of[MANY], item_of[MANY];
+    char stays[MANY];
+} random_data;
+
+static uint32_t next_random(uint32_t *random)
+{
+    *random = *random * 1664525u + 1013904223u;
+    return *random >> 8;
+}
+
+static void fill_random(random_data *d, uint32_t seed)
+{
+    for (int i = 0; i < USERS + ITEMS; ++i)
+        snprintf(d->names[i], sizeof d->names[i], "%c%d", i < USERS ? 'u' : 'i', i);
+    for (int i = 0; i < MANY; ++i) {
+        d->user_of[i] = (int)(next_random(&seed) % USERS * (next_random(&seed) % 3) / 2);
+        d->item_of[i] = (int)(next_random(&seed) % ITEMS * (next_random(&seed) % 3) / 2);
+        d->rows[i] = (row){d->names[d->user_of[i]], d->names[USERS + d->item_of[i]], next_random(&seed) % 50,
+                           (float)(next_random(&seed) % 5), 0};
+        d->stays[i] = 1;
+    }
+}
+
+/* Whether interaction `a` comes before `b` in a user's sequence. */
+static bool comes_before(const random_data *d, int a, int b)
+{
+    return d->rows[a].time != d->rows[b].time ? d->rows[a].time < d->rows[b].time : a < b;
+}
+
+static void drop_at_entry(random_data *d, const request *r)
+{
+    for (int i = 0; i < MANY; ++i) {
+        const row *one = &d->rows[i];
+        d->stays[i] = (!r->entry.has_min_rating || (double)one->rating >= r->entry.min_rating) &&
+                      (!r->entry.has_after || one->time >= r->entry.after) &&
+                      (!r->entry.has_before || one->time < r->entry.before) &&
+                      (!r->entry.items || dictionary_has(r->entry.items, one->item, strlen(one->item)));
+    }
+}
+
+static void drop_duplicates(random_data *d, deduplication which)
+{
+    for (int i = 0; i < MANY; ++i)
+        for (int j = 0; j < MANY && which != DEDUPLICATE_NONE; ++j)
+            if (i != j && d->stays[i] && d->stays[j] && d->user_of[i] == d->user_of[j] && d->item_of[i] == d->item_of[j])
+                d->stays[comes_before(d, i, j) == (which == DEDUPLICATE_FIRST) ? j : i] = 0;
+}
+
+/* One interaction after the other, until all that are left satisfy both bounds. */
+static void drop_outside_core(random_data *d, const user_rules *rules)
+{
+    for (int changed = 1; changed;) {
+        uint64_t users[USERS] = {0}, items[ITEMS] = {0};
+        changed = 0;
+        for (int i = 0; i < MANY; ++i) {
+            users[d->user_of[i]] += (uint64_t)d->stays[i];
+            items[d->item_of[i]] += (uint64_t)d->stays[i];
+        }
+        for (int i = 0; i < MANY && !changed; ++i)
+            if (d->stays[i] && (users[d->user_of[i]] < rules->min_user || items[d->item_of[i]] < rules->min_item)) {
+                d->stays[i] = 0;
+                changed = 1;
+            }
+    }
+}
+
+static void drop_in_front(random_data *d, uint64_t most)
+{
+    char stays[MANY];
+    memcpy(stays, d->stays, sizeof stays);
+    for (int i = 0; i < MANY && most > 0; ++i) {
+        uint64_t behind = 0;
+        for (int j = 0; j < MANY; ++j)
+            behind += d->stays[j] && d->user_of[j] == d->user_of[i] && comes_before(d, i, j);
+        stays[i] = (char)(stays[i] && behind < most);
+    }
+    memcpy(d->stays, stays, sizeof stays);
+}
+
+static void describe_random(const random_data *d, char *text)
+{
+    char done[USERS] = {0};
+    int numbers[ITEMS] = {0}, count = 0;
+    size_t used = 0;
+    text[0] = '\0';
+    for (int first = 0; first < MANY; ++first) {
+        if (!d->stays[first] || done[d->user_of[first]])
+            continue;
+        done[d->user_of[first]] = 1;
+        for (int last = -1, next;; last = next) {
+            next = -1;
+            for (int i = 0; i < MANY; ++i)
+                if (d->stays[i] && d->user_of[i] == d->user_of[first] && (last < 0 || comes_before(d, last, i)) &&
+                    (next < 0 || comes_before(d, i, next)))
+                    next = i;
+            if (next < 0)
+                break;
+            int *number = &numbers[d->item_of[next]];
+            *number = *number ? *number : ++count;
+            used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%s:%s@%d", used ? " " : "", d->rows[next].user,
+                                     d->rows[next].item, *number);
+        }
+    }
+}
+
+static void all_filters_together_do_what_is_documented_within_any_memory(void **state)
+{
+    dictionary list;
+    assert_int_equal(dictionary_create(&list, NULL), SR_OK);
+    for (uint32_t i = 0, number; i < ITEMS; i += 1 + i % 3) {
+        char item[16];
+        const int length = snprintf(item, sizeof item, "i%u", USERS + i);
+        assert_int_equal(dictionary_number(&list, item, (size_t)length, &number, NULL), SR_OK);
+    }
+    const request requests[] = {
+        {.memory = 0},
+        {.rules = {.duplicates = DEDUPLICATE_LAST, .min_user = 4, .min_item = 3, .max_length = 6}},
+        {.rules = {.duplicates = DEDUPLICATE_FIRST, .max_length = 1}},
+        {.entry = {.has_min_rating = true, .min_rating = 1, .has_after = true, .after = 3, .has_before = true, .before = 47},
+         .rules = {.min_user = 5, .min_item = 5}},
+        {.entry = {.items = &list}, .rules = {.min_item = 12}}};
+    random_data *d = malloc(sizeof *d);
+    char *expected = malloc(TEXT_SIZE), *found = malloc(TEXT_SIZE);
+    assert_true(d && expected && found);
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; ++i) {
+        request r = requests[i];
+        engine_counts counts;
+        fill_random(d, (uint32_t)i);
+        drop_at_entry(d, &r);
+        drop_duplicates(d, r.rules.duplicates);
+        drop_outside_core(d, &r.rules);
+        drop_in_front(d, r.rules.max_length);
+        describe_random(d, expected);
+        assert_true(strlen(expected) > 1000);
+        const uint64_t memories[] = {PLENTY, 200000, 130000};
+        for (size_t k = 0; k < 3; ++k) {
+            r.memory = memories[k];
+            run_and_describe(*state, d->rows, MANY, &r, &counts, found);
+            assert_string_equal(found, expected);
+        }
+    }
+    free(d);
+    free(expected);
+    free(found);
+    dictionary_free(&list);
+}
+
+static void too_little_memory_is_an_error(void **state)
+{
+    random_data *d = malloc(sizeof *d);
+    engine_counts counts;
+    sr_error error = {.status = SR_OK};
+    assert_non_null(d);
+    fill_random(d, 1);
+    assert_int_equal(run(*state, d->rows, MANY, &(request){.memory = 30000}, &counts, &error), SR_ERROR_RUNTIME);
+    assert_non_null(strstr(error.message, "--memory: 30000 bytes are too few to merge"));
+    assert_int_equal(files_count(*state), 0);
+    free(d);
 }
 
 /* ---- splits ---- */
@@ -233,20 +455,44 @@ static void unknown_splits_are_refused(void **state)
     }
 }
 
+static void times_of_a_split_are_what_they_are_in_the_input(void **state)
+{
+    (void)state;
+    const time_format dates = {.unit = TIME_ISO, .has_decimals = true, .decimals = 0},
+                      fractions = {.unit = TIME_NUMBER, .has_decimals = true, .decimals = 3};
+    split_rule rule;
+    assert_int_equal(split_parse("time:2017-10-01,2017-10-02 00:00:10", &rule, NULL), SR_OK);
+    assert_int_equal(split_set_times(&rule, &dates, NULL), SR_OK);
+    assert_int_equal(rule.times[0], 1506816000);
+    assert_int_equal(rule.times[1], 1506816000 + 86410);
+    assert_int_equal(split_set_times(&rule, &fractions, NULL), SR_ERROR_USAGE); /* the input has numbers */
+    assert_int_equal(split_parse("time:0.5,1", &rule, NULL), SR_OK);
+    assert_int_equal(split_set_times(&rule, &fractions, NULL), SR_OK);
+    assert_int_equal(rule.times[0], 500);
+    assert_int_equal(rule.times[1], 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sorting_is_by_user_and_time_and_ties_keep_the_input_order),
         cmocka_unit_test(ratings_below_the_threshold_go),
+        cmocka_unit_test(the_time_range_holds_its_first_moment_and_not_its_last),
+        cmocka_unit_test(only_listed_items_stay),
         cmocka_unit_test(duplicates_keep_the_first_or_the_last_in_time),
         cmocka_unit_test(the_core_is_repeated_until_nothing_changes),
         cmocka_unit_test(a_core_for_users_alone_leaves_items_alone),
-        cmocka_unit_test(the_core_is_that_of_dropping_one_at_a_time),
+        cmocka_unit_test(only_the_last_interactions_of_a_user_stay_after_the_core),
         cmocka_unit_test(users_come_in_the_order_of_what_remains),
+        cmocka_unit_test(a_second_line_of_a_user_is_found_wherever_it_is),
+        cmocka_unit_test(nothing_left_is_an_error_that_says_why),
+        cmocka_unit_test(all_filters_together_do_what_is_documented_within_any_memory),
+        cmocka_unit_test(too_little_memory_is_an_error),
         cmocka_unit_test(leave_one_out_needs_three_interactions),
         cmocka_unit_test(ratios_cut_each_sequence),
         cmocka_unit_test(times_cut_all_sequences_at_the_same_moment),
+        cmocka_unit_test(times_of_a_split_are_what_they_are_in_the_input),
         cmocka_unit_test(unknown_splits_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }

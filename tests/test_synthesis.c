@@ -1,5 +1,5 @@
 /* Synthetic data: reproducible, complete, of the size asked for, and with something in it that a sequence model can learn. */
-#include "filters.h"
+#include "interactions.h"
 #include "srtrain/memory.h"
 #include "synthesis.h"
 
@@ -14,11 +14,27 @@
 static const synthesis usual = {
     .users = 2000, .items = 500, .seed = 5, .clusters = 12, .mean_length = 15, .exponent = 1, .transition = 0.6};
 
+/* All users' sequences, one after the other. */
 static void make(const synthesis *process, interactions *all)
 {
+    synthesiser s;
+    sequence one;
     assert_int_equal(interactions_create(all, NULL), SR_OK);
-    assert_int_equal(synthesise(process, all, NULL), SR_OK);
-    assert_int_equal(sort_interactions(all, NULL), SR_OK);
+    assert_int_equal(synthesis_begin(&s, process, 0, process->users, NULL), SR_OK);
+    for (uint64_t user = 0;; ++user) {
+        const uint64_t length = user < process->users ? synthesis_length(&s, user) : 0;
+        assert_int_equal(synthesis_next(&s, &one, NULL), SR_OK);
+        assert_int_equal(one.length, length);
+        if (one.length == 0)
+            break;
+        for (size_t i = 0; i < one.length; ++i) {
+            char item[32];
+            const size_t item_length = synthesis_item_name(one.items[i], item);
+            assert_true(i == 0 || one.times[i - 1] < one.times[i]);
+            assert_int_equal(interactions_add(all, one.user, one.user_length, item, item_length, one.times[i], 0, NULL), SR_OK);
+        }
+    }
+    synthesis_end(&s);
 }
 
 /* Whether the first `count` interactions are the same. */

@@ -1,0 +1,124 @@
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+/* Turning what is left of each user into a sequence. */
+typedef struct {
+    const engine_plan *plan;
+    sequences *to;
+    store_reader names;
+    uint64_t next_user; /* the one whose identifier is read next */
+    int64_t too_long, ties;
+} sequencing;
+
+/* Users come in the order of their numbers, like their identifiers. */
+static sr_status read_name(sequencing *s, uint32_t user, const char **bytes, size_t *length, sr_error *error)
+{
+    do {
+        SR_TRY(reader_take(&s->names, NAME_HEADER, bytes, error));
+        *length = name_at(*bytes).length;
+        SR_TRY(reader_take(&s->names, *length, bytes, error));
+    } while (s->next_user++ < user);
+    return SR_OK;
+}
+
+/* The place of an interaction among all that were read. */
+static uint64_t place_in_input(const engine_plan *plan, uint64_t order)
+{
+    const uint64_t part = order >> ORDER_PART_SHIFT;
+    return plan->part_starts[part] + (order - (part << ORDER_PART_SHIFT));
+}
+
+static sr_status add_sequence(void *context, event *events, size_t *count, sr_error *error)
+{
+    sequencing *s = context;
+    const char *bytes;
+    size_t length;
+    SR_TRY(read_name(s, events->user, &bytes, &length, error));
+    const uint64_t most = s->plan->rules.max_length;
+    const size_t skipped = most > 0 && *count > most ? *count - (size_t)most : 0;
+    s->too_long += (int64_t)skipped;
+    const event *kept = events + skipped;
+    uint64_t first = kept->order;
+    for (size_t i = 1; i < *count - skipped; ++i) {
+        first = kept[i].order < first ? kept[i].order : first;
+        s->ties += kept[i].time == kept[i - 1].time;
+    }
+    return sequences_add(s->to, place_in_input(s->plan, first), bytes, length, kept, *count - skipped, error);
+}
+
+static sr_status make_sequences(workplace *place, gathered *g, const engine_plan *plan, sequences *to, engine_counts *counts,
+                                sr_error *error)
+{
+    const uint64_t held = (g->events.memory ? g->events.size + g->users.size + g->items.size : 0);
+    const uint64_t least = place->memory / 4, free_memory = place->memory > held + least ? place->memory - held : least;
+    sequencing s = {.plan = plan, .to = to};
+    sr_status status = sequences_create(to, place, plan->has_times, plan->read, free_memory, error);
+    if (status == SR_OK)
+        status = reader_begin(&s.names, &g->users, 0, g->users.size, 1 << 16, error);
+    if (status == SR_OK)
+        status = for_each_user(place, g, add_sequence, &s, false, error);
+    reader_end(&s.names);
+    SR_TRY(sr_parallel_agree(place->parallel, status, error));
+    store_close(&g->events);
+    store_close(&g->users);
+    int64_t sums[] = {s.too_long, s.ties};
+    SR_TRY(sr_parallel_sum_int64(place->parallel, sums, 2, error));
+    counts->users.too_long = (uint64_t)sums[0];
+    counts->ties = (uint64_t)sums[1];
+    return sequences_finish(to, error);
+}
+
+static sr_status write_sequences(workplace *place, const gathered *g, const engine_plan *plan, sequences *from,
+                                 engine_counts *counts, sr_error *error)
+{
+    counts->interactions = from->totals.interactions;
+    if (from->totals.users == 0)
+        return sr_fail(error, SR_ERROR_DATA,
+                       "nothing is left of %llu interactions: %llu were rated too low, %llu outside the time range, %llu of "
+                       "items that are not listed, %llu repeated, %llu outside the core",
+                       (unsigned long long)plan->read, (unsigned long long)counts->low_rating,
+                       (unsigned long long)counts->out_of_time, (unsigned long long)counts->not_listed,
+                       (unsigned long long)counts->users.duplicates, (unsigned long long)counts->users.core);
+    const column_plan columns = {.totals = from->totals,
+                                 .next = sequences_next,
+                                 .context = from,
+                                 .has_times = plan->has_times,
+                                 .all_items = g->all_items,
+                                 .items = &g->items,
+                                 .first_item = g->first_item,
+                                 .own_items = g->item_count,
+                                 .split = &plan->split,
+                                 .split_text = plan->split_text,
+                                 .origin = plan->origin,
+                                 .directory = plan->directory,
+                                 .shards = plan->shards};
+    return columns_write(place, &columns, error);
+}
+
+static sr_status run_gathered(workplace *place, gathered *g, const engine_plan *plan, engine_counts *counts, sr_error *error)
+{
+    sequences list;
+    SR_TRY(reduce_users(place, g, &plan->rules, &counts->users, error));
+    sr_status status = make_sequences(place, g, plan, &list, counts, error);
+    if (status == SR_OK)
+        status = write_sequences(place, g, plan, &list, counts, error);
+    sequences_free(&list);
+    return status;
+}
+
+sr_status engine_run(workplace *place, collector *from, const engine_plan *plan, engine_counts *counts, sr_error *error)
+{
+    int64_t sums[] = {(int64_t)from->low_rating, (int64_t)from->out_of_time, (int64_t)from->not_listed};
+    SR_TRY(sr_parallel_sum_int64(place->parallel, sums, 3, error));
+    *counts = (engine_counts){
+        .low_rating = (uint64_t)sums[0], .out_of_time = (uint64_t)sums[1], .not_listed = (uint64_t)sums[2]};
+    SR_TRY(sr_parallel_agree(place->parallel, collector_finish(from, error), error));
+    gathered g;
+    sr_status status = gather(place, from, &g, error);
+    collector_free(from);
+    if (status == SR_OK)
+        status = run_gathered(place, &g, plan, counts, error);
+    gathered_free(&g);
+    return status;
+}

@@ -1,0 +1,21 @@
+/* The second half of the way in: runs of all ranks are merged, so that each rank has all interactions of the users whose
+ * identifiers belong to it, sorted by user, time and order, and all identifiers have numbers. */
+#ifndef SRTRAIN_DATA_PREP_ENGINE_GATHER_H
+#define SRTRAIN_DATA_PREP_ENGINE_GATHER_H
+
+#include "engine/collect.h"
+
+typedef struct {
+    store events;                    /* of event; users numbered by this rank, ascending; items by all ranks */
+    store users, items;              /* the identifiers of this rank, each in the order of its numbers, as in dictionaries */
+    uint64_t event_count;            /* of this rank */
+    uint64_t user_count;             /* of this rank, from 0 */
+    uint64_t first_item, item_count; /* this rank's items are numbered from first_item */
+    uint64_t all_users, all_items;   /* of all ranks together */
+} gathered;
+
+/* Takes everything out of the collector, which must have been finished. Collective; release with gathered_free(). */
+sr_status gather(workplace *place, collector *from, gathered *to, sr_error *error);
+void gathered_free(gathered *g);
+
+#endif

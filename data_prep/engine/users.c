@@ -1,0 +1,253 @@
+#include "engine/users.h"
+
+#include "srtrain/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- going through users ---- */
+
+typedef struct {
+    event *list;
+    size_t count, room;
+} event_list;
+
+static sr_status append(event_list *list, const event *one, sr_error *error)
+{
+    if (list->count == list->room) {
+        const size_t room = list->room ? 2 * list->room : 256;
+        event *grown = realloc(list->list, room * sizeof *grown);
+        if (!grown)
+            return sr_fail_memory(error, room * sizeof *grown, "a user's interactions");
+        list->list = grown;
+        list->room = room;
+    }
+    list->list[list->count++] = *one;
+    return SR_OK;
+}
+
+static sr_status end_user(event_list *list, user_function function, void *context, store_writer *to, uint64_t *kept,
+                          sr_error *error)
+{
+    size_t count = list->count;
+    SR_TRY(function(context, list->list, &count, error));
+    list->count = 0;
+    *kept += count;
+    return to ? writer_put(to, list->list, count * sizeof *list->list, error) : SR_OK;
+}
+
+static sr_status walk(gathered *g, store_reader *from, event_list *list, user_function function, void *context,
+                      store_writer *to, uint64_t *kept, sr_error *error)
+{
+    for (uint64_t i = 0; i < g->event_count; ++i) {
+        const char *bytes;
+        event one;
+        SR_TRY(reader_take(from, sizeof one, &bytes, error));
+        memcpy(&one, bytes, sizeof one);
+        if (list->count > 0 && one.user != list->list[0].user)
+            SR_TRY(end_user(list, function, context, to, kept, error));
+        SR_TRY(append(list, &one, error));
+    }
+    return list->count > 0 ? end_user(list, function, context, to, kept, error) : SR_OK;
+}
+
+/* What is written never overtakes what is read: a user's events are taken off the store before any of them goes back. */
+sr_status for_each_user(const workplace *place, gathered *g, user_function function, void *context, bool rewrite,
+                        sr_error *error)
+{
+    event_list list = {.list = NULL};
+    store_reader from;
+    store_writer to = {.buffer = NULL};
+    uint64_t kept = 0;
+    size_t buffer;
+    SR_TRY(workplace_buffer(place, 4, &buffer, error));
+    sr_status status = reader_begin(&from, &g->events, 0, g->event_count * sizeof(event), buffer, error);
+    if (status == SR_OK && rewrite)
+        status = writer_begin(&to, &g->events, 0, buffer, error);
+    if (status == SR_OK)
+        status = walk(g, &from, &list, function, context, rewrite ? &to : NULL, &kept, error);
+    status = writer_end(&to, status, error);
+    reader_end(&from);
+    free(list.list);
+    if (rewrite)
+        g->event_count = kept;
+    return status;
+}
+
+/* ---- duplicates ---- */
+
+/* Counts as they are before the core, and what finding duplicates takes. */
+typedef struct {
+    const gathered *g;
+    const user_rules *rules;
+    uint32_t *item_counts; /* [items of all ranks], or NULL without a core */
+    uint64_t *places;      /* item and place of each of a user's events */
+    char *gone;
+    size_t room;
+    uint64_t duplicates;
+} first_pass;
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static sr_status make_room(first_pass *pass, size_t count, sr_error *error)
+{
+    if (count <= pass->room)
+        return SR_OK;
+    free(pass->places);
+    free(pass->gone);
+    pass->gone = NULL;
+    pass->room = 2 * count;
+    SR_TRY(SR_ALLOCATE(&pass->places, pass->room, "finding duplicates", error));
+    return SR_ALLOCATE(&pass->gone, pass->room, "finding duplicates", error);
+}
+
+static sr_status remove_duplicates(first_pass *pass, event *events, size_t *count, sr_error *error)
+{
+    const size_t all = *count;
+    SR_TRY(make_room(pass, all, error));
+    for (size_t i = 0; i < all; ++i)
+        pass->places[i] = (uint64_t)events[i].item << 32 | i;
+    memset(pass->gone, 0, all);
+    qsort(pass->places, all, sizeof *pass->places, compare_numbers);
+    for (size_t i = 1; i < all; ++i)
+        if (pass->places[i] >> 32 == pass->places[i - 1] >> 32)
+            pass->gone[(uint32_t)pass->places[pass->rules->duplicates == DEDUPLICATE_FIRST ? i : i - 1]] = 1;
+    size_t kept = 0;
+    for (size_t i = 0; i < all; ++i)
+        if (!pass->gone[i])
+            events[kept++] = events[i];
+    pass->duplicates += all - kept;
+    *count = kept;
+    return SR_OK;
+}
+
+/* The identifier of a user, for a message. */
+static sr_status fail_with_user(const gathered *g, uint32_t user, const char *where, const char *what, sr_error *error)
+{
+    store_reader names;
+    SR_TRY(reader_begin(&names, &g->users, 0, g->users.size, 1 << 16, error));
+    sr_status status = SR_OK;
+    for (uint32_t i = 0; i <= user && status == SR_OK; ++i) {
+        const char *bytes = NULL;
+        status = reader_take(&names, NAME_HEADER, &bytes, error);
+        const size_t length = status == SR_OK ? name_at(bytes).length : 0;
+        if (status == SR_OK)
+            status = reader_take(&names, length, &bytes, error);
+        if (status == SR_OK && i == user)
+            status = sr_fail(error, SR_ERROR_DATA, "%suser \"%.*s\" %s", where, (int)length, bytes, what);
+    }
+    reader_end(&names);
+    return status;
+}
+
+/* A user's second line is the first that is not the one before. */
+static sr_status fail_second_line(const first_pass *pass, const event *events, size_t count, sr_error *error)
+{
+    char where[1024] = "";
+    size_t second = 1;
+    while (second + 1 < count && events[second].time == events[0].time)
+        ++second;
+    const uint64_t number = (uint64_t)events[second].time, part = number >> ORDER_PART_SHIFT;
+    if (pass->rules->part_paths)
+        snprintf(where, sizeof where, "%s:%llu: ", pass->rules->part_paths[part],
+                 (unsigned long long)(pass->rules->part_lines[part] + (number - (part << ORDER_PART_SHIFT))));
+    return fail_with_user(pass->g, events->user, where, "has had a line before, expected one line a user", error);
+}
+
+static sr_status first_look(void *context, event *events, size_t *count, sr_error *error)
+{
+    first_pass *pass = context;
+    if (pass->rules->one_line_a_user && events[0].time != events[*count - 1].time)
+        return fail_second_line(pass, events, *count, error);
+    if (*count >= INT32_MAX)
+        return fail_with_user(pass->g, events[0].user, "", "has more than 2147483646 interactions", error);
+    if (pass->rules->duplicates != DEDUPLICATE_NONE)
+        SR_TRY(remove_duplicates(pass, events, count, error));
+    for (size_t i = 0; pass->item_counts && i < *count; ++i)
+        pass->item_counts[events[i].item] += pass->item_counts[events[i].item] < UINT32_MAX;
+    return SR_OK;
+}
+
+/* ---- the core ---- */
+
+typedef struct {
+    const user_rules *rules;
+    const uint32_t *item_counts; /* at the start of the round */
+    uint32_t *gone;              /* of each item in this round, on this rank */
+    int64_t dropped;
+} core_round;
+
+static sr_status core_of_user(void *context, event *events, size_t *count, sr_error *error)
+{
+    (void)error;
+    core_round *round = context;
+    const bool user_stays = *count >= round->rules->min_user;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; ++i) {
+        const uint32_t item = events[i].item;
+        if (user_stays && round->item_counts[item] >= round->rules->min_item)
+            events[kept++] = events[i];
+        else
+            ++round->gone[item];
+    }
+    round->dropped += (int64_t)(*count - kept);
+    *count = kept;
+    return SR_OK;
+}
+
+static sr_status repeat_core(workplace *place, gathered *g, const user_rules *rules, uint32_t *item_counts, uint32_t *gone,
+                             user_counts *counts, sr_error *error)
+{
+    SR_TRY(workplace_sum(place, item_counts, g->all_items, error));
+    core_round round = {.rules = rules, .item_counts = item_counts, .gone = gone};
+    do {
+        memset(gone, 0, g->all_items * sizeof *gone);
+        round.dropped = 0;
+        const sr_status status = for_each_user(place, g, core_of_user, &round, true, error);
+        SR_TRY(sr_parallel_agree(place->parallel, status, error));
+        SR_TRY(sr_parallel_sum_int64(place->parallel, &round.dropped, 1, error));
+        SR_TRY(workplace_sum(place, gone, g->all_items, error));
+        for (size_t i = 0; i < g->all_items; ++i)
+            item_counts[i] -= gone[i];
+        counts->core += (uint64_t)round.dropped;
+        ++counts->core_rounds;
+    } while (round.dropped > 0);
+    return SR_OK;
+}
+
+static sr_status allocate_counts(const workplace *place, const gathered *g, uint32_t **item_counts, uint32_t **gone,
+                                 sr_error *error)
+{
+    const uint64_t needed = 2 * g->all_items * sizeof **gone;
+    if (needed > place->memory)
+        return sr_fail(error, SR_ERROR_RUNTIME, "--memory: the core of %llu distinct items needs %llu bytes, allowed are %llu",
+                       (unsigned long long)g->all_items, (unsigned long long)needed, (unsigned long long)place->memory);
+    SR_TRY(SR_ALLOCATE_ZERO(item_counts, g->all_items, "counts of items", error));
+    return SR_ALLOCATE(gone, g->all_items, "counts of items", error);
+}
+
+sr_status reduce_users(workplace *place, gathered *g, const user_rules *rules, user_counts *counts, sr_error *error)
+{
+    const bool core = rules->min_user > 0 || rules->min_item > 0;
+    uint32_t *item_counts = NULL, *gone = NULL;
+    sr_status status = core ? allocate_counts(place, g, &item_counts, &gone, error) : SR_OK;
+    first_pass pass = {.g = g, .rules = rules, .item_counts = item_counts};
+    if (status == SR_OK)
+        status = for_each_user(place, g, first_look, &pass, rules->duplicates != DEDUPLICATE_NONE, error);
+    free(pass.places);
+    free(pass.gone);
+    int64_t duplicates = (int64_t)pass.duplicates;
+    status = sr_parallel_agree(place->parallel, status, error);
+    if (status == SR_OK)
+        status = sr_parallel_sum_int64(place->parallel, &duplicates, 1, error);
+    counts->duplicates = (uint64_t)duplicates;
+    if (status == SR_OK && core)
+        status = repeat_core(place, g, rules, item_counts, gone, counts, error);
+    free(item_counts);
+    free(gone);
+    return status;
+}

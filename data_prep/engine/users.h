@@ -1,0 +1,36 @@
+/* What is done to the interactions of one user after the other: duplicates, the core, the greatest length. */
+#ifndef SRTRAIN_DATA_PREP_ENGINE_USERS_H
+#define SRTRAIN_DATA_PREP_ENGINE_USERS_H
+
+#include "engine/gather.h"
+
+typedef enum { DEDUPLICATE_NONE, DEDUPLICATE_FIRST, DEDUPLICATE_LAST } deduplication;
+
+typedef struct {
+    deduplication duplicates;
+    uint64_t min_user, min_item; /* 0 and 0: no core */
+    uint64_t max_length;         /* 0: any */
+    bool one_line_a_user;        /* a user with several lines is an error */
+    const char *const
+        *part_paths; /* for its message: the file of each part, and the lines in front of the part; NULL: unknown */
+    const uint64_t *part_lines;
+} user_rules;
+
+/* What went, over all ranks. */
+typedef struct {
+    uint64_t duplicates, core, core_rounds, too_long;
+} user_counts;
+
+/* Removes duplicates and repeats the core: users with fewer than `min_user` and items with fewer than `min_item` interactions,
+ * both counted at the start of a round, go until a round changes nothing. Rewrites `g->events` in place and sets
+ * `g->event_count`. Takes 8 bytes of memory for each item. Collective. */
+sr_status reduce_users(workplace *place, gathered *g, const user_rules *rules, user_counts *counts, sr_error *error);
+
+/* Called with the events of each user, which may be changed: *count of them stay, in front. */
+typedef sr_status (*user_function)(void *context, event *events, size_t *count, sr_error *error);
+
+/* Calls the function for each user in turn; with `rewrite` what stays replaces the events. Local. */
+sr_status for_each_user(const workplace *place, gathered *g, user_function function, void *context, bool rewrite,
+                        sr_error *error);
+
+#endif

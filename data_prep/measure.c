@@ -1,0 +1,194 @@
+#include "measure.h"
+
+#include "srtrain/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BAR = 50 };
+static const double quantile_points[MEASURE_QUANTILES] = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
+
+/* ---- users ---- */
+
+static void look_at_user(const sr_sequence *sequence, measures *found)
+{
+    unsigned bucket = 0;
+    while (sequence->length >> (bucket + 1))
+        ++bucket;
+    ++found->histogram[bucket];
+    found->valid_cases += sequence->valid_end - sequence->train_end;
+    found->test_cases += sequence->length - sequence->valid_end;
+    found->unseen_users += sequence->train_end == 0;
+    if (sequence->times) {
+        const int64_t first = sequence->times[0], last = sequence->times[sequence->length - 1];
+        found->first_time = first < found->first_time ? first : found->first_time;
+        found->last_time = last > found->last_time ? last : found->last_time;
+    }
+}
+
+/* counts [longest + 1]: users with each length. */
+static void find_quantiles(const size_t *counts, size_t users, measures *found)
+{
+    size_t length = 0, up_to_here = 0;
+    for (size_t i = 0; i < MEASURE_QUANTILES; ++i) {
+        const size_t place = (size_t)(quantile_points[i] * (double)(users - 1) + 0.5);
+        while (up_to_here <= place)
+            up_to_here += counts[++length];
+        found->lengths[i] = length;
+    }
+}
+
+static sr_status measure_users(const sr_dataset *dataset, measures *found, sr_error *error)
+{
+    const size_t users = sr_dataset_users(dataset), longest = sr_dataset_longest(dataset);
+    size_t *counts;
+    SR_TRY(SR_ALLOCATE_ZERO(&counts, longest + 1, "lengths", error));
+    sr_status status = SR_OK;
+    for (size_t user = 0; user < users && status == SR_OK; ++user) {
+        const sr_sequence sequence = sr_dataset_sequence(dataset, user);
+        if (sequence.length < 1 || sequence.length > longest)
+            status = sr_fail(error, SR_ERROR_DATA, "%s: user %zu has %zu interactions; 1 to %zu are possible",
+                             sr_dataset_directory(dataset), user, sequence.length, longest);
+        else {
+            ++counts[sequence.length];
+            look_at_user(&sequence, found);
+        }
+    }
+    if (status == SR_OK)
+        find_quantiles(counts, users, found);
+    free(counts);
+    return status;
+}
+
+/* ---- items ---- */
+
+static int compare_counts(const void *left, const void *right)
+{
+    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* The share of the last tenth or hundredth, rounded up to whole items. */
+static double top_share(const int64_t *ascending, size_t items, size_t parts, double all)
+{
+    double sum = 0;
+    for (size_t i = items - (items + parts - 1) / parts; i < items; ++i)
+        sum += (double)ascending[i];
+    return sum / all;
+}
+
+static sr_status measure_items(const sr_dataset *dataset, measures *found, sr_error *error)
+{
+    const size_t items = sr_dataset_items(dataset);
+    const int64_t *all = sr_dataset_item_interactions(dataset) + 1, *training = sr_dataset_popularity(dataset) + 1;
+    int64_t *sorted;
+    SR_TRY(SR_ALLOCATE(&sorted, items, "popularity", error));
+    memcpy(sorted, all, items * sizeof *sorted);
+    qsort(sorted, items, sizeof *sorted, compare_counts);
+    double sum = 0, weighted = 0;
+    for (size_t i = 0; i < items; ++i) {
+        sum += (double)sorted[i];
+        weighted += (double)(i + 1) * (double)sorted[i];
+        if (training[i] == 0) {
+            ++found->unseen_items;
+            found->unseen_cases += (size_t)all[i];
+        }
+    }
+    found->top_1 = top_share(sorted, items, 100, sum);
+    found->top_10 = top_share(sorted, items, 10, sum);
+    found->gini = 2 * weighted / ((double)items * sum) - (double)(items + 1) / (double)items;
+    free(sorted);
+    return SR_OK;
+}
+
+sr_status measure(const sr_dataset *dataset, measures *found, sr_error *error)
+{
+    *found = (measures){.first_time = INT64_MAX, .last_time = INT64_MIN};
+    SR_TRY(measure_users(dataset, found, error));
+    return measure_items(dataset, found, error);
+}
+
+/* ---- reports ---- */
+
+static void print_lengths(const sr_dataset *dataset, const measures *found)
+{
+    printf("length        mean %.2f; quantiles", (double)sr_dataset_interactions(dataset) / (double)sr_dataset_users(dataset));
+    for (size_t i = 0; i < MEASURE_QUANTILES; ++i)
+        printf(" %g%%: %zu%s", 100 * quantile_points[i], found->lengths[i], i + 1 < MEASURE_QUANTILES ? "," : "\n");
+    size_t most = 1;
+    for (size_t k = 0; k < MEASURE_BUCKETS; ++k)
+        most = found->histogram[k] > most ? found->histogram[k] : most;
+    for (size_t k = 0; k < MEASURE_BUCKETS; ++k) {
+        if (found->histogram[k] == 0)
+            continue;
+        printf("%8llu-%-8llu %8zu ", 1ULL << k, (2ULL << k) - 1, found->histogram[k]);
+        for (size_t i = 0; i < (found->histogram[k] * BAR + most - 1) / most; ++i)
+            putchar('#');
+        putchar('\n');
+    }
+}
+
+void measures_print(const sr_dataset *dataset, const measures *found)
+{
+    printf("users         %zu\nitems         %zu\ninteractions  %zu\n", sr_dataset_users(dataset), sr_dataset_items(dataset),
+           sr_dataset_interactions(dataset));
+    printf("split         %s: %zu validation and %zu test cases\n", sr_dataset_split(dataset), found->valid_cases,
+           found->test_cases);
+    if (found->unseen_users || found->unseen_items)
+        printf("unseen        %zu users have nothing for training, %zu items with %zu interactions do not occur in training\n",
+               found->unseen_users, found->unseen_items, found->unseen_cases);
+    if (sr_dataset_has_times(dataset))
+        printf("time stamps   from %" PRId64 " to %" PRId64 "\n", found->first_time, found->last_time);
+    else
+        puts("time stamps   none");
+    printf("popularity    the top 1 %% of the items have %.1f %% of the interactions, the top 10 %% have %.1f %%; Gini %.3f\n",
+           100 * found->top_1, 100 * found->top_10, found->gini);
+    print_lengths(dataset, found);
+}
+
+static bool add_count(cJSON *object, const char *name, size_t value)
+{
+    return cJSON_AddNumberToObject(object, name, (double)value) != NULL;
+}
+
+/* Time stamps go in as texts of digits, which are numbers to JSON: doubles would round them. */
+static bool add_times(const measures *found, cJSON *object)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, found->first_time);
+    bool complete = cJSON_AddRawToObject(object, "first_time", text) != NULL;
+    snprintf(text, sizeof text, "%" PRId64, found->last_time);
+    return complete && cJSON_AddRawToObject(object, "last_time", text) != NULL;
+}
+
+static bool add_lengths(const measures *found, cJSON *object)
+{
+    cJSON *quantiles = cJSON_AddObjectToObject(object, "length_quantiles");
+    bool complete = quantiles != NULL;
+    for (size_t i = 0; i < MEASURE_QUANTILES && complete; ++i) {
+        char name[16];
+        snprintf(name, sizeof name, "%g", quantile_points[i]);
+        complete = add_count(quantiles, name, found->lengths[i]);
+    }
+    return complete;
+}
+
+bool measures_add_json(const sr_dataset *dataset, const measures *found, cJSON *object)
+{
+    return cJSON_AddStringToObject(object, "directory", sr_dataset_directory(dataset)) &&
+           cJSON_AddStringToObject(object, "fingerprint", sr_dataset_fingerprint(dataset)) &&
+           add_count(object, "users", sr_dataset_users(dataset)) && add_count(object, "items", sr_dataset_items(dataset)) &&
+           add_count(object, "interactions", sr_dataset_interactions(dataset)) &&
+           add_count(object, "shards", sr_dataset_shards(dataset)) &&
+           cJSON_AddBoolToObject(object, "has_times", sr_dataset_has_times(dataset)) &&
+           (!sr_dataset_has_times(dataset) || add_times(found, object)) &&
+           cJSON_AddStringToObject(object, "split", sr_dataset_split(dataset)) &&
+           add_count(object, "valid_cases", found->valid_cases) && add_count(object, "test_cases", found->test_cases) &&
+           add_count(object, "unseen_users", found->unseen_users) && add_count(object, "unseen_items", found->unseen_items) &&
+           add_count(object, "unseen_interactions", found->unseen_cases) &&
+           cJSON_AddNumberToObject(object, "top_1_percent_share", found->top_1) &&
+           cJSON_AddNumberToObject(object, "top_10_percent_share", found->top_10) &&
+           cJSON_AddNumberToObject(object, "gini", found->gini) && add_lengths(found, object);
+}
