@@ -4,12 +4,14 @@
 
 #include "data/same_target.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -875,6 +877,85 @@ static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_
     sr_sampler_free(sampler);
 }
 
+/* Takes the pages of a shard out of memory; false where that does not work. */
+static bool evict(const char *directory)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/shard-00000.h5", directory);
+    const int descriptor = open(path, O_RDWR);
+    assert_true(descriptor >= 0);
+    const bool worked = fsync(descriptor) == 0 && posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0;
+    close(descriptor);
+    return worked;
+}
+
+static bool is_in_memory(const void *address)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    unsigned char state = 0;
+    assert_int_equal(mincore((void *)((uintptr_t)address / page * page), 1, &state), 0);
+    return state & 1;
+}
+
+static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **state)
+{
+    world *w = *state;
+    enum { MANY = 40, LENGTH = 20000 }; /* 80 kB a user */
+    static int64_t offsets[MANY + 1];
+    static int32_t items[MANY * LENGTH], train_end[MANY], valid_end[MANY];
+    for (size_t user = 0; user < MANY; ++user) {
+        offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
+        train_end[user] = LENGTH - 2;
+        valid_end[user] = LENGTH - 1;
+    }
+    for (size_t i = 0; i < MANY * LENGTH; ++i)
+        items[i] = 1 + (int32_t)(i % 7);
+    char directory[128];
+    snprintf(directory, sizeof directory, "%s/large", w->directory);
+    small_dataset_write(directory, &(small_dataset){.users = MANY,
+                                                    .items = 7,
+                                                    .shards = 1,
+                                                    .offsets = offsets,
+                                                    .item_ids = items,
+                                                    .train_end = train_end,
+                                                    .valid_end = valid_end});
+    sr_dataset *dataset;
+    sr_sampler *sampler;
+    sr_batch batch;
+    size_t targets, examples, present = 0;
+    const bool evicted = evict(directory);
+    assert_int_equal(sr_dataset_open(&dataset, directory, NULL), SR_OK);
+    w->settings.data.prefetch = SR_PREFETCH_ALWAYS;
+    w->settings.data.samples = SR_SAMPLES_WINDOW; /* the last items of training parts only */
+    assert_int_equal(sr_sampler_create(&sampler, dataset, &w->settings, NULL), SR_OK);
+    for (size_t user = 0; user < MANY; ++user)
+        present += is_in_memory(sr_dataset_sequence(dataset, user).items + LENGTH / 2);
+    if (!evicted || present > MANY / 2) {
+        sr_sampler_free(sampler);
+        sr_dataset_close(dataset);
+        puts("this file system keeps its files in memory");
+        skip();
+    }
+    const size_t last = sr_sampler_batches(sampler) - 1;
+    for (size_t index = 0; index <= last + 1; ++index) /* behind the last batch there is nothing to do */
+        for (size_t rank = 0; rank < 3; ++rank)
+            sr_sampler_prefetch(sampler, 0, index, rank, 3);
+    for (size_t user = 0; user < MANY; ++user) {
+        const int32_t *read = sr_dataset_sequence(dataset, user).items + LENGTH - 4;
+        for (int waited = 0; !is_in_memory(read) && waited < 5000; ++waited)
+            usleep(1000);
+        assert_true(is_in_memory(read));
+    }
+    size_t middle = 0;
+    for (size_t user = 0; user < MANY; ++user)
+        middle += is_in_memory(sr_dataset_sequence(dataset, user).items + LENGTH / 2);
+    assert_true(middle <= present);
+    assert_int_equal(sr_sampler_batch(sampler, 0, 0, 0, 1, w->arena, &batch, &targets, &examples, NULL), SR_OK);
+    assert_int_equal(targets, 8);
+    sr_sampler_free(sampler);
+    sr_dataset_close(dataset);
+}
+
 /* The default model packs nothing but items, and without empty histories there is nothing to share. */
 static void loads_are_the_tokens_and_examples_of_the_parts(void **state)
 {
@@ -946,6 +1027,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_target_follows_its_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_epoch_visits_every_example_once_in_an_order_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ranks_divide_the_same_batch_without_overlap, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_the_next_batch_reads_comes_into_memory_and_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_sequences, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(all_positions_gives_one_example_a_user_with_the_next_items_as_targets, set_up,

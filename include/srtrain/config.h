@@ -15,6 +15,7 @@
 enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_TOP_K_MAXIMUM = 16 };
 
 typedef enum { SR_SAMPLES_SLIDING, SR_SAMPLES_WINDOW } sr_samples;
+typedef enum { SR_PREFETCH_AUTO, SR_PREFETCH_ALWAYS, SR_PREFETCH_NEVER } sr_prefetch;
 typedef enum {
     SR_BACKBONE_SASREC,
     SR_BACKBONE_BERT4REC,
@@ -61,6 +62,7 @@ typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16 } sr_precision;
 typedef struct {
     char path[SR_PATH_SIZE];
     sr_samples samples;
+    sr_prefetch prefetch;
     bool verify; /* check the checksums of the data set before training */
 } sr_data_settings;
 

@@ -51,6 +51,15 @@ const char *sr_dataset_fingerprint(const sr_dataset *dataset);
 /* The sequence of user `user` in [0, users). */
 sr_sequence sr_dataset_sequence(const sr_dataset *dataset, size_t user);
 
+/* Bytes of all files of the data set. */
+size_t sr_dataset_bytes(const sr_dataset *dataset);
+
+/* Advice for the operating system, for data sets that do not stay in memory: sequences are read in random order, so that
+ * reading ahead is in vain; and `count` items from `items` on, which belong to a sequence, will be read soon, with their times.
+ */
+void sr_dataset_expect_random_access(const sr_dataset *dataset);
+void sr_dataset_prefetch(const sr_dataset *dataset, const int32_t *items, size_t count);
+
 /* The identifier of a user in [0, users) or an item in [1, items] in the raw data. Not null-terminated when it fills the
  * field: *length bytes belong to the data set. */
 const char *sr_dataset_user_name(const sr_dataset *dataset, size_t user, size_t *length);

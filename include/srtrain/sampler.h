@@ -55,6 +55,11 @@ size_t sr_sampler_batches(const sr_sampler *sampler);
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
 
+/* Asks the operating system for what batch `index` will read, so that it is there when the batch is drawn: for data sets that
+ * do not stay in memory (data.prefetch). Ranks of a group ask for an equal part each. Does nothing where data.prefetch says so,
+ * and behind the last batch of an epoch. Local. */
+void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks);
+
 /* Whether a rank knows the number of loss terms of its own part of a batch only, so that it has to be summed over ranks: in
  * masked models, because ranks draw the masks of their own examples only (it may be 0, with model.masking released), and with
  * objective all on so many ranks that none draws the whole batch. */

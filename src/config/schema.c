@@ -13,6 +13,11 @@ static const schema_choice samples_choices[] = {
     {"window", SR_SAMPLES_WINDOW,
      "prefixes of the training part's last max_length items only, the empty prefix included (bert4rec: left out)"},
     {NULL, 0, NULL}};
+static const schema_choice prefetch_choices[] = {
+    {"auto", SR_PREFETCH_AUTO, "when the files of the data set are larger than half of the machine's memory"},
+    {"always", SR_PREFETCH_ALWAYS, NULL},
+    {"never", SR_PREFETCH_NEVER, NULL},
+    {NULL, 0, NULL}};
 static const schema_choice backbone_choices[] = {
     {"sasrec", SR_BACKBONE_SASREC, "causal transformer over the items of a history, post-norm (Kang and McAuley 2018)"},
     {"bert4rec", SR_BACKBONE_BERT4REC, "bidirectional transformer trained on masked items (Sun et al. 2019)"},
@@ -212,6 +217,8 @@ const schema_row schema_rows[] = {
     TEXT("data", "path", data.path, NULL, "directory of the data set that srprep wrote"),
     CHOICE("data", "samples", data.samples, samples_choices, "sliding",
            "which training examples a sequence gives (objective last)"),
+    CHOICE("data", "prefetch", data.prefetch, prefetch_choices, "auto",
+           "whether ranks ask the operating system for the sequences of the next batch before they need them"),
     BOOLEAN("data", "verify", data.verify, "true", "check the checksums of the data set before training"),
 
     CHOICE("model", "backbone", model.backbone, backbone_choices, "sasrec", "the model"),

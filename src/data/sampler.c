@@ -1,6 +1,7 @@
 /* Training examples, their order and their division; srtrain/sampler.h says what is promised. */
 #include "srtrain/sampler.h"
 
+#include "data/example_index.h"
 #include "data/same_target.h"
 #include "srtrain/model.h"
 #include "srtrain/random.h"
@@ -8,13 +9,15 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sr_sampler {
     const sr_dataset *dataset;
     const sr_settings *settings;
     sr_model_needs needs; /* of the model in training */
-    size_t *offsets;      /* [users + 1]: user u has examples offsets[u] .. offsets[u + 1] */
+    example_index index;
     size_t examples;
+    bool prefetches;
     same_target_index same_target; /* contrastive training only */
 };
 
@@ -48,12 +51,19 @@ static size_t shortest_prefix(const sr_sampler *sampler)
     return sampler->settings->data.samples == SR_SAMPLES_WINDOW && !sampler->needs.masked ? 0 : 1;
 }
 
-static size_t examples_of(const sr_sampler *sampler, const sr_sequence *sequence)
+static size_t examples_of(const void *context, size_t user)
 {
+    const sr_sampler *sampler = context;
+    const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
     if (sampler->settings->training.objective == SR_OBJECTIVE_ALL)
-        return sequence->train_end >= (sampler->needs.masked ? 1 : 2);
-    const size_t items = sequence->train_end - first_item(sampler, sequence), shortest = shortest_prefix(sampler);
+        return sequence.train_end >= (sampler->needs.masked ? 1 : 2);
+    const size_t items = sequence.train_end - first_item(sampler, &sequence), shortest = shortest_prefix(sampler);
     return items > shortest ? items - shortest : 0;
+}
+
+static example_counts counts_of(const sr_sampler *sampler)
+{
+    return (example_counts){sr_dataset_users(sampler->dataset), examples_of, sampler};
 }
 
 /* Of prefixes: what the examples of a user predict. */
@@ -61,7 +71,7 @@ static const int32_t *targets_of_user(const void *context, size_t user, size_t *
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    *count = sampler->offsets[user + 1] - sampler->offsets[user];
+    *count = examples_of(sampler, user);
     return sequence.items + first_item(sampler, &sequence) + shortest_prefix(sampler);
 }
 
@@ -71,33 +81,33 @@ static sr_status index_targets(sr_sampler *sampler, sr_error *error)
     return same_target_index_make(&sampler->same_target, sr_dataset_items(sampler->dataset), sampler->examples, &source, error);
 }
 
+/* Whether a data set may not stay in memory beside everything else. */
+static bool is_large(const sr_dataset *dataset)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 && sr_dataset_bytes(dataset) > (size_t)pages * (size_t)page / 2;
+}
+
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error)
 {
     *sampler = NULL;
     SR_TRY(sr_check_times(dataset, &settings->model, error));
-    const size_t users = sr_dataset_users(dataset);
     sr_sampler *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the sampler", error));
-    sr_status status = SR_ALLOCATE(&made->offsets, users + 1, "the index of training examples", error);
-    if (status != SR_OK) {
-        free(made);
-        return status;
-    }
     made->dataset = dataset;
     made->settings = settings;
     made->needs = sr_model_needs_of(&settings->model, true);
-    made->offsets[0] = 0;
-    for (size_t user = 0; user < users; ++user) {
-        const sr_sequence sequence = sr_dataset_sequence(dataset, user);
-        made->offsets[user + 1] = made->offsets[user] + examples_of(made, &sequence);
-    }
-    made->examples = made->offsets[users];
-    if (made->examples == 0) {
-        sr_sampler_free(made);
-        return sr_fail(error, SR_ERROR_DATA, "%s holds no training example: every sequence's training part is too short",
-                       sr_dataset_directory(dataset));
-    }
-    if (settings->training.contrastive.in_use)
+    made->prefetches = settings->data.prefetch == SR_PREFETCH_ALWAYS ||
+                       (settings->data.prefetch == SR_PREFETCH_AUTO && is_large(dataset));
+    if (made->prefetches)
+        sr_dataset_expect_random_access(dataset);
+    const example_counts counts = counts_of(made);
+    sr_status status = example_index_make(&made->index, &counts, error);
+    made->examples = made->index.examples;
+    if (status == SR_OK && made->examples == 0)
+        status = sr_fail(error, SR_ERROR_DATA, "%s holds no training example: every sequence's training part is too short",
+                         sr_dataset_directory(dataset));
+    if (status == SR_OK && settings->training.contrastive.in_use)
         status = index_targets(made, error);
     if (status != SR_OK) {
         sr_sampler_free(made);
@@ -112,7 +122,7 @@ void sr_sampler_free(sr_sampler *sampler)
     if (!sampler)
         return;
     same_target_index_free(&sampler->same_target);
-    free(sampler->offsets);
+    example_index_free(&sampler->index);
     free(sampler);
 }
 
@@ -127,31 +137,19 @@ size_t sr_sampler_batches(const sr_sampler *sampler)
     return (sampler->examples + batch_size - 1) / batch_size;
 }
 
-/* The user whose examples include number `example`. */
-static size_t user_of(const sr_sampler *sampler, size_t example)
-{
-    size_t low = 0, high = sr_dataset_users(sampler->dataset);
-    while (high - low > 1) {
-        const size_t middle = low + (high - low) / 2;
-        if (sampler->offsets[middle] <= example)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static sr_example example_at(const void *context, size_t number)
 {
     const sr_sampler *sampler = context;
     const sr_model_needs *needs = &sampler->needs;
-    const size_t user = user_of(sampler, number);
+    const example_counts counts = counts_of(sampler);
+    size_t begin;
+    const size_t user = example_index_user(&sampler->index, &counts, number, &begin);
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
     const bool all = sampler->settings->training.objective == SR_OBJECTIVE_ALL;
     size_t first = 0, length = needs->masked ? sequence.train_end : sequence.train_end - 1;
     if (!all) {
         first = first_item(sampler, &sequence);
-        length = shortest_prefix(sampler) + number - sampler->offsets[user];
+        length = shortest_prefix(sampler) + number - begin;
     }
     const int32_t *items = sequence.items + first;
     return (sr_example){.items = items,
@@ -524,4 +522,18 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         return SR_OK;
     SR_TRY(build_view(sampler, drawn.again, mine, arena, &batch->again, error));
     return build_view(sampler, drawn.alike, mine, arena, &batch->alike, error);
+}
+
+void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks)
+{
+    if (!sampler->prefetches || index >= sr_sampler_batches(sampler))
+        return;
+    const rank_group group = group_of_rank(sampler, index, rank, ranks);
+    const sr_random_stream order = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const size_t window = (size_t)sampler->settings->model.max_length;
+    for (size_t e = rank - group.first_rank; e < group.count; e += group.ranks) {
+        const sr_example example = example_at(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
+        const size_t count = smaller(example.length, window);
+        sr_dataset_prefetch(sampler->dataset, example.items + example.length - count, count + 1); /* with the target */
+    }
 }

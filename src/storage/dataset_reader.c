@@ -264,6 +264,32 @@ sr_sequence sr_dataset_sequence(const sr_dataset *dataset, size_t user)
                          .valid_end = (size_t)shard->valid_end[local]};
 }
 
+size_t sr_dataset_bytes(const sr_dataset *dataset)
+{
+    size_t bytes = dataset->index.map_bytes;
+    for (size_t i = 0; i < dataset->shard_count; ++i)
+        bytes += dataset->shards[i].file.map_bytes;
+    return bytes;
+}
+
+void sr_dataset_expect_random_access(const sr_dataset *dataset)
+{
+    for (size_t i = 0; i < dataset->shard_count; ++i)
+        sr_mapped_file_advise_random(&dataset->shards[i].file);
+}
+
+void sr_dataset_prefetch(const sr_dataset *dataset, const int32_t *items, size_t count)
+{
+    for (size_t i = 0; i < dataset->shard_count; ++i) {
+        const sr_shard *shard = &dataset->shards[i];
+        if (items < shard->items || items >= shard->items + shard->interactions)
+            continue;
+        sr_mapped_file_prefetch(&shard->file, items, count * sizeof *items);
+        if (shard->times)
+            sr_mapped_file_prefetch(&shard->file, shard->times + (items - shard->items), count * sizeof *shard->times);
+    }
+}
+
 static const char *name_in(const sr_mapped_array *names, size_t index, size_t *length)
 {
     const char *name = (const char *)names->data + index * names->element_size;

@@ -161,6 +161,23 @@ void sr_mapped_file_close(sr_mapped_file *mapped)
     *mapped = (sr_mapped_file){.file = {.id = -1}};
 }
 
+/* Advice that is not taken costs time, not results: its failures are of no interest. */
+void sr_mapped_file_advise_random(const sr_mapped_file *mapped)
+{
+    if (mapped->map)
+        (void)madvise(mapped->map, mapped->map_bytes, MADV_RANDOM);
+}
+
+void sr_mapped_file_prefetch(const sr_mapped_file *mapped, const void *begin, size_t bytes)
+{
+    const uintptr_t map = (uintptr_t)mapped->map, address = (uintptr_t)begin;
+    if (!mapped->map || address < map || address - map >= mapped->map_bytes)
+        return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = address / page * page;
+    const size_t left = mapped->map_bytes - (first - map), wanted = bytes + (address - first);
+    (void)madvise((void *)first, wanted < left ? wanted : left, MADV_WILLNEED);
+}
+
 sr_status sr_mapped_array_verify(const sr_mapped_array *array, const char *path, sr_error *error)
 {
     char found[SR_CHECKSUM_SIZE];

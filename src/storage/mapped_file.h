@@ -41,6 +41,11 @@ sr_status sr_mapped_file_array(sr_mapped_file *mapped, const char *name, sr_elem
 sr_status sr_mapped_file_detach(sr_mapped_file *mapped, sr_error *error);
 void sr_mapped_file_close(sr_mapped_file *mapped);
 
+/* Advice for the operating system: the file is read in random order; `bytes` from `begin` on, an address within an array, will
+ * be read soon. Without effect on arrays that could not be mapped. */
+void sr_mapped_file_advise_random(const sr_mapped_file *mapped);
+void sr_mapped_file_prefetch(const sr_mapped_file *mapped, const void *begin, size_t bytes);
+
 /* Compares the checksum of every array with what the file states. */
 sr_status sr_mapped_file_verify(const sr_mapped_file *mapped, sr_error *error);
 sr_status sr_mapped_array_verify(const sr_mapped_array *array, const char *path, sr_error *error);

@@ -204,6 +204,8 @@ static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_
         run_empty_passes(worker, step);
         return status;
     }
+    sr_sampler_prefetch(worker->stepper->sampler, (size_t)epoch, (size_t)index + 1, (size_t)sr_parallel_rank(worker->parallel),
+                        (size_t)sr_parallel_size(worker->parallel));
     work->global_targets = (double)targets;
     result->examples = (double)examples;
     worker->times.data += lap(&mark);
