@@ -32,8 +32,8 @@ exec "$@"
 END
 cat >bin/srtrain <<'END'
 #!/usr/bin/env bash
-echo "srtrain $*" >>"$WORK/calls"
 trap 'echo USR1 >>"$WORK/calls"; exit 75' USR1
+echo "srtrain $*" >>"$WORK/calls"
 for _ in $(seq "${TENTHS:-0}"); do sleep 0.1; done
 exit "${CODE:-0}"
 END

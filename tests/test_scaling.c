@@ -1,6 +1,6 @@
 /* The benchmark of scaling: the model of the network, how ranks are started, and that what it writes agrees with itself. */
 #include "scaling/launcher.h"
-#include "scaling/network.h"
+#include "plan/network.h"
 #include "world.h"
 
 #include <cjson/cJSON.h>

@@ -3,7 +3,7 @@
 #define SRTRAIN_SCALING_MEASURE_H
 
 #include "scaling/launcher.h"
-#include "scaling/network.h"
+#include "plan/network.h"
 #include "scaling/rows.h"
 
 #include "srtrain/command_line.h"

@@ -28,6 +28,15 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
 
+/* How large the parameters of such a model are, without memory for them. Errors as of sr_model_create(). */
+typedef struct {
+    size_t numbers; /* that are trained */
+    size_t block;   /* elements of a block, gaps included */
+    size_t arrays;
+} sr_model_size;
+sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
+                                sr_error *error);
+
 /* The same model for another thread: it reads the values of `model`, which must outlive it, and has Fourier transforms and,
  * with `gradients`, a gradient block of its own (without, it can only compute). Its step is that of `model` at this time.
  * Release with sr_model_free(). */
@@ -137,6 +146,9 @@ typedef struct sr_catalogue sr_catalogue;
 /* Keeps pointers to the model. Release with sr_catalogue_free(). */
 sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, sr_error *error);
 void sr_catalogue_free(sr_catalogue *catalogue); /* NULL is allowed */
+
+/* Bytes that it holds beside the model, for such a model of `items` items. */
+size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items);
 
 /* Scores of every item for `count` representations [count, width] -> scores [count, items + 1]; larger is better. Dot products
  * with the item table, or minus the squared 2-Wasserstein distance (STOSA). */

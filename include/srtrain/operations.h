@@ -239,6 +239,9 @@ sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight);
 
+/* Bytes that it takes of a recording tape for `rows` rows x, beside its inputs. */
+size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes);
+
 /* |F(left) - F(right)|, F the orthonormal Fourier transform along the positions, summed over sequences, bins and channels and
  * times `weight`, as [1, 1] (FEARec); left, right [T, d], every sequence fills the window. The gradient of a modulus at 0 is 0.
  */

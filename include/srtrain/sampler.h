@@ -38,6 +38,9 @@ sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *mod
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error);
 void sr_sampler_free(sr_sampler *sampler);
 
+/* Bytes of its index of examples. */
+size_t sr_sampler_memory(const sr_sampler *sampler);
+
 /* Examples and global batches of one epoch; the last batch may be smaller. */
 size_t sr_sampler_examples(const sr_sampler *sampler);
 size_t sr_sampler_batches(const sr_sampler *sampler);

@@ -17,6 +17,9 @@ typedef struct {
 static const command commands[] = {
     {"train", command_train, true,
      "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]"},
+    {"plan", command_plan, false,
+     "plan CONFIG.yaml --ranks P [--set section.key=value ...] [--threads T] [--ranks-per-node Q] [--memory GIB]\n"
+     "      [--measure [--latency MICROSECONDS] [--bandwidth GB_A_SECOND] | --rate EXAMPLES_A_SECOND] [--json]"},
     {"evaluate", command_evaluate, true,
      "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
     {"recommend", command_recommend, true,

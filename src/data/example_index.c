@@ -31,6 +31,12 @@ void example_index_free(example_index *index)
     *index = (example_index){NULL, 0};
 }
 
+size_t example_index_memory(size_t users)
+{
+    const example_index *index = NULL;
+    return (block_count(users) + 1) * sizeof *index->begins;
+}
+
 size_t example_index_begin(const example_index *index, const example_counts *counts, size_t user)
 {
     size_t begin = index->begins[user / BLOCK];

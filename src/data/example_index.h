@@ -23,6 +23,7 @@ typedef struct {
 /* Release with example_index_free(). */
 sr_status example_index_make(example_index *index, const example_counts *counts, sr_error *error);
 void example_index_free(example_index *index);
+size_t example_index_memory(size_t users); /* in bytes */
 
 /* The number of a user's first example. */
 size_t example_index_begin(const example_index *index, const example_counts *counts, size_t user);

@@ -41,6 +41,12 @@ sr_status same_target_index_make(same_target_index *index, size_t items, size_t 
     return SR_OK;
 }
 
+size_t same_target_index_memory(size_t items, size_t examples)
+{
+    const same_target_index *index = NULL;
+    return (items + 2) * sizeof *index->offsets + examples * sizeof *index->members;
+}
+
 void same_target_index_free(same_target_index *index)
 {
     free(index->offsets);

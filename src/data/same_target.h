@@ -22,6 +22,7 @@ typedef struct {
 /* Release with same_target_index_free(). SR_ERROR_RUNTIME for memory and for more than 2^32 examples. Local. */
 sr_status same_target_index_make(same_target_index *index, size_t items, size_t examples, const target_source *source,
                                  sr_error *error);
+size_t same_target_index_memory(size_t items, size_t examples); /* in bytes */
 void same_target_index_free(same_target_index *index); /* all zero is allowed */
 
 /* How to look at an example by its number. */

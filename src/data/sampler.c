@@ -126,6 +126,13 @@ void sr_sampler_free(sr_sampler *sampler)
     free(sampler);
 }
 
+size_t sr_sampler_memory(const sr_sampler *sampler)
+{
+    const size_t of_users = example_index_memory(sr_dataset_users(sampler->dataset));
+    const bool by_target = sampler->settings->training.contrastive.in_use;
+    return of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
+}
+
 size_t sr_sampler_examples(const sr_sampler *sampler)
 {
     return sampler->examples;

@@ -49,6 +49,14 @@ static void prepare_gaussians(sr_catalogue *catalogue)
     }
 }
 
+size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
+{
+    const size_t width = 2 * (size_t)settings->hidden_size;
+    if (!backbone_find(settings->backbone)->distances)
+        return 0;
+    return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
+}
+
 sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, sr_error *error)
 {
     sr_catalogue *made;

@@ -8,7 +8,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
+/* With parameters declared, but without memory for them. */
+static sr_status declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
 {
     *model = NULL;
     sr_model *made;
@@ -23,13 +24,34 @@ sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, s
     sr_status status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
     if (status == SR_OK)
         status = made->backbone->declare(made, error);
-    if (status == SR_OK)
-        status = sr_parameters_allocate(&made->parameters, error);
     if (status != SR_OK) {
         sr_model_free(made);
         return status;
     }
     *model = made;
+    return SR_OK;
+}
+
+sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
+{
+    SR_TRY(declare(model, settings, items, users, error));
+    const sr_status status = sr_parameters_allocate(&(*model)->parameters, error);
+    if (status != SR_OK) {
+        sr_model_free(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
+                                sr_error *error)
+{
+    sr_model *model;
+    SR_TRY(declare(&model, settings, items, users, error));
+    *size = (sr_model_size){.block = model->parameters.block_size, .arrays = model->parameters.count};
+    for (size_t i = 0; i < model->parameters.count; ++i)
+        size->numbers += model->parameters.list[i].size;
+    sr_model_free(model);
     return SR_OK;
 }
 

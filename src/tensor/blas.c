@@ -37,3 +37,12 @@ void sr_blas_use_one_thread(void)
         openblas_set_num_threads(1);
 #endif
 }
+
+int sr_blas_threads(void)
+{
+#if HAVE_OPENBLAS
+    return openblas_get_num_threads();
+#else
+    return 0;
+#endif
+}

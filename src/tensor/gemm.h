@@ -56,4 +56,7 @@ bool sr_blas_is_thread_safe(void);
  * threads. Call it first in main(). */
 void sr_blas_use_one_thread(void);
 
+/* Threads that a call of BLAS may use; 0 where it does not tell. */
+int sr_blas_threads(void);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
+#include "srtrain/plan.h"
 #include "tensor/gemm.h"
 #include "train/environment.h"
 #include "train/metrics.h"
@@ -26,6 +27,10 @@ typedef struct {
     sr_sampler *sampler;
     sr_model *model;
     sr_stepper stepper;
+    sr_preflight preflight;
+    size_t program;           /* bytes in memory at the start */
+    double projected_from;    /* clock when steps began to be timed for the projection; -1: it has been made */
+    int64_t projected_step;   /* the step at that time */
     sr_metrics_file *metrics; /* rank 0 only */
     sr_progress progress;
     double started, progress_before; /* clock at the start of this process's training; seconds trained before */
@@ -56,6 +61,19 @@ static sr_status open_data(run *r, sr_error *error)
     if (status == SR_OK)
         status = sr_sampler_create(&r->sampler, r->dataset, r->settings, error);
     return sr_parallel_agree(r->parallel, status, error);
+}
+
+/* Whether the run fits, before memory is taken and anything is written. */
+static sr_status look_ahead(run *r, sr_error *error)
+{
+    const sr_plan_request request = {.settings = r->settings,
+                                     .dataset = r->dataset,
+                                     .sampler = r->sampler,
+                                     .kernels = r->kernels,
+                                     .ranks = (size_t)sr_parallel_size(r->parallel),
+                                     .threads = sr_parallel_threads(r->parallel),
+                                     .program = r->program};
+    return sr_preflight_run(r->parallel, &request, r->paths.directory, &r->preflight, error);
 }
 
 static sr_status build_model(run *r, sr_error *error)
@@ -173,6 +191,7 @@ static void describe_run(const run *r)
         r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels, %s; output in %s", count,
         sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel), (long long)r->settings->training.batch_size,
         r->kernels->level, sr_products_choose(r->settings->training.precision)->name, r->paths.directory);
+    sr_preflight_log(&r->preflight, r->log);
 }
 
 /* ---- checkpoints ---- */
@@ -320,6 +339,43 @@ static sr_status report_times(run *r, int64_t steps, sr_error *error)
     return SR_OK;
 }
 
+/* Once, when the time of a step has settled: how long everything will take. */
+static void project_time(run *r)
+{
+    enum { WARM_UP = 5, STEPS = 10 };
+    const double least = 5, now = sr_seconds();
+    if (r->projected_from < 0)
+        return;
+    if (++r->projected_step <= WARM_UP) {
+        r->projected_from = now;
+        return;
+    }
+    const int64_t steps = r->projected_step - WARM_UP;
+    if (steps < STEPS || now - r->projected_from < least)
+        return;
+    const double step = (now - r->projected_from) / (double)steps;
+    const double left = (double)((int64_t)r->preflight.plan.steps - r->progress.step);
+    char each[32], epoch[32], all[32];
+    sr_format_seconds(step, each, sizeof each);
+    sr_format_seconds(step * (double)r->preflight.plan.steps_of_epoch, epoch, sizeof epoch);
+    sr_format_seconds(step * left, all, sizeof all);
+    sr_log_information(r->log, "projected: %s a step, %s an epoch, %s for the %.0f steps that are left, without validation",
+                       each, epoch, all, left);
+    r->projected_from = -1;
+}
+
+/* What ranks held at most, for comparison with the plan. */
+static sr_status report_memory(run *r, sr_error *error)
+{
+    int64_t peak = (int64_t)sr_peak_memory();
+    SR_TRY(sr_parallel_maximum_int64(r->parallel, &peak, 1, error));
+    char found[32], planned[32];
+    sr_format_bytes((double)peak, found, sizeof found);
+    sr_format_bytes((double)(r->preflight.plan.memory.total + r->preflight.plan.data), planned, sizeof planned);
+    sr_log_information(r->log, "memory: at most %s on a rank (planned: %s with all data)", found, planned);
+    return SR_OK;
+}
+
 static void log_ranking(sr_log *log, const char *what, const sr_settings *settings, const sr_ranking_metrics *metrics)
 {
     char text[512];
@@ -417,6 +473,7 @@ static sr_status train_epoch(run *r, interval *passed, ending *end, sr_error *er
         r->progress.epoch_loss_sum += result.loss_sum;
         r->progress.epoch_loss_count += result.targets;
         SR_TRY(report_step(r, &result, passed, error));
+        project_time(r);
         bool due;
         SR_TRY(checkpoint_is_due(r, &due, error));
         if (due || result.votes[0] > 0 || result.votes[1] > 0)
@@ -441,7 +498,8 @@ static sr_status train(run *r, ending *end, sr_error *error)
         r->progress.finished = r->progress.finished ? r->progress.finished : 1;
     while (!r->progress.finished && *end == ENDED_FINISHED)
         SR_TRY(train_epoch(r, &passed, end, error));
-    return report_times(r, r->progress.step - first_step, error);
+    SR_TRY(report_times(r, r->progress.step - first_step, error));
+    return *end == ENDED_STOPPED ? report_memory(r, error) : SR_OK;
 }
 
 /* ---- the end ---- */
@@ -478,9 +536,11 @@ static sr_status test(run *r, sr_error *error)
 static sr_status run_all(run *r, sr_error *error)
 {
     ending end;
+    r->program = sr_resident_memory();
     SR_TRY(sr_parallel_agree(r->parallel, sr_run_paths_make(&r->paths, r->options->output, error), error));
     SR_TRY(sr_use_threads(r->parallel, &r->settings->training, error));
     SR_TRY(open_data(r, error));
+    SR_TRY(look_ahead(r, error));
     SR_TRY(build_model(r, error));
     SR_TRY(resume(r, error));
     SR_TRY(prepare_files(r, error));
@@ -492,7 +552,8 @@ static sr_status run_all(run *r, sr_error *error)
         return sr_fail(error, SR_STOPPED,
                        "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
                        (long long)r->progress.step);
-    return test(r, error);
+    SR_TRY(test(r, error));
+    return report_memory(r, error);
 }
 
 sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_error *error)

@@ -133,14 +133,34 @@ static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void 
     ((catalogue_state *)saved)->kept = false;
 }
 
+/* Elements of all kept tiles, or of the one that is computed again and again, and of the maxima of their rows. */
+typedef struct {
+    bool kept;
+    size_t tiles, maxima;
+} tile_room;
+
+static tile_room room_for(size_t n, size_t items, bool recording)
+{
+    const size_t column_tiles = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    const size_t tile_size = (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
+    const bool kept = recording && n <= KEPT_BYTES / sizeof(sr_real) / items;
+    return (tile_room){kept, kept ? n * items : tile_size, kept ? n * column_tiles : TILE_ROWS};
+}
+
+size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes)
+{
+    const tile_room room = room_for(rows, classes, true);
+    const size_t of_rows = 3; /* logarithms, sums, logits of targets */
+    return (room.tiles + room.maxima + of_rows * rows) * sizeof(sr_real);
+}
+
 static bool take_state(sr_tape *tape, catalogue_state *state)
 {
-    const size_t n = state->x->rows, items = state->classes;
-    const size_t column_tiles = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
-    state->kept = sr_tape_is_recording(tape) && n <= KEPT_BYTES / sizeof(sr_real) / items;
-    const size_t tile_size = (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
-    state->tiles = sr_tape_take(tape, state->kept ? n * items : tile_size, sizeof *state->tiles);
-    state->maxima = sr_tape_take(tape, state->kept ? n * column_tiles : TILE_ROWS, sizeof *state->maxima);
+    const size_t n = state->x->rows;
+    const tile_room room = room_for(n, state->classes, sr_tape_is_recording(tape));
+    state->kept = room.kept;
+    state->tiles = sr_tape_take(tape, room.tiles, sizeof *state->tiles);
+    state->maxima = sr_tape_take(tape, room.maxima, sizeof *state->maxima);
     state->log_sum = sr_tape_take(tape, n, sizeof *state->log_sum);
     return state->tiles && state->maxima && state->log_sum;
 }

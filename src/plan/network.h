@@ -15,8 +15,8 @@
  * numbers   ceil(lg q) a' + ceil(lg N) a Recursive doubling (Thakur et al.).
  *
  * The additions are part of B'; on the network they are left out. */
-#ifndef SRTRAIN_SCALING_NETWORK_H
-#define SRTRAIN_SCALING_NETWORK_H
+#ifndef SRTRAIN_PLAN_NETWORK_H
+#define SRTRAIN_PLAN_NETWORK_H
 
 #include <stddef.h>
 

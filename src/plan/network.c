@@ -1,4 +1,4 @@
-#include "scaling/network.h"
+#include "plan/network.h"
 
 #include <math.h>
 

@@ -1,0 +1,137 @@
+/* What a training will need, before it needs it: memory, bytes reduced, steps, time, and room for checkpoints.
+ *
+ * What a step takes of memory is not computed by formulas that would have to follow every model: a small part of a real batch
+ * is computed by the real model with a small catalogue, and scaled to the largest part that a thread gets. */
+#ifndef SRTRAIN_PLAN_H
+#define SRTRAIN_PLAN_H
+
+#include "srtrain/config.h"
+#include "srtrain/dataset.h"
+#include "srtrain/kernels.h"
+#include "srtrain/log.h"
+#include "srtrain/parallel.h"
+#include "srtrain/sampler.h"
+
+#include <stdio.h>
+
+/* ---- this machine ---- */
+
+enum { SR_LIMIT_NAME_SIZE = 64 };
+
+typedef struct {
+    size_t memory;                  /* bytes that all processes of this job may use here: the least of all limits */
+    char limit[SR_LIMIT_NAME_SIZE]; /* where that number comes from */
+    size_t cores;                   /* that this process may run on */
+} sr_machine;
+
+/* Looks at physical memory, the control groups (version 1 and 2) of this process, and what Slurm granted (SLURM_MEM_PER_NODE,
+ * SLURM_MEM_PER_CPU). Local. */
+void sr_machine_look(sr_machine *machine);
+
+/* Bytes of memory that this process holds now, and held at most; 0 where the system does not tell. Local. */
+size_t sr_resident_memory(void);
+size_t sr_peak_memory(void);
+
+/* ---- a plan ---- */
+
+typedef struct {
+    const sr_settings *settings;
+    const sr_dataset *dataset;
+    const sr_sampler *sampler; /* of both */
+    const sr_kernels *kernels;
+    size_t ranks, threads; /* of the job; of each rank */
+    size_t program;        /* bytes that a rank holds before data and model: sr_resident_memory() at its start */
+} sr_plan_request;
+
+/* Bytes of one rank, the one that has most. */
+typedef struct {
+    size_t program;     /* the program with its libraries */
+    size_t parameters;  /* their values */
+    size_t gradients;   /* one block for each thread */
+    size_t moments;     /* of Adam */
+    size_t index;       /* of training examples */
+    size_t batches;     /* global batch and packed parts */
+    size_t activations; /* tensors of a step, all threads, but for: */
+    size_t tiles;       /* logits of the catalogue */
+    size_t exchange;    /* buffers of reductions and of contrastive training */
+    size_t evaluation;  /* scores, and tensors of histories, beside what a step holds */
+    size_t total;       /* of all these */
+    size_t certain;     /* of these, what is known without an estimate */
+} sr_plan_memory;
+
+typedef struct {
+    size_t ranks, threads;
+    size_t users, items, examples, batch; /* of the data set; of a global batch */
+    size_t parameters;                    /* numbers that are trained */
+    size_t steps_of_epoch, steps;         /* in all epochs; early stopping may end sooner */
+    double imbalance;                     /* work of the busiest thread over that of the mean one */
+    sr_plan_memory memory;
+    size_t data;              /* bytes of the data set, mapped: shared by the ranks of a node, dropped when memory is short */
+    size_t reduced, messages; /* bytes of gradients summed over ranks in a step, in so many messages */
+    size_t message;           /* bytes of the longest */
+    size_t small_sums;        /* sums of a few numbers in a step */
+    size_t checkpoint, best;  /* bytes of a checkpoint, and of best.h5 */
+    size_t checkpoints;       /* kept on disk, the one being written included */
+    double step_seconds;      /* projected; 0: not known */
+    double compute_seconds, reduction_seconds; /* parts of it; 0: not known */
+    char time_source[192];                     /* where the time comes from */
+} sr_plan;
+
+/* Plans a training without running it; step_seconds is 0. SR_ERROR_USAGE for settings that no model can be made of. Local;
+ * takes less memory than the training, and well below a second for small models. */
+sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *error);
+
+/* What the network between ranks is like, for projected times (src/plan/network.h). */
+typedef struct {
+    double latency, bandwidth; /* seconds of a message between nodes; bytes a second of a node's link in one direction */
+    size_t ranks_of_node;
+} sr_plan_network;
+
+/* Adds the projected time to a plan: some steps of one thread's part of real batches are timed here, with the whole model in
+ * memory; reductions follow the model of the network. SR_ERROR_USAGE for contrastive training on several ranks or threads,
+ * whose time depends on the whole global batch. Local. */
+sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const sr_plan_network *network, sr_error *error);
+
+/* Adds the time that follows from a rate of examples a second of the whole job. */
+void sr_plan_use_rate(sr_plan *plan, double examples_per_second);
+
+/* SR_ERROR_USAGE when `ranks_of_node` ranks do not fit into `memory` bytes by what is certain of the plan; `limit` says where
+ * the number comes from and `node` of which machine. *tight is set when they would fit, but not by the whole estimate. Local.
+ */
+sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t memory, const char *limit, const char *node,
+                               bool *tight, sr_error *error);
+
+/* ---- reports ---- */
+
+/* A table for readers; a JSON object for machines. SR_ERROR_RUNTIME when it cannot be written. */
+sr_status sr_plan_print(const sr_plan *plan, FILE *file, sr_error *error);
+sr_status sr_plan_print_json(const sr_plan *plan, size_t ranks_of_node, const sr_machine *machine, FILE *file, sr_error *error);
+
+/* A few lines for the log of a run. */
+void sr_plan_log(const sr_plan *plan, sr_log *log);
+
+/* Seconds, or bytes, as people say them: "3.2 h", "1.50 GB". */
+void sr_format_seconds(double seconds, char *text, size_t size);
+void sr_format_bytes(double bytes, char *text, size_t size);
+
+/* ---- at the start of a run ---- */
+
+enum { SR_PREFLIGHT_WARNINGS = 8 };
+
+/* The plan and what is odd about how ranks were started: more threads than cores, no binding, threads of BLAS, little memory or
+ * room on the disk. Warnings on rank 0 only. */
+typedef struct {
+    sr_plan plan;
+    char warnings[SR_PREFLIGHT_WARNINGS][320];
+    size_t warning_count;
+} sr_preflight;
+
+/* Plans the run on rank 0 and looks at the nodes that it is on; `directory` is where checkpoints will go. SR_ERROR_USAGE when
+ * it cannot fit into the memory of a node. request->ranks and threads are those of `parallel`. Collective. */
+sr_status sr_preflight_run(sr_parallel *parallel, const sr_plan_request *request, const char *directory, sr_preflight *made,
+                           sr_error *error);
+
+/* Writes the plan and the warnings to the log (rank 0). */
+void sr_preflight_log(const sr_preflight *made, sr_log *log);
+
+#endif

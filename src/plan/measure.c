@@ -1,0 +1,93 @@
+/* How long a step takes: timed on this machine, with reductions by the model of the network. */
+#include "plan/network.h"
+#include "plan/probe.h"
+#include "srtrain/clock.h"
+#include "srtrain/optimizer.h"
+
+#include <stdlib.h>
+
+enum { WARM_UP = 2, LEAST_STEPS = 5, MOST_STEPS = 50 };
+static const double LONGEST = 5; /* seconds, after the least steps */
+
+static int compare_doubles(const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Of a part of average work, the first of each batch's. */
+static sr_status time_steps(probe *p, double *median, sr_error *error)
+{
+    const sr_plan_request *request = p->request;
+    const size_t members = request->ranks * request->threads, batches = sr_sampler_batches(request->sampler);
+    double seconds[MOST_STEPS];
+    size_t steps = 0;
+    const double begin = sr_seconds();
+    for (size_t i = 0; steps < MOST_STEPS && (steps < LEAST_STEPS || sr_seconds() - begin < LONGEST); ++i) {
+        const batch_part part = {.index = i % batches, .member = i % members, .members = members};
+        const double start = sr_seconds();
+        SR_TRY(probe_step(p, &part, NULL, error));
+        if (i >= WARM_UP)
+            seconds[steps++] = sr_seconds() - start;
+    }
+    qsort(seconds, steps, sizeof *seconds, compare_doubles);
+    *median = seconds[steps / 2];
+    return SR_OK;
+}
+
+/* Of one thread, which updates its part. */
+static sr_status time_optimizer(probe *p, double *median, sr_error *error)
+{
+    enum { TIMES = 5 };
+    const sr_plan_request *request = p->request;
+    sr_parameters *parameters = sr_model_parameters(p->model);
+    double seconds[TIMES];
+    sr_optimizer optimizer;
+    SR_TRY(sr_optimizer_create(&optimizer, parameters, error));
+    for (size_t i = 0; i < TIMES; ++i) {
+        const double start = sr_seconds();
+        const double squares = sr_gradient_squares(parameters, request->kernels, 0, request->threads);
+        sr_optimizer_step(&optimizer, request->kernels, &request->settings->training, (int64_t)i, 0, squares, 0,
+                          request->threads);
+        seconds[i] = sr_seconds() - start;
+    }
+    sr_optimizer_free(&optimizer);
+    qsort(seconds, TIMES, sizeof *seconds, compare_doubles);
+    *median = seconds[TIMES / 2];
+    return SR_OK;
+}
+
+static double reduction(const sr_plan *plan, const sr_plan_network *known)
+{
+    /* Within a node as benchmark_scaling has it where nothing was measured. */
+    const network_model network = {.latency = known->latency,
+                                   .bandwidth = known->bandwidth,
+                                   .node_latency = 0.5e-6,
+                                   .node_bandwidth = 5e9,
+                                   .ranks_of_node = known->ranks_of_node};
+    return network_reduction(&network, NETWORK_HALVING, plan->ranks, (double)plan->reduced, (double)plan->message) +
+           (double)plan->small_sums * network_small_sum(&network, plan->ranks);
+}
+
+sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const sr_plan_network *network, sr_error *error)
+{
+    if (request->settings->training.contrastive.in_use && request->ranks * request->threads > 1)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "--measure: contrastive training compares every example with the whole global batch, so that a part of "
+                       "it alone says nothing about the time of a step");
+    probe p;
+    double part = 0, update = 0;
+    SR_TRY(probe_create(&p, request, SIZE_MAX, SIZE_MAX, error));
+    sr_status status = time_steps(&p, &part, error);
+    if (status == SR_OK)
+        status = time_optimizer(&p, &update, error);
+    probe_free(&p);
+    SR_TRY(status);
+    plan->compute_seconds = part * plan->imbalance + update;
+    plan->reduction_seconds = plan->ranks > 1 ? reduction(plan, network) : 0;
+    plan->step_seconds = plan->compute_seconds + plan->reduction_seconds;
+    snprintf(plan->time_source, sizeof plan->time_source,
+             "one thread of this machine, measured; a network of %.3g us and %.3g GB/s%s", 1e6 * network->latency,
+             1e-9 * network->bandwidth, plan->threads > 1 ? "; threads of a rank do not slow each other down" : "");
+    return SR_OK;
+}

@@ -1,0 +1,263 @@
+/* From settings and data to what a training will need. */
+#include "srtrain/plan.h"
+
+#include "evaluate/scorer.h"
+#include "plan/probe.h"
+#include "srtrain/checkpoint.h"
+#include "srtrain/operations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SMALL_CATALOGUE = 256,     /* items and users of the model that parts are computed with */
+    PROBE_TOKENS = 8192,       /* the largest part that is computed, */
+    PROBE_OPERATIONS = 200000, /* unless it takes more than so many operations, in units of 10^5, */
+    LOOKED_AT_BATCHES = 32,    /* whose division is looked at for the largest part, */
+    LOOKED_AT_EXAMPLES = 1 << 18,
+    LIBRARIES = 24 << 20, /* what MPI, HDF5 and BLAS take of a rank after its start (measured with Open MPI 4.1) */
+    BLAS_BUFFER = 2 << 20 /* what OpenBLAS's packing buffer of a thread holds when matrices are narrow */
+};
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- the largest part ---- */
+
+typedef struct {
+    batch_part part;
+    size_t load;
+} loaded_part;
+
+/* The part with most work of a batch that is divided among `members`. */
+static sr_status busiest_of(const sr_plan_request *request, size_t index, size_t members, loaded_part *found, double *mean,
+                            sr_error *error)
+{
+    sr_arena *arena;
+    SR_TRY(sr_arena_create(&arena, (size_t)1 << 20, error));
+    size_t *loads = sr_arena_take(arena, members * sizeof *loads);
+    sr_status status = loads ? sr_sampler_loads(request->sampler, 0, index, members, arena, loads, error)
+                             : sr_fail_memory(error, members * sizeof *loads, "loads");
+    *found = (loaded_part){.part = {.index = index, .members = members}};
+    *mean = 0;
+    for (size_t member = 0; member < members && status == SR_OK; ++member) {
+        *mean += (double)loads[member] / (double)members;
+        if (loads[member] > found->load) {
+            found->load = loads[member];
+            found->part.member = member;
+        }
+    }
+    sr_arena_free(arena);
+    return status;
+}
+
+/* The same over some batches of the first epoch, and how uneven they are divided on average. */
+static sr_status busiest(const sr_plan_request *request, loaded_part *found, double *imbalance, sr_error *error)
+{
+    const size_t batch = (size_t)request->settings->training.batch_size;
+    size_t count = smaller(sr_sampler_batches(request->sampler), LOOKED_AT_BATCHES);
+    count = smaller(count, 1 + LOOKED_AT_EXAMPLES / batch);
+    double most = 0, mean = 0;
+    *found = (loaded_part){.load = 0};
+    for (size_t index = 0; index < count; ++index) {
+        loaded_part here;
+        double here_mean;
+        SR_TRY(busiest_of(request, index, request->ranks * request->threads, &here, &here_mean, error));
+        most += (double)here.load;
+        mean += here_mean;
+        if (here.load > found->load || index == 0)
+            *found = here;
+    }
+    *imbalance = mean > 0 ? most / mean : 1;
+    return SR_OK;
+}
+
+/* ---- tensors ---- */
+
+/* The largest work that may be computed here without delaying anybody. */
+static size_t affordable(const probe *p)
+{
+    const double operations = 6 * (double)sr_model_parameters(p->model)->block_size;
+    const double tokens = PROBE_OPERATIONS * 1e5 / operations;
+    return tokens < PROBE_TOKENS ? (size_t)tokens : (size_t)PROBE_TOKENS;
+}
+
+/* Bytes of tensors that the busiest part takes, without tiles: computed, or where it is too large, by two smaller parts on
+ * whose line it lies. */
+static sr_status measure_tensors(probe *p, const loaded_part *largest, part_memory *memory, sr_error *error)
+{
+    const sr_plan_request *request = p->request;
+    const size_t room = affordable(p),
+                 batch = smaller((size_t)request->settings->training.batch_size, sr_sampler_examples(request->sampler));
+    if (largest->load <= room)
+        return probe_step(p, &largest->part, memory, error);
+    loaded_part parts[2];
+    part_memory found[2];
+    double mean;
+    size_t members = largest->part.members * ((largest->load + room) / (room ? room : 1));
+    for (size_t i = 0; i < 2; ++i, members *= 4) {
+        SR_TRY(busiest_of(request, largest->part.index, smaller(members, batch), &parts[i], &mean, error));
+        SR_TRY(probe_step(p, &parts[i].part, &found[i], error));
+    }
+    const double loads[2] = {(double)parts[0].load, (double)parts[1].load};
+    const double bytes[2] = {(double)found[0].tape, (double)found[1].tape};
+    /* Where parts cannot be made smaller, one example is one part. */
+    const bool is_line = loads[0] > 1.5 * loads[1] && bytes[0] > bytes[1];
+    const double slope = is_line ? (bytes[0] - bytes[1]) / (loads[0] - loads[1]) : bytes[0] / loads[0];
+    const double times = (double)largest->load / loads[0];
+    *memory = (part_memory){.tape = (size_t)(bytes[0] + slope * ((double)largest->load - loads[0])),
+                            .targets = (size_t)((double)found[0].targets * times + 1),
+                            .scorings = found[0].scorings};
+    return SR_OK;
+}
+
+/* Bytes that a thread's arena takes for its part: cheap enough to be made as it is. */
+static sr_status measure_batch(const sr_plan_request *request, const batch_part *part, size_t *bytes, sr_error *error)
+{
+    sr_arena *arena;
+    sr_batch batch;
+    size_t targets, examples;
+    SR_TRY(sr_arena_create(&arena, (size_t)4 << 20, error));
+    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, part->member, part->members, arena, &batch,
+                                              &targets, &examples, error);
+    *bytes = sr_arena_used(arena);
+    sr_arena_free(arena);
+    return status;
+}
+
+/* ---- evaluation ---- */
+
+/* Of one thread. */
+static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
+{
+    const sr_plan_request *request = p->request;
+    const sr_settings *settings = request->settings;
+    const size_t items = sr_dataset_items(request->dataset), columns = items + 1;
+    const size_t block = (size_t)SCORE_BLOCK_BYTES / sizeof(sr_real) / columns;
+    const size_t count = smaller((size_t)settings->evaluation.batch_size, sr_dataset_users(request->dataset));
+    const size_t tokens = affordable(p) / (size_t)settings->model.max_length;
+    const size_t computed = smaller(count, tokens ? tokens : 1);
+    size_t tape = 0;
+    SR_TRY(probe_histories(p, computed, &tape, error));
+    const size_t scores = smaller(block ? block : 1, count) * columns * sizeof(sr_real);
+    const size_t cases = (size_t)settings->evaluation.batch_size * 3 * sizeof(scored_history);
+    *bytes = (size_t)((double)tape * (double)count / (double)computed) + scores + cases +
+             sr_catalogue_memory(&settings->model, items);
+    return SR_OK;
+}
+
+/* ---- bytes that move ---- */
+
+static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t block)
+{
+    const size_t bucket = (size_t)(settings->training.reduction_bucket_megabytes * 0x1p20);
+    const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
+    plan->message = smaller(bucket > 0 ? bucket : (size_t)1, block);
+    plan->small_sums = needs.masked || settings->model.calibrators.adversarial.in_use ? 2 : 1;
+    if (plan->ranks == 1)
+        return;
+    plan->reduced = block;
+    plan->messages = (block + plan->message - 1) / plan->message;
+}
+
+static size_t checkpoint_size(const sr_model_size *size, size_t groups)
+{
+    enum { HEADER = 16384, OF_ARRAY = 800, BLOCK = 1 << 20 }; /* HDF5's own; a checksum of 16 bytes for each block */
+    return HEADER + groups * (size->numbers * sizeof(sr_real) + size->arrays * OF_ARRAY + size->numbers / BLOCK * 16);
+}
+
+/* ---- together ---- */
+
+static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, const sr_model_size *size, probe *p,
+                             sr_error *error)
+{
+    const sr_settings *settings = request->settings;
+    sr_plan_memory *m = &plan->memory;
+    const size_t threads = request->threads;
+    loaded_part largest;
+    part_memory tensors;
+    size_t batch = 0, evaluation = 0;
+    SR_TRY(busiest(request, &largest, &plan->imbalance, error));
+    SR_TRY(measure_tensors(p, &largest, &tensors, error));
+    SR_TRY(measure_batch(request, &largest.part, &batch, error));
+    SR_TRY(measure_evaluation(p, &evaluation, error));
+    m->program = request->program + LIBRARIES + threads * BLAS_BUFFER;
+    m->parameters = size->block * sizeof(sr_real);
+    m->gradients = threads * m->parameters;
+    m->moments = 2 * m->parameters;
+    m->index = sr_sampler_memory(request->sampler);
+    m->batches = threads * batch;
+    m->activations = threads * tensors.tape;
+    if (settings->training.loss == SR_LOSS_CROSS_ENTROPY)
+        m->tiles = threads * tensors.scorings *
+                   sr_catalogue_cross_entropy_memory(tensors.targets, sr_dataset_items(request->dataset) + 1);
+    if (settings->training.contrastive.in_use) /* the rows of the whole batch on each thread, with logarithms of sums */
+        m->exchange = threads * 2 * plan->batch * ((size_t)settings->model.hidden_size * sizeof(sr_real) + sizeof(double));
+    if (plan->ranks > 1)
+        m->exchange += 2 * plan->message;
+    m->evaluation = threads * evaluation;
+    m->certain = request->program + m->parameters + m->gradients + m->moments + m->index;
+    m->total = m->program + m->parameters + m->gradients + m->moments + m->index + m->batches + m->activations + m->tiles +
+               m->exchange + m->evaluation;
+    return SR_OK;
+}
+
+sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *error)
+{
+    const sr_settings *settings = request->settings;
+    const size_t items = sr_dataset_items(request->dataset), users = sr_dataset_users(request->dataset);
+    sr_model_size size;
+    probe p;
+    SR_TRY(sr_model_measure_size(&size, &settings->model, items, users, error));
+    *plan = (sr_plan){.ranks = request->ranks,
+                      .threads = request->threads,
+                      .users = users,
+                      .items = items,
+                      .examples = sr_sampler_examples(request->sampler),
+                      .batch = smaller((size_t)settings->training.batch_size, sr_sampler_examples(request->sampler)),
+                      .parameters = size.numbers,
+                      .steps_of_epoch = sr_sampler_batches(request->sampler),
+                      .steps = sr_sampler_batches(request->sampler) * (size_t)settings->training.epochs,
+                      .data = sr_dataset_bytes(request->dataset),
+                      .checkpoint = checkpoint_size(&size, 3),
+                      .best = checkpoint_size(&size, 1),
+                      .checkpoints = (size_t)(settings->checkpoint.keep > 2 ? settings->checkpoint.keep : 2) + 1};
+    plan_reduction(plan, settings, size.block * sizeof(sr_real));
+    SR_TRY(probe_create(&p, request, SMALL_CATALOGUE, SMALL_CATALOGUE, error));
+    const sr_status status = plan_memory(plan, request, &size, &p, error);
+    probe_free(&p);
+    return status;
+}
+
+void sr_plan_use_rate(sr_plan *plan, double examples_per_second)
+{
+    plan->step_seconds = (double)plan->batch / examples_per_second;
+    plan->compute_seconds = plan->reduction_seconds = 0;
+    snprintf(plan->time_source, sizeof plan->time_source, "%.6g examples a second were said", examples_per_second);
+}
+
+sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t memory, const char *limit, const char *node,
+                               bool *tight, sr_error *error)
+{
+    /* Three quarters of what is estimated count as certain: nobody is refused who may just fit. */
+    const sr_plan_memory *m = &plan->memory;
+    const size_t likely = m->certain + (m->total - m->certain) / 4 * 3;
+    char each[32], all[32], allowed[32], parameters[32], step[32], evaluation[32];
+    *tight = m->total * ranks_of_node > memory;
+    if (likely <= memory / ranks_of_node)
+        return SR_OK;
+    sr_format_bytes((double)m->total, each, sizeof each);
+    sr_format_bytes((double)m->total * (double)ranks_of_node, all, sizeof all);
+    sr_format_bytes((double)memory, allowed, sizeof allowed);
+    sr_format_bytes((double)(m->parameters + m->gradients + m->moments), parameters, sizeof parameters);
+    sr_format_bytes((double)(m->activations + m->tiles + m->batches), step, sizeof step);
+    sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "%zu rank%s on %s need %s (%s each: %s for parameters, gradients and moments, %s for a step, %s for "
+                   "evaluation), but %s is all that is allowed there (%s): take fewer ranks a node%s, a smaller "
+                   "training.batch_size or evaluation.batch_size, or a smaller model",
+                   ranks_of_node, ranks_of_node == 1 ? "" : "s", node, all, each, parameters, step, evaluation, allowed, limit,
+                   plan->threads > 1 ? " or fewer threads" : "");
+}

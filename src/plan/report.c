@@ -1,0 +1,210 @@
+/* Plans in words and numbers. */
+#include "srtrain/plan.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <string.h>
+
+void sr_format_bytes(double bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    size_t unit = 0;
+    while (bytes >= 999.5 && unit + 1 < sizeof units / sizeof *units) {
+        bytes /= 1000;
+        ++unit;
+    }
+    snprintf(text, size, unit ? "%.3g %s" : "%.0f %s", bytes, units[unit]);
+}
+
+void sr_format_seconds(double seconds, char *text, size_t size)
+{
+    if (seconds < 1)
+        snprintf(text, size, "%.3g ms", 1000 * seconds);
+    else if (seconds < 120)
+        snprintf(text, size, "%.3g s", seconds);
+    else if (seconds < 7200)
+        snprintf(text, size, "%.3g min", seconds / 60);
+    else if (seconds < 172800)
+        snprintf(text, size, "%.3g h", seconds / 3600);
+    else
+        snprintf(text, size, "%.3g days", seconds / 86400);
+}
+
+/* ---- the parts of a rank's memory ---- */
+
+typedef struct {
+    const char *name; /* in JSON */
+    const char *words;
+    size_t offset;
+} memory_part;
+
+static const memory_part parts[] = {
+    {"program", "program and libraries", offsetof(sr_plan_memory, program)},
+    {"parameters", "parameters", offsetof(sr_plan_memory, parameters)},
+    {"gradients", "gradients (one block a thread)", offsetof(sr_plan_memory, gradients)},
+    {"moments", "moments of Adam", offsetof(sr_plan_memory, moments)},
+    {"index", "index of examples", offsetof(sr_plan_memory, index)},
+    {"batches", "batches", offsetof(sr_plan_memory, batches)},
+    {"activations", "tensors of a step", offsetof(sr_plan_memory, activations)},
+    {"tiles", "logits of the catalogue", offsetof(sr_plan_memory, tiles)},
+    {"exchange", "buffers of reductions", offsetof(sr_plan_memory, exchange)},
+    {"evaluation", "evaluation", offsetof(sr_plan_memory, evaluation)},
+    {"total", "together", offsetof(sr_plan_memory, total)},
+};
+enum { PARTS = sizeof parts / sizeof *parts };
+
+static size_t bytes_of(const sr_plan *plan, const memory_part *part)
+{
+    size_t bytes;
+    memcpy(&bytes, (const char *)&plan->memory + part->offset, sizeof bytes);
+    return bytes;
+}
+
+/* ---- text ---- */
+
+static sr_status check_stream(FILE *file, sr_error *error)
+{
+    return fflush(file) != 0 || ferror(file)
+               ? sr_fail(error, SR_ERROR_RUNTIME, "the plan cannot be written: %s", strerror(errno))
+               : SR_OK;
+}
+
+static void print_bytes(FILE *file, const char *what, double bytes)
+{
+    char text[32];
+    sr_format_bytes(bytes, text, sizeof text);
+    fprintf(file, "  %-32s %s\n", what, text);
+}
+
+static void print_times(const sr_plan *plan, FILE *file)
+{
+    char step[32], epoch[32], all[32];
+    if (plan->step_seconds <= 0) {
+        fprintf(file, "time: not known (--measure, or --rate EXAMPLES_A_SECOND)\n");
+        return;
+    }
+    sr_format_seconds(plan->step_seconds, step, sizeof step);
+    sr_format_seconds(plan->step_seconds * (double)plan->steps_of_epoch, epoch, sizeof epoch);
+    sr_format_seconds(plan->step_seconds * (double)plan->steps, all, sizeof all);
+    fprintf(file, "time, without validation (%s)\n  %-32s %s\n  %-32s %s\n  %-32s %s\n", plan->time_source, "a step", step,
+            "an epoch", epoch, "all epochs", all);
+    if (plan->compute_seconds <= 0)
+        return;
+    sr_format_seconds(plan->compute_seconds, step, sizeof step);
+    sr_format_seconds(plan->reduction_seconds, epoch, sizeof epoch);
+    fprintf(file, "  %-32s %s, reductions %s\n", "of a step: computing", step, epoch);
+}
+
+sr_status sr_plan_print(const sr_plan *plan, FILE *file, sr_error *error)
+{
+    fprintf(file, "%zu rank%s of %zu thread%s\n", plan->ranks, plan->ranks == 1 ? "" : "s", plan->threads,
+            plan->threads == 1 ? "" : "s");
+    fprintf(file, "  %-32s %zu\n  %-32s %zu\n  %-32s %zu\n  %-32s %zu\n  %-32s %zu\n  %-32s %.2f\n", "users", plan->users,
+            "items", plan->items, "parameters", plan->parameters, "steps an epoch", plan->steps_of_epoch, "steps in all epochs",
+            plan->steps, "work of the busiest over the mean", plan->imbalance);
+    fprintf(file, "memory of a rank, at most\n");
+    for (size_t i = 0; i < PARTS; ++i)
+        print_bytes(file, parts[i].words, (double)bytes_of(plan, &parts[i]));
+    fprintf(file, "memory of a node, beside its ranks\n");
+    print_bytes(file, "data, mapped; may be dropped", (double)plan->data);
+    fprintf(file, "sums over ranks in a step\n");
+    print_bytes(file, "gradients", (double)plan->reduced);
+    fprintf(file, "  %-32s %zu, and %zu sums of a few numbers\n", "messages", plan->messages, plan->small_sums);
+    fprintf(file, "files\n");
+    print_bytes(file, "a checkpoint", (double)plan->checkpoint);
+    print_bytes(file, "best.h5", (double)plan->best);
+    print_bytes(file, "all that are kept", (double)(plan->checkpoints * plan->checkpoint + plan->best));
+    print_times(plan, file);
+    return check_stream(file, error);
+}
+
+/* ---- JSON ---- */
+
+static bool add_number(cJSON *object, const char *name, double value)
+{
+    return cJSON_AddNumberToObject(object, name, value) != NULL;
+}
+
+static cJSON *make_document(const sr_plan *plan, size_t ranks_of_node, const sr_machine *machine)
+{
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {{"ranks", (double)plan->ranks},
+                   {"threads", (double)plan->threads},
+                   {"ranks_per_node", (double)ranks_of_node},
+                   {"users", (double)plan->users},
+                   {"items", (double)plan->items},
+                   {"examples", (double)plan->examples},
+                   {"batch", (double)plan->batch},
+                   {"parameters", (double)plan->parameters},
+                   {"steps_per_epoch", (double)plan->steps_of_epoch},
+                   {"steps", (double)plan->steps},
+                   {"load_imbalance", plan->imbalance},
+                   {"data_bytes", (double)plan->data},
+                   {"reduced_bytes_per_step", (double)plan->reduced},
+                   {"messages_per_step", (double)plan->messages},
+                   {"small_sums_per_step", (double)plan->small_sums},
+                   {"checkpoint_bytes", (double)plan->checkpoint},
+                   {"best_bytes", (double)plan->best},
+                   {"disk_bytes", (double)(plan->checkpoints * plan->checkpoint + plan->best)},
+                   {"node_memory_bytes", (double)(plan->memory.total * ranks_of_node)},
+                   {"node_memory_limit_bytes", (double)machine->memory}};
+    cJSON *root = cJSON_CreateObject();
+    bool complete = root != NULL;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && complete; ++i)
+        complete = add_number(root, numbers[i].name, numbers[i].value);
+    complete = complete && cJSON_AddStringToObject(root, "node_memory_limit", machine->limit);
+    cJSON *memory = complete ? cJSON_AddObjectToObject(root, "rank_memory_bytes") : NULL;
+    complete = memory != NULL;
+    for (size_t i = 0; i < PARTS && complete; ++i)
+        complete = add_number(memory, parts[i].name, (double)bytes_of(plan, &parts[i]));
+    if (complete && plan->step_seconds > 0)
+        complete = add_number(root, "step_seconds", plan->step_seconds) &&
+                   add_number(root, "epoch_seconds", plan->step_seconds * (double)plan->steps_of_epoch) &&
+                   add_number(root, "training_seconds", plan->step_seconds * (double)plan->steps) &&
+                   cJSON_AddStringToObject(root, "time_source", plan->time_source);
+    if (complete && plan->compute_seconds > 0)
+        complete = add_number(root, "compute_seconds", plan->compute_seconds) &&
+                   add_number(root, "reduction_seconds", plan->reduction_seconds);
+    if (complete)
+        return root;
+    cJSON_Delete(root);
+    return NULL;
+}
+
+sr_status sr_plan_print_json(const sr_plan *plan, size_t ranks_of_node, const sr_machine *machine, FILE *file, sr_error *error)
+{
+    cJSON *root = make_document(plan, ranks_of_node, machine);
+    char *text = root ? cJSON_Print(root) : NULL;
+    cJSON_Delete(root);
+    if (!text)
+        return sr_fail_memory(error, 1, "the plan as JSON");
+    fprintf(file, "%s\n", text);
+    cJSON_free(text);
+    return check_stream(file, error);
+}
+
+/* ---- log ---- */
+
+void sr_plan_log(const sr_plan *plan, sr_log *log)
+{
+    const sr_plan_memory *m = &plan->memory;
+    char total[32], model[32], step[32], evaluation[32], program[32], data[32], reduced[32], checkpoint[32], disk[32];
+    sr_format_bytes((double)m->total, total, sizeof total);
+    sr_format_bytes((double)m->program, program, sizeof program);
+    sr_format_bytes((double)(m->parameters + m->gradients + m->moments), model, sizeof model);
+    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange), step, sizeof step);
+    sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
+    sr_format_bytes((double)plan->data, data, sizeof data);
+    sr_format_bytes((double)plan->reduced, reduced, sizeof reduced);
+    sr_format_bytes((double)plan->checkpoint, checkpoint, sizeof checkpoint);
+    sr_format_bytes((double)(plan->checkpoints * plan->checkpoint + plan->best), disk, sizeof disk);
+    sr_log_information(log,
+                       "plan: at most %s a rank (program %s; parameters, gradients and moments %s; a step %s; evaluation %s); "
+                       "data of %s mapped",
+                       total, program, model, step, evaluation, data);
+    sr_log_information(log,
+                       "plan: %s in %zu messages reduced a step; %zu steps in all; a checkpoint is %s, all that are kept %s",
+                       reduced, plan->messages, plan->steps, checkpoint, disk);
+}

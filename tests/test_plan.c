@@ -1,0 +1,314 @@
+/* What a training will need: estimates against real runs, refusals, warnings. */
+#include "srtrain/plan.h"
+#include "world.h"
+
+#include <cjson/cJSON.h>
+#include <glob.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* Large enough that what is estimated outweighs the program. */
+static const char configuration[] = "data: {path: none}\n"
+                                    "model: {hidden_size: 96, inner_size: 384, max_length: 40}\n"
+                                    "training: {epochs: 1, batch_size: 512, threads: 1}\n"
+                                    "evaluation: {top_k: [5, 10]}\n"
+                                    "checkpoint: {every_steps: 2}\n";
+
+static int set_up(void **state)
+{
+    return world_set_up(state, configuration, "--users 110 --items 6000 --mean-length 14 --seed 3 --shards 2");
+}
+
+/* ---- running ---- */
+
+/* Runs srtrain with these arguments, split at spaces, and returns the most memory that it held, in bytes. */
+static double peak_of_run(const char *arguments, int *code)
+{
+    const pid_t child = fork();
+    if (child == 0) {
+        char command[4096];
+        const char *binaries = getenv("SRTRAIN_BINARY_DIRECTORY");
+        snprintf(command, sizeof command, "exec %s/srtrain %s >/dev/null 2>&1", binaries ? binaries : ".", arguments);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    struct rusage usage;
+    int status = 0;
+    assert_int_equal(wait4(child, &status, 0, &usage), child);
+    *code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+    return 1024 * (double)usage.ru_maxrss;
+}
+
+static cJSON *plan(world *w, int ranks, const char *options)
+{
+    run_srtrain(&w->result, 0, "plan %s --ranks %d --json --set data.path=%s %s 2>/dev/null", w->configuration, ranks, w->data,
+                options);
+    assert_code(&w->result, 0);
+    cJSON *object = cJSON_Parse(w->result.output);
+    assert_non_null(object);
+    return object;
+}
+
+static double number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItem(object, name);
+    if (!cJSON_IsNumber(item))
+        fail_msg("the plan has no number \"%s\"", name);
+    return item->valuedouble;
+}
+
+static double memory_of(const cJSON *object, const char *part)
+{
+    return number(cJSON_GetObjectItem(object, "rank_memory_bytes"), part);
+}
+
+/* ---- memory ---- */
+
+/* A plan must not promise less than four fifths of what a run takes, nor more than 1.4 times that. */
+static const double LEAST = 0.8, MOST = 1.4;
+
+static const char *const variants[] = {
+    "",
+    "--set training.threads=2",
+    "--set data.samples=window --set model.padding=left --set training.loss=bpr",
+    "--set training.objective=all --set training.batch_size=64",
+    "--set model.backbone=bert4rec",
+    "--set model.backbone=tisasrec --set training.batch_size=256",
+    "--set model.backbone=stosa --set training.loss=stosa --set model.activation=elu",
+    "--set model.backbone=gru4rec --set training.batch_size=128",
+    "--set calibrators.spatial.order=true --set calibrators.adversarial.combine=gate",
+    "--set training.contrastive.weight=0.1 --set data.samples=window",
+    "--set training.precision=bf16",
+};
+
+static void the_estimate_of_memory_is_near_what_runs_take(void **state)
+{
+    world *w = *state;
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; ++i) {
+        /* Keys that these backbones do not have must not stand in the file. */
+        const bool plain = strstr(variants[i], "gru4rec") != NULL;
+        char path[128], arguments[2048];
+        snprintf(path, sizeof path, "%s", w->configuration);
+        if (plain) {
+            snprintf(path, sizeof path, "%s/plain.yaml", w->directory);
+            program_write(path, "data: {path: none}\nmodel: {hidden_size: 96, max_length: 40}\n"
+                                "training: {epochs: 1, batch_size: 512, threads: 1}\n");
+        }
+        run_srtrain(&w->result, 0, "plan %s --ranks 1 --json --set data.path=%s %s 2>/dev/null", path, w->data, variants[i]);
+        assert_code(&w->result, 0);
+        cJSON *object = cJSON_Parse(w->result.output);
+        assert_non_null(object);
+        const double planned = memory_of(object, "total") + number(object, "data_bytes");
+        cJSON_Delete(object);
+        int code;
+        snprintf(arguments, sizeof arguments, "%s --set data.path=%s --output %s/run-%zu %s", path, w->data, w->directory, i,
+                 variants[i]);
+        const double found = peak_of_run(arguments, &code);
+        assert_int_equal(code, 0);
+        print_message("planned %6.1f MB, held %6.1f MB, ratio %.2f: %s\n", planned / 1e6, found / 1e6, planned / found,
+                      variants[i]);
+        if (planned < LEAST * found || planned > MOST * found)
+            fail_msg("planned %.0f bytes, but the run held %.0f: %s", planned, found, variants[i]);
+    }
+}
+
+/* The largest part is not computed but scaled from smaller ones when it is expensive. */
+static void parts_that_are_too_large_to_compute_are_scaled(void **state)
+{
+    world *w = *state;
+    cJSON *whole = plan(w, 1, "--set training.batch_size=4096"), *quarter = plan(w, 4, "--set training.batch_size=4096");
+    const double ratio = memory_of(whole, "activations") / memory_of(quarter, "activations");
+    cJSON_Delete(whole);
+    cJSON_Delete(quarter);
+    assert_true(ratio > 3 && ratio < 5);
+}
+
+/* ---- the other numbers ---- */
+
+static void steps_bytes_and_files_are_those_of_a_run(void **state)
+{
+    world *w = *state;
+    cJSON *object = plan(w, 2, "--set training.batch_size=64");
+    world_train(w, 2, "run", "--set training.batch_size=64");
+    assert_code(&w->result, 0);
+    char text[96], path[WORLD_PATH_SIZE];
+    snprintf(text, sizeof text, "%.0f steps an epoch", number(object, "steps_per_epoch"));
+    assert_says(&w->result, text);
+    snprintf(text, sizeof text, "%.0f parameters", number(object, "parameters"));
+    assert_says(&w->result, text);
+    assert_says(&w->result, "plan: at most ");
+    assert_says(&w->result, "memory: at most ");
+    assert_true(number(object, "steps") == number(object, "steps_per_epoch"));
+    assert_true(number(object, "reduced_bytes_per_step") >= 4 * number(object, "parameters"));
+    assert_true(number(object, "reduced_bytes_per_step") < 4.1 * number(object, "parameters"));
+    struct stat file;
+    world_path(w, "run/best.h5", path);
+    assert_int_equal(stat(path, &file), 0);
+    assert_true(number(object, "best_bytes") > 0.95 * (double)file.st_size);
+    assert_true(number(object, "best_bytes") < 1.1 * (double)file.st_size);
+    glob_t found;
+    world_path(w, "run/checkpoints/step-*.h5", path);
+    assert_int_equal(glob(path, 0, NULL, &found), 0);
+    assert_int_equal(stat(found.gl_pathv[0], &file), 0);
+    globfree(&found);
+    assert_true(number(object, "checkpoint_bytes") > 0.95 * (double)file.st_size);
+    assert_true(number(object, "checkpoint_bytes") < 1.1 * (double)file.st_size);
+    cJSON_Delete(object);
+}
+
+static void one_rank_reduces_nothing(void **state)
+{
+    cJSON *object = plan(*state, 1, "");
+    assert_true(number(object, "reduced_bytes_per_step") == 0);
+    assert_null(cJSON_GetObjectItem(object, "step_seconds"));
+    cJSON_Delete(object);
+}
+
+static void times_come_from_measuring_or_from_a_rate(void **state)
+{
+    world *w = *state;
+    cJSON *object = plan(w, 4, "--measure --ranks-per-node 2 --threads 1");
+    const double step = number(object, "step_seconds"), steps = number(object, "steps");
+    assert_true(step > 0 && number(object, "reduction_seconds") > 0);
+    assert_true(fabs(step - number(object, "compute_seconds") - number(object, "reduction_seconds")) < 1e-9 * step);
+    assert_true(fabs(number(object, "training_seconds") - step * steps) < 1e-9 * step * steps);
+    cJSON_Delete(object);
+    object = plan(w, 4, "--rate 1024");
+    assert_true(fabs(number(object, "step_seconds") - 0.5) < 1e-12);
+    cJSON_Delete(object);
+    /* A slower network makes reductions slower, and nothing else. */
+    object = plan(w, 4, "--measure --ranks-per-node 2 --latency 1e6 --threads 1");
+    assert_true(number(object, "reduction_seconds") > 1);
+    cJSON_Delete(object);
+}
+
+/* ---- refusals ---- */
+
+static void what_cannot_fit_is_refused_before_anything_is_written(void **state)
+{
+    world *w = *state;
+    char path[WORLD_PATH_SIZE];
+    run_srtrain(&w->result, 0, "plan %s --ranks 4 --ranks-per-node 2 --memory 0.05 --set data.path=%s", w->configuration,
+                w->data);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "2 ranks on a node need ");
+    assert_says(&w->result, "(--memory)");
+    assert_int_equal(setenv("SLURM_MEM_PER_NODE", "60", 1), 0);
+    world_train(w, 2, "refused", "");
+    unsetenv("SLURM_MEM_PER_NODE");
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "2 ranks on ");
+    assert_says(&w->result, "SLURM_MEM_PER_NODE");
+    world_path(w, "refused", path);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
+static void who_may_just_fit_is_warned_only(void **state)
+{
+    (void)state;
+    const size_t gigabyte = (size_t)1 << 30;
+    const sr_plan a_plan = {.threads = 1, .memory = {.total = 4 * gigabyte, .certain = 2 * gigabyte}};
+    bool tight = true;
+    sr_error error;
+    assert_int_equal(sr_plan_check_memory(&a_plan, 2, 8 * gigabyte, "limit", "node", &tight, &error), SR_OK);
+    assert_false(tight);
+    assert_int_equal(sr_plan_check_memory(&a_plan, 2, 7 * gigabyte, "limit", "node", &tight, &error), SR_OK);
+    assert_true(tight);
+    assert_int_equal(sr_plan_check_memory(&a_plan, 2, 6 * gigabyte, "limit", "node", &tight, &error), SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "2 ranks on node need"));
+}
+
+static void limits_of_slurm_count(void **state)
+{
+    (void)state;
+    sr_machine free_machine, machine;
+    unsetenv("SLURM_MEM_PER_NODE");
+    unsetenv("SLURM_MEM_PER_CPU");
+    sr_machine_look(&free_machine);
+    assert_true(free_machine.memory > (size_t)1 << 28 && free_machine.cores >= 1);
+    setenv("SLURM_MEM_PER_CPU", "50", 1);
+    setenv("SLURM_CPUS_ON_NODE", "2", 1);
+    sr_machine_look(&machine);
+    assert_int_equal(machine.memory, (size_t)100 << 20);
+    setenv("SLURM_MEM_PER_NODE", "70", 1);
+    sr_machine_look(&machine);
+    assert_int_equal(machine.memory, (size_t)70 << 20);
+    assert_string_equal(machine.limit, "SLURM_MEM_PER_NODE");
+    unsetenv("SLURM_MEM_PER_NODE");
+    unsetenv("SLURM_MEM_PER_CPU");
+    unsetenv("SLURM_CPUS_ON_NODE");
+    assert_true(sr_resident_memory() > (size_t)1 << 20 && sr_peak_memory() >= sr_resident_memory() / 2);
+}
+
+static void nonsense_is_refused(void **state)
+{
+    static const char *const wrong[] = {"",
+                                        "--ranks 0",
+                                        "--ranks 1.5",
+                                        "--ranks two",
+                                        "--ranks 1 --measure --rate 5",
+                                        "--ranks 1 --rate -1",
+                                        "--ranks 2 --set training.contrastive.weight=0.1 --measure",
+                                        "--ranks 100000"};
+    world *w = *state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+        run_srtrain(&w->result, 0, "plan %s --set data.path=%s %s", w->configuration, w->data, wrong[i]);
+        assert_code(&w->result, 2);
+    }
+}
+
+/* ---- warnings ---- */
+
+static void odd_starts_are_warned_about(void **state)
+{
+    world *w = *state;
+    sr_machine machine;
+    char options[128];
+    sr_machine_look(&machine);
+    snprintf(options, sizeof options, "--set training.threads=%zu --set training.batch_size=64", machine.cores + 1);
+    world_train(w, 0, "crowded", options);
+    assert_code(&w->result, 0);
+    snprintf(options, sizeof options, "1 rank of %zu threads share %zu core", machine.cores + 1, machine.cores);
+    assert_says(&w->result, options);
+    if (machine.cores > 1) {
+        setenv("OPENBLAS_NUM_THREADS", "2", 1);
+        world_train(w, 0, "blas", "");
+        setenv("OPENBLAS_NUM_THREADS", "1", 1);
+        assert_code(&w->result, 0);
+        assert_says(&w->result, "BLAS uses 2 threads a call");
+        setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 1);
+        world_train(w, 2, "unbound", "");
+        unsetenv("OMPI_MCA_hwloc_base_binding_policy");
+        assert_code(&w->result, 0);
+        assert_says(&w->result, "are not bound to cores");
+    }
+    world_train(w, 0, "good", "");
+    assert_code(&w->result, 0);
+    assert_null(strstr(w->result.output, "warning"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_estimate_of_memory_is_near_what_runs_take, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(parts_that_are_too_large_to_compute_are_scaled, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(steps_bytes_and_files_are_those_of_a_run, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(one_rank_reduces_nothing, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(times_come_from_measuring_or_from_a_rate, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_fit_is_refused_before_anything_is_written, set_up, world_tear_down),
+        cmocka_unit_test(who_may_just_fit_is_warned_only),
+        cmocka_unit_test(limits_of_slurm_count),
+        cmocka_unit_test_setup_teardown(nonsense_is_refused, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(odd_starts_are_warned_about, set_up, world_tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
