@@ -1,5 +1,5 @@
 # srprep and the data sets it writes.
-foreach(test test_lines test_times test_filters test_dataset)
+foreach(test test_lines test_table test_times test_filters test_dataset)
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c)
 endforeach()
 foreach(test test_readers test_synthesis)
