@@ -35,6 +35,20 @@ const char *sr_parallel_host(const sr_parallel *parallel); /* local */
 /* The name and version of the MPI library as one line. Local; also before sr_parallel_start(). */
 void sr_parallel_library_version(char *text, size_t size);
 
+/* ---- what this rank is doing: for the watchdog (watchdog.h) and for messages. Local. ---- */
+
+typedef enum { SR_PHASE_SETUP, SR_PHASE_STEP, SR_PHASE_VALIDATION, SR_PHASE_CHECKPOINT, SR_PHASE_TEST } sr_phase;
+
+/* From now on; `step` counts from 1, 0 is none. */
+void sr_parallel_phase(sr_parallel *parallel, sr_phase phase, int64_t step);
+
+/* In words, and the step. May be called from a signal handler. */
+const char *sr_parallel_phase_name(const sr_parallel *parallel, int64_t *step);
+
+/* Around calls of other libraries that wait for other ranks, as parallel HDF5 does. `operation` is kept, not copied. */
+void sr_parallel_enter(sr_parallel *parallel, const char *operation);
+void sr_parallel_leave(sr_parallel *parallel);
+
 /* For parallel HDF5 only (src/storage). Local. */
 MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
 

@@ -52,6 +52,7 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
+    SR_TRY(SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error));
     return make_communicators(*parallel, error);
 }
 
@@ -72,7 +73,7 @@ sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error)
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
     (*parallel)->size = 1;
     snprintf((*parallel)->host, sizeof(*parallel)->host, "this host");
-    return SR_OK;
+    return SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error);
 }
 
 static bool is_alone(const sr_parallel *parallel)
@@ -88,6 +89,8 @@ void sr_parallel_finish(sr_parallel *parallel)
         MPI_Comm_free(&parallel->node);
     if (parallel && parallel->world != MPI_COMM_NULL)
         MPI_Comm_free(&parallel->world);
+    if (parallel)
+        free(parallel->activity);
     free(parallel);
     int initialised = 0, finalised = 0;
     MPI_Initialized(&initialised);
@@ -121,6 +124,38 @@ MPI_Comm sr_parallel_communicator(const sr_parallel *parallel)
     return parallel->world;
 }
 
+/* ---- what this rank is doing ---- */
+
+const char *activity_phase_name(sr_phase phase)
+{
+    static const char *const names[] = {"setting up", "training step", "validation", "writing a checkpoint", "the final test"};
+    return names[phase];
+}
+
+void sr_parallel_phase(sr_parallel *parallel, sr_phase phase, int64_t step)
+{
+    atomic_store(&parallel->activity->phase, (int)phase);
+    atomic_store(&parallel->activity->step, step);
+}
+
+const char *sr_parallel_phase_name(const sr_parallel *parallel, int64_t *step)
+{
+    *step = atomic_load(&parallel->activity->step);
+    return activity_phase_name((sr_phase)atomic_load(&parallel->activity->phase));
+}
+
+void sr_parallel_enter(sr_parallel *parallel, const char *operation)
+{
+    activity_enter(parallel->activity, operation);
+}
+
+void sr_parallel_leave(sr_parallel *parallel)
+{
+    activity_leave(parallel->activity);
+}
+
+/* ---- the library ---- */
+
 void sr_parallel_library_version(char *text, size_t size)
 {
     char version[MPI_MAX_LIBRARY_VERSION_STRING];
@@ -139,7 +174,8 @@ static sr_status broadcast_from(sr_parallel *parallel, void *data, size_t bytes,
         return SR_OK;
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
-        SR_TRY(sr_mpi_check(MPI_Bcast((char *)data + done, (int)piece, MPI_BYTE, root, parallel->world), "MPI_Bcast", error));
+        SR_TRY(SR_MPI_WAIT(parallel, "MPI_Bcast", MPI_Bcast((char *)data + done, (int)piece, MPI_BYTE, root, parallel->world),
+                           error));
     }
     return SR_OK;
 }
@@ -152,7 +188,8 @@ sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *e
         return status;
     /* Smallest over ranks: the lowest failing rank (`size` when nobody failed), and 1 only when everybody failed. */
     int smallest[] = {status == SR_OK ? parallel->size : parallel->rank, status != SR_OK};
-    SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, smallest, 2, MPI_INT, MPI_MIN, parallel->world), "MPI_Allreduce", error));
+    SR_TRY(SR_MPI_WAIT(parallel, "MPI_Allreduce", MPI_Allreduce(MPI_IN_PLACE, smallest, 2, MPI_INT, MPI_MIN, parallel->world),
+                       error));
     const int first = smallest[0];
     if (first == parallel->size)
         return SR_OK;
@@ -185,7 +222,7 @@ sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
         return member_barrier(parallel, error);
     if (is_alone(parallel))
         return SR_OK;
-    return sr_mpi_check(MPI_Barrier(parallel->world), "MPI_Barrier", error);
+    return SR_MPI_WAIT(parallel, "MPI_Barrier", MPI_Barrier(parallel->world), error);
 }
 
 /* `size` is that of one value in bytes. */
@@ -197,8 +234,9 @@ static sr_status reduce(sr_parallel *parallel, void *values, size_t count, size_
     const size_t piece = PIECE_BYTES / size;
     for (size_t done = 0; done < count; done += piece) {
         const int here = (int)(count - done < piece ? count - done : piece);
-        SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, (char *)values + done * size, here, type, operation, parallel->world),
-                            "MPI_Allreduce", error));
+        SR_TRY(SR_MPI_WAIT(parallel, "MPI_Allreduce",
+                           MPI_Allreduce(MPI_IN_PLACE, (char *)values + done * size, here, type, operation, parallel->world),
+                           error));
     }
     return SR_OK;
 }
@@ -243,7 +281,8 @@ static sr_status send_block(sr_parallel *parallel, int to, const char *data, siz
 {
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
-        SR_TRY(sr_mpi_check(MPI_Send(data + done, (int)piece, MPI_BYTE, to, BLOCK_TAG, parallel->world), "MPI_Send", error));
+        SR_TRY(SR_MPI_WAIT(parallel, "MPI_Send", MPI_Send(data + done, (int)piece, MPI_BYTE, to, BLOCK_TAG, parallel->world),
+                           error));
     }
     return SR_OK;
 }
@@ -252,8 +291,9 @@ static sr_status receive_block(sr_parallel *parallel, int from, char *data, size
 {
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
-        SR_TRY(sr_mpi_check(MPI_Recv(data + done, (int)piece, MPI_BYTE, from, BLOCK_TAG, parallel->world, MPI_STATUS_IGNORE),
-                            "MPI_Recv", error));
+        SR_TRY(SR_MPI_WAIT(parallel, "MPI_Recv",
+                           MPI_Recv(data + done, (int)piece, MPI_BYTE, from, BLOCK_TAG, parallel->world, MPI_STATUS_IGNORE),
+                           error));
     }
     return SR_OK;
 }
@@ -282,7 +322,8 @@ sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t byt
     const bool is_root = parallel->rank == 0;
     sr_status status = is_root ? SR_ALLOCATE(&sizes, (size_t)parallel->size, "the sizes of a gather", error) : SR_OK;
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    status = sr_mpi_check(MPI_Gather(&mine, 1, MPI_UINT64_T, sizes, 1, MPI_UINT64_T, 0, parallel->world), "MPI_Gather", error);
+    status = SR_MPI_WAIT(parallel, "MPI_Gather", MPI_Gather(&mine, 1, MPI_UINT64_T, sizes, 1, MPI_UINT64_T, 0, parallel->world),
+                         error);
     if (status == SR_OK && is_root)
         status = plan_gather(sizes, (size_t)parallel->size, &all, offsets, error);
     free(sizes);
@@ -332,9 +373,9 @@ static sr_status exchange_blocks(sr_parallel *parallel, const void *data, size_t
     SR_TRY(sr_mpi_check(MPI_Type_contiguous((int)size, MPI_BYTE, &element), "MPI_Type_contiguous", error));
     sr_status status = sr_mpi_check(MPI_Type_commit(&element), "MPI_Type_commit", error);
     if (status == SR_OK)
-        status = sr_mpi_check(
-            MPI_Allgatherv(data, (int)count, element, gathered, plan->counts, plan->starts, element, parallel->world),
-            "MPI_Allgatherv", error);
+        status = SR_MPI_WAIT(
+            parallel, "MPI_Allgatherv",
+            MPI_Allgatherv(data, (int)count, element, gathered, plan->counts, plan->starts, element, parallel->world), error);
     MPI_Type_free(&element);
     return status;
 }
@@ -357,8 +398,8 @@ static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, cons
     SR_TRY(sr_parallel_agree(parallel, status, error));
     **counts = mine; /* which is all there is for a process alone */
     if (!is_alone(parallel))
-        status = sr_mpi_check(MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), "MPI_Allgather",
-                              error);
+        status = SR_MPI_WAIT(parallel, "MPI_Allgather",
+                             MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), error);
     if (status == SR_OK)
         status = add_up_counts(*counts, ranks, plan, *offsets, error);
     if (status == SR_OK)
@@ -426,8 +467,8 @@ sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const siz
     SR_TRY(sr_parallel_agree(parallel, status, error));
     for (int rank = 0; is_root && rank < parallel->size; ++rank)
         sizes[rank] = offsets[rank + 1] - offsets[rank];
-    status = sr_mpi_check(MPI_Scatter(sizes, 1, MPI_UINT64_T, &mine, 1, MPI_UINT64_T, 0, parallel->world), "MPI_Scatter",
-                          error);
+    status = SR_MPI_WAIT(parallel, "MPI_Scatter",
+                         MPI_Scatter(sizes, 1, MPI_UINT64_T, &mine, 1, MPI_UINT64_T, 0, parallel->world), error);
     free(sizes);
     if (status == SR_OK)
         status = SR_ALLOCATE(&own, mine, "a part of a scatter", error);

@@ -2,6 +2,7 @@
 #ifndef SRTRAIN_PARALLEL_PARALLEL_INTERNAL_H
 #define SRTRAIN_PARALLEL_PARALLEL_INTERNAL_H
 
+#include "parallel/activity.h"
 #include "srtrain/parallel.h"
 
 typedef struct thread_team thread_team;
@@ -11,9 +12,10 @@ struct sr_parallel {
     MPI_Comm node;
     int rank, size, node_rank; /* of a member: counted over the threads of all processes */
     char host[MPI_MAX_PROCESSOR_NAME];
-    thread_team *team;    /* NULL for a process that works with one thread */
-    sr_parallel *process; /* of a member: the process; else NULL */
-    size_t thread;        /* of a member */
+    sr_activity *activity; /* of the process; its members point to the same */
+    thread_team *team;     /* NULL for a process that works with one thread */
+    sr_parallel *process;  /* of a member: the process; else NULL */
+    size_t thread;         /* of a member */
 };
 
 /* The threads of a process. Slots hold what each of them brings to the collective that is under way. */

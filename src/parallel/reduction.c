@@ -188,9 +188,9 @@ static sr_status finish_overlapped(sr_reduction_engine *engine, sr_error *error)
         engine->buckets[i].missing = 0;
     SR_TRY(start_complete(engine, error));
     for (size_t i = 0; i < engine->bucket_count; ++i)
-        SR_TRY(
-            sr_mpi_check(MPI_Waitall((int)engine->buckets[i].request_count, engine->buckets[i].requests, MPI_STATUSES_IGNORE),
-                         "MPI_Waitall", error));
+        SR_TRY(SR_MPI_WAIT(engine->parallel, "MPI_Waitall",
+                           MPI_Waitall((int)engine->buckets[i].request_count, engine->buckets[i].requests, MPI_STATUSES_IGNORE),
+                           error));
     return SR_OK;
 }
 
@@ -200,9 +200,10 @@ static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
     for (size_t i = 0; i < engine->bucket_count; ++i) {
         const bucket *b = &engine->buckets[i];
         for (size_t begin = b->begin; begin < b->end; begin += engine->message)
-            SR_TRY(sr_mpi_check(MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin,
-                                              message_length(engine, b, begin), REAL_TYPE, MPI_SUM, world),
-                                "MPI_Allreduce", error));
+            SR_TRY(SR_MPI_WAIT(engine->parallel, "MPI_Allreduce",
+                               MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin,
+                                             message_length(engine, b, begin), REAL_TYPE, MPI_SUM, world),
+                               error));
     }
     return SR_OK;
 }

@@ -105,8 +105,8 @@ sr_status sr_parallel_own_cores(sr_parallel *parallel, size_t *cores, sr_error *
     if (status == SR_OK)
         status = SR_ALLOCATE(&all, (size_t)ranks, "the bindings of this node's ranks", error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    status = sr_mpi_check(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, parallel->node),
-                          "MPI_Allgather", error);
+    status = SR_MPI_WAIT(parallel, "MPI_Allgather",
+                         MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, parallel->node), error);
     size_t sharing = 0;
     for (int rank = 0; rank < ranks && status == SR_OK; ++rank) {
         cpu_set_t common;

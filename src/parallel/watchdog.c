@@ -1,0 +1,311 @@
+/* The watchdog: a thread beside the one that speaks MPI, which sees when this rank waits for others in vain.
+ *
+ * The thread must not call MPI (MPI_THREAD_FUNNELED), and the ranks that wait cannot. So ranks that wait leave notes in the
+ * run's directory, which all of them see: whoever has left none when time is up is missing. Without a stall no note is ever
+ * written; after one, the report stays in that directory.
+ *
+ * Time is counted in ticks during which this process ran, so that a job that is suspended as a whole has not stalled. */
+#include "srtrain/watchdog.h"
+
+#include "parallel/parallel_internal.h"
+#include "srtrain/clock.h"
+#include "srtrain/directories.h"
+#include "srtrain/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HOST_SIZE = 64, PATH_SIZE = 4096, NOTE_SIZE = 256 };
+
+typedef struct {
+    char host[HOST_SIZE];
+    int64_t process;
+} rank_place;
+
+struct sr_watchdog {
+    sr_parallel *parallel;
+    sr_activity *activity;
+    sr_watchdog_options options;
+    char directory[PATH_SIZE]; /* of the notes */
+    rank_place *places;        /* [ranks] */
+    pthread_t thread;
+    bool has_thread;
+    atomic_bool ended;
+    bool noted;
+};
+
+/* ---- notes ---- */
+
+static void note_path(const sr_watchdog *w, int rank, char path[PATH_SIZE + 32])
+{
+    snprintf(path, PATH_SIZE + 32, "%s/rank-%d", w->directory, rank);
+}
+
+/* What this rank is doing, as others will read it: "W" for waiting or "B" for busy in front. */
+static void describe(const sr_watchdog *w, bool waiting, char text[NOTE_SIZE])
+{
+    const char *operation = atomic_load(&w->activity->operation),
+               *phase = activity_phase_name(atomic_load(&w->activity->phase));
+    char step[48] = "";
+    if (atomic_load(&w->activity->step) > 0)
+        snprintf(step, sizeof step, " %lld", (long long)atomic_load(&w->activity->step));
+    if (waiting)
+        snprintf(text, NOTE_SIZE, "Wwaits in %s during %s%s", operation ? operation : "a collective", phase, step);
+    else
+        snprintf(text, NOTE_SIZE, "Bis busy with %s%s", phase, step);
+}
+
+static void leave_note(sr_watchdog *w, bool waiting)
+{
+    char path[PATH_SIZE + 32], text[NOTE_SIZE];
+    sr_error ignored; /* without notes the message says less */
+    describe(w, waiting, text);
+    note_path(w, w->parallel->rank, path);
+    (void)sr_make_directories(w->directory, &ignored);
+    const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file < 0)
+        return;
+    (void)!write(file, text, strlen(text));
+    close(file);
+    w->noted = true;
+}
+
+static void take_note_back(sr_watchdog *w)
+{
+    char path[PATH_SIZE + 32];
+    note_path(w, w->parallel->rank, path);
+    (void)unlink(path);
+    (void)rmdir(w->directory); /* by the last one, unless there is a report */
+    w->noted = false;
+}
+
+/* False when the rank has left none. */
+static bool read_note(const sr_watchdog *w, int rank, char text[NOTE_SIZE])
+{
+    char path[PATH_SIZE + 32];
+    note_path(w, rank, path);
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    const ssize_t length = read(file, text, NOTE_SIZE - 1);
+    close(file);
+    text[length > 0 ? length : 0] = '\0';
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void pause_for(double seconds)
+{
+    const struct timespec time = {(time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds))};
+    (void)nanosleep(&time, NULL);
+}
+
+/* The first to create the report writes it; -1 for the others. */
+static int open_report(const sr_watchdog *w)
+{
+    char path[PATH_SIZE + 32];
+    snprintf(path, sizeof path, "%s/report", w->directory);
+    const int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return file < 0 && errno != EEXIST ? STDERR_FILENO : file; /* without notes each rank speaks for itself */
+}
+
+/* Adds a rank that does not wait to the list of the missing ones; only the first few in words. */
+static void add_missing(const sr_watchdog *w, int rank, const char *doing, int count, char *list, size_t size)
+{
+    enum { NAMED = 8 };
+    const size_t used = strlen(list);
+    const rank_place *place = &w->places[rank];
+    if (count < NAMED)
+        snprintf(list + used, size - used, "%srank %d on %s (process %lld), which %s", count ? "; " : "", rank, place->host,
+                 (long long)place->process, doing);
+    else if (count == NAMED)
+        snprintf(list + used, size - used, "; and others");
+}
+
+static void report(const sr_watchdog *w, int file)
+{
+    char list[2048] = "", own[NOTE_SIZE], text[NOTE_SIZE], message[4096];
+    int missing = 0, waiting = 1;
+    describe(w, true, own);
+    for (int rank = 0; rank < w->parallel->size; ++rank) {
+        if (rank == w->parallel->rank)
+            continue;
+        const bool found = read_note(w, rank, text);
+        if (found && text[0] != 'B')
+            ++waiting;
+        else
+            add_missing(w, rank, found ? text + 1 : "does not answer (stopped, dead, or cut off)", missing++, list,
+                        sizeof list);
+    }
+    const int length = snprintf(
+        message, sizeof message,
+        "srtrain: error: no progress for %g s (--stall-timeout): %d of %d ranks wait, as rank %d on %s, which %s; %s%s. The "
+        "job "
+        "ends with exit code %d; the same command goes on from the last checkpoint\n",
+        w->options.stall_seconds, waiting, w->parallel->size, w->parallel->rank, w->parallel->host, own + 1,
+        missing ? "missing is " : "none is missing, so that it is MPI, the network or the file system that hangs", list,
+        SR_ERROR_RUNTIME);
+    (void)!write(STDERR_FILENO, message, (size_t)length);
+    if (file != STDERR_FILENO)
+        (void)!write(file, message, (size_t)length);
+}
+
+/* The process ends without MPI, whose other thread cannot be reached; launchers end the job then. */
+_Noreturn static void end_stalled(sr_watchdog *w)
+{
+    enum { GRACE = 2 }; /* seconds in which the message of another rank comes first, and is passed on */
+    const int file = open_report(w);
+    if (file >= 0)
+        report(w, file);
+    pause_for(file >= 0 ? 0.5 : GRACE);
+    take_note_back(w);
+    _exit(SR_ERROR_RUNTIME);
+}
+
+/* A signal has asked for the end, but the others do not come to the vote: they may be gone, as when the launcher ends a job. */
+_Noreturn static void end_alone(const sr_watchdog *w)
+{
+    if (w->parallel->node_rank == 0)
+        fprintf(stderr,
+                "srtrain: error: rank %d on %s was asked to stop, but other ranks did not come to the vote of step %lld within "
+                "%g s: it ends without a checkpoint of this step\n",
+                w->parallel->rank, w->parallel->host, (long long)atomic_load(&w->activity->step), w->options.vote_seconds);
+    fflush(stderr);
+    _exit(SR_ERROR_RUNTIME);
+}
+
+/* ---- watching ---- */
+
+/* How long, in seconds during which this process ran, it has been in one collective, or in none. */
+typedef struct {
+    unsigned long count;
+    double waiting, busy, ending;
+} watch;
+
+static void look(sr_watchdog *w, watch *seen, double seconds)
+{
+    const unsigned long count = atomic_load(&w->activity->count);
+    const bool waits = atomic_load(&w->activity->operation) != NULL;
+    const bool moved = count != seen->count;
+    seen->count = count;
+    seen->waiting = waits && !moved ? seen->waiting + seconds : 0;
+    seen->busy = !waits && !moved ? seen->busy + seconds : 0;
+    const bool in_step = atomic_load(&w->activity->phase) == SR_PHASE_STEP;
+    seen->ending = seen->waiting > 0 && in_step && w->options.must_end && w->options.must_end() ? seen->ending + seconds : 0;
+    if (seen->ending > w->options.vote_seconds)
+        end_alone(w);
+    if (w->options.stall_seconds <= 0)
+        return;
+    const double longest = seen->waiting > seen->busy ? seen->waiting : seen->busy;
+    if (moved && w->noted)
+        take_note_back(w);
+    else if (!w->noted && longest >= 0.5 * w->options.stall_seconds)
+        leave_note(w, waits);
+    if (seen->waiting >= w->options.stall_seconds)
+        end_stalled(w);
+}
+
+static double tick_of(const sr_watchdog *w)
+{
+    const double stall = w->options.stall_seconds > 0 ? w->options.stall_seconds : w->options.vote_seconds;
+    const double shorter = stall < w->options.vote_seconds ? stall : w->options.vote_seconds;
+    return shorter / 20 < 1 ? shorter / 20 : 1;
+}
+
+static void *watch_over(void *context)
+{
+    sr_watchdog *w = context;
+    const double tick = tick_of(w);
+    watch seen = {.count = 0};
+    double last = sr_seconds();
+    while (!atomic_load(&w->ended)) {
+        pause_for(tick);
+        const double now = sr_seconds(), passed = now - last;
+        last = now;
+        look(w, &seen, passed < 2 * tick ? passed : 2 * tick);
+    }
+    if (w->noted)
+        take_note_back(w);
+    return NULL;
+}
+
+/* ---- start and end ---- */
+
+static sr_status gather_places(sr_watchdog *w, sr_error *error)
+{
+    rank_place mine = {.process = (int64_t)getpid()};
+    void *places = NULL;
+    size_t *offsets = NULL;
+    snprintf(mine.host, sizeof mine.host, "%.*s", (int)sizeof mine.host - 1, w->parallel->host);
+    SR_TRY(sr_parallel_gather_all(w->parallel, SR_OK, &mine, 1, sizeof mine, &places, &offsets, error));
+    free(offsets);
+    w->places = places;
+    return SR_OK;
+}
+
+/* A name that no other run has used, in case one has left notes behind. */
+static sr_status choose_directory(sr_watchdog *w, sr_error *error)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (snprintf(w->directory, sizeof w->directory, "%s/stalled-%lld-%lld", w->options.directory, (long long)now.tv_sec,
+                 (long long)getpid()) >= (int)sizeof w->directory)
+        return sr_fail(error, SR_ERROR_RUNTIME, "the name of the directory is too long: %s", w->options.directory);
+    return SR_OK;
+}
+
+/* Signals are for the main thread. */
+static sr_status start_thread(sr_watchdog *w, sr_error *error)
+{
+    sigset_t all, former;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &former);
+    const int code = pthread_create(&w->thread, NULL, watch_over, w);
+    (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
+    w->has_thread = code == 0;
+    return code == 0 ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot start the watchdog's thread: %s", strerror(code));
+}
+
+sr_status sr_watchdog_start(sr_watchdog **watchdog, sr_parallel *parallel, const sr_watchdog_options *options, sr_error *error)
+{
+    sr_watchdog *made = NULL;
+    *watchdog = NULL;
+    sr_status status = SR_ALLOCATE_ZERO(&made, 1, "the watchdog", error);
+    if (status == SR_OK) {
+        made->parallel = parallel;
+        made->activity = parallel->activity;
+        made->options = *options;
+        status = choose_directory(made, error);
+    }
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = sr_parallel_broadcast(parallel, made->directory, sizeof made->directory, error);
+    if (status == SR_OK)
+        status = gather_places(made, error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, start_thread(made, error), error);
+    if (status != SR_OK)
+        sr_watchdog_stop(made);
+    else
+        *watchdog = made;
+    return status;
+}
+
+void sr_watchdog_stop(sr_watchdog *watchdog)
+{
+    if (!watchdog)
+        return;
+    atomic_store(&watchdog->ended, true);
+    if (watchdog->has_thread)
+        (void)pthread_join(watchdog->thread, NULL);
+    free(watchdog->places);
+    free(watchdog);
+}
