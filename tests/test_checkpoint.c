@@ -340,6 +340,19 @@ static void cut_one_byte(const world *w)
     assert_int_equal(truncate(w->path, found.st_size - 1), 0);
 }
 
+static void cut_the_seal(const world *w)
+{
+    struct stat found;
+    assert_int_equal(stat(w->path, &found), 0);
+    assert_int_equal(truncate(w->path, found.st_size - 33), 0);
+}
+
+/* Room that HDF5 has left between two arrays, so that each begins at a multiple of 64. */
+static void change_a_byte_without_meaning(const world *w)
+{
+    flip_bit(w, place_of(w, "/parameters/output.bias") + 4);
+}
+
 static void take_mark(const world *w)
 {
     const hid_t file = H5Fopen(w->path, H5F_ACC_RDWR, H5P_DEFAULT);
@@ -399,7 +412,9 @@ static const struct {
                {shift_attribute, "the checksum of its header does not fit"},
                {shift_configuration, "the checksum of its header does not fit"},
                {cut_in_the_middle, "truncated"},
-               {cut_one_byte, "truncated"},
+               {cut_one_byte, "where its seal was"},
+               {cut_the_seal, "truncated"},
+               {change_a_byte_without_meaning, "what lies between its arrays"},
                {take_mark, "not written to its end"},
                {change_counter, "the checksum of its header does not fit"},
                {change_format, "has the format \"srtrain-checkpoint-9\", expected \"srtrain-checkpoint-1\""},
@@ -472,8 +487,11 @@ static void note_refusal(void *context, const char *path, const char *reason)
 
 static void write_step(world *w, int step)
 {
+    const int64_t before = w->checkpoint.progress.step;
     snprintf(w->path, sizeof w->path, "%s/step-%010d.h5", w->directory, step);
+    w->checkpoint.progress.step = step;
     write_checkpoint(w, w->path);
+    w->checkpoint.progress.step = before;
 }
 
 static void the_newest_valid_checkpoint_is_found(void **state)

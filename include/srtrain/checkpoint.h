@@ -1,8 +1,8 @@
 /* Checkpoints: one HDF5 file, written by all ranks together, from which training goes on to the bit. docs/formats.md
  * describes the file. Partition-independent: nothing in it depends on the number of ranks.
  *
- * A file is written under a temporary name in the same directory, flushed, marked complete as its last act, closed, verified
- * in size, and renamed; a file without the mark, or whose checksums do not fit, is never accepted. */
+ * A file is written under a temporary name in the same directory, flushed, marked complete as its last act, closed, read again
+ * with all checksums, and renamed; a file without the mark, or whose checksums do not fit, is never accepted. */
 #ifndef SRTRAIN_CHECKPOINT_H
 #define SRTRAIN_CHECKPOINT_H
 
@@ -53,6 +53,16 @@ sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_
                               const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
                               sr_error *error);
 
+/* The same file, written by a thread of this process alone while it goes on: sr_checkpoint_begin() copies everything, and is
+ * false, having done nothing, when memory does not allow for it. Until sr_checkpoint_finish() this process must call nothing
+ * that uses HDF5. sr_checkpoint_is_written() says whether that would have to wait; it returns how writing ended, and the
+ * seconds it took. Local. */
+typedef struct sr_background_write sr_background_write;
+bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
+                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment);
+bool sr_checkpoint_is_written(const sr_background_write *write);
+sr_status sr_checkpoint_finish(sr_background_write *write, double *seconds, sr_error *error);
+
 /* Reads everything but parameters and moments. Collective: rank 0 reads, all get it. SR_ERROR_DATA names what is wrong. */
 sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_checkpoint *checkpoint, sr_error *error);
 
@@ -74,12 +84,21 @@ sr_status sr_weights_read(sr_parallel *parallel, const char *path, sr_parameters
 /* The step in the name of a checkpoint: "step-0000000042.h5" gives 42; other names -1. Local. */
 int64_t sr_checkpoint_step_of_name(const char *name);
 
+/* Whether a file can be used: its mark, its header, the checksum of every block (which the ranks share), that it holds the step
+ * in its name if that is one, and, `for_training`, the moments of the optimizer. SR_ERROR_DATA names what is wrong.
+ * Collective. */
+sr_status sr_checkpoint_verify(sr_parallel *parallel, const char *path, bool for_training, sr_error *error);
+
 /* The valid checkpoint step-XXXXXXXXXX.h5 with the highest step in `directory`: *path (release with free()) or NULL if there is
  * none. Each file that is refused is reported, with the reason, through `refused` (may be NULL) on rank 0. Verifies checksums.
  * Collective. */
 typedef void (*sr_refused_function)(void *context, const char *path, const char *reason);
 sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, char **path, sr_refused_function refused,
                                void *context, sr_error *error);
+
+/* Renames the checkpoints of steps after `step` in `directory`, which have been refused, to NAME.damaged: they must not count
+ * as checkpoints that one may fall back to. Collective; rank 0 acts. */
+sr_status sr_checkpoint_set_aside(sr_parallel *parallel, const char *directory, int64_t step, sr_error *error);
 
 /* Deletes all but the `keep` newest step checkpoints in `directory` (never fewer than two stay) and temporary files left behind
  * by killed runs. Collective; rank 0 acts. */

@@ -90,7 +90,7 @@ static void find_newest(sr_parallel *parallel, const char *directory, const step
     for (size_t i = 0; i < list->count; ++i) {
         sr_error reason;
         path_of_step(directory, list->steps[i], path, size);
-        if (checkpoint_verify(parallel, path, &reason) == SR_OK)
+        if (sr_checkpoint_verify(parallel, path, true, &reason) == SR_OK)
             return;
         if (refused && sr_parallel_rank(parallel) == 0)
             refused(context, path, reason.message);
@@ -116,6 +116,27 @@ sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, cha
     }
     free(list.steps);
     return status;
+}
+
+static sr_status rename_later(const char *directory, int64_t step, sr_error *error)
+{
+    step_list list;
+    sr_status status = list_steps(directory, false, &list, error);
+    for (size_t i = 0; status == SR_OK && i < list.count && list.steps[i] > step; ++i) {
+        char path[CHECKPOINT_PATH_SIZE], aside[CHECKPOINT_PATH_SIZE + 16];
+        path_of_step(directory, list.steps[i], path, sizeof path);
+        snprintf(aside, sizeof aside, "%s.damaged", path);
+        if (rename(path, aside) != 0 && errno != ENOENT)
+            status = sr_fail(error, SR_ERROR_RUNTIME, "cannot rename %s: %s", path, strerror(errno));
+    }
+    free(list.steps);
+    return status;
+}
+
+sr_status sr_checkpoint_set_aside(sr_parallel *parallel, const char *directory, int64_t step, sr_error *error)
+{
+    const sr_status status = sr_parallel_rank(parallel) == 0 ? rename_later(directory, step, error) : SR_OK;
+    return sr_parallel_agree(parallel, status, error);
 }
 
 static sr_status delete_old(const char *directory, int64_t keep, sr_error *error)

@@ -10,6 +10,7 @@
 
 #define CHECKPOINT_FORMAT "srtrain-checkpoint-1"
 #define CHECKPOINT_COMPLETE "complete"               /* attribute of the root, written last */
+#define CHECKPOINT_SEALED "sealed"                   /* attribute of the root: a seal follows the file's last byte */
 #define CHECKPOINT_CONFIGURATION "configuration"     /* dataset: a text, which may be too long for an attribute */
 #define CHECKPOINT_PROGRESS "progress"               /* group whose attributes are the counters */
 #define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_128" /* attribute of the root, over all of the header */
@@ -73,7 +74,15 @@ sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_heade
 
 /* ---- whole files ---- */
 
-/* Whether training can go on from a file: mark, header, and the checksum of every block, which the ranks share. Collective. */
-sr_status checkpoint_verify(sr_parallel *parallel, const char *path, sr_error *error);
+/* sr_checkpoint_write() by this process alone, without MPI: the same bytes. Local. */
+sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
+                                 const sr_real *first_moment, const sr_real *second_moment, sr_error *error);
+
+/* sr_checkpoint_verify() by this process alone. Local. */
+sr_status checkpoint_verify_alone(const char *path, bool for_training, sr_error *error);
+
+/* Appends the seal to a file that is complete; checks it, where there is to be one. Local. */
+sr_status checkpoint_seal(const char *path, sr_error *error);
+sr_status checkpoint_check_seal(const char *path, sr_error *error);
 
 #endif

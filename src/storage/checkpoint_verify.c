@@ -2,6 +2,7 @@
  * from the file, a block at a time, so that no array need fit into memory. */
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
+#include "storage/checkpoint_seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 typedef struct {
-    uint64_t place, bytes; /* in the file */
+    file_range range;
     checkpoint_checksum checksum;
     char array[SR_PARAMETER_NAME_SIZE + 32]; /* for messages */
 } stored_block;
@@ -21,6 +22,8 @@ typedef struct {
     const char *path, *group;
     stored_block *blocks;
     size_t count, room;
+    bool any_name; /* the file need not hold the step in its name */
+    bool sealed;
     sr_status status;
     sr_error *error;
 } block_list;
@@ -69,8 +72,8 @@ static sr_status list_array(block_list *list, hid_t set, const char *name)
     for (size_t i = 0; i < blocks && status == SR_OK; ++i) {
         const size_t begin = i * CHECKPOINT_BLOCK, left = elements - begin;
         stored_block *block = &list->blocks[list->count++];
-        *block = (stored_block){.place = H5Dget_offset(set) + begin * sizeof(float),
-                                .bytes = (left < CHECKPOINT_BLOCK ? left : CHECKPOINT_BLOCK) * sizeof(float),
+        *block = (stored_block){.range = {.place = H5Dget_offset(set) + begin * sizeof(float),
+                                          .bytes = (left < CHECKPOINT_BLOCK ? left : CHECKPOINT_BLOCK) * sizeof(float)},
                                 .checksum = checksums[i]};
         memcpy(block->array, array, sizeof array);
     }
@@ -102,20 +105,78 @@ static sr_status list_group(block_list *list, hid_t file, const char *name)
                        : list->status;
 }
 
-static sr_status list_blocks(block_list *list)
+/* A file may have been given another's name. */
+static sr_status check_name(const char *path, const checkpoint_header *header, sr_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    const int64_t named = sr_checkpoint_step_of_name(slash ? slash + 1 : path), step = header->contents.progress.step;
+    return named < 0 || named == step
+               ? SR_OK
+               : sr_fail(error, SR_ERROR_DATA, "%s holds step %lld, not the one that its name says", path, (long long)step);
+}
+
+static sr_status list_blocks(block_list *list, bool for_training)
 {
     static const char *const groups[CHECKPOINT_GROUPS] = {CHECKPOINT_PARAMETERS, CHECKPOINT_FIRST_MOMENT,
                                                           CHECKPOINT_SECOND_MOMENT};
     sr_hdf5_file file;
     checkpoint_header header;
     SR_TRY(checkpoint_open(list->path, &file, &header, list->error));
-    sr_status status = SR_OK;
-    if (!header.has_optimizer)
+    sr_status status = list->any_name ? SR_OK : check_name(list->path, &header, list->error);
+    if (status == SR_OK && for_training && !header.has_optimizer)
         status = sr_fail(list->error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", list->path);
-    for (size_t i = 0; i < CHECKPOINT_GROUPS && status == SR_OK; ++i)
+    const size_t present = header.has_optimizer ? CHECKPOINT_GROUPS : 1;
+    for (size_t i = 0; i < present && status == SR_OK; ++i)
         status = list_group(list, file.id, groups[i]);
+    int64_t sealed = 0; /* files of earlier versions are not, and such that somebody has changed by hand */
+    list->sealed = sr_hdf5_read_integer(&file, "/", CHECKPOINT_SEALED, &sealed, NULL) == SR_OK && sealed == 1;
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
+    return status;
+}
+
+/* ---- the seal ---- */
+
+static sr_status ranges_of(const block_list *list, file_range **ranges)
+{
+    SR_TRY(SR_ALLOCATE(ranges, list->count + 1, "the blocks of a checkpoint", list->error));
+    for (size_t i = 0; i < list->count; ++i)
+        (*ranges)[i] = list->blocks[i].range;
+    return SR_OK;
+}
+
+static sr_status check_seal(const block_list *list)
+{
+    file_range *ranges;
+    if (!list->sealed)
+        return SR_OK;
+    SR_TRY(ranges_of(list, &ranges));
+    const sr_status status = checkpoint_seal_check(list->path, ranges, list->count, list->error);
+    free(ranges);
+    return status;
+}
+
+sr_status checkpoint_seal(const char *path, sr_error *error)
+{
+    block_list list = {.path = path, .error = error, .any_name = true};
+    file_range *ranges = NULL;
+    sr_status status = list_blocks(&list, false);
+    if (status == SR_OK)
+        status = ranges_of(&list, &ranges);
+    if (status == SR_OK)
+        status = checkpoint_seal_append(path, ranges, list.count, error);
+    free(ranges);
+    free(list.blocks);
+    return status;
+}
+
+sr_status checkpoint_check_seal(const char *path, sr_error *error)
+{
+    block_list list = {.path = path, .error = error, .any_name = true};
+    sr_status status = list_blocks(&list, false);
+    if (status == SR_OK)
+        status = check_seal(&list);
+    free(list.blocks);
     return status;
 }
 
@@ -123,8 +184,8 @@ static sr_status list_blocks(block_list *list)
 
 static sr_status check_block(int descriptor, const char *path, const stored_block *block, char *buffer, sr_error *error)
 {
-    for (size_t done = 0; done < block->bytes;) {
-        const ssize_t count = pread(descriptor, buffer + done, block->bytes - done, (off_t)(block->place + done));
+    for (size_t done = 0; done < block->range.bytes;) {
+        const ssize_t count = pread(descriptor, buffer + done, block->range.bytes - done, (off_t)(block->range.place + done));
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
@@ -134,7 +195,7 @@ static sr_status check_block(int descriptor, const char *path, const stored_bloc
         done += (size_t)count;
     }
     checkpoint_checksum found;
-    XXH128_canonicalFromHash(&found, XXH3_128bits(buffer, block->bytes));
+    XXH128_canonicalFromHash(&found, XXH3_128bits(buffer, block->range.bytes));
     if (memcmp(&found, &block->checksum, sizeof found) != 0)
         return sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", path, block->array);
     return SR_OK;
@@ -169,15 +230,29 @@ static sr_status share_list(sr_parallel *parallel, block_list *list, sr_error *e
     return sr_parallel_broadcast(parallel, list->blocks, count * sizeof *list->blocks, error);
 }
 
-sr_status checkpoint_verify(sr_parallel *parallel, const char *path, sr_error *error)
+sr_status sr_checkpoint_verify(sr_parallel *parallel, const char *path, bool for_training, sr_error *error)
 {
     const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
     block_list list = {.path = path, .error = error};
-    sr_status status = sr_parallel_agree(parallel, rank == 0 ? list_blocks(&list) : SR_OK, error);
+    sr_status status = sr_parallel_agree(parallel, rank == 0 ? list_blocks(&list, for_training) : SR_OK, error);
     if (status == SR_OK)
         status = share_list(parallel, &list, error);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, check_blocks(path, list.blocks, list.count, rank, ranks, error), error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, rank == 0 ? check_seal(&list) : SR_OK, error);
+    free(list.blocks);
+    return status;
+}
+
+sr_status checkpoint_verify_alone(const char *path, bool for_training, sr_error *error)
+{
+    block_list list = {.path = path, .error = error};
+    sr_status status = list_blocks(&list, for_training);
+    if (status == SR_OK)
+        status = check_blocks(path, list.blocks, list.count, 0, 1, error);
+    if (status == SR_OK)
+        status = check_seal(&list);
     free(list.blocks);
     return status;
 }

@@ -1,8 +1,11 @@
-/* Writing a checkpoint to a temporary name that is renamed when everything is on disk, in three steps:
+/* Writing a checkpoint to a temporary name that is renamed when everything is on disk, in four steps:
  *
  *   1. rank 0 alone makes the file: groups, datasets, attributes, checksums, and the values of small arrays;
  *   2. all ranks open it and write their slices of the large arrays collectively;
- *   3. rank 0 alone adds the mark of completion, looks at the file as a reader would, and renames it.
+ *   3. rank 0 alone adds the mark of completion; all ranks read the file again, each a part, and compare the checksums;
+ *   4. rank 0 alone renames it.
+ *
+ * A process that writes alone (w->parallel is NULL) writes all values in step 1 and leaves out step 2.
  *
  * Parallel HDF5 can change metadata too, but when a write of metadata fails on one rank (a full disk), HDF5 1.10 leaves the
  * others waiting for it. Here nothing is changed in step 2 but the values, the ranks agree after each step, and space is
@@ -37,9 +40,9 @@ typedef struct {
     sr_error *error;
 } writer;
 
-static bool is_shared(const sr_parameter *parameter)
+static bool is_shared(const writer *w, const sr_parameter *parameter)
 {
-    return parameter->size >= SHARED_SIZE;
+    return w->parallel && parameter->size >= SHARED_SIZE;
 }
 
 static sr_status fail_write(const writer *w, const char *what)
@@ -103,7 +106,7 @@ static sr_status create_array(const writer *w, hid_t group, const sr_parameter *
     const hid_t space = H5Screate_simple((int)parameter->rank, extent, NULL);
     hid_t set;
     sr_status status = create_dataset(w, group, parameter->name, H5T_IEEE_F32LE, space,
-                                      is_shared(parameter) ? NULL : block + parameter->offset, &set);
+                                      is_shared(w, parameter) ? NULL : block + parameter->offset, &set);
     if (status == SR_OK)
         status = write_checksums(w, set, parameter, checksums);
     if (set >= 0 && H5Dclose(set) < 0 && status == SR_OK)
@@ -274,7 +277,7 @@ static sr_status write_all_shares(const writer *w, hid_t file, hid_t transfer)
     sr_status status = SR_OK;
     for (size_t group = 0; group < w->arrays.groups; ++group)
         for (size_t i = 0; i < w->arrays.parameters->count; ++i)
-            if (is_shared(&w->arrays.parameters->list[i])) {
+            if (is_shared(w, &w->arrays.parameters->list[i])) {
                 const sr_status written = write_shares(w, file, transfer, group, &w->arrays.parameters->list[i]);
                 status = status == SR_OK ? written : status;
             }
@@ -293,16 +296,20 @@ static sr_status flush(const char *path, sr_error *error)
 
 static sr_status fill_opened(const writer *w, hid_t access_list, hid_t transfer)
 {
+    sr_parallel_enter(w->parallel, "opening by parallel HDF5");
     const hid_t file = H5Fopen(w->temporary, H5F_ACC_RDWR, access_list);
+    sr_parallel_leave(w->parallel);
     sr_status status = file >= 0 ? SR_OK
                                  : sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it for parallel writing");
     status = sr_parallel_agree(w->parallel, status, w->error);
     if (status != SR_OK && file >= 0)
         sr_parallel_abort(w->parallel, status, w->error); /* closing would wait for the ranks that could not open */
     SR_TRY(status);
+    sr_parallel_enter(w->parallel, "writing by parallel HDF5");
     status = write_all_shares(w, file, transfer);
     if (H5Fclose(file) < 0 && status == SR_OK)
         status = fail_write(w, "the end of the file");
+    sr_parallel_leave(w->parallel);
     return status == SR_OK ? flush(w->temporary, w->error) : status; /* each node has a cache of its own */
 }
 
@@ -326,7 +333,7 @@ static sr_status fill_file(const writer *w)
     return status;
 }
 
-/* ---- step 3: rank 0 completes the file ---- */
+/* ---- steps 3 and 4: the file is completed, read again, and renamed ---- */
 
 static sr_status mark_complete(const writer *w)
 {
@@ -334,20 +341,17 @@ static sr_status mark_complete(const writer *w)
     if (file < 0)
         return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it to complete it");
     sr_hdf5_file handle = {file, w->temporary};
-    const sr_status status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
+    sr_status status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_SEALED, 1, w->error);
+    if (status == SR_OK)
+        status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
     const sr_status closed = sr_hdf5_close(&handle, status == SR_OK ? w->error : NULL);
-    return status == SR_OK ? closed : status;
+    SR_TRY(status);
+    SR_TRY(closed);
+    return checkpoint_seal(w->temporary, w->error);
 }
 
-/* Opening the file as a reader would also compares its size with what HDF5 expects. */
 static sr_status settle(const writer *w)
 {
-    sr_hdf5_file file;
-    checkpoint_header header;
-    SR_TRY(mark_complete(w));
-    SR_TRY(checkpoint_open(w->temporary, &file, &header, w->error));
-    sr_checkpoint_free(&header.contents);
-    SR_TRY(sr_hdf5_close(&file, w->error));
     SR_TRY(flush(w->temporary, w->error));
     if (rename(w->temporary, w->path) != 0)
         return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", w->temporary, w->path, strerror(errno));
@@ -356,13 +360,37 @@ static sr_status settle(const writer *w)
     return flush(dirname(copy), w->error);
 }
 
+/* What MPI-IO, or the file system, has made of the file is looked at before it takes the name of a checkpoint. */
+static sr_status read_again(const writer *w)
+{
+    const sr_status status = w->parallel ? sr_checkpoint_verify(w->parallel, w->temporary, w->header.has_optimizer, w->error)
+                                         : checkpoint_verify_alone(w->temporary, w->header.has_optimizer, w->error);
+    if (status == SR_OK)
+        return SR_OK;
+    sr_error_prepend(w->error, "a checkpoint that was just written does not read back (see docs/batch.md about MPI-IO): ");
+    if (w->error)
+        w->error->status = SR_ERROR_RUNTIME;
+    return SR_ERROR_RUNTIME;
+}
+
 /* ---- together ---- */
 
 static sr_status write_steps(const writer *w)
 {
     SR_TRY(sr_parallel_agree(w->parallel, w->rank == 0 ? create_file(w) : SR_OK, w->error));
     SR_TRY(fill_file(w));
+    SR_TRY(sr_parallel_agree(w->parallel, w->rank == 0 ? mark_complete(w) : SR_OK, w->error));
+    SR_TRY(read_again(w));
     return sr_parallel_agree(w->parallel, w->rank == 0 ? settle(w) : SR_OK, w->error);
+}
+
+static sr_status write_steps_alone(const writer *w)
+{
+    SR_TRY(create_file(w));
+    SR_TRY(flush(w->temporary, w->error));
+    SR_TRY(mark_complete(w));
+    SR_TRY(read_again(w));
+    return settle(w);
 }
 
 /* Every rank hashes its part of the blocks; the sum over ranks completes the table, as each block is 0 on all ranks but one. */
@@ -409,6 +437,29 @@ sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_
         if (status != SR_OK)
             remove_remains(&w);
     }
+    free(checksums);
+    return status;
+}
+
+sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
+                                 const sr_real *first_moment, const sr_real *second_moment, sr_error *error)
+{
+    char temporary[CHECKPOINT_PATH_SIZE];
+    checkpoint_checksum *checksums = NULL;
+    writer w = {.path = path,
+                .temporary = temporary,
+                .header = {.contents = *checkpoint, .has_optimizer = first_moment != NULL},
+                .arrays = checkpoint_arrays_of(parameters, first_moment, second_moment),
+                .ranks = 1,
+                .error = error};
+    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
+        return sr_fail(error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", path);
+    SR_TRY(SR_ALLOCATE(&checksums, checkpoint_block_count(&w.arrays), "checksums", error));
+    checkpoint_hash(&w.arrays, 0, 1, checksums);
+    w.checksums = checksums;
+    const sr_status status = write_steps_alone(&w);
+    if (status != SR_OK)
+        (void)unlink(temporary);
     free(checksums);
     return status;
 }
