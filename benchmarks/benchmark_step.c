@@ -196,13 +196,13 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
 {
     const size_t batches = sr_sampler_batches(stepper->sampler);
     for (size_t step = 0; step < WARM_UP + r->steps; ++step) {
-        const bool flags[2] = {false, false};
+        const bool votes[SR_VOTES] = {false};
         sr_step_result result;
         double parts[PARTS];
         const sr_step_times before = stepper->times;
         const double start = sr_seconds();
         SR_TRY(
-            sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, flags, &result, error));
+            sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, votes, &result, error));
         const double seconds = sr_seconds() - start;
         r->most_memory = sr_stepper_memory(stepper) > r->most_memory ? sr_stepper_memory(stepper) : r->most_memory;
         if (step < WARM_UP)

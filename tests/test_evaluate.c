@@ -394,9 +394,42 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
                      SR_OK);
 }
 
+/* ---- stopping ---- */
+
+static bool stops_on_the_last_rank(void *context)
+{
+    const world *w = context;
+    return sr_parallel_rank(w->parallel) == sr_parallel_size(w->parallel) - 1;
+}
+
+static bool never_stops(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static void an_evaluation_that_one_rank_stops_is_stopped_on_all(void **state)
+{
+    world *w = *state;
+    sr_ranking_metrics metrics, expected;
+    sr_error error = {.message = ""};
+    make_model(w, SR_BACKBONE_SASREC);
+    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
+                                              sr_kernels_choose(NULL), stops_on_the_last_rank, w, &metrics, &error),
+                     SR_STOPPED);
+    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
+                                              sr_kernels_choose(NULL), never_stops, w, &metrics, &error),
+                     SR_OK);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+                                       &expected, &error),
+                     SR_OK);
+    assert_memory_equal(metrics.ndcg, expected.ndcg, metrics.top_k_count * sizeof *metrics.ndcg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_evaluation_that_one_rank_stops_is_stopped_on_all),
         cmocka_unit_test_setup(metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history, use_sasrec),
         cmocka_unit_test(metrics_of_every_backbone_are_those_of_a_naive_ranking),
         cmocka_unit_test(recommendations_are_the_best_by_a_full_sort),

@@ -1,6 +1,8 @@
-/* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. */
+/* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. And what is
+ * not finite, or not the same everywhere. */
 #include "small_dataset.h"
 #include "srtrain/train.h"
+#include "train/run.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -106,7 +108,7 @@ static void check_failing_rank(world *w, const char *option)
     sr_model *model;
     sr_stepper stepper;
     sr_step_result result;
-    const bool flags[2] = {false, false};
+    const bool votes[SR_VOTES] = {false};
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
         SR_OK)
         fail_msg("%s", error.message);
@@ -121,7 +123,7 @@ static void check_failing_rank(world *w, const char *option)
     struct rlimit limit = {0};
     if (fails)
         limit = limit_memory((size_t)16 << 20);
-    const sr_status status = sr_train_step(&stepper, 0, 0, 0, flags, &result, &error);
+    const sr_status status = sr_train_step(&stepper, 0, 0, 0, votes, &result, &error);
     if (fails)
         assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
     assert_int_equal(status, SR_ERROR_RUNTIME);
@@ -140,7 +142,7 @@ static void losses_of_steps(world *w, const char *option, double *losses, size_t
 {
     const char *const assignments[] = {"data.path=none", "model.max_length=40", "training.batch_size=60", "training.epochs=1",
                                        option};
-    const bool flags[2] = {false, false};
+    const bool votes[SR_VOTES] = {false};
     sr_error error = {.message = ""};
     sr_sampler *sampler;
     sr_model *model;
@@ -156,7 +158,7 @@ static void losses_of_steps(world *w, const char *option, double *losses, size_t
         SR_OK);
     sr_parameters_draw(sr_model_parameters(model), 1);
     for (size_t step = 0; step < steps; ++step) {
-        if (sr_train_step(&stepper, (int64_t)step, 0, (int64_t)step, flags, &result, &error) != SR_OK)
+        if (sr_train_step(&stepper, (int64_t)step, 0, (int64_t)step, votes, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
         losses[step] = result.loss_sum / result.targets;
     }
@@ -198,6 +200,107 @@ static void a_rank_without_memory_ends_a_step_of_adversarial_training_on_all(voi
     check_failing_rank(*state, "calibrators.adversarial.combine=gate");
 }
 
+/* ---- what is not finite ---- */
+
+typedef struct {
+    sr_sampler *sampler;
+    sr_model *model;
+    sr_stepper stepper;
+} trainer;
+
+static void make_trainer(world *w, trainer *t, const char *option)
+{
+    const char *const assignments[] = {"data.path=none",     "model.max_length=10",    "model.hidden_size=8",
+                                       "model.inner_size=8", "training.batch_size=64", option};
+    sr_error error = {.message = ""};
+    if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
+        SR_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(sr_sampler_create(&t->sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_model_create(&t->model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
+    assert_int_equal(
+        sr_stepper_create(&t->stepper, w->parallel, &w->settings, sr_kernels_choose(NULL), t->sampler, t->model, 9, &error),
+        SR_OK);
+    sr_parameters_draw(sr_model_parameters(t->model), 1);
+}
+
+static void free_trainer(trainer *t)
+{
+    sr_stepper_free(&t->stepper);
+    sr_model_free(t->model);
+    sr_sampler_free(t->sampler);
+}
+
+static sr_status take_step(trainer *t, int64_t step, sr_step_result *result, sr_error *error)
+{
+    const bool votes[SR_VOTES] = {[SR_VOTE_SAVE] = step == 1};
+    return sr_train_step(&t->stepper, 0, step, step, votes, result, error);
+}
+
+static void a_step_that_is_not_finite_is_an_error_that_names_loss_and_parameter(void **state)
+{
+    world *w = *state;
+    trainer t;
+    sr_step_result result;
+    sr_error error = {.message = ""};
+    make_trainer(w, &t, "training.epochs=1");
+    sr_parameters *parameters = sr_model_parameters(t.model);
+    parameters->values[parameters->list[3].offset] = NAN;
+    const uint64_t before = sr_parameters_checksum(parameters);
+    assert_int_equal(take_step(&t, 0, &result, &error), SR_ERROR_RUNTIME);
+    assert_non_null(strstr(error.message, "the ranking loss is not finite (nan)"));
+    assert_non_null(strstr(error.message, "the first parameter whose values are not finite is "));
+    assert_non_null(strstr(error.message, parameters->list[3].name));
+    assert_true(sr_parameters_checksum(parameters) == before);
+    free_trainer(&t);
+}
+
+static void a_step_that_is_not_finite_may_be_skipped(void **state)
+{
+    world *w = *state;
+    trainer t;
+    sr_step_result result;
+    sr_error error = {.message = ""};
+    make_trainer(w, &t, "training.skip_nonfinite_steps=1");
+    sr_parameters *parameters = sr_model_parameters(t.model);
+    const sr_real value = parameters->values[parameters->list[3].offset];
+    parameters->values[parameters->list[3].offset] = INFINITY;
+    const uint64_t before = sr_parameters_checksum(parameters);
+    assert_int_equal(take_step(&t, 0, &result, &error), SR_OK);
+    assert_true(result.skipped && strstr(result.reason, parameters->list[3].name));
+    assert_true(!result.votes[SR_VOTE_SAVE] && !result.votes[SR_VOTE_STOP]);
+    assert_true(sr_parameters_checksum(parameters) == before);
+    parameters->values[parameters->list[3].offset] = value;
+    assert_int_equal(take_step(&t, 1, &result, &error), SR_OK);
+    assert_true(!result.skipped && result.votes[SR_VOTE_SAVE] && !result.votes[SR_VOTE_STOP]);
+    assert_true(sr_parameters_checksum(parameters) != before);
+    free_trainer(&t);
+}
+
+/* ---- ranks that have drifted apart ---- */
+
+static void a_rank_with_other_parameters_is_named(void **state)
+{
+    world *w = *state;
+    trainer t;
+    sr_error error = {.message = ""};
+    make_trainer(w, &t, "training.epochs=1");
+    run r = {.parallel = w->parallel, .model = t.model, .progress = {.step = 7}};
+    const int ranks = sr_parallel_size(w->parallel), stranger = ranks - 1;
+    assert_int_equal(run_compare_ranks(&r, &error), SR_OK);
+    sr_parameters *parameters = sr_model_parameters(t.model);
+    if (sr_parallel_rank(w->parallel) == stranger)
+        parameters->values[parameters->list[0].size - 1] += (sr_real)1e-6;
+    assert_int_equal(run_compare_ranks(&r, &error), ranks > 1 ? SR_ERROR_RUNTIME : SR_OK);
+    if (ranks > 1) {
+        char expected[128];
+        snprintf(expected, sizeof expected, "those of %d of %d ranks are equal, rank %d differs", stranger, ranks, stranger);
+        assert_non_null(strstr(error.message, "after step 7"));
+        assert_non_null(strstr(error.message, expected));
+    }
+    free_trainer(&t);
+}
+
 int main(void)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -215,6 +318,9 @@ int main(void)
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_contrastive_training_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_adversarial_training_on_all),
+        cmocka_unit_test(a_step_that_is_not_finite_is_an_error_that_names_loss_and_parameter),
+        cmocka_unit_test(a_step_that_is_not_finite_may_be_skipped),
+        cmocka_unit_test(a_rank_with_other_parameters_is_named),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);

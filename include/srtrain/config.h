@@ -56,6 +56,7 @@ typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
 typedef enum { SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
+typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
 typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
 typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16 } sr_precision;
 
@@ -176,6 +177,8 @@ typedef struct {
     int64_t threads; /* of a rank; 0: as many as it has cores to itself */
     sr_reduction_mode reduction;
     double reduction_bucket_megabytes;
+    int64_t skip_nonfinite_steps;      /* in a row; 0: the first one ends training */
+    int64_t compare_ranks_every_steps; /* 0: only with every checkpoint */
     sr_contrastive_settings contrastive;
     sr_early_stopping_settings early_stopping;
 } sr_training_settings;
@@ -192,6 +195,7 @@ typedef struct {
     int64_t every_epochs, every_steps; /* 0: never by this count */
     double every_minutes;              /* 0: never by time */
     int64_t keep;                      /* how many step checkpoints stay on disk */
+    sr_writing writing;
 } sr_checkpoint_settings;
 
 typedef struct {

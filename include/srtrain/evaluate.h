@@ -42,6 +42,13 @@ sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dat
                             const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
                             sr_ranking_metrics *metrics, sr_error *error);
 
+/* The same, but ends with SR_STOPPED on all ranks when `stop` (called between batches by every thread of every rank, with
+ * `context`) has returned true on any of them. */
+typedef bool (*sr_stop_function)(void *context);
+sr_status sr_evaluate_model_unless(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
+                                   const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
+                                   sr_stop_function stop, void *context, sr_ranking_metrics *metrics, sr_error *error);
+
 /* The same with the popularity of items in the training part as their scores. */
 sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
                                  sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error);

@@ -59,6 +59,14 @@ void sr_stepper_free(sr_stepper *stepper);
 /* Bytes of tensors that the step last taken holds, over all workers. */
 size_t sr_stepper_memory(const sr_stepper *stepper);
 
+/* What ranks vote on in a step: one yes is enough. The votes travel with the sum of the loss. */
+typedef enum {
+    SR_VOTE_STOP,    /* save the state after this step and end */
+    SR_VOTE_SAVE,    /* save the state after this step */
+    SR_VOTE_WRITTEN, /* a checkpoint that was written beside training is done, or has failed */
+    SR_VOTES
+} sr_vote;
+
 /* What a step did, the same on every rank. */
 typedef struct {
     double loss_sum; /* of the ranking loss, over the targets of the global batch */
@@ -71,31 +79,42 @@ typedef struct {
     bool has_spectra;            /* with the distance of spectra: */
     double spectral;             /* its mean over the examples of the global batch, bins and channels, before its weight */
     double gradient_norm, learning_rate;
-    int64_t votes[2]; /* how many ranks raised each of the flags passed in */
+    bool votes[SR_VOTES]; /* whether any rank voted for it */
+    bool skipped;         /* the loss or the gradient was not finite: nothing has changed, and `reason` tells why */
+    char reason[512];
 } sr_step_result;
 
-/* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `flags` are this rank's votes, counted
- * along with the loss. Collective; a failure on any rank, and a non-finite loss or gradient, is an error on all of them, with
- * the parameters unchanged. */
-sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+/* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `votes` are this rank's. Collective; a
+ * failure on any rank is an error on all of them, with the parameters unchanged. So is a loss or gradient that is not finite,
+ * unless training.skip_nonfinite_steps allows for it: then the step is skipped. */
+sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
                         sr_step_result *result, sr_error *error);
 
 /* ---- a run ---- */
 
 typedef enum { SR_RESUME_AUTO, SR_RESUME_NEVER, SR_RESUME_PATH } sr_resume;
 
+/* How long a run may take. */
+typedef struct {
+    double end;         /* on the clock of sr_seconds(); 0: there is no limit */
+    const char *source; /* what it was taken from, for messages */
+    bool asked;         /* for a limit, though none may have been found */
+} sr_time_limit;
+
 typedef struct {
     const sr_settings *settings;
     const char *output; /* directory of the run; created if need be */
     sr_resume resume;
-    const char *resume_path; /* for SR_RESUME_PATH */
+    const char *resume_path;  /* for SR_RESUME_PATH */
+    sr_time_limit time_limit; /* rank 0's counts */
+    double stall_seconds;     /* after which a collective that does not end ends the job; 0: never */
     const char *program_version;
     sr_log *log; /* NULL on all ranks but 0 */
 } sr_run_options;
 
 /* Trains as configured and evaluates the best parameters on the test split. Writes config.yaml, environment.json, train.log,
- * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, when a valid checkpoint
- * has been written. */
+ * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, or shortly before the
+ * time limit, when a valid checkpoint has been written. */
 sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_error *error);
 
 /* ---- what this program runs with ---- */

@@ -14,6 +14,7 @@
 typedef struct {
     sr_parallel *parallel;
     sr_log *log;
+    double started; /* when the program began, on the clock of sr_seconds() */
     int argument_count;
     char **arguments;
 } command_context;

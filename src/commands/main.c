@@ -1,5 +1,6 @@
 /* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit code. */
 #include "commands/command.h"
+#include "srtrain/clock.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
 
@@ -16,7 +17,8 @@ typedef struct {
 
 static const command commands[] = {
     {"train", command_train, true,
-     "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]"},
+     "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]\n"
+     "      [--time-limit DURATION|auto] [--stall-timeout DURATION|0]"},
     {"plan", command_plan, false,
      "plan CONFIG.yaml --ranks P [--set section.key=value ...] [--threads T] [--ranks-per-node Q] [--memory GIB]\n"
      "      [--measure [--latency MICROSECONDS] [--bandwidth GB_A_SECOND] | --rate EXAMPLES_A_SECOND] [--json]"},
@@ -101,7 +103,7 @@ static void report(const sr_error *error)
 
 static sr_status run_parallel(const command *found, int argument_count, char **arguments, sr_error *error)
 {
-    command_context context = {0};
+    command_context context = {.started = sr_seconds()};
     sr_status status = sr_parallel_start(&context.parallel, &argument_count, &arguments, error);
     if (status != SR_OK) {
         report(error);

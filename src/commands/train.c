@@ -1,6 +1,8 @@
-/* srtrain [train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH] */
+/* srtrain [train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]
+ * [--time-limit DURATION|auto] [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/train.h"
+#include "train/time_limit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,18 +14,37 @@ static sr_resume resume_kind(const char *text)
     return strcmp(text, "never") == 0 ? SR_RESUME_NEVER : SR_RESUME_PATH;
 }
 
+/* 0 is never. */
+static sr_status read_stall_timeout(const char *text, double *seconds, sr_error *error)
+{
+    *seconds = 0;
+    if (strcmp(text, "0") == 0)
+        return SR_OK;
+    const sr_status status = sr_duration_read(text, seconds, error);
+    if (status != SR_OK)
+        sr_error_prepend(error, "--stall-timeout: ");
+    return status;
+}
+
 sr_status command_train(command_context *context, sr_error *error)
 {
-    const char *output = NULL, *resume = "auto";
+    const char *output = NULL, *resume = "auto", *time_limit = NULL, *stall_timeout = "1800";
     sr_text_list assignments = {.count = 0};
-    const sr_option options[] = {
-        {.name = "set", .list = &assignments}, {.name = "output", .value = &output}, {.name = "resume", .value = &resume}};
+    const sr_option options[] = {{.name = "set", .list = &assignments},
+                                 {.name = "output", .value = &output},
+                                 {.name = "resume", .value = &resume},
+                                 {.name = "time-limit", .value = &time_limit},
+                                 {.name = "stall-timeout", .value = &stall_timeout}};
+    sr_time_limit limit;
+    double stall_seconds;
     const char *path = NULL;
     sr_settings settings;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &path, options,
                                 sizeof options / sizeof *options, error));
     SR_TRY(sr_parallel_agree(context->parallel, sr_settings_read(&settings, path, assignments.texts, assignments.count, error),
                              error));
+    SR_TRY(sr_parallel_agree(context->parallel, sr_time_limit_read(time_limit, context->started, &limit, error), error));
+    SR_TRY(sr_parallel_agree(context->parallel, read_stall_timeout(stall_timeout, &stall_seconds, error), error));
     if (!output && strlen(settings.name) + 1 == sizeof settings.name)
         return sr_fail(error, SR_ERROR_USAGE, "%s: the file's name is too long to name the run after it; give --output DIR",
                        path);
@@ -33,6 +54,8 @@ sr_status command_train(command_context *context, sr_error *error)
                                 .output = output ? output : default_output,
                                 .resume = resume_kind(resume),
                                 .resume_path = resume,
+                                .time_limit = limit,
+                                .stall_seconds = stall_seconds,
                                 .program_version = SRTRAIN_PROGRAM_VERSION,
                                 .log = context->log};
     return sr_train_run(context->parallel, &run, error);

@@ -139,6 +139,11 @@ static const schema_choice reduction_choices[] = {
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},
     {NULL, 0, NULL}};
+static const schema_choice writing_choices[] = {
+    {"overlapped", SR_WRITING_OVERLAPPED,
+     "a thread of rank 0 writes a copy of the state while training goes on, where rank 0 has memory for it; else as blocking"},
+    {"blocking", SR_WRITING_BLOCKING, "all ranks write together, and train on when the file is complete"},
+    {NULL, 0, NULL}};
 static const schema_choice history_choices[] = {
     {"keep", SR_HISTORY_KEEP, "items the user already has compete"},
     {"exclude", SR_HISTORY_EXCLUDE, "items the user already has get score -infinity"},
@@ -357,6 +362,12 @@ const schema_row schema_rows[] = {
     CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",
            "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true),
+    INTEGER("training", "skip_nonfinite_steps", training.skip_nonfinite_steps, 0, 1e6, "0",
+            "steps in a row that are skipped when their loss or gradient is not finite; one more ends training, and so does "
+            "the first with 0"),
+    INTEGER("training", "compare_ranks_every_steps", training.compare_ranks_every_steps, 0, 1e12, "1000",
+            "steps between comparisons of the parameters of all ranks, which must be equal to the bit; 0: only before every "
+            "checkpoint"),
     NUMBER("training.contrastive", "weight", training.contrastive.weight, 0, 1e6, "0.1", "weight of InfoNCE"),
     NUMBER("training.contrastive", "temperature", training.contrastive.temperature, 0, 1e6, "1",
            "what dot products of states are divided by", .above = true),
@@ -379,6 +390,9 @@ const schema_row schema_rows[] = {
     INTEGER("checkpoint", "every_steps", checkpoint.every_steps, 0, 1e12, "0", "steps between checkpoints; 0: not by steps"),
     NUMBER("checkpoint", "every_minutes", checkpoint.every_minutes, 0, 1e6, "0", "minutes between checkpoints; 0: not by time"),
     INTEGER("checkpoint", "keep", checkpoint.keep, 2, 1000, "2", "how many of the newest checkpoints stay on disk"),
+    CHOICE("checkpoint", "writing", checkpoint.writing, writing_choices, "overlapped",
+           "how a checkpoint is written from which training goes on at once; the last one before the end of the program is "
+           "always blocking"),
 
     INTEGER("logging", "every_steps", logging.every_steps, 1, 1e9, "50", "steps between `train` lines in metrics.jsonl"),
 };

@@ -20,6 +20,8 @@ typedef struct {
     const sr_dataset *dataset;
     const sr_evaluation_settings *settings;
     sr_split split;
+    sr_stop_function stop; /* or NULL */
+    void *context;
     scorer scorer;
     test_case *cases;          /* [batch_size] of the current batch */
     scored_history *histories; /* [batch_size] */
@@ -44,6 +46,8 @@ static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t c
 static sr_status rank_batch(ranker *r, sr_error *error)
 {
     scorer *s = &r->scorer;
+    if (r->stop && r->stop(r->context))
+        return sr_fail(error, SR_STOPPED, "the evaluation was stopped on request");
     SR_TRY(scorer_encode(s, r->histories, r->case_count, error));
     for (size_t first = 0; first < r->case_count; first += s->rows) {
         const size_t count = r->case_count - first < s->rows ? r->case_count - first : s->rows;
@@ -104,6 +108,8 @@ typedef struct {
     const sr_evaluation_settings *settings;
     sr_split split;
     const sr_kernels *kernels;
+    sr_stop_function stop;
+    void *context;
 } question;
 
 /* The part of a rank, or of one of its threads. `status` says whether it is ready; if not, it takes part in failing. */
@@ -113,6 +119,8 @@ static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const qu
     ranker r = {.dataset = asked->dataset,
                 .settings = asked->settings,
                 .split = asked->split,
+                .stop = asked->stop,
+                .context = asked->context,
                 .deepest = (size_t)asked->settings->top_k[asked->settings->top_k_count - 1]};
     if (status == SR_OK)
         status = scorer_create(&r.scorer, asked->model, asked->popularity, asked->dataset, asked->kernels, error);
@@ -164,17 +172,34 @@ static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranki
     return first_status;
 }
 
+sr_status sr_evaluate_model_unless(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
+                                   const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
+                                   sr_stop_function stop, void *context, sr_ranking_metrics *metrics, sr_error *error)
+{
+    const question asked = {.model = model,
+                            .dataset = dataset,
+                            .settings = settings,
+                            .split = split,
+                            .kernels = kernels,
+                            .stop = stop,
+                            .context = context};
+    return evaluate(parallel, &asked, metrics, error);
+}
+
 sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
                             const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
                             sr_ranking_metrics *metrics, sr_error *error)
 {
-    const question asked = {model, NULL, dataset, settings, split, kernels};
-    return evaluate(parallel, &asked, metrics, error);
+    return sr_evaluate_model_unless(parallel, model, dataset, settings, split, kernels, NULL, NULL, metrics, error);
 }
 
 sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
                                  sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error)
 {
-    const question asked = {NULL, sr_dataset_popularity(dataset), dataset, settings, split, kernels};
+    const question asked = {.popularity = sr_dataset_popularity(dataset),
+                            .dataset = dataset,
+                            .settings = settings,
+                            .split = split,
+                            .kernels = kernels};
     return evaluate(parallel, &asked, metrics, error);
 }

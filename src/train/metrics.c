@@ -14,18 +14,22 @@ struct sr_metrics_file {
 };
 
 /* Whether a line of an earlier run stays. A line that does not parse was cut off by a crash and goes. */
-static bool keep_line(const char *line, int64_t last_step)
+static bool keep_line(const char *line, int64_t last_step, int64_t last_epoch)
 {
     cJSON *object = cJSON_Parse(line);
     const cJSON *kind = cJSON_GetObjectItem(object, "kind"), *step = cJSON_GetObjectItem(object, "step");
-    const bool keep = cJSON_IsString(kind) && strcmp(kind->valuestring, "test") != 0 && cJSON_IsNumber(step) &&
-                      step->valuedouble <= (double)last_step;
+    const cJSON *epoch = cJSON_GetObjectItem(object, "epoch");
+    bool keep = cJSON_IsString(kind) && strcmp(kind->valuestring, "test") != 0 && cJSON_IsNumber(step) &&
+                step->valuedouble <= (double)last_step;
+    /* After the last step of an epoch its validation may still have to come. */
+    if (keep && strcmp(kind->valuestring, "valid") == 0)
+        keep = cJSON_IsNumber(epoch) && epoch->valuedouble <= (double)last_epoch;
     cJSON_Delete(object);
     return keep;
 }
 
 /* Rewrites `path` with the lines that stay, through a temporary file. */
-static sr_status trim(const char *path, int64_t last_step, sr_error *error)
+static sr_status trim(const char *path, int64_t last_step, int64_t last_epoch, sr_error *error)
 {
     FILE *in = fopen(path, "r");
     if (!in)
@@ -41,7 +45,7 @@ static sr_status trim(const char *path, int64_t last_step, sr_error *error)
     size_t capacity = 0;
     bool written = true;
     while (getline(&line, &capacity, in) > 0)
-        if (keep_line(line, last_step))
+        if (keep_line(line, last_step, last_epoch))
             written = fputs(line, out) >= 0 && written;
     free(line);
     fclose(in);
@@ -51,10 +55,10 @@ static sr_status trim(const char *path, int64_t last_step, sr_error *error)
     return SR_OK;
 }
 
-sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, sr_error *error)
+sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error)
 {
     *file = NULL;
-    SR_TRY(trim(path, last_step, error));
+    SR_TRY(trim(path, last_step, last_epoch, error));
     sr_metrics_file *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the metrics file", error));
     made->stream = fopen(path, "a");

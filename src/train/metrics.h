@@ -10,9 +10,9 @@
 
 typedef struct sr_metrics_file sr_metrics_file;
 
-/* Opens `path` for appending. Lines that an earlier run wrote for steps after `last_step`, and those of the final test, are
- * removed first: they will be written again. Release with sr_metrics_close(). */
-sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, sr_error *error);
+/* Opens `path` for appending. Lines that an earlier run wrote for steps after `last_step`, for validations of epochs after
+ * `last_epoch`, and those of the final test, are removed first: they will be written again. Release with sr_metrics_close(). */
+sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error);
 void sr_metrics_close(sr_metrics_file *file); /* NULL is allowed */
 
 /* Numbers of one training step. */

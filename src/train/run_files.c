@@ -4,9 +4,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error *error)
 {
@@ -20,6 +22,7 @@ sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error
     snprintf(paths->configuration, sizeof paths->configuration, "%s/config.yaml", paths->directory);
     snprintf(paths->environment, sizeof paths->environment, "%s/environment.json", paths->directory);
     snprintf(paths->wisdom, sizeof paths->wisdom, "%s/fftw-wisdom", paths->directory);
+    snprintf(paths->beginning, sizeof paths->beginning, "%s/resumed-from", paths->directory);
     snprintf(paths->log, sizeof paths->log, "%s/train.log", paths->directory);
     return SR_OK;
 }
@@ -55,6 +58,85 @@ sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings 
     return status;
 }
 
+/* ---- files as a whole ---- */
+
+/* Writes what is left of `in` to `out`. */
+static bool copy_bytes(int in, int out)
+{
+    char buffer[1 << 16];
+    for (;;) {
+        const ssize_t got = read(in, buffer, sizeof buffer);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0;
+        for (ssize_t done = 0; done < got;) {
+            const ssize_t put = write(out, buffer + done, (size_t)(got - done));
+            if (put < 0 && errno == EINTR)
+                continue;
+            if (put < 0)
+                return false;
+            done += put;
+        }
+    }
+}
+
+sr_status sr_run_copy_file(const char *from, const char *to, sr_error *error)
+{
+    char temporary[SR_PATH_SIZE + 64];
+    snprintf(temporary, sizeof temporary, "%s.tmp", to);
+    const int in = open(from, O_RDONLY | O_CLOEXEC);
+    const int out = in < 0 ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool copied = out >= 0 && copy_bytes(in, out) && fsync(out) == 0;
+    copied = (out < 0 || close(out) == 0) && copied && rename(temporary, to) == 0;
+    const int cause = errno;
+    if (in >= 0)
+        close(in);
+    if (!copied && out >= 0)
+        (void)unlink(temporary);
+    return copied ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot copy %s to %s: %s", from, to, strerror(cause));
+}
+
+/* ---- where a run began ---- */
+
+/* The path without links and dots, so that other spellings of it are known again; as it is, if there is no such file. */
+static char *plain_path(const char *path)
+{
+    char *plain = realpath(path, NULL);
+    return plain ? plain : strdup(path);
+}
+
+sr_status sr_run_note_beginning(const sr_run_paths *paths, const char *path, sr_error *error)
+{
+    char *plain = plain_path(path);
+    FILE *file = plain ? fopen(paths->beginning, "w") : NULL;
+    const bool written = file && fprintf(file, "%s\n%s\n", path, plain) > 0;
+    const bool closed = file && fclose(file) == 0;
+    free(plain);
+    return written && closed ? SR_OK
+                             : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", paths->beginning, strerror(errno));
+}
+
+/* The file holds the name as it was given, and the plain path: the checkpoint may be gone by now. */
+bool sr_run_began_at(const sr_run_paths *paths, const char *path)
+{
+    FILE *file = fopen(paths->beginning, "r");
+    char *plain = file ? plain_path(path) : NULL, *line = NULL;
+    size_t capacity = 0;
+    bool known = false;
+    while (plain && !known && getline(&line, &capacity, file) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        known = strcmp(line, path) == 0 || strcmp(line, plain) == 0;
+    }
+    free(line);
+    free(plain);
+    if (file)
+        fclose(file);
+    return known;
+}
+
+/* ---- what may change between a checkpoint and going on ---- */
+
 /* Settings that may differ between a checkpoint and the run that goes on from it. */
 static void copy_free_settings(sr_settings *to, const sr_settings *from)
 {
@@ -65,6 +147,8 @@ static void copy_free_settings(sr_settings *to, const sr_settings *from)
     to->training.threads = from->training.threads;
     to->training.reduction = from->training.reduction;
     to->training.reduction_bucket_megabytes = from->training.reduction_bucket_megabytes;
+    to->training.skip_nonfinite_steps = from->training.skip_nonfinite_steps;
+    to->training.compare_ranks_every_steps = from->training.compare_ranks_every_steps;
     to->training.early_stopping = from->training.early_stopping;
     to->evaluation = from->evaluation;
     to->checkpoint = from->checkpoint;

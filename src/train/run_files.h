@@ -16,6 +16,7 @@ typedef struct {
     char environment[SR_PATH_SIZE + 32];
     char log[SR_PATH_SIZE + 32];
     char wisdom[SR_PATH_SIZE + 32];
+    char beginning[SR_PATH_SIZE + 32];
 } sr_run_paths;
 
 /* Local. SR_ERROR_USAGE when the directory's name is too long. */
@@ -29,6 +30,14 @@ int64_t sr_run_newest_step(const sr_run_paths *paths);
 
 /* Creates the directories and writes config.yaml. For rank 0 only; local. */
 sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings *settings, sr_error *error);
+
+/* Notes in the directory that this run began at the checkpoint `path`, and tells whether it did: by that name, whether or not
+ * the file still exists. Local. */
+sr_status sr_run_note_beginning(const sr_run_paths *paths, const char *path, sr_error *error);
+bool sr_run_began_at(const sr_run_paths *paths, const char *path);
+
+/* Copies a file as a whole: under its new name it is complete, on disk, or does not exist. Local. */
+sr_status sr_run_copy_file(const char *from, const char *to, sr_error *error);
 
 /* Whether training may go on from `checkpoint` with `settings` on `dataset`: the data must be the same, and so must every
  * setting that changes the mathematics; how long to train, how often to report and save, and how to reduce may change. Before

@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -340,55 +341,92 @@ static sr_status backward(sr_worker *worker, const step_work *work, sr_step_resu
 
 /* Sums over ranks what the step must know: the loss, whether anybody failed, and the votes. A rank that failed takes part, so
  * that nobody waits for it in vain. */
-static sr_status agree_on_step(sr_worker *worker, sr_status status, const bool flags[2], sr_step_result *result,
+static sr_status agree_on_step(sr_worker *worker, sr_status status, const bool votes[SR_VOTES], sr_step_result *result,
                                sr_error *error)
 {
+    enum { PARTS = 5 };
     const bool computed = status == SR_OK;
-    double sums[] = {computed ? result->loss_sum : 0,
-                     !computed,
-                     flags[0],
-                     flags[1],
-                     computed ? result->attacked_ranking_sum : 0,
-                     computed ? result->contrastive : 0,
-                     computed ? result->spectral : 0};
+    double sums[PARTS + SR_VOTES] = {!computed, computed ? result->loss_sum : 0, computed ? result->attacked_ranking_sum : 0,
+                                     computed ? result->contrastive : 0, computed ? result->spectral : 0};
+    for (size_t i = 0; i < SR_VOTES; ++i)
+        sums[PARTS + i] = votes[i];
     SR_TRY(sr_parallel_sum_double(worker->parallel, sums, sizeof sums / sizeof *sums, error));
-    if (sums[1] > 0)
+    if (sums[0] > 0)
         return sr_parallel_agree(worker->parallel, status, error);
-    result->loss_sum = sums[0];
-    result->votes[0] = (int64_t)sums[2];
-    result->votes[1] = (int64_t)sums[3];
-    result->attacked_ranking_sum = sums[4];
-    result->contrastive = sums[5];
-    result->spectral = sums[6];
+    result->loss_sum = sums[1];
+    result->attacked_ranking_sum = sums[2];
+    result->contrastive = sums[3];
+    result->spectral = sums[4];
+    for (size_t i = 0; i < SR_VOTES; ++i)
+        result->votes[i] = sums[PARTS + i] > 0;
     return SR_OK;
 }
 
-/* The first parameter whose gradient is not finite, for the message. */
-static const char *first_bad_parameter(const sr_parameters *parameters, const sr_kernels *kernels)
+/* ---- what is not finite ---- */
+
+/* The first parameter with an element of `block` (its values, or gradients) that is not finite; NULL if there is none. */
+static const char *first_bad_parameter(const sr_parameters *parameters, const sr_real *block)
 {
     for (size_t i = 0; i < parameters->count; ++i)
-        if (!isfinite(kernels->sum_of_squares(parameters->gradients + parameters->list[i].offset, parameters->list[i].size)))
-            return parameters->list[i].name;
-    return "none";
+        for (size_t k = 0; k < parameters->list[i].size; ++k)
+            if (!isfinite(block[parameters->list[i].offset + k]))
+                return parameters->list[i].name;
+    return NULL;
 }
 
-static sr_status check_finite(sr_worker *worker, int64_t epoch, int64_t step, const sr_step_result *result, sr_error *error)
+/* The part of the loss that is not finite, or NULL. */
+static const char *bad_part(const sr_step_result *result, double *value)
 {
+    const struct {
+        const char *name;
+        double value;
+    } parts[] = {{"ranking loss", result->loss_sum},
+                 {"attacked ranking loss", result->attacked_ranking_sum},
+                 {"mask penalty", result->mask_penalty},
+                 {"contrastive loss", result->contrastive},
+                 {"spectral distance", result->spectral}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {
+        *value = parts[i].value;
+        if (!isfinite(*value))
+            return parts[i].name;
+    }
+    return NULL;
+}
+
+static void describe_nonfinite(const sr_parameters *parameters, const sr_step_result *result, char *text, size_t size)
+{
+    double value;
+    const char *part = bad_part(result, &value);
+    const char *of_values = first_bad_parameter(parameters, parameters->values);
+    const char *of_gradients = first_bad_parameter(parameters, parameters->gradients);
+    const char *parameter = of_values ? of_values : of_gradients;
+    char which[SR_PARAMETER_NAME_SIZE + 64] = "its norm overflows";
+    if (parameter)
+        snprintf(which, sizeof which, "the first parameter whose %s are not finite is %s", of_values ? "values" : "gradients",
+                 parameter);
+    if (part)
+        snprintf(text, size, "the %s is not finite (%g)%s%s", part, isnan(value) ? (double)NAN : value, /* without a sign */
+                 parameter ? "; " : "", parameter ? which : "");
+    else
+        snprintf(text, size, "the gradient is not finite, while the loss is %g; %s", result->loss_sum / result->targets, which);
+}
+
+/* Decides the same on every rank: losses and gradients are sums that all of them have. */
+static sr_status check_finite(sr_worker *worker, sr_step_result *result, sr_error *error)
+{
+    double value;
     const sr_parameters *parameters = sr_model_parameters(worker->stepper->model); /* where the sums are */
-    const double losses = result->loss_sum + result->attacked_ranking_sum + result->contrastive + result->spectral;
-    if (!isfinite(losses))
-        return sr_fail(error, SR_ERROR_RUNTIME, "the loss of step %lld (epoch %lld) is not finite: %g", (long long)step + 1,
-                       (long long)epoch + 1, losses);
-    if (!isfinite(result->gradient_norm))
-        return sr_fail(error, SR_ERROR_RUNTIME,
-                       "the gradient of step %lld (epoch %lld) is not finite; the first such parameter is %s (loss %g)",
-                       (long long)step + 1, (long long)epoch + 1, first_bad_parameter(parameters, worker->stepper->kernels),
-                       result->loss_sum / result->targets);
-    return SR_OK;
+    result->skipped = bad_part(result, &value) || !isfinite(result->gradient_norm);
+    if (!result->skipped)
+        return SR_OK;
+    describe_nonfinite(parameters, result, result->reason, sizeof result->reason);
+    if (worker->stepper->settings->training.skip_nonfinite_steps > 0)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "%s", result->reason);
 }
 
 /* Everything up to the gradients of the global batch. */
-static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
                                    step_work *work, sr_step_result *result, sr_error *error)
 {
     sr_status status = forward(worker, epoch, batch, step, work, result, error);
@@ -402,7 +440,7 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
         status = backward(worker, work, result, error);
     mark = sr_seconds();
     SR_TRY(sr_reduction_finish(worker->reduction, status == SR_OK ? error : NULL));
-    SR_TRY(agree_on_step(worker, status, flags, result, error));
+    SR_TRY(agree_on_step(worker, status, votes, result, error));
     worker->times.reduction += lap(&mark);
     return SR_OK;
 }
@@ -425,31 +463,33 @@ static double gradient_norm(const sr_worker *worker)
 }
 
 /* What worker `thread` does of a step; all workers of a rank run it at the same time. */
-static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
-                      sr_step_result *result, sr_error *error)
+static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t batch, int64_t step,
+                      const bool votes[SR_VOTES], sr_step_result *result, sr_error *error)
 {
-    static const bool no_flags[2] = {false, false};
+    static const bool no_votes[SR_VOTES] = {false};
     sr_worker *worker = &stepper->workers[thread];
     sr_parameters *parameters = sr_model_parameters(worker->model);
     sr_model_set_step(worker->model, sr_model_step(stepper->model));
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_reduction_begin(worker->reduction);
     step_work own = {.global_targets = 0};
-    const sr_status status = compute_gradients(worker, epoch, batch, step, thread == 0 ? flags : no_flags, &own, result, error);
+    const sr_status status = compute_gradients(worker, epoch, batch, step, thread == 0 ? votes : no_votes, &own, result, error);
     free_contrast(&own.contrast);
     if (status != SR_OK)
         return status;
     double mark = sr_seconds();
     result->gradient_norm = gradient_norm(worker);
-    SR_TRY(check_finite(worker, epoch, step, result, error));
+    SR_TRY(check_finite(worker, result, error));
     result->learning_rate = sr_learning_rate(&stepper->settings->training, step, stepper->total_steps);
+    if (result->skipped)
+        return SR_OK;
     sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
                       result->gradient_norm, thread, stepper->threads);
     worker->times.optimizer += lap(&mark);
     return SR_OK;
 }
 
-sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool flags[2],
+sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
                         sr_step_result *result, sr_error *error)
 {
     part_of_step first = {.status = SR_OK};
@@ -457,7 +497,7 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
     {
         part_of_step own = {.status = SR_OK};
         const size_t thread = (size_t)omp_get_thread_num();
-        own.status = work(stepper, thread, epoch, batch, step, flags, &own.result, &own.error);
+        own.status = work(stepper, thread, epoch, batch, step, votes, &own.result, &own.error);
         if (thread == 0)
             first = own;
     }

@@ -1,0 +1,67 @@
+/* Validation and the final test of a run. */
+#include "train/run.h"
+
+#include "srtrain/clock.h"
+
+#include <stdio.h>
+
+sr_status run_validate(run *r, sr_error *error)
+{
+    const double start = sr_seconds();
+    sr_ranking_metrics metrics;
+    sr_parallel_phase(r->parallel, SR_PHASE_VALIDATION, r->progress.step);
+    sr_model_set_step(r->model, r->progress.step);
+    SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_VALID, r->kernels,
+                                    run_must_stop_evaluating, r, &metrics, error));
+    char what[96];
+    snprintf(what, sizeof what, "epoch %lld: train loss %.4f; valid", (long long)r->progress.epoch, run_epoch_loss(r));
+    run_log_ranking(r, what, &metrics);
+    sr_status status = SR_OK;
+    if (r->metrics)
+        status = sr_metrics_write_ranking(r->metrics, "valid", NULL, r->progress.step, r->progress.epoch, run_epoch_loss(r),
+                                          &metrics, error);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    const double seconds = sr_seconds() - start;
+    r->longest.validation = seconds > r->longest.validation ? seconds : r->longest.validation;
+    const double metric = sr_ranking_metric(&metrics, r->settings->training.early_stopping.metric);
+    if (metric > r->progress.best_metric) {
+        r->progress.best_metric = metric;
+        r->progress.best_epoch = r->progress.epoch;
+        r->progress.best_step = r->progress.step;
+        r->progress.validations_without_improvement = 0;
+        return run_write_best(r, error);
+    }
+    ++r->progress.validations_without_improvement;
+    return SR_OK;
+}
+
+/* The best parameters are those of best.h5; without any validation they are the last ones, which are then written there. */
+static sr_status load_best(run *r, sr_error *error)
+{
+    SR_TRY(run_finish_saving(r, error));
+    if (r->progress.best_metric < 0)
+        return run_write_best(r, error);
+    return sr_checkpoint_read_state(r->parallel, r->paths.best, sr_model_parameters(r->model), NULL, NULL, error);
+}
+
+sr_status run_test(run *r, sr_error *error)
+{
+    SR_TRY(load_best(r, error));
+    sr_parallel_phase(r->parallel, SR_PHASE_TEST, 0);
+    sr_model_set_step(r->model, r->progress.best_metric < 0 ? r->progress.step : r->progress.best_step);
+    sr_ranking_metrics model, popularity;
+    SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels,
+                                    run_must_stop_evaluating, r, &model, error));
+    SR_TRY(sr_evaluate_popularity(r->parallel, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &popularity,
+                                  error));
+    run_log_ranking(r, "test, popularity", &popularity);
+    run_log_ranking(r, "test, model", &model);
+    sr_status status = SR_OK;
+    if (r->metrics)
+        status = sr_metrics_write_ranking(r->metrics, "test", "popularity", r->progress.best_step, r->progress.best_epoch, -1,
+                                          &popularity, error);
+    if (r->metrics && status == SR_OK)
+        status = sr_metrics_write_ranking(r->metrics, "test", NULL, r->progress.best_step, r->progress.best_epoch, -1, &model,
+                                          error);
+    return sr_parallel_agree(r->parallel, status, error);
+}

@@ -1,0 +1,178 @@
+/* test_fault_injection [KILLS]: random ranks of training runs are killed (SIGKILL) at random moments, during set-up, training,
+ * validation, test or checkpoints; each run is started again until it is done, and must end like one that nobody has disturbed,
+ * to the bit. Goes on with further runs until so many ranks have been killed. */
+#include "world.h"
+
+#include <glob.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { RANKS = 3, STEPS = 4000 };
+
+static const char configuration[] = "data: {path: none}\n"
+                                    "model: {hidden_size: 16, inner_size: 32, max_length: 12, hidden_dropout: 0.3}\n"
+                                    "training: {epochs: 10, batch_size: 64, early_stopping: {patience: 0}}\n"
+                                    "evaluation: {top_k: [5, 10], batch_size: 16}\n"
+                                    "checkpoint: {every_steps: 7}\n"
+                                    "logging: {every_steps: 1}\n";
+
+static long wanted = 4;
+
+typedef struct {
+    long kills, starts, runs;
+    long in_checkpoint; /* a temporary file was left behind */
+    double seconds;     /* of an undisturbed run */
+} counts;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static int set_up(void **state)
+{
+    return world_set_up(state, configuration, "--users 300 --items 120 --mean-length 9 --seed 3 --shards 2");
+}
+
+/* Starts the run; the launcher's process, whose output goes to a file. */
+static pid_t start(const world *w, const char *run)
+{
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child > 0)
+        return child;
+    char command[2048];
+    snprintf(command, sizeof command, "exec %s %d %s/srtrain %s --set data.path=%s --output %s/%s >> %s/%s.out 2>&1", MPIEXEC,
+             RANKS, getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, run, w->directory, run);
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+}
+
+/* Kills one of the launcher's children; false when there is none, because it has not begun or has ended. */
+static bool kill_a_rank(pid_t launcher)
+{
+    char command[64];
+    long ranks[RANKS];
+    int count = 0;
+    snprintf(command, sizeof command, "pgrep -P %ld -x srtrain", (long)launcher);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    while (count < RANKS && fscanf(pipe, "%ld", &ranks[count]) == 1)
+        ++count;
+    (void)pclose(pipe);
+    return count > 0 && kill((pid_t)ranks[rand() % count], SIGKILL) == 0;
+}
+
+static size_t matches(const world *w, const char *run, const char *pattern)
+{
+    char path[512];
+    glob_t found;
+    snprintf(path, sizeof path, "%s/%s/%s", w->directory, run, pattern);
+    const size_t count = glob(path, 0, NULL, &found) == 0 ? found.gl_pathc : 0;
+    globfree(&found);
+    return count;
+}
+
+static bool has_ended(pid_t launcher)
+{
+    siginfo_t found = {.si_pid = 0};
+    assert_int_equal(waitid(P_PID, (id_t)launcher, &found, WEXITED | WNOHANG | WNOWAIT), 0);
+    return found.si_pid != 0;
+}
+
+static int wait_for(pid_t launcher)
+{
+    int status;
+    assert_true(waitpid(launcher, &status, 0) == launcher);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void assert_same_file(const world *w, const char *left_run, const char *right_run, const char *name)
+{
+    char left[WORLD_PATH_SIZE], right[WORLD_PATH_SIZE], text[128];
+    snprintf(text, sizeof text, "%s/%s", left_run, name);
+    world_path(w, text, left);
+    snprintf(text, sizeof text, "%s/%s", right_run, name);
+    world_path(w, text, right);
+    assert_true(same_parameters(left, right));
+}
+
+static void assert_same_end(const world *w, const char *left_run, const char *right_run)
+{
+    static train_line expected[STEPS], actual[STEPS];
+    char name[64], path[WORLD_PATH_SIZE];
+    snprintf(name, sizeof name, "%s/metrics.jsonl", left_run);
+    world_path(w, name, path);
+    const size_t steps = read_train_lines(path, expected, STEPS);
+    snprintf(name, sizeof name, "%s/metrics.jsonl", right_run);
+    world_path(w, name, path);
+    assert_int_equal(read_train_lines(path, actual, STEPS), steps);
+    assert_memory_equal(expected, actual, steps * sizeof *expected);
+    snprintf(name, sizeof name, "checkpoints/step-%010zu.h5", steps);
+    assert_same_file(w, left_run, right_run, name);
+    assert_same_file(w, left_run, right_run, "best.h5");
+}
+
+/* One run from its beginning to its end, however often it has to be started. */
+static void train_with_kills(const world *w, const char *run, counts *c)
+{
+    int code;
+    do {
+        const double moment = 1.2 * c->seconds * (double)rand() / RAND_MAX, begun = now();
+        const pid_t launcher = start(w, run);
+        ++c->starts;
+        while (now() - begun < moment && !has_ended(launcher))
+            usleep(2000);
+        const bool killed = kill_a_rank(launcher);
+        code = wait_for(launcher);
+        c->kills += killed && code != 0;
+        c->in_checkpoint += killed && matches(w, run, "checkpoints/*.tmp") + matches(w, run, "*.tmp") > 0;
+        assert_int_equal(matches(w, run, "checkpoints/*.damaged"), 0); /* no kill leaves a damaged file behind */
+        if (code != 0 && !killed) {
+            char command[512];
+            snprintf(command, sizeof command, "tail -n 20 %s/%s.out", w->directory, run);
+            (void)!system(command);
+            fail_msg("a start that nobody disturbed ended with %d", code);
+        }
+    } while (code != 0);
+}
+
+static void runs_whose_ranks_are_killed_end_like_undisturbed_ones(void **state)
+{
+    const world *w = *state;
+    counts c = {.runs = 0};
+    const double begun = now();
+    assert_int_equal(wait_for(start(w, "undisturbed")), 0);
+    c.seconds = now() - begun;
+    srand(7);
+    while (c.kills < wanted) {
+        char run[32], command[512];
+        snprintf(run, sizeof run, "killed-%ld", c.runs++);
+        train_with_kills(w, run, &c);
+        assert_same_end(w, "undisturbed", run);
+        snprintf(command, sizeof command, "rm -r %s/%s", w->directory, run);
+        assert_int_equal(system(command), 0);
+        printf("%ld kills in %ld starts of %ld runs, %ld of them left an unfinished checkpoint; every run ended with the same "
+               "bits\n",
+               c.kills, c.starts, c.runs, c.in_checkpoint);
+        fflush(stdout);
+    }
+}
+
+int main(int argument_count, char **arguments)
+{
+    if (argument_count == 2)
+        wanted = strtol(arguments[1], NULL, 10);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(runs_whose_ranks_are_killed_end_like_undisturbed_ones)};
+    return cmocka_run_group_tests(tests, set_up, world_tear_down);
+}
