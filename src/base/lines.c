@@ -16,7 +16,7 @@
 #ifdef SRTRAIN_SMALL_BUFFERS /* for tests: short texts cross the bounds of buffers, and meet all limits */
 enum { RAW_SIZE = 251, TEXT_SIZE = 512, LONGEST_CONTINUATION = 700, LONGEST_LINE = 1900 };
 #else
-enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, LONGEST_CONTINUATION = 1024 * 1024, LONGEST_LINE = 512 * 1024 * 1024 };
+enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, LONGEST_CONTINUATION = 1024 * 1024, LONGEST_LINE = 64 * 1024 * 1024 };
 #endif
 enum { SHOWN = 120 };
 typedef enum { PLAIN, GZIP, ZSTD } compression;

@@ -1,5 +1,5 @@
 /* Lines of a text file that may be compressed: plain, gzip and zstd are told apart by their first bytes, "-" is standard input.
- * Skips a byte-order mark, takes LF and CRLF, lines of any length, and a last line without newline. */
+ * Skips a byte-order mark, takes LF and CRLF, lines of up to 64 MiB, and a last line without newline. */
 #ifndef SRTRAIN_BASE_LINES_H
 #define SRTRAIN_BASE_LINES_H
 

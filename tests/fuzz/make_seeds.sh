@@ -53,6 +53,10 @@ seed json deep '[[[[[[[[[[[[[[[[[[[[[[[[{"u":{"u":{"u":1}}}]]]]\n{"u":{"i":1},"i
 packed json plain
 seed sequences plain 'a 1 2 3\nb\t2  1 \n c 3\r\nd\n   \n'
 seed pairs plain 'a 1\nb 2\na 3\nb\nc 1 2\n\303\251 \351\n'
+long="$(printf '%*s' 1024 '' | tr ' ' x)"
+seed pairs long "$long 1\n${long}x 2\na ${long}x\n"
+seed pairs longer "a 1\n$long$long\nb 2\n"
+seed csv long "a,${long},5\n\"a\n${long}\n\",b,6\na,${long}x,7\n"
 packed sequences plain
 packed pairs plain
 for length in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do # the length of a file chooses options: see check_reader.c
