@@ -181,7 +181,8 @@ static sr_status run_engine(const conversion *c, workplace *place, collector *fr
                             .counts = &counts,
                             .directory = c->output,
                             .origin = origin,
-                            .has_times = facts->reading.has_times};
+                            .has_times = facts->reading.has_times,
+                            .times = facts->reading.times};
     SR_TRY(engine_run(place, from, &plan, &counts, error));
     return place->rank == 0 ? summary_write(&report, c->report, error) : SR_OK;
 }

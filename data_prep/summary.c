@@ -30,6 +30,20 @@ static void print_dropped(const summary *s)
                (number)rules->max_length);
 }
 
+/* What stands in the raw data, where that is not what is stored. */
+static void print_times(const time_format *times, const measures *found)
+{
+    char first[TIME_TEXT_SIZE], last[TIME_TEXT_SIZE], power[32] = "";
+    if (times->unit == TIME_NUMBER && times->decimals == 0)
+        return;
+    time_text(times, found->first_time, first);
+    time_text(times, found->last_time, last);
+    if (times->decimals)
+        snprintf(power, sizeof power, ", times 10^%u", times->decimals);
+    printf("time unit     %s%s: from %s to %s\n", times->unit == TIME_ISO ? "seconds since 1970" : time_unit_name(times->unit),
+           power, first, last);
+}
+
 static void print_summary(const summary *s, const sr_dataset *dataset, const measures *found)
 {
     printf("read          %llu lines, %llu interactions\n", (number)s->parsed->lines, (number)s->parsed->records);
@@ -38,10 +52,12 @@ static void print_summary(const summary *s, const sr_dataset *dataset, const mea
     printf("written to    %s (%zu shard%s)\n", s->directory, sr_dataset_shards(dataset),
            sr_dataset_shards(dataset) == 1 ? "" : "s");
     measures_print(dataset, found);
-    if (s->has_times)
-        printf("time ties     %.1f %% of the interactions have the time stamp of the user's one before; they keep the order of "
-               "the input\n",
-               100 * (double)s->counts->ties / (double)s->counts->interactions);
+    if (!s->has_times)
+        return;
+    print_times(&s->times, found);
+    printf("time ties     %.1f %% of the interactions have the time stamp of the user's one before; they keep the order of "
+           "the input\n",
+           100 * (double)s->counts->ties / (double)s->counts->interactions);
 }
 
 /* ---- JSON ---- */

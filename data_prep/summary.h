@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "readers/report.h"
+#include "readers/times.h"
 
 /* What the options asked for, as far as the summary names it. */
 typedef struct {
@@ -14,6 +15,7 @@ typedef struct {
     const engine_counts *counts;
     const char *directory, *origin;
     bool has_times;
+    time_format times; /* with time stamps */
 } summary;
 
 /* Prints to standard output, and writes to the file `json` unless that is NULL. Opens the data set. Local. */

@@ -245,6 +245,21 @@ static void bad_lines_are_reported_and_only_a_few_are_allowed(void **state)
     assert_says(&w->result, "\n1: rating not a number, as ");
 }
 
+static void the_unit_of_time_is_reported(void **state)
+{
+    world *w = *state;
+    const char *d = w->directory;
+    put(w, "fractions", "u,i,1,5\nu,j,1,12.25\n");
+    run_srprep(&w->result, "convert --format amazon-csv --input %s/fractions --output %s/read-fractions", d, d);
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "time stamps   from 500 to 1225\n");
+    assert_says(&w->result, "time unit     number, times 10^2: from 5.00 to 12.25\n");
+    put(w, "dates", "u,i,1,2016-07-25T06:28:49Z\nu,j,1,2016-07-26\n");
+    run_srprep(&w->result, "convert --format amazon-csv --input %s/dates --output %s/read-dates", d, d);
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "time unit     seconds since 1970: from 2016-07-25 06:28:49 to 2016-07-26 00:00:00\n");
+}
+
 static void a_disk_that_is_full_ends_with_1_and_leaves_nothing(void **state)
 {
     world *w = *state;
@@ -564,6 +579,7 @@ int main(void)
         cmocka_unit_test(bad_data_end_with_3_and_missing_files_with_1),
         cmocka_unit_test(directories_and_lists_name_files_in_order),
         cmocka_unit_test(bad_lines_are_reported_and_only_a_few_are_allowed),
+        cmocka_unit_test(the_unit_of_time_is_reported),
         cmocka_unit_test(a_disk_that_is_full_ends_with_1_and_leaves_nothing),
         cmocka_unit_test(several_files_and_standard_input_are_one_input),
         cmocka_unit_test(an_existing_data_set_is_never_overwritten),

@@ -204,6 +204,10 @@ static void what_is_asked_for_is_not_found_out(void **state)
     assert_string_equal(shown, "1969-12-31 23:59:59");
     time_text(&(time_format){.unit = TIME_NUMBER, .has_decimals = true}, 1506826828, shown);
     assert_string_equal(shown, "1506826828");
+    time_text(&(time_format){.unit = TIME_NUMBER, .has_decimals = true, .decimals = 6}, -5000012, shown);
+    assert_string_equal(shown, "-5.000012");
+    time_text(&(time_format){.unit = TIME_NUMBER, .has_decimals = true, .decimals = 18}, INT64_MIN, shown);
+    assert_string_equal(shown, "-9.223372036854775808");
 }
 
 int main(void)

@@ -225,12 +225,26 @@ static void find_month(int64_t days, int *year, int *month)
         --*month;
 }
 
+/* A number of the raw data again. */
+static void print_scaled(int64_t time, unsigned decimals, char text[TIME_TEXT_SIZE])
+{
+    const uint64_t size = time < 0 ? 0 - (uint64_t)time : (uint64_t)time;
+    uint64_t power = 1;
+    for (unsigned i = 0; i < decimals; ++i)
+        power *= 10;
+    const int used = snprintf(text, TIME_TEXT_SIZE, "%s%llu", time < 0 ? "-" : "", (unsigned long long)(size / power));
+    if (decimals)
+        snprintf(text + used, TIME_TEXT_SIZE - (size_t)used, ".%0*llu", (int)decimals, (unsigned long long)(size % power));
+}
+
 void time_text(const time_format *format, int64_t time, char text[TIME_TEXT_SIZE])
 {
+    if (format->unit < TIME_SECONDS) {
+        print_scaled(time, format->decimals, text);
+        return;
+    }
     static const unsigned powers[] = {[TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 6, [TIME_NANOSECONDS] = 9, [TIME_ISO] = 0};
     snprintf(text, TIME_TEXT_SIZE, "%lld", (long long)time);
-    if (format->unit < TIME_SECONDS)
-        return;
     int64_t seconds = time;
     for (unsigned power = powers[format->unit] + format->decimals; power > 0; --power)
         seconds = seconds / 10 - (seconds % 10 < 0);

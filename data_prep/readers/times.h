@@ -50,7 +50,8 @@ void time_resolve(time_format *format, const time_observations *seen);
 /* A time stamp as an integer. `format` is resolved. */
 number_kind time_parse(const time_format *format, field text, int64_t *time);
 
-/* A time stamp of the data set for people: "2017-10-01 03:00:00" when the unit is known, the number otherwise. */
+/* A time stamp of the data set for people: "2017-10-01 03:00:00" when the unit is known, the number of the raw data
+ * otherwise. */
 enum { TIME_TEXT_SIZE = 64 };
 void time_text(const time_format *format, int64_t time, char text[TIME_TEXT_SIZE]);
 
