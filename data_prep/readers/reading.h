@@ -60,8 +60,10 @@ size_t reading_split(reading *r, const char *line, size_t length);
 /* Splits the options "user=A,item=B,time=C,rating=D" of --columns into what stands for each role, "" for none. */
 sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr_error *error);
 
-/* The names of columns in r->fields, and the nearest to `name` for messages: ", did you mean \"...\"?" or "". */
+/* The number of the column called `name` among the `count` names in r->fields, or SIZE_MAX. */
 size_t reading_find_column(const reading *r, size_t count, const char *name);
+
+/* The one that is nearest to `name`, for messages: ", did you mean \"...\"?", or "". */
 enum { SUGGESTION_SIZE = 128 };
 void reading_suggest(const reading *r, size_t count, const char *name, char suggestion[SUGGESTION_SIZE]);
 
