@@ -4,3 +4,4 @@ add_test(NAME checkpoint_bytes_do_not_depend_on_ranks
                  $<TARGET_FILE:test_checkpoint>)
 set_tests_properties(checkpoint_bytes_do_not_depend_on_ranks PROPERTIES PROCESSORS 4 TIMEOUT 300
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+srtrain_add_test(test_damage SOURCES small_dataset.c)

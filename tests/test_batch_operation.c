@@ -364,8 +364,34 @@ static void a_checkpoint_under_another_ones_name_is_not_used(void **state)
     assert_says(&w->result, says);
 }
 
-int main(void)
+/* ---- a full disk ---- */
+
+static void a_full_disk_ends_the_run_and_leaves_what_it_has_saved(void **state)
 {
+    world *w = *state;
+    if (shell(w, "mkdir full && mount -t tmpfs -o size=1000k none full 2> /dev/null") != 0) {
+        puts("a small file system cannot be mounted here: skipped");
+        return;
+    }
+    world_train(w, 2, "full/run", "");
+    const int room_was_missing = w->result.code == 1 && strstr(w->result.output, "full/run") != NULL;
+    const int begun = step_of(w, "full/run", true) > 0 && step_of(w, "full/run", false) < step_of(w, "undisturbed", false);
+    const int resized = shell(w, "[ -z \"$(ls full/run/checkpoints/*.tmp 2> /dev/null)\" ] && mount -o remount,size=20m full");
+    if (resized == 0)
+        world_train(w, 2, "full/run", "");
+    const int copied = shell(w, "cp -r full/run filled && umount full");
+    assert_true(room_was_missing && begun);
+    assert_int_equal(resized, 0);
+    assert_code(&w->result, 0);
+    assert_int_equal(copied, 0);
+    assert_same_end(w, "undisturbed", "filled");
+}
+
+/* test_batch_operation [PATTERN]: the tests whose names match, as "*full_disk*". */
+int main(int argument_count, char **arguments)
+{
+    if (argument_count == 2)
+        cmocka_set_test_filter(arguments[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signal_to_any_rank_stops_all_and_the_run_goes_on_exactly),
         cmocka_unit_test(a_request_for_a_checkpoint_does_not_stop_the_run),
@@ -379,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_damaged_checkpoint_is_set_aside_for_the_one_before),
         cmocka_unit_test(with_nothing_but_damaged_checkpoints_training_does_not_begin_anew),
         cmocka_unit_test(a_checkpoint_under_another_ones_name_is_not_used),
+        cmocka_unit_test(a_full_disk_ends_the_run_and_leaves_what_it_has_saved),
     };
     return cmocka_run_group_tests(tests, set_up, world_tear_down);
 }

@@ -1,6 +1,7 @@
 /* The header of a checkpoint: attributes of the root and of the group of counters, the configuration, and one checksum over all
  * of it. */
 #include "storage/checkpoint_layout.h"
+#include "storage/seal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -229,9 +230,13 @@ static sr_status read_header(const sr_hdf5_file *file, checkpoint_header *header
 
 sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_header *header, sr_error *error)
 {
+    bool sealed;
     *header = (checkpoint_header){.has_optimizer = 0};
+    SR_TRY(seal_check(path, &sealed, error));
     SR_TRY(sr_hdf5_open(file, path, error));
-    const sr_status status = read_header(file, header, error);
+    sr_status status = read_header(file, header, error);
+    if (status == SR_OK)
+        status = seal_check_presence(file, sealed, error);
     if (status != SR_OK) {
         (void)sr_hdf5_close(file, NULL);
         sr_checkpoint_free(&header->contents);

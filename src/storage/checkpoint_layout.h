@@ -10,7 +10,6 @@
 
 #define CHECKPOINT_FORMAT "srtrain-checkpoint-1"
 #define CHECKPOINT_COMPLETE "complete"               /* attribute of the root, written last */
-#define CHECKPOINT_SEALED "sealed"                   /* attribute of the root: a seal follows the file's last byte */
 #define CHECKPOINT_CONFIGURATION "configuration"     /* dataset: a text, which may be too long for an attribute */
 #define CHECKPOINT_PROGRESS "progress"               /* group whose attributes are the counters */
 #define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_128" /* attribute of the root, over all of the header */
@@ -68,8 +67,8 @@ typedef struct {
  * Local. */
 sr_status checkpoint_header_write(const sr_hdf5_file *file, const checkpoint_header *header, sr_error *error);
 
-/* Opens `path` for reading by this process alone and checks format, mark and header. On success the caller closes *file with
- * sr_hdf5_close() and frees header->contents. Local. */
+/* Opens `path` for reading by this process alone and checks seal, format, mark and header. On success the caller closes *file
+ * with sr_hdf5_close() and frees header->contents. Local. */
 sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_header *header, sr_error *error);
 
 /* ---- whole files ---- */
@@ -80,9 +79,5 @@ sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoi
 
 /* sr_checkpoint_verify() by this process alone. Local. */
 sr_status checkpoint_verify_alone(const char *path, bool for_training, sr_error *error);
-
-/* Appends the seal to a file that is complete; checks it, where there is to be one. Local. */
-sr_status checkpoint_seal(const char *path, sr_error *error);
-sr_status checkpoint_check_seal(const char *path, sr_error *error);
 
 #endif

@@ -2,7 +2,7 @@
  * from the file, a block at a time, so that no array need fit into memory. */
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
-#include "storage/checkpoint_seal.h"
+#include "storage/seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +22,6 @@ typedef struct {
     const char *path, *group;
     stored_block *blocks;
     size_t count, room;
-    bool any_name; /* the file need not hold the step in its name */
-    bool sealed;
     sr_status status;
     sr_error *error;
 } block_list;
@@ -122,61 +120,14 @@ static sr_status list_blocks(block_list *list, bool for_training)
     sr_hdf5_file file;
     checkpoint_header header;
     SR_TRY(checkpoint_open(list->path, &file, &header, list->error));
-    sr_status status = list->any_name ? SR_OK : check_name(list->path, &header, list->error);
+    sr_status status = check_name(list->path, &header, list->error);
     if (status == SR_OK && for_training && !header.has_optimizer)
         status = sr_fail(list->error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", list->path);
     const size_t present = header.has_optimizer ? CHECKPOINT_GROUPS : 1;
     for (size_t i = 0; i < present && status == SR_OK; ++i)
         status = list_group(list, file.id, groups[i]);
-    int64_t sealed = 0; /* files of earlier versions are not, and such that somebody has changed by hand */
-    list->sealed = sr_hdf5_read_integer(&file, "/", CHECKPOINT_SEALED, &sealed, NULL) == SR_OK && sealed == 1;
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
-    return status;
-}
-
-/* ---- the seal ---- */
-
-static sr_status ranges_of(const block_list *list, file_range **ranges)
-{
-    SR_TRY(SR_ALLOCATE(ranges, list->count + 1, "the blocks of a checkpoint", list->error));
-    for (size_t i = 0; i < list->count; ++i)
-        (*ranges)[i] = list->blocks[i].range;
-    return SR_OK;
-}
-
-static sr_status check_seal(const block_list *list)
-{
-    file_range *ranges;
-    if (!list->sealed)
-        return SR_OK;
-    SR_TRY(ranges_of(list, &ranges));
-    const sr_status status = checkpoint_seal_check(list->path, ranges, list->count, list->error);
-    free(ranges);
-    return status;
-}
-
-sr_status checkpoint_seal(const char *path, sr_error *error)
-{
-    block_list list = {.path = path, .error = error, .any_name = true};
-    file_range *ranges = NULL;
-    sr_status status = list_blocks(&list, false);
-    if (status == SR_OK)
-        status = ranges_of(&list, &ranges);
-    if (status == SR_OK)
-        status = checkpoint_seal_append(path, ranges, list.count, error);
-    free(ranges);
-    free(list.blocks);
-    return status;
-}
-
-sr_status checkpoint_check_seal(const char *path, sr_error *error)
-{
-    block_list list = {.path = path, .error = error, .any_name = true};
-    sr_status status = list_blocks(&list, false);
-    if (status == SR_OK)
-        status = check_seal(&list);
-    free(list.blocks);
     return status;
 }
 
@@ -239,8 +190,6 @@ sr_status sr_checkpoint_verify(sr_parallel *parallel, const char *path, bool for
         status = share_list(parallel, &list, error);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, check_blocks(path, list.blocks, list.count, rank, ranks, error), error);
-    if (status == SR_OK)
-        status = sr_parallel_agree(parallel, rank == 0 ? check_seal(&list) : SR_OK, error);
     free(list.blocks);
     return status;
 }
@@ -251,8 +200,6 @@ sr_status checkpoint_verify_alone(const char *path, bool for_training, sr_error 
     sr_status status = list_blocks(&list, for_training);
     if (status == SR_OK)
         status = check_blocks(path, list.blocks, list.count, 0, 1, error);
-    if (status == SR_OK)
-        status = check_seal(&list);
     free(list.blocks);
     return status;
 }

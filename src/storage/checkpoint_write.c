@@ -15,6 +15,7 @@
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 #include "storage/disk_room.h"
+#include "storage/seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -341,13 +342,13 @@ static sr_status mark_complete(const writer *w)
     if (file < 0)
         return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it to complete it");
     sr_hdf5_file handle = {file, w->temporary};
-    sr_status status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_SEALED, 1, w->error);
+    sr_status status = sr_hdf5_write_integer(&handle, "/", SR_SEALED_ATTRIBUTE, 1, w->error);
     if (status == SR_OK)
         status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
     const sr_status closed = sr_hdf5_close(&handle, status == SR_OK ? w->error : NULL);
     SR_TRY(status);
     SR_TRY(closed);
-    return checkpoint_seal(w->temporary, w->error);
+    return seal_append_to_hdf5(w->temporary, w->error);
 }
 
 static sr_status settle(const writer *w)

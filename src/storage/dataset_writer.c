@@ -3,6 +3,7 @@
 #include "srtrain/dataset.h"
 
 #include "srtrain/memory.h"
+#include "storage/seal.h"
 #include "storage/dataset_fingerprint.h"
 #include "storage/dataset_format.h"
 #include "storage/output_directory.h"
@@ -433,9 +434,11 @@ static sr_status write_index_contents(const sr_hdf5_file *file, const sr_dataset
 static sr_status finish_file(sr_hdf5_file *file, sr_status status, sr_error *error)
 {
     if (status == SR_OK)
-        return sr_hdf5_close_durably(file, error);
-    (void)sr_hdf5_close(file, NULL);
-    return status;
+        status = sr_hdf5_write_integer(file, "/", SR_SEALED_ATTRIBUTE, 1, error);
+    const sr_status closed = sr_hdf5_close(file, status == SR_OK ? error : NULL);
+    SR_TRY(status);
+    SR_TRY(closed);
+    return seal_append_to_hdf5(file->path, error);
 }
 
 static sr_status make_path(const char *directory, const char *name, char path[4096], sr_error *error)

@@ -1,6 +1,7 @@
 #include "storage/mapped_file.h"
 
 #include "srtrain/memory.h"
+#include "storage/seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,10 @@ sr_status sr_mapped_file_open(sr_mapped_file *mapped, const char *directory, con
         mapped->path = NULL;
         return sr_fail_memory(error, strlen(directory) + strlen(name) + 2, "a file name");
     }
+    bool sealed;
+    SR_TRY(seal_check(mapped->path, &sealed, error));
     SR_TRY(sr_hdf5_open(&mapped->file, mapped->path, error));
+    SR_TRY(seal_check_presence(&mapped->file, sealed, error));
     return map_whole_file(mapped, error);
 }
 

@@ -29,7 +29,7 @@ typedef enum { SR_ELEMENT_INT32, SR_ELEMENT_INT64, SR_ELEMENT_TEXT } sr_element;
 
 enum { SR_ANY_COUNT = -1 };
 
-/* Opens `directory`/`name`. The struct must be zero-filled; close it also after a failure. */
+/* Opens `directory`/`name`, after its seal has been checked. The struct must be zero-filled; close it also after a failure. */
 sr_status sr_mapped_file_open(sr_mapped_file *mapped, const char *directory, const char *name, sr_error *error);
 
 /* Finds the one-dimensional dataset `name` with `count` elements (or SR_ANY_COUNT) and makes it available. The result lives in
