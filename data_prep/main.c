@@ -58,16 +58,21 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
 }
 
 /* A process that no launcher has started is a world of its own, for which MPI is not even started: that would take longer than
- * most conversions. */
-static sr_status run_on_ranks(int argument_count, char **arguments, bool *is_root, sr_error *error)
+ * most conversions. Rank 0 says what is wrong before any rank may end: launchers end all when one ends with an error. */
+static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *error)
 {
     sr_parallel *parallel = NULL;
     sr_status status = sr_parallel_is_launched() ? sr_parallel_start(&parallel, &argument_count, &arguments, error)
                                                  : sr_parallel_start_alone(&parallel, error);
-    if (status == SR_OK) {
-        *is_root = sr_parallel_rank(parallel) == 0;
+    const bool started = status == SR_OK, is_root = !started || sr_parallel_rank(parallel) == 0;
+    if (started)
         status = sr_parallel_agree(parallel, run(parallel, argument_count, arguments, error), error);
-    }
+    if (fflush(stdout) != 0 && status == SR_OK)
+        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write to standard output");
+    if (status != SR_OK && is_root)
+        fprintf(stderr, "srprep: error: %s\n", error->message);
+    if (started)
+        (void)sr_parallel_barrier(parallel, NULL);
     sr_parallel_finish(parallel);
     return status;
 }
@@ -88,12 +93,7 @@ int main(int argument_count, char **arguments)
         return SR_OK;
     }
     sr_error error = {.status = SR_OK};
-    bool is_root = true;
-    sr_status status = run_on_ranks(argument_count, arguments, &is_root, &error);
-    if (fflush(stdout) != 0 && status == SR_OK)
-        status = sr_fail(&error, SR_ERROR_RUNTIME, "cannot write to standard output");
-    if (status != SR_OK && is_root)
-        fprintf(stderr, "srprep: error: %s\n", error.message);
+    const sr_status status = run_on_ranks(argument_count, arguments, &error);
     /* HDF5 would crash in its exit handler over a file that could not be written: the exit code is worth more than that
      * handler. */
     if (status == SR_ERROR_RUNTIME)

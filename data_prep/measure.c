@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR = 50 };
+enum { BAR = 50, USERS_AT_ONCE = 1 << 18 };
 static const double quantile_points[MEASURE_QUANTILES] = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
 
 /* ---- users ---- */
@@ -55,6 +55,8 @@ static sr_status measure_users(const sr_dataset *dataset, measures *found, sr_er
             ++counts[sequence.length];
             look_at_user(&sequence, found);
         }
+        if (user % USERS_AT_ONCE == USERS_AT_ONCE - 1)
+            sr_dataset_let_go(dataset);
     }
     if (status == SR_OK)
         find_quantiles(counts, users, found);

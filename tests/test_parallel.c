@@ -473,6 +473,39 @@ static void an_incomplete_bucket_waits(void **state)
     sr_parameters_free(&parameters);
 }
 
+/* Beside the ranks that MPI has started, which it does not disturb. */
+static void a_process_may_be_a_world_of_its_own(void **state)
+{
+    const world *w = *state;
+    sr_parallel *alone;
+    sr_error error = {.status = SR_OK};
+    int64_t sums[] = {3, -4}, blocks[] = {7, 8};
+    void *gathered;
+    size_t *offsets;
+    assert_int_equal(sr_parallel_start_alone(&alone, &error), SR_OK);
+    assert_int_equal(sr_parallel_rank(alone), 0);
+    assert_int_equal(sr_parallel_size(alone), 1);
+    assert_int_equal(sr_parallel_agree(alone, SR_OK, &error), SR_OK);
+    (void)sr_fail(&error, SR_ERROR_DATA, "mine");
+    assert_int_equal(sr_parallel_agree(alone, SR_ERROR_DATA, &error), SR_ERROR_DATA);
+    assert_string_equal(error.message, "mine");
+    assert_int_equal(sr_parallel_barrier(alone, &error), SR_OK);
+    assert_int_equal(sr_parallel_sum_int64(alone, sums, 2, &error), SR_OK);
+    assert_int_equal(sr_parallel_maximum_int64(alone, sums, 2, &error), SR_OK);
+    assert_int_equal(sr_parallel_broadcast(alone, sums, sizeof sums, &error), SR_OK);
+    assert_int_equal(sums[0], 3);
+    assert_int_equal(sums[1], -4);
+    assert_int_equal(sr_parallel_gather_all(alone, SR_OK, blocks, 2, sizeof *blocks, &gathered, &offsets, &error), SR_OK);
+    assert_int_equal(offsets[1], 2);
+    assert_memory_equal(gathered, blocks, sizeof blocks);
+    free(gathered);
+    free(offsets);
+    sr_parallel_finish(alone);
+    assert_int_equal(sr_parallel_barrier(w->parallel, &error), SR_OK);
+    const char *launcher = getenv("OMPI_COMM_WORLD_SIZE");
+    assert_true(!launcher || sr_parallel_is_launched());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_rank_that_failed_before_a_gather_fails_it_on_all),
         cmocka_unit_test(more_elements_than_mpi_counts_are_refused_on_all_ranks),
         cmocka_unit_test(a_scatter_deals_out_blocks_of_different_size),
+        cmocka_unit_test(a_process_may_be_a_world_of_its_own),
         cmocka_unit_test(threads_take_part_like_ranks),
         cmocka_unit_test(gradients_of_threads_are_summed_into_those_of_the_first),
         cmocka_unit_test(a_rank_has_at_least_one_core),

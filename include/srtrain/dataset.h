@@ -60,6 +60,10 @@ size_t sr_dataset_bytes(const sr_dataset *dataset);
 void sr_dataset_expect_random_access(const sr_dataset *dataset);
 void sr_dataset_prefetch(const sr_dataset *dataset, const int32_t *items, size_t count);
 
+/* Takes the pages of all sequences that have been looked at out of this process's memory; pointers stay valid. For programs
+ * that go through a data set once and promise to need little memory. */
+void sr_dataset_let_go(const sr_dataset *dataset);
+
 /* The identifier of a user in [0, users) or an item in [1, items] in the raw data. Not null-terminated when it fills the
  * field: *length bytes belong to the data set. */
 const char *sr_dataset_user_name(const sr_dataset *dataset, size_t user, size_t *length);

@@ -72,17 +72,14 @@ sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error)
     SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
     (*parallel)->size = 1;
+    (*parallel)->alone = true;
     snprintf((*parallel)->host, sizeof(*parallel)->host, "this host");
     return SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error);
 }
 
-static bool is_alone(const sr_parallel *parallel)
-{
-    return parallel->world == MPI_COMM_NULL;
-}
-
 void sr_parallel_finish(sr_parallel *parallel)
 {
+    const bool uses_mpi = !parallel || !parallel->alone;
     if (parallel)
         team_free(parallel->team);
     if (parallel && parallel->node != MPI_COMM_NULL)
@@ -95,7 +92,7 @@ void sr_parallel_finish(sr_parallel *parallel)
     int initialised = 0, finalised = 0;
     MPI_Initialized(&initialised);
     MPI_Finalized(&finalised);
-    if (initialised && !finalised)
+    if (uses_mpi && initialised && !finalised)
         MPI_Finalize();
 }
 
@@ -170,7 +167,7 @@ void sr_parallel_library_version(char *text, size_t size)
 
 static sr_status broadcast_from(sr_parallel *parallel, void *data, size_t bytes, int root, sr_error *error)
 {
-    if (is_alone(parallel))
+    if (parallel->alone)
         return SR_OK;
     for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
         const size_t piece = bytes - done < PIECE_BYTES ? bytes - done : (size_t)PIECE_BYTES;
@@ -184,7 +181,7 @@ sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *e
 {
     if (parallel->process)
         return member_agree(parallel, status, error);
-    if (is_alone(parallel))
+    if (parallel->alone)
         return status;
     /* Smallest over ranks: the lowest failing rank (`size` when nobody failed), and 1 only when everybody failed. */
     int smallest[] = {status == SR_OK ? parallel->size : parallel->rank, status != SR_OK};
@@ -220,7 +217,7 @@ sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
 {
     if (parallel->process)
         return member_barrier(parallel, error);
-    if (is_alone(parallel))
+    if (parallel->alone)
         return SR_OK;
     return SR_MPI_WAIT(parallel, "MPI_Barrier", MPI_Barrier(parallel->world), error);
 }
@@ -229,7 +226,7 @@ sr_status sr_parallel_barrier(sr_parallel *parallel, sr_error *error)
 static sr_status reduce(sr_parallel *parallel, void *values, size_t count, size_t size, MPI_Datatype type, MPI_Op operation,
                         sr_error *error)
 {
-    if (is_alone(parallel))
+    if (parallel->alone)
         return SR_OK;
     const size_t piece = PIECE_BYTES / size;
     for (size_t done = 0; done < count; done += piece) {
@@ -364,7 +361,7 @@ static sr_status add_up_counts(const uint64_t *counts, size_t ranks, gather_plan
 static sr_status exchange_blocks(sr_parallel *parallel, const void *data, size_t count, size_t size, const gather_plan *plan,
                                  void *gathered, sr_error *error)
 {
-    if (is_alone(parallel)) {
+    if (parallel->alone) {
         if (count > 0)
             memcpy(gathered, data, count * size);
         return SR_OK;
@@ -397,7 +394,7 @@ static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, cons
         status = take_plan(plan, counts, offsets, ranks, error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
     **counts = mine; /* which is all there is for a process alone */
-    if (!is_alone(parallel))
+    if (!parallel->alone)
         status = SR_MPI_WAIT(parallel, "MPI_Allgather",
                              MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), error);
     if (status == SR_OK)

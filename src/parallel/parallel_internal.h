@@ -12,6 +12,7 @@ struct sr_parallel {
     MPI_Comm node;
     int rank, size, node_rank; /* of a member: counted over the threads of all processes */
     char host[MPI_MAX_PROCESSOR_NAME];
+    bool alone;            /* a world of one rank without MPI */
     sr_activity *activity; /* of the process; its members point to the same */
     thread_team *team;     /* NULL for a process that works with one thread */
     sr_parallel *process;  /* of a member: the process; else NULL */

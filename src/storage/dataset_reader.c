@@ -290,6 +290,12 @@ void sr_dataset_prefetch(const sr_dataset *dataset, const int32_t *items, size_t
     }
 }
 
+void sr_dataset_let_go(const sr_dataset *dataset)
+{
+    for (size_t i = 0; i < dataset->shard_count; ++i)
+        sr_mapped_file_let_go(&dataset->shards[i].file);
+}
+
 static const char *name_in(const sr_mapped_array *names, size_t index, size_t *length)
 {
     const char *name = (const char *)names->data + index * names->element_size;

@@ -198,3 +198,9 @@ sr_status sr_mapped_file_verify(const sr_mapped_file *mapped, sr_error *error)
         SR_TRY(sr_mapped_array_verify(&mapped->arrays[i], mapped->path, error));
     return SR_OK;
 }
+
+void sr_mapped_file_let_go(const sr_mapped_file *mapped)
+{
+    if (mapped->map) /* advice only: failing is harmless */
+        (void)madvise(mapped->map, mapped->map_bytes, MADV_DONTNEED);
+}

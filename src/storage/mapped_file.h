@@ -46,6 +46,9 @@ void sr_mapped_file_close(sr_mapped_file *mapped);
 void sr_mapped_file_advise_random(const sr_mapped_file *mapped);
 void sr_mapped_file_prefetch(const sr_mapped_file *mapped, const void *begin, size_t bytes);
 
+/* Takes what has been read so far out of the memory of this process; it comes back from the file when it is read again. */
+void sr_mapped_file_let_go(const sr_mapped_file *mapped);
+
 /* Compares the checksum of every array with what the file states. */
 sr_status sr_mapped_file_verify(const sr_mapped_file *mapped, sr_error *error);
 sr_status sr_mapped_array_verify(const sr_mapped_array *array, const char *path, sr_error *error);
