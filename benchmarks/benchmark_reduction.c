@@ -1,11 +1,12 @@
 /* benchmark_reduction (--config CONFIG.yaml [--set section.key=value ...] | --bytes N) [--repetitions N] [--backward MS]
  *                     [--json FILE]
  *
- * Sums the gradient block of a model over ranks, as training does it (src/parallel/reduction.c), in both modes and with buckets
- * of 0.25 to 64 MiB, beside one plain MPI_Allreduce of the whole block. Without a model the block is N bytes: an item table of
- * seven eighths and 16 equal parameters. Two figures each: `alone`, the reduction by itself, and `exposed`, what it adds to an
- * emulated backward pass of MS milliseconds that reports one parameter after the other, last to first: the difference of the
- * medians with and without it, and of the minima. All cases take turns in each repetition; a time is that of the slowest rank.
+ * Sums the gradient block of a model over ranks, as training does it (src/parallel/reduction.c), in both modes, and blocking as
+ * bf16, with buckets of 0.25 to 64 MiB, beside one plain MPI_Allreduce of the whole block. Without a model the block is N
+ * bytes: an item table of seven eighths and 16 equal parameters. Two figures each: `alone`, the reduction by itself, and
+ * `exposed`, what it adds to an emulated backward pass of MS milliseconds that reports one parameter after the other, last to
+ * first: the difference of the medians with and without it, and of the minima. All cases take turns in each repetition; a time
+ * is that of the slowest rank.
  */
 #include "compare_doubles.h"
 #include "srtrain/clock.h"
@@ -21,9 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 9, MODES = 2, CASES = SIZES * MODES, WARM_UP = 2, SMALL_MESSAGE = 8 };
+enum { SIZES = 9, MODES = 3, CASES = SIZES * MODES, WARM_UP = 2, SMALL_MESSAGE = 8 };
+enum { OVERLAPPED = 1, ROUNDED }; /* modes besides the blocking one */
 static const double bucket_mebibytes[SIZES] = {0.25, 0.5, 1, 2, 4, 8, 16, 32, 64};
-static const char *const mode_names[MODES] = {"blocking", "overlapped"};
+static const char *const mode_names[MODES] = {"blocking", "overlapped", "bf16"};
 
 typedef struct {
     const char *config, *bytes, *repetitions, *backward, *json;
@@ -89,7 +91,7 @@ static sr_status time_reduction(benchmark *b, sr_reduction_engine *engine, size_
     SR_TRY(sr_parallel_barrier(b->parallel, error));
     const double start = sr_seconds();
     if (engine)
-        sr_reduction_begin(engine);
+        sr_reduction_begin(engine, NULL);
     for (size_t i = b->parameters->count; i-- > 0;) {
         if (loops)
             work(loops);
@@ -187,7 +189,9 @@ static sr_status measure(benchmark *b, sr_reduction_engine *engines[CASES], sr_e
     SR_TRY(check_case(b, NULL, "plain MPI_Allreduce", error));
     for (size_t i = 0; i < CASES; ++i) {
         const size_t bytes = (size_t)(bucket_mebibytes[i / MODES] * 0x1p20);
-        SR_TRY(sr_reduction_create(&engines[i], b->parallel, b->parameters, i % MODES == 1, bytes, error));
+        const sr_reduction_settings settings = {
+            .overlapped = i % MODES == OVERLAPPED, .rounded = i % MODES == ROUNDED, .keeps_rest = true, .bucket_bytes = bytes};
+        SR_TRY(sr_reduction_create(&engines[i], b->parallel, b->parameters, &settings, error));
         SR_TRY(check_case(b, engines[i], mode_names[i % MODES], error));
     }
     for (size_t i = 0; i < WARM_UP + b->repetitions; ++i)

@@ -540,7 +540,7 @@ static void reconcile(uint64_t trial, sr_settings *settings)
         training->weight_decay_kind = SR_WEIGHT_DECAY_L2;
     if (model->backbone == SR_BACKBONE_BERT4REC)
         training->loss = SR_LOSS_CROSS_ENTROPY;
-    if (training->threads > 1)
+    if (training->threads > 1 || training->reduction_precision == SR_PRECISION_BF16)
         training->reduction = SR_REDUCTION_BLOCKING;
     if (model->backbone == SR_BACKBONE_SSEPT)
         model->user_hidden_size = 1 + (int64_t)draw(trial, 7001, (uint64_t)model->hidden_size - 1);

@@ -34,6 +34,12 @@ static int set_up(void **state)
     return world_set_up(state, configuration, synthesis);
 }
 
+/* So many items that a step reads few of them. */
+static int set_up_large(void **state)
+{
+    return world_set_up(state, configuration, "--users 300 --items 2000 --mean-length 9 --seed 3 --shards 2");
+}
+
 static int set_up_plain(void **state)
 {
     return world_set_up(state, plain_configuration, synthesis);
@@ -356,6 +362,12 @@ static void a_killed_run_with_contrastive_training_ends_with_the_same_bits(void 
     assert_survives_being_killed(*state, "killed-contrastive", EIGHT_EPOCHS CONTRASTIVE);
 }
 
+/* Rows of items that are behind by then take the steps that they have missed before each checkpoint. */
+static void a_killed_run_with_deferred_rows_ends_with_the_same_bits(void **state)
+{
+    assert_survives_being_killed(*state, "killed-deferred", EIGHT_EPOCHS TRAINING("loss=bpr"));
+}
+
 /* Plans measured by FFTW are kept with the run. */
 static void a_killed_run_with_filters_by_fftw_ends_with_the_same_bits(void **state)
 {
@@ -528,6 +540,10 @@ int main(void)
         cmocka_unit_test(losses_without_attention_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(models_without_attention_are_evaluated_as_in_training),
     };
+    const struct CMUnitTest large_tests[] = {
+        cmocka_unit_test(a_killed_run_with_deferred_rows_ends_with_the_same_bits),
+    };
     return cmocka_run_group_tests_name("a life with attention", tests, set_up, world_tear_down) +
+           cmocka_run_group_tests_name("a life with many items", large_tests, set_up_large, world_tear_down) +
            cmocka_run_group_tests_name("a life without", plain_tests, set_up_plain, world_tear_down);
 }

@@ -325,11 +325,13 @@ static void gradients_of_threads_are_summed_into_those_of_the_first(void **state
         const size_t thread = (size_t)omp_get_thread_num();
         sr_parallel *member = sr_parallel_member(w->parallel, thread);
         sr_reduction_engine *engine = NULL;
-        expect(&found[thread], sr_reduction_create(&engine, member, &parameters[thread], false, 64, NULL) == SR_OK,
+        expect(&found[thread],
+               sr_reduction_create(&engine, member, &parameters[thread], &(sr_reduction_settings){.bucket_bytes = 64}, NULL) ==
+                   SR_OK,
                "making a reduction");
         for (size_t i = 0; i < SIZE; ++i)
             parameters[thread].gradients[i] = (sr_real)((sr_parallel_rank(member) + 1) * (int)(i + 1));
-        sr_reduction_begin(engine);
+        sr_reduction_begin(engine, NULL);
         sr_reduction_ready(engine, 0);
         expect(&found[thread], sr_reduction_finish(engine, NULL) == SR_OK, "finishing a reduction");
         sr_reduction_free(engine);
@@ -416,9 +418,12 @@ static void check_reduction(world *w, bool overlapped, size_t bucket_bytes)
     sr_parameters parameters;
     sr_reduction_engine *engine;
     make_parameters(&parameters);
-    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters, overlapped, bucket_bytes, &error), SR_OK);
+    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters,
+                                         &(sr_reduction_settings){.overlapped = overlapped, .bucket_bytes = bucket_bytes},
+                                         &error),
+                     SR_OK);
     for (int step = 0; step < STEPS; ++step) {
-        sr_reduction_begin(engine);
+        sr_reduction_begin(engine, NULL);
         fill_gradients(&parameters, w->rank, step);
         report(w, engine, step);
         assert_int_equal(sr_reduction_finish(engine, &error), SR_OK);
@@ -455,8 +460,10 @@ static void an_incomplete_bucket_waits(void **state)
     sr_parameters parameters;
     sr_reduction_engine *engine;
     make_parameters(&parameters);
-    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters, true, 1, &error), SR_OK);
-    sr_reduction_begin(engine);
+    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters,
+                                         &(sr_reduction_settings){.overlapped = true, .bucket_bytes = 1}, &error),
+                     SR_OK);
+    sr_reduction_begin(engine, NULL);
     fill_gradients(&parameters, w->rank, 1); /* not the final values */
     const size_t last = parameters.list[PARAMETERS - 1].offset;
     for (size_t i = 0; i < parameters.list[PARAMETERS - 1].size; ++i)

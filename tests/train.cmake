@@ -1,3 +1,7 @@
 srtrain_add_test(test_optimizer)
+srtrain_add_test(test_deferred_rows LIBRARY srtrain_double)
+srtrain_add_test(test_deferred_rows_single FILE test_deferred_rows.c)
 srtrain_add_test(test_step SOURCES small_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_time_limit)
+srtrain_add_test(test_item_updates SOURCES small_dataset.c RANKS 1 2 3 4)
+srtrain_add_test(test_rounded_reduction SOURCES small_dataset.c RANKS 1 2 3 4)

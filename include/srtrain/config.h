@@ -57,6 +57,7 @@ typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_k
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
 typedef enum { SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
 typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
+typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
 typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
 typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16 } sr_precision;
 
@@ -168,6 +169,7 @@ typedef struct {
     double weight_decay;
     sr_weight_decay_kind weight_decay_kind;
     double clip_norm; /* 0: no clipping */
+    sr_item_updates item_updates;
     sr_schedule schedule;
     int64_t warmup_steps;
     int64_t seed;
@@ -179,6 +181,7 @@ typedef struct {
     double reduction_bucket_megabytes;
     int64_t skip_nonfinite_steps;      /* in a row; 0: the first one ends training */
     int64_t compare_ranks_every_steps; /* 0: only with every checkpoint */
+    sr_precision reduction_precision;  /* of the gradients that processes send each other */
     sr_contrastive_settings contrastive;
     sr_early_stopping_settings early_stopping;
 } sr_training_settings;

@@ -23,6 +23,18 @@ typedef struct {
     sr_real gradient_scale; /* from clipping by the global norm; 1 for none */
 } sr_adam_step;
 
+/* Several steps of Adam without a gradient, all at once (docs/architecture.md). With r the root of the second moment and m the
+ * first one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
+enum { SR_ADAM_POWERS = 7 };
+typedef struct {
+    sr_real first_factor, second_factor; /* what is left of the moments */
+    sr_real value_factor;                /* what decay leaves of the values */
+    sr_real scale;                       /* sum of factor_j */
+    sr_real root;                        /* mean of root_j, weighted by factor_j */
+    sr_real epsilon;
+    sr_real moments[SR_ADAM_POWERS]; /* weighted means of (root_j / root - 1)^p, p = 2 .. 8 */
+} sr_adam_gap;
+
 /* Of one row that is normalised. */
 typedef struct {
     sr_real mean, inverse_deviation;
@@ -115,6 +127,11 @@ typedef struct sr_kernels {
     /* One step of Adam over n parameters. */
     void (*adam)(sr_real *values, const sr_real *gradients, sr_real *first_moment, sr_real *second_moment, size_t n,
                  const sr_adam_step *step);
+    /* Steps without a gradient over n parameters: in one by the moments of `gap`, or as a sum over `count` factors and roots
+     * instead. */
+    void (*adam_gap)(sr_real *values, sr_real *first_moment, sr_real *second_moment, size_t n, const sr_adam_gap *gap);
+    void (*adam_gap_sum)(sr_real *values, sr_real *first_moment, sr_real *second_moment, size_t n, const sr_adam_gap *gap,
+                         const sr_real *factors, const sr_real *roots, size_t count);
 } sr_kernels;
 
 /* The best level that this CPU supports, or the named one; NULL if the level is unknown or the CPU lacks it. `level` NULL: the

@@ -138,6 +138,10 @@ double sr_mask_penalty(const double *global_squares, size_t layers);
 sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
                                   const double *global_squares);
 
+/* The item tables whose rows have no gradient in training with `loss` but where an id of the batch names them: items, targets
+ * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. */
+sr_table_list sr_model_item_tables(const sr_model *model, sr_loss loss);
+
 /* ---- scores ---- */
 
 /* The catalogue prepared for scoring with the model's present parameters. */

@@ -122,15 +122,27 @@ sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const siz
  * The buckets and the order in which they are reduced are the same on every rank. */
 typedef struct sr_reduction sr_reduction_engine;
 
-/* `bucket_bytes`: parameters are collected into a bucket until it has at least that size, and no message is longer than that
- * (within 16 KiB to 1 GiB for float), so that a bucket with a large parameter goes in several. The engine keeps pointers to
- * `parallel` and `parameters`. Local. */
-sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters, bool overlapped,
-                              size_t bucket_bytes, sr_error *error);
+typedef struct {
+    bool overlapped;
+    /* Parameters are collected into a bucket until it has at least that size, and no message is longer than that (within 16 KiB
+     * to 1 GiB for float), so that a bucket with a large parameter goes in several. */
+    size_t bucket_bytes;
+    /* Tables of which single rows may be reduced, at most `most_rows`; each is a bucket of its own. */
+    sr_table_list tables;
+    size_t most_rows;
+    /* Between processes gradients travel as bf16, and with `keeps_rest` what rounding took is added to the next step's; not
+     * with `overlapped`. */
+    bool rounded, keeps_rest;
+} sr_reduction_settings;
+
+/* The engine keeps pointers to `parallel` and `parameters`. Local. */
+sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters,
+                              const sr_reduction_settings *settings, sr_error *error);
 void sr_reduction_free(sr_reduction_engine *engine); /* local */
 
-/* Before a step's backward pass. Local. */
-void sr_reduction_begin(sr_reduction_engine *engine);
+/* Before a step's backward pass. Of the tables only those rows are reduced that `touched` says, the same on every rank (NULL:
+ * all of them); it must stay as it is until the reduction is finished. Local. */
+void sr_reduction_begin(sr_reduction_engine *engine, const sr_touched_rows *touched);
 
 /* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local; ranks may report in different orders,
  * and not at all: non-blocking operations are started strictly from the last bucket to the first, so that every rank issues the
@@ -140,6 +152,9 @@ void sr_reduction_ready(void *engine, size_t index);
 /* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the
  * sums on every rank; with members, those of member 0. */
 sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error);
+
+/* Forgets what rounding has taken from the gradients of this process so far. Local. */
+void sr_reduction_forget(sr_reduction_engine *engine);
 
 /* Seconds that this rank has spent inside reduction calls since the last call of this function. Local. */
 double sr_reduction_seconds(sr_reduction_engine *engine);

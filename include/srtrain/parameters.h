@@ -8,6 +8,7 @@
 #include "srtrain/real.h"
 #include "srtrain/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,45 @@ typedef struct {
     sr_real *values;    /* [block_size], NULL until sr_parameters_allocate() */
     sr_real *gradients;
 } sr_parameters;
+
+/* ---- tables of which a step touches some rows ----
+ *
+ * Where the loss is sampled, a step gives a gradient only to those rows of the item tables that its batch names. */
+
+enum { SR_TABLES_MAXIMUM = 2 };
+
+/* Parameters [rows, width], all with equally many rows, in the order of their indices. */
+typedef struct {
+    size_t index[SR_TABLES_MAXIMUM];
+    size_t count; /* 0: none */
+} sr_table_list;
+
+/* Which rows of the tables have a gradient in a step. */
+typedef struct {
+    sr_table_list tables;
+    bool every;          /* any row may have one; always so without tables */
+    const int32_t *rows; /* [count], ascending: else those that may have one; it is 0 in all others */
+    size_t count;
+} sr_touched_rows;
+
+/* Elements [begin, end) of a block. */
+typedef struct {
+    size_t begin, end;
+} sr_element_range;
+
+/* The elements that may have a gradient whatever the rows: those outside of the tables, or the whole block if `touched` is NULL
+ * or says so. Fills ranges [SR_TABLES_MAXIMUM + 1] in ascending order and returns how many there are. */
+size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touched_rows *touched,
+                                  sr_element_range ranges[SR_TABLES_MAXIMUM + 1]);
+
+/* How many rows are to be treated one by one: 0 where dense ranges hold everything. */
+size_t sr_touched_count(const sr_touched_rows *touched);
+
+/* Part `part` of `parts` of a range. */
+sr_element_range sr_part_of_range(sr_element_range range, size_t part, size_t parts);
+
+/* Sets the gradient to 0 where it may have been given a value. */
+void sr_parameters_clear_gradients(sr_parameters *parameters, const sr_touched_rows *touched);
 
 /* An empty set; release with sr_parameters_free(). */
 void sr_parameters_initialise(sr_parameters *parameters);

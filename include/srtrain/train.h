@@ -28,13 +28,14 @@ typedef struct sr_stepper sr_stepper;
 
 /* What one thread of a rank works with: its part of the batch is computed as if it were a rank of its own. */
 typedef struct {
-    const sr_stepper *stepper;
+    sr_stepper *stepper;
     sr_parallel *parallel; /* the member of the process that this thread is */
     sr_model *model;       /* the stepper's, or a share of it with gradients of its own */
     sr_arena *arena;       /* of the batch */
     sr_tape *tape;
     sr_reduction_engine *reduction;
-    sr_step_times times; /* summed over all steps so far */
+    struct touched_rows *touched; /* where rows of item tables may be deferred, else NULL */
+    sr_step_times times;          /* summed over all steps so far */
 } sr_worker;
 
 /* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */
@@ -52,9 +53,15 @@ struct sr_stepper {
     sr_step_times times; /* of the first worker, summed over all steps so far */
 };
 
+/* The model's gradients must be 0, as they are in a new one. */
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
 void sr_stepper_free(sr_stepper *stepper);
+
+/* Brings rows of item tables that have missed steps (training.item_updates) to the present, and forgets what rounding took from
+ * gradients (training.reduction_precision), so that a run that goes on from here is no different from one that starts here: to
+ * be called before anything but a step reads parameters or moments. Local. */
+void sr_stepper_settle(sr_stepper *stepper);
 
 /* Bytes of tensors that the step last taken holds, over all workers. */
 size_t sr_stepper_memory(const sr_stepper *stepper);
@@ -85,7 +92,8 @@ typedef struct {
 } sr_step_result;
 
 /* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `votes` are this rank's. Collective; a
- * failure on any rank is an error on all of them, with the parameters unchanged. So is a loss or gradient that is not finite,
+ * failure on any rank is an error on all of them, with the parameters unchanged but for steps that rows have
+ * missed. So is a loss or gradient that is not finite,
  * unless training.skip_nonfinite_steps allows for it: then the step is skipped. */
 sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
                         sr_step_result *result, sr_error *error);

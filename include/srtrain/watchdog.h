@@ -17,9 +17,9 @@ typedef struct {
 typedef struct sr_watchdog sr_watchdog;
 
 /* Starts a thread on each rank that watches over its collectives. When one has taken options->stall_seconds, one of
- * the ranks that wait writes to standard error (and to DIRECTORY/stalled-.../report) which are missing, and all that wait end their process with exit code
- * SR_ERROR_RUNTIME, so that the launcher ends the job. Time in which the process does not run (a suspended job) does not count.
- * Collective. */
+ * the ranks that wait writes to standard error (and to DIRECTORY/stalled-.../report) which are missing, and all that wait end
+ * their process with exit code SR_ERROR_RUNTIME, so that the launcher ends the job. Time in which the process does not run (a
+ * suspended job) does not count. Collective. */
 sr_status sr_watchdog_start(sr_watchdog **watchdog, sr_parallel *parallel, const sr_watchdog_options *options, sr_error *error);
 
 /* Ends the thread; NULL is allowed. Local. */

@@ -183,6 +183,16 @@ static sr_status check_threads(const checker *c)
         "gradients of threads are added up after backward; use reduction blocking, or one thread and more ranks");
 }
 
+static sr_status check_reduction_precision(const checker *c)
+{
+    const sr_training_settings *training = &c->settings->training;
+    if (training->reduction_precision == SR_PRECISION_FP32 || training->reduction == SR_REDUCTION_BLOCKING)
+        return SR_OK;
+    return fail_together(c, schema_find("training", "reduction_precision"), schema_find("training", "reduction"),
+                         "rounded sums take two exchanges one after the other, which cannot go on by themselves; use reduction "
+                         "blocking, or fp32");
+}
+
 static sr_status check_masked_training(const checker *c)
 {
     const sr_settings *s = c->settings;
@@ -399,6 +409,7 @@ sr_status check_combinations(const sr_settings *settings, const place *places, c
     SR_TRY(check_decay(&c));
     SR_TRY(check_attack_decay(&c));
     SR_TRY(check_threads(&c));
+    SR_TRY(check_reduction_precision(&c));
     SR_TRY(check_masked_training(&c));
     SR_TRY(check_user_width(&c));
     SR_TRY(check_positions(&c));

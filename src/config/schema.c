@@ -135,6 +135,11 @@ static const schema_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "s
                                                    "rounded to bf16, sums and all else stay in single precision: "
                                                    "faster where the processor has AMX"},
                                                   {NULL, 0, NULL}};
+static const schema_choice reduction_precision_choices[] = {
+    {"fp32", SR_PRECISION_FP32, "as they are"},
+    {"bf16", SR_PRECISION_BF16,
+     "rounded, summed in single precision, and what rounding takes is added to the next step's; reduction blocking only"},
+    {NULL, 0, NULL}};
 static const schema_choice reduction_choices[] = {
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},
@@ -143,6 +148,11 @@ static const schema_choice writing_choices[] = {
     {"overlapped", SR_WRITING_OVERLAPPED,
      "a thread of rank 0 writes a copy of the state while training goes on, where rank 0 has memory for it; else as blocking"},
     {"blocking", SR_WRITING_BLOCKING, "all ranks write together, and train on when the file is complete"},
+    {NULL, 0, NULL}};
+static const schema_choice item_updates_choices[] = {
+    {"deferred", SR_ITEM_UPDATES_DEFERRED,
+     "when it is read again, all at once; with a loss of sampled items, and while few rows have a gradient"},
+    {"every_step", SR_ITEM_UPDATES_EVERY_STEP, "in the step"},
     {NULL, 0, NULL}};
 static const schema_choice history_choices[] = {
     {"keep", SR_HISTORY_KEEP, "items the user already has compete"},
@@ -346,6 +356,8 @@ const schema_row schema_rows[] = {
     NUMBER("training", "weight_decay", training.weight_decay, 0, 10, "0", "strength of weight decay; 0: none"),
     CHOICE("training", "weight_decay_kind", training.weight_decay_kind, decay_choices, "decoupled", "how weight decay acts"),
     NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, "0", "largest norm of the whole gradient; 0: no clipping"),
+    CHOICE("training", "item_updates", training.item_updates, item_updates_choices, "deferred",
+           "when an item's row that has no gradient in a step moves by Adam's moments; the same within rounding"),
     CHOICE("training", "schedule", training.schedule, schedule_choices, "constant", "learning rate after warm-up"),
     INTEGER("training", "warmup_steps", training.warmup_steps, 0, 1e9, "0", "steps over which the learning rate rises from 0"),
     INTEGER("training", "seed", training.seed, 0, 9007199254740992.0, "42", "of every random number"),
@@ -368,6 +380,8 @@ const schema_row schema_rows[] = {
     INTEGER("training", "compare_ranks_every_steps", training.compare_ranks_every_steps, 0, 1e12, "1000",
             "steps between comparisons of the parameters of all ranks, which must be equal to the bit; 0: only before every "
             "checkpoint"),
+    CHOICE("training", "reduction_precision", training.reduction_precision, reduction_precision_choices, "fp32",
+           "how gradients travel between ranks"),
     NUMBER("training.contrastive", "weight", training.contrastive.weight, 0, 1e6, "0.1", "weight of InfoNCE"),
     NUMBER("training.contrastive", "temperature", training.contrastive.temperature, 0, 1e6, "1",
            "what dot products of states are divided by", .above = true),

@@ -212,6 +212,18 @@ sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, 
     return sr_weighted_add(tape, of_targets, 1, sr_model_penalty(model, tape), model->settings.frobenius_penalty * share);
 }
 
+sr_table_list sr_model_item_tables(const sr_model *model, sr_loss loss)
+{
+    const sr_model_settings *settings = &model->settings;
+    const bool replaces = settings->backbone == SR_BACKBONE_SSEPT && settings->sse_item_probability > 0;
+    if (!sr_loss_needs_negatives(loss) || model->backbone->penalty || replaces)
+        return (sr_table_list){.count = 0};
+    sr_table_list tables = {.index = {model->item_embedding}, .count = 1};
+    if (model->backbone->distances)
+        tables.index[tables.count++] = model->item_covariance;
+    return tables;
+}
+
 double sr_mask_penalty(const double *global_squares, size_t layers)
 {
     double sum = 0;

@@ -128,3 +128,46 @@ uint64_t sr_parameters_checksum(const sr_parameters *parameters)
     /* Gaps between parameters are always zero, so the block as a whole says the same as its parameters one by one. */
     return XXH3_64bits(parameters->values, parameters->block_size * sizeof *parameters->values);
 }
+
+/* ---- touched rows ---- */
+
+size_t sr_touched_count(const sr_touched_rows *touched)
+{
+    return touched && touched->tables.count > 0 && !touched->every ? touched->count : 0;
+}
+
+size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touched_rows *touched,
+                                  sr_element_range ranges[SR_TABLES_MAXIMUM + 1])
+{
+    size_t count = 0, begin = 0;
+    for (size_t t = 0; touched && !touched->every && t < touched->tables.count; ++t) {
+        const size_t index = touched->tables.index[t];
+        const size_t first = parameters->list[index].offset;
+        if (first > begin)
+            ranges[count++] = (sr_element_range){begin, first};
+        begin = index + 1 < parameters->count ? parameters->list[index + 1].offset : parameters->block_size;
+    }
+    if (begin < parameters->block_size)
+        ranges[count++] = (sr_element_range){begin, parameters->block_size};
+    return count;
+}
+
+sr_element_range sr_part_of_range(sr_element_range range, size_t part, size_t parts)
+{
+    const size_t size = range.end - range.begin;
+    return (sr_element_range){range.begin + size * part / parts, range.begin + size * (part + 1) / parts};
+}
+
+void sr_parameters_clear_gradients(sr_parameters *parameters, const sr_touched_rows *touched)
+{
+    sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
+    const size_t count = sr_parameters_dense_ranges(parameters, touched, ranges), rows = sr_touched_count(touched);
+    for (size_t i = 0; i < count; ++i)
+        memset(parameters->gradients + ranges[i].begin, 0, (ranges[i].end - ranges[i].begin) * sizeof(sr_real));
+    for (size_t t = 0; rows > 0 && t < touched->tables.count; ++t) {
+        const sr_parameter *table = &parameters->list[touched->tables.index[t]];
+        const size_t width = table->shape[1];
+        for (size_t i = 0; i < rows; ++i)
+            memset(parameters->gradients + table->offset + (size_t)touched->rows[i] * width, 0, width * sizeof(sr_real));
+    }
+}

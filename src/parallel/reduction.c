@@ -1,11 +1,13 @@
 /* Summing gradients over ranks in buckets; srtrain/parallel.h says what is promised. */
 #include "parallel/mpi_check.h"
 #include "parallel/parallel_internal.h"
+#include "parallel/rounded_sum.h"
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/parallel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Elements of one message: no shorter than what latency alone costs, and countable by MPI in int. */
 enum { LEAST_MESSAGE = 4096, LONGEST_MESSAGE = 1 << 28 };
@@ -21,6 +23,9 @@ typedef struct {
     size_t begin, end;     /* elements of the gradient block */
     size_t parameters;     /* how many it holds */
     size_t missing;        /* how many of them are not final yet */
+    size_t width;          /* of a table's rows; 0: no table */
+    sr_real *packed_rest;  /* likewise, of what rounding took */
+    sr_real *packed;       /* a table: [most_rows, width], for rows taken out of it; else NULL */
     MPI_Request *requests; /* overlapped: one for each message */
     size_t request_count;
 } bucket;
@@ -28,9 +33,12 @@ typedef struct {
 struct sr_reduction {
     sr_parallel *parallel;
     sr_parameters *parameters;
-    bool overlapped;
-    size_t message;  /* elements that one operation of MPI reduces at most */
-    bucket *buckets; /* in the order of reduction: from the end of the block to its beginning */
+    sr_reduction_settings settings;
+    const sr_touched_rows *touched; /* of the step; NULL: every row */
+    size_t message;                 /* elements that one operation of MPI reduces at most */
+    rounded_sum *rounded;           /* messages of bf16; else NULL */
+    sr_real *rest;                  /* [block_size]: what rounding took, where it is kept; else NULL */
+    bucket *buckets;                /* in the order of reduction: from the end of the block to its beginning */
     size_t bucket_count;
     size_t *bucket_of; /* [parameters] */
     char *ready;       /* [parameters] */
@@ -52,13 +60,16 @@ static size_t messages_of(const sr_reduction_engine *engine, const bucket *b)
     return (b->end - b->begin + engine->message - 1) / engine->message;
 }
 
-/* The length of the message that begins at element `begin` of a bucket. */
-static int message_length(const sr_reduction_engine *engine, const bucket *b, size_t begin)
+static bool is_table(const sr_reduction_engine *engine, size_t parameter)
 {
-    return (int)(b->end - begin < engine->message ? b->end - begin : engine->message);
+    const sr_table_list *tables = &engine->settings.tables;
+    for (size_t t = 0; t < tables->count; ++t)
+        if (tables->index[t] == parameter)
+            return true;
+    return false;
 }
 
-/* Cuts the block into buckets of at least `least` elements, from its end. */
+/* Cuts the block into buckets of at least `least` elements, from its end; a table is one by itself. */
 static void cut_buckets(sr_reduction_engine *engine, size_t least)
 {
     const sr_parameters *parameters = engine->parameters;
@@ -69,17 +80,25 @@ static void cut_buckets(sr_reduction_engine *engine, size_t least)
         current->begin = parameters->list[i].offset;
         current->end = end;
         ++current->parameters;
-        if (end - current->begin < least && i > 0)
+        current->width = is_table(engine, i) ? parameters->list[i].shape[1] : 0;
+        const bool alone = current->width > 0 || (i > 0 && is_table(engine, i - 1));
+        if (end - current->begin < least && i > 0 && !alone)
             continue;
         end = current->begin;
         ++engine->bucket_count;
     }
 }
 
-static sr_status make_requests(sr_reduction_engine *engine, sr_error *error)
+/* What a step needs, so that it cannot run out of memory on one rank alone. */
+static sr_status furnish_buckets(sr_reduction_engine *engine, sr_error *error)
 {
     for (size_t i = 0; i < engine->bucket_count; ++i) {
         bucket *b = &engine->buckets[i];
+        const size_t packed = engine->settings.most_rows * b->width;
+        if (packed > 0)
+            SR_TRY(SR_ALLOCATE(&b->packed, packed, "rows of gradients", error));
+        if (packed > 0 && engine->rest)
+            SR_TRY(SR_ALLOCATE(&b->packed_rest, packed, "rows of gradients", error));
         b->request_count = messages_of(engine, b);
         SR_TRY(SR_ALLOCATE(&b->requests, b->request_count, "the requests of a reduction", error));
         for (size_t k = 0; k < b->request_count; ++k)
@@ -88,22 +107,37 @@ static sr_status make_requests(sr_reduction_engine *engine, sr_error *error)
     return SR_OK;
 }
 
-sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters, bool overlapped,
-                              size_t bucket_bytes, sr_error *error)
+/* Of members only the first one reduces, for all of its process. */
+static sr_status prepare_rounding(sr_reduction_engine *engine, sr_error *error)
+{
+    sr_parallel *process = engine->parallel->process ? engine->parallel->process : engine->parallel;
+    if (!engine->settings.rounded || sr_parallel_size(process) == 1 || sr_parallel_thread(engine->parallel) > 0)
+        return SR_OK;
+    if (engine->settings.keeps_rest)
+        SR_TRY(SR_ALLOCATE_ZERO(&engine->rest, engine->parameters->block_size, "what rounding takes from gradients", error));
+    return rounded_sum_create(&engine->rounded, process, engine->message, error);
+}
+
+sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters,
+                              const sr_reduction_settings *settings, sr_error *error)
 {
     sr_reduction_engine *made;
     *engine = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the reduction of gradients", error));
-    *made = (sr_reduction_engine){
-        .parallel = parallel, .parameters = parameters, .overlapped = overlapped, .message = message_elements(bucket_bytes)};
+    *made = (sr_reduction_engine){.parallel = parallel,
+                                  .parameters = parameters,
+                                  .settings = *settings,
+                                  .message = message_elements(settings->bucket_bytes)};
     sr_status status = SR_ALLOCATE_ZERO(&made->buckets, parameters->count + 1, "buckets of gradients", error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&made->bucket_of, parameters->count, "buckets of gradients", error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&made->ready, parameters->count, "buckets of gradients", error);
+    if (status == SR_OK)
+        status = prepare_rounding(made, error);
     if (status == SR_OK) {
-        cut_buckets(made, bucket_bytes / sizeof(sr_real));
-        status = make_requests(made, error);
+        cut_buckets(made, settings->bucket_bytes / sizeof(sr_real));
+        status = furnish_buckets(made, error);
     }
     if (status != SR_OK) {
         sr_reduction_free(made);
@@ -117,16 +151,22 @@ void sr_reduction_free(sr_reduction_engine *engine)
 {
     if (!engine)
         return;
-    for (size_t i = 0; engine->buckets && i < engine->bucket_count; ++i)
+    for (size_t i = 0; engine->buckets && i < engine->bucket_count; ++i) {
         free(engine->buckets[i].requests);
+        free(engine->buckets[i].packed);
+        free(engine->buckets[i].packed_rest);
+    }
     free(engine->buckets);
+    rounded_sum_free(engine->rounded);
+    free(engine->rest);
     free(engine->bucket_of);
     free(engine->ready);
     free(engine);
 }
 
-void sr_reduction_begin(sr_reduction_engine *engine)
+void sr_reduction_begin(sr_reduction_engine *engine, const sr_touched_rows *touched)
 {
+    engine->touched = touched;
     for (size_t i = 0; i < engine->bucket_count; ++i)
         engine->buckets[i].missing = engine->buckets[i].parameters;
     for (size_t i = 0; i < engine->parameters->count; ++i)
@@ -135,16 +175,69 @@ void sr_reduction_begin(sr_reduction_engine *engine)
     engine->failure.status = SR_OK;
 }
 
+/* ---- rows of tables ---- */
+
+/* Whether only some rows of this bucket are reduced. */
+static bool picks_rows(const sr_reduction_engine *engine, const bucket *b)
+{
+    return b->width > 0 && engine->touched && !engine->touched->every;
+}
+
+/* Between the rows of a block and those that are packed. */
+static void copy_rows(const sr_reduction_engine *engine, const bucket *b, sr_real *block, sr_real *packed_rows, bool pack)
+{
+    for (size_t i = 0; i < engine->touched->count; ++i) {
+        sr_real *row = block + b->begin + (size_t)engine->touched->rows[i] * b->width;
+        sr_real *packed = packed_rows + i * b->width;
+        memcpy(pack ? packed : row, pack ? row : packed, b->width * sizeof *row);
+    }
+}
+
+/* What is reduced of a bucket. */
+typedef struct {
+    sr_real *values, *rest; /* [count]; rest may be NULL */
+    size_t count;
+} load;
+
+/* Rows are packed first. */
+static load begin_bucket(const sr_reduction_engine *engine, const bucket *b)
+{
+    if (!picks_rows(engine, b))
+        return (load){engine->parameters->gradients + b->begin, engine->rest ? engine->rest + b->begin : NULL,
+                      b->end - b->begin};
+    copy_rows(engine, b, engine->parameters->gradients, b->packed, true);
+    if (engine->rest)
+        copy_rows(engine, b, engine->rest, b->packed_rest, true);
+    return (load){b->packed, engine->rest ? b->packed_rest : NULL, engine->touched->count * b->width};
+}
+
+static void end_bucket(const sr_reduction_engine *engine, const bucket *b)
+{
+    if (!picks_rows(engine, b))
+        return;
+    copy_rows(engine, b, engine->parameters->gradients, b->packed, false);
+    if (engine->rest)
+        copy_rows(engine, b, engine->rest, b->packed_rest, false);
+}
+
+/* ---- buckets ---- */
+
+/* The length of the message that begins at element `begin`. */
+static int message_length(const sr_reduction_engine *engine, size_t begin, size_t elements)
+{
+    return (int)(elements - begin < engine->message ? elements - begin : engine->message);
+}
+
 /* Starts the non-blocking reduction of a bucket, message by message. */
 static sr_status start(sr_reduction_engine *engine, bucket *b, sr_error *error)
 {
     MPI_Comm world = sr_parallel_communicator(engine->parallel);
-    for (size_t k = 0; k < b->request_count; ++k) {
-        const size_t begin = b->begin + k * engine->message;
-        SR_TRY(sr_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, engine->parameters->gradients + begin,
-                                           message_length(engine, b, begin), REAL_TYPE, MPI_SUM, world, &b->requests[k]),
+    const load l = begin_bucket(engine, b);
+    size_t k = 0;
+    for (size_t begin = 0; begin < l.count; begin += engine->message)
+        SR_TRY(sr_mpi_check(MPI_Iallreduce(MPI_IN_PLACE, l.values + begin, message_length(engine, begin, l.count), REAL_TYPE,
+                                           MPI_SUM, world, &b->requests[k++]),
                             "MPI_Iallreduce", error));
-    }
     return SR_OK;
 }
 
@@ -174,7 +267,7 @@ void sr_reduction_ready(void *context, size_t index)
         return; /* members wait for each other first */
     engine->ready[index] = 1;
     --engine->buckets[engine->bucket_of[index]].missing;
-    if (!engine->overlapped || engine->failure.status != SR_OK)
+    if (!engine->settings.overlapped || engine->failure.status != SR_OK)
         return;
     const double start_time = sr_seconds();
     if (start_complete(engine, &engine->failure) == SR_OK)
@@ -187,25 +280,48 @@ static sr_status finish_overlapped(sr_reduction_engine *engine, sr_error *error)
     for (size_t i = 0; i < engine->bucket_count; ++i)
         engine->buckets[i].missing = 0;
     SR_TRY(start_complete(engine, error));
-    for (size_t i = 0; i < engine->bucket_count; ++i)
+    for (size_t i = 0; i < engine->bucket_count; ++i) {
+        const bucket *b = &engine->buckets[i];
         SR_TRY(SR_MPI_WAIT(engine->parallel, "MPI_Waitall",
-                           MPI_Waitall((int)engine->buckets[i].request_count, engine->buckets[i].requests, MPI_STATUSES_IGNORE),
-                           error));
+                           MPI_Waitall((int)b->request_count, b->requests, MPI_STATUSES_IGNORE), error));
+        end_bucket(engine, b);
+    }
     return SR_OK;
+}
+
+/* One message, from element `begin` on. */
+static sr_status reduce_message(const sr_reduction_engine *engine, const load *l, size_t begin, sr_error *error)
+{
+    const int count = message_length(engine, begin, l->count);
+#ifndef SR_REAL_IS_DOUBLE
+    if (engine->rounded)
+        return rounded_sum_all(engine->rounded, l->values + begin, l->rest ? l->rest + begin : NULL, (size_t)count, error);
+#endif
+    return SR_MPI_WAIT(
+        engine->parallel, "MPI_Allreduce",
+        MPI_Allreduce(MPI_IN_PLACE, l->values + begin, count, REAL_TYPE, MPI_SUM, sr_parallel_communicator(engine->parallel)),
+        error);
 }
 
 static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
 {
-    MPI_Comm world = sr_parallel_communicator(engine->parallel);
     for (size_t i = 0; i < engine->bucket_count; ++i) {
-        const bucket *b = &engine->buckets[i];
-        for (size_t begin = b->begin; begin < b->end; begin += engine->message)
-            SR_TRY(SR_MPI_WAIT(engine->parallel, "MPI_Allreduce",
-                               MPI_Allreduce(MPI_IN_PLACE, engine->parameters->gradients + begin,
-                                             message_length(engine, b, begin), REAL_TYPE, MPI_SUM, world),
-                               error));
+        const load l = begin_bucket(engine, &engine->buckets[i]);
+        for (size_t begin = 0; begin < l.count; begin += engine->message)
+            SR_TRY(reduce_message(engine, &l, begin, error));
+        end_bucket(engine, &engine->buckets[i]);
     }
     return SR_OK;
+}
+
+static void add_range(const thread_team *team, sr_element_range range)
+{
+    sr_real *sum = team->slots[0];
+    for (size_t t = 1; t < team->threads; ++t) {
+        const sr_real *term = team->slots[t];
+        for (size_t i = range.begin; i < range.end; ++i)
+            sum[i] += term[i];
+    }
 }
 
 /* Adds the gradients of all members into those of the first: each thread a part of the block, in the order of threads. */
@@ -213,15 +329,20 @@ static void add_members(const sr_reduction_engine *engine)
 {
     sr_parallel *member = engine->parallel;
     thread_team *team = member->team;
-    const size_t size = engine->parameters->block_size;
-    const size_t begin = size * member->thread / team->threads, end = size * (member->thread + 1) / team->threads;
+    sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
+    const size_t count = sr_parameters_dense_ranges(engine->parameters, engine->touched, ranges);
+    const sr_element_range rows = sr_part_of_range((sr_element_range){0, sr_touched_count(engine->touched)}, member->thread,
+                                                   team->threads);
     team->slots[member->thread] = engine->parameters->gradients;
     team_wait();
-    sr_real *sum = team->slots[0];
-    for (size_t t = 1; t < team->threads; ++t) {
-        const sr_real *term = team->slots[t];
-        for (size_t i = begin; i < end; ++i)
-            sum[i] += term[i];
+    for (size_t i = 0; i < count; ++i)
+        add_range(team, sr_part_of_range(ranges[i], member->thread, team->threads));
+    for (size_t b = 0; b < engine->bucket_count && rows.begin < rows.end; ++b) {
+        const size_t first = engine->buckets[b].begin, width = engine->buckets[b].width;
+        for (size_t i = rows.begin; width > 0 && i < rows.end; ++i) {
+            const size_t begin = first + (size_t)engine->touched->rows[i] * width;
+            add_range(team, (sr_element_range){begin, begin + width});
+        }
     }
     team_wait();
 }
@@ -251,9 +372,15 @@ sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error)
         return engine->failure.status;
     }
     const double start_time = sr_seconds();
-    const sr_status status = engine->overlapped ? finish_overlapped(engine, error) : finish_blocking(engine, error);
+    const sr_status status = engine->settings.overlapped ? finish_overlapped(engine, error) : finish_blocking(engine, error);
     engine->seconds += sr_seconds() - start_time;
     return status;
+}
+
+void sr_reduction_forget(sr_reduction_engine *engine)
+{
+    if (engine->rest)
+        memset(engine->rest, 0, engine->parameters->block_size * sizeof *engine->rest);
 }
 
 double sr_reduction_seconds(sr_reduction_engine *engine)

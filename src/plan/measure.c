@@ -46,8 +46,8 @@ static sr_status time_optimizer(probe *p, double *median, sr_error *error)
     SR_TRY(sr_optimizer_create(&optimizer, parameters, error));
     for (size_t i = 0; i < TIMES; ++i) {
         const double start = sr_seconds();
-        const double squares = sr_gradient_squares(parameters, request->kernels, 0, request->threads);
-        sr_optimizer_step(&optimizer, request->kernels, &request->settings->training, (int64_t)i, 0, squares, 0,
+        const double squares = sr_gradient_squares(parameters, request->kernels, NULL, 0, request->threads);
+        sr_optimizer_step(&optimizer, request->kernels, &request->settings->training, (int64_t)i, 0, squares, NULL, 0,
                           request->threads);
         seconds[i] = sr_seconds() - start;
     }

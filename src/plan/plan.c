@@ -185,7 +185,8 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     SR_TRY(measure_evaluation(p, &evaluation, error));
     m->program = request->program + LIBRARIES + threads * BLAS_BUFFER;
     m->parameters = size->block * sizeof(sr_real);
-    m->gradients = threads * m->parameters;
+    const bool keeps_rest = settings->training.reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
+    m->gradients = (threads + keeps_rest) * m->parameters;
     m->moments = 2 * m->parameters;
     m->index = sr_sampler_memory(request->sampler);
     m->batches = threads * batch;

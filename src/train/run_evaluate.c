@@ -10,6 +10,7 @@ sr_status run_validate(run *r, sr_error *error)
     const double start = sr_seconds();
     sr_ranking_metrics metrics;
     sr_parallel_phase(r->parallel, SR_PHASE_VALIDATION, r->progress.step);
+    sr_stepper_settle(&r->stepper);
     sr_model_set_step(r->model, r->progress.step);
     SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_VALID, r->kernels,
                                     run_must_stop_evaluating, r, &metrics, error));

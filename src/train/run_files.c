@@ -149,6 +149,7 @@ static void copy_free_settings(sr_settings *to, const sr_settings *from)
     to->training.reduction_bucket_megabytes = from->training.reduction_bucket_megabytes;
     to->training.skip_nonfinite_steps = from->training.skip_nonfinite_steps;
     to->training.compare_ranks_every_steps = from->training.compare_ranks_every_steps;
+    to->training.item_updates = from->training.item_updates;
     to->training.early_stopping = from->training.early_stopping;
     to->evaluation = from->evaluation;
     to->checkpoint = from->checkpoint;

@@ -67,6 +67,7 @@ typedef struct {
 static sr_status describe_state(run *r, described_state *state, sr_error *error)
 {
     state->configuration = NULL;
+    sr_stepper_settle(&r->stepper);
     SR_TRY(sr_parallel_agree(r->parallel, sr_settings_text(r->settings, &state->configuration, error), error));
     r->progress.seconds = run_trained_seconds(r);
     snprintf(state->fingerprint, sizeof state->fingerprint, "%s", sr_dataset_fingerprint(r->dataset));

@@ -6,6 +6,7 @@
 
 #include "srtrain/clock.h"
 #include "srtrain/operations.h"
+#include "train/touched_rows.h"
 
 #include <math.h>
 #include <omp.h>
@@ -13,21 +14,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How the gradients of this model are reduced. */
+static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    const sr_table_list tables = stepper->optimizer.tables; /* none unless rows are deferred */
+    return (sr_reduction_settings){.overlapped = training->reduction == SR_REDUCTION_OVERLAPPED,
+                                   .bucket_bytes = (size_t)(training->reduction_bucket_megabytes * 0x1p20),
+                                   .rounded = training->reduction_precision == SR_PRECISION_BF16,
+                                   .keeps_rest = true,
+                                   .tables = tables,
+                                   .most_rows = touched_rows_most(sr_model_parameters(stepper->model), &tables)};
+}
+
 /* Worker 0 works with the model itself, the others with shares of it. */
 static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *error)
 {
     sr_worker *worker = &stepper->workers[thread];
-    const sr_training_settings *training = &stepper->settings->training;
+    const sr_reduction_settings reduction = reduction_settings(stepper);
     *worker = (sr_worker){
         .stepper = stepper, .parallel = sr_parallel_member(stepper->parallel, thread), .model = stepper->model};
     if (thread > 0)
         SR_TRY(sr_model_share(&worker->model, stepper->model, true, error));
     SR_TRY(sr_arena_create(&worker->arena, (size_t)4 << 20, error));
     SR_TRY(sr_tape_create(&worker->tape, stepper->kernels, true, error));
-    sr_tape_set_precision(worker->tape, training->precision);
-    return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model),
-                               training->reduction == SR_REDUCTION_OVERLAPPED,
-                               (size_t)(training->reduction_bucket_megabytes * 0x1p20), error);
+    sr_tape_set_precision(worker->tape, stepper->settings->training.precision);
+    if (sr_optimizer_defers(&stepper->optimizer))
+        SR_TRY(touched_rows_create(&worker->touched, sr_model_parameters(worker->model), &stepper->optimizer.tables, error));
+    return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);
+}
+
+static sr_status create_optimizer(sr_stepper *stepper, sr_error *error)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
+    if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
+        return SR_OK;
+    const sr_table_list tables = sr_model_item_tables(stepper->model, training->loss);
+    return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
 }
 
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
@@ -41,10 +65,10 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
                             .total_steps = total_steps,
                             .threads = sr_parallel_threads(parallel)};
     sr_status status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
+    if (status == SR_OK)
+        status = create_optimizer(stepper, error);
     for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
         status = create_worker(stepper, thread, error);
-    if (status == SR_OK)
-        status = sr_optimizer_create(&stepper->optimizer, sr_model_parameters(model), error);
     if (status != SR_OK)
         sr_stepper_free(stepper);
     return status;
@@ -55,6 +79,7 @@ void sr_stepper_free(sr_stepper *stepper)
     for (size_t thread = 0; stepper->workers && thread < stepper->threads; ++thread) {
         sr_worker *worker = &stepper->workers[thread];
         sr_reduction_free(worker->reduction);
+        touched_rows_free(worker->touched);
         sr_tape_free(worker->tape);
         sr_arena_free(worker->arena);
         if (thread > 0)
@@ -190,6 +215,31 @@ static void run_empty_passes(sr_worker *worker, int64_t step)
     (void)run_passes(worker, step, &nothing, NULL); /* the rank has failed already */
 }
 
+/* The rows of the item tables that this step gives a gradient; NULL: any. */
+static const sr_touched_rows *touched_by(const sr_worker *worker)
+{
+    return worker->touched ? touched_rows_found(worker->touched) : NULL;
+}
+
+/* Rows that the step reads, and so updates, take the steps that they have missed. A rank that failed takes part; then all fail.
+ */
+static sr_status prepare_rows(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
+{
+    sr_optimizer *optimizer = &worker->stepper->optimizer;
+    if (!worker->touched)
+        return status;
+    double mark = sr_seconds(), unused = 0;
+    const size_t thread = sr_parallel_thread(worker->parallel);
+    if (status == SR_OK && thread == 0)
+        status = sr_optimizer_reserve(optimizer, error);
+    SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
+    worker->times.reduction += lap(&mark);
+    sr_optimizer_catch_up(optimizer, worker->stepper->kernels, touched_by(worker), thread, worker->stepper->threads);
+    sr_parallel_sum_over_threads(worker->parallel, &unused, 1); /* nobody reads what another is still updating */
+    worker->times.optimizer += lap(&mark);
+    return SR_OK;
+}
+
 /* This rank's part of the batch through the encoder. */
 static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_t step, step_work *work, sr_step_result *result,
                          sr_error *error)
@@ -198,9 +248,12 @@ static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_
     size_t targets, examples;
     sr_arena_reset(worker->arena);
     sr_tape_reset(worker->tape);
-    const sr_status status = sr_sampler_batch(
-        worker->stepper->sampler, (size_t)epoch, (size_t)index, (size_t)sr_parallel_rank(worker->parallel),
-        (size_t)sr_parallel_size(worker->parallel), worker->arena, &work->batch, &targets, &examples, error);
+    sr_status status = sr_sampler_batch(worker->stepper->sampler, (size_t)epoch, (size_t)index,
+                                        (size_t)sr_parallel_rank(worker->parallel), (size_t)sr_parallel_size(worker->parallel),
+                                        worker->arena, &work->batch, &targets, &examples, error);
+    worker->times.data += lap(&mark);
+    status = prepare_rows(worker, status, &work->batch, error);
+    sr_reduction_begin(worker->reduction, touched_by(worker)); /* a rank that failed takes part in it */
     if (status != SR_OK) {
         run_empty_passes(worker, step);
         return status;
@@ -209,7 +262,6 @@ static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_
                         (size_t)sr_parallel_size(worker->parallel));
     work->global_targets = (double)targets;
     result->examples = (double)examples;
-    worker->times.data += lap(&mark);
     return run_passes(worker, step, work, error);
 }
 
@@ -456,7 +508,7 @@ typedef struct {
 static double gradient_norm(const sr_worker *worker)
 {
     const sr_stepper *stepper = worker->stepper;
-    double squares = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels,
+    double squares = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, touched_by(worker),
                                          sr_parallel_thread(worker->parallel), stepper->threads);
     sr_parallel_sum_over_threads(worker->parallel, &squares, 1);
     return sqrt(squares);
@@ -470,8 +522,7 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     sr_worker *worker = &stepper->workers[thread];
     sr_parameters *parameters = sr_model_parameters(worker->model);
     sr_model_set_step(worker->model, sr_model_step(stepper->model));
-    memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
-    sr_reduction_begin(worker->reduction);
+    sr_parameters_clear_gradients(parameters, touched_by(worker)); /* what the last step left */
     step_work own = {.global_targets = 0};
     const sr_status status = compute_gradients(worker, epoch, batch, step, thread == 0 ? votes : no_votes, &own, result, error);
     free_contrast(&own.contrast);
@@ -484,9 +535,18 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     if (result->skipped)
         return SR_OK;
     sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
-                      result->gradient_norm, thread, stepper->threads);
+                      result->gradient_norm, touched_by(worker), thread, stepper->threads);
     worker->times.optimizer += lap(&mark);
     return SR_OK;
+}
+
+void sr_stepper_settle(sr_stepper *stepper)
+{
+    const sr_touched_rows all = {.tables = stepper->optimizer.tables, .every = true};
+#pragma omp parallel num_threads((int)stepper->threads) default(shared)
+    sr_optimizer_catch_up(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
+    sr_optimizer_forget(&stepper->optimizer);
+    sr_reduction_forget(stepper->workers[0].reduction);
 }
 
 sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
@@ -501,6 +561,9 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
         if (thread == 0)
             first = own;
     }
+    if (first.status == SR_OK && !first.result.skipped)
+        sr_optimizer_note(&stepper->optimizer, &stepper->settings->training, step, first.result.learning_rate,
+                          touched_by(&stepper->workers[0]));
     stepper->times = stepper->workers[0].times;
     *result = first.result;
     if (first.status != SR_OK && error)

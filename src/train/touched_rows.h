@@ -1,0 +1,27 @@
+/* Which rows of the item tables the batches of all ranks read, and so give a gradient. */
+#ifndef SRTRAIN_TRAIN_TOUCHED_ROWS_H
+#define SRTRAIN_TRAIN_TOUCHED_ROWS_H
+
+#include "srtrain/batch.h"
+#include "srtrain/parallel.h"
+#include "srtrain/parameters.h"
+
+typedef struct touched_rows touched_rows;
+
+/* For tables of `parameters`; `tables` must not be empty. Release with touched_rows_free(). */
+sr_status touched_rows_create(touched_rows **touched, const sr_parameters *parameters, const sr_table_list *tables,
+                              sr_error *error);
+void touched_rows_free(touched_rows *touched); /* NULL is allowed */
+
+/* As many rows are told apart at most; above, all count as touched: then one pass over the whole table is faster. */
+size_t touched_rows_most(const sr_parameters *parameters, const sr_table_list *tables);
+
+/* The rows that this rank's batch names, and those of the batches that go with it, together with those of all ranks; the same
+ * on all of them. A rank that failed, with `status`, takes part; then all fail. Collective, for members too. */
+sr_status touched_rows_find(touched_rows *touched, sr_parallel *parallel, sr_status status, const sr_batch *batch,
+                            sr_error *error);
+
+/* Those found last, none before the first time; every row after a failure. They stay valid until the next time. */
+const sr_touched_rows *touched_rows_found(const touched_rows *touched);
+
+#endif

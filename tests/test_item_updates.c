@@ -1,0 +1,217 @@
+/* Deferred updates of item tables change no result, whatever the backbone, the loss and the number of ranks and threads. */
+#include "small_dataset.h"
+#include "srtrain/train.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { USERS = 60, ITEMS = 6000, LENGTH = 14, STEPS = 24, OPTIONS = 8 };
+
+typedef struct {
+    sr_parallel *parallel;
+    char directory[64]; /* the same on every rank */
+    sr_dataset *dataset;
+} world;
+
+static void write_data(const char *directory)
+{
+    static int64_t offsets[USERS + 1], times[USERS * LENGTH];
+    static int32_t items[USERS * LENGTH], train_end[USERS], valid_end[USERS];
+    for (size_t user = 0; user < USERS; ++user) {
+        offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
+        train_end[user] = LENGTH - 2;
+        valid_end[user] = LENGTH - 1;
+        for (size_t i = 0; i < LENGTH; ++i) {
+            items[user * LENGTH + i] = 1 + (int32_t)((user * user * 31 + 701 * i + i * i / 3) % ITEMS);
+            times[user * LENGTH + i] = (int64_t)(i * i);
+        }
+    }
+    small_dataset_write(directory, &(small_dataset){.users = USERS,
+                                                    .items = ITEMS,
+                                                    .shards = 1,
+                                                    .offsets = offsets,
+                                                    .item_ids = items,
+                                                    .times = times,
+                                                    .train_end = train_end,
+                                                    .valid_end = valid_end});
+}
+
+static int set_up(void **state)
+{
+    world *w = calloc(1, sizeof *w);
+    sr_error error = {.message = ""};
+    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
+    if (sr_parallel_rank(w->parallel) == 0) {
+        assert_non_null(mkdtemp(w->directory));
+        write_data(w->directory);
+    }
+    assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, &error), SR_OK);
+    if (sr_dataset_open(&w->dataset, w->directory, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    sr_dataset_close(w->dataset);
+    int result = sr_parallel_barrier(w->parallel, &error) != SR_OK;
+    if (sr_parallel_rank(w->parallel) == 0) {
+        char command[128];
+        snprintf(command, sizeof command, "rm -r %s", w->directory);
+        result = system(command);
+    }
+    sr_parallel_finish(w->parallel);
+    free(w);
+    return result;
+}
+
+/* A model that has been trained. */
+typedef struct {
+    sr_settings settings;
+    sr_sampler *sampler;
+    sr_model *model;
+    sr_stepper stepper;
+} trained;
+
+static void train(world *w, trained *t, const char *updates, const char *const options[OPTIONS])
+{
+    char choice[64];
+    const char *assignments[OPTIONS + 8] = {
+        "data.path=none",         "model.max_length=10",         "model.hidden_size=12",
+        "training.batch_size=30", "training.learning_rate=0.01", "training.adam_epsilon=1e-5"};
+    size_t count = 6;
+    snprintf(choice, sizeof choice, "training.item_updates=%s", updates);
+    assignments[count++] = choice;
+    for (size_t i = 0; i < OPTIONS && options[i]; ++i)
+        assignments[count++] = options[i];
+    sr_error error = {.message = ""};
+    if (sr_settings_parse(&t->settings, "data:\n", "test", assignments, count, &error) != SR_OK)
+        fail_msg("%s", error.message);
+    assert_int_equal(sr_sampler_create(&t->sampler, w->dataset, &t->settings, &error), SR_OK);
+    assert_int_equal(sr_model_create(&t->model, &t->settings.model, ITEMS, USERS, &error), SR_OK);
+    sr_parameters_draw(sr_model_parameters(t->model), 1);
+    assert_int_equal(
+        sr_parallel_use_threads(w->parallel, (size_t)(t->settings.training.threads ? t->settings.training.threads : 1), &error),
+        SR_OK);
+    assert_int_equal(
+        sr_stepper_create(&t->stepper, w->parallel, &t->settings, sr_kernels_choose(NULL), t->sampler, t->model, STEPS, &error),
+        SR_OK);
+    const int64_t batches = (int64_t)sr_sampler_batches(t->sampler);
+    for (int64_t step = 0; step < STEPS; ++step) {
+        const bool votes[SR_VOTES] = {false};
+        sr_step_result result;
+        if (sr_train_step(&t->stepper, step / batches, step % batches, step, votes, &result, &error) != SR_OK)
+            fail_msg("%s", error.message);
+    }
+}
+
+static void release(trained *t)
+{
+    sr_stepper_free(&t->stepper);
+    sr_model_free(t->model);
+    sr_sampler_free(t->sampler);
+}
+
+static double largest_difference(const sr_real *left, const sr_real *right, size_t size)
+{
+    double largest = 0;
+    for (size_t i = 0; i < size; ++i) {
+        const double difference = fabs((double)left[i] - (double)right[i]);
+        largest = difference > largest || isnan(difference) ? difference : largest;
+    }
+    return largest;
+}
+
+/* Row `row` of the item table, by its first number. */
+static double value_of(trained *t, size_t row)
+{
+    const sr_parameters *parameters = sr_model_parameters(t->model);
+    return (double)parameters->values[row * parameters->list[0].shape[1]];
+}
+
+static void check_equal(world *w, const char *const options[OPTIONS])
+{
+    static trained dense, deferred;
+    train(w, &dense, "every_step", options);
+    train(w, &deferred, "deferred", options);
+    assert_false(sr_optimizer_defers(&dense.stepper.optimizer));
+    assert_true(sr_optimizer_defers(&deferred.stepper.optimizer));
+    const size_t size = sr_model_parameters(dense.model)->block_size;
+    sr_real *const values = sr_model_parameters(deferred.model)->values;
+    const double late = largest_difference(values, sr_model_parameters(dense.model)->values, size);
+    sr_stepper_settle(&deferred.stepper);
+    const double settled = largest_difference(values, sr_model_parameters(dense.model)->values, size);
+    if (!(late > 1e-2) || !(settled < 1e-3))
+        fail_msg("%s %s: late rows differ by %g, settled ones by %g", options[0], options[1] ? options[1] : "", late, settled);
+    assert_true(largest_difference(deferred.stepper.optimizer.first_moment, dense.stepper.optimizer.first_moment, size) < 1e-4);
+    int64_t bounds[2] = {(int64_t)(sr_parameters_checksum(sr_model_parameters(deferred.model)) >> 1)};
+    bounds[1] = -bounds[0];
+    assert_int_equal(sr_parallel_maximum_int64(w->parallel, bounds, 2, NULL), SR_OK);
+    assert_true(bounds[0] == -bounds[1]); /* every rank has the same bits */
+    assert_true(value_of(&deferred, 0) == value_of(&dense, 0));
+    release(&dense);
+    release(&deferred);
+}
+
+static void deferred_rows_change_no_result(void **state)
+{
+    static const char *const cases[][OPTIONS] = {
+        {"training.loss=binary_cross_entropy", "training.objective=all"},
+        {"training.loss=bpr", "training.objective=all", "training.weight_decay=0.1", "training.clip_norm=0.1"},
+        {"training.loss=bpr", "training.reduction=overlapped", "training.reduction_bucket_megabytes=0.001"},
+        {"training.loss=stosa", "model.backbone=stosa", "training.objective=all", "model.hidden_dropout=0"},
+        {"training.loss=bpr", "model.backbone=gru4rec"},
+        {"training.loss=bpr", "model.backbone=tisasrec", "training.objective=all"},
+        {"training.loss=bpr", "model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0"},
+        {"training.loss=bpr", "training.contrastive.weight=0.1"},
+        {"training.loss=bpr", "model.backbone=fearec", "model.topk_factor=2", "training.contrastive.weight=0.1"},
+        {"training.loss=binary_cross_entropy", "training.objective=all", "calibrators.spatial.order=true",
+         "calibrators.adversarial.combine=gate"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
+        check_equal(*state, cases[i]);
+}
+
+static void deferred_rows_change_no_result_with_threads(void **state)
+{
+    static const char *const with_threads[OPTIONS] = {"training.loss=bpr", "training.objective=all", "training.threads=3"};
+    check_equal(*state, with_threads);
+}
+
+static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
+{
+    static const char *const cases[][OPTIONS] = {
+        {"training.loss=cross_entropy"},
+        {"training.loss=bpr", "model.backbone=caser"},
+        {"training.loss=bpr", "model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.1"},
+        {"training.loss=bpr", "training.weight_decay=0.1", "training.weight_decay_kind=l2"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        static trained t;
+        train(*state, &t, "deferred", cases[i]);
+        assert_false(sr_optimizer_defers(&t.stepper.optimizer));
+        release(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(deferred_rows_change_no_result),
+        cmocka_unit_test(deferred_rows_change_no_result_with_threads),
+        cmocka_unit_test(nothing_is_deferred_where_every_row_has_a_gradient),
+    };
+    /* A rank whose test fails must take the others with it: they are waiting for its messages. */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
