@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . launch/common.sh
 usage() {
-  echo "usage: benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2
+  echo "usage: benchmarks/run.sh all [--output DIR] [--data DIR ...] [--steps N] [--ranks R] [--launcher 'mpirun -np {ranks}'] ..." >&2
+  echo "       benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2
   echo "       benchmarks/run.sh peers CONFIG.yaml DATA [STEPS] [section.key=value ...] [--tuned] [--separated] [--json FILE]" >&2
   echo "       benchmarks/run.sh peers --check FIXTURE.h5 ..." >&2
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
@@ -17,6 +18,11 @@ usage() {
 if [ "${1:-}" = fourier ]; then
   cmake --build build --target benchmark_fourier >/dev/null
   exec build/benchmarks/benchmark_fourier
+fi
+if [ "${1:-}" = all ]; then
+  shift
+  cmake --build build --target benchmark_all >/dev/null
+  exec build/benchmarks/benchmark_all "$@"
 fi
 if [ "${1:-}" = operations ]; then
   shift
