@@ -2,6 +2,7 @@
  * of it. */
 #include "storage/checkpoint_layout.h"
 #include "storage/seal.h"
+#include "storage/seal_hdf5.h"
 
 #include <inttypes.h>
 #include <stdio.h>

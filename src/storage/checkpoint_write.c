@@ -15,7 +15,7 @@
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 #include "storage/disk_room.h"
-#include "storage/seal.h"
+#include "storage/seal_hdf5.h"
 
 #include <errno.h>
 #include <fcntl.h>

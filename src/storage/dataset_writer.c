@@ -3,7 +3,7 @@
 #include "srtrain/dataset.h"
 
 #include "srtrain/memory.h"
-#include "storage/seal.h"
+#include "storage/seal_hdf5.h"
 #include "storage/dataset_fingerprint.h"
 #include "storage/dataset_format.h"
 #include "storage/output_directory.h"

@@ -2,6 +2,7 @@
 
 #include "srtrain/memory.h"
 #include "storage/seal.h"
+#include "storage/seal_hdf5.h"
 
 #include <errno.h>
 #include <fcntl.h>

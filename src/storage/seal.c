@@ -3,8 +3,6 @@
  * loops for ever over some damaged files (1.10.8, a heap of texts with zeros), gets none of them to read. */
 #include "storage/seal.h"
 
-#include "storage/hdf5_helpers.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -123,72 +121,4 @@ sr_status seal_check(const char *path, bool *sealed, sr_error *error)
     return intact ? SR_OK
                   : sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of what lies between its arrays does not fit",
                             path);
-}
-
-sr_status seal_check_presence(const sr_hdf5_file *file, bool sealed, sr_error *error)
-{
-    int64_t expected = 0;
-    if (sealed || sr_hdf5_read_integer(file, "/", SR_SEALED_ATTRIBUTE, &expected, NULL) != SR_OK || expected != 1)
-        return SR_OK;
-    return sr_fail(error, SR_ERROR_DATA, "%s is damaged: it was cut or changed behind its last array, where its seal was",
-                   file->path);
-}
-
-/* ---- the arrays of an HDF5 file ---- */
-
-typedef struct {
-    file_range *ranges;
-    size_t count, room;
-} range_list;
-
-static bool add_range(range_list *list, uint64_t place, uint64_t bytes)
-{
-    if (list->count == list->room) {
-        const size_t room = 2 * list->room + 16;
-        file_range *ranges = realloc(list->ranges, room * sizeof *ranges);
-        if (!ranges)
-            return false;
-        list->ranges = ranges;
-        list->room = room;
-    }
-    list->ranges[list->count++] = (file_range){place, bytes};
-    return true;
-}
-
-static herr_t list_object(hid_t file, const char *name, const H5O_info_t *info, void *context)
-{
-    if (info->type != H5O_TYPE_DATASET)
-        return 0;
-    const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-    const hid_t creation = set < 0 ? -1 : H5Dget_create_plist(set);
-    const bool contiguous = creation >= 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
-    const haddr_t place = contiguous ? H5Dget_offset(set) : HADDR_UNDEF;
-    bool listed = set >= 0;
-    if (place != HADDR_UNDEF)
-        listed = add_range(context, place, H5Dget_storage_size(set));
-    if (creation >= 0)
-        H5Pclose(creation);
-    if (set >= 0)
-        H5Dclose(set);
-    return listed ? 0 : -1;
-}
-
-static sr_status list_arrays(const char *path, range_list *list, sr_error *error)
-{
-    sr_hdf5_file file;
-    *list = (range_list){.count = 0};
-    SR_TRY(sr_hdf5_open(&file, path, error));
-    const bool listed = H5Ovisit2(file.id, H5_INDEX_NAME, H5_ITER_INC, list_object, list, H5O_INFO_BASIC) >= 0;
-    (void)sr_hdf5_close(&file, NULL); /* it was only read */
-    return listed ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s: its datasets cannot be listed", path);
-}
-
-sr_status seal_append_to_hdf5(const char *path, sr_error *error)
-{
-    range_list list;
-    sr_status status = list_arrays(path, &list, error);
-    if (status == SR_OK)
-        status = seal_append(path, list.ranges, list.count, error);
-    free(list.ranges);
-    return status;
 }

@@ -3,13 +3,10 @@
 #define SRTRAIN_STORAGE_SEAL_H
 
 #include "srtrain/status.h"
-#include "storage/hdf5_helpers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define SR_SEALED_ATTRIBUTE "sealed" /* int64 1 in the root of a file that ends in a seal */
 
 /* Bytes of a file. */
 typedef struct {
@@ -19,15 +16,8 @@ typedef struct {
 /* Appends a seal over all bytes but `arrays` [count], which is sorted, and flushes the file to disk. */
 sr_status seal_append(const char *path, file_range *arrays, size_t count, sr_error *error);
 
-/* The same for an HDF5 file that no process has open; its arrays are all its contiguous datasets, whose checksums are somebody
- * else's task. */
-sr_status seal_append_to_hdf5(const char *path, sr_error *error);
-
 /* Before HDF5 opens a file: whether it ends in a seal, and SR_ERROR_DATA if that does not fit. A file that cannot be read is
  * left to HDF5. */
 sr_status seal_check(const char *path, bool *sealed, sr_error *error);
-
-/* Afterwards: SR_ERROR_DATA if the file should end in a seal and, by `sealed`, does not. */
-sr_status seal_check_presence(const sr_hdf5_file *file, bool sealed, sr_error *error);
 
 #endif
