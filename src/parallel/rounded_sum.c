@@ -97,16 +97,18 @@ static void cut_slices(rounded_sum *sum, size_t count)
 /* Sums of one's own slice, in single precision and in the order of ranks. */
 static void add_pieces(rounded_sum *sum, size_t own)
 {
-    for (size_t i = 0; i < own; ++i)
-        sum->sums[i] = widen(sum->others[i]);
-    for (size_t r = 1; r < sum->ranks; ++r)
+    for (size_t r = 0; r < sum->ranks; ++r) {
+        const uint16_t *piece = sum->others + r * own;
+#pragma omp simd
         for (size_t i = 0; i < own; ++i)
-            sum->sums[i] += widen(sum->others[r * own + i]);
+            sum->sums[i] = r == 0 ? widen(piece[i]) : sum->sums[i] + widen(piece[i]);
+    }
 }
 
 sr_status rounded_sum_all(rounded_sum *sum, float *values, float *residual, size_t count, sr_error *error)
 {
     cut_slices(sum, count);
+#pragma omp simd
     for (size_t i = 0; i < count; ++i) {
         const float value = residual ? values[i] + residual[i] : values[i];
         sum->mine[i] = round_number(value);
@@ -119,6 +121,7 @@ sr_status rounded_sum_all(rounded_sum *sum, float *values, float *residual, size
                        error));
     const size_t first = (size_t)sum->offsets[sum->rank], own = (size_t)sum->counts[sum->rank];
     add_pieces(sum, own);
+#pragma omp simd
     for (size_t i = 0; i < own; ++i) {
         sum->mine[i] = round_number(sum->sums[i]);
         if (residual)
@@ -128,6 +131,7 @@ sr_status rounded_sum_all(rounded_sum *sum, float *values, float *residual, size
         sum->process, "MPI_Allgatherv",
         MPI_Allgatherv(sum->mine, (int)own, MPI_UINT16_T, sum->others, sum->counts, sum->offsets, MPI_UINT16_T, sum->world),
         error));
+#pragma omp simd
     for (size_t i = 0; i < count; ++i)
         values[i] = widen(sum->others[i]);
     return SR_OK;
