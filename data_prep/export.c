@@ -21,7 +21,12 @@ typedef struct {
 static sr_status read_options(int argument_count, char **arguments, export_options *o, sr_error *error)
 {
     const char *format = "sequences";
-    const sr_option options[] = {{.name = "output", .value = &o->output}, {.name = "format", .value = &format}};
+    const sr_option options[] = {
+        {.name = "output", .value = &o->output, .argument = "FILE", .help = "where the text goes; standard output by default"},
+        {.name = "format",
+         .value = &format,
+         .argument = "sequences|csv",
+         .help = "a user a line (sequences, the default), or an interaction a line"}};
     SR_TRY(sr_command_line_read("srprep", argument_count, arguments, "DIR", &o->directory, options,
                                 sizeof options / sizeof *options, error));
     o->csv = strcmp(format, "csv") == 0;

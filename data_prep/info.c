@@ -29,7 +29,7 @@ sr_status command_info(sr_parallel *parallel, int argument_count, char **argumen
 {
     bool json = false;
     const char *directory = NULL;
-    const sr_option options[] = {{.name = "json", .flag = &json}};
+    const sr_option options[] = {{.name = "json", .flag = &json, .help = "writes a JSON object instead of a table"}};
     SR_TRY(sr_command_line_read("srprep", argument_count, arguments, "DIR", &directory, options, 1, error));
     if (sr_parallel_rank(parallel) != 0)
         return SR_OK;

@@ -1,6 +1,7 @@
 /* srprep: raw interactions in, HDF5 shards out. */
 #include "commands.h"
 #include "readers/reader.h"
+#include "srtrain/command_line.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,7 +11,14 @@
 static const struct {
     const char *name;
     sr_status (*function)(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
-} commands[] = {{"convert", command_convert}, {"synth", command_synth}, {"info", command_info}, {"export", command_export}};
+    const char *usage, *help; /* for the manual */
+} commands[] = {
+    {"convert", command_convert, "convert --format FORMAT --input FILE... --output DIR [options]",
+     "Reads raw interactions, filters them, splits each sequence, and writes a data set."},
+    {"synth", command_synth, "synth --users N --items N --mean-length X --seed S --output DIR [options]",
+     "Makes a data set by a random process whose next items can partly be predicted."},
+    {"info", command_info, "info DIR [--json]", "Verifies a data set and tells its counts and lengths."},
+    {"export", command_export, "export DIR [--output FILE] [--format sequences|csv]", "Writes a data set as text."}};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *file)
@@ -57,6 +65,53 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     return unknown_command(arguments[1], error);
 }
 
+/* ---- help ---- */
+
+/* Help needs no other rank. */
+static sr_status run_alone(int argument_count, char **arguments, sr_error *error)
+{
+    sr_parallel *parallel = NULL;
+    sr_status status = sr_parallel_start_alone(&parallel, error);
+    if (status == SR_OK)
+        status = run(parallel, argument_count, arguments, error);
+    sr_parallel_finish(parallel);
+    return status == SR_HELP_GIVEN ? SR_OK : status;
+}
+
+static sr_status describe(const char *name, const char *help, sr_error *error)
+{
+    char program[] = "srprep", command_name[32], argument[32];
+    char *arguments[] = {program, command_name, argument, NULL};
+    snprintf(command_name, sizeof command_name, "%s", name);
+    snprintf(argument, sizeof argument, "%s", help);
+    return run_alone(3, arguments, error);
+}
+
+static sr_status print_help(const char *argument, sr_error *error)
+{
+    static const char manual_sections[] = ".SH EXIT STATUS\n"
+                                          ".TP\n.B 0\ndone\n.TP\n.B 1\nfailed at run time\n.TP\n.B 2\nusage error\n"
+                                          ".TP\n.B 3\nthe input is damaged or does not fit\n"
+                                          ".SH SEE ALSO\n.BR srtrain (1)\n";
+    sr_command_help help[COMMANDS];
+    bool written = false;
+    for (size_t i = 0; i < COMMANDS; ++i)
+        help[i] = (sr_command_help){commands[i].name, commands[i].usage, commands[i].help};
+    const sr_program program = {.name = "srprep",
+                                .version = SRTRAIN_PROGRAM_VERSION,
+                                .summary = "turn raw interactions into data sets for srtrain",
+                                .commands = help,
+                                .command_count = COMMANDS,
+                                .manual_sections = manual_sections,
+                                .describe = describe};
+    SR_TRY(sr_program_help(&program, argument, &written, error));
+    if (!written)
+        print_usage(stdout);
+    return SR_OK;
+}
+
+/* ---- ranks ---- */
+
 /* A process that no launcher has started is a world of its own, for which MPI is not even started: that would take longer than
  * most conversions. Rank 0 says what is wrong before any rank may end: launchers end all when one ends with an error. */
 static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *error)
@@ -83,17 +138,21 @@ int main(int argument_count, char **arguments)
         print_usage(stderr);
         return SR_ERROR_USAGE;
     }
-    for (int i = 1; i < argument_count; ++i)
-        if (strcmp(arguments[i], "--help") == 0 || strcmp(arguments[i], "-h") == 0) {
-            print_usage(stdout);
-            return SR_OK;
-        }
     if (strcmp(arguments[1], "--version") == 0) {
         puts("srprep " SRTRAIN_PROGRAM_VERSION);
         return SR_OK;
     }
     sr_error error = {.status = SR_OK};
-    const sr_status status = run_on_ranks(argument_count, arguments, &error);
+    const bool wants_help = sr_help_is_wanted(argument_count, arguments);
+    sr_status status;
+    if (sr_help_is_wanted(2, arguments))
+        status = print_help(arguments[1], &error);
+    else if (wants_help)
+        status = run_alone(argument_count, arguments, &error);
+    else
+        status = run_on_ranks(argument_count, arguments, &error);
+    if (wants_help && status != SR_OK)
+        fprintf(stderr, "srprep: error: %s\n", error.message);
     /* HDF5 would crash in its exit handler over a file that could not be written: the exit code is worth more than that
      * handler. */
     if (status == SR_ERROR_RUNTIME)

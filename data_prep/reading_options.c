@@ -7,15 +7,36 @@
 
 size_t reading_options_list(reading_texts *texts, sr_option *table)
 {
-    const sr_option options[READING_OPTIONS] = {{.name = "format", .value = &texts->format},
-                                                {.name = "columns", .value = &texts->options.columns},
-                                                {.name = "delimiter", .value = &texts->options.delimiter},
-                                                {.name = "header", .flag = &texts->options.header},
-                                                {.name = "no-quotes", .flag = &texts->options.no_quotes},
-                                                {.name = "time-unit", .value = &texts->time_unit},
-                                                {.name = "time-decimals", .value = &texts->time_decimals},
-                                                {.name = "na-values", .value = &texts->options.na_values},
-                                                {.name = "strict", .flag = &texts->options.strict}};
+    const sr_option options[READING_OPTIONS] = {
+        {.name = "format",
+         .value = &texts->format,
+         .argument = "FORMAT",
+         .help = "how the input is written (srprep --help lists formats); required"},
+        {.name = "columns",
+         .value = &texts->options.columns,
+         .argument = "user=..,item=..,time=..,rating=..",
+         .help = "of csv: numbers of columns from 0; of json: keys"},
+        {.name = "delimiter",
+         .value = &texts->options.delimiter,
+         .argument = "CHARACTER",
+         .help = "of csv; a comma by default"},
+        {.name = "header", .flag = &texts->options.header, .help = "of csv: the first line holds names"},
+        {.name = "no-quotes", .flag = &texts->options.no_quotes, .help = "of csv: quotes are characters like any other"},
+        {.name = "time-unit",
+         .value = &texts->time_unit,
+         .argument = "auto|none|number|seconds|milliseconds|microseconds|nanoseconds|iso",
+         .help = "how times are written; auto by default"},
+        {.name = "time-decimals",
+         .value = &texts->time_decimals,
+         .argument = "N",
+         .help = "digits behind the point of times that count"},
+        {.name = "na-values",
+         .value = &texts->options.na_values,
+         .argument = "TEXT,TEXT",
+         .help = "texts that stand for a value that is missing"},
+        {.name = "strict",
+         .flag = &texts->options.strict,
+         .help = "ends at the first line that does not fit instead of leaving it out"}};
     memcpy(table, options, sizeof options);
     return READING_OPTIONS;
 }

@@ -25,12 +25,27 @@ static sr_status read_options(int argument_count, char **arguments, synth_option
 {
     const char *users = NULL, *items = NULL, *length = NULL, *seed = NULL, *shards = NULL, *clusters = NULL, *exponent = NULL,
                *transition = NULL, *memory = NULL;
-    const sr_option options[] = {{.name = "users", .value = &users},           {.name = "items", .value = &items},
-                                 {.name = "mean-length", .value = &length},    {.name = "seed", .value = &seed},
-                                 {.name = "output", .value = &o->output},      {.name = "shards", .value = &shards},
-                                 {.name = "clusters", .value = &clusters},     {.name = "exponent", .value = &exponent},
-                                 {.name = "transition", .value = &transition}, {.name = "memory", .value = &memory},
-                                 {.name = "temporary", .value = &o->temporary}};
+    const sr_option options[] = {
+        {.name = "users", .value = &users, .argument = "N", .help = "how many users; required"},
+        {.name = "items", .value = &items, .argument = "N", .help = "how many items; required"},
+        {.name = "mean-length", .value = &length, .argument = "X", .help = "mean length of the sequences; required"},
+        {.name = "seed", .value = &seed, .argument = "S", .help = "of the random process; required"},
+        {.name = "output", .value = &o->output, .argument = "DIR", .help = "the data set to be written; required"},
+        {.name = "shards", .value = &shards, .argument = "N", .help = "files that sequences are divided among; 1 by default"},
+        {.name = "clusters",
+         .value = &clusters,
+         .argument = "N",
+         .help = "groups of items that follow each other; a fortieth of the items by default"},
+        {.name = "exponent", .value = &exponent, .argument = "X", .help = "of the power law of popularity"},
+        {.name = "transition",
+         .value = &transition,
+         .argument = "P",
+         .help = "probability that an item comes from the successors of the one before"},
+        {.name = "memory", .value = &memory, .argument = "SIZE", .help = "memory of each process, as 512M or 8G"},
+        {.name = "temporary",
+         .value = &o->temporary,
+         .argument = "DIR",
+         .help = "where runs that do not fit into memory are kept"}};
     SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options,
                                 error));
     SR_TRY(require("--users", users, error));

@@ -6,3 +6,7 @@ add_test(NAME slurm_runs_the_shipped_script
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/slurm.sh ${PROJECT_SOURCE_DIR}/launch ${CMAKE_BINARY_DIR})
 set_tests_properties(slurm_runs_the_shipped_script PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " PROCESSORS 2 TIMEOUT 1800
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Manual, completion, installation and the Debian package, from what was built.
+add_test(NAME packaging COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packaging.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+set_tests_properties(packaging PROPERTIES PROCESSORS 2 TIMEOUT 900 ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")

@@ -281,8 +281,10 @@ static void odd_starts_are_warned_about(void **state)
     assert_says(&w->result, options);
     if (machine.cores > 1) {
         setenv("OPENBLAS_NUM_THREADS", "2", 1);
+        setenv("OMP_NUM_THREADS", "2", 1); /* the OpenMP flavour heeds both; threads of a rank are configured */
         world_train(w, 0, "blas", "");
         setenv("OPENBLAS_NUM_THREADS", "1", 1);
+        setenv("OMP_NUM_THREADS", "1", 1);
         assert_code(&w->result, 0);
         assert_says(&w->result, "BLAS uses 2 threads a call");
         setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 1);

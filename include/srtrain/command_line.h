@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { SR_TEXT_LIST_MAXIMUM = 4096 };
 
@@ -22,12 +23,44 @@ typedef struct {
     sr_text_list *list; /* collects the value of each occurrence; and, if `greedy`, everything up to the next option */
     bool *flag;         /* takes no value */
     bool greedy;
+    const char *argument; /* what the value is, for help: "DIR", "auto|never|PATH"; not for flags */
+    const char *help;     /* one sentence without a full stop */
 } sr_option;
 
 /* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages. `operand_name`
  * stands in messages for the single argument that is no option (NULL: the command takes none), which goes to *operand.
- * SR_ERROR_USAGE for an unknown option (with the nearest known one), a missing value, and a missing or superfluous operand. */
+ * SR_ERROR_USAGE for an unknown option (with the nearest known one), a missing value, and a missing or superfluous operand.
+ *
+ * SR_HELP_GIVEN when --help (text), --help=man (roff) or --help=completion (bash) is among the arguments: the options have been
+ * written to standard output, and the program ends with 0. */
 sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_name,
                                const char **operand, const sr_option *options, size_t option_count, sr_error *error);
+
+/* ---- help for whole programs ---- */
+
+/* Whether --help or one of its forms is among the arguments, so that nothing else is to be done. */
+bool sr_help_is_wanted(int argument_count, char **arguments);
+
+typedef struct {
+    const char *name, *usage; /* of a command; usage begins with the name */
+    const char *help;         /* a sentence or two */
+} sr_command_help;
+
+typedef struct {
+    const char *name, *version, *summary;
+    const sr_command_help *commands;
+    size_t command_count;
+    const char *manual_sections; /* roff, behind the commands */
+    /* Has a command write its options: calls it with "--help=..." and turns SR_HELP_GIVEN into SR_OK. */
+    sr_status (*describe)(const char *command, const char *help, sr_error *error);
+    void (*write_choices)(FILE *file); /* further lines of the completion; or NULL */
+} sr_program;
+
+/* Writes the page of the manual (--help=man) or the completion for bash (--help=completion) of a program to standard output if
+ * `argument` asks for it: *written. */
+sr_status sr_program_help(const sr_program *program, const char *argument, bool *written, sr_error *error);
+
+/* Text with what roff would take for its own escaped. */
+void sr_manual_text(FILE *file, const char *text);
 
 #endif

@@ -246,6 +246,11 @@ sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *e
  * plain text, docs/configuration.md as Markdown. */
 sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error);
 
+/* The page srtrain-config(5) of the manual, in roff; and lines for the completion of bash: _srtrain_choices[section.key]="..."
+ * for every key, with its choices if it has any. */
+sr_status sr_settings_manual(FILE *file, const char *version, sr_error *error);
+void sr_settings_completion(FILE *file);
+
 /* The name of a choice, as it stands in YAML: sr_settings_choice("training.loss", SR_LOSS_BPR) is "bpr". NULL if there is none.
  */
 const char *sr_settings_choice(const char *key, int value);

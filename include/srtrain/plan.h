@@ -55,6 +55,7 @@ typedef struct {
     size_t tiles;       /* logits of the catalogue */
     size_t exchange;    /* buffers of reductions and of contrastive training */
     size_t evaluation;  /* scores, and tensors of histories, beside what a step holds */
+    size_t saving;      /* the copy of the state that is written beside training (checkpoint.writing: overlapped) */
     size_t total;       /* of all these */
     size_t certain;     /* of these, what is known without an estimate */
 } sr_plan_memory;

@@ -10,6 +10,7 @@
 
 /* The values are the program's exit codes. */
 typedef enum {
+    SR_HELP_GIVEN = -1, /* no failure: help was asked for and written; the program ends with 0 */
     SR_OK = 0,
     SR_ERROR_RUNTIME = 1, /* I/O, non-finite loss, out of memory, MPI */
     SR_ERROR_USAGE = 2,   /* usage or configuration: nothing was started or written */

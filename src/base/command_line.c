@@ -1,4 +1,4 @@
-#include "srtrain/command_line.h"
+#include "base/command_help.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,6 +81,11 @@ sr_status sr_command_line_read(const char *program, int argument_count, char **a
 {
     reader r = {program, argument_count, 1, arguments, options, option_count, error};
     const char *found = NULL;
+    for (int i = 1; i < argument_count; ++i)
+        if (help_format_of(arguments[i]) != HELP_NONE) {
+            help_write(help_format_of(arguments[i]), program, arguments[0], operand_name, options, option_count);
+            return SR_HELP_GIVEN;
+        }
     while (r.next < r.count) {
         const char *argument = r.arguments[r.next++];
         if (is_option(argument)) {

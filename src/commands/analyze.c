@@ -238,9 +238,19 @@ sr_status command_analyze(command_context *context, sr_error *error)
     const char *data = NULL, *output = NULL, *split = "test", *picture = "svg";
     sr_text_list assignments = {.count = 0};
     request asked = {.output = NULL};
-    const sr_option options[] = {{.name = "data", .value = &data},        {.name = "output", .value = &output},
-                                 {.name = "user", .list = &asked.users},  {.name = "split", .value = &split},
-                                 {.name = "pictures", .value = &picture}, {.name = "set", .list = &assignments}};
+    const sr_option options[] = {
+        {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
+        {.name = "output",
+         .value = &output,
+         .argument = "DIR",
+         .help = "where numbers and pictures go; analysis beside the checkpoint by default"},
+        {.name = "user",
+         .list = &asked.users,
+         .argument = "NAME",
+         .help = "a user whose attention is written and drawn; may be given several times"},
+        {.name = "split", .value = &split, .argument = "valid|test", .help = "which histories are analysed; test by default"},
+        {.name = "pictures", .value = &picture, .argument = "svg|png|none", .help = "the format of pictures; svg by default"},
+        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides evaluation.batch_size"}};
     int chosen_split = 0, chosen_pictures = 0;
     checkpointed_model loaded;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &asked.checkpoint,

@@ -77,10 +77,14 @@ sr_status command_evaluate(command_context *context, sr_error *error)
 {
     const char *data = NULL, *split = "test", *json = NULL;
     sr_text_list assignments = {.count = 0};
-    const sr_option options[] = {{.name = "data", .value = &data},
-                                 {.name = "split", .value = &split},
-                                 {.name = "json", .value = &json},
-                                 {.name = "set", .list = &assignments}};
+    const sr_option options[] = {
+        {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
+        {.name = "split", .value = &split, .argument = "valid|test", .help = "which held-out interactions; test by default"},
+        {.name = "json", .value = &json, .argument = "FILE", .help = "also writes the metrics as JSON"},
+        {.name = "set",
+         .list = &assignments,
+         .argument = "section.key=value",
+         .help = "overrides a key of the section evaluation"}};
     const char *checkpoint = NULL;
     evaluation result = {.split = SR_SPLIT_TEST};
     checkpointed_model loaded;

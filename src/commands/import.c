@@ -43,13 +43,26 @@ static sr_status read_count(const char *name, const char *text, size_t *count, s
 
 static sr_status read_options(const command_context *context, import_options *options, sr_error *error)
 {
-    const sr_option known[] = {{.name = "config", .value = &options->configuration},
-                               {.name = "set", .list = &options->assignments},
-                               {.name = "data", .value = &options->data},
-                               {.name = "items", .value = &options->items},
-                               {.name = "users", .value = &options->users},
-                               {.name = "output", .value = &options->output},
-                               {.name = "force", .flag = &options->force}};
+    const sr_option known[] = {
+        {.name = "config",
+         .value = &options->configuration,
+         .argument = "CONFIG.yaml",
+         .help = "the configuration of the model; required"},
+        {.name = "set",
+         .list = &options->assignments,
+         .argument = "section.key=value",
+         .help = "overrides a key of the configuration"},
+        {.name = "data", .value = &options->data, .argument = "DIR", .help = "the data set that the model was trained on"},
+        {.name = "items",
+         .value = &options->items,
+         .argument = "N",
+         .help = "without a data set: how many items the model knows"},
+        {.name = "users",
+         .value = &options->users,
+         .argument = "N",
+         .help = "without a data set: how many users it knows; any number by default"},
+        {.name = "output", .value = &options->output, .argument = "FILE.h5", .help = "the checkpoint to be written; required"},
+        {.name = "force", .flag = &options->force, .help = "replaces a file of that name"}};
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "WEIGHTS.h5", &options->weights, known,
                                 sizeof known / sizeof *known, error));
     if (!options->configuration)

@@ -1,6 +1,7 @@
 /* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit code. */
 #include "commands/command.h"
 #include "srtrain/clock.h"
+#include "srtrain/config.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
 
@@ -9,32 +10,39 @@
 #include <string.h>
 
 typedef struct {
-    const char *name;
     command_function function;
     bool parallel; /* runs on all ranks */
-    const char *usage;
+    const char *name, *usage, *help;
 } command;
 
 static const command commands[] = {
-    {"train", command_train, true,
+    {command_train, true, "train",
      "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]\n"
-     "      [--time-limit DURATION|auto] [--stall-timeout DURATION|0]"},
-    {"plan", command_plan, false,
+     "      [--time-limit DURATION|auto] [--stall-timeout DURATION|0]",
+     "Trains as configured, validates, stops early, and tests the best parameters. Run again, it goes on from the newest valid "
+     "checkpoint."},
+    {command_plan, false, "plan",
      "plan CONFIG.yaml --ranks P [--set section.key=value ...] [--threads T] [--ranks-per-node Q] [--memory GIB]\n"
-     "      [--measure [--latency MICROSECONDS] [--bandwidth GB_A_SECOND] | --rate EXAMPLES_A_SECOND] [--json]"},
-    {"evaluate", command_evaluate, true,
-     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]"},
-    {"recommend", command_recommend, true,
+     "      [--measure [--latency MICROSECONDS] [--bandwidth GB_A_SECOND] | --rate EXAMPLES_A_SECOND] [--json]",
+     "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
+    {command_evaluate, true, "evaluate",
+     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]",
+     "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
+    {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
-     "      [--output FILE.tsv|FILE.h5]"},
-    {"analyze", command_analyze, true,
+     "      [--output FILE.tsv|FILE.h5]",
+     "Writes the best items for users of the data set or for new ones."},
+    {command_analyze, true, "analyze",
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"
-     "      [--set evaluation.batch_size=N]"},
-    {"import", command_import, true,
+     "      [--set evaluation.batch_size=N]",
+     "Writes and draws what the layers and the attention of a model do."},
+    {command_import, true, "import",
      "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]]\n"
-     "      --output CHECKPOINT.h5 [--force]"},
-    {"models", command_models, false, "models [--markdown]"},
-    {"config", command_config, false, "config CONFIG.yaml [--set section.key=value ...]"},
+     "      --output CHECKPOINT.h5 [--force]",
+     "Makes a checkpoint of parameters that were trained elsewhere."},
+    {command_models, false, "models", "models [--markdown | --man]", "Explains every backbone, calibrator and option."},
+    {command_config, false, "config", "config CONFIG.yaml [--set section.key=value ...]",
+     "Prints a configuration with every default written out."},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -45,7 +53,61 @@ static void print_usage(FILE *file)
         fprintf(file, "  %ssrtrain %s\n", commands[i].parallel ? "mpirun -np P " : "", commands[i].usage);
     fprintf(file, "  srtrain --version\n  srtrain --help\n\n"
                   "Exit codes: 0 done, 1 failed at run time, 2 usage or configuration error, 3 damaged or unfitting data,\n"
-                  "75 stopped on request after a checkpoint (run the same command again to go on).\n");
+                  "75 stopped on request after a checkpoint (run the same command again to go on).\n"
+                  "srtrain COMMAND --help explains the options of a command.\n");
+}
+
+/* ---- help ---- */
+
+static const char manual_sections[] =
+    ".SH EXIT STATUS\n"
+    ".TP\n.B 0\ndone\n"
+    ".TP\n.B 1\nfailed at run time\n"
+    ".TP\n.B 2\nusage or configuration error, or no room in memory: nothing was started or written\n"
+    ".TP\n.B 3\nthe input data or a checkpoint is damaged or does not fit\n"
+    ".TP\n.B 75\nstopped on request after a valid checkpoint was written: run the same command again\n"
+    ".SH SIGNALS\n"
+    "SIGUSR1, SIGTERM and SIGINT on any rank lead to a checkpoint after the step and exit code 75, SIGUSR2 to a checkpoint\n"
+    "alone. A second SIGTERM or SIGINT ends the process at once.\n"
+    ".SH ENVIRONMENT\n"
+    ".TP\n.B OMP_NUM_THREADS\nthreads of a rank, where training.threads leaves them open\n"
+    ".TP\n.B OPENBLAS_NUM_THREADS\nthreads of a call of BLAS; 1 is right\n"
+    ".SH SEE ALSO\n.BR srtrain\\-config (5),\n.BR srtrain\\-job (1),\n.BR srprep (1),\n.BR mpirun (1)\n";
+
+/* A command asked for its help does nothing else: it needs neither ranks nor a log. */
+static sr_status describe(const char *name, const char *help, sr_error *error)
+{
+    char command_name[32], argument[32];
+    char *arguments[] = {command_name, argument, NULL};
+    snprintf(command_name, sizeof command_name, "%s", name);
+    snprintf(argument, sizeof argument, "%s", help);
+    for (size_t i = 0; i < COMMANDS; ++i)
+        if (strcmp(commands[i].name, name) == 0) {
+            command_context context = {.argument_count = 2, .arguments = arguments};
+            const sr_status status = commands[i].function(&context, error);
+            return status == SR_HELP_GIVEN ? SR_OK : status;
+        }
+    return SR_OK;
+}
+
+static sr_status print_help(const char *argument, sr_error *error)
+{
+    sr_command_help help[COMMANDS];
+    bool written = false;
+    for (size_t i = 0; i < COMMANDS; ++i)
+        help[i] = (sr_command_help){commands[i].name, commands[i].usage, commands[i].help};
+    const sr_program program = {.name = "srtrain",
+                                .version = SRTRAIN_PROGRAM_VERSION,
+                                .summary = "train transformer sequential recommenders, data-parallel by MPI",
+                                .commands = help,
+                                .command_count = COMMANDS,
+                                .manual_sections = manual_sections,
+                                .describe = describe,
+                                .write_choices = sr_settings_completion};
+    SR_TRY(sr_program_help(&program, argument, &written, error));
+    if (!written)
+        print_usage(stdout);
+    return SR_OK;
 }
 
 static sr_status print_versions(sr_error *error)
@@ -133,20 +195,21 @@ int main(int argument_count, char **arguments)
         print_usage(stderr);
         return SR_ERROR_USAGE;
     }
-    if (strcmp(arguments[1], "--help") == 0 || strcmp(arguments[1], "-h") == 0) {
-        print_usage(stdout);
-        return SR_OK;
-    }
+    const bool wants_help = sr_help_is_wanted(argument_count, arguments);
     const command *found = find_command(arguments[1]);
-    if (found && found->parallel)
+    if (found && found->parallel && !wants_help)
         return (int)run_parallel(found, argument_count, arguments, &error);
     command_context context = {0};
-    if (strcmp(arguments[1], "--version") == 0)
+    if (wants_help && !found)
+        status = print_help(arguments[1], &error);
+    else if (strcmp(arguments[1], "--version") == 0)
         status = print_versions(&error);
     else if (found)
         status = run_command(found, &context, argument_count, arguments, &error);
     else
         status = unknown_command(arguments[1], &error);
+    if (status == SR_HELP_GIVEN)
+        status = SR_OK;
     if (status != SR_OK)
         report(&error);
     return (int)status;

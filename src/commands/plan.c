@@ -122,11 +122,36 @@ sr_status command_plan(command_context *context, sr_error *error)
 {
     plan_options o = {.path = NULL};
     const sr_option options[] = {
-        {.name = "ranks", .value = &o.ranks},         {.name = "set", .list = &o.assignments},
-        {.name = "threads", .value = &o.threads},     {.name = "ranks-per-node", .value = &o.ranks_per_node},
-        {.name = "memory", .value = &o.memory},       {.name = "measure", .flag = &o.measure},
-        {.name = "rate", .value = &o.rate},           {.name = "latency", .value = &o.latency},
-        {.name = "bandwidth", .value = &o.bandwidth}, {.name = "json", .flag = &o.json}};
+        {.name = "ranks", .value = &o.ranks, .argument = "P", .help = "the ranks of the job; required"},
+        {.name = "set",
+         .list = &o.assignments,
+         .argument = "section.key=value",
+         .help = "overrides a key of the configuration"},
+        {.name = "threads",
+         .value = &o.threads,
+         .argument = "T",
+         .help = "threads of a rank; by default what training would use on this machine"},
+        {.name = "ranks-per-node",
+         .value = &o.ranks_per_node,
+         .argument = "Q",
+         .help = "by default as many as this machine has cores"},
+        {.name = "memory", .value = &o.memory, .argument = "GIB", .help = "memory of a node; that of this machine by default"},
+        {.name = "measure",
+         .flag = &o.measure,
+         .help = "times some steps of one thread here and projects the time of the training"},
+        {.name = "rate",
+         .value = &o.rate,
+         .argument = "EXAMPLES_A_SECOND",
+         .help = "projects the time from the rate of the whole job"},
+        {.name = "latency",
+         .value = &o.latency,
+         .argument = "MICROSECONDS",
+         .help = "of the network, for --measure; 2 by default"},
+        {.name = "bandwidth",
+         .value = &o.bandwidth,
+         .argument = "GB_A_SECOND",
+         .help = "of a node in one direction, for --measure; 12.5 by default"},
+        {.name = "json", .flag = &o.json, .help = "writes a JSON object instead of a table"}};
     sr_settings settings;
     plan_numbers numbers = {.rate = 0};
     sr_plan_request request = {.settings = &settings, .kernels = sr_kernels_choose(NULL), .program = sr_resident_memory()};

@@ -52,12 +52,28 @@ static sr_status read_history(const char *text, sr_history *history, sr_error *e
 static sr_status read_options(const command_context *context, recommend_options *options, sr_error *error)
 {
     const char *top_k = "10", *history = "exclude";
-    const sr_option known[] = {{.name = "data", .value = &options->data},
-                               {.name = "users", .value = &options->users},
-                               {.name = "histories", .value = &options->histories},
-                               {.name = "top-k", .value = &top_k},
-                               {.name = "history", .value = &history},
-                               {.name = "output", .value = &options->output}};
+    const sr_option known[] = {
+        {.name = "data",
+         .value = &options->data,
+         .argument = "DIR",
+         .help = "the data set, if it is not where training found it"},
+        {.name = "users",
+         .value = &options->users,
+         .argument = "FILE",
+         .help = "recommends to the users of the data set whose names are the lines of this file; to all by default"},
+        {.name = "histories",
+         .value = &options->histories,
+         .argument = "FILE",
+         .help = "recommends to new users: each line is a name and its items, oldest first"},
+        {.name = "top-k", .value = &top_k, .argument = "K", .help = "so many items for each user; 10 by default"},
+        {.name = "history",
+         .value = &history,
+         .argument = "exclude|keep",
+         .help = "whether items of the history are left out (exclude, the default)"},
+        {.name = "output",
+         .value = &options->output,
+         .argument = "FILE.tsv|FILE.h5",
+         .help = "where recommendations go; standard output by default"}};
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &options->checkpoint,
                                 known, sizeof known / sizeof *known, error));
     SR_TRY(read_top_k(top_k, &options->top_k, error));

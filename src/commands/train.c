@@ -30,11 +30,26 @@ sr_status command_train(command_context *context, sr_error *error)
 {
     const char *output = NULL, *resume = "auto", *time_limit = NULL, *stall_timeout = "1800";
     sr_text_list assignments = {.count = 0};
-    const sr_option options[] = {{.name = "set", .list = &assignments},
-                                 {.name = "output", .value = &output},
-                                 {.name = "resume", .value = &resume},
-                                 {.name = "time-limit", .value = &time_limit},
-                                 {.name = "stall-timeout", .value = &stall_timeout}};
+    const sr_option options[] = {
+        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides a key of the configuration"},
+        {.name = "output",
+         .value = &output,
+         .argument = "DIR",
+         .help = "directory of the run; runs/NAME by default, NAME being that of the configuration"},
+        {.name = "resume",
+         .value = &resume,
+         .argument = "auto|never|PATH",
+         .help = "go on from the newest valid checkpoint of the directory (auto, the default), from nothing, or from the "
+                 "checkpoint PATH"},
+        {.name = "time-limit",
+         .value = &time_limit,
+         .argument = "DURATION|auto",
+         .help = "ends with a checkpoint and exit code 75 before so much time has passed, as 30m or 2h; auto: before the "
+                 "limit of the batch system"},
+        {.name = "stall-timeout",
+         .value = &stall_timeout,
+         .argument = "DURATION|0",
+         .help = "fails when ranks have waited for another for so long, in seconds or as 30m; 1800 by default, 0: never"}};
     sr_time_limit limit;
     double stall_seconds;
     const char *path = NULL;

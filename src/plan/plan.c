@@ -15,7 +15,7 @@ enum {
     PROBE_OPERATIONS = 200000, /* unless it takes more than so many operations, in units of 10^5, */
     LOOKED_AT_BATCHES = 32,    /* whose division is looked at for the largest part, */
     LOOKED_AT_EXAMPLES = 1 << 18,
-    LIBRARIES = 24 << 20, /* what MPI, HDF5 and BLAS take of a rank after its start (measured with Open MPI 4.1) */
+    LIBRARIES = 32 << 20, /* what MPI, HDF5 and BLAS take of a rank after its start (measured with Open MPI 4.1) */
     BLAS_BUFFER = 2 << 20 /* what OpenBLAS's packing buffer of a thread holds when matrices are narrow */
 };
 
@@ -190,7 +190,8 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->moments = 2 * m->parameters;
     m->index = sr_sampler_memory(request->sampler);
     m->batches = threads * batch;
-    m->activations = threads * tensors.tape;
+    /* Steps differ in what they place where, so that more pages are touched in all than by any one step. */
+    m->activations = threads * (tensors.tape + tensors.tape / 10);
     if (settings->training.loss == SR_LOSS_CROSS_ENTROPY)
         m->tiles = threads * tensors.scorings *
                    sr_catalogue_cross_entropy_memory(tensors.targets, sr_dataset_items(request->dataset) + 1);
@@ -199,9 +200,10 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;
     m->evaluation = threads * evaluation;
+    m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? 3 * m->parameters : 0;
     m->certain = request->program + m->parameters + m->gradients + m->moments + m->index;
     m->total = m->program + m->parameters + m->gradients + m->moments + m->index + m->batches + m->activations + m->tiles +
-               m->exchange + m->evaluation;
+               m->exchange + m->evaluation + m->saving;
     return SR_OK;
 }
 

@@ -49,6 +49,7 @@ static const memory_part parts[] = {
     {"tiles", "logits of the catalogue", offsetof(sr_plan_memory, tiles)},
     {"exchange", "buffers of reductions", offsetof(sr_plan_memory, exchange)},
     {"evaluation", "evaluation", offsetof(sr_plan_memory, evaluation)},
+    {"saving", "copy of the state while it is saved", offsetof(sr_plan_memory, saving)},
     {"total", "together", offsetof(sr_plan_memory, total)},
 };
 enum { PARTS = sizeof parts / sizeof *parts };
@@ -73,7 +74,7 @@ static void print_bytes(FILE *file, const char *what, double bytes)
 {
     char text[32];
     sr_format_bytes(bytes, text, sizeof text);
-    fprintf(file, "  %-32s %s\n", what, text);
+    fprintf(file, "  %-36s %s\n", what, text);
 }
 
 static void print_times(const sr_plan *plan, FILE *file)
@@ -86,20 +87,20 @@ static void print_times(const sr_plan *plan, FILE *file)
     sr_format_seconds(plan->step_seconds, step, sizeof step);
     sr_format_seconds(plan->step_seconds * (double)plan->steps_of_epoch, epoch, sizeof epoch);
     sr_format_seconds(plan->step_seconds * (double)plan->steps, all, sizeof all);
-    fprintf(file, "time, without validation (%s)\n  %-32s %s\n  %-32s %s\n  %-32s %s\n", plan->time_source, "a step", step,
+    fprintf(file, "time, without validation (%s)\n  %-36s %s\n  %-36s %s\n  %-36s %s\n", plan->time_source, "a step", step,
             "an epoch", epoch, "all epochs", all);
     if (plan->compute_seconds <= 0)
         return;
     sr_format_seconds(plan->compute_seconds, step, sizeof step);
     sr_format_seconds(plan->reduction_seconds, epoch, sizeof epoch);
-    fprintf(file, "  %-32s %s, reductions %s\n", "of a step: computing", step, epoch);
+    fprintf(file, "  %-36s %s, reductions %s\n", "of a step: computing", step, epoch);
 }
 
 sr_status sr_plan_print(const sr_plan *plan, FILE *file, sr_error *error)
 {
     fprintf(file, "%zu rank%s of %zu thread%s\n", plan->ranks, plan->ranks == 1 ? "" : "s", plan->threads,
             plan->threads == 1 ? "" : "s");
-    fprintf(file, "  %-32s %zu\n  %-32s %zu\n  %-32s %zu\n  %-32s %zu\n  %-32s %zu\n  %-32s %.2f\n", "users", plan->users,
+    fprintf(file, "  %-36s %zu\n  %-36s %zu\n  %-36s %zu\n  %-36s %zu\n  %-36s %zu\n  %-36s %.2f\n", "users", plan->users,
             "items", plan->items, "parameters", plan->parameters, "steps an epoch", plan->steps_of_epoch, "steps in all epochs",
             plan->steps, "work of the busiest over the mean", plan->imbalance);
     fprintf(file, "memory of a rank, at most\n");
@@ -109,7 +110,7 @@ sr_status sr_plan_print(const sr_plan *plan, FILE *file, sr_error *error)
     print_bytes(file, "data, mapped; may be dropped", (double)plan->data);
     fprintf(file, "sums over ranks in a step\n");
     print_bytes(file, "gradients", (double)plan->reduced);
-    fprintf(file, "  %-32s %zu, and %zu sums of a few numbers\n", "messages", plan->messages, plan->small_sums);
+    fprintf(file, "  %-36s %zu, and %zu sums of a few numbers\n", "messages", plan->messages, plan->small_sums);
     fprintf(file, "files\n");
     print_bytes(file, "a checkpoint", (double)plan->checkpoint);
     print_bytes(file, "best.h5", (double)plan->best);
@@ -194,7 +195,7 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
     sr_format_bytes((double)m->total, total, sizeof total);
     sr_format_bytes((double)m->program, program, sizeof program);
     sr_format_bytes((double)(m->parameters + m->gradients + m->moments), model, sizeof model);
-    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange), step, sizeof step);
+    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->saving), step, sizeof step);
     sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
     sr_format_bytes((double)plan->data, data, sizeof data);
     sr_format_bytes((double)plan->reduced, reduced, sizeof reduced);

@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Help that is written from the tables of options says what the programs know; what is installed is complete; the Debian package
+# runs where it is unpacked.
+#
+#   packaging.sh SOURCE_DIRECTORY BINARY_DIRECTORY
+set -euo pipefail
+source="$(cd "$1" && pwd)" binaries="$(cd "$2" && pwd)"
+work="$(mktemp -d /tmp/srtrain-packaging-XXXXXX)"
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "FAILED: $*"; exit 1; }
+missing() { echo "$1 is not installed: $2 is not tested"; }
+PATH="$binaries:$PATH"
+
+# ---- options: every one that a command takes is explained, on every page ----
+
+known_options() { # PROGRAM COMMAND: what the command itself says it takes
+    { "$1" "$2" --no-such-option 2>&1 || true; } | sed -n 's/.*known are //p' | tr -d ',' | tr ' ' '\n' | grep '^--' | sort
+}
+srtrain --help=man >srtrain.1
+srprep --help=man >srprep.1
+srtrain models --man >srtrain-config.5
+srtrain --help=completion >srtrain.bash
+srprep --help=completion >srprep.bash
+for program in srtrain srprep; do
+    "$program" --help >usage
+    commands="$(sed -n 's/^\.SS //p' "$program.1")"
+    [ -n "$commands" ] || fail "$program.1 has no commands"
+    for command in $commands; do
+        known_options "$program" "$command" >known
+        [ -s known ] || fail "$program $command takes no option"
+        # Text, manual and completion come from the same rows; that none is without words is what can go wrong.
+        "$program" "$command" --help >text || fail "$program $command --help"
+        sed -n 's/^  \(--[a-z-]*\).*/\1/p' text | sort | diff known - || fail "$program $command --help lists other options"
+        ! grep -q '^ *$' text || fail "$program $command --help has an option without explanation: $(cat text)"
+        grep -q "VALUE" text && fail "$program $command --help does not say what a value is: $(grep VALUE text)"
+        sed -n "/^\.SS $command\$/,/^\.S[SH]/p" "$program.1" | sed -n 's/^\.BI "\\-\\-\([a-z\\-]*\)".*/--\1/p' | tr -d '\134' |
+            sort | diff known - || fail "$program.1 lists other options of $command"
+        sed -n "s/^_${program}_options\[$command\]=\"\(.*\)\"/\1/p" "$program.bash" | tr ' ' '\n' | sort | diff known - ||
+            fail "completion lists other options of $program $command"
+        while read -r option; do
+            grep -q -e "$option" usage || fail "$program --help does not mention $option of $command"
+        done <known
+    done
+done
+for command in $({ srtrain no-such-command 2>&1 || true; } | sed 's/.*(\(.*\)).*/\1/' | tr -d ','); do
+    grep -q "^\.SS $command\$" srtrain.1 || fail "srtrain.1 does not have $command"
+done
+# Every key of the configuration, with its choices.
+srtrain models | sed -n 's/^  \([a-z][a-z_0-9]*\)  *[a-zA-Z].*/\1/p' | sort -u >keys
+[ "$(wc -l <keys)" -gt 50 ] || fail "srtrain models lists $(wc -l <keys) keys"
+while read -r key; do
+    grep -qx "\.B $key" srtrain-config.5 || fail "srtrain-config.5 does not have $key"
+    grep -q "^_srtrain_choices\[[a-z_.]*\.$key\]" srtrain.bash || fail "completion does not have $key"
+done <keys
+
+# ---- the pages are good roff, the scripts good bash ----
+
+if command -v groff >/dev/null; then
+    for page in srtrain.1 srprep.1 srtrain-config.5 "$binaries/help/srtrain-job.1"; do
+        groff -man -Tutf8 -ww -z "$page" 2>warnings || fail "groff refuses $page"
+        [ ! -s warnings ] || fail "$page: $(cat warnings)"
+    done
+else
+    missing groff "the pages of the manual"
+fi
+# complete WORDS...: what would be offered for the last word
+complete_words() {
+    bash -c '. "$1"; shift; program="$1"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "_$program"; echo "${COMPREPLY[*]}"' \
+        complete "$work/$1.bash" "$@"
+}
+expect() { # WANTED WORDS...
+    local wanted="$1"
+    shift
+    [[ " $(complete_words "$@") " == *" $wanted "* ]] || fail "\"$*\" completes to \"$(complete_words "$@")\", not to $wanted"
+}
+mkdir data
+: >some.yaml
+expect evaluate srtrain eva
+expect --resume srtrain train --re
+expect --resume srtrain some.yaml --re
+expect some.yaml srtrain plan so
+expect auto srtrain train some.yaml --resume a
+expect training.learning_rate= srtrain train some.yaml --set training.learn
+expect bpr srtrain train some.yaml --set training.loss = b
+expect sasrec srtrain train some.yaml --set model.backbone =
+expect data srtrain evaluate x.h5 --data da
+expect convert srprep co
+expect --users srprep synth --us
+expect data srprep info da
+
+# ---- what is installed ----
+
+DESTDIR="$work/installed" cmake --install "$binaries" --prefix /usr >install.log || fail "$(tail -n 5 install.log)"
+installed="$work/installed/usr"
+for file in bin/srtrain bin/srprep bin/srtrain-job share/srtrain/launch/slurm.sbatch share/srtrain/launch/pbs.sh \
+    share/srtrain/launch/torque.sh share/srtrain/launch/lsf.sh share/srtrain/launch/mpirun.sh share/srtrain/launch/sweep.sh \
+    share/bash-completion/completions/srtrain share/bash-completion/completions/srprep share/doc/srtrain/copyright \
+    share/srtrain/configs/ml-100k.yaml; do
+    [ -f "$installed/$file" ] || fail "$file is not installed"
+done
+cmp srtrain.bash "$installed/share/bash-completion/completions/srtrain" || fail "another completion is installed"
+for page in man1/srtrain.1 man1/srprep.1 man1/srtrain-job.1 man5/srtrain-config.5; do
+    [ -f "$installed/share/man/$page.gz" ] || [ -f "$installed/share/man/$page" ] || fail "$page is not installed"
+done
+if [ -f "$installed/share/man/man1/srtrain.1.gz" ]; then
+    gzip -dc "$installed/share/man/man1/srtrain.1.gz" | cmp - srtrain.1 || fail "another srtrain.1 is installed"
+fi
+module="$(echo "$installed"/share/srtrain/modulefiles/srtrain/*)"
+[ -f "$module" ] || fail "the module file is not installed"
+if command -v tclsh >/dev/null; then
+    # What the file asks of the module command, with the commands played by procedures that print.
+    cat >module.tcl <<'END'
+set ModulesCurrentModulefile [lindex $argv 0]
+foreach name {setenv prepend-path conflict module-whatis} { proc $name {args} "puts \"$name \$args\"" }
+source $ModulesCurrentModulefile
+END
+    tclsh module.tcl "$module" >module.out || fail "the module file fails"
+    grep -qx "prepend-path PATH $installed/bin" module.out || fail "the module says $(cat module.out)"
+else
+    missing tclsh "the module file"
+fi
+if command -v python3 >/dev/null; then
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$source/packaging/spack/package.py" || fail "package.py"
+else
+    missing python3 "the Spack recipe"
+fi
+
+# ---- the Debian package ----
+
+if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
+    cpack --config "$binaries/CPackConfig.cmake" -G DEB -B "$work/cpack" >cpack.log 2>&1 || fail "$(tail -n 10 cpack.log)"
+    package="$(echo "$work"/cpack/srtrain_*.deb)"
+    dpkg-deb -f "$package" Depends | tee depends
+    for library in openmpi-bin libopenmpi libhdf5 libfftw3 libfyaml libcjson libxxhash libopenblas libgomp1; do
+        grep -q "$library" depends || fail "the package does not depend on $library"
+    done
+    mkdir root
+    dpkg-deb -x "$package" root
+    [ -z "$(find root -perm -o+w ! -type l)" ] || fail "files that anybody may write: $(find root -perm -o+w ! -type l)"
+    PATH="$work/root/usr/bin:$PATH"
+    hash -r
+    [ "$(command -v srtrain)" = "$work/root/usr/bin/srtrain" ] || fail "the unpacked srtrain is not found"
+    srtrain --version | grep -q '^srtrain [0-9]' || fail "the unpacked srtrain does not run"
+    srprep synth --users 60 --items 40 --mean-length 8 --seed 1 --output small >/dev/null
+    printf 'data: {path: small}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n' >small.yaml
+    srtrain-job --ranks 2 small.yaml --output run >job.out 2>&1 || fail "the unpacked srtrain-job: $(tail -n 5 job.out)"
+    [ -f run/best.h5 ] || fail "the unpacked srtrain does not train"
+    if command -v lintian >/dev/null; then
+        lintian --fail-on error "$package" >lintian.out 2>&1 || fail "lintian: $(cat lintian.out)"
+    else
+        missing lintian "the package's policy"
+    fi
+else
+    missing dpkg-dev "the Debian package"
+fi
+echo "PASS"
