@@ -365,7 +365,7 @@ static void a_killed_run_with_contrastive_training_ends_with_the_same_bits(void 
 /* Rows of items that are behind by then take the steps that they have missed before each checkpoint. */
 static void a_killed_run_with_deferred_rows_ends_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-deferred", EIGHT_EPOCHS TRAINING("loss=bpr"));
+    assert_survives_being_killed(*state, "killed-deferred", EIGHT_EPOCHS TRAINING("loss=bpr") TRAINING("item_updates=deferred"));
 }
 
 /* Plans measured by FFTW are kept with the run. */

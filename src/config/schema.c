@@ -151,7 +151,7 @@ static const schema_choice writing_choices[] = {
     {NULL, 0, NULL}};
 static const schema_choice item_updates_choices[] = {
     {"deferred", SR_ITEM_UPDATES_DEFERRED,
-     "when it is read again, all at once; with a loss of sampled items, and while few rows have a gradient"},
+     "when it is read again, all at once: for large catalogues; with a loss of sampled items, and while few rows have a gradient"},
     {"every_step", SR_ITEM_UPDATES_EVERY_STEP, "in the step"},
     {NULL, 0, NULL}};
 static const schema_choice history_choices[] = {
@@ -356,7 +356,7 @@ const schema_row schema_rows[] = {
     NUMBER("training", "weight_decay", training.weight_decay, 0, 10, "0", "strength of weight decay; 0: none"),
     CHOICE("training", "weight_decay_kind", training.weight_decay_kind, decay_choices, "decoupled", "how weight decay acts"),
     NUMBER("training", "clip_norm", training.clip_norm, 0, 1e9, "0", "largest norm of the whole gradient; 0: no clipping"),
-    CHOICE("training", "item_updates", training.item_updates, item_updates_choices, "deferred",
+    CHOICE("training", "item_updates", training.item_updates, item_updates_choices, "every_step",
            "when an item's row that has no gradient in a step moves by Adam's moments; the same within rounding"),
     CHOICE("training", "schedule", training.schedule, schedule_choices, "constant", "learning rate after warm-up"),
     INTEGER("training", "warmup_steps", training.warmup_steps, 0, 1e9, "0", "steps over which the learning rate rises from 0"),
