@@ -12,6 +12,7 @@
  *   operations  benchmark_operations: single operations against the roofline
  */
 #include "compare_doubles.h"
+#include "scaling/json.h"
 #include "scaling/launcher.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
@@ -20,7 +21,6 @@
 #include "srtrain/memory.h"
 #include "srtrain/parallel.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -91,25 +91,6 @@ static __attribute__((format(printf, 2, 3))) void say(const benchmark *b, const 
     fflush(stdout);
 }
 
-static sr_status read_json(const char *path, cJSON **json, sr_error *error)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = fopen(path, "r");
-    const bool read = file && getdelim(&text, &size, '\0', file) > 0;
-    if (file)
-        fclose(file);
-    *json = read ? cJSON_Parse(text) : NULL;
-    free(text);
-    return *json ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "%s is not the JSON that a benchmark writes", path);
-}
-
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItem(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
 /* Runs a program of this build on `ranks` ranks (0: without a launcher); its output goes to measurements/NAME.log and what it
  * measured, if it takes --json, to measurements/NAME.json, which is read into *json (may be NULL). */
 static sr_status run_program(const benchmark *b, const char *program, size_t ranks, const char *name, command_line *rest,
@@ -128,7 +109,7 @@ static sr_status run_program(const benchmark *b, const char *program, size_t ran
     for (size_t i = 0; i < rest->count; ++i)
         add_word(&line, rest->words[i]);
     SR_TRY(ranks ? launcher_run(&b->method, ranks, line.words, log, error) : run_and_log(line.words, NULL, log, NULL, error));
-    return json ? read_json(made, json, error) : SR_OK;
+    return json ? json_read(made, json, error) : SR_OK;
 }
 
 /* The last part of a path. */
@@ -159,7 +140,7 @@ static sr_status add_step(const benchmark *b, cJSON *list, const char *data, con
     const cJSON *times = cJSON_GetObjectItem(measured, "milliseconds");
     cJSON *row = cJSON_CreateObject(), *medians;
     double *room = NULL;
-    SR_TRY(SR_ALLOCATE(&room, (size_t)number_of(measured, "steps") + 1, "times", error));
+    SR_TRY(SR_ALLOCATE(&room, (size_t)json_number(measured, "steps") + 1, "times", error));
     bool complete = row && cJSON_AddItemToArray(list, row) && cJSON_AddStringToObject(row, "model", model->name) &&
                     cJSON_AddStringToObject(row, "data", data) &&
                     (medians = cJSON_AddObjectToObject(row, "milliseconds")) != NULL;
@@ -170,8 +151,8 @@ static sr_status add_step(const benchmark *b, cJSON *list, const char *data, con
         say(b, " %9.2f", median);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && complete; ++i)
-        complete = cJSON_AddNumberToObject(row, numbers[i], number_of(measured, numbers[i])) != NULL;
-    say(b, " %10.0f %8.0f\n", number_of(measured, numbers[0]), number_of(measured, numbers[1]));
+        complete = cJSON_AddNumberToObject(row, numbers[i], json_number(measured, numbers[i])) != NULL;
+    say(b, " %10.0f %8.0f\n", json_number(measured, numbers[0]), json_number(measured, numbers[1]));
     free(room);
     return complete ? SR_OK : sr_fail_memory(error, 0, "the results");
 }
@@ -254,7 +235,7 @@ static sr_status measure_run(const benchmark *b, const char *data, sr_error *err
     say(b, "\nA run besides its steps, on %s, %zu rank%s, median of %s\n", name_of(data), b->rank_count,
         b->rank_count > 1 ? "s" : "", b->repetitions);
     for (size_t i = 0; i < sizeof rates / sizeof *rates; ++i)
-        say(b, "%14.1f %s\n", rates[i].scale * number_of(cJSON_GetObjectItem(measured, rates[i].part), rates[i].rate),
+        say(b, "%14.1f %s\n", rates[i].scale * json_number(cJSON_GetObjectItem(measured, rates[i].part), rates[i].rate),
             rates[i].unit);
     if (!cJSON_AddStringToObject(measured, "data", name_of(data)) ||
         !cJSON_AddItemToArray(cJSON_GetObjectItem(b->document, "run"), measured)) {
@@ -282,15 +263,15 @@ static sr_status measure_reduction(const benchmark *b, sr_error *error)
         add_word(&rest, words[i]);
     SR_TRY(run_program(b, "benchmark_reduction", b->rank_count, "reduction", &rest, &measured, error));
     say(b, "\nReduction of %.1f MB of gradients over %zu ranks, median ms: alone, and added to a backward pass of %.1f ms\n",
-        1e-6 * number_of(measured, "bytes"), b->rank_count,
-        number_of(cJSON_GetObjectItem(measured, "backward_milliseconds"), "median"));
+        1e-6 * json_number(measured, "bytes"), b->rank_count,
+        json_number(cJSON_GetObjectItem(measured, "backward_milliseconds"), "median"));
     cJSON_ArrayForEach(one, cJSON_GetObjectItem(measured, "cases"))
     {
         const char *mode = cJSON_GetStringValue(cJSON_GetObjectItem(one, "mode"));
-        say(b, "%-12s %6.2f MiB %10.3f %10.3f\n", mode ? mode : "", number_of(one, "bucket_mebibytes"),
-            number_of(cJSON_GetObjectItem(one, "alone_milliseconds"), "median"),
-            number_of(cJSON_GetObjectItem(one, "behind_backward_milliseconds"), "median") -
-                number_of(cJSON_GetObjectItem(measured, "backward_milliseconds"), "median"));
+        say(b, "%-12s %6.2f MiB %10.3f %10.3f\n", mode ? mode : "", json_number(one, "bucket_mebibytes"),
+            json_number(cJSON_GetObjectItem(one, "alone_milliseconds"), "median"),
+            json_number(cJSON_GetObjectItem(one, "behind_backward_milliseconds"), "median") -
+                json_number(cJSON_GetObjectItem(measured, "backward_milliseconds"), "median"));
     }
     return keep(b, "reduction", measured, error);
 }
@@ -301,19 +282,20 @@ static sr_status measure_operations(const benchmark *b, sr_error *error)
     cJSON *measured;
     const cJSON *one;
     SR_TRY(run_program(b, "benchmark_operations", 0, "operations", &rest, &measured, error));
-    const double peak = number_of(measured, "peak_operations_per_second"), copy = number_of(measured, "copy_bytes_per_second");
+    const double peak = json_number(measured, "peak_operations_per_second"),
+                 copy = json_number(measured, "copy_bytes_per_second");
     say(b, "\nSingle operations on one core, of %.0f Gflop/s and %.1f GB/s that it reached\n", 1e-9 * peak, 1e-9 * copy);
     cJSON_ArrayForEach(one, cJSON_GetObjectItem(measured, "products"))
     {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(one, "name"));
         const char *taken = cJSON_GetStringValue(cJSON_GetObjectItem(one, "taken"));
-        const double rate = taken ? number_of(cJSON_GetObjectItem(one, "operations_per_second"), taken) : 0;
+        const double rate = taken ? json_number(cJSON_GetObjectItem(one, "operations_per_second"), taken) : 0;
         say(b, "%-32s %10.1f Gflop/s %6.0f%%\n", name ? name : "", 1e-9 * rate, peak > 0 ? 100 * rate / peak : 0);
     }
     cJSON_ArrayForEach(one, cJSON_GetObjectItem(measured, "element_wise"))
     {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(one, "name"));
-        const double rate = number_of(one, "bytes_per_second");
+        const double rate = json_number(one, "bytes_per_second");
         say(b, "%-32s %10.1f GB/s    %6.0f%%\n", name ? name : "", 1e-9 * rate, copy > 0 ? 100 * rate / copy : 0);
     }
     return keep(b, "operations", measured, error);

@@ -24,6 +24,24 @@ void program_remove_directory(const char *path)
     assert_int_equal(system(command), 0);
 }
 
+int program_set_up(void **state)
+{
+    program_world *w = calloc(1, sizeof *w);
+    *state = w;
+    if (!w)
+        return -1;
+    program_make_directory(w->directory, sizeof w->directory);
+    return 0;
+}
+
+int program_tear_down(void **state)
+{
+    program_world *w = *state;
+    program_remove_directory(w->directory);
+    free(w);
+    return 0;
+}
+
 static void run(program_result *result, const char *command)
 {
     char whole[8192];

@@ -17,6 +17,16 @@ typedef struct {
 void program_make_directory(char *path, size_t size);
 void program_remove_directory(const char *path);
 
+/* What a test of programs works with: a directory of its own, and the result of the last program. Set-up and tear-down are
+ * CMocka's, *state is a program_world. */
+typedef struct {
+    char directory[128];
+    program_result result;
+} program_world;
+
+int program_set_up(void **state);
+int program_tear_down(void **state);
+
 /* Runs "srprep ARGUMENTS", and the same or "srtrain ARGUMENTS" on `ranks` ranks (0: without mpirun), arguments as for printf.
  */
 void run_srprep(program_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));

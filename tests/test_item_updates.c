@@ -1,4 +1,5 @@
 /* Deferred updates of item tables change no result, whatever the backbone, the loss and the number of ranks and threads. */
+#include "shared_dataset.h"
 #include "small_dataset.h"
 #include "srtrain/train.h"
 
@@ -14,9 +15,7 @@
 enum { USERS = 60, ITEMS = 6000, LENGTH = 14, STEPS = 24, OPTIONS = 8 };
 
 typedef struct {
-    sr_parallel *parallel;
-    char directory[64]; /* the same on every rank */
-    sr_dataset *dataset;
+    shared_dataset data;
 } world;
 
 static void write_data(const char *directory)
@@ -45,17 +44,8 @@ static void write_data(const char *directory)
 static int set_up(void **state)
 {
     world *w = calloc(1, sizeof *w);
-    sr_error error = {.message = ""};
-    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
-    if (sr_parallel_rank(w->parallel) == 0) {
-        assert_non_null(mkdtemp(w->directory));
-        write_data(w->directory);
-    }
-    assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, &error), SR_OK);
-    if (sr_dataset_open(&w->dataset, w->directory, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    assert_non_null(w);
+    shared_dataset_open(&w->data, write_data);
     *state = w;
     return 0;
 }
@@ -63,15 +53,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
-    sr_error error;
-    sr_dataset_close(w->dataset);
-    int result = sr_parallel_barrier(w->parallel, &error) != SR_OK;
-    if (sr_parallel_rank(w->parallel) == 0) {
-        char command[128];
-        snprintf(command, sizeof command, "rm -r %s", w->directory);
-        result = system(command);
-    }
-    sr_parallel_finish(w->parallel);
+    const int result = shared_dataset_close(&w->data);
     free(w);
     return result;
 }
@@ -98,15 +80,15 @@ static void train(world *w, trained *t, const char *updates, const char *const o
     sr_error error = {.message = ""};
     if (sr_settings_parse(&t->settings, "data:\n", "test", assignments, count, &error) != SR_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&t->sampler, w->dataset, &t->settings, &error), SR_OK);
+    assert_int_equal(sr_sampler_create(&t->sampler, w->data.dataset, &t->settings, &error), SR_OK);
     assert_int_equal(sr_model_create(&t->model, &t->settings.model, ITEMS, USERS, &error), SR_OK);
     sr_parameters_draw(sr_model_parameters(t->model), 1);
-    assert_int_equal(
-        sr_parallel_use_threads(w->parallel, (size_t)(t->settings.training.threads ? t->settings.training.threads : 1), &error),
-        SR_OK);
-    assert_int_equal(
-        sr_stepper_create(&t->stepper, w->parallel, &t->settings, sr_kernels_choose(NULL), t->sampler, t->model, STEPS, &error),
-        SR_OK);
+    assert_int_equal(sr_parallel_use_threads(w->data.parallel,
+                                             (size_t)(t->settings.training.threads ? t->settings.training.threads : 1), &error),
+                     SR_OK);
+    assert_int_equal(sr_stepper_create(&t->stepper, w->data.parallel, &t->settings, sr_kernels_choose(NULL), t->sampler,
+                                       t->model, STEPS, &error),
+                     SR_OK);
     const int64_t batches = (int64_t)sr_sampler_batches(t->sampler);
     for (int64_t step = 0; step < STEPS; ++step) {
         const bool votes[SR_VOTES] = {false};
@@ -157,7 +139,7 @@ static void check_equal(world *w, const char *const options[OPTIONS])
     assert_true(largest_difference(deferred.stepper.optimizer.first_moment, dense.stepper.optimizer.first_moment, size) < 1e-4);
     int64_t bounds[2] = {(int64_t)(sr_parameters_checksum(sr_model_parameters(deferred.model)) >> 1)};
     bounds[1] = -bounds[0];
-    assert_int_equal(sr_parallel_maximum_int64(w->parallel, bounds, 2, NULL), SR_OK);
+    assert_int_equal(sr_parallel_maximum_int64(w->data.parallel, bounds, 2, NULL), SR_OK);
     assert_true(bounds[0] == -bounds[1]); /* every rank has the same bits */
     assert_true(value_of(&deferred, 0) == value_of(&dense, 0));
     release(&dense);

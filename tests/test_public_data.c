@@ -11,28 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-typedef struct {
-    char directory[128];
-    program_result result;
-} world;
-
-static int set_up(void **state)
-{
-    world *w = calloc(1, sizeof *w);
-    *state = w;
-    if (!w)
-        return -1;
-    program_make_directory(w->directory, sizeof w->directory);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world *w = *state;
-    program_remove_directory(w->directory);
-    free(w);
-    return 0;
-}
+typedef program_world world;
 
 static void skip_without_data(void)
 {
@@ -176,5 +155,5 @@ int main(void)
         cmocka_unit_test(the_same_data_in_two_formats_are_one_data_set),
         cmocka_unit_test(a_directory_of_hourly_files_is_one_input),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, program_set_up, program_tear_down);
 }

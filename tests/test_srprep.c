@@ -10,28 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-typedef struct {
-    char directory[128];
-    program_result result;
-} world;
-
-static int set_up(void **state)
-{
-    world *w = calloc(1, sizeof *w);
-    *state = w;
-    if (!w)
-        return -1;
-    program_make_directory(w->directory, sizeof w->directory);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world *w = *state;
-    program_remove_directory(w->directory);
-    free(w);
-    return 0;
-}
+typedef program_world world;
 
 /* Writes DIRECTORY/NAME. */
 static void put(const world *w, const char *name, const char *text)
@@ -590,5 +569,5 @@ int main(void)
         cmocka_unit_test(a_killed_conversion_leaves_a_complete_data_set_or_none),
         cmocka_unit_test(a_small_disk_is_a_clear_error),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, program_set_up, program_tear_down);
 }

@@ -1,5 +1,6 @@
 /* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. And what is
  * not finite, or not the same everywhere. */
+#include "shared_dataset.h"
 #include "small_dataset.h"
 #include "srtrain/train.h"
 #include "train/run.h"
@@ -17,9 +18,7 @@
 enum { USERS = 60, ITEMS = 50, LENGTH = 40 };
 
 typedef struct {
-    sr_parallel *parallel;
-    char directory[64]; /* the same on every rank */
-    sr_dataset *dataset;
+    shared_dataset data;
     sr_settings settings;
 } world;
 
@@ -46,17 +45,8 @@ static void write_data(const char *directory)
 static int set_up(void **state)
 {
     world *w = calloc(1, sizeof *w);
-    sr_error error = {.message = ""};
-    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
-    if (sr_parallel_rank(w->parallel) == 0) {
-        assert_non_null(mkdtemp(w->directory));
-        write_data(w->directory);
-    }
-    assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, &error), SR_OK);
-    if (sr_dataset_open(&w->dataset, w->directory, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    assert_non_null(w);
+    shared_dataset_open(&w->data, write_data);
     *state = w;
     return 0;
 }
@@ -64,15 +54,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
-    sr_error error;
-    sr_dataset_close(w->dataset);
-    int result = sr_parallel_barrier(w->parallel, &error) != SR_OK;
-    if (sr_parallel_rank(w->parallel) == 0) {
-        char command[128];
-        snprintf(command, sizeof command, "rm -r %s", w->directory);
-        result = system(command);
-    }
-    sr_parallel_finish(w->parallel);
+    const int result = shared_dataset_close(&w->data);
     free(w);
     return result;
 }
@@ -112,14 +94,14 @@ static void check_failing_rank(world *w, const char *option)
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
         SR_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_sampler_create(&sampler, w->data.dataset, &w->settings, &error), SR_OK);
     assert_int_equal(sr_model_create(&model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
-    assert_int_equal(sr_stepper_create(&stepper, w->parallel, &w->settings, sr_kernels_choose(NULL), sampler, model, 2, &error),
-                     SR_OK);
+    assert_int_equal(
+        sr_stepper_create(&stepper, w->data.parallel, &w->settings, sr_kernels_choose(NULL), sampler, model, 2, &error), SR_OK);
     sr_parameters_draw(sr_model_parameters(model), 1);
     const uint64_t before = sr_parameters_checksum(sr_model_parameters(model));
-    const int failing = sr_parallel_size(w->parallel) - 1;
-    const bool fails = sr_parallel_rank(w->parallel) == failing;
+    const int failing = sr_parallel_size(w->data.parallel) - 1;
+    const bool fails = sr_parallel_rank(w->data.parallel) == failing;
     struct rlimit limit = {0};
     if (fails)
         limit = limit_memory((size_t)16 << 20);
@@ -128,7 +110,7 @@ static void check_failing_rank(world *w, const char *option)
         assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
     assert_int_equal(status, SR_ERROR_RUNTIME);
     char expected[64];
-    snprintf(expected, sizeof expected, sr_parallel_size(w->parallel) > 1 ? "rank %d on " : "memory", failing);
+    snprintf(expected, sizeof expected, sr_parallel_size(w->data.parallel) > 1 ? "rank %d on " : "memory", failing);
     assert_non_null(strstr(error.message, expected));
     assert_non_null(strstr(error.message, "memory"));
     assert_true(sr_parameters_checksum(sr_model_parameters(model)) == before);
@@ -151,11 +133,11 @@ static void losses_of_steps(world *w, const char *option, double *losses, size_t
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
         SR_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_sampler_create(&sampler, w->data.dataset, &w->settings, &error), SR_OK);
     assert_int_equal(sr_model_create(&model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
-    assert_int_equal(
-        sr_stepper_create(&stepper, w->parallel, &w->settings, sr_kernels_choose(NULL), sampler, model, (int64_t)steps, &error),
-        SR_OK);
+    assert_int_equal(sr_stepper_create(&stepper, w->data.parallel, &w->settings, sr_kernels_choose(NULL), sampler, model,
+                                       (int64_t)steps, &error),
+                     SR_OK);
     sr_parameters_draw(sr_model_parameters(model), 1);
     for (size_t step = 0; step < steps; ++step) {
         if (sr_train_step(&stepper, (int64_t)step, 0, (int64_t)step, votes, &result, &error) != SR_OK)
@@ -216,11 +198,11 @@ static void make_trainer(world *w, trainer *t, const char *option)
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
         SR_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&t->sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_sampler_create(&t->sampler, w->data.dataset, &w->settings, &error), SR_OK);
     assert_int_equal(sr_model_create(&t->model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
-    assert_int_equal(
-        sr_stepper_create(&t->stepper, w->parallel, &w->settings, sr_kernels_choose(NULL), t->sampler, t->model, 9, &error),
-        SR_OK);
+    assert_int_equal(sr_stepper_create(&t->stepper, w->data.parallel, &w->settings, sr_kernels_choose(NULL), t->sampler,
+                                       t->model, 9, &error),
+                     SR_OK);
     sr_parameters_draw(sr_model_parameters(t->model), 1);
 }
 
@@ -285,11 +267,11 @@ static void a_rank_with_other_parameters_is_named(void **state)
     trainer t;
     sr_error error = {.message = ""};
     make_trainer(w, &t, "training.epochs=1");
-    run r = {.parallel = w->parallel, .model = t.model, .progress = {.step = 7}};
-    const int ranks = sr_parallel_size(w->parallel), stranger = ranks - 1;
+    run r = {.parallel = w->data.parallel, .model = t.model, .progress = {.step = 7}};
+    const int ranks = sr_parallel_size(w->data.parallel), stranger = ranks - 1;
     assert_int_equal(run_compare_ranks(&r, &error), SR_OK);
     sr_parameters *parameters = sr_model_parameters(t.model);
-    if (sr_parallel_rank(w->parallel) == stranger)
+    if (sr_parallel_rank(w->data.parallel) == stranger)
         parameters->values[parameters->list[0].size - 1] += (sr_real)1e-6;
     assert_int_equal(run_compare_ranks(&r, &error), ranks > 1 ? SR_ERROR_RUNTIME : SR_OK);
     if (ranks > 1) {

@@ -1,5 +1,6 @@
 #include "scaling/measure.h"
 
+#include "scaling/json.h"
 #include "srtrain/directories.h"
 #include "srtrain/memory.h"
 
@@ -11,25 +12,6 @@
 enum { PATH_SIZE = 4096, ARGUMENTS_MAXIMUM = 256 };
 
 /* ---- JSON ---- */
-
-static sr_status read_json(const char *path, cJSON **json, sr_error *error)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = fopen(path, "r");
-    const bool read = file && getdelim(&text, &size, '\0', file) > 0;
-    *json = read ? cJSON_Parse(text) : NULL;
-    if (file)
-        fclose(file);
-    free(text);
-    return *json ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "%s was not written, or is not JSON", path);
-}
-
-static double number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItem(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
 
 /* The times of a part of every step, as object.statistic.part: `values` has room for `steps`. */
 static sr_status read_times(const cJSON *json, const char *statistic, const char *part, double *values, size_t steps,
@@ -88,8 +70,8 @@ static sr_status read_figures(const cJSON *json, size_t steps, double figures[FI
                    {OF_REDUCTION, "mean_over_ranks", "reduction"},  {OF_SUMMING, "minimum_over_ranks", "reduction"}};
     for (size_t i = 0; i < sizeof medians / sizeof *medians; ++i)
         SR_TRY(median_of(json, medians[i].statistic, medians[i].part, steps, &figures[medians[i].figure], error));
-    figures[OF_RATE] = number_of(json, "examples_per_second");
-    figures[OF_MEMORY] = number_of(json, "peak_memory_mebibytes_of_a_rank");
+    figures[OF_RATE] = json_number(json, "examples_per_second");
+    figures[OF_MEMORY] = json_number(json, "peak_memory_mebibytes_of_a_rank");
     double *room;
     SR_TRY(SR_ALLOCATE(&room, 4 * steps, "times", error));
     const sr_status status = combine_parts(json, steps, room, figures, error);
@@ -152,10 +134,10 @@ static sr_status measure_once(const scaling_options *o, measured_run *run, size_
     snprintf(log, sizeof log, "%.*s.log", (int)strlen(json_path) - 5, json_path);
     (void)remove(json_path); /* of an earlier benchmark */
     SR_TRY(run_step(o, run, json_path, log, error));
-    SR_TRY(read_json(json_path, &json, error));
+    SR_TRY(json_read(json_path, &json, error));
     const sr_status status = read_figures(json, o->steps, figures, error);
-    if (status == SR_OK && (size_t)number_of(json, "ranks") != run->ranks) {
-        const size_t found = (size_t)number_of(json, "ranks");
+    if (status == SR_OK && (size_t)json_number(json, "ranks") != run->ranks) {
+        const size_t found = (size_t)json_number(json, "ranks");
         cJSON_Delete(json);
         return sr_fail(error, SR_ERROR_RUNTIME,
                        "the launcher started a job of %zu ranks, not %zu: does it belong to the MPI library of the program?",
@@ -163,11 +145,11 @@ static sr_status measure_once(const scaling_options *o, measured_run *run, size_
     }
     for (size_t i = 0; i < FIGURES && status == SR_OK; ++i)
         run->samples[i * o->repetitions + repetition] = figures[i];
-    run->nodes = number_of(json, "nodes");
-    run->ranks_of_node = number_of(json, "ranks_of_node");
-    run->cores_of_node = number_of(json, "cores_of_node");
-    run->bytes_reduced = number_of(json, "bytes_reduced");
-    run->parameters = number_of(json, "parameters");
+    run->nodes = json_number(json, "nodes");
+    run->ranks_of_node = json_number(json, "ranks_of_node");
+    run->cores_of_node = json_number(json, "cores_of_node");
+    run->bytes_reduced = json_number(json, "bytes_reduced");
+    run->parameters = json_number(json, "parameters");
     snprintf(libraries, size, "%s; CPU kernels %s", cJSON_GetStringValue(cJSON_GetObjectItem(json, "libraries")),
              cJSON_GetStringValue(cJSON_GetObjectItem(json, "kernels")));
     cJSON_Delete(json);
@@ -255,12 +237,12 @@ static sr_status measure_reduction(const scaling_options *o, size_t ranks, measu
     (void)remove(json_path);
     fprintf(stderr, "reduction on %zu rank%s\n", ranks, ranks == 1 ? "" : "s");
     SR_TRY(run_reduction(o, ranks, json_path, log, error));
-    SR_TRY(read_json(json_path, &json, error));
+    SR_TRY(json_read(json_path, &json, error));
     made->reductions[made->reduction_count++] = (measured_reduction){
         .ranks = ranks,
-        .bytes = number_of(json, "bytes"),
-        .small_sum = number_of(cJSON_GetObjectItem(json, "small_sum_milliseconds"), "minimum"),
-        .plain = number_of(cJSON_GetObjectItem(json, "plain_milliseconds"), "minimum"),
+        .bytes = json_number(json, "bytes"),
+        .small_sum = json_number(cJSON_GetObjectItem(json, "small_sum_milliseconds"), "minimum"),
+        .plain = json_number(cJSON_GetObjectItem(json, "plain_milliseconds"), "minimum"),
     };
     cJSON_Delete(json);
     return SR_OK;
