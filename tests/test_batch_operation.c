@@ -74,16 +74,6 @@ static void checkpoint_path(const world *w, const char *run, long step, char pat
     world_path(w, name, path);
 }
 
-static void assert_same_file(const world *w, const char *left_run, const char *right_run, const char *name)
-{
-    char left[WORLD_PATH_SIZE], right[WORLD_PATH_SIZE], text[128];
-    snprintf(text, sizeof text, "%s/%s", left_run, name);
-    world_path(w, text, left);
-    snprintf(text, sizeof text, "%s/%s", right_run, name);
-    world_path(w, text, right);
-    assert_true(same_parameters(left, right));
-}
-
 static size_t lines_of(const world *w, const char *run, train_line lines[STEPS])
 {
     char name[64], path[WORLD_PATH_SIZE];
@@ -100,8 +90,8 @@ static void assert_same_end(const world *w, const char *left_run, const char *ri
     const long last = step_of(w, left_run, false);
     assert_int_equal(step_of(w, right_run, false), last);
     snprintf(name, sizeof name, "checkpoints/step-%010ld.h5", last);
-    assert_same_file(w, left_run, right_run, name);
-    assert_same_file(w, left_run, right_run, "best.h5");
+    world_assert_same_parameters(w, left_run, right_run, name);
+    world_assert_same_parameters(w, left_run, right_run, "best.h5");
     const size_t steps = lines_of(w, left_run, expected);
     assert_int_equal(lines_of(w, right_run, actual), steps);
     assert_memory_equal(expected, actual, steps * sizeof *expected);
@@ -260,8 +250,8 @@ static void a_run_that_begins_at_a_path_goes_on_when_it_is_started_again(void **
     train_in_pieces(w, "branch", options);
     char left[64];
     snprintf(left, sizeof left, "checkpoints/step-%010ld.h5", step_of(w, "undisturbed", false));
-    assert_same_file(w, "undisturbed", "branch", left);
-    assert_same_file(w, "undisturbed", "branch", "best.h5"); /* which may be from before the branch */
+    world_assert_same_parameters(w, "undisturbed", "branch", left);
+    world_assert_same_parameters(w, "undisturbed", "branch", "best.h5"); /* which may be from before the branch */
     /* It is known again under another name, and when it is gone. */
     snprintf(options, sizeof options, "--resume %s/branch/../origin/checkpoints/%s", w->directory, strrchr(path, '/') + 1);
     assert_trained(w, 2, "branch", options, 0);
@@ -283,7 +273,7 @@ static void a_branch_keeps_the_best_parameters_from_before(void **state)
     checkpoint_path(w, "before", step_of(w, "before", false), path);
     snprintf(options, sizeof options, SHORT "--resume %s", path);
     assert_trained(w, 1, "after", options, 0); /* all epochs are done: only the test is left */
-    assert_same_file(w, "before", "after", "best.h5");
+    world_assert_same_parameters(w, "before", "after", "best.h5");
     assert_int_equal(shell(w, "rm before/best.h5 && rm -r after"), 0);
     assert_trained(w, 1, "after", options, 0);
     assert_says(&w->result, "are not at hand");

@@ -97,16 +97,6 @@ static int wait_for(pid_t launcher)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void assert_same_file(const world *w, const char *left_run, const char *right_run, const char *name)
-{
-    char left[WORLD_PATH_SIZE], right[WORLD_PATH_SIZE], text[128];
-    snprintf(text, sizeof text, "%s/%s", left_run, name);
-    world_path(w, text, left);
-    snprintf(text, sizeof text, "%s/%s", right_run, name);
-    world_path(w, text, right);
-    assert_true(same_parameters(left, right));
-}
-
 static void assert_same_end(const world *w, const char *left_run, const char *right_run)
 {
     static train_line expected[STEPS], actual[STEPS];
@@ -119,8 +109,8 @@ static void assert_same_end(const world *w, const char *left_run, const char *ri
     assert_int_equal(read_train_lines(path, actual, STEPS), steps);
     assert_memory_equal(expected, actual, steps * sizeof *expected);
     snprintf(name, sizeof name, "checkpoints/step-%010zu.h5", steps);
-    assert_same_file(w, left_run, right_run, name);
-    assert_same_file(w, left_run, right_run, "best.h5");
+    world_assert_same_parameters(w, left_run, right_run, name);
+    world_assert_same_parameters(w, left_run, right_run, "best.h5");
 }
 
 /* One run from its beginning to its end, however often it has to be started. */

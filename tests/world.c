@@ -38,3 +38,13 @@ void world_train(world *w, int ranks, const char *run, const char *options)
     run_srtrain(&w->result, ranks, "%s --set data.path=%s --output %s/%s %s", w->configuration, w->data, w->directory, run,
                 options);
 }
+
+void world_assert_same_parameters(const world *w, const char *left_run, const char *right_run, const char *name)
+{
+    char left[WORLD_PATH_SIZE], right[WORLD_PATH_SIZE], text[128];
+    snprintf(text, sizeof text, "%s/%s", left_run, name);
+    world_path(w, text, left);
+    snprintf(text, sizeof text, "%s/%s", right_run, name);
+    world_path(w, text, right);
+    assert_true(same_parameters(left, right));
+}

@@ -20,6 +20,9 @@ enum { WORLD_PATH_SIZE = 256 };
 /* DIRECTORY/NAME. */
 void world_path(const world *w, const char *name, char path[WORLD_PATH_SIZE]);
 
+/* Fails the test unless the parameters in DIRECTORY/LEFT_RUN/NAME and DIRECTORY/RIGHT_RUN/NAME are the same to the bit. */
+void world_assert_same_parameters(const world *w, const char *left_run, const char *right_run, const char *name);
+
 /* Trains on the world's data into DIRECTORY/RUN with further options (--set data.path=... gives other data); see run_srtrain()
  * for `ranks`. */
 void world_train(world *w, int ranks, const char *run, const char *options);
