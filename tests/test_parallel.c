@@ -1,6 +1,9 @@
 /* Failing together, small collectives and the reduction of gradients, on whatever number of ranks this is run with. */
 #include "srtrain/parallel.h"
 
+#include "srtrain/clock.h"
+#include "srtrain/watchdog.h"
+
 #include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -513,6 +516,25 @@ static void a_process_may_be_a_world_of_its_own(void **state)
     assert_true(!launcher || sr_parallel_is_launched());
 }
 
+/* ---- the watchdog ---- */
+
+/* It looks once a second, but nobody waits for that: twenty ends would take almost twenty seconds. */
+static void a_watchdog_ends_at_once(void **state)
+{
+    const world *w = *state;
+    const sr_watchdog_options options = {.stall_seconds = 1800, .vote_seconds = 30, .directory = "/tmp"};
+    double seconds = 0;
+    for (int i = 0; i < 20; ++i) {
+        sr_watchdog *watchdog;
+        sr_error error;
+        assert_int_equal(sr_watchdog_start(&watchdog, w->parallel, &options, &error), SR_OK);
+        const double start = sr_seconds();
+        sr_watchdog_stop(watchdog);
+        seconds += sr_seconds() - start;
+    }
+    assert_true(seconds < 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +554,7 @@ int main(void)
         cmocka_unit_test(gradients_are_summed_after_backward),
         cmocka_unit_test(gradients_are_summed_during_backward_in_any_order_of_reports),
         cmocka_unit_test(an_incomplete_bucket_waits),
+        cmocka_unit_test(a_watchdog_ends_at_once),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);

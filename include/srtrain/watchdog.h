@@ -22,7 +22,7 @@ typedef struct sr_watchdog sr_watchdog;
  * suspended job) does not count. Collective. */
 sr_status sr_watchdog_start(sr_watchdog **watchdog, sr_parallel *parallel, const sr_watchdog_options *options, sr_error *error);
 
-/* Ends the thread; NULL is allowed. Local. */
+/* Ends the thread, at once; NULL is allowed. Local. */
 void sr_watchdog_stop(sr_watchdog *watchdog);
 
 #endif

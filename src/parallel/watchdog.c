@@ -37,8 +37,9 @@ struct sr_watchdog {
     rank_place *places;        /* [ranks] */
     pthread_t thread;
     bool has_thread;
-    atomic_bool ended;
-    bool noted;
+    pthread_mutex_t lock; /* of `ended`, whose change `end` tells */
+    pthread_cond_t end;
+    bool ended, noted;
 };
 
 /* ---- notes ---- */
@@ -220,14 +221,30 @@ static double tick_of(const sr_watchdog *w)
     return shorter / 20 < 1 ? shorter / 20 : 1;
 }
 
+/* Until the run ends, which is at once, or `seconds` have passed; whether it has ended. */
+static bool wait_for_end(sr_watchdog *w, double seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const double nanoseconds = (double)until.tv_nsec + 1e9 * seconds;
+    until.tv_sec += (time_t)(nanoseconds / 1e9);
+    until.tv_nsec = (long)(nanoseconds - 1e9 * (double)(time_t)(nanoseconds / 1e9));
+    int code = 0;
+    pthread_mutex_lock(&w->lock);
+    while (!w->ended && code == 0)
+        code = pthread_cond_timedwait(&w->end, &w->lock, &until);
+    const bool ended = w->ended;
+    pthread_mutex_unlock(&w->lock);
+    return ended;
+}
+
 static void *watch_over(void *context)
 {
     sr_watchdog *w = context;
     const double tick = tick_of(w);
     watch seen = {.count = 0};
     double last = sr_seconds();
-    while (!atomic_load(&w->ended)) {
-        pause_for(tick);
+    while (!wait_for_end(w, tick)) {
         const double now = sr_seconds(), passed = now - last;
         last = now;
         look(w, &seen, passed < 2 * tick ? passed : 2 * tick);
@@ -262,13 +279,31 @@ static sr_status choose_directory(sr_watchdog *w, sr_error *error)
     return SR_OK;
 }
 
+/* Time limits of `end` are of a clock that nobody sets. */
+static int make_condition(sr_watchdog *w)
+{
+    pthread_condattr_t attributes;
+    int code = pthread_condattr_init(&attributes);
+    if (code != 0)
+        return code;
+    code = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (code == 0)
+        code = pthread_cond_init(&w->end, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return code;
+}
+
 /* Signals are for the main thread. */
 static sr_status start_thread(sr_watchdog *w, sr_error *error)
 {
     sigset_t all, former;
+    int code = make_condition(w);
+    if (code == 0)
+        code = pthread_mutex_init(&w->lock, NULL);
     sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &former);
-    const int code = pthread_create(&w->thread, NULL, watch_over, w);
+    if (code == 0)
+        code = pthread_create(&w->thread, NULL, watch_over, w);
     (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
     w->has_thread = code == 0;
     return code == 0 ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot start the watchdog's thread: %s", strerror(code));
@@ -303,9 +338,15 @@ void sr_watchdog_stop(sr_watchdog *watchdog)
 {
     if (!watchdog)
         return;
-    atomic_store(&watchdog->ended, true);
-    if (watchdog->has_thread)
+    if (watchdog->has_thread) {
+        pthread_mutex_lock(&watchdog->lock);
+        watchdog->ended = true;
+        pthread_cond_signal(&watchdog->end);
+        pthread_mutex_unlock(&watchdog->lock);
         (void)pthread_join(watchdog->thread, NULL);
+        pthread_cond_destroy(&watchdog->end);
+        pthread_mutex_destroy(&watchdog->lock);
+    }
     free(watchdog->places);
     free(watchdog);
 }

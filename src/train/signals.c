@@ -33,7 +33,9 @@ sr_status sr_signals_catch(sr_error *error)
     memset(&action, 0, sizeof action);
     action.sa_handler = handle;
     action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
+    sigemptyset(&action.sa_mask); /* one at a time: an interrupted count would lose a termination */
+    for (size_t i = 0; i < CAUGHT; ++i)
+        (void)sigaddset(&action.sa_mask, caught[i]);
     for (size_t i = 0; i < CAUGHT; ++i)
         if (sigaction(caught[i], &action, &former[i]) != 0)
             return sr_fail(error, SR_ERROR_RUNTIME, "cannot catch signal %d: %s", caught[i], strerror(errno));
