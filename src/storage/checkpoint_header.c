@@ -5,6 +5,7 @@
 #include "storage/seal_hdf5.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,36 +16,40 @@ typedef enum { FIELD_TEXT, FIELD_INTEGER, FIELD_UNSIGNED, FIELD_NUMBER } field_k
 typedef struct {
     const char *object, *name;
     field_kind kind;
-    size_t offset; /* in checkpoint_header */
+    size_t offset;       /* in checkpoint_header */
+    int64_t least, most; /* of a FIELD_INTEGER; numbers must be finite */
 } header_field;
 
-#define ROOT(field, kind)                                              \
-    {                                                                  \
-        "/", #field, kind, offsetof(checkpoint_header, contents.field) \
+#define MOST_COUNTED (INT64_C(1) << 53) /* nothing gets there, and sums with it do not overflow */
+enum { MOST_FINISHED = 2 };             /* 1 after all epochs, 2 after stopping early */
+
+#define ROOT(field, kind, ...)                                                      \
+    {                                                                               \
+        "/", #field, kind, offsetof(checkpoint_header, contents.field), __VA_ARGS__ \
     }
-#define COUNTER(field, kind)                                                                    \
-    {                                                                                           \
-        CHECKPOINT_PROGRESS, #field, kind, offsetof(checkpoint_header, contents.progress.field) \
+#define COUNTER(field, kind, ...)                                                                            \
+    {                                                                                                        \
+        CHECKPOINT_PROGRESS, #field, kind, offsetof(checkpoint_header, contents.progress.field), __VA_ARGS__ \
     }
 static const header_field fields[] = {
-    ROOT(program_version, FIELD_TEXT),
-    ROOT(data_fingerprint, FIELD_TEXT),
-    ROOT(data_directory, FIELD_TEXT),
-    ROOT(users, FIELD_INTEGER),
-    ROOT(items, FIELD_INTEGER),
-    {"/", "has_optimizer", FIELD_INTEGER, offsetof(checkpoint_header, has_optimizer)},
-    COUNTER(epoch, FIELD_INTEGER),
-    COUNTER(step, FIELD_INTEGER),
-    COUNTER(batch, FIELD_INTEGER),
-    COUNTER(seed, FIELD_UNSIGNED),
-    COUNTER(epoch_loss_sum, FIELD_NUMBER),
-    COUNTER(epoch_loss_count, FIELD_NUMBER),
-    COUNTER(best_metric, FIELD_NUMBER),
-    COUNTER(best_epoch, FIELD_INTEGER),
-    COUNTER(best_step, FIELD_INTEGER),
-    COUNTER(validations_without_improvement, FIELD_INTEGER),
-    COUNTER(finished, FIELD_INTEGER),
-    COUNTER(seconds, FIELD_NUMBER),
+    ROOT(program_version, FIELD_TEXT, 0, 0),
+    ROOT(data_fingerprint, FIELD_TEXT, 0, 0),
+    ROOT(data_directory, FIELD_TEXT, 0, 0),
+    ROOT(users, FIELD_INTEGER, 0, MOST_COUNTED),
+    ROOT(items, FIELD_INTEGER, 0, INT32_MAX - 1),
+    {"/", "has_optimizer", FIELD_INTEGER, offsetof(checkpoint_header, has_optimizer), 0, 1},
+    COUNTER(epoch, FIELD_INTEGER, 0, MOST_COUNTED),
+    COUNTER(step, FIELD_INTEGER, 0, MOST_COUNTED),
+    COUNTER(batch, FIELD_INTEGER, 0, MOST_COUNTED),
+    COUNTER(seed, FIELD_UNSIGNED, 0, 0),
+    COUNTER(epoch_loss_sum, FIELD_NUMBER, 0, 0),
+    COUNTER(epoch_loss_count, FIELD_NUMBER, 0, 0),
+    COUNTER(best_metric, FIELD_NUMBER, 0, 0),
+    COUNTER(best_epoch, FIELD_INTEGER, 0, MOST_COUNTED),
+    COUNTER(best_step, FIELD_INTEGER, 0, MOST_COUNTED),
+    COUNTER(validations_without_improvement, FIELD_INTEGER, 0, MOST_COUNTED),
+    COUNTER(finished, FIELD_INTEGER, 0, MOST_FINISHED),
+    COUNTER(seconds, FIELD_NUMBER, 0, 0),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
@@ -184,7 +189,7 @@ static sr_status read_configuration(const sr_hdf5_file *file, char **text, sr_er
         return sr_fail(error, SR_ERROR_DATA, "%s: dataset /%s is missing", file->path, CHECKPOINT_CONFIGURATION);
     const hid_t type = H5Dget_type(set), space = H5Dget_space(set);
     const bool fits = H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
-                      H5Sget_simple_extent_npoints(space) == 1;
+                      H5Sget_simple_extent_npoints(space) == 1 && sr_hdf5_is_stored(set);
     sr_status status = fits ? SR_OK
                             : sr_fail(error, SR_ERROR_DATA, "%s: dataset /%s is not one text of fixed length", file->path,
                                       CHECKPOINT_CONFIGURATION);
@@ -199,14 +204,41 @@ static sr_status read_configuration(const sr_hdf5_file *file, char **text, sr_er
     return status;
 }
 
-static sr_status check_header(const sr_hdf5_file *file, const checkpoint_header *header, sr_error *error)
+sr_status checkpoint_header_read(const sr_hdf5_file *file, checkpoint_header *header, char checksum[SR_CHECKSUM_SIZE],
+                                 sr_error *error)
 {
-    char *expected, found[SR_CHECKSUM_SIZE];
-    SR_TRY(header_checksum(header, found, error));
+    for (size_t i = 0; i < FIELDS; ++i)
+        SR_TRY(read_field(file, header, i, error));
+    SR_TRY(read_configuration(file, &header->contents.configuration, error));
+    return header_checksum(header, checksum, error);
+}
+
+/* What no training writes, whatever the checksum says. */
+static sr_status check_field(const sr_hdf5_file *file, const checkpoint_header *header, size_t i, sr_error *error)
+{
+    const header_field *field = &fields[i];
+    const void *value = field_of(header, i);
+    const int64_t integer = field->kind == FIELD_INTEGER ? *(const int64_t *)value : field->least;
+    if (integer < field->least || integer > field->most)
+        return sr_fail(error, SR_ERROR_DATA, "%s: attribute %s of %s is %lld; it must lie in [%lld, %lld]", file->path,
+                       field->name, field->object, (long long)integer, (long long)field->least, (long long)field->most);
+    if (field->kind == FIELD_NUMBER && !isfinite(*(const double *)value))
+        return sr_fail(error, SR_ERROR_DATA, "%s: attribute %s of %s is %g; it must be finite", file->path, field->name,
+                       field->object, *(const double *)value);
+    return SR_OK;
+}
+
+static sr_status check_header(const sr_hdf5_file *file, const checkpoint_header *header, const char *found, sr_error *error)
+{
+    char *expected;
     SR_TRY(sr_hdf5_read_text(file, "/", CHECKPOINT_HEADER_CHECKSUM, &expected, error));
     const bool fits = strcmp(expected, found) == 0;
     free(expected);
-    return fits ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of its header does not fit", file->path);
+    if (!fits)
+        return sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of its header does not fit", file->path);
+    for (size_t i = 0; i < FIELDS; ++i)
+        SR_TRY(check_field(file, header, i, error));
+    return SR_OK;
 }
 
 static sr_status read_header(const sr_hdf5_file *file, checkpoint_header *header, sr_error *error)
@@ -223,10 +255,9 @@ static sr_status read_header(const sr_hdf5_file *file, checkpoint_header *header
         return SR_ERROR_DATA;
     if (sr_hdf5_read_integer(file, "/", CHECKPOINT_COMPLETE, &complete, NULL) != SR_OK || complete != 1)
         return sr_fail(error, SR_ERROR_DATA, "%s: the checkpoint was not written to its end", file->path);
-    for (size_t i = 0; i < FIELDS; ++i)
-        SR_TRY(read_field(file, header, i, error));
-    SR_TRY(read_configuration(file, &header->contents.configuration, error));
-    return check_header(file, header, error);
+    char checksum[SR_CHECKSUM_SIZE];
+    SR_TRY(checkpoint_header_read(file, header, checksum, error));
+    return check_header(file, header, checksum, error);
 }
 
 sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_header *header, sr_error *error)

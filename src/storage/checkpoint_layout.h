@@ -18,11 +18,13 @@
 #define CHECKPOINT_FIRST_MOMENT "optimizer/first_moment"
 #define CHECKPOINT_SECOND_MOMENT "optimizer/second_moment"
 
-enum {
-    CHECKPOINT_BLOCK = 1 << 20, /* elements (4 MiB) that have one checksum; the last block of an array is shorter */
-    CHECKPOINT_GROUPS = 3,
-    CHECKPOINT_PATH_SIZE = 4096
-};
+#ifdef SRTRAIN_SMALL_BUFFERS /* tests, whose arrays are small */
+enum { CHECKPOINT_BLOCK = 32 };
+#else
+enum { CHECKPOINT_BLOCK = 1 << 20 }; /* elements (4 MiB) that have one checksum; the last block of an array is shorter */
+#endif
+
+enum { CHECKPOINT_GROUPS = 3, CHECKPOINT_PATH_SIZE = 4096 };
 
 /* XXH3-128 in canonical form, as the attribute SR_CHECKSUM_ATTRIBUTE [blocks, 16] of an array holds it. */
 typedef XXH128_canonical_t checkpoint_checksum;
@@ -66,6 +68,11 @@ typedef struct {
 /* Writes format, header and its checksum, but not the configuration (which the checksum covers) and not the mark of completion.
  * Local. */
 sr_status checkpoint_header_write(const sr_hdf5_file *file, const checkpoint_header *header, sr_error *error);
+
+/* Reads the header from an open file, and computes the checksum that it should have; compares nothing. After a failure, too,
+ * header->contents must be freed. Local. */
+sr_status checkpoint_header_read(const sr_hdf5_file *file, checkpoint_header *header, char checksum[SR_CHECKSUM_SIZE],
+                                 sr_error *error);
 
 /* Opens `path` for reading by this process alone and checks seal, format, mark and header. On success the caller closes *file
  * with sr_hdf5_close() and frees header->contents. Local. */

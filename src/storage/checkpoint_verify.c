@@ -45,7 +45,7 @@ static size_t elements_of(hid_t set)
     const hid_t type = H5Dget_type(set), space = H5Dget_space(set), creation = H5Dget_create_plist(set);
     const hssize_t points = H5Sget_simple_extent_npoints(space);
     const bool fits = points >= 0 && H5Tequal(type, H5T_IEEE_F32LE) > 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS &&
-                      H5Pget_external_count(creation) == 0 && (points == 0 || H5Dget_offset(set) != HADDR_UNDEF);
+                      sr_hdf5_is_stored(set);
     H5Pclose(creation);
     H5Sclose(space);
     H5Tclose(type);

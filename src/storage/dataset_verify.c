@@ -11,11 +11,14 @@
 static sr_status verify_offsets(const sr_dataset *dataset, const sr_shard *shard, sr_error *error)
 {
     for (size_t user = 0; user < shard->users; ++user) {
-        const int64_t length = shard->offsets[user + 1] - shard->offsets[user];
-        if (length < 1 || length > (int64_t)dataset->longest)
+        const int64_t begin = shard->offsets[user], end = shard->offsets[user + 1];
+        if (end < 0 || end > (int64_t)shard->interactions)
+            return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s, position %zu: %lld; it must lie in [0, %zu]",
+                           shard->file.path, SR_SHARD_OFFSETS, user + 1, (long long)end, shard->interactions);
+        if (end - begin < 1 || end - begin > (int64_t)dataset->longest)
             return sr_fail(error, SR_ERROR_DATA,
                            "%s: dataset %s, position %zu: the sequence of user %zu has length %lld; it must lie in [1, %zu]",
-                           shard->file.path, SR_SHARD_OFFSETS, user + 1, shard->first_user + user, (long long)length,
+                           shard->file.path, SR_SHARD_OFFSETS, user + 1, shard->first_user + user, (long long)(end - begin),
                            dataset->longest);
     }
     return SR_OK;

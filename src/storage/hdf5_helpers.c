@@ -252,6 +252,27 @@ sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_er
     return status;
 }
 
+bool sr_hdf5_is_stored(hid_t dataset)
+{
+    const hid_t properties = H5Dget_create_plist(dataset), space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+    const hssize_t count = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+    const H5D_layout_t layout = properties < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(properties);
+    uint64_t bytes = 0;
+    bool stored = count >= 0 && type >= 0 && !__builtin_mul_overflow((uint64_t)count, H5Tget_size(type), &bytes) &&
+                  H5Dget_storage_size(dataset) >= bytes;
+    if (layout == H5D_CONTIGUOUS)
+        stored = stored && H5Pget_external_count(properties) == 0 && (bytes == 0 || H5Dget_offset(dataset) != HADDR_UNDEF);
+    else
+        stored = stored && (layout == H5D_COMPACT || layout == H5D_CHUNKED);
+    if (type >= 0)
+        H5Tclose(type);
+    if (space >= 0)
+        H5Sclose(space);
+    if (properties >= 0)
+        H5Pclose(properties);
+    return stored;
+}
+
 /* Contiguous, so that it can be mapped; allocated at once and never filled, so that it is written only once; no time stamps, so
  * that equal data give equal files. */
 static hid_t dataset_properties(void)

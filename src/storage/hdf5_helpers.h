@@ -6,6 +6,7 @@
 #include "srtrain/status.h"
 
 #include <hdf5.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,10 @@ sr_status sr_hdf5_write_text(const sr_hdf5_file *file, const char *object, const
 sr_status sr_hdf5_write_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t value, sr_error *error);
 sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const char *name, char **text, sr_error *error);
 sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, const char *name, int64_t *value, sr_error *error);
+
+/* Whether all elements of a dataset have a place in the file, as in all files that we write. HDF5 makes up those that have
+ * none, however many there may be: reading them would take memory that the size of the file says nothing of. */
+bool sr_hdf5_is_stored(hid_t dataset);
 
 sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error);
 

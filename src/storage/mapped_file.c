@@ -81,6 +81,8 @@ static sr_status check_shape(const sr_mapped_file *mapped, const char *name, hid
         return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s has %llu elements; %lld are expected", mapped->path, name,
                        (unsigned long long)size, (long long)expected);
     *count = size;
+    if (!sr_hdf5_is_stored(dataset))
+        return sr_fail(error, SR_ERROR_DATA, "%s: dataset %s is not stored as a whole and without filters", mapped->path, name);
     return SR_OK;
 }
 

@@ -64,7 +64,7 @@ static bool hash_rest(int file, const file_range *arrays, uint64_t count, uint64
         at = arrays[i].place + arrays[i].bytes;
     }
     hashed = hashed && hash_range(file, at, size, state) &&
-             XXH3_128bits_update(state, arrays, count * sizeof *arrays) == XXH_OK &&
+             (count == 0 || XXH3_128bits_update(state, arrays, count * sizeof *arrays) == XXH_OK) &&
              XXH3_128bits_update(state, &count, sizeof count) == XXH_OK;
     if (hashed)
         XXH128_canonicalFromHash(checksum, XXH3_128bits_digest(state));
@@ -79,7 +79,8 @@ sr_status seal_append(const char *path, file_range *arrays, size_t count, sr_err
     struct stat found;
     seal made = {.count = count};
     memcpy(made.magic, magic, sizeof magic);
-    qsort(arrays, count, sizeof *arrays, by_place);
+    if (count > 0) /* `arrays` may be NULL otherwise, which qsort() and xxHash do not take */
+        qsort(arrays, count, sizeof *arrays, by_place);
     bool sealed = file >= 0 && fstat(file, &found) == 0 &&
                   hash_rest(file, arrays, count, (uint64_t)found.st_size, &made.checksum) &&
                   pwrite(file, arrays, bytes, found.st_size) == (ssize_t)bytes &&
