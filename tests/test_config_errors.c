@@ -289,7 +289,7 @@ static void combinations_that_a_model_cannot_train_with_are_refused(void **state
         {PATH "training: {reduction: overlapped, reduction_precision: bf16}\n",
          NULL,
          {"run.yaml:2:56: ", "training.reduction_precision is bf16 (line 2)", "training.reduction is overlapped (line 2)",
-          "use reduction blocking"}},
+          "use reduction shared or blocking"}},
         {PATH "model: {backbone: caser}\ntraining: {objective: all}\n",
          NULL,
          {"run.yaml:3:23: ", "training.objective is all (line 3)", "model.backbone is caser (line 2)",

@@ -214,6 +214,7 @@ static double train(world *w, const sr_dataset *dataset, const char *precision, 
                                        "model.layers=1",
                                        "training.batch_size=64",
                                        "training.learning_rate=0.005",
+                                       "training.reduction=blocking",
                                        chosen,
                                        chosen_loss};
     sr_error error = {.message = ""};

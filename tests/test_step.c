@@ -192,8 +192,13 @@ typedef struct {
 
 static void make_trainer(world *w, trainer *t, const char *option)
 {
-    const char *const assignments[] = {"data.path=none",     "model.max_length=10",    "model.hidden_size=8",
-                                       "model.inner_size=8", "training.batch_size=64", option};
+    const char *const assignments[] = {"data.path=none",
+                                       "model.max_length=10",
+                                       "model.hidden_size=8",
+                                       "model.inner_size=8",
+                                       "training.batch_size=64",
+                                       "training.reduction=blocking",
+                                       option}; /* each rank has parameters of its own */
     sr_error error = {.message = ""};
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
         SR_OK)

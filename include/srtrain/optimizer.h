@@ -1,5 +1,5 @@
 /* Adam with bias correction, decoupled or L2 weight decay, clipping by the global norm, warm-up and decay of the learning rate.
- * Local: every rank holds the same summed gradients and takes the same step. */
+ * Local: whoever calls it has the summed gradients of the part that is asked for. */
 #ifndef SRTRAIN_OPTIMIZER_H
 #define SRTRAIN_OPTIMIZER_H
 
@@ -13,6 +13,7 @@ typedef struct {
     sr_parameters *parameters; /* not owned */
     sr_real *first_moment;     /* [block_size], same layout as the parameters */
     sr_real *second_moment;
+    bool placed; /* the moments belong to somebody else */
     /* Deferred rows: */
     sr_table_list tables;
     int64_t *updated;            /* [rows]: how many of the steps that are remembered each row of the tables has taken */
@@ -23,6 +24,9 @@ typedef struct {
 /* Moments are zero and no row is deferred. Release with sr_optimizer_free(). */
 sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, sr_error *error);
 void sr_optimizer_free(sr_optimizer *optimizer);
+
+/* The same with moments in memory [block_size] of the caller, which is zero. */
+void sr_optimizer_place(sr_optimizer *optimizer, sr_parameters *parameters, sr_real *first_moment, sr_real *second_moment);
 
 /* The learning rate of step `step` (from 0) of `total_steps`: linear warm-up over training.warmup_steps, then training.schedule
  * down to 0 at total_steps. */
@@ -66,7 +70,7 @@ void sr_optimizer_forget(sr_optimizer *optimizer);
 
 /* Step number `step` (from 0) with the gradients in the parameter block, whose norm is `gradient_norm`. Parameters of the set
  * SR_PARAMETERS_ATTACK move, and decay, at learning_rate * training.attack_learning_rate_ratio, all others at learning_rate.
- * Neighbours of one set take their step together. Part `part` of `parts` of the elements alone, so that threads can share the
+ * Neighbours of one set take their step together. Part `part` of `parts` of the block alone, so that workers can share the
  * work: (0, 1) is all of it. Where rows are deferred, `touched` (else NULL) says which of them take the step; they are up to
  * date.
  */

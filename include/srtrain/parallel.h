@@ -118,6 +118,9 @@ sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const siz
  *   blocking:   nothing happens until sr_reduction_finish(), which reduces bucket after bucket with MPI_Allreduce.
  *   overlapped: a full bucket starts a non-blocking MPI_Iallreduce at once; each report also gives MPI a chance to progress.
  *               For processes with one thread.
+ *   in a node:  every worker of a node (node.h) adds up its part of the gradients of all its processes, where they lie; then
+ *               each process sums its part with those of the other nodes, as in blocking. So each number crosses the network
+ *               once for each node, and nobody has all sums.
  * Members of a process first add up their gradients, each a part of the block, into that of member 0, which is then reduced.
  * The buckets and the order in which they are reduced are the same on every rank. */
 typedef struct sr_reduction sr_reduction_engine;
@@ -133,6 +136,9 @@ typedef struct {
     /* Between processes gradients travel as bf16, and with `keeps_rest` what rounding took is added to the next step's; not
      * with `overlapped`. */
     bool rounded, keeps_rest;
+    /* Not NULL: in a node, among the processes of which the gradients of each lie in its own block; neither overlapped nor
+     * with tables. */
+    struct sr_node *node;
 } sr_reduction_settings;
 
 /* The engine keeps pointers to `parallel` and `parameters`. Local. */
@@ -150,8 +156,12 @@ void sr_reduction_begin(sr_reduction_engine *engine, const sr_touched_rows *touc
 void sr_reduction_ready(void *engine, size_t index);
 
 /* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the
- * sums on every rank; with members, those of member 0. */
+ * sums on every rank; with members, those of member 0; in a node, only the part of each process (sr_node_process_part()), which
+ * others may still be reading until the next sr_node_wait() or sr_node_sum(). */
 sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error);
+
+/* In a node: gives every process all sums, for which a step has no need. Otherwise all of them have them already. */
+sr_status sr_reduction_collect(sr_reduction_engine *engine, sr_error *error);
 
 /* Forgets what rounding has taken from the gradients of this process so far. Local. */
 void sr_reduction_forget(sr_reduction_engine *engine);

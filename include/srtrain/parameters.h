@@ -48,6 +48,7 @@ typedef struct {
     size_t block_size;  /* elements of each block, gaps between parameters included (gaps are 0 and stay 0) */
     sr_real *values;    /* [block_size], NULL until sr_parameters_allocate() */
     sr_real *gradients;
+    bool placed; /* both blocks belong to somebody else */
 } sr_parameters;
 
 /* ---- tables of which a step touches some rows ----
@@ -103,6 +104,11 @@ void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t sa
 
 /* Allocates both blocks, zero-filled. */
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
+
+/* Lets both blocks lie in memory [block_size] of the caller from now on, to which it copies them. The caller takes its memory
+ * back with sr_parameters_withdraw(), after which the set has no values. */
+void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gradients);
+void sr_parameters_withdraw(sr_parameters *parameters);
 
 /* Draws the initial values; every element depends on (seed, parameter name, element) alone. */
 void sr_parameters_draw(sr_parameters *parameters, uint64_t seed);

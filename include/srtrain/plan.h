@@ -40,6 +40,7 @@ typedef struct {
     const sr_sampler *sampler; /* of both */
     const sr_kernels *kernels;
     size_t ranks, threads; /* of the job; of each rank */
+    bool shares;           /* ranks of a node share parameters and moments (training.reduction: shared) */
     size_t program;        /* bytes that a rank holds before data and model: sr_resident_memory() at its start */
 } sr_plan_request;
 
@@ -57,6 +58,7 @@ typedef struct {
     size_t evaluation;  /* scores, and tensors of histories, beside what a step holds */
     size_t saving;      /* the copy of the state that is written beside training (checkpoint.writing: overlapped) */
     size_t total;       /* of all these */
+    size_t shared;      /* of these, what ranks of a node have in common */
     size_t certain;     /* of these, what is known without an estimate */
 } sr_plan_memory;
 
@@ -77,6 +79,9 @@ typedef struct {
     double compute_seconds, reduction_seconds; /* parts of it; 0: not known */
     char time_source[192];                     /* where the time comes from */
 } sr_plan;
+
+/* Bytes that so many ranks of a node take together. */
+size_t sr_plan_memory_of_node(const sr_plan *plan, size_t ranks);
 
 /* Plans a training without running it; step_seconds is 0. SR_ERROR_USAGE for settings that no model can be made of. Local;
  * takes less memory than the training, and well below a second for small models. */

@@ -7,6 +7,7 @@
 #include "srtrain/evaluate.h"
 #include "srtrain/log.h"
 #include "srtrain/model.h"
+#include "srtrain/node.h"
 #include "srtrain/optimizer.h"
 #include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
@@ -25,6 +26,10 @@ typedef struct {
 } sr_step_times;
 
 typedef struct sr_stepper sr_stepper;
+
+/* Whether ranks of a node share parameters and moments where there are several. Not with rows that may be late: which steps
+ * they have taken is known to each process alone. Local. */
+bool sr_training_shares(const sr_training_settings *settings);
 
 /* What one thread of a rank works with: its part of the batch is computed as if it were a rank of its own. */
 typedef struct {
@@ -49,14 +54,17 @@ struct sr_stepper {
 
     size_t threads;     /* those of `parallel` when the stepper was made */
     sr_worker *workers; /* [threads] */
+    sr_node *node;      /* whose processes share parameters and moments (training.reduction: shared); else NULL */
+    char why_not[256];  /* what speaks against sharing them, where that was asked for; else empty */
     sr_optimizer optimizer;
     sr_step_times times; /* of the first worker, summed over all steps so far */
 };
 
-/* The model's gradients must be 0, as they are in a new one. */
+/* The model's gradients must be 0, as they are in a new one. Where processes of a node share its parameters, it has none any
+ * more when the stepper is freed. Collective; fails on all ranks together. */
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
-void sr_stepper_free(sr_stepper *stepper);
+void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a node */
 
 /* Brings rows of item tables that have missed steps (training.item_updates) to the present, and forgets what rounding took from
  * gradients (training.reduction_precision), so that a run that goes on from here is no different from one that starts here: to

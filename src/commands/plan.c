@@ -2,6 +2,7 @@
 #include "commands/command.h"
 #include "srtrain/memory.h"
 #include "srtrain/plan.h"
+#include "srtrain/train.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ra
     const long said = text ? strtol(text, NULL, 10) : 0;
     if (settings->training.threads > 0)
         return (size_t)settings->training.threads;
-    if (settings->training.reduction != SR_REDUCTION_BLOCKING)
+    if (settings->training.reduction == SR_REDUCTION_OVERLAPPED)
         return 1;
     if (said > 0)
         return (size_t)said;
@@ -81,7 +82,7 @@ static void warn_of(const plan_numbers *n, const sr_plan *plan, bool tight, bool
 {
     if (tight) {
         char need[32], allowed[32];
-        sr_format_bytes((double)plan->memory.total * (double)n->ranks_of_node, need, sizeof need);
+        sr_format_bytes((double)sr_plan_memory_of_node(plan, n->ranks_of_node), need, sizeof need);
         sr_format_bytes((double)n->node.memory, allowed, sizeof allowed);
         fprintf(stderr, "srtrain: warning: memory is tight: %zu ranks may need %s of %s (%s)\n", n->ranks_of_node, need,
                 allowed, n->node.limit);
@@ -161,6 +162,8 @@ sr_status command_plan(command_context *context, sr_error *error)
     SR_TRY(read_numbers(&o, &settings, &numbers, error));
     request.ranks = numbers.ranks;
     request.threads = numbers.threads;
+    request.shares = numbers.ranks_of_node > 1 && numbers.ranks % numbers.ranks_of_node == 0 &&
+                     sr_training_shares(&settings.training);
     sr_dataset *dataset;
     SR_TRY(sr_dataset_open(&dataset, settings.data.path, error));
     request.dataset = dataset;

@@ -176,21 +176,21 @@ static sr_status check_attack_decay(const checker *c)
 static sr_status check_threads(const checker *c)
 {
     const sr_training_settings *training = &c->settings->training;
-    if (training->threads <= 1 || training->reduction == SR_REDUCTION_BLOCKING)
+    if (training->threads <= 1 || training->reduction != SR_REDUCTION_OVERLAPPED)
         return SR_OK;
     return fail_together(
         c, schema_find("training", "threads"), schema_find("training", "reduction"),
-        "gradients of threads are added up after backward; use reduction blocking, or one thread and more ranks");
+        "gradients of threads are added up after backward; use reduction shared or blocking, or one thread and more ranks");
 }
 
 static sr_status check_reduction_precision(const checker *c)
 {
     const sr_training_settings *training = &c->settings->training;
-    if (training->reduction_precision == SR_PRECISION_FP32 || training->reduction == SR_REDUCTION_BLOCKING)
+    if (training->reduction_precision == SR_PRECISION_FP32 || training->reduction != SR_REDUCTION_OVERLAPPED)
         return SR_OK;
     return fail_together(c, schema_find("training", "reduction_precision"), schema_find("training", "reduction"),
                          "rounded sums take two exchanges one after the other, which cannot go on by themselves; use reduction "
-                         "blocking, or fp32");
+                         "shared or blocking, or fp32");
 }
 
 static sr_status check_masked_training(const checker *c)

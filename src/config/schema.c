@@ -141,6 +141,9 @@ static const schema_choice reduction_precision_choices[] = {
      "rounded, summed in single precision, and what rounding takes is added to the next step's; reduction blocking only"},
     {NULL, 0, NULL}};
 static const schema_choice reduction_choices[] = {
+    {"shared", SR_REDUCTION_SHARED,
+     "ranks of a node keep one copy of parameters and moments, and each sums and updates its part of them; blocking where "
+     "nodes have different numbers of ranks"},
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},
     {NULL, 0, NULL}};
@@ -149,11 +152,11 @@ static const schema_choice writing_choices[] = {
      "a thread of rank 0 writes a copy of the state while training goes on, where rank 0 has memory for it; else as blocking"},
     {"blocking", SR_WRITING_BLOCKING, "all ranks write together, and train on when the file is complete"},
     {NULL, 0, NULL}};
-static const schema_choice item_updates_choices[] = {
-    {"deferred", SR_ITEM_UPDATES_DEFERRED,
-     "when it is read again, all at once: for large catalogues; with a loss of sampled items, and while few rows have a gradient"},
-    {"every_step", SR_ITEM_UPDATES_EVERY_STEP, "in the step"},
-    {NULL, 0, NULL}};
+static const schema_choice item_updates_choices[] = {{"deferred", SR_ITEM_UPDATES_DEFERRED,
+                                                      "when it is read again, all at once: for large catalogues; with a loss "
+                                                      "of sampled items, and while few rows have a gradient"},
+                                                     {"every_step", SR_ITEM_UPDATES_EVERY_STEP, "in the step"},
+                                                     {NULL, 0, NULL}};
 static const schema_choice history_choices[] = {
     {"keep", SR_HISTORY_KEEP, "items the user already has compete"},
     {"exclude", SR_HISTORY_EXCLUDE, "items the user already has get score -infinity"},
@@ -371,7 +374,7 @@ const schema_row schema_rows[] = {
     INTEGER("training", "threads", training.threads, 0, 1024, "0",
             "threads of each rank, which share its part of a batch; 0: OMP_NUM_THREADS, or as many as the rank has cores to "
             "itself (1 with reduction overlapped)"),
-    CHOICE("training", "reduction", training.reduction, reduction_choices, "blocking", "how gradients are summed over ranks"),
+    CHOICE("training", "reduction", training.reduction, reduction_choices, "shared", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",
            "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true),
     INTEGER("training", "skip_nonfinite_steps", training.skip_nonfinite_steps, 0, 1e6, "0",

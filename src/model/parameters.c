@@ -19,9 +19,8 @@ void sr_parameters_initialise(sr_parameters *parameters)
 
 void sr_parameters_free(sr_parameters *parameters)
 {
+    sr_parameters_withdraw(parameters);
     free(parameters->list);
-    free(parameters->values);
-    free(parameters->gradients);
     sr_parameters_initialise(parameters);
 }
 
@@ -77,6 +76,26 @@ sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
 {
     SR_TRY(SR_ALLOCATE_ZERO(&parameters->values, parameters->block_size, "the parameters", error));
     return SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error);
+}
+
+void sr_parameters_withdraw(sr_parameters *parameters)
+{
+    if (!parameters->placed) {
+        free(parameters->values);
+        free(parameters->gradients);
+    }
+    parameters->values = parameters->gradients = NULL;
+    parameters->placed = false;
+}
+
+void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gradients)
+{
+    memcpy(values, parameters->values, parameters->block_size * sizeof *values);
+    memcpy(gradients, parameters->gradients, parameters->block_size * sizeof *gradients);
+    sr_parameters_withdraw(parameters);
+    parameters->values = values;
+    parameters->gradients = gradients;
+    parameters->placed = true;
 }
 
 static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, uint64_t seed)

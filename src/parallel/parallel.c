@@ -28,6 +28,12 @@ sr_status sr_mpi_check(int code, const char *operation, sr_error *error)
 
 /* ---- start and end ---- */
 
+static sr_status look_at_node(sr_parallel *parallel, sr_error *error)
+{
+    SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->node, &parallel->node_rank), "MPI_Comm_rank", error));
+    return sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error);
+}
+
 static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
 {
     SR_TRY(sr_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &parallel->world), "MPI_Comm_dup", error));
@@ -37,7 +43,7 @@ static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
     SR_TRY(
         sr_mpi_check(MPI_Comm_split_type(parallel->world, MPI_COMM_TYPE_SHARED, parallel->rank, MPI_INFO_NULL, &parallel->node),
                      "MPI_Comm_split_type", error));
-    SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->node, &parallel->node_rank), "MPI_Comm_rank", error));
+    SR_TRY(look_at_node(parallel, error));
     int length;
     return sr_mpi_check(MPI_Get_processor_name(parallel->host, &length), "MPI_Get_processor_name", error);
 }
@@ -56,6 +62,14 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
     return make_communicators(*parallel, error);
 }
 
+sr_status parallel_pretend_nodes(sr_parallel *parallel, int processes, sr_error *error)
+{
+    SR_TRY(sr_mpi_check(MPI_Comm_free(&parallel->node), "MPI_Comm_free", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_split(parallel->world, parallel->rank / processes, parallel->rank, &parallel->node),
+                        "MPI_Comm_split", error));
+    return look_at_node(parallel, error);
+}
+
 bool sr_parallel_is_launched(void)
 {
     /* What Open MPI, PMIx, MPICH and those that come from it, and Cray's launchers tell their processes. */
@@ -71,7 +85,7 @@ sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error)
 {
     SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
-    (*parallel)->size = 1;
+    (*parallel)->size = (*parallel)->node_size = 1;
     (*parallel)->alone = true;
     snprintf((*parallel)->host, sizeof(*parallel)->host, "this host");
     return SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error);

@@ -10,7 +10,8 @@ typedef struct thread_team thread_team;
 struct sr_parallel {
     MPI_Comm world; /* our own copies of communicators, so that nobody else's messages meet ours */
     MPI_Comm node;
-    int rank, size, node_rank; /* of a member: counted over the threads of all processes */
+    int rank, size;           /* of a member: counted over the threads of all processes */
+    int node_rank, node_size; /* of the process, among those of its node */
     char host[MPI_MAX_PROCESSOR_NAME];
     bool alone;            /* a world of one rank without MPI */
     sr_activity *activity; /* of the process; its members point to the same */
@@ -44,5 +45,9 @@ sr_status member_gather_all(sr_parallel *member, sr_status status, const void *d
                             size_t **offsets, sr_error *error);
 
 void team_free(thread_team *team); /* NULL is allowed */
+
+/* From now on so many processes, in the order of ranks, count as a node: for tests of several nodes on one machine. Collective.
+ */
+sr_status parallel_pretend_nodes(sr_parallel *parallel, int processes, sr_error *error);
 
 #endif

@@ -4,6 +4,7 @@
 #include "parallel/rounded_sum.h"
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
+#include "srtrain/node.h"
 #include "srtrain/parallel.h"
 
 #include <stdlib.h>
@@ -32,6 +33,7 @@ typedef struct {
 
 struct sr_reduction {
     sr_parallel *parallel;
+    sr_parallel *between; /* the processes that MPI sums over: all, or one of each node */
     sr_parameters *parameters;
     sr_reduction_settings settings;
     const sr_touched_rows *touched; /* of the step; NULL: every row */
@@ -110,12 +112,11 @@ static sr_status furnish_buckets(sr_reduction_engine *engine, sr_error *error)
 /* Of members only the first one reduces, for all of its process. */
 static sr_status prepare_rounding(sr_reduction_engine *engine, sr_error *error)
 {
-    sr_parallel *process = engine->parallel->process ? engine->parallel->process : engine->parallel;
-    if (!engine->settings.rounded || sr_parallel_size(process) == 1 || sr_parallel_thread(engine->parallel) > 0)
+    if (!engine->settings.rounded || sr_parallel_size(engine->between) == 1 || sr_parallel_thread(engine->parallel) > 0)
         return SR_OK;
     if (engine->settings.keeps_rest)
         SR_TRY(SR_ALLOCATE_ZERO(&engine->rest, engine->parameters->block_size, "what rounding takes from gradients", error));
-    return rounded_sum_create(&engine->rounded, process, engine->message, error);
+    return rounded_sum_create(&engine->rounded, engine->between, engine->message, error);
 }
 
 sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters,
@@ -124,7 +125,9 @@ sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *paralle
     sr_reduction_engine *made;
     *engine = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the reduction of gradients", error));
+    sr_parallel *process = parallel->process ? parallel->process : parallel;
     *made = (sr_reduction_engine){.parallel = parallel,
+                                  .between = settings->node ? sr_node_between(settings->node) : process,
                                   .parameters = parameters,
                                   .settings = *settings,
                                   .message = message_elements(settings->bucket_bytes)};
@@ -298,21 +301,29 @@ static sr_status reduce_message(const sr_reduction_engine *engine, const load *l
         return rounded_sum_all(engine->rounded, l->values + begin, l->rest ? l->rest + begin : NULL, (size_t)count, error);
 #endif
     return SR_MPI_WAIT(
-        engine->parallel, "MPI_Allreduce",
-        MPI_Allreduce(MPI_IN_PLACE, l->values + begin, count, REAL_TYPE, MPI_SUM, sr_parallel_communicator(engine->parallel)),
+        engine->between, "MPI_Allreduce",
+        MPI_Allreduce(MPI_IN_PLACE, l->values + begin, count, REAL_TYPE, MPI_SUM, sr_parallel_communicator(engine->between)),
         error);
+}
+
+static sr_status reduce_load(const sr_reduction_engine *engine, const load *l, sr_error *error)
+{
+    for (size_t begin = 0; begin < l->count; begin += engine->message)
+        SR_TRY(reduce_message(engine, l, begin, error));
+    return SR_OK;
 }
 
 static sr_status finish_blocking(sr_reduction_engine *engine, sr_error *error)
 {
     for (size_t i = 0; i < engine->bucket_count; ++i) {
         const load l = begin_bucket(engine, &engine->buckets[i]);
-        for (size_t begin = 0; begin < l.count; begin += engine->message)
-            SR_TRY(reduce_message(engine, &l, begin, error));
+        SR_TRY(reduce_load(engine, &l, error));
         end_bucket(engine, &engine->buckets[i]);
     }
     return SR_OK;
 }
+
+/* ---- threads ---- */
 
 static void add_range(const thread_team *team, sr_element_range range)
 {
@@ -353,15 +364,94 @@ static sr_status finish_members(sr_reduction_engine *engine, sr_error *error)
     const double start_time = sr_seconds();
     sr_status status = SR_OK;
     add_members(engine);
-    if (engine->parallel->thread == 0 && engine->parallel->process->size > 1)
+    if (engine->parallel->thread == 0 && sr_parallel_size(engine->between) > 1)
         status = finish_blocking(engine, error);
     status = member_agree_locally(engine->parallel, status, error);
     engine->seconds += sr_seconds() - start_time;
     return status;
 }
 
+/* ---- in a node ---- */
+
+static sr_element_range whole_block(const sr_reduction_engine *engine)
+{
+    return (sr_element_range){0, engine->parameters->block_size};
+}
+
+/* Adds the gradients of all processes to this process's own, in this worker's part of the block. A stretch of it stays in the
+ * cache until everybody's is added. */
+static void add_processes(const sr_reduction_engine *engine)
+{
+    enum { STRETCH = 4096 };
+    const sr_node *node = engine->settings.node;
+    const size_t own = sr_node_process(node), processes = sr_node_processes(node);
+    size_t part, parts;
+    sr_node_part(node, engine->parallel, &part, &parts);
+    const sr_element_range range = sr_part_of_range(whole_block(engine), part, parts);
+    sr_real *sum = sr_node_own(node, own);
+    for (size_t begin = range.begin; begin < range.end; begin += STRETCH) {
+        const size_t end = begin + STRETCH < range.end ? begin + STRETCH : range.end;
+        for (size_t process = 0; process < processes; ++process) {
+            const sr_real *term = sr_node_own(node, process);
+            if (process == own)
+                continue;
+            for (size_t i = begin; i < end; ++i)
+                sum[i] += term[i];
+        }
+    }
+}
+
+/* This process's part of the sums, with the same part of the other nodes'. */
+static sr_status add_nodes(const sr_reduction_engine *engine, sr_error *error)
+{
+    const sr_node *node = engine->settings.node;
+    const sr_element_range range = sr_node_process_part(node, whole_block(engine), sr_node_process(node));
+    const load l = {sr_node_own(node, sr_node_process(node)) + range.begin, engine->rest ? engine->rest + range.begin : NULL,
+                    range.end - range.begin};
+    return sr_parallel_size(engine->between) > 1 ? reduce_load(engine, &l, error) : SR_OK;
+}
+
+static sr_status finish_in_node(sr_reduction_engine *engine, sr_error *error)
+{
+    const double start_time = sr_seconds();
+    sr_parallel *worker = engine->parallel;
+    if (worker->process)
+        add_members(engine);
+    sr_status status = sr_node_wait(engine->settings.node, worker, error);
+    if (status == SR_OK)
+        add_processes(engine);
+    if (worker->process)
+        team_wait();
+    if (status == SR_OK && sr_parallel_thread(worker) == 0)
+        status = add_nodes(engine, error);
+    if (worker->process)
+        status = member_agree_locally(worker, status, error);
+    engine->seconds += sr_seconds() - start_time;
+    return status;
+}
+
+sr_status sr_reduction_collect(sr_reduction_engine *engine, sr_error *error)
+{
+    sr_node *node = engine->settings.node;
+    if (!node)
+        return SR_OK;
+    const size_t own = sr_node_process(node);
+    SR_TRY(sr_node_wait(node, engine->parallel, error));
+    for (size_t process = 0; sr_parallel_thread(engine->parallel) == 0 && process < sr_node_processes(node); ++process) {
+        const sr_element_range range = sr_node_process_part(node, whole_block(engine), process);
+        if (process != own)
+            memcpy(sr_node_own(node, own) + range.begin, sr_node_own(node, process) + range.begin,
+                   (range.end - range.begin) * sizeof(sr_real));
+    }
+    return sr_node_wait(node, engine->parallel, error);
+}
+
+/* ---- the end of a reduction ---- */
+
 sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error)
 {
+    if (engine->settings.node)
+        return finish_in_node(engine, error);
     if (engine->parallel->process)
         return finish_members(engine, error);
     if (sr_parallel_size(engine->parallel) == 1)

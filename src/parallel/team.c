@@ -96,14 +96,12 @@ size_t sr_parallel_thread(const sr_parallel *member)
 /* Cores that two ranks may both run on are shared by all ranks that may; what is left to each is its part. */
 sr_status sr_parallel_own_cores(sr_parallel *parallel, size_t *cores, sr_error *error)
 {
-    int ranks = 1;
+    const int ranks = parallel->node_size;
     cpu_set_t mine, *all = NULL;
     CPU_ZERO(&mine);
     if (sched_getaffinity(0, sizeof mine, &mine) != 0)
         CPU_SET(0, &mine);
-    sr_status status = sr_mpi_check(MPI_Comm_size(parallel->node, &ranks), "MPI_Comm_size", error);
-    if (status == SR_OK)
-        status = SR_ALLOCATE(&all, (size_t)ranks, "the bindings of this node's ranks", error);
+    sr_status status = SR_ALLOCATE(&all, (size_t)ranks, "the bindings of this node's ranks", error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
     status = SR_MPI_WAIT(parallel, "MPI_Allgather",
                          MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, parallel->node), error);

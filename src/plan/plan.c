@@ -201,6 +201,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
         m->exchange += 2 * plan->message;
     m->evaluation = threads * evaluation;
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? 3 * m->parameters : 0;
+    m->shared = request->shares ? m->parameters + m->moments : 0;
     m->certain = request->program + m->parameters + m->gradients + m->moments + m->index;
     m->total = m->program + m->parameters + m->gradients + m->moments + m->index + m->batches + m->activations + m->tiles +
                m->exchange + m->evaluation + m->saving;
@@ -241,18 +242,26 @@ void sr_plan_use_rate(sr_plan *plan, double examples_per_second)
     snprintf(plan->time_source, sizeof plan->time_source, "%.6g examples a second were said", examples_per_second);
 }
 
+size_t sr_plan_memory_of_node(const sr_plan *plan, size_t ranks)
+{
+    const sr_plan_memory *m = &plan->memory;
+    const size_t once = m->shared + m->saving; /* one rank alone saves */
+    return ranks * (m->total - once) + once;
+}
+
 sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t memory, const char *limit, const char *node,
                                bool *tight, sr_error *error)
 {
     /* Three quarters of what is estimated count as certain: nobody is refused who may just fit. */
     const sr_plan_memory *m = &plan->memory;
-    const size_t likely = m->certain + (m->total - m->certain) / 4 * 3;
+    const size_t uncertain = (m->total - m->certain) / 4 * ranks_of_node,
+                 all_ranks = sr_plan_memory_of_node(plan, ranks_of_node);
     char each[32], all[32], allowed[32], parameters[32], step[32], evaluation[32];
-    *tight = m->total * ranks_of_node > memory;
-    if (likely <= memory / ranks_of_node)
+    *tight = all_ranks > memory;
+    if (all_ranks - uncertain <= memory)
         return SR_OK;
     sr_format_bytes((double)m->total, each, sizeof each);
-    sr_format_bytes((double)m->total * (double)ranks_of_node, all, sizeof all);
+    sr_format_bytes((double)all_ranks, all, sizeof all);
     sr_format_bytes((double)memory, allowed, sizeof allowed);
     sr_format_bytes((double)(m->parameters + m->gradients + m->moments), parameters, sizeof parameters);
     sr_format_bytes((double)(m->activations + m->tiles + m->batches), step, sizeof step);

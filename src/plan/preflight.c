@@ -77,7 +77,7 @@ static sr_status judge_node(sr_preflight *made, const node_view *node, oddities 
     SR_TRY(sr_plan_check_memory(plan, node->ranks, node->machine.memory, node->machine.limit, node->host, &tight, error));
     if (tight && found->tight++ == 0) {
         char need[32], allowed[32];
-        sr_format_bytes((double)plan->memory.total * (double)node->ranks, need, sizeof need);
+        sr_format_bytes((double)sr_plan_memory_of_node(plan, node->ranks), need, sizeof need);
         sr_format_bytes((double)node->machine.memory, allowed, sizeof allowed);
         warn(made, "memory is tight on %s: its ranks may need %s of %s (%s)", node->host, need, allowed, node->machine.limit);
     }

@@ -51,6 +51,7 @@ static const memory_part parts[] = {
     {"evaluation", "evaluation", offsetof(sr_plan_memory, evaluation)},
     {"saving", "copy of the state while it is saved", offsetof(sr_plan_memory, saving)},
     {"total", "together", offsetof(sr_plan_memory, total)},
+    {"shared", "of it, once for all ranks of a node", offsetof(sr_plan_memory, shared)},
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 
@@ -149,7 +150,7 @@ static cJSON *make_document(const sr_plan *plan, size_t ranks_of_node, const sr_
                    {"checkpoint_bytes", (double)plan->checkpoint},
                    {"best_bytes", (double)plan->best},
                    {"disk_bytes", (double)(plan->checkpoints * plan->checkpoint + plan->best)},
-                   {"node_memory_bytes", (double)(plan->memory.total * ranks_of_node)},
+                   {"node_memory_bytes", (double)sr_plan_memory_of_node(plan, ranks_of_node)},
                    {"node_memory_limit_bytes", (double)machine->memory}};
     cJSON *root = cJSON_CreateObject();
     bool complete = root != NULL;
@@ -191,8 +192,8 @@ sr_status sr_plan_print_json(const sr_plan *plan, size_t ranks_of_node, const sr
 void sr_plan_log(const sr_plan *plan, sr_log *log)
 {
     const sr_plan_memory *m = &plan->memory;
-    char total[32], model[32], step[32], evaluation[32], program[32], data[32], reduced[32], checkpoint[32], disk[32];
-    sr_format_bytes((double)m->total, total, sizeof total);
+    char shared[80] = "", total[32], model[32], step[32], evaluation[32], program[32], data[32], reduced[32], checkpoint[32],
+         disk[32];
     sr_format_bytes((double)m->program, program, sizeof program);
     sr_format_bytes((double)(m->parameters + m->gradients + m->moments), model, sizeof model);
     sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->saving), step, sizeof step);
@@ -201,10 +202,15 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
     sr_format_bytes((double)plan->reduced, reduced, sizeof reduced);
     sr_format_bytes((double)plan->checkpoint, checkpoint, sizeof checkpoint);
     sr_format_bytes((double)(plan->checkpoints * plan->checkpoint + plan->best), disk, sizeof disk);
+    if (m->shared > 0) {
+        sr_format_bytes((double)m->shared, total, sizeof total);
+        snprintf(shared, sizeof shared, ", %s of them once for all ranks of a node", total);
+    }
+    sr_format_bytes((double)m->total, total, sizeof total);
     sr_log_information(log,
-                       "plan: at most %s a rank (program %s; parameters, gradients and moments %s; a step %s; evaluation %s); "
-                       "data of %s mapped",
-                       total, program, model, step, evaluation, data);
+                       "plan: at most %s a rank (program %s; parameters, gradients and moments %s%s; a step %s; evaluation "
+                       "%s); data of %s mapped",
+                       total, program, model, shared, step, evaluation, data);
     sr_log_information(log,
                        "plan: %s in %zu messages reduced a step; %zu steps in all; a checkpoint is %s, all that are kept %s",
                        reduced, plan->messages, plan->steps, checkpoint, disk);

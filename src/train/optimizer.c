@@ -16,10 +16,18 @@ sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters
     return SR_ALLOCATE_ZERO(&optimizer->second_moment, parameters->block_size, "Adam's second moment", error);
 }
 
+void sr_optimizer_place(sr_optimizer *optimizer, sr_parameters *parameters, sr_real *first_moment, sr_real *second_moment)
+{
+    *optimizer = (sr_optimizer){
+        .parameters = parameters, .first_moment = first_moment, .second_moment = second_moment, .placed = true};
+}
+
 void sr_optimizer_free(sr_optimizer *optimizer)
 {
-    free(optimizer->first_moment);
-    free(optimizer->second_moment);
+    if (!optimizer->placed) {
+        free(optimizer->first_moment);
+        free(optimizer->second_moment);
+    }
     free(optimizer->updated);
     missed_steps_free(optimizer->missed);
     *optimizer = (sr_optimizer){0};
@@ -275,7 +283,7 @@ void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const
         const sr_element_range of_set = {parameters->list[first].offset,
                                          next < parameters->count ? parameters->list[next].offset : parameters->block_size};
         for (size_t i = 0; i < range_count; ++i)
-            step_range(optimizer, kernels, sr_part_of_range(overlap(ranges[i], of_set), part, parts), &adam);
+            step_range(optimizer, kernels, overlap(sr_part_of_range(ranges[i], part, parts), of_set), &adam);
         if (touched && touched->tables.count > 0 && parameters->list[touched->tables.index[0]].offset >= of_set.begin &&
             parameters->list[touched->tables.index[0]].offset < of_set.end)
             step_rows(optimizer, kernels, touched, rows_of_part(touched, part, parts), &adam);

@@ -35,12 +35,15 @@ static sr_status open_data(run *r, sr_error *error)
 /* Whether the run fits, before memory is taken and anything is written. */
 static sr_status look_ahead(run *r, sr_error *error)
 {
+    bool shares;
+    SR_TRY(sr_node_is_possible(r->parallel, &shares, NULL, error));
     const sr_plan_request request = {.settings = r->settings,
                                      .dataset = r->dataset,
                                      .sampler = r->sampler,
                                      .kernels = r->kernels,
                                      .ranks = (size_t)sr_parallel_size(r->parallel),
                                      .threads = sr_parallel_threads(r->parallel),
+                                     .shares = shares && sr_training_shares(&r->settings->training),
                                      .program = r->program};
     return sr_preflight_run(r->parallel, &request, r->paths.directory, &r->preflight, error);
 }
@@ -50,10 +53,11 @@ static sr_status build_model(run *r, sr_error *error)
     const int64_t total_steps = (int64_t)sr_sampler_batches(r->sampler) * r->settings->training.epochs;
     sr_status status = sr_model_create(&r->model, &r->settings->model, sr_dataset_items(r->dataset),
                                        sr_dataset_users(r->dataset), error);
-    if (status == SR_OK)
-        status = sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error);
-    if (status == SR_OK)
-        sr_parameters_draw(sr_model_parameters(r->model), (uint64_t)r->settings->training.seed);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
+    if (*r->stepper.why_not)
+        sr_log_information(r->log, "ranks keep parameters and moments of their own: %s", r->stepper.why_not);
+    sr_parameters_draw(sr_model_parameters(r->model), (uint64_t)r->settings->training.seed);
     r->progress = (sr_progress){.seed = (uint64_t)r->settings->training.seed, .best_metric = -1};
     return sr_parallel_agree(r->parallel, status, error);
 }

@@ -6,6 +6,7 @@
 
 #include "srtrain/clock.h"
 #include "srtrain/operations.h"
+#include "train/shared_state.h"
 #include "train/touched_rows.h"
 
 #include <math.h>
@@ -19,7 +20,8 @@ static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
 {
     const sr_training_settings *training = &stepper->settings->training;
     const sr_table_list tables = stepper->optimizer.tables; /* none unless rows are deferred */
-    return (sr_reduction_settings){.overlapped = training->reduction == SR_REDUCTION_OVERLAPPED,
+    return (sr_reduction_settings){.node = stepper->node,
+                                   .overlapped = training->reduction == SR_REDUCTION_OVERLAPPED,
                                    .bucket_bytes = (size_t)(training->reduction_bucket_megabytes * 0x1p20),
                                    .rounded = training->reduction_precision == SR_PRECISION_BF16,
                                    .keeps_rest = true,
@@ -47,6 +49,8 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
 static sr_status create_optimizer(sr_stepper *stepper, sr_error *error)
 {
     const sr_training_settings *training = &stepper->settings->training;
+    if (stepper->node)
+        return SR_OK; /* its moments are those of the node */
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
     if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
@@ -64,11 +68,14 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
                             .model = model,
                             .total_steps = total_steps,
                             .threads = sr_parallel_threads(parallel)};
-    sr_status status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
+    sr_status status = shared_state_create(stepper, error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
     if (status == SR_OK)
         status = create_optimizer(stepper, error);
     for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
         status = create_worker(stepper, thread, error);
+    status = sr_parallel_agree(parallel, status, error);
     if (status != SR_OK)
         sr_stepper_free(stepper);
     return status;
@@ -87,6 +94,7 @@ void sr_stepper_free(sr_stepper *stepper)
     }
     free(stepper->workers);
     sr_optimizer_free(&stepper->optimizer);
+    shared_state_free(stepper);
     *stepper = (sr_stepper){0};
 }
 
@@ -463,7 +471,7 @@ static void describe_nonfinite(const sr_parameters *parameters, const sr_step_re
         snprintf(text, size, "the gradient is not finite, while the loss is %g; %s", result->loss_sum / result->targets, which);
 }
 
-/* Decides the same on every rank: losses and gradients are sums that all of them have. */
+/* Decides the same on every rank: losses and the norm of gradients are sums that all of them have. */
 static sr_status check_finite(sr_worker *worker, sr_step_result *result, sr_error *error)
 {
     double value;
@@ -471,6 +479,7 @@ static sr_status check_finite(sr_worker *worker, sr_step_result *result, sr_erro
     result->skipped = bad_part(result, &value) || !isfinite(result->gradient_norm);
     if (!result->skipped)
         return SR_OK;
+    SR_TRY(sr_reduction_collect(worker->reduction, error));
     describe_nonfinite(parameters, result, result->reason, sizeof result->reason);
     if (worker->stepper->settings->training.skip_nonfinite_steps > 0)
         return SR_OK;
@@ -504,14 +513,46 @@ typedef struct {
     sr_error error;
 } part_of_step;
 
+/* ---- workers that share the parameters ---- */
+
+/* This worker's part of what is done once for each copy of the parameters: those of the process, or of the node, divide it. */
+static void part_of(const sr_worker *worker, size_t *part, size_t *parts)
+{
+    *part = sr_parallel_thread(worker->parallel);
+    *parts = worker->stepper->threads;
+    if (worker->stepper->node)
+        sr_node_part(worker->stepper->node, worker->parallel, part, parts);
+}
+
 /* The norm of the summed gradient, each worker a part of it. */
-static double gradient_norm(const sr_worker *worker)
+static sr_status gradient_norm(const sr_worker *worker, double *norm, sr_error *error)
 {
     const sr_stepper *stepper = worker->stepper;
-    double squares = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, touched_by(worker),
-                                         sr_parallel_thread(worker->parallel), stepper->threads);
-    sr_parallel_sum_over_threads(worker->parallel, &squares, 1);
-    return sqrt(squares);
+    size_t part, parts;
+    part_of(worker, &part, &parts);
+    *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, touched_by(worker), part, parts);
+    if (stepper->node)
+        SR_TRY(sr_node_sum(stepper->node, worker->parallel, norm, 1, error));
+    else
+        sr_parallel_sum_over_threads(worker->parallel, norm, 1);
+    *norm = sqrt(*norm);
+    return SR_OK;
+}
+
+/* Afterwards all of the node read parameters that are up to date; workers of a process wait for each other at the end of the
+ * step. */
+static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *result, sr_error *error)
+{
+    sr_stepper *stepper = worker->stepper;
+    size_t part, parts;
+    part_of(worker, &part, &parts);
+    double mark = sr_seconds();
+    sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
+                      result->gradient_norm, touched_by(worker), part, parts);
+    worker->times.optimizer += lap(&mark);
+    const sr_status status = stepper->node ? sr_node_wait(stepper->node, worker->parallel, error) : SR_OK;
+    worker->times.reduction += lap(&mark);
+    return status;
 }
 
 /* What worker `thread` does of a step; all workers of a rank run it at the same time. */
@@ -529,15 +570,11 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     if (status != SR_OK)
         return status;
     double mark = sr_seconds();
-    result->gradient_norm = gradient_norm(worker);
+    SR_TRY(gradient_norm(worker, &result->gradient_norm, error));
     SR_TRY(check_finite(worker, result, error));
-    result->learning_rate = sr_learning_rate(&stepper->settings->training, step, stepper->total_steps);
-    if (result->skipped)
-        return SR_OK;
-    sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
-                      result->gradient_norm, touched_by(worker), thread, stepper->threads);
     worker->times.optimizer += lap(&mark);
-    return SR_OK;
+    result->learning_rate = sr_learning_rate(&stepper->settings->training, step, stepper->total_steps);
+    return result->skipped ? SR_OK : update(worker, step, result, error);
 }
 
 void sr_stepper_settle(sr_stepper *stepper)

@@ -17,7 +17,7 @@ sr_status sr_use_threads(sr_parallel *parallel, const sr_training_settings *sett
 {
     size_t threads = (size_t)settings->threads, own_cores = 1;
     SR_TRY(sr_parallel_own_cores(parallel, &own_cores, error));
-    const bool allowed = sr_blas_is_thread_safe() && settings->reduction == SR_REDUCTION_BLOCKING;
+    const bool allowed = sr_blas_is_thread_safe() && settings->reduction != SR_REDUCTION_OVERLAPPED;
     if (threads == 0)
         threads = !allowed ? 1 : threads_of_environment() ? threads_of_environment() : own_cores;
     sr_status status = SR_OK;

@@ -1,0 +1,250 @@
+/* Memory and work that the processes of a node share; srtrain/node.h says what is promised. */
+#include "srtrain/node.h"
+
+#include "parallel/mpi_check.h"
+#include "parallel/parallel_internal.h"
+#include "srtrain/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+struct sr_node {
+    sr_parallel *parallel; /* the process */
+    size_t processes, process;
+    MPI_Win window;
+    bool is_open; /* the window is: every process may read and write */
+    sr_real *common;
+    sr_real **own;       /* [processes] */
+    sr_parallel between; /* the processes of this number on all nodes */
+};
+
+sr_status sr_node_is_possible(sr_parallel *parallel, bool *possible, const char **why_not, sr_error *error)
+{
+    int64_t sizes[] = {parallel->node_size, -parallel->node_size}; /* the largest and the smallest */
+    SR_TRY(sr_parallel_maximum_int64(parallel, sizes, 2, error));
+    const bool equal = sizes[0] == -sizes[1];
+    *possible = equal && sizes[0] > 1;
+    if (why_not)
+        *why_not = equal ? NULL : "nodes have different numbers of ranks";
+    return SR_OK;
+}
+
+/* ---- memory ---- */
+
+/* MPI libraries place such memory in /dev/shm, which containers keep small. Open MPI 4.1 fails on one process when it does not
+ * fit, while the others wait: better to know before. */
+static sr_status check_room(const sr_node *node, size_t common, size_t own, sr_error *error)
+{
+    static const char directory[] = "/dev/shm";
+    struct statvfs system;
+    if (node->process > 0 || statvfs(directory, &system) != 0)
+        return SR_OK;
+    const double needed = (double)(common + node->processes * own) * sizeof(sr_real);
+    const double room = (double)system.f_bavail * (double)system.f_frsize;
+    if (needed < room)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "%s has %.1f MB left, and %.1f MB are needed", directory, 1e-6 * room,
+                   1e-6 * needed);
+}
+
+/* The first process's segment begins with what is common. */
+static sr_status allocate_window(sr_node *node, size_t common, size_t own, sr_error *error)
+{
+    MPI_Info info = MPI_INFO_NULL;
+    void *mine = NULL;
+    const size_t size = (node->process == 0 ? common + own : own) * sizeof(sr_real);
+    SR_TRY(sr_mpi_check(MPI_Info_create(&info), "MPI_Info_create", error));
+    /* Each process's pages in its own part of the machine's memory. */
+    sr_status status = sr_mpi_check(MPI_Info_set(info, "alloc_shared_noncontig", "true"), "MPI_Info_set", error);
+    if (status == SR_OK)
+        status = SR_MPI_WAIT(
+            node->parallel, "MPI_Win_allocate_shared",
+            MPI_Win_allocate_shared((MPI_Aint)size, sizeof(sr_real), info, node->parallel->node, &mine, &node->window), error);
+    MPI_Info_free(&info);
+    if (status == SR_OK)
+        status = sr_mpi_check(MPI_Win_lock_all(MPI_MODE_NOCHECK, node->window), "MPI_Win_lock_all", error);
+    node->is_open = status == SR_OK;
+    return status;
+}
+
+static sr_status find_segments(sr_node *node, size_t common, sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE_ZERO(&node->own, node->processes, "the memory of a node", error));
+    for (size_t process = 0; process < node->processes; ++process) {
+        MPI_Aint size;
+        int unit;
+        void *segment;
+        SR_TRY(sr_mpi_check(MPI_Win_shared_query(node->window, (int)process, &size, &unit, &segment), "MPI_Win_shared_query",
+                            error));
+        node->own[process] = (sr_real *)segment + (process == 0 ? common : 0);
+        if (process == 0)
+            node->common = segment;
+    }
+    return SR_OK;
+}
+
+static sr_status connect_nodes(sr_node *node, sr_error *error)
+{
+    sr_parallel *parallel = node->parallel, *between = &node->between;
+    *between = *parallel;
+    between->world = MPI_COMM_NULL;
+    between->node = MPI_COMM_NULL;
+    between->team = NULL;
+    SR_TRY(sr_mpi_check(MPI_Comm_split(parallel->world, (int)node->process, parallel->rank, &between->world), "MPI_Comm_split",
+                        error));
+    SR_TRY(sr_mpi_check(MPI_Comm_rank(between->world, &between->rank), "MPI_Comm_rank", error));
+    return sr_mpi_check(MPI_Comm_size(between->world, &between->size), "MPI_Comm_size", error);
+}
+
+/* Each process touches its own block, and its part of the common one, first. */
+static void clear(sr_node *node, size_t common, size_t own)
+{
+    const sr_element_range part = sr_part_of_range((sr_element_range){0, common}, node->process, node->processes);
+    memset(node->own[node->process], 0, own * sizeof(sr_real));
+    memset(node->common + part.begin, 0, (part.end - part.begin) * sizeof(sr_real));
+}
+
+sr_status sr_node_create(sr_node **node, sr_parallel *parallel, size_t common, size_t own, sr_error *error)
+{
+    sr_node *made = NULL;
+    *node = NULL;
+    sr_status status = SR_ALLOCATE_ZERO(&made, 1, "the memory of a node", error);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    made->parallel = parallel;
+    made->processes = (size_t)parallel->node_size;
+    made->process = (size_t)parallel->node_rank;
+    made->window = MPI_WIN_NULL;
+    made->between.world = MPI_COMM_NULL;
+    status = sr_parallel_agree(parallel, check_room(made, common, own, error), error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, allocate_window(made, common, own, error), error);
+    if (status == SR_OK)
+        status = connect_nodes(made, error);
+    if (status == SR_OK)
+        status = find_segments(made, common, error);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK) {
+        clear(made, common, own);
+        status = sr_node_wait(made, parallel, error);
+    }
+    if (status != SR_OK) {
+        sr_node_free(made);
+        return status;
+    }
+    *node = made;
+    return SR_OK;
+}
+
+void sr_node_free(sr_node *node)
+{
+    if (!node)
+        return;
+    if (node->is_open)
+        MPI_Win_unlock_all(node->window);
+    if (node->window != MPI_WIN_NULL)
+        MPI_Win_free(&node->window);
+    if (node->between.world != MPI_COMM_NULL)
+        MPI_Comm_free(&node->between.world);
+    free(node->own);
+    free(node);
+}
+
+sr_real *sr_node_common(const sr_node *node)
+{
+    return node->common;
+}
+
+sr_real *sr_node_own(const sr_node *node, size_t process)
+{
+    return node->own[process];
+}
+
+size_t sr_node_processes(const sr_node *node)
+{
+    return node->processes;
+}
+
+size_t sr_node_process(const sr_node *node)
+{
+    return node->process;
+}
+
+sr_parallel *sr_node_between(sr_node *node)
+{
+    return &node->between;
+}
+
+/* ---- work ---- */
+
+static size_t threads_of(const sr_node *node)
+{
+    return sr_parallel_threads(node->parallel);
+}
+
+void sr_node_part(const sr_node *node, const sr_parallel *member, size_t *part, size_t *parts)
+{
+    *part = node->process * threads_of(node) + sr_parallel_thread(member);
+    *parts = node->processes * threads_of(node);
+}
+
+sr_element_range sr_node_process_part(const sr_node *node, sr_element_range range, size_t process)
+{
+    const size_t threads = threads_of(node), parts = node->processes * threads;
+    return (sr_element_range){sr_part_of_range(range, process * threads, parts).begin,
+                              sr_part_of_range(range, process * threads + threads - 1, parts).end};
+}
+
+static sr_status wait_for_processes(sr_node *node, sr_error *error)
+{
+    SR_TRY(sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error));
+    SR_TRY(SR_MPI_WAIT(node->parallel, "MPI_Barrier", MPI_Barrier(node->parallel->node), error));
+    return sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error);
+}
+
+sr_status sr_node_wait(sr_node *node, sr_parallel *member, sr_error *error)
+{
+    sr_status status = SR_OK;
+    if (member->process)
+        team_wait();
+    if (sr_parallel_thread(member) == 0)
+        status = wait_for_processes(node, error);
+    return member->process ? member_agree_locally(member, status, error) : status;
+}
+
+/* MPI may add in any order; what all processes bring is gathered instead, and added in theirs. */
+static sr_status sum_over_processes(sr_node *node, double *values, size_t count, sr_error *error)
+{
+    double *all;
+    SR_TRY(SR_ALLOCATE(&all, node->processes * count, "sums over a node", error));
+    sr_status status = sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error);
+    if (status == SR_OK)
+        status = SR_MPI_WAIT(node->parallel, "MPI_Allgather",
+                             MPI_Allgather(values, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, node->parallel->node),
+                             error);
+    if (status == SR_OK)
+        status = sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error);
+    for (size_t i = 0; status == SR_OK && i < count; ++i) {
+        values[i] = 0;
+        for (size_t process = 0; process < node->processes; ++process)
+            values[i] += all[process * count + i];
+    }
+    free(all);
+    return status;
+}
+
+sr_status sr_node_sum(sr_node *node, sr_parallel *member, double *values, size_t count, sr_error *error)
+{
+    sr_status status = SR_OK;
+    sr_parallel_sum_over_threads(member, values, count);
+    if (sr_parallel_thread(member) == 0)
+        status = sum_over_processes(node, values, count, error);
+    if (!member->process)
+        return status;
+    member->team->slots[member->thread] = values;
+    status = member_agree_locally(member, status, error);
+    if (member->thread > 0 && status == SR_OK)
+        memcpy(values, member->team->slots[0], count * sizeof *values);
+    team_wait();
+    return status;
+}
