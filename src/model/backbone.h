@@ -68,6 +68,7 @@ typedef struct backbone {
     bool masked;         /* see sr_model_needs */
     bool users, times;   /* see sr_model_needs */
     bool sums_in_passes; /* see sr_model_needs */
+    bool at_once;        /* its operations gain from having all sequences of a batch together: no chunks (model/chunks.h) */
     bool distances;      /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
     /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
      * to the window, and padding tokens are tokens like any other. NULL: never. */

@@ -17,7 +17,8 @@ static size_t token_count(const sr_batch *batch)
 
 bool encodes_in_chunks(const sr_model *model, const sr_batch *batch, const sr_pass *pass)
 {
-    const bool sees_all = pass->trace || pass->every_row || pass->noise || model->backbone->sums_in_passes;
+    const bool sees_all = pass->trace || pass->every_row || pass->noise || model->backbone->sums_in_passes ||
+                          model->backbone->at_once;
     return !sees_all && batch->layout.sequences > 1 && token_count(batch) > tokens_of_a_chunk(pass);
 }
 

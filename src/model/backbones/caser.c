@@ -104,4 +104,5 @@ static sr_tensor *penalty(sr_model *model, sr_tape *tape)
     return add_norm(model, tape, sum, model->caser.output_dense.weight);
 }
 
-const backbone caser_backbone = {.name = "caser", .users = true, .declare = declare, .encode = encode, .penalty = penalty};
+const backbone caser_backbone = {
+    .name = "caser", .users = true, .at_once = true, .declare = declare, .encode = encode, .penalty = penalty};
