@@ -1,12 +1,13 @@
 # The scripts of launch/: under programs that stand in for batch systems, and under a real Slurm where one can be started.
 add_test(NAME launch_scripts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/launch.sh ${PROJECT_SOURCE_DIR}/launch)
-set_tests_properties(launch_scripts PROPERTIES TIMEOUT 300)
+set_tests_properties(launch_scripts PROPERTIES TIMEOUT ${SRTRAIN_TEST_TIMEOUT})
 
+# It waits for Slurm most of the time.
 add_test(NAME slurm_runs_the_shipped_script
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/slurm.sh ${PROJECT_SOURCE_DIR}/launch ${CMAKE_BINARY_DIR})
-set_tests_properties(slurm_runs_the_shipped_script PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " PROCESSORS 2 TIMEOUT 1800
+set_tests_properties(slurm_runs_the_shipped_script PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
 # Manual, completion, installation and the Debian package, from what was built.
 add_test(NAME packaging COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packaging.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
-set_tests_properties(packaging PROPERTIES PROCESSORS 2 TIMEOUT 900 ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+set_tests_properties(packaging PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")

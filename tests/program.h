@@ -13,7 +13,8 @@ typedef struct {
     char output[PROGRAM_OUTPUT_SIZE]; /* standard output and error, cut */
 } program_result;
 
-/* A fresh directory below /tmp, and its removal. */
+/* A fresh directory below SRTRAIN_TEST_DIRECTORY (default: /dev/shm where it has plenty of room, else /tmp), and its removal.
+ */
 void program_make_directory(char *path, size_t size);
 void program_remove_directory(const char *path);
 

@@ -365,7 +365,8 @@ static void a_killed_run_with_contrastive_training_ends_with_the_same_bits(void 
 /* Rows of items that are behind by then take the steps that they have missed before each checkpoint. */
 static void a_killed_run_with_deferred_rows_ends_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-deferred", EIGHT_EPOCHS TRAINING("loss=bpr") TRAINING("item_updates=deferred"));
+    assert_survives_being_killed(*state, "killed-deferred",
+                                 EIGHT_EPOCHS TRAINING("loss=bpr") TRAINING("item_updates=deferred"));
 }
 
 /* Plans measured by FFTW are kept with the run. */
@@ -384,7 +385,7 @@ static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
     train(w, 1, "whole", options);
     snprintf(command, sizeof command,
              "%s/srtrain %s --set data.path=%s --output %s/stopped %s > /dev/null 2>&1 & p=$!; "
-             "for i in $(seq 400); do [ -s %s/stopped/metrics.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p",
+             "for i in $(seq 4000); do [ -s %s/stopped/metrics.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p",
              getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, options, w->directory);
     assert_int_equal(system(command) >> 8, 75);
     assert_true(newest(w, "stopped", NULL) < newest(w, "whole", NULL));

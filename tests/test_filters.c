@@ -228,7 +228,7 @@ enum { MANY = 3000, USERS = 240, ITEMS = 130 };
 
 typedef struct {
     row rows[MANY];
-    char names[USERS + ITEMS][8];
+    char names[USERS + ITEMS][16];
     int user_of[MANY], item_of[MANY];
     char stays[MANY];
 } random_data;
