@@ -46,11 +46,13 @@ static void sums_and_products_agree_with_plain_loops(void **state)
     for (size_t l = 0; l < LENGTHS; ++l) {
         const size_t n = lengths[l];
         vectors v = draw(l);
-        double dot = 0, squares = 0;
+        double sum = 0, dot = 0, squares = 0;
         for (size_t i = 0; i < n; ++i) {
+            sum += (double)v.a[i];
             dot += (double)v.a[i] * (double)v.b[i];
             squares += (double)v.a[i] * (double)v.a[i];
         }
+        assert_near((double)k->sum(v.a, n), sum, 1e-5);
         assert_near((double)k->dot(v.a, v.b, n), dot, 1e-5);
         assert_near(k->sum_of_squares(v.a, n), squares, 1e-12);
         k->accumulate_scaled(v.out, 0.5f, v.a, n);

@@ -58,6 +58,8 @@ typedef struct sr_kernels {
                                           size_t n);
     /* out = from + share * (to - from) */
     void (*interpolate)(sr_real *out, const sr_real *from, const sr_real *to, const sr_real *share, size_t n);
+    /* sum of values */
+    sr_real (*sum)(const sr_real *values, size_t n);
     /* sum of left * right */
     sr_real (*dot)(const sr_real *left, const sr_real *right, size_t n);
     /* sum of squares in double precision */

@@ -127,6 +127,15 @@ static void interpolate(sr_real *out, const sr_real *from, const sr_real *to, co
         out[i] = from[i] + share[i] * (to[i] - from[i]);
 }
 
+static sr_real sum_of(const sr_real *values, size_t n)
+{
+    sr_real sum = 0;
+    SIMD_SUM(sum)
+    for (size_t i = 0; i < n; ++i)
+        sum += values[i];
+    return sum;
+}
+
 static sr_real dot(const sr_real *left, const sr_real *right, size_t n)
 {
     sr_real sum = 0;
@@ -675,6 +684,7 @@ const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
     .accumulate_product = accumulate_product,
     .accumulate_difference_product = accumulate_difference_product,
     .interpolate = interpolate,
+    .sum = sum_of,
     .dot = dot,
     .sum_of_squares = sum_of_squares,
     .activation = activation,

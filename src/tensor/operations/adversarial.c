@@ -201,31 +201,22 @@ typedef struct {
     sr_tensor *weights, *out;
 } mass_state;
 
-static sr_real sum_of(const sr_real *values, size_t count)
-{
-    sr_real sum = 0;
-    for (size_t i = 0; i < count; ++i)
-        sum += values[i];
-    return sum;
-}
-
 /* What a row is divided by: its sum, or 1 when nothing is left of it (dropout may take every weight). */
-static sr_real divisor(const sr_real *values, size_t count)
+static sr_real divisor(const sr_kernels *kernels, const sr_real *values, size_t count)
 {
-    const sr_real sum = sum_of(values, count);
+    const sr_real sum = kernels->sum(values, count);
     return sum == 0 ? 1 : sum;
 }
 
 static void mass_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
 {
-    (void)tape;
     const mass_state *state = saved;
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
         const sr_real *in = state->weights->values + block->cell + i * block->keys;
         sr_real *out = state->out->values + block->cell + i * block->keys;
-        const sr_real mass = divisor(in + begin, end - begin);
+        const sr_real mass = divisor(sr_tape_kernels(tape), in + begin, end - begin);
         memset(out, 0, block->keys * sizeof *out);
         for (size_t j = begin; j < end; ++j)
             out[j] = in[j] / mass;
@@ -241,7 +232,7 @@ static void mass_backward_head(sr_tape *tape, const sr_attention_map *map, const
         visible_keys(map, block, i, &begin, &end);
         const size_t first = block->cell + i * block->keys + begin, count = end - begin;
         const sr_real *out_gradient = state->out->gradient + first;
-        const sr_real mass = divisor(state->weights->values + first, count);
+        const sr_real mass = divisor(sr_tape_kernels(tape), state->weights->values + first, count);
         const sr_real inner = sr_tape_kernels(tape)->dot(state->out->values + first, out_gradient, count);
         for (size_t j = 0; j < count; ++j)
             state->weights->gradient[first + j] += (out_gradient[j] - inner) / mass;

@@ -51,14 +51,6 @@ static sr_real sum_of_padding(const sr_real *filter, size_t window, item_range i
     return sum;
 }
 
-static sr_real sum_of(const sr_real *values, size_t n)
-{
-    sr_real sum = 0;
-    for (size_t i = 0; i < n; ++i)
-        sum += values[i];
-    return sum;
-}
-
 /* dx_t += sum_f W_ft dout_f,  dp += sum_f dout_f (sum of W_ft over padding),  dW_ft += <dout_f, x_t or p>,  db_f += sum(dout_f)
  */
 static void vertical_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
@@ -89,7 +81,7 @@ static void vertical_backward(sr_tape *tape, const sr_tensor *out, const void *s
                 kernels->accumulate_scaled(padding->gradient, sum_of_padding(weight->values + filter * window, window, items),
                                            row, width);
             if (state->bias->wants_gradient)
-                state->bias->gradient[filter] += sum_of(row, width);
+                state->bias->gradient[filter] += kernels->sum(row, width);
         }
     }
 }
