@@ -100,19 +100,30 @@ void sr_gemm_by(sr_gemm_engine engine, const matrix_product *product)
     engines[engine].multiply(product);
 }
 
-sr_gemm_engine sr_gemm_choose(const matrix_product *p)
+/* `has_fast_own`: own_at_best_level().is_fast. */
+static sr_gemm_engine choose(const matrix_product *p, bool has_fast_own)
 {
     enum { FEW_ROWS = 16 }; /* that do not pay for transposing b */
     if (p->k == 0 || (p->transpose_b && p->m < FEW_ROWS))
         return SR_GEMM_BLAS;
-    return own_at_best_level().is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
+    return has_fast_own ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
+}
+
+sr_gemm_engine sr_gemm_choose(const matrix_product *product)
+{
+    return choose(product, own_at_best_level().is_fast);
 }
 
 /* ---- precisions ---- */
 
 static void full_precision(const matrix_product *product)
 {
-    sr_gemm_by(sr_gemm_choose(product), product);
+    const own_products best = own_at_best_level();
+    const sr_gemm_engine engine = choose(product, best.is_fast);
+    if (engine == SR_GEMM_OWN)
+        best.multiply(product);
+    else
+        sr_gemm_by(engine, product);
 }
 
 static void rounded(const matrix_product *product)
