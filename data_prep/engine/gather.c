@@ -44,6 +44,58 @@ static sr_status open_files(const merge *m, const char *file, store *files, sr_e
     return SR_OK;
 }
 
+/* ---- merging ---- */
+
+/* What a merge of runs needs beside its sources. */
+typedef struct {
+    size_t *order;   /* [runs] of the heap */
+    store *maps;     /* [ranks]: files of the numbers of identifiers, those open at the moment */
+    store_writer to; /* what is merged */
+    bool opened;
+} merge_space;
+
+static sr_status begin_merge(merge *m, store *merged, merge_space *space, sr_error *error)
+{
+    *space = (merge_space){.order = NULL};
+    SR_TRY(SR_ALLOCATE(&space->order, m->count, "merging", error));
+    SR_TRY(SR_ALLOCATE(&space->maps, m->place->ranks, "merging", error));
+    for (size_t rank = 0; rank < m->place->ranks; ++rank)
+        space->maps[rank] = m->files[rank] = (store){.descriptor = -1};
+    SR_TRY(writer_begin(&space->to, merged, 0, 1 << 18, error));
+    space->opened = true;
+    return SR_OK;
+}
+
+/* Completes what is merged, unless it has failed with `status`. The sources have been ended. */
+static sr_status end_merge(merge *m, merge_space *space, sr_status status, sr_error *error)
+{
+    status = writer_end(&space->to, status, error);
+    if (space->opened) {
+        close_files(m->files, m->place->ranks);
+        close_files(space->maps, m->place->ranks);
+    }
+    free(space->order);
+    free(space->maps);
+    return status;
+}
+
+/* Writes the head of a source and reads the one behind it; *more is false when there is none. */
+typedef sr_status advance_function(void *context, size_t source, bool *more, sr_error *error);
+
+static sr_status merge_heads(heap *h, advance_function *advance, void *context, sr_error *error)
+{
+    heap_build(h);
+    while (h->count > 0) {
+        bool more;
+        SR_TRY(advance(context, h->sources[0], &more, error));
+        if (more)
+            heap_settle(h, 0);
+        else
+            heap_drop(h);
+    }
+    return SR_OK;
+}
+
 /* ---- identifiers ---- */
 
 /* The identifiers of a run: read in order, and a number written for each. */
@@ -78,31 +130,30 @@ static sr_status put_name(store_writer *to, const identifier *n, sr_error *error
     return writer_put(to, n->bytes, n->length, error);
 }
 
-/* Numbers the distinct identifiers of all sources from 0 in the order of name_compare(). */
-static sr_status merge_name_sources(name_source *sources, heap *h, store_writer *to, uint64_t *count, sr_error *error)
-{
+/* The distinct identifiers of all sources, numbered from 0 in the order of name_compare(). */
+typedef struct {
+    name_source *sources;
+    store_writer *to;
+    uint64_t count;
+    identifier last;
     char last_bytes[UINT16_MAX];
-    identifier last = {.bytes = last_bytes};
-    *count = 0;
-    while (h->count > 0) {
-        name_source *first = &sources[h->sources[0]];
-        if (*count == 0 || name_compare(&first->head, &last) != 0) {
-            last.hash = first->head.hash;
-            last.length = first->head.length;
-            memcpy(last_bytes, first->head.bytes, last.length);
-            SR_TRY(put_name(to, &last, error));
-            ++*count;
-        }
-        const uint32_t number = (uint32_t)(*count - 1);
-        SR_TRY(writer_put(&first->out, &number, sizeof number, error));
-        if (--first->left == 0) {
-            heap_drop(h);
-            continue;
-        }
-        SR_TRY(next_name(first, error));
-        heap_settle(h, 0);
+} name_merge;
+
+static sr_status advance_name(void *context, size_t source, bool *more, sr_error *error)
+{
+    name_merge *names = context;
+    name_source *from = &names->sources[source];
+    identifier *last = &names->last;
+    if (names->count == 0 || name_compare(&from->head, last) != 0) {
+        memcpy(names->last_bytes, from->head.bytes, from->head.length);
+        *last = (identifier){from->head.hash, from->head.length, names->last_bytes};
+        SR_TRY(put_name(names->to, last, error));
+        ++names->count;
     }
-    return SR_OK;
+    const uint32_t number = (uint32_t)(names->count - 1);
+    SR_TRY(writer_put(&from->out, &number, sizeof number, error));
+    *more = --from->left > 0;
+    return *more ? next_name(from, error) : SR_OK;
 }
 
 /* Where the identifiers of one kind lie. */
@@ -126,55 +177,43 @@ static sr_status begin_source(const merge *m, const name_kind *kind, const run *
     return s->left > 0 ? next_name(s, error) : SR_OK;
 }
 
-static sr_status merge_opened(merge *m, const name_kind *kind, store *maps, name_source *sources, size_t *order,
-                              store_writer *to, uint64_t *count, sr_error *error)
+static sr_status merge_opened(merge *m, const name_kind *kind, merge_space *space, name_source *sources, uint64_t *count,
+                              sr_error *error)
 {
     size_t buffer;
-    heap h = {.sources = order, .before = name_before, .context = sources};
+    name_merge names = {.sources = sources, .to = &space->to, .count = 0};
+    heap h = {.sources = space->order, .before = name_before, .context = sources};
     SR_TRY(workplace_buffer(m->place, 2 * m->count, &buffer, error));
     SR_TRY(open_files(m, kind->names_file, m->files, error));
-    SR_TRY(open_files(m, kind->map_file, maps, error));
+    SR_TRY(open_files(m, kind->map_file, space->maps, error));
     for (size_t i = 0; i < m->count; ++i) {
-        SR_TRY(begin_source(m, kind, &m->runs[i], m->files, maps, buffer, &sources[i], error));
+        SR_TRY(begin_source(m, kind, &m->runs[i], m->files, space->maps, buffer, &sources[i], error));
         if (sources[i].left > 0)
             h.sources[h.count++] = i;
     }
-    heap_build(&h);
-    return merge_name_sources(sources, &h, to, count, error);
+    SR_TRY(merge_heads(&h, advance_name, &names, error));
+    *count = names.count;
+    return SR_OK;
 }
 
 /* Merges the identifiers that belong to this rank; they replace those in `kind->names`. Local. */
 static sr_status merge_names(merge *m, const name_kind *kind, const char *merged_file, uint64_t *count, sr_error *error)
 {
     name_source *sources = NULL;
-    size_t *order = NULL;
-    store *maps = NULL, merged;
-    store_writer to = {.buffer = NULL};
+    store merged;
+    merge_space space;
     SR_TRY(workplace_store(m->place, &merged, merged_file, false, error));
-    sr_status status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
+    sr_status status = begin_merge(m, &merged, &space, error);
     if (status == SR_OK)
-        status = SR_ALLOCATE(&order, m->count, "merging", error);
+        status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
     if (status == SR_OK)
-        status = SR_ALLOCATE(&maps, m->place->ranks, "merging", error);
-    for (size_t rank = 0; status == SR_OK && rank < m->place->ranks; ++rank)
-        maps[rank] = m->files[rank] = (store){.descriptor = -1};
-    if (status == SR_OK)
-        status = writer_begin(&to, &merged, 0, 1 << 18, error);
-    const bool opened = status == SR_OK;
-    if (status == SR_OK)
-        status = merge_opened(m, kind, maps, sources, order, &to, count, error);
-    status = writer_end(&to, status, error);
+        status = merge_opened(m, kind, &space, sources, count, error);
     for (size_t i = 0; sources && i < m->count; ++i) {
         reader_end(&sources[i].in);
         status = writer_end(&sources[i].out, status, error);
     }
-    if (opened) {
-        close_files(m->files, m->place->ranks);
-        close_files(maps, m->place->ranks);
-    }
     free(sources);
-    free(order);
-    free(maps);
+    status = end_merge(m, &space, status, error);
     if (status != SR_OK) {
         store_close(&merged);
         return status;
@@ -249,32 +288,32 @@ static sr_status next_event(event_source *s, sr_error *error)
     return SR_OK;
 }
 
-static sr_status merge_event_sources(event_source *sources, heap *h, store_writer *to, uint64_t *count, sr_error *error)
+typedef struct {
+    event_source *sources;
+    store_writer *to;
+    uint64_t count;
+} event_merge;
+
+static sr_status advance_event(void *context, size_t source, bool *more, sr_error *error)
 {
-    *count = 0;
-    while (h->count > 0) {
-        event_source *first = &sources[h->sources[0]];
-        SR_TRY(writer_put(to, &first->head, sizeof first->head, error));
-        ++*count;
-        if (--first->left == 0) {
-            heap_drop(h);
-            continue;
-        }
-        SR_TRY(next_event(first, error));
-        heap_settle(h, 0);
-    }
-    return SR_OK;
+    event_merge *events = context;
+    event_source *from = &events->sources[source];
+    SR_TRY(writer_put(events->to, &from->head, sizeof from->head, error));
+    ++events->count;
+    *more = --from->left > 0;
+    return *more ? next_event(from, error) : SR_OK;
 }
 
-static sr_status merge_opened_events(merge *m, const store *events, const store *map, store *maps, event_source *sources,
-                                     size_t *order, store_writer *to, uint64_t *count, sr_error *error)
+static sr_status merge_opened_events(merge *m, const store *events, const store *map, merge_space *space, event_source *sources,
+                                     uint64_t *count, sr_error *error)
 {
     size_t buffer;
     const size_t rank = m->place->rank;
-    heap h = {.sources = order, .before = event_before, .context = sources};
+    event_merge all = {.sources = sources, .to = &space->to};
+    heap h = {.sources = space->order, .before = event_before, .context = sources};
     SR_TRY(workplace_buffer(m->place, 2 * m->count, &buffer, error));
     SR_TRY(open_files(m, "events", m->files, error));
-    SR_TRY(open_files(m, "user-map", maps, error));
+    SR_TRY(open_files(m, "user-map", space->maps, error));
     for (size_t i = 0; i < m->count; ++i) {
         const run *r = &m->runs[i];
         const run_bounds *from = &r->bounds[rank], *end = from + 1;
@@ -283,49 +322,34 @@ static sr_status merge_opened_events(merge *m, const store *events, const store 
         s->next_user = from->users - r->bounds[0].users;
         SR_TRY(reader_begin(&s->in, r->owner == rank ? events : &m->files[r->owner], from->events * sizeof(event),
                             end->events * sizeof(event), buffer, error));
-        SR_TRY(reader_begin(&s->map, r->owner == rank ? map : &maps[r->owner], from->users * sizeof(uint32_t),
+        SR_TRY(reader_begin(&s->map, r->owner == rank ? map : &space->maps[r->owner], from->users * sizeof(uint32_t),
                             end->users * sizeof(uint32_t), buffer, error));
         if (s->left > 0) {
             SR_TRY(next_event(s, error));
             h.sources[h.count++] = i;
         }
     }
-    heap_build(&h);
-    return merge_event_sources(sources, &h, to, count, error);
+    SR_TRY(merge_heads(&h, advance_event, &all, error));
+    *count = all.count;
+    return SR_OK;
 }
 
 static sr_status merge_events(merge *m, const store *events, const store *map, store *merged, uint64_t *count, sr_error *error)
 {
     event_source *sources = NULL;
-    size_t *order = NULL;
-    store *maps = NULL;
-    store_writer to = {.buffer = NULL};
+    merge_space space;
     SR_TRY(workplace_store(m->place, merged, "merged-events", false, error));
-    sr_status status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
+    sr_status status = begin_merge(m, merged, &space, error);
     if (status == SR_OK)
-        status = SR_ALLOCATE(&order, m->count, "merging", error);
+        status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
     if (status == SR_OK)
-        status = SR_ALLOCATE(&maps, m->place->ranks, "merging", error);
-    for (size_t rank = 0; status == SR_OK && rank < m->place->ranks; ++rank)
-        maps[rank] = m->files[rank] = (store){.descriptor = -1};
-    if (status == SR_OK)
-        status = writer_begin(&to, merged, 0, 1 << 18, error);
-    const bool opened = status == SR_OK;
-    if (status == SR_OK)
-        status = merge_opened_events(m, events, map, maps, sources, order, &to, count, error);
-    status = writer_end(&to, status, error);
+        status = merge_opened_events(m, events, map, &space, sources, count, error);
     for (size_t i = 0; sources && i < m->count; ++i) {
         reader_end(&sources[i].in);
         reader_end(&sources[i].map);
     }
-    if (opened) {
-        close_files(m->files, m->place->ranks);
-        close_files(maps, m->place->ranks);
-    }
     free(sources);
-    free(order);
-    free(maps);
-    return status;
+    return end_merge(m, &space, status, error);
 }
 
 /* ---- all runs ---- */
