@@ -119,27 +119,21 @@ static void write_checkpoint(world *w)
         fail_msg("%s", error.message);
 }
 
+static size_t item_of(size_t user, size_t i)
+{
+    return user * 5 + 7 * i;
+}
+
+static int64_t time_of(size_t user, size_t i)
+{
+    return (int64_t)(1000 * user + i);
+}
+
 static void write_data(const world *w)
 {
-    static int64_t offsets[USERS + 1], times[USERS * LENGTH];
-    static int32_t items[USERS * LENGTH], train_end[USERS], valid_end[USERS];
-    for (size_t user = 0; user < USERS; ++user) {
-        offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
-        train_end[user] = LENGTH - 2;
-        valid_end[user] = LENGTH - 1;
-        for (size_t i = 0; i < LENGTH; ++i) {
-            items[user * LENGTH + i] = 1 + (int32_t)((user * 5 + 7 * i) % ITEMS);
-            times[user * LENGTH + i] = (int64_t)(1000 * user + i);
-        }
-    }
-    small_dataset_write(w->data, &(small_dataset){.users = USERS,
-                                                  .items = ITEMS,
-                                                  .shards = 2,
-                                                  .offsets = offsets,
-                                                  .item_ids = items,
-                                                  .times = times,
-                                                  .train_end = train_end,
-                                                  .valid_end = valid_end});
+    small_dataset_write_equal(
+        w->data, &(equal_sequences){
+                     .users = USERS, .items = ITEMS, .length = LENGTH, .shards = 2, .item_of = item_of, .time_of = time_of});
 }
 
 static int set_up(void **state)

@@ -897,28 +897,19 @@ static bool is_in_memory(const void *address)
     return state & 1;
 }
 
+static size_t item_of_many(size_t user, size_t i)
+{
+    return user + i;
+}
+
 static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **state)
 {
     world *w = *state;
     enum { MANY = 40, LENGTH = 20000 }; /* 80 kB a user */
-    static int64_t offsets[MANY + 1];
-    static int32_t items[MANY * LENGTH], train_end[MANY], valid_end[MANY];
-    for (size_t user = 0; user < MANY; ++user) {
-        offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
-        train_end[user] = LENGTH - 2;
-        valid_end[user] = LENGTH - 1;
-    }
-    for (size_t i = 0; i < MANY * LENGTH; ++i)
-        items[i] = 1 + (int32_t)(i % 7);
     char directory[128];
     snprintf(directory, sizeof directory, "%s/large", w->directory);
-    small_dataset_write(directory, &(small_dataset){.users = MANY,
-                                                    .items = 7,
-                                                    .shards = 1,
-                                                    .offsets = offsets,
-                                                    .item_ids = items,
-                                                    .train_end = train_end,
-                                                    .valid_end = valid_end});
+    small_dataset_write_equal(
+        directory, &(equal_sequences){.users = MANY, .items = 7, .length = LENGTH, .shards = 1, .item_of = item_of_many});
     sr_dataset *dataset;
     sr_sampler *sampler;
     sr_batch batch;

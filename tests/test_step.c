@@ -22,24 +22,15 @@ typedef struct {
     sr_settings settings;
 } world;
 
+static size_t item_of(size_t user, size_t i)
+{
+    return user * user + 7 * i + i * i / 3;
+}
+
 static void write_data(const char *directory)
 {
-    static int64_t offsets[USERS + 1];
-    static int32_t items[USERS * LENGTH], train_end[USERS], valid_end[USERS];
-    for (size_t user = 0; user < USERS; ++user) {
-        offsets[user + 1] = (int64_t)((user + 1) * LENGTH);
-        train_end[user] = LENGTH - 2;
-        valid_end[user] = LENGTH - 1;
-        for (size_t i = 0; i < LENGTH; ++i)
-            items[user * LENGTH + i] = 1 + (int32_t)((user * user + 7 * i + i * i / 3) % ITEMS);
-    }
-    small_dataset_write(directory, &(small_dataset){.users = USERS,
-                                                    .items = ITEMS,
-                                                    .shards = 1,
-                                                    .offsets = offsets,
-                                                    .item_ids = items,
-                                                    .train_end = train_end,
-                                                    .valid_end = valid_end});
+    small_dataset_write_equal(
+        directory, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
 }
 
 static int set_up(void **state)
