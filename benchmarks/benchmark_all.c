@@ -11,7 +11,7 @@
  *   reduction   benchmark_reduction on R ranks: N bytes of gradients in every mode
  *   operations  benchmark_operations: single operations against the roofline
  */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "scaling/json.h"
 #include "scaling/launcher.h"
 #include "srtrain/clock.h"
@@ -126,7 +126,7 @@ static double median_of(const cJSON *list, double *room)
     const size_t count = (size_t)cJSON_GetArraySize(list);
     for (size_t i = 0; i < count; ++i)
         room[i] = cJSON_GetArrayItem(list, (int)i)->valuedouble;
-    qsort(room, count, sizeof *room, compare_doubles);
+    qsort(room, count, sizeof *room, sr_compare_doubles);
     return count ? room[count / 2] : 0;
 }
 
@@ -138,7 +138,7 @@ static sr_status add_step(const benchmark *b, cJSON *list, const char *data, con
     static const char *const numbers[] = {"examples_per_second", "peak_memory_mebibytes", "step_memory_mebibytes",
                                           "global_batch", "parameters"};
     const cJSON *times = cJSON_GetObjectItem(measured, "milliseconds");
-    cJSON *row = cJSON_CreateObject(), *medians;
+    cJSON *row = cJSON_CreateObject(), *medians = NULL;
     double *room = NULL;
     SR_TRY(SR_ALLOCATE(&room, (size_t)json_number(measured, "steps") + 1, "times", error));
     bool complete = row && cJSON_AddItemToArray(list, row) && cJSON_AddStringToObject(row, "model", model->name) &&

@@ -1,6 +1,6 @@
 /* benchmark_fourier: a filter along positions by FFTW and by the matrix of cosines and sines, for several lengths and numbers
  * of bins. The rule by which `auto` chooses (src/tensor/fourier.c) comes from its table. */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/fourier.h"
 #include "srtrain/memory.h"
@@ -41,7 +41,7 @@ static double measure(sr_fourier_engine engine, bool measured_plan, size_t n, si
     sr_fourier_free(fourier);
     if (status != SR_OK)
         return -1;
-    qsort(seconds, REPETITIONS, sizeof *seconds, compare_doubles);
+    qsort(seconds, REPETITIONS, sizeof *seconds, sr_compare_doubles);
     return seconds[REPETITIONS / 2] * 1e9 / (double)(sequences * n * CHANNELS);
 }
 

@@ -3,7 +3,7 @@
  * Single operations against what one core can do at best, both measured in this run: matrix products of the shapes that a
  * training step has, by every engine of src/tensor/gemm.h, against multiplications and additions in registers; element-wise
  * kernels (srtrain/kernels.h) against the bandwidth of memory. All cases take turns in each repetition; figures are medians. */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "peak.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
@@ -242,7 +242,7 @@ static void measure_all(const operands *o, const arrays *a, samples *s, float *s
 
 static double median(double *values)
 {
-    qsort(values, REPETITIONS, sizeof *values, compare_doubles);
+    qsort(values, REPETITIONS, sizeof *values, sr_compare_doubles);
     return values[REPETITIONS / 2];
 }
 

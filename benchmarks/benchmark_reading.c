@@ -1,6 +1,6 @@
 /* benchmark_reading: how fast raw files are parsed on one core. For each format it writes a file of made-up interactions, reads
  * it several times into a sink that only adds up, and prints medians. */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "readers/reader.h"
 #include "srtrain/clock.h"
 #include "srtrain/random.h"
@@ -139,7 +139,7 @@ static sr_status measure(const measured_format *format, const char *path, uint64
                            report.records, rows);
     }
     SR_TRY(lines_divisible_size(path, &size, error));
-    qsort(seconds, repetitions, sizeof *seconds, compare_doubles);
+    qsort(seconds, repetitions, sizeof *seconds, sr_compare_doubles);
     const double median = seconds[repetitions / 2];
     printf("%-16s %10" PRIu64 " %12.0f %18.2f %18.2f %12.0f\n", format->label, rows, (double)size / (double)rows,
            (double)rows / median / 1e6, (double)rows / seconds[0] / 1e6, (double)size / median / 1e6);

@@ -8,7 +8,7 @@
  * first: the difference of the medians with and without it, and of the minima. All cases take turns in each repetition; a time
  * is that of the slowest rank.
  */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
 #include "srtrain/dataset.h"
@@ -207,7 +207,7 @@ typedef struct {
 
 static spread spread_of(double *values, size_t count)
 {
-    qsort(values, count, sizeof *values, compare_doubles);
+    qsort(values, count, sizeof *values, sr_compare_doubles);
     return (spread){(values[(count - 1) / 2] + values[count / 2]) / 2, values[0], values[count - 1]};
 }
 

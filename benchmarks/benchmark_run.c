@@ -4,7 +4,7 @@
  * verifying it and reading all sequences; evaluating the validation split with untrained parameters; writing, verifying and
  * reading a checkpoint with the moments of Adam, in DIR. Files are in the page cache by then, unless they are too large for
  * it. A time is that of the slowest rank; figures are medians. */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
@@ -138,7 +138,7 @@ static sr_status time_part(benchmark *b, part which, size_t repetition, sr_error
 
 static double median(double *values, size_t count)
 {
-    qsort(values, count, sizeof *values, compare_doubles);
+    qsort(values, count, sizeof *values, sr_compare_doubles);
     return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 

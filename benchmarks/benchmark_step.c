@@ -5,7 +5,7 @@
  * examples per second, peak resident memory and the part of it that the tensors of the largest step take. With --json the same
  * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
  * those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
-#include "compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
@@ -183,7 +183,7 @@ static void print_table(results *r)
            r->steps, r->ranks, r->threads);
     for (size_t part = 0; part < PARTS; ++part) {
         double *of_part = r->milliseconds + part * r->steps;
-        qsort(of_part, r->steps, sizeof *of_part, compare_doubles);
+        qsort(of_part, r->steps, sizeof *of_part, sr_compare_doubles);
         printf("%-10s %10.3f %10.3f %10.3f\n", part_names[part], of_part[r->steps / 2], of_part[0], of_part[r->steps - 1]);
     }
     printf("examples/s %10.0f\npeak resident memory %.0f MiB, of which a step's tensors %.0f MiB\n", r->examples / r->seconds,

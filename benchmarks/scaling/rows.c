@@ -1,4 +1,4 @@
-#include "../compare_doubles.h"
+#include "srtrain/compare_doubles.h"
 #include "scaling/rows.h"
 
 #include <errno.h>
@@ -74,6 +74,6 @@ bool rows_add_json(cJSON *object, const char *name, const char *const *names, si
 
 spread spread_of(double *values, size_t count)
 {
-    qsort(values, count, sizeof *values, compare_doubles);
+    qsort(values, count, sizeof *values, sr_compare_doubles);
     return (spread){(values[(count - 1) / 2] + values[count / 2]) / 2, values[0], values[count - 1]};
 }

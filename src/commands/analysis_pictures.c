@@ -1,5 +1,6 @@
 #include "commands/analysis_pictures.h"
 
+#include "srtrain/compare_doubles.h"
 #include "srtrain/memory.h"
 #include "storage/analysis_file.h"
 
@@ -308,12 +309,6 @@ static sr_status draw_filter(painter *p, const sr_filter_analysis *filter, const
     return draw(p, error);
 }
 
-static int compare_numbers(const void *left, const void *right)
-{
-    const double difference = *(const double *)left - *(const double *)right;
-    return (difference > 0) - (difference < 0);
-}
-
 /* Beta of every channel, each layer's in ascending order. */
 static sr_status draw_beta(painter *p, sr_error *error)
 {
@@ -325,7 +320,7 @@ static sr_status draw_beta(painter *p, sr_error *error)
     fprintf(p->data, "# place in ascending order, beta; one block a layer\n");
     for (size_t layer = 0; layer < rescaler->layers; ++layer) {
         memcpy(sorted, rescaler->factor + layer * channels, channels * sizeof *sorted);
-        qsort(sorted, channels, sizeof *sorted, compare_numbers);
+        qsort(sorted, channels, sizeof *sorted, sr_compare_doubles);
         for (size_t i = 0; i < channels; ++i)
             fprintf(p->data, "%zu %.9g\n", i + 1, sorted[i]);
         fprintf(p->data, "\n\n");

@@ -1,5 +1,6 @@
 #include "evaluate/frequency_response.h"
 
+#include "srtrain/compare_doubles.h"
 #include "srtrain/memory.h"
 
 #include <fftw3.h>
@@ -65,12 +66,6 @@ sr_status frequency_response(const double *attention, size_t n, double *gain, do
 
 const double sr_analysis_quantiles[SR_ANALYSIS_QUANTILES] = {0.05, 0.25, 0.5, 0.75, 0.95};
 
-static int compare_numbers(const void *left, const void *right)
-{
-    const double difference = *(const double *)left - *(const double *)right;
-    return (difference > 0) - (difference < 0);
-}
-
 /* Mean and quantiles over channels of one bin of one layer. Quantiles between two values are interpolated. */
 static void summarise(const double *response, size_t channels, double *sorted, double *mean, double *quantiles)
 {
@@ -79,7 +74,7 @@ static void summarise(const double *response, size_t channels, double *sorted, d
         *mean += response[i] / (double)channels;
         sorted[i] = response[i];
     }
-    qsort(sorted, channels, sizeof *sorted, compare_numbers);
+    qsort(sorted, channels, sizeof *sorted, sr_compare_doubles);
     for (size_t q = 0; q < SR_ANALYSIS_QUANTILES; ++q) {
         const double place = sr_analysis_quantiles[q] * (double)(channels - 1);
         const size_t below = (size_t)place, above = below + 1 < channels ? below + 1 : below;

@@ -1,6 +1,7 @@
 /* How long a step takes: timed on this machine, with reductions by the model of the network. */
 #include "plan/network.h"
 #include "plan/probe.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/optimizer.h"
 
@@ -8,12 +9,6 @@
 
 enum { WARM_UP = 2, LEAST_STEPS = 5, MOST_STEPS = 50 };
 static const double LONGEST = 5; /* seconds, after the least steps */
-
-static int compare_doubles(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
 
 /* Of a part of average work, the first of each batch's. */
 static sr_status time_steps(probe *p, double *median, sr_error *error)
@@ -30,7 +25,7 @@ static sr_status time_steps(probe *p, double *median, sr_error *error)
         if (i >= WARM_UP)
             seconds[steps++] = sr_seconds() - start;
     }
-    qsort(seconds, steps, sizeof *seconds, compare_doubles);
+    qsort(seconds, steps, sizeof *seconds, sr_compare_doubles);
     *median = seconds[steps / 2];
     return SR_OK;
 }
@@ -52,7 +47,7 @@ static sr_status time_optimizer(probe *p, double *median, sr_error *error)
         seconds[i] = sr_seconds() - start;
     }
     sr_optimizer_free(&optimizer);
-    qsort(seconds, TIMES, sizeof *seconds, compare_doubles);
+    qsort(seconds, TIMES, sizeof *seconds, sr_compare_doubles);
     *median = seconds[TIMES / 2];
     return SR_OK;
 }
