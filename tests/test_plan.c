@@ -88,6 +88,8 @@ static const char *const variants[] = {
     "--set calibrators.spatial.order=true --set calibrators.adversarial.combine=gate",
     "--set training.contrastive.weight=0.1 --set data.samples=window",
     "--set training.precision=bf16",
+    "--set training.loss=bpr --set training.item_updates=deferred",
+    "--set checkpoint.writing=blocking",
 };
 
 static void the_estimate_of_memory_is_near_what_runs_take(void **state)
@@ -119,6 +121,60 @@ static void the_estimate_of_memory_is_near_what_runs_take(void **state)
         if (planned < LEAST * found || planned > MOST * found)
             fail_msg("planned %.0f bytes, but the run held %.0f: %s", planned, found, variants[i]);
     }
+}
+
+/* Of a run, in bytes. */
+static double peak_of_training(const world *w, const char *name, const char *options)
+{
+    char arguments[2048];
+    int code;
+    snprintf(arguments, sizeof arguments, "%s --set data.path=%s --output %s/%s %s", w->configuration, w->data, w->directory,
+             name, options);
+    const double peak = peak_of_run(arguments, &code);
+    assert_int_equal(code, 0);
+    return peak;
+}
+
+#define WIDE                                                                                         \
+    "--set model.hidden_size=512 --set model.inner_size=64 --set model.layers=1 --set model.heads=1" \
+    " --set model.max_length=6 --set training.batch_size=128"
+
+/* The copy that rank 0 makes of the state to write it beside training is what such runs hold more than others. */
+static void the_copy_for_saving_is_planned(void **state)
+{
+    world *w = *state;
+    cJSON *one = plan(w, 1, WIDE), *four = plan(w, 4, "--ranks-per-node 4 " WIDE),
+          *none = plan(w, 1, "--set checkpoint.writing=blocking");
+    const double with = peak_of_training(w, "overlapped", WIDE);
+    const double without = peak_of_training(w, "blocking", WIDE " --set checkpoint.writing=blocking");
+    const double saving = memory_of(one, "saving"), found = with - without;
+    print_message("planned %.1f MB for the copy, held %.1f MB more\n", saving / 1e6, found / 1e6);
+    assert_true(memory_of(none, "saving") == 0);
+    assert_true(saving > 3e7 && found > 0.6 * saving && found < 1.2 * saving);
+    assert_true(number(one, "node_memory_bytes") == memory_of(one, "total"));
+    /* Rank 0 alone makes it. */
+    assert_true(number(four, "node_memory_bytes") ==
+                4 * memory_of(four, "total") - 3 * (memory_of(four, "shared") + memory_of(four, "saving")));
+    cJSON_Delete(one);
+    cJSON_Delete(four);
+    cJSON_Delete(none);
+}
+
+static void late_rows_are_planned(void **state)
+{
+    world *w = *state;
+    static const char late[] = "--set training.loss=bpr --set training.item_updates=deferred";
+    cJSON *one = plan(w, 1, late), *two = plan(w, 2, late), *none = plan(w, 1, "--set training.loss=bpr"),
+          *whole = plan(w, 1, "--set training.item_updates=deferred");
+    /* 8 bytes a row, and what is to be reduced of three tenths of the rows; tests/test_item_updates.c has the rest. */
+    assert_true(memory_of(one, "deferral") > 8 * 6000);
+    assert_true(memory_of(two, "deferral") > memory_of(one, "deferral") + 0.29 * 6000 * 96 * 4);
+    assert_true(memory_of(none, "deferral") == 0);
+    assert_true(memory_of(whole, "deferral") == 0); /* the loss compares all items */
+    cJSON_Delete(one);
+    cJSON_Delete(two);
+    cJSON_Delete(none);
+    cJSON_Delete(whole);
 }
 
 /* The largest part is not computed but scaled from smaller ones when it is expensive. */
@@ -225,6 +281,12 @@ static void who_may_just_fit_is_warned_only(void **state)
     assert_true(tight);
     assert_int_equal(sr_plan_check_memory(&a_plan, 2, 6 * gigabyte, "limit", "node", &tight, &error), SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "2 ranks on node need"));
+    /* A copy for which there is no room is not made, and only rank 0 would make one. */
+    const sr_plan saving = {.threads = 1, .memory = {.total = 7 * gigabyte, .certain = 2 * gigabyte, .saving = 3 * gigabyte}};
+    assert_int_equal(sr_plan_check_memory(&saving, 2, 7 * gigabyte, "limit", "node", &tight, &error), SR_OK);
+    assert_true(tight);
+    assert_int_equal(sr_plan_check_memory(&saving, 2, 11 * gigabyte, "limit", "node", &tight, &error), SR_OK);
+    assert_false(tight);
 }
 
 static void limits_of_slurm_count(void **state)
@@ -302,6 +364,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_estimate_of_memory_is_near_what_runs_take, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(the_copy_for_saving_is_planned, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(late_rows_are_planned, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(parts_that_are_too_large_to_compute_are_scaled, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(steps_bytes_and_files_are_those_of_a_run, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(one_rank_reduces_nothing, set_up, world_tear_down),

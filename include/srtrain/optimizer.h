@@ -50,6 +50,9 @@ sr_status sr_optimizer_defer(sr_optimizer *optimizer, const sr_table_list *table
                              sr_error *error);
 bool sr_optimizer_defers(const sr_optimizer *optimizer);
 
+/* Bytes that it takes to defer `rows` rows for up to `steps` steps; 0 where they are not deferred. */
+size_t sr_optimizer_deferral_memory(const sr_training_settings *settings, size_t rows, size_t steps);
+
 /* Room to note one more step; to be called before each. */
 sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error);
 

@@ -56,7 +56,8 @@ typedef struct {
     size_t tiles;       /* logits of the catalogue */
     size_t exchange;    /* buffers of reductions and of contrastive training */
     size_t evaluation;  /* scores, and tensors of histories, beside what a step holds */
-    size_t saving;      /* the copy of the state that is written beside training (checkpoint.writing: overlapped) */
+    size_t deferral;    /* what rows that are updated late take (training.item_updates: deferred) */
+    size_t saving;      /* rank 0's copy of the state, which is written beside training (checkpoint.writing: overlapped) */
     size_t total;       /* of all these */
     size_t shared;      /* of these, what ranks of a node have in common */
     size_t certain;     /* of these, what is known without an estimate */
@@ -101,8 +102,9 @@ sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const s
 /* Adds the time that follows from a rate of examples a second of the whole job. */
 void sr_plan_use_rate(sr_plan *plan, double examples_per_second);
 
-/* SR_ERROR_USAGE when `ranks_of_node` ranks do not fit into `memory` bytes by what is certain of the plan; `limit` says where
- * the number comes from and `node` of which machine. *tight is set when they would fit, but not by the whole estimate. Local.
+/* SR_ERROR_USAGE when `ranks_of_node` ranks do not fit into `memory` bytes by what is certain of the plan, without the copy of
+ * the state, which is only made where there is room for it; `limit` says where the number comes from and `node` of which
+ * machine. *tight is set when they would fit, but not by the whole estimate. Local.
  */
 sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t memory, const char *limit, const char *node,
                                bool *tight, sr_error *error);

@@ -74,6 +74,12 @@ void sr_stepper_settle(sr_stepper *stepper);
 /* Bytes of tensors that the step last taken holds, over all workers. */
 size_t sr_stepper_memory(const sr_stepper *stepper);
 
+/* Bytes that a stepper of `threads` threads on each of `ranks` ranks holds to update rows late (training.item_updates), for a
+ * model that is like `model` but for `rows` rows in each item table, and up to `steps` steps between two calls of
+ * sr_stepper_settle(). 0 where no row is deferred. */
+size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
+                                  size_t threads);
+
 /* What ranks vote on in a step: one yes is enough. The votes travel with the sum of the loss. */
 typedef enum {
     SR_VOTE_STOP,    /* save the state after this step and end */

@@ -91,12 +91,18 @@ static void cut_buckets(sr_reduction_engine *engine, size_t least)
     }
 }
 
+/* Whether this engine sends anything: of members only the first one does, for all of its process. */
+static bool reduces(const sr_reduction_engine *engine)
+{
+    return sr_parallel_size(engine->between) > 1 && sr_parallel_thread(engine->parallel) == 0;
+}
+
 /* What a step needs, so that it cannot run out of memory on one rank alone. */
 static sr_status furnish_buckets(sr_reduction_engine *engine, sr_error *error)
 {
     for (size_t i = 0; i < engine->bucket_count; ++i) {
         bucket *b = &engine->buckets[i];
-        const size_t packed = engine->settings.most_rows * b->width;
+        const size_t packed = reduces(engine) ? engine->settings.most_rows * b->width : 0;
         if (packed > 0)
             SR_TRY(SR_ALLOCATE(&b->packed, packed, "rows of gradients", error));
         if (packed > 0 && engine->rest)
@@ -109,10 +115,9 @@ static sr_status furnish_buckets(sr_reduction_engine *engine, sr_error *error)
     return SR_OK;
 }
 
-/* Of members only the first one reduces, for all of its process. */
 static sr_status prepare_rounding(sr_reduction_engine *engine, sr_error *error)
 {
-    if (!engine->settings.rounded || sr_parallel_size(engine->between) == 1 || sr_parallel_thread(engine->parallel) > 0)
+    if (!engine->settings.rounded || !reduces(engine))
         return SR_OK;
     if (engine->settings.keeps_rest)
         SR_TRY(SR_ALLOCATE_ZERO(&engine->rest, engine->parameters->block_size, "what rounding takes from gradients", error));

@@ -5,6 +5,7 @@
 #include "plan/probe.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/operations.h"
+#include "srtrain/train.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,31 @@ static size_t checkpoint_size(const sr_model_size *size, size_t groups)
     return HEADER + groups * (size->numbers * sizeof(sr_real) + size->arrays * OF_ARRAY + size->numbers / BLOCK * 16);
 }
 
+/* ---- rows that are updated late ---- */
+
+/* Steps between two times at which all rows are brought up to date: validations and checkpoints. */
+static size_t steps_between_settlings(const sr_plan *plan, const sr_settings *settings)
+{
+    const size_t validation = (size_t)settings->evaluation.every_epochs * plan->steps_of_epoch;
+    const size_t saving = (size_t)settings->checkpoint.every_epochs * plan->steps_of_epoch;
+    const size_t every = (size_t)settings->checkpoint.every_steps;
+    size_t steps = plan->steps;
+    steps = validation > 0 ? smaller(steps, validation) : steps;
+    steps = saving > 0 ? smaller(steps, saving) : steps;
+    return every > 0 ? smaller(steps, every) : steps;
+}
+
+/* The model that parts are computed with has fewer items, but the same tables. */
+static size_t deferral(const sr_plan *plan, const sr_settings *settings, const probe *p)
+{
+    const sr_table_list tables = sr_model_item_tables(p->model, settings->training.loss);
+    if (tables.count == 0)
+        return 0;
+    const size_t rows = sr_model_parameters(p->model)->list[tables.index[0]].shape[0] - p->items + plan->items;
+    return sr_stepper_deferral_memory(p->model, settings, rows, steps_between_settlings(plan, settings), plan->ranks,
+                                      plan->threads);
+}
+
 /* ---- together ---- */
 
 static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, const sr_model_size *size, probe *p,
@@ -200,11 +226,12 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;
     m->evaluation = threads * evaluation;
+    m->deferral = deferral(plan, settings, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? 3 * m->parameters : 0;
     m->shared = request->shares ? m->parameters + m->moments : 0;
     m->certain = request->program + m->parameters + m->gradients + m->moments + m->index;
     m->total = m->program + m->parameters + m->gradients + m->moments + m->index + m->batches + m->activations + m->tiles +
-               m->exchange + m->evaluation + m->saving;
+               m->exchange + m->evaluation + m->deferral + m->saving;
     return SR_OK;
 }
 
@@ -252,16 +279,17 @@ size_t sr_plan_memory_of_node(const sr_plan *plan, size_t ranks)
 sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t memory, const char *limit, const char *node,
                                bool *tight, sr_error *error)
 {
-    /* Three quarters of what is estimated count as certain: nobody is refused who may just fit. */
+    /* Three quarters of what is estimated count as certain: nobody is refused who may just fit; nor for the copy of the state:
+     * where there is no room for it, checkpoints are written without one. */
     const sr_plan_memory *m = &plan->memory;
-    const size_t uncertain = (m->total - m->certain) / 4 * ranks_of_node,
-                 all_ranks = sr_plan_memory_of_node(plan, ranks_of_node);
+    const size_t uncertain = (m->total - m->saving - m->certain) / 4 * ranks_of_node,
+                 all_ranks = sr_plan_memory_of_node(plan, ranks_of_node), needed = all_ranks - m->saving;
     char each[32], all[32], allowed[32], parameters[32], step[32], evaluation[32];
     *tight = all_ranks > memory;
-    if (all_ranks - uncertain <= memory)
+    if (needed - uncertain <= memory)
         return SR_OK;
-    sr_format_bytes((double)m->total, each, sizeof each);
-    sr_format_bytes((double)all_ranks, all, sizeof all);
+    sr_format_bytes((double)(m->total - m->saving), each, sizeof each);
+    sr_format_bytes((double)needed, all, sizeof all);
     sr_format_bytes((double)memory, allowed, sizeof allowed);
     sr_format_bytes((double)(m->parameters + m->gradients + m->moments), parameters, sizeof parameters);
     sr_format_bytes((double)(m->activations + m->tiles + m->batches), step, sizeof step);

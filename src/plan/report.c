@@ -49,7 +49,8 @@ static const memory_part parts[] = {
     {"tiles", "logits of the catalogue", offsetof(sr_plan_memory, tiles)},
     {"exchange", "buffers of reductions", offsetof(sr_plan_memory, exchange)},
     {"evaluation", "evaluation", offsetof(sr_plan_memory, evaluation)},
-    {"saving", "copy of the state while it is saved", offsetof(sr_plan_memory, saving)},
+    {"deferral", "rows that are updated late", offsetof(sr_plan_memory, deferral)},
+    {"saving", "copy of the state while it is saved (rank 0)", offsetof(sr_plan_memory, saving)},
     {"total", "together", offsetof(sr_plan_memory, total)},
     {"shared", "of it, once for all ranks of a node", offsetof(sr_plan_memory, shared)},
 };
@@ -196,7 +197,8 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
          disk[32];
     sr_format_bytes((double)m->program, program, sizeof program);
     sr_format_bytes((double)(m->parameters + m->gradients + m->moments), model, sizeof model);
-    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->saving), step, sizeof step);
+    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->deferral + m->saving), step,
+                    sizeof step);
     sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
     sr_format_bytes((double)plan->data, data, sizeof data);
     sr_format_bytes((double)plan->reduced, reduced, sizeof reduced);

@@ -70,11 +70,21 @@ void missed_steps_free(missed_steps *missed)
     free(missed);
 }
 
+enum { FIRST_CAPACITY = 1024 };
+
+size_t missed_steps_memory(size_t steps)
+{
+    size_t capacity = FIRST_CAPACITY;
+    while (capacity < steps)
+        capacity *= 2;
+    return capacity * (sizeof(step_taken) + sizeof(gap_sums));
+}
+
 sr_status missed_steps_reserve(missed_steps *missed, sr_error *error)
 {
     if (missed->count < missed->capacity)
         return SR_OK;
-    const size_t capacity = missed->capacity ? 2 * missed->capacity : 1024;
+    const size_t capacity = missed->capacity ? 2 * missed->capacity : FIRST_CAPACITY;
     step_taken *taken = realloc(missed->taken, capacity * sizeof *taken);
     if (!taken)
         return sr_fail_memory(error, capacity * sizeof *taken, "the steps that rows have missed");

@@ -32,6 +32,9 @@ void missed_steps_free(missed_steps *missed); /* NULL is allowed */
 sr_status missed_steps_reserve(missed_steps *missed, sr_error *error);
 size_t missed_steps_taken(const missed_steps *missed);
 
+/* Bytes that so many steps take. */
+size_t missed_steps_memory(size_t steps);
+
 /* A step has been taken, with the values that sr_adam_step has for it; there is room for it. */
 void missed_steps_take(missed_steps *missed, double step_size, double second_correction, double decay);
 

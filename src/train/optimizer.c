@@ -87,11 +87,21 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
 
 /* ---- deferred rows ---- */
 
+static bool can_be_late(const sr_training_settings *settings)
+{
+    const bool fades = settings->weight_decay == 0 || settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED;
+    return fades && settings->adam_epsilon > 0 && missed_steps_possible(settings->adam_beta1);
+}
+
+size_t sr_optimizer_deferral_memory(const sr_training_settings *settings, size_t rows, size_t steps)
+{
+    return can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
+}
+
 sr_status sr_optimizer_defer(sr_optimizer *optimizer, const sr_table_list *tables, const sr_training_settings *settings,
                              sr_error *error)
 {
-    const bool fades = settings->weight_decay == 0 || settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED;
-    if (tables->count == 0 || !fades || settings->adam_epsilon <= 0 || !missed_steps_possible(settings->adam_beta1))
+    if (tables->count == 0 || !can_be_late(settings))
         return SR_OK;
     SR_TRY(SR_ALLOCATE_ZERO(&optimizer->updated, optimizer->parameters->list[tables->index[0]].shape[0],
                             "the steps that rows have taken", error));

@@ -106,6 +106,31 @@ size_t sr_stepper_memory(const sr_stepper *stepper)
     return bytes;
 }
 
+/* Ids that the whole batch names, which every thread gathers, unless each brings as many as are told apart. */
+static size_t gathered_ids(const sr_settings *settings, size_t most, size_t members)
+{
+    enum { IDS = 3 }; /* of an item, its target and a negative */
+    const size_t named = IDS * (size_t)(settings->training.batch_size * settings->model.max_length);
+    return members == 1 ? 0 : named < members * most ? named : members * most;
+}
+
+size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
+                                  size_t threads)
+{
+    const sr_training_settings *training = &settings->training;
+    const sr_table_list tables = sr_model_item_tables(model, training->loss);
+    const size_t late = sr_optimizer_deferral_memory(training, rows, steps);
+    if (training->item_updates != SR_ITEM_UPDATES_DEFERRED || tables.count == 0 || late == 0)
+        return 0;
+    const size_t most = touched_rows_most_of(rows), blocks = training->reduction_precision == SR_PRECISION_BF16 ? 2 : 1;
+    size_t width = 0;
+    for (size_t i = 0; i < tables.count; ++i)
+        width += sr_model_parameters(model)->list[tables.index[i]].shape[1];
+    const size_t packed = ranks > 1 ? blocks * most * width * sizeof(sr_real) : 0;
+    return late + packed +
+           threads * (touched_rows_memory(rows) + gathered_ids(settings, most, ranks * threads) * sizeof(int32_t));
+}
+
 /* Seconds since *mark, which moves to now. */
 static double lap(double *mark)
 {

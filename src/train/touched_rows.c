@@ -18,9 +18,24 @@ struct touched_rows {
     uint64_t *marks; /* [words]: one bit a row; 0 between calls */
 };
 
+size_t touched_rows_most_of(size_t rows)
+{
+    return (size_t)(LARGEST_SHARE * (double)rows);
+}
+
+static size_t words_of(size_t rows)
+{
+    return (rows + BITS - 1) / BITS;
+}
+
 size_t touched_rows_most(const sr_parameters *parameters, const sr_table_list *tables)
 {
-    return tables->count > 0 ? (size_t)(LARGEST_SHARE * (double)parameters->list[tables->index[0]].shape[0]) : 0;
+    return tables->count > 0 ? touched_rows_most_of(parameters->list[tables->index[0]].shape[0]) : 0;
+}
+
+size_t touched_rows_memory(size_t rows)
+{
+    return words_of(rows) * sizeof(uint64_t) + (touched_rows_most_of(rows) + 1) * sizeof(int32_t);
 }
 
 sr_status touched_rows_create(touched_rows **touched, const sr_parameters *parameters, const sr_table_list *tables,
@@ -30,7 +45,7 @@ sr_status touched_rows_create(touched_rows **touched, const sr_parameters *param
     *touched = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the rows that a step touches", error));
     made->most = touched_rows_most(parameters, tables);
-    made->words = (parameters->list[tables->index[0]].shape[0] + BITS - 1) / BITS;
+    made->words = words_of(parameters->list[tables->index[0]].shape[0]);
     sr_status status = SR_ALLOCATE_ZERO(&made->marks, made->words, "the rows that a step touches", error);
     if (status == SR_OK)
         status = SR_ALLOCATE(&made->rows, made->most + 1, "the rows that a step touches", error);

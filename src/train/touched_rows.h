@@ -13,8 +13,12 @@ sr_status touched_rows_create(touched_rows **touched, const sr_parameters *param
                               sr_error *error);
 void touched_rows_free(touched_rows *touched); /* NULL is allowed */
 
+/* Bytes that it holds for tables of `rows` rows. */
+size_t touched_rows_memory(size_t rows);
+
 /* As many rows are told apart at most; above, all count as touched: then one pass over the whole table is faster. */
 size_t touched_rows_most(const sr_parameters *parameters, const sr_table_list *tables);
+size_t touched_rows_most_of(size_t rows);
 
 /* The rows that this rank's batch names, and those of the batches that go with it, together with those of all ranks; the same
  * on all of them. A rank that failed, with `status`, takes part; then all fail. Collective, for members too. */
