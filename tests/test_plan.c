@@ -23,7 +23,14 @@ static const char configuration[] = "data: {path: none}\n"
                                     "evaluation: {top_k: [5, 10]}\n"
                                     "checkpoint: {every_steps: 2}\n";
 
+/* Six batches. */
 static int set_up(void **state)
+{
+    return world_set_up(state, configuration, "--users 110 --items 3000 --mean-length 14 --seed 3 --shards 2");
+}
+
+/* Larger tables, and more examples than the largest batch has. */
+static int set_up_many(void **state)
 {
     return world_set_up(state, configuration, "--users 110 --items 6000 --mean-length 14 --seed 3 --shards 2");
 }
@@ -364,9 +371,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_estimate_of_memory_is_near_what_runs_take, set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(the_copy_for_saving_is_planned, set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(late_rows_are_planned, set_up, world_tear_down),
-        cmocka_unit_test_setup_teardown(parts_that_are_too_large_to_compute_are_scaled, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(the_copy_for_saving_is_planned, set_up_many, world_tear_down),
+        cmocka_unit_test_setup_teardown(late_rows_are_planned, set_up_many, world_tear_down),
+        cmocka_unit_test_setup_teardown(parts_that_are_too_large_to_compute_are_scaled, set_up_many, world_tear_down),
         cmocka_unit_test_setup_teardown(steps_bytes_and_files_are_those_of_a_run, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(one_rank_reduces_nothing, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(times_come_from_measuring_or_from_a_rate, set_up, world_tear_down),
