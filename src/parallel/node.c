@@ -91,8 +91,8 @@ static sr_status connect_nodes(sr_node *node, sr_error *error)
     between->world = MPI_COMM_NULL;
     between->node = MPI_COMM_NULL;
     between->team = NULL;
-    SR_TRY(sr_mpi_check(MPI_Comm_split(parallel->world, (int)node->process, parallel->rank, &between->world), "MPI_Comm_split",
-                        error));
+    SR_TRY(SR_MPI_WAIT(parallel, "MPI_Comm_split",
+                       MPI_Comm_split(parallel->world, (int)node->process, parallel->rank, &between->world), error));
     SR_TRY(sr_mpi_check(MPI_Comm_rank(between->world, &between->rank), "MPI_Comm_rank", error));
     return sr_mpi_check(MPI_Comm_size(between->world, &between->size), "MPI_Comm_size", error);
 }
