@@ -10,4 +10,4 @@ set_tests_properties(slurm_runs_the_shipped_script PROPERTIES SKIP_REGULAR_EXPRE
 
 # Manual, completion, installation and the Debian package, from what was built.
 add_test(NAME packaging COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packaging.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
-set_tests_properties(packaging PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+set_tests_properties(packaging PROPERTIES TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
