@@ -80,6 +80,19 @@ static void times_between_and_beyond_measured_loads_are_on_lines(void **state)
     assert_true(interpolate(loads + 1, times + 1, 2, 0) == 2 && interpolate(loads + 1, (double[]){1, 10}, 2, 0) == 0);
 }
 
+static void times_that_fall_by_noise_become_means(void **state)
+{
+    (void)state;
+    static const double expected[] = {1, 2, 2, 4, 4, 4, 7};
+    double times[] = {1, 3, 1, 5, 6, 1, 7}, falling[] = {3, 2, 1};
+    make_ascending(times, 7);
+    for (size_t i = 0; i < 7; ++i)
+        assert_close(times[i], expected[i]);
+    make_ascending(falling, 3);
+    assert_true(falling[0] == 2 && falling[1] == 2 && falling[2] == 2);
+    make_ascending(falling, 0);
+}
+
 /* ---- launchers ---- */
 
 static const char *const batch_variables[] = {
@@ -458,6 +471,7 @@ int main(void)
         cmocka_unit_test(a_reduction_goes_in_messages),
         cmocka_unit_test(latency_and_bandwidth_of_a_node_are_found_again),
         cmocka_unit_test(times_between_and_beyond_measured_loads_are_on_lines),
+        cmocka_unit_test(times_that_fall_by_noise_become_means),
         cmocka_unit_test(a_launcher_that_was_given_is_taken_and_must_have_a_place_for_ranks),
         cmocka_unit_test(without_a_batch_system_mpirun_is_taken_with_a_rank_for_each_core),
         cmocka_unit_test_setup_teardown(one_command_measures_draws_and_projects, set_up, world_tear_down),

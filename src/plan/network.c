@@ -71,6 +71,21 @@ void network_fit_node(network_model *network, network_algorithm algorithm, size_
     network->node_bandwidth = 2 * share(ranks) * bytes / moving;
 }
 
+void make_ascending(double *values, size_t count)
+{
+    for (size_t end = 1; end < count; ++end) {
+        /* The values before `end` ascend: how many of them are above the mean of what comes after them? */
+        double mean = values[end];
+        size_t begin = end;
+        while (begin > 0 && values[begin - 1] > mean) {
+            mean = (mean * (double)(end + 1 - begin) + values[begin - 1]) / (double)(end + 2 - begin);
+            --begin;
+        }
+        for (size_t i = begin; i <= end; ++i)
+            values[i] = mean;
+    }
+}
+
 double interpolate(const double *xs, const double *ys, size_t count, double x)
 {
     if (count == 1)

@@ -44,6 +44,10 @@ double network_small_sum(const network_model *network, size_t ranks);
 void network_fit_node(network_model *network, network_algorithm algorithm, size_t ranks, double small_sum, double all_reduce,
                       double bytes);
 
+/* Makes measured values that cannot fall ascending: where they fall, neighbours get their mean (the nearest ascending values,
+ * by pooling adjacent violators). */
+void make_ascending(double *values, size_t count);
+
 /* y at x on the line through `count` points with ascending x, continued at both ends by the nearest two; never below 0. */
 double interpolate(const double *xs, const double *ys, size_t count, double x);
 
