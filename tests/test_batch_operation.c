@@ -184,6 +184,33 @@ static void a_stopped_rank_is_named_and_nobody_waits_for_ever(void **state)
         0);
 }
 
+/* Rank 0 reads the checkpoint: from a pipe into which nobody writes. */
+static void other_commands_do_not_wait_for_ever_either(void **state)
+{
+    static const struct {
+        const char *name, *phase;
+    } commands[] = {{"evaluate", "an evaluation"}, {"recommend", "recommendations"}, {"analyze", "an analysis"}};
+    world *w = *state;
+    assert_int_equal(shell(w, "mkfifo pipe.h5"), 0);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
+        assert_int_equal(shell(w, "%s 2 %s/srtrain %s pipe.h5 --stall-timeout 3 > %s.out 2>&1", MPIEXEC,
+                               getenv("SRTRAIN_BINARY_DIRECTORY"), commands[i].name, commands[i].name),
+                         1);
+        if (shell(w,
+                  "[ $(grep -c 'srtrain: error' %s.out) -eq 1 ] && grep -q 'missing is rank 0 on .*is busy with %s' %s.out && "
+                  "! grep -q 'last checkpoint' %s.out && rm -r stalled-*",
+                  commands[i].name, commands[i].phase, commands[i].name, commands[i].name) != 0) {
+            shell(w, "cat %s.out", commands[i].name);
+            fail_msg("srtrain %s does not say who is missing", commands[i].name);
+        }
+    }
+    assert_int_equal(shell(w,
+                           "%s/srtrain evaluate pipe.h5 --stall-timeout soon 2> refused.out; [ $? -eq 2 ] && "
+                           "grep -q -e --stall-timeout refused.out",
+                           getenv("SRTRAIN_BINARY_DIRECTORY")),
+                     0);
+}
+
 /* ---- time limits ---- */
 
 /* Trains with `options`: for one step, as the job is over by then, for a moment, and to the end. */
@@ -388,6 +415,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(a_request_for_a_checkpoint_does_not_stop_the_run),
         cmocka_unit_test(a_second_termination_ends_the_process_at_once),
         cmocka_unit_test(a_stopped_rank_is_named_and_nobody_waits_for_ever),
+        cmocka_unit_test(other_commands_do_not_wait_for_ever_either),
         cmocka_unit_test(a_run_with_a_time_limit_is_trained_in_pieces),
         cmocka_unit_test(a_limit_that_is_over_stops_after_one_step),
         cmocka_unit_test(a_run_may_go_on_with_other_numbers_of_ranks),

@@ -37,7 +37,16 @@ void sr_parallel_library_version(char *text, size_t size);
 
 /* ---- what this rank is doing: for the watchdog (watchdog.h) and for messages. Local. ---- */
 
-typedef enum { SR_PHASE_SETUP, SR_PHASE_STEP, SR_PHASE_VALIDATION, SR_PHASE_CHECKPOINT, SR_PHASE_TEST } sr_phase;
+typedef enum {
+    SR_PHASE_SETUP,
+    SR_PHASE_STEP,
+    SR_PHASE_VALIDATION,
+    SR_PHASE_CHECKPOINT,
+    SR_PHASE_TEST,
+    SR_PHASE_EVALUATION,
+    SR_PHASE_RECOMMENDATION,
+    SR_PHASE_ANALYSIS
+} sr_phase;
 
 /* From now on; `step` counts from 1, 0 is none. */
 void sr_parallel_phase(sr_parallel *parallel, sr_phase phase, int64_t step);

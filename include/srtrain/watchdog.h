@@ -12,6 +12,7 @@ typedef struct {
     double vote_seconds;    /* a collective of a training step may take that long once must_end() has become true */
     bool (*must_end)(void); /* called by the watchdog's thread; NULL: never */
     const char *directory;  /* that all ranks see; when they stall, they leave notes there for each other */
+    const char *advice;     /* the end of the message: what to do then; NULL for none */
 } sr_watchdog_options;
 
 typedef struct sr_watchdog sr_watchdog;

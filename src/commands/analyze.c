@@ -1,5 +1,5 @@
 /* srtrain analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]
- *                            [--set evaluation.batch_size=N]
+ *                            [--set evaluation.batch_size=N] [--stall-timeout DURATION|0]
  *
  * The papers' analyses of a trained model as numbers (analysis.h5) and pictures; docs/analysis.md. */
 #include "commands/analysis_pictures.h"
@@ -235,7 +235,7 @@ static sr_status check_output(command_context *context, request *asked, const ch
 sr_status command_analyze(command_context *context, sr_error *error)
 {
     static const char *const splits[] = {"valid", "test"}, *const pictures[] = {"svg", "png", "none"};
-    const char *data = NULL, *output = NULL, *split = "test", *picture = "svg";
+    const char *data = NULL, *output = NULL, *split = "test", *picture = "svg", *stall_timeout;
     sr_text_list assignments = {.count = 0};
     request asked = {.output = NULL};
     const sr_option options[] = {
@@ -250,7 +250,8 @@ sr_status command_analyze(command_context *context, sr_error *error)
          .help = "a user whose attention is written and drawn; may be given several times"},
         {.name = "split", .value = &split, .argument = "valid|test", .help = "which histories are analysed; test by default"},
         {.name = "pictures", .value = &picture, .argument = "svg|png|none", .help = "the format of pictures; svg by default"},
-        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides evaluation.batch_size"}};
+        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides evaluation.batch_size"},
+        stall_timeout_option(&stall_timeout)};
     int chosen_split = 0, chosen_pictures = 0;
     checkpointed_model loaded;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &asked.checkpoint,
@@ -259,7 +260,9 @@ sr_status command_analyze(command_context *context, sr_error *error)
     SR_TRY(read_choice("pictures", picture, pictures, 3, &chosen_pictures, error));
     asked.split = chosen_split == 0 ? SR_SPLIT_VALID : SR_SPLIT_TEST;
     asked.pictures = (picture_format)chosen_pictures;
-    sr_status status = check_output(context, &asked, output, error);
+    sr_status status = command_watch(context, stall_timeout, SR_PHASE_ANALYSIS, error);
+    if (status == SR_OK)
+        status = check_output(context, &asked, output, error);
     if (status == SR_OK)
         status = checkpointed_model_load(&loaded, context->parallel, asked.checkpoint, data, &assignments, error);
     if (status == SR_OK) {

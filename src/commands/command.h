@@ -8,13 +8,15 @@
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
 #include "srtrain/status.h"
+#include "srtrain/watchdog.h"
 
 /* What a command is called with. `parallel` and `log` are NULL for local commands; `log` is NULL on all ranks but 0.
  * arguments[0] is the command's name, for messages. */
 typedef struct {
     sr_parallel *parallel;
     sr_log *log;
-    double started; /* when the program began, on the clock of sr_seconds() */
+    sr_watchdog *watchdog; /* of command_watch(); ends after the command */
+    double started;        /* when the program began, on the clock of sr_seconds() */
     int argument_count;
     char **arguments;
 } command_context;
@@ -29,6 +31,18 @@ sr_status command_import(command_context *context, sr_error *error);
 sr_status command_plan(command_context *context, sr_error *error);   /* local */
 sr_status command_models(command_context *context, sr_error *error); /* local */
 sr_status command_config(command_context *context, sr_error *error); /* local */
+
+/* ---- stall_timeout.c ---- */
+
+/* The option --stall-timeout; *value gets the default. */
+sr_option stall_timeout_option(const char **value);
+
+/* 0 is never. */
+sr_status stall_timeout_read(const char *text, double *seconds, sr_error *error);
+
+/* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than `stall_timeout`. The
+ * ranks' notes are written in the working directory, and only when they stall. Collective. */
+sr_status command_watch(command_context *context, const char *stall_timeout, sr_phase phase, sr_error *error);
 
 /* ---- checkpointed_model.c: what evaluate and recommend start from ---- */
 

@@ -1,4 +1,5 @@
-/* srtrain evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...] */
+/* srtrain evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]
+ * [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/train.h"
@@ -75,7 +76,7 @@ static sr_status read_split(const char *text, sr_split *split, sr_error *error)
 
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
-    const char *data = NULL, *split = "test", *json = NULL;
+    const char *data = NULL, *split = "test", *json = NULL, *stall_timeout;
     sr_text_list assignments = {.count = 0};
     const sr_option options[] = {
         {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
@@ -84,13 +85,15 @@ sr_status command_evaluate(command_context *context, sr_error *error)
         {.name = "set",
          .list = &assignments,
          .argument = "section.key=value",
-         .help = "overrides a key of the section evaluation"}};
+         .help = "overrides a key of the section evaluation"},
+        stall_timeout_option(&stall_timeout)};
     const char *checkpoint = NULL;
     evaluation result = {.split = SR_SPLIT_TEST};
     checkpointed_model loaded;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &checkpoint, options,
                                 sizeof options / sizeof *options, error));
     SR_TRY(read_split(split, &result.split, error));
+    SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &assignments, error));
     const sr_kernels *kernels = sr_kernels_choose(NULL);
     const sr_evaluation_settings *settings = &loaded.settings.evaluation;

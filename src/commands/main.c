@@ -26,15 +26,16 @@ static const command commands[] = {
      "      [--measure [--latency MICROSECONDS] [--bandwidth GB_A_SECOND] | --rate EXAMPLES_A_SECOND] [--json]",
      "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
     {command_evaluate, true, "evaluate",
-     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]",
+     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]\n"
+     "      [--stall-timeout DURATION|0]",
      "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
     {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
-     "      [--output FILE.tsv|FILE.h5]",
+     "      [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
      "Writes the best items for users of the data set or for new ones."},
     {command_analyze, true, "analyze",
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"
-     "      [--set evaluation.batch_size=N]",
+     "      [--set evaluation.batch_size=N] [--stall-timeout DURATION|0]",
      "Writes and draws what the layers and the attention of a model do."},
     {command_import, true, "import",
      "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]]\n"
@@ -181,6 +182,7 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
         sr_log_information(context.log, "srtrain: %s%s", status == SR_STOPPED ? "" : "error: ", error->message);
     else if (status != SR_OK && is_root)
         report(error);
+    sr_watchdog_stop(context.watchdog);
     sr_log_close(context.log);
     sr_parallel_finish(context.parallel);
     return status;

@@ -1,5 +1,5 @@
 /* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
- *                              [--output FILE.tsv|FILE.h5]
+ *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
  *
  * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 
 typedef struct {
-    const char *checkpoint, *data, *users, *histories, *output;
+    const char *checkpoint, *data, *users, *histories, *output, *stall_timeout;
     size_t top_k;
     sr_history history;
 } recommend_options;
@@ -73,7 +73,8 @@ static sr_status read_options(const command_context *context, recommend_options 
         {.name = "output",
          .value = &options->output,
          .argument = "FILE.tsv|FILE.h5",
-         .help = "where recommendations go; standard output by default"}};
+         .help = "where recommendations go; standard output by default"},
+        stall_timeout_option(&options->stall_timeout)};
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &options->checkpoint,
                                 known, sizeof known / sizeof *known, error));
     SR_TRY(read_top_k(top_k, &options->top_k, error));
@@ -219,6 +220,7 @@ sr_status command_recommend(command_context *context, sr_error *error)
     audience found = {.listed = NULL};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
+    SR_TRY(command_watch(context, options.stall_timeout, SR_PHASE_RECOMMENDATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context->parallel, options.checkpoint, options.data, &no_assignments, error));
     sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
                                          : choose_known_users(&found, context, loaded.dataset, options.users, error);

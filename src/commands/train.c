@@ -14,21 +14,9 @@ static sr_resume resume_kind(const char *text)
     return strcmp(text, "never") == 0 ? SR_RESUME_NEVER : SR_RESUME_PATH;
 }
 
-/* 0 is never. */
-static sr_status read_stall_timeout(const char *text, double *seconds, sr_error *error)
-{
-    *seconds = 0;
-    if (strcmp(text, "0") == 0)
-        return SR_OK;
-    const sr_status status = sr_duration_read(text, seconds, error);
-    if (status != SR_OK)
-        sr_error_prepend(error, "--stall-timeout: ");
-    return status;
-}
-
 sr_status command_train(command_context *context, sr_error *error)
 {
-    const char *output = NULL, *resume = "auto", *time_limit = NULL, *stall_timeout = "1800";
+    const char *output = NULL, *resume = "auto", *time_limit = NULL, *stall_timeout;
     sr_text_list assignments = {.count = 0};
     const sr_option options[] = {
         {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides a key of the configuration"},
@@ -46,10 +34,7 @@ sr_status command_train(command_context *context, sr_error *error)
          .argument = "DURATION|auto",
          .help = "ends with a checkpoint and exit code 75 before so much time has passed, as 30m or 2h; auto: before the "
                  "limit of the batch system"},
-        {.name = "stall-timeout",
-         .value = &stall_timeout,
-         .argument = "DURATION|0",
-         .help = "fails when ranks have waited for another for so long, in seconds or as 30m; 1800 by default, 0: never"}};
+        stall_timeout_option(&stall_timeout)};
     sr_time_limit limit;
     double stall_seconds;
     const char *path = NULL;
@@ -59,7 +44,7 @@ sr_status command_train(command_context *context, sr_error *error)
     SR_TRY(sr_parallel_agree(context->parallel, sr_settings_read(&settings, path, assignments.texts, assignments.count, error),
                              error));
     SR_TRY(sr_parallel_agree(context->parallel, sr_time_limit_read(time_limit, context->started, &limit, error), error));
-    SR_TRY(sr_parallel_agree(context->parallel, read_stall_timeout(stall_timeout, &stall_seconds, error), error));
+    SR_TRY(sr_parallel_agree(context->parallel, stall_timeout_read(stall_timeout, &stall_seconds, error), error));
     if (!output && strlen(settings.name) + 1 == sizeof settings.name)
         return sr_fail(error, SR_ERROR_USAGE, "%s: the file's name is too long to name the run after it; give --output DIR",
                        path);

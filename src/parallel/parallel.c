@@ -139,7 +139,8 @@ MPI_Comm sr_parallel_communicator(const sr_parallel *parallel)
 
 const char *activity_phase_name(sr_phase phase)
 {
-    static const char *const names[] = {"setting up", "training step", "validation", "writing a checkpoint", "the final test"};
+    static const char *const names[] = {"setting up",     "training step", "validation",      "writing a checkpoint",
+                                        "the final test", "an evaluation", "recommendations", "an analysis"};
     return names[phase];
 }
 

@@ -149,11 +149,10 @@ static void report(const sr_watchdog *w, int file)
     const int length = snprintf(
         message, sizeof message,
         "srtrain: error: no progress for %g s (--stall-timeout): %d of %d ranks wait, as rank %d on %s, which %s; %s%s. The "
-        "job "
-        "ends with exit code %d; the same command goes on from the last checkpoint\n",
+        "job ends with exit code %d%s%s\n",
         w->options.stall_seconds, waiting, w->parallel->size, w->parallel->rank, w->parallel->host, own + 1,
         missing ? "missing is " : "none is missing, so that it is MPI, the network or the file system that hangs", list,
-        SR_ERROR_RUNTIME);
+        SR_ERROR_RUNTIME, w->options.advice ? "; " : "", w->options.advice ? w->options.advice : "");
     (void)!write(STDERR_FILENO, message, (size_t)length);
     if (file != STDERR_FILENO)
         (void)!write(file, message, (size_t)length);

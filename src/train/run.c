@@ -222,7 +222,8 @@ static sr_status start_watchdog(run *r, sr_error *error)
     const sr_watchdog_options options = {.stall_seconds = r->options->stall_seconds,
                                          .vote_seconds = 30,
                                          .must_end = sr_signals_stop_requested,
-                                         .directory = r->paths.directory};
+                                         .directory = r->paths.directory,
+                                         .advice = "the same command goes on from the last checkpoint"};
     return sr_watchdog_start(&r->watchdog, r->parallel, &options, error);
 }
 
