@@ -164,15 +164,16 @@ static double held_by_training(world *w, const char *updates, const char *const 
 static void what_late_rows_take_is_known_before(void **state)
 {
 #ifdef __SANITIZE_ADDRESS__
-    (void)state;
-    skip(); /* malloc() is another one */
+    const bool is_counted = false; /* malloc() is another one */
 #else
+    const bool is_counted = true;
+#endif
     static const char *const cases[][OPTIONS] = {
         {"training.loss=bpr", "training.reduction=blocking", "model.hidden_size=32"},
         {"training.loss=bpr", "training.reduction=blocking", "model.hidden_size=32", "training.threads=2"},
         {"training.loss=stosa", "training.reduction=blocking", "model.backbone=stosa", "model.hidden_size=32"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    for (size_t i = 0; is_counted && i < sizeof cases / sizeof *cases; ++i) {
         size_t planned, none;
         (void)held_by_training(*state, "deferred", cases[i], &planned); /* libraries keep something the first time */
         const double dense = held_by_training(*state, "every_step", cases[i], &none);
@@ -181,7 +182,8 @@ static void what_late_rows_take_is_known_before(void **state)
         if ((double)planned < 0.8 * more || (double)planned > 1.3 * more)
             fail_msg("case %zu: %zu bytes were planned, %.0f are held", i, planned, more);
     }
-#endif
+    if (!is_counted)
+        skip();
 }
 
 static void deferred_rows_change_no_result(void **state)
