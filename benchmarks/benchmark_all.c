@@ -355,14 +355,7 @@ static sr_status write_document(const benchmark *b, sr_error *error)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s/all.json", b->output);
-    char *text = cJSON_Print(b->document);
-    if (!text)
-        return sr_fail_memory(error, 0, "the results");
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
-    cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return json_write(path, b->document, error);
 }
 
 static sr_status find_programs(benchmark *b, sr_error *error)

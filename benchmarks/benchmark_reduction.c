@@ -8,6 +8,7 @@
  * first: the difference of the medians with and without it, and of the minima. All cases take turns in each repetition; a time
  * is that of the slowest rank.
  */
+#include "scaling/json.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
@@ -17,7 +18,6 @@
 #include "srtrain/parallel.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,15 +288,9 @@ static sr_status write_json(const char *path, const benchmark *b, const summary 
                           add_spread(root, "backward_milliseconds", &s->nothing) &&
                           add_spread(root, "small_sum_milliseconds", &s->small) &&
                           add_spread(root, "plain_milliseconds", &s->plain) && add_cases(root, s);
-    char *text = complete ? cJSON_Print(root) : NULL;
+    const sr_status status = json_write(path, complete ? root : NULL, error);
     cJSON_Delete(root);
-    if (!text)
-        return sr_fail(error, SR_ERROR_RUNTIME, "out of memory while writing %s", path);
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
-    cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return status;
 }
 
 /* ---- set-up ---- */

@@ -4,6 +4,7 @@
  * verifying it and reading all sequences; evaluating the validation split with untrained parameters; writing, verifying and
  * reading a checkpoint with the moments of Adam, in DIR. Files are in the page cache by then, unless they are too large for
  * it. A time is that of the slowest rank; figures are medians. */
+#include "scaling/json.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/clock.h"
@@ -14,7 +15,6 @@
 #include "tensor/gemm.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,15 +199,9 @@ static sr_status write_json(const char *path, const benchmark *b, sr_error *erro
                     cJSON_AddNumberToObject(root, "repetitions", (double)b->repetitions);
     for (part which = 0; which < PARTS && complete; ++which)
         complete = add_part(root, b, which);
-    char *text = complete ? cJSON_Print(root) : NULL;
+    const sr_status status = json_write(path, complete ? root : NULL, error);
     cJSON_Delete(root);
-    if (!text)
-        return sr_fail(error, SR_ERROR_RUNTIME, "out of memory while writing %s", path);
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
-    cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return status;
 }
 
 /* ---- set-up ---- */

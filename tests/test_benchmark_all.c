@@ -1,5 +1,6 @@
 /* Every benchmark in one go: that one command makes its data, runs them, and brings together what they measured. No test
  * depends on a time. */
+#include "scaling/json.h"
 #include "world.h"
 
 #include <cjson/cJSON.h>
@@ -17,15 +18,8 @@ static int set_up(void **state)
 
 static cJSON *read_json(const char *path)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_true(getdelim(&text, &size, '\0', file) > 0);
-    fclose(file);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    free(text);
+    cJSON *json;
+    assert_int_equal(json_read(path, &json, NULL), SR_OK);
     return json;
 }
 

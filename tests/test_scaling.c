@@ -1,4 +1,5 @@
 /* The benchmark of scaling: the model of the network, how ranks are started, and that what it writes agrees with itself. */
+#include "scaling/json.h"
 #include "scaling/launcher.h"
 #include "plan/network.h"
 #include "world.h"
@@ -237,15 +238,8 @@ static double value(const table *t, size_t row, const char *name)
 
 static cJSON *read_json(const char *path)
 {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_true(getdelim(&text, &size, '\0', file) > 0);
-    fclose(file);
-    cJSON *json = cJSON_Parse(text);
-    assert_non_null(json);
-    free(text);
+    cJSON *json;
+    assert_int_equal(json_read(path, &json, NULL), SR_OK);
     return json;
 }
 

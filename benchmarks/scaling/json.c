@@ -1,8 +1,10 @@
 #include "scaling/json.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 sr_status json_read(const char *path, cJSON **json, sr_error *error)
 {
@@ -15,6 +17,18 @@ sr_status json_read(const char *path, cJSON **json, sr_error *error)
         fclose(file);
     free(text);
     return *json ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "%s was not written, or is not JSON", path);
+}
+
+sr_status json_write(const char *path, const cJSON *document, sr_error *error)
+{
+    char *text = document ? cJSON_Print(document) : NULL;
+    if (!text)
+        return sr_fail(error, SR_ERROR_RUNTIME, "out of memory while writing %s", path);
+    FILE *file = fopen(path, "w");
+    const bool written = file && fprintf(file, "%s\n", text) > 0;
+    const bool closed = file && fclose(file) == 0;
+    cJSON_free(text);
+    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
 }
 
 double json_number(const cJSON *object, const char *name)

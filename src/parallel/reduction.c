@@ -369,7 +369,7 @@ static sr_status finish_members(sr_reduction_engine *engine, sr_error *error)
     const double start_time = sr_seconds();
     sr_status status = SR_OK;
     add_members(engine);
-    if (engine->parallel->thread == 0 && sr_parallel_size(engine->between) > 1)
+    if (reduces(engine))
         status = finish_blocking(engine, error);
     status = member_agree_locally(engine->parallel, status, error);
     engine->seconds += sr_seconds() - start_time;
@@ -413,7 +413,7 @@ static sr_status add_nodes(const sr_reduction_engine *engine, sr_error *error)
     const sr_element_range range = sr_node_process_part(node, whole_block(engine), sr_node_process(node));
     const load l = {sr_node_own(node, sr_node_process(node)) + range.begin, engine->rest ? engine->rest + range.begin : NULL,
                     range.end - range.begin};
-    return sr_parallel_size(engine->between) > 1 ? reduce_load(engine, &l, error) : SR_OK;
+    return reduce_load(engine, &l, error);
 }
 
 static sr_status finish_in_node(sr_reduction_engine *engine, sr_error *error)
@@ -427,7 +427,7 @@ static sr_status finish_in_node(sr_reduction_engine *engine, sr_error *error)
         add_processes(engine);
     if (worker->process)
         team_wait();
-    if (status == SR_OK && sr_parallel_thread(worker) == 0)
+    if (status == SR_OK && reduces(engine))
         status = add_nodes(engine, error);
     if (worker->process)
         status = member_agree_locally(worker, status, error);
