@@ -1,5 +1,5 @@
 /* Analyses of known matrices, and of a small model against naive loops on 1 to 4 ranks. */
-#include "small_dataset.h"
+#include "shared_dataset.h"
 #include "srtrain/analysis.h"
 
 #include "evaluate/attention_sums.h"
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 static void assert_near(double actual, double expected, double tolerance)
@@ -209,10 +208,10 @@ static void even_attention_attends_to_all_its_keys(void **state)
 enum { USERS = 23, ITEMS = 17, LENGTH = 5 };
 
 typedef struct {
-    sr_parallel *parallel;
+    shared_dataset data;
+    sr_parallel *parallel; /* of the data set */
     sr_dataset *dataset;
     sr_model *model;
-    char directory[64];
 } world;
 
 /* User u has u % 9 + 1 interactions, all but the last two for training: the first of every nine has no history before its test
@@ -245,22 +244,10 @@ static void write_data(const char *directory)
 static int set_up(void **state)
 {
     world *w = calloc(1, sizeof *w);
-    char path[80];
-    sr_error error;
-    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    const bool is_root = sr_parallel_rank(w->parallel) == 0;
-    if (is_root) {
-        snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
-        assert_non_null(mkdtemp(w->directory));
-    }
-    assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, NULL), SR_OK);
-    snprintf(path, sizeof path, "%s/data", w->directory);
-    if (is_root)
-        write_data(path);
-    assert_int_equal(sr_parallel_barrier(w->parallel, NULL), SR_OK);
-    if (sr_dataset_open(&w->dataset, path, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    assert_non_null(w);
+    shared_dataset_open(&w->data, write_data);
+    w->parallel = w->data.parallel;
+    w->dataset = w->data.dataset;
     *state = w;
     return 0;
 }
@@ -268,15 +255,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
-    int result = 0;
-    sr_dataset_close(w->dataset);
-    sr_parallel_barrier(w->parallel, NULL);
-    if (sr_parallel_rank(w->parallel) == 0) {
-        char command[128];
-        snprintf(command, sizeof command, "rm -r %s", w->directory);
-        result = system(command);
-    }
-    sr_parallel_finish(w->parallel);
+    const int result = shared_dataset_close(&w->data);
     free(w);
     return result;
 }

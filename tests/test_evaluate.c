@@ -1,5 +1,5 @@
 /* Ranking and recommendations against naive loops, on 1 to 4 ranks: every rank computes the naive answer by itself. */
-#include "small_dataset.h"
+#include "shared_dataset.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/random.h"
 
@@ -9,21 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 enum { USERS = 37, ITEMS = 23, WIDTH = 8, LENGTH = 5, COLUMNS = ITEMS + 1 };
 
 typedef struct {
-    sr_parallel *parallel;
+    shared_dataset data;
+    sr_parallel *parallel; /* of the data set */
     sr_dataset *dataset, *timeless;
     sr_model *model;
     sr_evaluation_settings settings;
-    char directory[64];
 } world;
 
 /* User u has 3 + u % 9 interactions; every fifth user has the same item twice, so that a target may be in the history. */
-static void write_data(const char *directory, bool with_times)
+static void write_sequences(const char *directory, bool with_times)
 {
     int64_t offsets[USERS + 1] = {0}, times[USERS * 12];
     int32_t items[USERS * 12], train_end[USERS], valid_end[USERS];
@@ -50,19 +49,14 @@ static void write_data(const char *directory, bool with_times)
                                                     .valid_end = valid_end});
 }
 
-/* Rank 0 writes, all open. */
-static sr_dataset *make_data(const world *w, const char *name, bool with_times)
+static void write_data(const char *directory)
 {
-    char path[80];
-    sr_dataset *dataset;
-    sr_error error;
-    snprintf(path, sizeof path, "%s/%s", w->directory, name);
-    if (sr_parallel_rank(w->parallel) == 0)
-        write_data(path, with_times);
-    assert_int_equal(sr_parallel_barrier(w->parallel, NULL), SR_OK);
-    if (sr_dataset_open(&dataset, path, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    return dataset;
+    write_sequences(directory, true);
+}
+
+static void write_timeless_data(const char *directory)
+{
+    write_sequences(directory, false);
 }
 
 /* A small model with random parameters takes the place of the one before. */
@@ -84,16 +78,11 @@ static void make_model(world *w, sr_backbone backbone)
 static int set_up(void **state)
 {
     world *w = calloc(1, sizeof *w);
-    sr_error error;
-    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    if (sr_parallel_rank(w->parallel) == 0) {
-        snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
-        assert_non_null(mkdtemp(w->directory));
-    }
-    assert_int_equal(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, NULL), SR_OK);
-    w->dataset = make_data(w, "data", true);
-    w->timeless = make_data(w, "timeless", false);
+    assert_non_null(w);
+    shared_dataset_open(&w->data, write_data);
+    w->parallel = w->data.parallel;
+    w->dataset = w->data.dataset;
+    w->timeless = shared_dataset_open_another(&w->data, "timeless", write_timeless_data);
     sr_settings settings;
     sr_settings_default(&settings);
     w->settings = settings.evaluation;
@@ -105,17 +94,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     world *w = *state;
-    int result = 0;
-    sr_dataset_close(w->dataset);
     sr_dataset_close(w->timeless);
     sr_model_free(w->model);
-    sr_parallel_barrier(w->parallel, NULL);
-    if (sr_parallel_rank(w->parallel) == 0) {
-        char command[128];
-        snprintf(command, sizeof command, "rm -r %s", w->directory);
-        result = system(command);
-    }
-    sr_parallel_finish(w->parallel);
+    const int result = shared_dataset_close(&w->data);
     free(w);
     return result;
 }

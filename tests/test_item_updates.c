@@ -1,7 +1,5 @@
 /* Deferred updates of item tables change no result, whatever the backbone, the loss and the number of ranks and threads. */
-#include "shared_dataset.h"
-#include "small_dataset.h"
-#include "srtrain/train.h"
+#include "small_training.h"
 
 #include <malloc.h>
 #include <math.h>
@@ -10,14 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 enum { USERS = 60, ITEMS = 6000, LENGTH = 14, STEPS = 24, OPTIONS = 8 };
-
-typedef struct {
-    shared_dataset data;
-} world;
 
 static size_t item_of(size_t user, size_t i)
 {
@@ -30,39 +23,14 @@ static int64_t time_of(size_t user, size_t i)
     return (int64_t)(i * i);
 }
 
-static void write_data(const char *directory)
-{
-    small_dataset_write_equal(
-        directory, &(equal_sequences){
-                       .users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of, .time_of = time_of});
-}
-
 static int set_up(void **state)
 {
-    world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    shared_dataset_open(&w->data, write_data);
-    *state = w;
-    return 0;
+    return shared_dataset_set_up(
+        state, &(equal_sequences){
+                   .users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of, .time_of = time_of});
 }
 
-static int tear_down(void **state)
-{
-    world *w = *state;
-    const int result = shared_dataset_close(&w->data);
-    free(w);
-    return result;
-}
-
-/* A model that has been trained. */
-typedef struct {
-    sr_settings settings;
-    sr_sampler *sampler;
-    sr_model *model;
-    sr_stepper stepper;
-} trained;
-
-static void train(world *w, trained *t, const char *updates, const char *const options[OPTIONS])
+static void train(const shared_dataset *data, small_training *t, const char *updates, const char *const options[OPTIONS])
 {
     char choice[64];
     const char *assignments[OPTIONS + 8] = {
@@ -74,31 +42,12 @@ static void train(world *w, trained *t, const char *updates, const char *const o
     for (size_t i = 0; i < OPTIONS && options[i]; ++i)
         assignments[count++] = options[i];
     sr_error error = {.message = ""};
-    if (sr_settings_parse(&t->settings, "data:\n", "test", assignments, count, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&t->sampler, w->data.dataset, &t->settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&t->model, &t->settings.model, ITEMS, USERS, &error), SR_OK);
-    sr_parameters_draw(sr_model_parameters(t->model), 1);
-    assert_int_equal(sr_parallel_use_threads(w->data.parallel,
-                                             (size_t)(t->settings.training.threads ? t->settings.training.threads : 1), &error),
-                     SR_OK);
-    assert_int_equal(sr_stepper_create(&t->stepper, w->data.parallel, &t->settings, sr_kernels_choose(NULL), t->sampler,
-                                       t->model, STEPS, &error),
-                     SR_OK);
-    const int64_t batches = (int64_t)sr_sampler_batches(t->sampler);
+    small_training_begin(t, data, assignments, count, STEPS);
     for (int64_t step = 0; step < STEPS; ++step) {
-        const bool votes[SR_VOTES] = {false};
         sr_step_result result;
-        if (sr_train_step(&t->stepper, step / batches, step % batches, step, votes, &result, &error) != SR_OK)
+        if (small_training_step(t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
     }
-}
-
-static void release(trained *t)
-{
-    sr_stepper_free(&t->stepper);
-    sr_model_free(t->model);
-    sr_sampler_free(t->sampler);
 }
 
 static double largest_difference(const sr_real *left, const sr_real *right, size_t size)
@@ -112,17 +61,17 @@ static double largest_difference(const sr_real *left, const sr_real *right, size
 }
 
 /* Row `row` of the item table, by its first number. */
-static double value_of(trained *t, size_t row)
+static double value_of(small_training *t, size_t row)
 {
     const sr_parameters *parameters = sr_model_parameters(t->model);
     return (double)parameters->values[row * parameters->list[0].shape[1]];
 }
 
-static void check_equal(world *w, const char *const options[OPTIONS])
+static void check_equal(const shared_dataset *data, const char *const options[OPTIONS])
 {
-    static trained dense, deferred;
-    train(w, &dense, "every_step", options);
-    train(w, &deferred, "deferred", options);
+    static small_training dense, deferred;
+    train(data, &dense, "every_step", options);
+    train(data, &deferred, "deferred", options);
     assert_false(sr_optimizer_defers(&dense.stepper.optimizer));
     assert_true(sr_optimizer_defers(&deferred.stepper.optimizer));
     const size_t size = sr_model_parameters(dense.model)->block_size;
@@ -135,11 +84,11 @@ static void check_equal(world *w, const char *const options[OPTIONS])
     assert_true(largest_difference(deferred.stepper.optimizer.first_moment, dense.stepper.optimizer.first_moment, size) < 1e-4);
     int64_t bounds[2] = {(int64_t)(sr_parameters_checksum(sr_model_parameters(deferred.model)) >> 1)};
     bounds[1] = -bounds[0];
-    assert_int_equal(sr_parallel_maximum_int64(w->data.parallel, bounds, 2, NULL), SR_OK);
+    assert_int_equal(sr_parallel_maximum_int64(data->parallel, bounds, 2, NULL), SR_OK);
     assert_true(bounds[0] == -bounds[1]); /* every rank has the same bits */
     assert_true(value_of(&deferred, 0) == value_of(&dense, 0));
-    release(&dense);
-    release(&deferred);
+    small_training_end(&dense);
+    small_training_end(&deferred);
 }
 
 /* Bytes that malloc() has handed out. */
@@ -149,15 +98,16 @@ static double held(void)
     return (double)all.uordblks + (double)all.hblkhd;
 }
 
-static double held_by_training(world *w, const char *updates, const char *const options[OPTIONS], size_t *planned)
+static double held_by_training(const shared_dataset *data, const char *updates, const char *const options[OPTIONS],
+                               size_t *planned)
 {
-    static trained t;
+    static small_training t;
     const double before = held();
-    train(w, &t, updates, options);
+    train(data, &t, updates, options);
     const double after = held();
-    *planned = sr_stepper_deferral_memory(t.model, &t.settings, ITEMS + 1, STEPS, (size_t)sr_parallel_size(w->data.parallel),
+    *planned = sr_stepper_deferral_memory(t.model, &t.settings, ITEMS + 1, STEPS, (size_t)sr_parallel_size(data->parallel),
                                           t.stepper.threads);
-    release(&t);
+    small_training_end(&t);
     return after - before;
 }
 
@@ -219,10 +169,10 @@ static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
         {"training.loss=bpr", "model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.1"},
         {"training.loss=bpr", "training.weight_decay=0.1", "training.weight_decay_kind=l2"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
-        static trained t;
+        static small_training t;
         train(*state, &t, "deferred", cases[i]);
         assert_false(sr_optimizer_defers(&t.stepper.optimizer));
-        release(&t);
+        small_training_end(&t);
     }
 }
 
@@ -236,5 +186,5 @@ int main(void)
     };
     /* A rank whose test fails must take the others with it: they are waiting for its messages. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, shared_dataset_tear_down);
 }

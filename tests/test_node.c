@@ -1,10 +1,8 @@
 /* Processes of a node that share memory and work: each part of it is somebody's, sums are right, and training is that of
  * processes that share nothing, also on several nodes (which are pretended here) and with threads. */
 #include "parallel/parallel_internal.h"
-#include "shared_dataset.h"
-#include "small_dataset.h"
+#include "small_training.h"
 #include "srtrain/node.h"
-#include "srtrain/train.h"
 
 #include <math.h>
 #include <omp.h>
@@ -15,108 +13,88 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { USERS = 70, ITEMS = 90, LENGTH = 14, STEPS = 12, THREADS = 2, SIZE = 10007 };
-
-typedef struct {
-    shared_dataset data;
-    sr_parallel *parallel;
-    int size;
-} world;
+enum { USERS = 70, ITEMS = 90, LENGTH = 14, STEPS = 12, THREADS = 2, SIZE = 10007, OPTIONS = 4 };
 
 static size_t item_of(size_t user, size_t i)
 {
     return user * user + 7 * i;
 }
 
-static void write_data(const char *directory)
-{
-    small_dataset_write_equal(
-        directory, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
-}
-
 static int set_up(void **state)
 {
-    world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    shared_dataset_open(&w->data, write_data);
-    w->parallel = w->data.parallel;
-    w->size = sr_parallel_size(w->parallel);
-    *state = w;
-    return 0;
+    return shared_dataset_set_up(
+        state, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
 }
 
-static int tear_down(void **state)
+static int size_of(const shared_dataset *data)
 {
-    world *w = *state;
-    const int result = shared_dataset_close(&w->data);
-    free(w);
-    return result;
+    return sr_parallel_size(data->parallel);
 }
 
-static void divide_into_nodes(world *w, int processes)
+static void divide_into_nodes(const shared_dataset *data, int processes)
 {
     sr_error error = {.message = ""};
-    if (parallel_pretend_nodes(w->parallel, processes, &error) != SR_OK)
+    if (parallel_pretend_nodes(data->parallel, processes, &error) != SR_OK)
         fail_msg("%s", error.message);
 }
 
 static void sharing_takes_several_processes_and_equally_many_on_each_node(void **state)
 {
-    world *w = *state;
-    for (int processes = 1; processes <= w->size; ++processes) {
+    const shared_dataset *data = *state;
+    for (int processes = 1; processes <= size_of(data); ++processes) {
         bool possible;
         const char *why_not;
-        divide_into_nodes(w, processes);
-        assert_int_equal(sr_node_is_possible(w->parallel, &possible, &why_not, NULL), SR_OK);
-        assert_int_equal(possible, processes > 1 && w->size % processes == 0);
-        assert_int_equal(w->size % processes > 0, why_not != NULL);
+        divide_into_nodes(data, processes);
+        assert_int_equal(sr_node_is_possible(data->parallel, &possible, &why_not, NULL), SR_OK);
+        assert_int_equal(possible, processes > 1 && size_of(data) % processes == 0);
+        assert_int_equal(size_of(data) % processes > 0, why_not != NULL);
         if (why_not)
             assert_non_null(strstr(why_not, "different numbers"));
     }
 }
 
 /* Calls `check` with every division into nodes that can share. */
-static void with_every_node_size(world *w, void (*check)(world *w, int processes))
+static void with_every_node_size(const shared_dataset *data, void (*check)(const shared_dataset *data, int processes))
 {
-    for (int processes = 2; processes <= w->size; ++processes)
-        if (w->size % processes == 0) {
-            divide_into_nodes(w, processes);
-            check(w, processes);
+    for (int processes = 2; processes <= size_of(data); ++processes)
+        if (size_of(data) % processes == 0) {
+            divide_into_nodes(data, processes);
+            check(data, processes);
         }
 }
 
-static sr_node *make_node(world *w, size_t common, size_t own)
+static sr_node *make_node(const shared_dataset *data, size_t common, size_t own)
 {
     sr_error error = {.message = ""};
     sr_node *node;
-    if (sr_node_create(&node, w->parallel, common, own, &error) != SR_OK)
+    if (sr_node_create(&node, data->parallel, common, own, &error) != SR_OK)
         fail_msg("%s", error.message);
     return node;
 }
 
-static void check_memory(world *w, int processes)
+static void check_memory(const shared_dataset *data, int processes)
 {
-    sr_node *node = make_node(w, 3 * SIZE, SIZE);
+    sr_node *node = make_node(data, 3 * SIZE, SIZE);
     const size_t own = sr_node_process(node);
     assert_int_equal(sr_node_processes(node), processes);
-    assert_int_equal(own, w->parallel->rank % processes);
-    assert_int_equal(sr_parallel_size(sr_node_between(node)), w->size / processes);
-    assert_int_equal(sr_parallel_rank(sr_node_between(node)), w->parallel->rank / processes);
+    assert_int_equal(own, data->parallel->rank % processes);
+    assert_int_equal(sr_parallel_size(sr_node_between(node)), size_of(data) / processes);
+    assert_int_equal(sr_parallel_rank(sr_node_between(node)), data->parallel->rank / processes);
     for (size_t i = 0; i < 3 * SIZE; ++i)
         assert_true(sr_node_common(node)[i] == 0);
-    assert_int_equal(sr_node_wait(node, w->parallel, NULL), SR_OK);
+    assert_int_equal(sr_node_wait(node, data->parallel, NULL), SR_OK);
     const sr_element_range part = sr_node_process_part(node, (sr_element_range){0, 3 * SIZE}, own);
     for (size_t i = part.begin; i < part.end; ++i)
         sr_node_common(node)[i] += (sr_real)(i % 1000 + 1); /* an element that belongs to two is added to twice */
     for (size_t i = 0; i < SIZE; ++i)
         sr_node_own(node, own)[i] = (sr_real)(own + 1);
-    assert_int_equal(sr_node_wait(node, w->parallel, NULL), SR_OK);
+    assert_int_equal(sr_node_wait(node, data->parallel, NULL), SR_OK);
     for (size_t i = 0; i < 3 * SIZE; ++i)
         assert_true(sr_node_common(node)[i] == (sr_real)(i % 1000 + 1));
     for (size_t process = 0; process < sr_node_processes(node); ++process)
         for (size_t i = 0; i < SIZE; ++i)
             assert_true(sr_node_own(node, process)[i] == (sr_real)(process + 1));
-    assert_int_equal(sr_node_wait(node, w->parallel, NULL), SR_OK);
+    assert_int_equal(sr_node_wait(node, data->parallel, NULL), SR_OK);
     sr_node_free(node);
 }
 
@@ -150,16 +128,16 @@ static double sum_in_order(size_t processes)
     return sum;
 }
 
-static void check_workers(world *w, int processes)
+static void check_workers(const shared_dataset *data, int processes)
 {
     of_thread found[THREADS];
-    assert_int_equal(sr_parallel_use_threads(w->parallel, THREADS, NULL), SR_OK);
-    sr_node *node = make_node(w, 16, 16);
+    assert_int_equal(sr_parallel_use_threads(data->parallel, THREADS, NULL), SR_OK);
+    sr_node *node = make_node(data, 16, 16);
     const size_t process = sr_node_process(node);
 #pragma omp parallel num_threads(THREADS)
     {
         const size_t thread = (size_t)omp_get_thread_num();
-        sr_parallel *member = sr_parallel_member(w->parallel, thread);
+        sr_parallel *member = sr_parallel_member(data->parallel, thread);
         of_thread *own = &found[thread];
         sr_node_part(node, member, &own->part, &own->parts);
         own->sums[0] = (double)own->part + 1;
@@ -177,7 +155,7 @@ static void check_workers(world *w, int processes)
         assert_true(found[thread].sums[1] == sum_in_order((size_t)processes));
     }
     sr_node_free(node);
-    assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+    assert_int_equal(sr_parallel_use_threads(data->parallel, 1, NULL), SR_OK);
 }
 
 static void the_workers_of_a_node_divide_its_work_and_sum_in_their_order(void **state)
@@ -193,12 +171,12 @@ static double gradient(int member, size_t element)
 }
 
 /* Each thread with gradients of its own; those of the first one lie in the node. */
-static void check_sums(world *w, size_t threads, bool rounded)
+static void check_sums(const shared_dataset *data, size_t threads, bool rounded)
 {
     sr_parameters parameters[THREADS];
     sr_status statuses[THREADS] = {SR_OK};
     const size_t shape[] = {SIZE};
-    assert_int_equal(sr_parallel_use_threads(w->parallel, threads, NULL), SR_OK);
+    assert_int_equal(sr_parallel_use_threads(data->parallel, threads, NULL), SR_OK);
     for (size_t t = 0; t < threads; ++t) {
         sr_parameters_initialise(&parameters[t]);
         assert_int_equal(
@@ -206,13 +184,13 @@ static void check_sums(world *w, size_t threads, bool rounded)
             SR_OK);
         assert_int_equal(sr_parameters_allocate(&parameters[t], NULL), SR_OK);
     }
-    sr_node *node = make_node(w, parameters[0].block_size, parameters[0].block_size);
+    sr_node *node = make_node(data, parameters[0].block_size, parameters[0].block_size);
     sr_parameters_place(&parameters[0], sr_node_common(node), sr_node_own(node, sr_node_process(node)));
     const sr_reduction_settings settings = {.node = node, .bucket_bytes = 1, .rounded = rounded, .keeps_rest = rounded};
 #pragma omp parallel num_threads((int)threads)
     {
         const size_t thread = (size_t)omp_get_thread_num();
-        sr_parallel *member = sr_parallel_member(w->parallel, thread);
+        sr_parallel *member = sr_parallel_member(data->parallel, thread);
         sr_reduction_engine *engine = NULL;
         sr_status status = sr_reduction_create(&engine, member, &parameters[thread], &settings, NULL);
         for (size_t i = 0; i < SIZE; ++i)
@@ -228,7 +206,7 @@ static void check_sums(world *w, size_t threads, bool rounded)
     }
     for (size_t i = 0; i < SIZE; ++i) {
         double expected = 0;
-        for (int member = 0; member < w->size * (int)threads; ++member)
+        for (int member = 0; member < size_of(data) * (int)threads; ++member)
             expected += gradient(member, i);
         const double found = (double)parameters[0].gradients[i];
         if (fabs(found - expected) > (rounded ? fabs(expected) / 64 + 1 : 0))
@@ -239,15 +217,15 @@ static void check_sums(world *w, size_t threads, bool rounded)
         sr_parameters_free(&parameters[t]);
     }
     sr_node_free(node);
-    assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+    assert_int_equal(sr_parallel_use_threads(data->parallel, 1, NULL), SR_OK);
 }
 
-static void check_reductions(world *w, int processes)
+static void check_reductions(const shared_dataset *data, int processes)
 {
     (void)processes;
     for (size_t threads = 1; threads <= THREADS; ++threads)
         for (int rounded = 0; rounded < 2; ++rounded)
-            check_sums(w, threads, rounded);
+            check_sums(data, threads, rounded);
 }
 
 static void gradients_are_summed_within_nodes_and_between_them(void **state)
@@ -266,62 +244,52 @@ typedef struct {
     char failure[sizeof((sr_error *)0)->message];
 } outcome;
 
-static void train(world *w, const char *const *options, size_t option_count, size_t threads, bool overflows, outcome *found)
+static void train(const shared_dataset *data, const char *const options[OPTIONS], size_t threads, bool overflows,
+                  outcome *found)
 {
-    static sr_settings settings;
-    const char *assignments[16] = {"data.path=none",        "model.max_length=10",    "model.hidden_size=16",
-                                   "model.layers=1",        "training.batch_size=32", "training.learning_rate=0.01",
-                                   "training.clip_norm=0.5"};
+    char chosen[32];
+    const char *assignments[8 + OPTIONS] = {"data.path=none",        "model.max_length=10",    "model.hidden_size=16",
+                                            "model.layers=1",        "training.batch_size=32", "training.learning_rate=0.01",
+                                            "training.clip_norm=0.5"};
     size_t count = 7;
-    for (size_t i = 0; i < option_count; ++i)
+    snprintf(chosen, sizeof chosen, "training.threads=%zu", threads);
+    assignments[count++] = chosen;
+    for (size_t i = 0; i < OPTIONS && options[i]; ++i)
         assignments[count++] = options[i];
     sr_error error = {.message = ""};
-    sr_sampler *sampler;
-    sr_model *model;
-    sr_stepper stepper;
+    static small_training t;
     *found = (outcome){.shared = false};
-    assert_int_equal(sr_parallel_use_threads(w->parallel, threads, NULL), SR_OK);
-    if (sr_settings_parse(&settings, "data:\n", "test", assignments, count, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&sampler, w->data.dataset, &settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&model, &settings.model, ITEMS, USERS, &error), SR_OK);
-    if (sr_stepper_create(&stepper, w->parallel, &settings, sr_kernels_choose(NULL), sampler, model, STEPS, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    sr_parameters_draw(sr_model_parameters(model), 1);
-    sr_parameters *parameters = sr_model_parameters(model);
+    small_training_begin(&t, data, assignments, count, STEPS);
+    sr_parameters *parameters = sr_model_parameters(t.model);
     for (size_t i = 0; overflows && i < parameters->list[0].size; ++i)
         parameters->values[parameters->list[0].offset + i] = (sr_real)3e38;
-    assert_int_equal(sr_parallel_barrier(w->parallel, NULL), SR_OK);
-    found->shared = stepper.node != NULL;
-    snprintf(found->why_not, sizeof found->why_not, "%s", stepper.why_not);
-    const int64_t batches = (int64_t)sr_sampler_batches(sampler);
+    assert_int_equal(sr_parallel_barrier(data->parallel, NULL), SR_OK);
+    found->shared = t.stepper.node != NULL;
+    snprintf(found->why_not, sizeof found->why_not, "%s", t.stepper.why_not);
     for (int64_t step = 0; step < STEPS && !*found->failure; ++step) {
-        const bool votes[SR_VOTES] = {false};
         sr_step_result result;
-        if (sr_train_step(&stepper, step / batches, step % batches, step, votes, &result, &error) != SR_OK) {
+        if (small_training_step(&t, step, &result, &error) != SR_OK) {
             snprintf(found->failure, sizeof found->failure, "%s", error.message);
             break;
         }
         found->losses[step] = result.loss_sum / result.targets;
         found->norms[step] = result.gradient_norm;
     }
-    sr_stepper_settle(&stepper);
-    found->checksum = sr_parameters_checksum(sr_model_parameters(model));
-    assert_int_equal(sr_parallel_barrier(w->parallel, NULL), SR_OK);
-    sr_stepper_free(&stepper);
-    sr_model_free(model);
-    sr_sampler_free(sampler);
-    assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+    sr_stepper_settle(&t.stepper);
+    found->checksum = sr_parameters_checksum(parameters);
+    assert_int_equal(sr_parallel_barrier(data->parallel, NULL), SR_OK);
+    small_training_end(&t);
+    assert_int_equal(sr_parallel_use_threads(data->parallel, 1, NULL), SR_OK);
 }
 
-static void assert_same_on_every_rank(const world *w, uint64_t checksum)
+static void assert_same_on_every_rank(const shared_dataset *data, uint64_t checksum)
 {
     int64_t halves[] = {(int64_t)(checksum >> 1), -(int64_t)(checksum >> 1)};
-    assert_int_equal(sr_parallel_maximum_int64(w->parallel, halves, 2, NULL), SR_OK);
+    assert_int_equal(sr_parallel_maximum_int64(data->parallel, halves, 2, NULL), SR_OK);
     assert_true(halves[0] == -halves[1]);
 }
 
-static void check_training(world *w, int processes)
+static void check_training(const shared_dataset *data, int processes)
 {
     static const char *const variants[][2] = {
         {"training.loss=cross_entropy", "training.weight_decay=0.01"},
@@ -329,12 +297,12 @@ static void check_training(world *w, int processes)
     (void)processes;
     for (size_t v = 0; v < 2; ++v)
         for (size_t threads = 1; threads <= THREADS; ++threads) {
-            const char *alone[] = {variants[v][0], variants[v][1], "training.reduction=blocking"};
-            const char *together[] = {variants[v][0], variants[v][1], "training.reduction=shared"};
+            const char *const alone[OPTIONS] = {variants[v][0], variants[v][1], "training.reduction=blocking"};
+            const char *const together[OPTIONS] = {variants[v][0], variants[v][1], "training.reduction=shared"};
             outcome expected, found, again;
-            train(w, alone, 3, threads, false, &expected);
-            train(w, together, 3, threads, false, &found);
-            train(w, together, 3, threads, false, &again);
+            train(data, alone, threads, false, &expected);
+            train(data, together, threads, false, &found);
+            train(data, together, threads, false, &again);
             assert_false(expected.shared);
             assert_true(found.shared);
             for (size_t step = 0; step < STEPS; ++step) {
@@ -342,7 +310,7 @@ static void check_training(world *w, int processes)
                 assert_true(fabs(found.norms[step] - expected.norms[step]) < 1e-3 * expected.norms[step]);
             }
             assert_true(found.losses[STEPS - 1] < found.losses[0]);
-            assert_same_on_every_rank(w, found.checksum);
+            assert_same_on_every_rank(data, found.checksum);
             assert_true(found.checksum == again.checksum);
         }
 }
@@ -352,13 +320,14 @@ static void training_that_shares_is_training_that_does_not_within_rounding(void 
     with_every_node_size(*state, check_training);
 }
 
-static void check_gradients_that_are_not_finite(world *w, int processes)
+static void check_gradients_that_are_not_finite(const shared_dataset *data, int processes)
 {
-    static const char *const alone[] = {"training.reduction=blocking"}, *const together[] = {"training.reduction=shared"};
+    static const char *const alone[OPTIONS] = {"training.reduction=blocking"}, *const together[OPTIONS] = {
+                                                                                   "training.reduction=shared"};
     outcome expected, found;
     (void)processes;
-    train(w, alone, 1, 1, true, &expected);
-    train(w, together, 1, 1, true, &found);
+    train(data, alone, 1, true, &expected);
+    train(data, together, 1, true, &found);
     assert_true(found.shared);
     assert_non_null(strstr(expected.failure, "the first parameter whose gradients are not finite"));
     assert_string_equal(found.failure, expected.failure);
@@ -371,21 +340,22 @@ static void what_is_not_finite_is_named_wherever_its_sums_are(void **state)
 
 static void ranks_that_cannot_share_say_why_and_train_all_the_same(void **state)
 {
-    world *w = *state;
-    static const char *const shared[] = {"training.reduction=shared"};
-    static const char *const late[] = {"training.reduction=shared", "training.item_updates=deferred", "training.loss=bpr"};
+    const shared_dataset *data = *state;
+    static const char *const shared[OPTIONS] = {"training.reduction=shared"};
+    static const char *const late[OPTIONS] = {"training.reduction=shared", "training.item_updates=deferred",
+                                              "training.loss=bpr"};
     outcome found;
-    divide_into_nodes(w, w->size);
-    train(w, late, 3, 1, false, &found);
+    divide_into_nodes(data, size_of(data));
+    train(data, late, 1, false, &found);
     assert_false(found.shared);
-    assert_int_equal(w->size > 1, strstr(found.why_not, "item_updates") != NULL);
+    assert_int_equal(size_of(data) > 1, strstr(found.why_not, "item_updates") != NULL);
     assert_string_equal(found.failure, "");
-    divide_into_nodes(w, 1);
-    train(w, shared, 1, 1, false, &found);
+    divide_into_nodes(data, 1);
+    train(data, shared, 1, false, &found);
     assert_false(found.shared);
     assert_string_equal(found.why_not, "");
     assert_string_equal(found.failure, "");
-    assert_same_on_every_rank(w, found.checksum);
+    assert_same_on_every_rank(data, found.checksum);
 }
 
 int main(void)
@@ -399,5 +369,5 @@ int main(void)
         cmocka_unit_test(what_is_not_finite_is_named_wherever_its_sums_are),
         cmocka_unit_test(ranks_that_cannot_share_say_why_and_train_all_the_same),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, shared_dataset_tear_down);
 }

@@ -1,7 +1,6 @@
 /* Gradients that travel between ranks as bf16: sums are right, the same on every rank, and lose nothing in the long run. */
-#include "small_dataset.h"
+#include "small_training.h"
 #include "srtrain/random.h"
-#include "srtrain/train.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -9,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 enum { ROWS = 300, WIDTH = 8, OTHERS = 5003, RANKS = 8, USERS = 80, ITEMS = 300, LENGTH = 14, STEPS = 40 };
 
 typedef struct {
-    sr_parallel *parallel;
+    shared_dataset data;
+    sr_parallel *parallel; /* of the data set */
     sr_parameters parameters;
     sr_table_list tables;
 } world;
@@ -30,12 +29,24 @@ static void draw_gradients(void)
             gradients[rank][i] = (float)sr_random_normal(sr_random_open(11, SR_RANDOM_TEST, rank), i, 0);
 }
 
+static size_t item_of(size_t user, size_t i)
+{
+    return user * 13 + 7 * i;
+}
+
+static void write_data(const char *directory)
+{
+    small_dataset_write_equal(
+        directory, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
+}
+
 static int set_up(void **state)
 {
     world *w = calloc(1, sizeof *w);
     sr_error error = {.message = ""};
-    if (sr_parallel_start(&w->parallel, NULL, NULL, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    assert_non_null(w);
+    shared_dataset_open(&w->data, write_data);
+    w->parallel = w->data.parallel;
     const size_t table[] = {ROWS, WIDTH}, others[] = {OTHERS};
     sr_parameters_initialise(&w->parameters);
     assert_int_equal(
@@ -56,9 +67,9 @@ static int tear_down(void **state)
 {
     world *w = *state;
     sr_parameters_free(&w->parameters);
-    sr_parallel_finish(w->parallel);
+    const int result = shared_dataset_close(&w->data);
     free(w);
-    return 0;
+    return result;
 }
 
 /* ---- sums ---- */
@@ -181,21 +192,9 @@ static void what_is_no_number_arrives_and_leaves_no_trace(void **state)
 
 /* ---- training ---- */
 
-static size_t item_of(size_t user, size_t i)
-{
-    return user * 13 + 7 * i;
-}
-
-static void write_data(const char *directory)
-{
-    small_dataset_write_equal(
-        directory, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
-}
-
 /* The mean loss of the last ten steps. */
-static double train(world *w, const sr_dataset *dataset, const char *precision, const char *loss)
+static double train(world *w, const char *precision, const char *loss)
 {
-    static sr_settings settings;
     char chosen[64], chosen_loss[64];
     snprintf(chosen, sizeof chosen, "training.reduction_precision=%s", precision);
     snprintf(chosen_loss, sizeof chosen_loss, "training.loss=%s", loss);
@@ -209,57 +208,28 @@ static double train(world *w, const sr_dataset *dataset, const char *precision, 
                                        chosen,
                                        chosen_loss};
     sr_error error = {.message = ""};
-    sr_sampler *sampler;
-    sr_model *model;
-    sr_stepper stepper;
-    if (sr_settings_parse(&settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) != SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&sampler, dataset, &settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&model, &settings.model, ITEMS, USERS, &error), SR_OK);
-    sr_parameters_draw(sr_model_parameters(model), 1);
-    assert_int_equal(
-        sr_stepper_create(&stepper, w->parallel, &settings, sr_kernels_choose(NULL), sampler, model, STEPS, &error), SR_OK);
-    const int64_t batches = (int64_t)sr_sampler_batches(sampler);
+    static small_training t;
+    small_training_begin(&t, &w->data, assignments, sizeof assignments / sizeof *assignments, STEPS);
     double sum = 0;
     for (int64_t step = 0; step < STEPS; ++step) {
-        const bool votes[SR_VOTES] = {false};
         sr_step_result result;
-        if (sr_train_step(&stepper, step / batches, step % batches, step, votes, &result, &error) != SR_OK)
+        if (small_training_step(&t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
         sum += step >= STEPS - 10 ? result.loss_sum / result.targets / 10 : 0;
     }
-    assert_same_bits(w, sr_model_parameters(model)->values, sr_model_parameters(model)->block_size);
-    sr_stepper_free(&stepper);
-    sr_model_free(model);
-    sr_sampler_free(sampler);
+    assert_same_bits(w, sr_model_parameters(t.model)->values, sr_model_parameters(t.model)->block_size);
+    small_training_end(&t);
     return sum;
 }
 
 static void training_follows_that_with_exact_sums(void **state)
 {
-    world *w = *state;
-    char directory[64] = "/tmp/srtrain-test-XXXXXX";
-    sr_error error = {.message = ""};
-    sr_dataset *dataset;
-    if (sr_parallel_rank(w->parallel) == 0) {
-        assert_non_null(mkdtemp(directory));
-        write_data(directory);
-    }
-    assert_int_equal(sr_parallel_broadcast(w->parallel, directory, sizeof directory, &error), SR_OK);
-    if (sr_dataset_open(&dataset, directory, &error) != SR_OK)
-        fail_msg("%s", error.message);
     static const char *const losses[] = {"cross_entropy", "bpr"};
+    world *w = *state;
     for (size_t i = 0; i < 2; ++i) {
-        const double exact = train(w, dataset, "fp32", losses[i]), rounded = train(w, dataset, "bf16", losses[i]);
+        const double exact = train(w, "fp32", losses[i]), rounded = train(w, "bf16", losses[i]);
         if (!(fabs(rounded - exact) < 0.01 * exact) || (rounded == exact) != (sr_parallel_size(w->parallel) == 1))
             fail_msg("%s: the loss is %.6f with bf16, %.6f without", losses[i], rounded, exact);
-    }
-    sr_dataset_close(dataset);
-    assert_int_equal(sr_parallel_barrier(w->parallel, &error), SR_OK);
-    if (sr_parallel_rank(w->parallel) == 0) {
-        char command[128];
-        snprintf(command, sizeof command, "rm -r %s", directory);
-        assert_int_equal(system(command), 0);
     }
 }
 

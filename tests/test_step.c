@@ -1,8 +1,6 @@
 /* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. And what is
  * not finite, or not the same everywhere. */
-#include "shared_dataset.h"
-#include "small_dataset.h"
-#include "srtrain/train.h"
+#include "small_training.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -17,37 +15,15 @@
 
 enum { USERS = 60, ITEMS = 50, LENGTH = 40 };
 
-typedef struct {
-    shared_dataset data;
-    sr_settings settings;
-} world;
-
 static size_t item_of(size_t user, size_t i)
 {
     return user * user + 7 * i + i * i / 3;
 }
 
-static void write_data(const char *directory)
-{
-    small_dataset_write_equal(
-        directory, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
-}
-
 static int set_up(void **state)
 {
-    world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    shared_dataset_open(&w->data, write_data);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    world *w = *state;
-    const int result = shared_dataset_close(&w->data);
-    free(w);
-    return result;
+    return shared_dataset_set_up(
+        state, &(equal_sequences){.users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of});
 }
 
 /* Takes from this process all memory but `room` bytes; returns the limit before. */
@@ -66,8 +42,14 @@ static struct rlimit limit_memory(size_t room)
     return before;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+static const bool memory_can_be_limited = false; /* its own memory cannot */
+#else
+static const bool memory_can_be_limited = true;
+#endif
+
 /* A step needs some fifty megabytes, which one rank does not have. */
-static void check_failing_rank(world *w, const char *option)
+static void check_failing_rank(const shared_dataset *data, const char *option)
 {
     const char *const assignments[] = {"data.path=none",
                                        "data.samples=window",
@@ -77,67 +59,43 @@ static void check_failing_rank(world *w, const char *option)
                                        "training.epochs=1",
                                        option};
     sr_error error = {.message = ""};
-    sr_sampler *sampler;
-    sr_model *model;
-    sr_stepper stepper;
+    small_training t;
     sr_step_result result;
-    const bool votes[SR_VOTES] = {false};
-    if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
-        SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&sampler, w->data.dataset, &w->settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
-    assert_int_equal(
-        sr_stepper_create(&stepper, w->data.parallel, &w->settings, sr_kernels_choose(NULL), sampler, model, 2, &error), SR_OK);
-    sr_parameters_draw(sr_model_parameters(model), 1);
-    const uint64_t before = sr_parameters_checksum(sr_model_parameters(model));
-    const int failing = sr_parallel_size(w->data.parallel) - 1;
-    const bool fails = sr_parallel_rank(w->data.parallel) == failing;
+    if (!memory_can_be_limited)
+        skip();
+    small_training_begin(&t, data, assignments, sizeof assignments / sizeof *assignments, 2);
+    const uint64_t before = sr_parameters_checksum(sr_model_parameters(t.model));
+    const int failing = sr_parallel_size(data->parallel) - 1;
+    const bool fails = sr_parallel_rank(data->parallel) == failing;
     struct rlimit limit = {0};
     if (fails)
         limit = limit_memory((size_t)16 << 20);
-    const sr_status status = sr_train_step(&stepper, 0, 0, 0, votes, &result, &error);
+    const sr_status status = small_training_step(&t, 0, &result, &error);
     if (fails)
         assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
     assert_int_equal(status, SR_ERROR_RUNTIME);
     char expected[64];
-    snprintf(expected, sizeof expected, sr_parallel_size(w->data.parallel) > 1 ? "rank %d on " : "memory", failing);
+    snprintf(expected, sizeof expected, sr_parallel_size(data->parallel) > 1 ? "rank %d on " : "memory", failing);
     assert_non_null(strstr(error.message, expected));
     assert_non_null(strstr(error.message, "memory"));
-    assert_true(sr_parameters_checksum(sr_model_parameters(model)) == before);
-    sr_stepper_free(&stepper);
-    sr_model_free(model);
-    sr_sampler_free(sampler);
+    assert_true(sr_parameters_checksum(sr_model_parameters(t.model)) == before);
+    small_training_end(&t);
 }
 
 /* The losses of some steps from the same parameters. */
-static void losses_of_steps(world *w, const char *option, double *losses, size_t steps)
+static void losses_of_steps(const shared_dataset *data, const char *option, double *losses, size_t steps)
 {
-    const char *const assignments[] = {"data.path=none", "model.max_length=40", "training.batch_size=60", "training.epochs=1",
-                                       option};
-    const bool votes[SR_VOTES] = {false};
+    const char *const assignments[] = {"data.path=none", "model.max_length=40", "training.batch_size=60", option};
     sr_error error = {.message = ""};
-    sr_sampler *sampler;
-    sr_model *model;
-    sr_stepper stepper;
+    small_training t;
     sr_step_result result;
-    if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
-        SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&sampler, w->data.dataset, &w->settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
-    assert_int_equal(sr_stepper_create(&stepper, w->data.parallel, &w->settings, sr_kernels_choose(NULL), sampler, model,
-                                       (int64_t)steps, &error),
-                     SR_OK);
-    sr_parameters_draw(sr_model_parameters(model), 1);
+    small_training_begin(&t, data, assignments, sizeof assignments / sizeof *assignments, (int64_t)steps);
     for (size_t step = 0; step < steps; ++step) {
-        if (sr_train_step(&stepper, (int64_t)step, 0, (int64_t)step, votes, &result, &error) != SR_OK)
+        if (small_training_step(&t, (int64_t)step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
         losses[step] = result.loss_sum / result.targets;
     }
-    sr_stepper_free(&stepper);
-    sr_model_free(model);
-    sr_sampler_free(sampler);
+    small_training_end(&t);
 }
 
 static void products_of_bf16_change_losses_and_change_them_little(void **state)
@@ -175,13 +133,7 @@ static void a_rank_without_memory_ends_a_step_of_adversarial_training_on_all(voi
 
 /* ---- what is not finite ---- */
 
-typedef struct {
-    sr_sampler *sampler;
-    sr_model *model;
-    sr_stepper stepper;
-} trainer;
-
-static void make_trainer(world *w, trainer *t, const char *option)
+static void begin(const shared_dataset *data, small_training *t, const char *option)
 {
     const char *const assignments[] = {"data.path=none",
                                        "model.max_length=10",
@@ -190,26 +142,10 @@ static void make_trainer(world *w, trainer *t, const char *option)
                                        "training.batch_size=64",
                                        "training.reduction=blocking",
                                        option}; /* each rank has parameters of its own */
-    sr_error error = {.message = ""};
-    if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, sizeof assignments / sizeof *assignments, &error) !=
-        SR_OK)
-        fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&t->sampler, w->data.dataset, &w->settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&t->model, &w->settings.model, ITEMS, USERS, &error), SR_OK);
-    assert_int_equal(sr_stepper_create(&t->stepper, w->data.parallel, &w->settings, sr_kernels_choose(NULL), t->sampler,
-                                       t->model, 9, &error),
-                     SR_OK);
-    sr_parameters_draw(sr_model_parameters(t->model), 1);
+    small_training_begin(t, data, assignments, sizeof assignments / sizeof *assignments, 9);
 }
 
-static void free_trainer(trainer *t)
-{
-    sr_stepper_free(&t->stepper);
-    sr_model_free(t->model);
-    sr_sampler_free(t->sampler);
-}
-
-static sr_status take_step(trainer *t, int64_t step, sr_step_result *result, sr_error *error)
+static sr_status take_step(small_training *t, int64_t step, sr_step_result *result, sr_error *error)
 {
     const bool votes[SR_VOTES] = {[SR_VOTE_SAVE] = step == 1};
     return sr_train_step(&t->stepper, 0, step, step, votes, result, error);
@@ -217,11 +153,10 @@ static sr_status take_step(trainer *t, int64_t step, sr_step_result *result, sr_
 
 static void a_step_that_is_not_finite_is_an_error_that_names_loss_and_parameter(void **state)
 {
-    world *w = *state;
-    trainer t;
+    small_training t;
     sr_step_result result;
     sr_error error = {.message = ""};
-    make_trainer(w, &t, "training.epochs=1");
+    begin(*state, &t, "training.epochs=1");
     sr_parameters *parameters = sr_model_parameters(t.model);
     parameters->values[parameters->list[3].offset] = NAN;
     const uint64_t before = sr_parameters_checksum(parameters);
@@ -230,16 +165,15 @@ static void a_step_that_is_not_finite_is_an_error_that_names_loss_and_parameter(
     assert_non_null(strstr(error.message, "the first parameter whose values are not finite is "));
     assert_non_null(strstr(error.message, parameters->list[3].name));
     assert_true(sr_parameters_checksum(parameters) == before);
-    free_trainer(&t);
+    small_training_end(&t);
 }
 
 static void a_step_that_is_not_finite_may_be_skipped(void **state)
 {
-    world *w = *state;
-    trainer t;
+    small_training t;
     sr_step_result result;
     sr_error error = {.message = ""};
-    make_trainer(w, &t, "training.skip_nonfinite_steps=1");
+    begin(*state, &t, "training.skip_nonfinite_steps=1");
     sr_parameters *parameters = sr_model_parameters(t.model);
     const sr_real value = parameters->values[parameters->list[3].offset];
     parameters->values[parameters->list[3].offset] = INFINITY;
@@ -252,22 +186,22 @@ static void a_step_that_is_not_finite_may_be_skipped(void **state)
     assert_int_equal(take_step(&t, 1, &result, &error), SR_OK);
     assert_true(!result.skipped && result.votes[SR_VOTE_SAVE] && !result.votes[SR_VOTE_STOP]);
     assert_true(sr_parameters_checksum(parameters) != before);
-    free_trainer(&t);
+    small_training_end(&t);
 }
 
 /* ---- ranks that have drifted apart ---- */
 
 static void a_rank_with_other_parameters_is_named(void **state)
 {
-    world *w = *state;
-    trainer t;
+    const shared_dataset *data = *state;
+    small_training t;
     sr_error error = {.message = ""};
-    make_trainer(w, &t, "training.epochs=1");
-    run r = {.parallel = w->data.parallel, .model = t.model, .progress = {.step = 7}};
-    const int ranks = sr_parallel_size(w->data.parallel), stranger = ranks - 1;
+    begin(data, &t, "training.epochs=1");
+    run r = {.parallel = data->parallel, .model = t.model, .progress = {.step = 7}};
+    const int ranks = sr_parallel_size(data->parallel), stranger = ranks - 1;
     assert_int_equal(run_compare_ranks(&r, &error), SR_OK);
     sr_parameters *parameters = sr_model_parameters(t.model);
-    if (sr_parallel_rank(w->data.parallel) == stranger)
+    if (sr_parallel_rank(data->parallel) == stranger)
         parameters->values[parameters->list[0].size - 1] += (sr_real)1e-6;
     assert_int_equal(run_compare_ranks(&r, &error), ranks > 1 ? SR_ERROR_RUNTIME : SR_OK);
     if (ranks > 1) {
@@ -276,20 +210,11 @@ static void a_rank_with_other_parameters_is_named(void **state)
         assert_non_null(strstr(error.message, "after step 7"));
         assert_non_null(strstr(error.message, expected));
     }
-    free_trainer(&t);
+    small_training_end(&t);
 }
 
 int main(void)
 {
-#ifdef __SANITIZE_ADDRESS__
-    const bool sanitized = true;
-#else
-    const bool sanitized = false;
-#endif
-    if (sanitized) {
-        puts("not with an address sanitizer, whose own memory cannot be limited");
-        return 0;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_bf16_change_losses_and_change_them_little),
         cmocka_unit_test(a_rank_without_memory_ends_the_step_on_all),
@@ -302,5 +227,5 @@ int main(void)
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, shared_dataset_tear_down);
 }

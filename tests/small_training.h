@@ -1,0 +1,26 @@
+/* A small model in training on a data set that the ranks of a test share. */
+#ifndef SRTRAIN_TESTS_SMALL_TRAINING_H
+#define SRTRAIN_TESTS_SMALL_TRAINING_H
+
+#include "shared_dataset.h"
+#include "srtrain/train.h"
+
+typedef struct {
+    sr_settings settings;
+    sr_sampler *sampler;
+    sr_model *model;
+    sr_stepper stepper;
+} small_training;
+
+/* Begins a training of `steps` steps with the settings that `assignments` ("section.key=value") make; as many threads as they
+ * say, one by default. Parameters are those of seed 1. Fails the test if it cannot. Collective. */
+void small_training_begin(small_training *training, const shared_dataset *data, const char *const *assignments, size_t count,
+                          int64_t steps);
+
+/* Step `step` of all, with the batch that an unbroken training would have for it. Collective. */
+sr_status small_training_step(small_training *training, int64_t step, sr_step_result *result, sr_error *error);
+
+/* Collective. */
+void small_training_end(small_training *training);
+
+#endif
