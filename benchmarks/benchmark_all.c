@@ -11,11 +11,12 @@
  *   reduction   benchmark_reduction on R ranks: N bytes of gradients in every mode
  *   operations  benchmark_operations: single operations against the roofline
  */
-#include "srtrain/compare_doubles.h"
-#include "scaling/json.h"
+#include "benchmark.h"
+#include "json.h"
 #include "scaling/launcher.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/directories.h"
 #include "srtrain/kernels.h"
 #include "srtrain/memory.h"
@@ -173,7 +174,7 @@ static sr_status check_models(const benchmark *b, sr_error *error)
         while (k < MODELS && strcmp(models[k].name, b->models.texts[i]) != 0)
             ++k;
         if (k == MODELS)
-            return sr_fail(error, SR_ERROR_USAGE, "benchmark_all: --models %s: there is none of that name; the first is %s",
+            return sr_fail(error, SR_ERROR_USAGE, "--models %s: there is none of that name; the first is %s",
                            b->models.texts[i], models[0].name);
     }
     return SR_OK;
@@ -377,7 +378,7 @@ static sr_status run(benchmark *b, sr_error *error)
     SR_TRY(launcher_find(&b->method, b->launcher, 1, error));
     b->rank_count = b->ranks ? strtoul(b->ranks, NULL, 10) : (cores > 1 ? 2 : 1);
     if (b->rank_count == 0)
-        return sr_fail(error, SR_ERROR_USAGE, "benchmark_all: --ranks %s: at least 1 is needed", b->ranks);
+        return sr_fail(error, SR_ERROR_USAGE, "--ranks %s: at least 1 is needed", b->ranks);
     snprintf(path, sizeof path, "%s/measurements", b->output);
     SR_TRY(sr_make_directories(path, error));
     snprintf(path, sizeof path, "%s/all.txt", b->output);
@@ -419,14 +420,10 @@ int main(int argument_count, char **arguments)
                                {.name = "items", .value = &b.items},
                                {.name = "bytes", .value = &b.bytes},
                                {.name = "launcher", .value = &b.launcher}};
-    char program[] = "benchmark_all";
     sr_error error = {.status = SR_OK};
-    arguments[0] = program;
-    sr_status status = sr_command_line_read("benchmark_all", argument_count, arguments, NULL, NULL, known,
-                                            sizeof known / sizeof *known, &error);
+    sr_status status = sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known,
+                                            &error);
     if (status == SR_OK)
         status = run(&b, &error);
-    if (status != SR_OK)
-        fprintf(stderr, "%s\n", error.message);
-    return (int)status;
+    return benchmark_end("benchmark_all", status, &error);
 }

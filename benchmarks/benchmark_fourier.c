@@ -1,7 +1,7 @@
 /* benchmark_fourier: a filter along positions by FFTW and by the matrix of cosines and sines, for several lengths and numbers
  * of bins. The rule by which `auto` chooses (src/tensor/fourier.c) comes from its table. */
-#include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/fourier.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"

@@ -3,10 +3,12 @@
  * Single operations against what one core can do at best, both measured in this run: matrix products of the shapes that a
  * training step has, by every engine of src/tensor/gemm.h, against multiplications and additions in registers; element-wise
  * kernels (srtrain/kernels.h) against the bandwidth of memory. All cases take turns in each repetition; figures are medians. */
-#include "srtrain/compare_doubles.h"
+#include "benchmark.h"
+#include "json.h"
 #include "peak.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/kernels.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
@@ -311,16 +313,9 @@ static sr_status report(samples *s, const char *path, sr_error *error)
                     cJSON_AddNumberToObject(root, "copy_bytes_per_second", bandwidth);
     complete = report_products(s, peak, cJSON_AddArrayToObject(root, "products")) && complete;
     complete = report_kernels(s, bandwidth, cJSON_AddArrayToObject(root, "element_wise")) && complete;
-    char *text = complete ? cJSON_Print(root) : NULL;
+    const sr_status status = path ? json_write(path, complete ? root : NULL, error) : SR_OK;
     cJSON_Delete(root);
-    if (!text)
-        return sr_fail_memory(error, 1, "the results");
-    FILE *file = path ? fopen(path, "w") : NULL;
-    const bool written = !path || (file && fputs(text, file) >= 0);
-    cJSON_free(text);
-    if (file && fclose(file) != 0)
-        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be written", path);
-    return written ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be written", path);
+    return status;
 }
 
 /* ---- the data ---- */
@@ -380,7 +375,7 @@ int main(int argument_count, char **arguments)
     samples *s = NULL;
     const sr_option options[] = {{.name = "json", .value = &json}};
     sr_blas_use_one_thread();
-    sr_status status = sr_command_line_read("benchmark_operations", argument_count, arguments, NULL, NULL, options, 1, &error);
+    sr_status status = sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, options, 1, &error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&s, 1, "measurements", &error);
     if (status == SR_OK)
@@ -391,7 +386,7 @@ int main(int argument_count, char **arguments)
     }
     free_data(&o, &a);
     free(s);
-    if (status != SR_OK)
-        fprintf(stderr, "benchmark_operations: %s\n", error.message);
-    return status == SR_OK && sum == sum ? 0 : (int)status;
+    const int code = benchmark_end("benchmark_operations", status, &error);
+    return sum == sum ? code
+                      : SR_ERROR_RUNTIME; /* it is a number, but the compiler must not know: it would leave out the work */
 }

@@ -1,8 +1,8 @@
 /* benchmark_reading: how fast raw files are parsed on one core. For each format it writes a file of made-up interactions, reads
  * it several times into a sink that only adds up, and prints medians. */
-#include "srtrain/compare_doubles.h"
 #include "readers/reader.h"
 #include "srtrain/clock.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/random.h"
 
 #include <inttypes.h>

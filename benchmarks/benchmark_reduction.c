@@ -8,10 +8,11 @@
  * first: the difference of the medians with and without it, and of the minima. All cases take turns in each repetition; a time
  * is that of the slowest rank.
  */
-#include "scaling/json.h"
-#include "srtrain/compare_doubles.h"
+#include "benchmark.h"
+#include "json.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/dataset.h"
 #include "srtrain/memory.h"
 #include "srtrain/model.h"
@@ -314,7 +315,7 @@ static sr_status measure_and_report(sr_parallel *parallel, sr_parameters *parame
                    .repetitions = strtoul(o->repetitions, NULL, 10),
                    .backward = strtod(o->backward, NULL)};
     if (b.repetitions == 0 || b.repetitions > 1000000 || !(b.backward > 0 && b.backward < 1e6))
-        return sr_fail(error, SR_ERROR_USAGE, "benchmark_reduction: --repetitions and --backward must be above 0");
+        return sr_fail(error, SR_ERROR_USAGE, "--repetitions and --backward must be above 0");
     double *all = NULL;
     sr_reduction_engine *engines[CASES] = {NULL};
     SR_TRY(sr_parallel_agree(parallel, allocate_samples(&b, &all, error), error));
@@ -363,7 +364,7 @@ static sr_status run_with_block(sr_parallel *parallel, const options *o, sr_erro
 {
     const size_t bytes = strtoull(o->bytes, NULL, 10);
     if (bytes < 1024)
-        return sr_fail(error, SR_ERROR_USAGE, "benchmark_reduction: --bytes %s: at least 1024 are allowed", o->bytes);
+        return sr_fail(error, SR_ERROR_USAGE, "--bytes %s: at least 1024 are allowed", o->bytes);
     sr_parameters parameters;
     sr_parameters_initialise(&parameters);
     sr_status status = sr_parallel_agree(parallel, declare_block(&parameters, bytes / sizeof(sr_real), error), error);
@@ -379,23 +380,13 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     const sr_option known[] = {{.name = "config", .value = &o.config},     {.name = "set", .list = &o.set, .greedy = true},
                                {.name = "bytes", .value = &o.bytes},       {.name = "repetitions", .value = &o.repetitions},
                                {.name = "backward", .value = &o.backward}, {.name = "json", .value = &o.json}};
-    char program[] = "benchmark_reduction";
-    arguments[0] = program;
-    SR_TRY(sr_command_line_read("srtrain", argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known, error));
+    SR_TRY(sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known, error));
     if (!o.config == !o.bytes)
-        return sr_fail(error, SR_ERROR_USAGE, "benchmark_reduction: give either --config or --bytes");
+        return sr_fail(error, SR_ERROR_USAGE, "give either --config or --bytes");
     return o.config ? run_with_model(parallel, &o, error) : run_with_block(parallel, &o, error);
 }
 
 int main(int argument_count, char **arguments)
 {
-    sr_error error;
-    sr_parallel *parallel;
-    sr_status status = sr_parallel_start(&parallel, &argument_count, &arguments, &error);
-    if (status == SR_OK)
-        status = run(parallel, argument_count, arguments, &error);
-    if (status != SR_OK)
-        fprintf(stderr, "%s\n", error.message);
-    sr_parallel_finish(parallel);
-    return (int)status;
+    return benchmark_on_ranks("benchmark_reduction", run, argument_count, arguments);
 }

@@ -4,11 +4,12 @@
  * verifying it and reading all sequences; evaluating the validation split with untrained parameters; writing, verifying and
  * reading a checkpoint with the moments of Adam, in DIR. Files are in the page cache by then, unless they are too large for
  * it. A time is that of the slowest rank; figures are medians. */
-#include "scaling/json.h"
-#include "srtrain/compare_doubles.h"
+#include "benchmark.h"
+#include "json.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/clock.h"
 #include "srtrain/command_line.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/directories.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
@@ -239,13 +240,11 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
                                {.name = "json", .value = &json},
                                {.name = "repetitions", .value = &repetitions},
                                {.name = "set", .list = &set, .greedy = true}};
-    char program[] = "benchmark_run";
-    arguments[0] = program;
-    SR_TRY(sr_command_line_read("srtrain", argument_count, arguments, "CONFIG.yaml", &configuration, known,
+    SR_TRY(sr_command_line_read(NULL, argument_count, arguments, "CONFIG.yaml", &configuration, known,
                                 sizeof known / sizeof *known, error));
     b = (benchmark){.parallel = parallel, .output = output, .repetitions = strtoul(repetitions, NULL, 10)};
     if (!output || b.repetitions == 0 || b.repetitions > 100000)
-        return sr_fail(error, SR_ERROR_USAGE, "benchmark_run: --output DIR is needed, and --repetitions above 0");
+        return sr_fail(error, SR_ERROR_USAGE, "--output DIR is needed, and --repetitions above 0");
     SR_TRY(sr_settings_read(&b.settings, configuration, set.texts, set.count, error));
     sr_status status = sr_parallel_agree(parallel, prepare(&b, error), error);
     if (status == SR_OK)
@@ -260,14 +259,5 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
 
 int main(int argument_count, char **arguments)
 {
-    sr_blas_use_one_thread();
-    sr_error error;
-    sr_parallel *parallel;
-    sr_status status = sr_parallel_start(&parallel, &argument_count, &arguments, &error);
-    if (status == SR_OK)
-        status = run(parallel, argument_count, arguments, &error);
-    if (status != SR_OK)
-        fprintf(stderr, "benchmark_run: %s\n", error.message);
-    sr_parallel_finish(parallel);
-    return (int)status;
+    return benchmark_on_ranks("benchmark_run", run, argument_count, arguments);
 }

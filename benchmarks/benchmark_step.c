@@ -5,14 +5,15 @@
  * examples per second, peak resident memory and the part of it that the tensors of the largest step take. With --json the same
  * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
  * those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
-#include "srtrain/compare_doubles.h"
+#include "benchmark.h"
+#include "json.h"
 #include "srtrain/clock.h"
+#include "srtrain/compare_doubles.h"
 #include "srtrain/memory.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static bool add_ranks(cJSON *root, const results *r, const rank_results *ranks)
     return complete;
 }
 
-static char *make_document(const results *r, const rank_results *ranks)
+/* NULL when memory is too short. */
+static cJSON *make_document(const results *r, const rank_results *ranks)
 {
     char blas[256];
     sr_blas_description(blas, sizeof blas);
@@ -107,21 +109,18 @@ static char *make_document(const results *r, const rank_results *ranks)
                           cJSON_AddNumberToObject(root, "parameters", (double)r->parameters) &&
                           cJSON_AddNumberToObject(root, "bytes_reduced", (double)r->bytes_reduced) &&
                           add_times(root, "milliseconds", r->milliseconds, r->steps) && add_ranks(root, r, ranks);
-    char *text = complete ? cJSON_PrintUnformatted(root) : NULL;
+    if (complete)
+        return root;
     cJSON_Delete(root);
-    return text;
+    return NULL;
 }
 
 static sr_status write_document(const char *path, const results *r, const rank_results *ranks, sr_error *error)
 {
-    char *text = make_document(r, ranks);
-    if (!text)
-        return sr_fail_memory(error, PARTS * r->steps * sizeof *r->milliseconds, "the results");
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
-    cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    cJSON *document = make_document(r, ranks);
+    const sr_status status = json_write(path, document, error);
+    cJSON_Delete(document);
+    return status;
 }
 
 /* ---- over ranks ---- */
@@ -287,14 +286,5 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
 
 int main(int argument_count, char **arguments)
 {
-    sr_blas_use_one_thread();
-    sr_error error;
-    sr_parallel *parallel;
-    sr_status status = sr_parallel_start(&parallel, &argument_count, &arguments, &error);
-    if (status == SR_OK)
-        status = run(parallel, argument_count, arguments, &error);
-    if (status != SR_OK)
-        fprintf(stderr, "benchmark_step: %s\n", error.message);
-    sr_parallel_finish(parallel);
-    return (int)status;
+    return benchmark_on_ranks("benchmark_step", run, argument_count, arguments);
 }

@@ -141,6 +141,14 @@ void assert_code(const program_result *result, int code)
         fail_msg("ended with %d instead of %d:\n%s", result->code, code, result->output);
 }
 
+double number_in(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItem(object, name);
+    if (!cJSON_IsNumber(item))
+        fail_msg("there is no number \"%s\"", name);
+    return item->valuedouble;
+}
+
 void assert_says(const program_result *result, const char *text)
 {
     if (!strstr(result->output, text))

@@ -47,6 +47,10 @@ void assert_code(const program_result *result, int code);
 /* Fails the test with the program's output unless it holds `text`. */
 void assert_says(const program_result *result, const char *text);
 
+/* A number of an object in JSON that a program wrote; fails the test where there is none of that name. */
+struct cJSON;
+double number_in(const struct cJSON *object, const char *name);
+
 /* Writes a file. */
 void program_write(const char *path, const char *text);
 

@@ -1,6 +1,6 @@
 /* Every benchmark in one go: that one command makes its data, runs them, and brings together what they measured. No test
  * depends on a time. */
-#include "scaling/json.h"
+#include "json.h"
 #include "world.h"
 
 #include <cjson/cJSON.h>
@@ -23,14 +23,6 @@ static cJSON *read_json(const char *path)
     return json;
 }
 
-static double number(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItem(object, name);
-    if (!cJSON_IsNumber(item))
-        fail_msg("there is no number %s", name);
-    return item->valuedouble;
-}
-
 static void check_steps(const cJSON *steps)
 {
     static const char *const expected[] = {"sasrec", "caser", "tisasrec"}; /* in the order of the list, not of the options */
@@ -41,8 +33,8 @@ static void check_steps(const cJSON *steps)
         assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(row, "model")), expected[i % 3]);
         assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(row, "data")), i < 3 ? "synth-150-70" : "data");
         for (size_t k = 0; k < sizeof parts / sizeof *parts; ++k)
-            assert_true(number(times, parts[k]) > 0 && number(times, parts[k]) < number(times, "step"));
-        assert_true(number(row, "examples_per_second") > 0 && number(row, "peak_memory_mebibytes") > 1);
+            assert_true(number_in(times, parts[k]) > 0 && number_in(times, parts[k]) < number_in(times, "step"));
+        assert_true(number_in(row, "examples_per_second") > 0 && number_in(row, "peak_memory_mebibytes") > 1);
     }
 }
 
@@ -55,14 +47,14 @@ static void check_runs(const cJSON *runs)
     assert_int_equal(cJSON_GetArraySize(runs), 2);
     for (int i = 0; i < 2; ++i) {
         const cJSON *run = cJSON_GetArrayItem(runs, i);
-        assert_int_equal((int)number(run, "ranks"), 2);
+        assert_int_equal((int)number_in(run, "ranks"), 2);
         for (size_t k = 0; k < sizeof rates / sizeof *rates; ++k) {
             const cJSON *part = cJSON_GetObjectItem(run, rates[k][0]);
-            assert_true(number(part, rates[k][1]) > 0);
-            assert_true(number(part, "minimum_seconds") <= number(part, "seconds"));
-            assert_true(number(part, "seconds") <= number(part, "maximum_seconds"));
+            assert_true(number_in(part, rates[k][1]) > 0);
+            assert_true(number_in(part, "minimum_seconds") <= number_in(part, "seconds"));
+            assert_true(number_in(part, "seconds") <= number_in(part, "maximum_seconds"));
         }
-        assert_true(number(cJSON_GetObjectItem(run, "evaluate"), "test_cases") == (i == 0 ? 150 : 120));
+        assert_true(number_in(cJSON_GetObjectItem(run, "evaluate"), "test_cases") == (i == 0 ? 150 : 120));
     }
 }
 
@@ -85,7 +77,7 @@ static void one_command_runs_everything_and_leaves_one_document(void **state)
     check_runs(cJSON_GetObjectItem(json, "run"));
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "reduction"), "cases")), 27);
     assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "operations"), "products")) > 0);
-    assert_true(number(json, "cores") >= 1);
+    assert_true(number_in(json, "cores") >= 1);
     cJSON_Delete(json);
     char table[PROGRAM_OUTPUT_SIZE];
     world_path(w, "out/all.txt", path);

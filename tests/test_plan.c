@@ -65,17 +65,9 @@ static cJSON *plan(world *w, int ranks, const char *options)
     return object;
 }
 
-static double number(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItem(object, name);
-    if (!cJSON_IsNumber(item))
-        fail_msg("the plan has no number \"%s\"", name);
-    return item->valuedouble;
-}
-
 static double memory_of(const cJSON *object, const char *part)
 {
-    return number(cJSON_GetObjectItem(object, "rank_memory_bytes"), part);
+    return number_in(cJSON_GetObjectItem(object, "rank_memory_bytes"), part);
 }
 
 /* ---- memory ---- */
@@ -123,7 +115,7 @@ static void the_estimate_of_memory_is_near_what_runs_take(void **state)
         assert_code(&w->result, 0);
         cJSON *object = cJSON_Parse(w->result.output);
         assert_non_null(object);
-        const double planned = memory_of(object, "total") + number(object, "data_bytes");
+        const double planned = memory_of(object, "total") + number_in(object, "data_bytes");
         cJSON_Delete(object);
         int code;
         snprintf(arguments, sizeof arguments, "%s --set data.path=%s --output %s/run-%zu %s", path, w->data, w->directory, i,
@@ -165,9 +157,9 @@ static void the_copy_for_saving_is_planned(void **state)
     print_message("planned %.1f MB for the copy, held %.1f MB more\n", saving / 1e6, found / 1e6);
     assert_true(memory_of(none, "saving") == 0);
     assert_true(saving > 3e7 && found > 0.6 * saving && found < 1.2 * saving);
-    assert_true(number(one, "node_memory_bytes") == memory_of(one, "total"));
+    assert_true(number_in(one, "node_memory_bytes") == memory_of(one, "total"));
     /* Rank 0 alone makes it. */
-    assert_true(number(four, "node_memory_bytes") ==
+    assert_true(number_in(four, "node_memory_bytes") ==
                 4 * memory_of(four, "total") - 3 * (memory_of(four, "shared") + memory_of(four, "saving")));
     cJSON_Delete(one);
     cJSON_Delete(four);
@@ -211,34 +203,34 @@ static void steps_bytes_and_files_are_those_of_a_run(void **state)
     world_train(w, 2, "run", "--set training.batch_size=64");
     assert_code(&w->result, 0);
     char text[96], path[WORLD_PATH_SIZE];
-    snprintf(text, sizeof text, "%.0f steps an epoch", number(object, "steps_per_epoch"));
+    snprintf(text, sizeof text, "%.0f steps an epoch", number_in(object, "steps_per_epoch"));
     assert_says(&w->result, text);
-    snprintf(text, sizeof text, "%.0f parameters", number(object, "parameters"));
+    snprintf(text, sizeof text, "%.0f parameters", number_in(object, "parameters"));
     assert_says(&w->result, text);
     assert_says(&w->result, "plan: at most ");
     assert_says(&w->result, "memory: at most ");
-    assert_true(number(object, "steps") == number(object, "steps_per_epoch"));
-    assert_true(number(object, "reduced_bytes_per_step") >= 4 * number(object, "parameters"));
-    assert_true(number(object, "reduced_bytes_per_step") < 4.1 * number(object, "parameters"));
+    assert_true(number_in(object, "steps") == number_in(object, "steps_per_epoch"));
+    assert_true(number_in(object, "reduced_bytes_per_step") >= 4 * number_in(object, "parameters"));
+    assert_true(number_in(object, "reduced_bytes_per_step") < 4.1 * number_in(object, "parameters"));
     struct stat file;
     world_path(w, "run/best.h5", path);
     assert_int_equal(stat(path, &file), 0);
-    assert_true(number(object, "best_bytes") > 0.95 * (double)file.st_size);
-    assert_true(number(object, "best_bytes") < 1.1 * (double)file.st_size);
+    assert_true(number_in(object, "best_bytes") > 0.95 * (double)file.st_size);
+    assert_true(number_in(object, "best_bytes") < 1.1 * (double)file.st_size);
     glob_t found;
     world_path(w, "run/checkpoints/step-*.h5", path);
     assert_int_equal(glob(path, 0, NULL, &found), 0);
     assert_int_equal(stat(found.gl_pathv[0], &file), 0);
     globfree(&found);
-    assert_true(number(object, "checkpoint_bytes") > 0.95 * (double)file.st_size);
-    assert_true(number(object, "checkpoint_bytes") < 1.1 * (double)file.st_size);
+    assert_true(number_in(object, "checkpoint_bytes") > 0.95 * (double)file.st_size);
+    assert_true(number_in(object, "checkpoint_bytes") < 1.1 * (double)file.st_size);
     cJSON_Delete(object);
 }
 
 static void one_rank_reduces_nothing(void **state)
 {
     cJSON *object = plan(*state, 1, "");
-    assert_true(number(object, "reduced_bytes_per_step") == 0);
+    assert_true(number_in(object, "reduced_bytes_per_step") == 0);
     assert_null(cJSON_GetObjectItem(object, "step_seconds"));
     cJSON_Delete(object);
 }
@@ -247,17 +239,17 @@ static void times_come_from_measuring_or_from_a_rate(void **state)
 {
     world *w = *state;
     cJSON *object = plan(w, 4, "--measure --ranks-per-node 2 --threads 1");
-    const double step = number(object, "step_seconds"), steps = number(object, "steps");
-    assert_true(step > 0 && number(object, "reduction_seconds") > 0);
-    assert_true(fabs(step - number(object, "compute_seconds") - number(object, "reduction_seconds")) < 1e-9 * step);
-    assert_true(fabs(number(object, "training_seconds") - step * steps) < 1e-9 * step * steps);
+    const double step = number_in(object, "step_seconds"), steps = number_in(object, "steps");
+    assert_true(step > 0 && number_in(object, "reduction_seconds") > 0);
+    assert_true(fabs(step - number_in(object, "compute_seconds") - number_in(object, "reduction_seconds")) < 1e-9 * step);
+    assert_true(fabs(number_in(object, "training_seconds") - step * steps) < 1e-9 * step * steps);
     cJSON_Delete(object);
     object = plan(w, 4, "--rate 1024");
-    assert_true(fabs(number(object, "step_seconds") - 0.5) < 1e-12);
+    assert_true(fabs(number_in(object, "step_seconds") - 0.5) < 1e-12);
     cJSON_Delete(object);
     /* A slower network makes reductions slower, and nothing else. */
     object = plan(w, 4, "--measure --ranks-per-node 2 --latency 1e6 --threads 1");
-    assert_true(number(object, "reduction_seconds") > 1);
+    assert_true(number_in(object, "reduction_seconds") > 1);
     cJSON_Delete(object);
 }
 

@@ -1,5 +1,5 @@
 /* The benchmark of scaling: the model of the network, how ranks are started, and that what it writes agrees with itself. */
-#include "scaling/json.h"
+#include "json.h"
 #include "scaling/launcher.h"
 #include "plan/network.h"
 #include "world.h"
@@ -355,8 +355,8 @@ static void one_command_measures_draws_and_projects(void **state)
     assert_same_rows(&measured, cJSON_GetObjectItem(json, "scaling"));
     assert_same_rows(&projected, cJSON_GetObjectItem(json, "projection"));
     const cJSON *assumptions = cJSON_GetObjectItem(json, "assumptions");
-    assert_true(fabs(cJSON_GetObjectItem(assumptions, "latency_seconds")->valuedouble - 3e-6) < 1e-15);
-    assert_true(cJSON_GetObjectItem(assumptions, "node_bandwidth_bytes_per_second")->valuedouble > 0);
+    assert_true(fabs(number_in(assumptions, "latency_seconds") - 3e-6) < 1e-15);
+    assert_true(number_in(assumptions, "node_bandwidth_bytes_per_second") > 0);
     /* 64, 32 ... 1 on one rank, and 64 and 32 on two */
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "runs")), 9);
     cJSON_Delete(json);
@@ -444,13 +444,13 @@ static void reductions_are_measured_in_both_modes_beside_a_plain_one(void **stat
     cJSON *json = read_json(path);
     const cJSON *cases = cJSON_GetObjectItem(json, "cases"), *one;
     assert_int_equal(cJSON_GetArraySize(cases), 27);
-    assert_true(cJSON_GetObjectItem(json, "bytes")->valuedouble >= 1000000);
+    assert_true(number_in(json, "bytes") >= 1000000);
     cJSON_ArrayForEach(one, cases)
     {
         const cJSON *alone = cJSON_GetObjectItem(one, "alone_milliseconds");
-        const double median = cJSON_GetObjectItem(alone, "median")->valuedouble;
-        assert_true(median > 0 && cJSON_GetObjectItem(alone, "minimum")->valuedouble <= median);
-        assert_true(median <= cJSON_GetObjectItem(alone, "maximum")->valuedouble);
+        const double median = number_in(alone, "median");
+        assert_true(median > 0 && number_in(alone, "minimum") <= median);
+        assert_true(median <= number_in(alone, "maximum"));
     }
     cJSON_Delete(json);
     run_benchmark_scaling(&w->result, "", "reduction --ranks 1");

@@ -2,6 +2,7 @@
  * benchmark_scaling reduction [CONFIG.yaml] [options] the reduction of gradients on several numbers of ranks
  *
  * benchmarks/README.md says what the options are and how to read the results. */
+#include "benchmark.h"
 #include "scaling/report.h"
 
 #include "srtrain/dataset.h"
@@ -40,8 +41,7 @@ static sr_status read_command_line(int argument_count, char **arguments, texts *
                                {.name = "node-bandwidth", .value = &t->node_bandwidth},
                                {.name = "algorithm", .value = &t->algorithm},
                                {.name = "bytes", .value = &t->bytes}};
-    return sr_command_line_read("benchmark_scaling", argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known,
-                                error);
+    return sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known, error);
 }
 
 /* ---- numbers ---- */
@@ -210,7 +210,7 @@ static sr_status run(int argument_count, char **arguments, sr_error *error)
         return sr_fail(error, SR_ERROR_USAGE, "usage: benchmark_scaling (scaling | reduction) --config CONFIG.yaml [options]");
     SR_TRY(read_command_line(argument_count - 1, arguments + 1, &t, error));
     if (scales ? !t.configuration || t.bytes : !t.configuration == !t.bytes)
-        return sr_fail(error, SR_ERROR_USAGE, "benchmark_scaling %s",
+        return sr_fail(error, SR_ERROR_USAGE, "%s",
                        scales ? "scaling needs --config CONFIG.yaml" : "reduction needs either --config or --bytes");
     SR_TRY(read_options(&t, &options, error));
     return scales ? scaling(&options, error) : reduction(&options, error);
@@ -218,9 +218,6 @@ static sr_status run(int argument_count, char **arguments, sr_error *error)
 
 int main(int argument_count, char **arguments)
 {
-    sr_error error;
-    const sr_status status = run(argument_count, arguments, &error);
-    if (status != SR_OK)
-        fprintf(stderr, "benchmark_scaling: %s\n", error.message);
-    return (int)status;
+    sr_error error = {.status = SR_OK};
+    return benchmark_end("benchmark_scaling", run(argument_count, arguments, &error), &error);
 }

@@ -1,6 +1,6 @@
 #include "scaling/measure.h"
 
-#include "scaling/json.h"
+#include "json.h"
 #include "srtrain/directories.h"
 #include "srtrain/memory.h"
 

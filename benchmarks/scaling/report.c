@@ -1,5 +1,7 @@
 #include "scaling/report.h"
 
+#include "json.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -350,18 +352,11 @@ static bool fill_document(cJSON *root, const report *r)
 
 static sr_status write_json(const report *r, sr_error *error)
 {
+    char path[4200];
     cJSON *root = cJSON_CreateObject();
-    char *text = fill_document(root, r) ? cJSON_Print(root) : NULL;
-    FILE *file;
+    snprintf(path, sizeof path, "%s/scaling.json", r->options->output);
+    const sr_status status = json_write(path, fill_document(root, r) ? root : NULL, error);
     cJSON_Delete(root);
-    if (!text)
-        return sr_fail_memory(error, 1 << 20, "the results");
-    sr_status status = open_result(r->options->output, "scaling.json", &file, error);
-    if (status == SR_OK) {
-        fprintf(file, "%s\n", text);
-        status = close_result(r->options->output, "scaling.json", file, error);
-    }
-    cJSON_free(text);
     return status;
 }
 

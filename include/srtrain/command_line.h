@@ -27,9 +27,10 @@ typedef struct {
     const char *help;     /* one sentence without a full stop */
 } sr_option;
 
-/* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages. `operand_name`
- * stands in messages for the single argument that is no option (NULL: the command takes none), which goes to *operand.
- * SR_ERROR_USAGE for an unknown option (with the nearest known one), a missing value, and a missing or superfluous operand.
+/* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages (NULL:
+ * arguments[0] is the program, and the caller names it in front of messages). `operand_name` stands in messages for the single
+ * argument that is no option (NULL: the command takes none), which goes to *operand. SR_ERROR_USAGE for an unknown option (with
+ * the nearest known one), a missing value, and a missing or superfluous operand.
  *
  * SR_HELP_GIVEN when --help (text), --help=man (roff) or --help=completion (bash) is among the arguments: the options have been
  * written to standard output, and the program ends with 0. */

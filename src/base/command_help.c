@@ -52,7 +52,8 @@ static const char *argument_of(const sr_option *option)
 static void write_text(const char *program, const char *command, const char *operand_name, const sr_option *options,
                        size_t option_count)
 {
-    printf("%s %s%s%s\n", program, command, operand_name ? " " : "", operand_name ? operand_name : "");
+    printf("%s%s%s%s%s\n", program ? program : "", program ? " " : "", command, operand_name ? " " : "",
+           operand_name ? operand_name : "");
     for (size_t i = 0; i < option_count; ++i) {
         const char *argument = argument_of(&options[i]);
         printf("  --%s%s%s%s\n      %s\n", options[i].name, argument ? " " : "", argument ? argument : "",

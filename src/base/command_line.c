@@ -1,5 +1,6 @@
 #include "base/command_help.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,20 @@ typedef struct {
     size_t option_count;
     sr_error *error;
 } reader;
+
+/* A message behind the names of program and command. */
+__attribute__((format(printf, 2, 3))) static sr_status fail(const reader *r, const char *format, ...)
+{
+    char text[SR_ERROR_MESSAGE_SIZE];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    (void)sr_fail(r->error, SR_ERROR_USAGE, "%s", text);
+    if (r->program)
+        sr_error_prepend(r->error, "%s %s: ", r->program, r->arguments[0]);
+    return SR_ERROR_USAGE;
+}
 
 static bool is_option(const char *argument)
 {
@@ -29,15 +44,14 @@ static sr_status fail_unknown(const reader *r, const char *name)
         end += snprintf(end, sizeof list - (size_t)(end - list), "%s--%s", count ? ", " : "", names[count]);
     }
     const char *nearest = sr_nearest_name(name, names, count);
-    return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: unknown option --%s%s%s%s; known are %s", r->program, r->arguments[0],
-                   name, nearest ? ", did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "", list);
+    return fail(r, "unknown option --%s%s%s%s; known are %s", name, nearest ? ", did you mean --" : "", nearest ? nearest : "",
+                nearest ? "?" : "", list);
 }
 
 static sr_status append(const reader *r, const sr_option *option, const char *text)
 {
     if (option->list->count >= SR_TEXT_LIST_MAXIMUM)
-        return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: more than %d values for --%s", r->program, r->arguments[0],
-                       SR_TEXT_LIST_MAXIMUM, option->name);
+        return fail(r, "more than %d values for --%s", SR_TEXT_LIST_MAXIMUM, option->name);
     option->list->texts[option->list->count++] = text;
     return SR_OK;
 }
@@ -47,14 +61,14 @@ static sr_status store(reader *r, const sr_option *option, const char *value)
 {
     if (option->flag) {
         if (value)
-            return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: --%s takes no value", r->program, r->arguments[0], option->name);
+            return fail(r, "--%s takes no value", option->name);
         *option->flag = true;
         return SR_OK;
     }
     if (!value && r->next < r->count)
         value = r->arguments[r->next++];
     if (!value)
-        return sr_fail(r->error, SR_ERROR_USAGE, "%s %s: --%s needs a value", r->program, r->arguments[0], option->name);
+        return fail(r, "--%s needs a value", option->name);
     if (option->value) {
         *option->value = value;
         return SR_OK;
@@ -93,12 +107,11 @@ sr_status sr_command_line_read(const char *program, int argument_count, char **a
             continue;
         }
         if (!operand_name || found)
-            return sr_fail(error, SR_ERROR_USAGE, "%s %s: superfluous argument \"%s\"%s%s", program, arguments[0], argument,
-                           found ? " after " : "", found ? found : "");
+            return fail(&r, "superfluous argument \"%s\"%s%s", argument, found ? " after " : "", found ? found : "");
         found = argument;
     }
     if (operand_name && !found)
-        return sr_fail(error, SR_ERROR_USAGE, "%s %s: %s is missing (%s --help)", program, arguments[0], operand_name, program);
+        return fail(&r, "%s is missing (%s --help)", operand_name, program ? program : arguments[0]);
     if (operand)
         *operand = found;
     return SR_OK;

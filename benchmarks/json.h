@@ -1,6 +1,6 @@
 /* What benchmarks write as JSON, and read of each other. */
-#ifndef SRTRAIN_BENCHMARKS_SCALING_JSON_H
-#define SRTRAIN_BENCHMARKS_SCALING_JSON_H
+#ifndef SRTRAIN_BENCHMARKS_JSON_H
+#define SRTRAIN_BENCHMARKS_JSON_H
 
 #include "srtrain/status.h"
 

@@ -1,4 +1,4 @@
-#include "scaling/json.h"
+#include "json.h"
 
 #include <errno.h>
 #include <stdbool.h>
