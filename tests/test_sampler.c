@@ -866,7 +866,8 @@ static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_
     w->settings.training.objective = SR_OBJECTIVE_ALL;
     sampler = make_sampler(w);
     assert_int_equal(sr_sampler_batch(sampler, 1, 0, 0, 1, w->arena, &batch, &expected, &examples, NULL), SR_OK);
-    assert_false(sr_sampler_sums_targets(sampler, 64));
+    assert_false(sr_sampler_sums_targets(sampler, 16));
+    assert_true(sr_sampler_sums_targets(sampler, 17));
     assert_true(sr_sampler_sums_targets(sampler, RANKS));
     for (size_t rank = 0; rank < RANKS; ++rank) {
         assert_int_equal(sr_sampler_batch(sampler, 1, 0, rank, RANKS, w->arena, &batch, &targets, &examples, NULL), SR_OK);

@@ -46,10 +46,11 @@ size_t sr_sampler_examples(const sr_sampler *sampler);
 size_t sr_sampler_batches(const sr_sampler *sampler);
 
 /* The part of global batch `index` of epoch `epoch` that rank `rank` of `ranks` computes: examples are divided so that each
- * rank has nearly equal work. More than 64 ranks form groups, each of which divides a slice of the batch of its own, unless the
- * model sums over sequences of the whole batch. A rank's part may be empty. *global_targets is the number of loss terms of the
- * whole batch or, where sr_sampler_sums_targets(), that of this rank's part; *global_examples the number of examples of the
- * whole batch. Memory comes from `arena`. Local; all ranks divide alike.
+ * rank has nearly equal work. Many ranks form groups (16 to 64 of them, so that a slice has some thousand examples), each of
+ * which divides a slice of the batch of its own, unless the model sums over sequences of the whole batch. A rank's part may be
+ * empty. *global_targets is the number of loss terms of the whole batch or, where sr_sampler_sums_targets(), that of this
+ * rank's part; *global_examples the number of examples of the whole batch. Memory comes from `arena`. Local; all ranks divide
+ * alike.
  *
  * With contrastive training batch->again holds the same examples for a second pass, and batch->alike for each of them another
  * with the same target: uniform among those whose history of the latest max_length items differs, the example itself where

@@ -419,16 +419,22 @@ static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_ex
 }
 
 /* Ranks that divide a slice of the global batch among themselves, and draw nothing but that slice: on many ranks, drawing and
- * dividing the whole batch would take longer than computing a part of it, and slices of so many ranks are even enough. */
+ * dividing the whole batch would take longer than computing a part of it, and slices of many examples are even enough. */
 typedef struct {
     size_t first_rank, ranks;
     size_t first, count; /* examples of the epoch */
 } rank_group;
 
+/* Drawing takes time in proportion to the ranks of a group, whatever the batch; slices differ by the inverse square root of
+ * their examples. Between these bounds both cost a few per cent of a small model's step. */
 static size_t groups_of(const sr_sampler *sampler, size_t ranks)
 {
-    enum { RANKS_OF_A_GROUP = 64 };
-    return counts_sequences(sampler) ? 1 : (ranks + RANKS_OF_A_GROUP - 1) / RANKS_OF_A_GROUP;
+    enum { FEWEST_RANKS = 16, MOST_RANKS = 64, EXAMPLES_OF_A_SLICE = 1024 };
+    if (counts_sequences(sampler))
+        return 1;
+    const size_t enough = EXAMPLES_OF_A_SLICE * ranks / (size_t)sampler->settings->training.batch_size;
+    const size_t of_a_group = enough < FEWEST_RANKS ? FEWEST_RANKS : smaller(enough, MOST_RANKS);
+    return (ranks + of_a_group - 1) / of_a_group;
 }
 
 static size_t batch_end(const sr_sampler *sampler, size_t index)
