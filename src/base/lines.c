@@ -380,10 +380,13 @@ void lines_close(lines *file)
 static sr_status take_line(lines *file, size_t searched, sr_error *error)
 {
     char *newline;
-    while (!(newline = memchr(file->text + file->begin + searched, '\n', file->end - file->begin - searched)) && !file->ended) {
-        searched = file->end - file->begin;
+    for (;;) {
+        newline = memchr(file->text + file->begin + searched, '\n', file->end - file->begin - searched);
+        searched = newline ? (size_t)(newline - file->text) - file->begin : file->end - file->begin;
         if (searched > LONGEST_LINE)
             return lines_fail(file, NULL, error, "the line is longer than %d bytes: this is not a text file", LONGEST_LINE);
+        if (newline || file->ended)
+            break;
         SR_TRY(fill_text(file, error));
     }
     char *line = file->text + file->begin;
