@@ -648,6 +648,41 @@ static void attacked_gradients_of_parts_add_up_to_those_of_the_batch(void **stat
     free_world(&w);
 }
 
+/* The penalty counts every query's row of every layer, whatever rows of the last one somebody reads. */
+static void the_mask_penalty_does_not_depend_on_which_rows_are_read(void **state)
+{
+    (void)state;
+#define WITHOUT_DROPOUT "model.hidden_dropout=0", "model.attention_dropout=0"
+#define SOFTMAX "calibrators.adversarial.renormalize=softmax"
+    static const variant padded[] = {
+        {"right", {AC_RELEASED, WITHOUT_DROPOUT, SOFTMAX}},
+        {"left", {AC_RELEASED, WITHOUT_DROPOUT, SOFTMAX, "model.padding=left"}},
+        {"left, noise on masked cells", {AC_RELEASED, WITHOUT_DROPOUT, "model.padding=left"}},
+        {"left, rescaled", {AC_RELEASED, WITHOUT_DROPOUT, SOFTMAX, "model.padding=left", FREQUENCY}},
+        {"left, refined", {AC_RELEASED, WITHOUT_DROPOUT, SOFTMAX, "model.padding=left", REFINEMENT("simple")}},
+        {"left, visible cells", {AC, WITHOUT_DROPOUT, "model.padding=left"}}};
+    for (size_t v = 0; v < sizeof padded / sizeof *padded; ++v) {
+        double squares[2][SR_LAYERS_MAXIMUM];
+        world w;
+        create_world(&w, &padded[v]);
+        for (size_t every = 0; every < 2; ++every) {
+            const sr_pass pass = {.training = true, .seed = 3, .step = 7, .every_row = every == 1};
+            sr_encoding encoding;
+            build_batch(&w, true, EXAMPLES);
+            sr_tape_reset(w.tape);
+            sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
+            assert_int_equal(encoding.mask_count, w.settings.model.layers);
+            memcpy(squares[every], encoding.mask_square_sums, sizeof squares[every]);
+        }
+        for (size_t layer = 0; layer < (size_t)w.settings.model.layers; ++layer) {
+            if (!(fabs(squares[0][layer] - squares[1][layer]) < 1e-9))
+                fail_msg("padding %s, layer %zu: %.12g of the rows that are read, %.12g of all", padded[v].name, layer,
+                         squares[0][layer], squares[1][layer]);
+        }
+        free_world(&w);
+    }
+}
+
 /* The padding in front of the items is read with padding left alone: row 0 of the item table is padding. */
 static void recurrent_units_run_over_padding_in_front_of_the_items_alone(void **state)
 {
@@ -1010,6 +1045,7 @@ int main(void)
         cmocka_unit_test(nothing_before_a_changed_item_changes),
         cmocka_unit_test(recurrent_units_run_over_padding_in_front_of_the_items_alone),
         cmocka_unit_test(losses_of_parts_contain_the_penalty_once),
+        cmocka_unit_test(the_mask_penalty_does_not_depend_on_which_rows_are_read),
         cmocka_unit_test(convolutions_see_the_padding_of_the_window),
         cmocka_unit_test(recurrent_units_and_convolutions_start_as_released),
         cmocka_unit_test(the_attacked_branch_exists_in_training_only),

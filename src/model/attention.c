@@ -38,8 +38,10 @@ attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_
                              .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
     const bool only_read = block.last && !pass->every_row;
     const bool scores_all = calibrators_score_every_query(&model->settings);
+    const bool items_alone = only_read && !scores_all && !reads_padding(model, pass) && /* are queries, and what they see */
+                             !calibrators_read_rows_of_padding(&model->settings, pass->training);
     const sr_rows *keys = rows->keys;
-    if (only_read && !scores_all && keys && !reads_padding(model, pass)) /* what is read are items */
+    if (items_alone && keys)
         keys = sr_rows_seen_by_items(tape, layout, keys);
     block.map = keys ? sr_attention_map_make(tape, layout, only_read ? &rows->batch->reads : rows->tokens, keys, heads) : NULL;
     block.score_map = block.map;

@@ -27,3 +27,12 @@ bool calibrators_score_every_query(const sr_model_settings *settings)
             return true;
     return false;
 }
+
+bool calibrators_read_rows_of_padding(const sr_model_settings *settings, bool training)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->reads_rows_of_padding && calibrators[i]->in_use(settings) &&
+            calibrators[i]->reads_rows_of_padding(settings, training))
+            return true;
+    return false;
+}

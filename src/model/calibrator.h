@@ -24,6 +24,8 @@ typedef struct calibrator {
     /* NULL: PADDING_UNUSED always. */
     padding_use (*padding)(const sr_model_settings *settings, bool training);
     bool scores_every_query; /* it reads the scores of every token, in the last layer too */
+    /* Whether it reads what padding attends to, in the last layer too, which otherwise has no such rows. NULL: never. */
+    bool (*reads_rows_of_padding)(const sr_model_settings *settings, bool training);
     /* Declares its parameters of one layer and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, size_t layer, sr_error *error);
     /* Changes block->scores. NULL: it has no such stage. */
@@ -45,6 +47,9 @@ padding_use calibrators_padding(const sr_model_settings *settings, bool training
 
 /* Whether any calibrator in use needs the scores of every token. */
 bool calibrators_score_every_query(const sr_model_settings *settings);
+
+/* Whether any calibrator in use reads what padding attends to in the last layer. */
+bool calibrators_read_rows_of_padding(const sr_model_settings *settings, bool training);
 
 extern const calibrator spatial_calibrator, refinement_calibrator, adversarial_calibrator, frequency_calibrator;
 

@@ -43,12 +43,19 @@ static bool calibrated_reads_masked_cells(const sr_adversarial_settings *setting
            settings->combine == SR_COMBINE_FIXED;
 }
 
+/* Whether the penalty counts the rows of padding, which lie in front of the items or behind them. */
+static bool reads_rows_of_padding(const sr_model_settings *settings, bool training)
+{
+    const sr_adversarial_settings *own = &settings->calibrators.adversarial;
+    return training && own->penalty == SR_PENALTY_ALL && own->penalty_weight > 0;
+}
+
 static padding_use padding(const sr_model_settings *settings, bool training)
 {
     const sr_adversarial_settings *own = &settings->calibrators.adversarial;
     if (calibrated_reads_masked_cells(own) || (training && attack_reads_masked_cells(own)))
         return PADDING_KEYS;
-    return training && own->penalty == SR_PENALTY_ALL ? PADDING_QUERIES : PADDING_UNUSED;
+    return reads_rows_of_padding(settings, training) ? PADDING_QUERIES : PADDING_UNUSED;
 }
 
 static sr_status declare(sr_model *model, size_t index, sr_error *error)
@@ -225,5 +232,9 @@ static void calibrate_weights(attention_block *block)
         block->weights = mix_levels(block, block->weights, spatial);
 }
 
-const calibrator adversarial_calibrator = {
-    .name = "adversarial", .in_use = in_use, .padding = padding, .declare = declare, .calibrate_weights = calibrate_weights};
+const calibrator adversarial_calibrator = {.name = "adversarial",
+                                           .in_use = in_use,
+                                           .padding = padding,
+                                           .reads_rows_of_padding = reads_rows_of_padding,
+                                           .declare = declare,
+                                           .calibrate_weights = calibrate_weights};
