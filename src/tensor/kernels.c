@@ -26,13 +26,19 @@ static inline double error_function(double x)
 }
 #else
 /* exp(x) to about 1 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial of degree 6 for exp(r), then n into the exponent bits.
- * Underflows to 0 below -87.3, saturates above 88.3 and keeps what is not a number; without branches, so that loops over it
- * vectorise. */
+ * Underflows to 0 below -87.3, saturates above 88.3 and keeps what is not a number. Without branches and conversions, which are
+ * not defined for every number, so that loops over it vectorise: beyond the bounds anything may come out before the choice at
+ * the end. */
 static inline float exponential(float x)
 {
-    const float clamped = x > -87.3f ? (x < 88.3f ? x : 88.3f) : -87.3f; /* so that what is not a number stays convertible */
-    const float n = rintf(clamped * 1.44269504088896341f);
-    const float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
+    const float lowest = -87.3f, highest = 88.3f, largest = 2.2294826e38f;
+    const float integers = 12582912.0f; /* 1.5 * 2^23: added to a small number it leaves the nearest integer in the lowest bits */
+    union {
+        float value;
+        uint32_t bits;
+    } shifted = {.value = x * 1.44269504088896341f + integers}, power;
+    const float n = shifted.value - integers;
+    const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
     p = p * r + 8.3334519073e-3f;
@@ -40,11 +46,9 @@ static inline float exponential(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    union {
-        int32_t bits;
-        float value;
-    } power = {.bits = ((int32_t)n + 127) * (1 << 23)};
-    return x < -87.3f ? 0.0f : (x != x ? x : p * power.value);
+    power.bits = (shifted.bits + 127) << 23;
+    const float bounded = x > highest ? largest : p * power.value;
+    return x < lowest ? 0.0f : bounded;
 }
 
 /* erf(x) with absolute error below 3e-7: an odd rational minimax approximation, as XLA uses it, up to where erf is 1 to single
