@@ -479,6 +479,57 @@ static void items_see_items_and_an_empty_history_its_padding(void **state)
     assert_ptr_equal(sr_rows_seen_by_items(w->tape, &padded_left, all), all);
 }
 
+/* ---- what losses over the catalogue keep ---- */
+
+enum { CATALOGUE_ROWS = 300, CATALOGUE_ITEMS = 2500, CATALOGUE_WIDTH = 8 };
+
+/* The loss and its gradients with `kept_bytes`, after `passes` passes backward. */
+static double catalogue_gradients(size_t kept_bytes, int passes, sr_real *gradients, size_t size)
+{
+    static int32_t targets[CATALOGUE_ROWS];
+    const size_t x[] = {CATALOGUE_ROWS, CATALOGUE_WIDTH}, table[] = {CATALOGUE_ITEMS, CATALOGUE_WIDTH};
+    world w;
+    sr_parameters_initialise(&w.parameters);
+    assert_int_equal(
+        sr_parameters_declare(&w.parameters, "x", x, 2, SR_INITIAL_NORMAL, 0.8, SR_PARAMETERS_ORDINARY, NULL, NULL), SR_OK);
+    assert_int_equal(
+        sr_parameters_declare(&w.parameters, "table", table, 2, SR_INITIAL_NORMAL, 0.8, SR_PARAMETERS_ORDINARY, NULL, NULL),
+        SR_OK);
+    assert_int_equal(sr_parameters_allocate(&w.parameters, NULL), SR_OK);
+    sr_parameters_draw(&w.parameters, 3);
+    assert_int_equal(sr_tape_create(&w.tape, sr_kernels_choose(NULL), true, NULL), SR_OK);
+    sr_tape_set_kept_bytes(w.tape, kept_bytes);
+    for (size_t i = 0; i < CATALOGUE_ROWS; ++i)
+        targets[i] = (int32_t)(i * i % CATALOGUE_ITEMS);
+    sr_tensor *loss = sr_catalogue_cross_entropy(w.tape, sr_tape_parameter(w.tape, &w.parameters, 0),
+                                                 sr_tape_parameter(w.tape, &w.parameters, 1), CATALOGUE_ITEMS, targets, 0.01);
+    const size_t planned = sr_catalogue_cross_entropy_memory(CATALOGUE_ROWS, CATALOGUE_ITEMS, kept_bytes);
+    assert_true(planned <= kept_bytes + 320000 * sizeof(sr_real) && sr_tape_memory(w.tape) >= planned);
+    for (int pass = 0; pass < passes; ++pass)
+        assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(w.parameters.block_size, size);
+    memcpy(gradients, w.parameters.gradients, size * sizeof *gradients);
+    const double value = loss->values[0];
+    sr_tape_free(w.tape);
+    sr_parameters_free(&w.parameters);
+    return value;
+}
+
+static void losses_over_the_catalogue_have_the_same_bits_whatever_they_keep(void **state)
+{
+    enum { SIZE = (CATALOGUE_ROWS + CATALOGUE_ITEMS) * CATALOGUE_WIDTH };
+    static sr_real expected[SIZE], found[SIZE];
+    static const size_t kept_bytes[] = {1, 2000000, 4000000, 5800000, 100000000};
+    (void)state;
+    for (int passes = 1; passes <= 2; ++passes) {
+        const double loss = catalogue_gradients(0, passes, expected, SIZE);
+        for (size_t i = 0; i < sizeof kept_bytes / sizeof *kept_bytes; ++i) {
+            assert_true(catalogue_gradients(kept_bytes[i], passes, found, SIZE) == loss);
+            assert_memory_equal(found, expected, sizeof expected);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +549,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_largest_lags_come_in_falling_order_and_equal_ones_as_they_stand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(missing_inputs_give_missing_outputs, set_up, tear_down),
+        cmocka_unit_test(losses_over_the_catalogue_have_the_same_bits_whatever_they_keep),
     };
     return cmocka_run_group_tests_name("operations", tests, NULL, NULL);
 }

@@ -38,7 +38,8 @@ CALIBRATORS = {  # in use when named
 SKIPPED = {
     "data": {"verify"},
     "model": {"filter_engine"},
-    "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "reduction_bucket_megabytes"},
+    "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "reduction_bucket_megabytes",
+                 "kept_logits_megabytes"},
     "frequency": {"engine"},
 }
 SKIPPED_SECTIONS = {"evaluation", "checkpoint", "logging"}

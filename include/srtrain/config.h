@@ -176,6 +176,7 @@ typedef struct {
     sr_loss loss;
     sr_objective objective;
     sr_precision precision;
+    double kept_logits_megabytes;
     int64_t threads; /* of a rank; 0: as many as it has cores to itself */
     sr_reduction_mode reduction;
     double reduction_bucket_megabytes;

@@ -234,13 +234,13 @@ sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
 /* ---- catalogue_loss.c ---- */
 
 /* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,
- * d], `classes` V rows of the table [>= V, d], n targets in [0, V). Works in tiles: never holds more than a bounded number of
- * logits, whatever n and V. `weight` is usually 1 / number of targets in the global batch. */
+ * d], `classes` V rows of the table [>= V, d], n targets in [0, V). Works in tiles: never holds more logits than one tile
+ * and sr_tape_kept_bytes(), whatever n and V. `weight` is usually 1 / number of targets in the global batch. */
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight);
 
-/* Bytes that it takes of a recording tape for `rows` rows x, beside its inputs. */
-size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes);
+/* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs. */
+size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes);
 
 /* |F(left) - F(right)|, F the orthonormal Fourier transform along the positions, summed over sequences, bins and channels and
  * times `weight`, as [1, 1] (FEARec); left, right [T, d], every sequence fills the window. The gradient of a modulus at 0 is 0.

@@ -42,6 +42,11 @@ void sr_tape_free(sr_tape *tape); /* NULL is allowed */
 void sr_tape_set_precision(sr_tape *tape, sr_precision precision);
 const sr_products *sr_tape_products(const sr_tape *tape);
 
+/* How many bytes each loss over the catalogue may keep from forward to backward, which computes the rest again: time against
+ * memory, the same bits. 32 MiB at first. */
+void sr_tape_set_kept_bytes(sr_tape *tape, size_t bytes);
+size_t sr_tape_kept_bytes(const sr_tape *tape);
+
 /* Forgets all operations and tensors; memory is kept for the next step. */
 void sr_tape_reset(sr_tape *tape);
 

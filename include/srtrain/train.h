@@ -31,6 +31,9 @@ typedef struct sr_stepper sr_stepper;
  * they have taken is known to each process alone. Local. */
 bool sr_training_shares(const sr_training_settings *settings);
 
+/* What each thread of a rank may keep of its logits, in bytes: its part of training.kept_logits_megabytes. */
+size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threads);
+
 /* What one thread of a rank works with: its part of the batch is computed as if it were a rank of its own. */
 typedef struct {
     sr_stepper *stepper;

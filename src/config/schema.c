@@ -371,6 +371,10 @@ const schema_row schema_rows[] = {
     NUMBER("training", "frobenius_penalty", model.frobenius_penalty, 0, 1e6, "0.0001",
            "weight in the loss of the sum of the Frobenius norms of all weight matrices", .backbones = CASER),
     CHOICE("training", "precision", training.precision, precision_choices, "fp32", "arithmetic of matrix products"),
+    NUMBER(
+        "training", "kept_logits_megabytes", training.kept_logits_megabytes, 0, 1048576, "256",
+        "logits of loss cross_entropy that a rank keeps from forward to backward, in MiB; the rest is computed again: slower, "
+        "the same bits"),
     INTEGER("training", "threads", training.threads, 0, 1024, "0",
             "threads of each rank, which share its part of a batch; 0: OMP_NUM_THREADS, or as many as the rank has cores to "
             "itself (1 with reduction overlapped)"),

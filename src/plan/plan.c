@@ -220,7 +220,8 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->activations = threads * (tensors.tape + tensors.tape / 10);
     if (settings->training.loss == SR_LOSS_CROSS_ENTROPY)
         m->tiles = threads * tensors.scorings *
-                   sr_catalogue_cross_entropy_memory(tensors.targets, sr_dataset_items(request->dataset) + 1);
+                   sr_catalogue_cross_entropy_memory(tensors.targets, sr_dataset_items(request->dataset) + 1,
+                                                     sr_training_kept_bytes(&settings->training, threads));
     if (settings->training.contrastive.in_use) /* the rows of the whole batch on each thread, with logarithms of sums */
         m->exchange = threads * 2 * plan->batch * ((size_t)settings->model.hidden_size * sizeof(sr_real) + sizeof(double));
     if (plan->ranks > 1)

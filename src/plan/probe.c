@@ -166,7 +166,7 @@ sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_e
     own.targets = batch.targets;
     own.tape = sr_tape_memory(p->tape);
     if (p->request->settings->training.loss == SR_LOSS_CROSS_ENTROPY)
-        own.tape -= own.scorings * sr_catalogue_cross_entropy_memory(batch.targets, p->items + 1);
+        own.tape -= own.scorings * sr_catalogue_cross_entropy_memory(batch.targets, p->items + 1, sr_tape_kept_bytes(p->tape));
     if (memory)
         *memory = own;
     return SR_OK;

@@ -29,19 +29,24 @@ struct sr_tape {
     spare_gradient *spare;
     const sr_kernels *kernels;
     const sr_products *products;
+    size_t kept_bytes;
     bool recording;
     node *last;
     size_t parameter_count; /* one more than the largest parameter index used */
     sr_error failure;       /* status SR_OK: none */
 };
 
-enum { FIRST_BLOCK = 16 << 20 }; /* bytes that the arena asks of the system at first */
+enum {
+    FIRST_BLOCK = 16 << 20, /* bytes that the arena asks of the system at first */
+    KEPT_BYTES = 32 << 20
+};
 
 sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error)
 {
     SR_TRY(SR_ALLOCATE_ZERO(tape, 1, "a tape", error));
     (*tape)->kernels = kernels;
     (*tape)->products = sr_products_choose(SR_PRECISION_FP32);
+    (*tape)->kept_bytes = KEPT_BYTES;
     (*tape)->recording = recording;
     const sr_status status = sr_arena_create(&(*tape)->arena, FIRST_BLOCK, error);
     if (status != SR_OK) {
@@ -67,6 +72,16 @@ void sr_tape_set_precision(sr_tape *tape, sr_precision precision)
 const sr_products *sr_tape_products(const sr_tape *tape)
 {
     return tape->products;
+}
+
+void sr_tape_set_kept_bytes(sr_tape *tape, size_t bytes)
+{
+    tape->kept_bytes = bytes;
+}
+
+size_t sr_tape_kept_bytes(const sr_tape *tape)
+{
+    return tape->kept_bytes;
 }
 
 void sr_tape_reset(sr_tape *tape)

@@ -144,6 +144,7 @@ static void copy_free_settings(sr_settings *to, const sr_settings *from)
     memcpy(to->data.path, from->data.path, sizeof to->data.path);
     to->data.verify = from->data.verify;
     to->training.epochs = from->training.epochs;
+    to->training.kept_logits_megabytes = from->training.kept_logits_megabytes;
     to->training.threads = from->training.threads;
     to->training.reduction = from->training.reduction;
     to->training.reduction_bucket_megabytes = from->training.reduction_bucket_megabytes;

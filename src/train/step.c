@@ -16,6 +16,11 @@
 #include <string.h>
 
 /* How the gradients of this model are reduced. */
+size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threads)
+{
+    return (size_t)(settings->kept_logits_megabytes * 0x1p20) / threads;
+}
+
 static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
 {
     const sr_training_settings *training = &stepper->settings->training;
@@ -41,6 +46,7 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
     SR_TRY(sr_arena_create(&worker->arena, (size_t)4 << 20, error));
     SR_TRY(sr_tape_create(&worker->tape, stepper->kernels, true, error));
     sr_tape_set_precision(worker->tape, stepper->settings->training.precision);
+    sr_tape_set_kept_bytes(worker->tape, sr_training_kept_bytes(&stepper->settings->training, stepper->threads));
     if (sr_optimizer_defers(&stepper->optimizer))
         SR_TRY(touched_rows_create(&worker->touched, sr_model_parameters(worker->model), &stepper->optimizer.tables, error));
     return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);

@@ -4,9 +4,9 @@
  *   dX += g weight (P - onehot) E,   dE += g weight (P - onehot)ᵀ X,   P = exp(l - logsumexp)
  *
  * V is the number of classes: the first rows of the table. The [n, V] logits are never held as a whole: forward passes over
- * tiles of them with an online softmax (Milakov & Gimelshein 2018), and backward goes over the same tiles again. When all tiles
- * fit into KEPT_BYTES they are kept from forward to backward, otherwise backward recomputes them: memory is bounded whatever n
- * and V are. */
+ * tiles of them with an online softmax (Milakov & Gimelshein 2018), and backward goes over the same tiles again. The first of
+ * them are kept from forward to backward, as many as sr_tape_kept_bytes() hold; backward computes the others again: memory is
+ * bounded whatever n and V are. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
@@ -15,10 +15,9 @@
 #include <math.h>
 
 enum {
-    TILE_ROWS = 256,      /* examples of a tile */
-    TILE_COLUMNS = 960,   /* items of a tile: together about 1 MiB in single precision, what a core's L2 cache holds; no
-                              power of two, whose columns would all lie in the same few sets of the L1 cache */
-    KEPT_BYTES = 32 << 20 /* tiles are kept for backward up to this size */
+    TILE_ROWS = 256,   /* examples of a tile */
+    TILE_COLUMNS = 960 /* items of a tile: together about 1 MiB in single precision, what a core's L2 cache holds; no
+                           power of two, whose columns would all lie in the same few sets of the L1 cache */
 };
 
 typedef struct {
@@ -27,9 +26,9 @@ typedef struct {
     const int32_t *targets;
     sr_real weight;
     sr_real *log_sum; /* [n]: logsumexp of each row */
-    sr_real *tiles;   /* room for all tiles one after the other, or for a single one */
-    sr_real *maxima;  /* [tiles, TILE_ROWS] of kept tiles, or [1, TILE_ROWS] */
-    bool kept;
+    sr_real *tiles;   /* room for the kept tiles one after the other, and for one that is not kept */
+    sr_real *maxima;  /* likewise of their rows */
+    size_t kept;      /* tiles: the first ones */
 } catalogue_state;
 
 /* A tile: examples [row, row + rows) against items [column, column + columns). */
@@ -37,24 +36,32 @@ typedef struct {
     size_t row, rows, column, columns;
     sr_real *exponentials; /* [rows, columns]: exp(logit - maximum of the row within the tile) */
     sr_real *maxima;       /* [rows] */
+    bool kept;
 } logits_tile;
 
 typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
 {
     const size_t n = state->x->rows, items = state->classes;
     sr_real *exponentials = state->tiles, *maxima = state->maxima;
+    size_t number = 0;
     for (size_t row = 0; row < n; row += TILE_ROWS)
         for (size_t column = 0; column < items; column += TILE_COLUMNS) {
             const logits_tile now = {.row = row,
-                                     .rows = n - row < TILE_ROWS ? n - row : TILE_ROWS,
+                                     .rows = smaller(n - row, TILE_ROWS),
                                      .column = column,
-                                     .columns = items - column < TILE_COLUMNS ? items - column : TILE_COLUMNS,
+                                     .columns = smaller(items - column, TILE_COLUMNS),
                                      .exponentials = exponentials,
-                                     .maxima = maxima};
+                                     .maxima = maxima,
+                                     .kept = number++ < state->kept};
             function(tape, state, &now, context);
-            if (state->kept) {
+            if (now.kept) {
                 exponentials += now.rows * now.columns;
                 maxima += now.rows;
             }
@@ -105,7 +112,7 @@ static void backward_tile(sr_tape *tape, const catalogue_state *state, const log
 {
     const sr_real loss_gradient = *(const sr_real *)context;
     const size_t width = state->x->columns;
-    if (!state->kept)
+    if (!tile->kept)
         compute_tile(tape, state, tile, NULL);
     sr_real *difference = tile->exponentials; /* becomes loss_gradient weight (P - onehot) */
     for (size_t i = 0; i < tile->rows; ++i) {
@@ -128,38 +135,47 @@ static void backward_tile(sr_tape *tape, const catalogue_state *state, const log
 static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)
 {
     const catalogue_state *state = saved;
-    /* Kept tiles are overwritten here: a second backward pass through the same loss has to recompute them. */
+    /* Kept tiles are overwritten here: a second backward pass through the same loss has to compute them again. */
     for_each_tile(tape, state, backward_tile, loss->gradient);
-    ((catalogue_state *)saved)->kept = false;
+    ((catalogue_state *)saved)->kept = 0;
 }
 
-/* Elements of all kept tiles, or of the one that is computed again and again, and of the maxima of their rows. */
+/* The kept tiles, and the elements of them and of one more where not all are kept, with the maxima of their rows. */
 typedef struct {
-    bool kept;
-    size_t tiles, maxima;
+    size_t kept, elements, maxima;
 } tile_room;
 
-static tile_room room_for(size_t n, size_t items, bool recording)
+static tile_room room_for(size_t n, size_t items, size_t kept_bytes)
 {
-    const size_t column_tiles = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
-    const size_t tile_size = (n < TILE_ROWS ? n : (size_t)TILE_ROWS) * (items < TILE_COLUMNS ? items : (size_t)TILE_COLUMNS);
-    const bool kept = recording && n <= KEPT_BYTES / sizeof(sr_real) / items;
-    return (tile_room){kept, kept ? n * items : tile_size, kept ? n * column_tiles : TILE_ROWS};
+    tile_room room = {0, 0, 0};
+    for (size_t row = 0; row < n; row += TILE_ROWS)
+        for (size_t column = 0; column < items; column += TILE_COLUMNS) {
+            const size_t rows = smaller(n - row, TILE_ROWS), elements = rows * smaller(items - column, TILE_COLUMNS);
+            if ((room.elements + elements) * sizeof(sr_real) > kept_bytes) {
+                room.elements += smaller(n, TILE_ROWS) * smaller(items, TILE_COLUMNS);
+                room.maxima += TILE_ROWS;
+                return room;
+            }
+            room.elements += elements;
+            room.maxima += rows;
+            ++room.kept;
+        }
+    return room;
 }
 
-size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes)
+size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes)
 {
-    const tile_room room = room_for(rows, classes, true);
+    const tile_room room = room_for(rows, classes, kept_bytes);
     const size_t of_rows = 3; /* logarithms, sums, logits of targets */
-    return (room.tiles + room.maxima + of_rows * rows) * sizeof(sr_real);
+    return (room.elements + room.maxima + of_rows * rows) * sizeof(sr_real);
 }
 
 static bool take_state(sr_tape *tape, catalogue_state *state)
 {
     const size_t n = state->x->rows;
-    const tile_room room = room_for(n, state->classes, sr_tape_is_recording(tape));
+    const tile_room room = room_for(n, state->classes, sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0);
     state->kept = room.kept;
-    state->tiles = sr_tape_take(tape, room.tiles, sizeof *state->tiles);
+    state->tiles = sr_tape_take(tape, room.elements, sizeof *state->tiles);
     state->maxima = sr_tape_take(tape, room.maxima, sizeof *state->maxima);
     state->log_sum = sr_tape_take(tape, n, sizeof *state->log_sum);
     return state->tiles && state->maxima && state->log_sum;
