@@ -2,7 +2,9 @@
 #include "srtrain/parallel.h"
 
 #include "srtrain/clock.h"
+#include "srtrain/train.h"
 #include "srtrain/watchdog.h"
+#include "tensor/gemm.h"
 
 #include <omp.h>
 #include <setjmp.h>
@@ -308,6 +310,40 @@ static void threads_take_part_like_ranks(void **state)
     assert_ptr_equal(sr_parallel_member(w->parallel, 0), w->parallel);
 }
 
+/* Members are numbered by it, so that different numbers would give two of them the same part of a batch. */
+static void every_rank_has_equally_many_threads(void **state)
+{
+    const world *w = *state;
+    sr_error error = {.message = ""};
+    const size_t asked = w->rank == 0 ? 1 : 2;
+    const sr_status status = sr_parallel_use_threads(w->parallel, asked, &error);
+    if (w->size == 1) {
+        assert_int_equal(status, SR_OK);
+    } else {
+        assert_int_equal(status, SR_ERROR_RUNTIME);
+        assert_non_null(strstr(error.message, "some have 1 and others 2"));
+        assert_int_equal(sr_parallel_threads(w->parallel), 1);
+    }
+}
+
+/* Environments of ranks may say different things, as may their bindings: the least counts. */
+static void threads_are_as_many_as_every_rank_can_have(void **state)
+{
+    const world *w = *state;
+    const sr_training_settings settings = {.threads = 0};
+    const char *said = getenv("OMP_NUM_THREADS");
+    char former[32] = "";
+    if (said)
+        snprintf(former, sizeof former, "%s", said);
+    if (sr_blas_is_thread_safe()) {
+        assert_int_equal(setenv("OMP_NUM_THREADS", w->rank == w->size - 1 ? "2" : "3", 1), 0);
+        assert_int_equal(sr_use_threads(w->parallel, &settings, NULL), SR_OK);
+        assert_int_equal(sr_parallel_threads(w->parallel), 2);
+        assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+    }
+    assert_int_equal(said ? setenv("OMP_NUM_THREADS", former, 1) : unsetenv("OMP_NUM_THREADS"), 0);
+}
+
 static void gradients_of_threads_are_summed_into_those_of_the_first(void **state)
 {
     world *w = *state;
@@ -549,6 +585,8 @@ int main(void)
         cmocka_unit_test(a_scatter_deals_out_blocks_of_different_size),
         cmocka_unit_test(a_process_may_be_a_world_of_its_own),
         cmocka_unit_test(threads_take_part_like_ranks),
+        cmocka_unit_test(every_rank_has_equally_many_threads),
+        cmocka_unit_test(threads_are_as_many_as_every_rank_can_have),
         cmocka_unit_test(gradients_of_threads_are_summed_into_those_of_the_first),
         cmocka_unit_test(a_rank_has_at_least_one_core),
         cmocka_unit_test(gradients_are_summed_after_backward),

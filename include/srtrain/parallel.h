@@ -84,8 +84,9 @@ sr_status sr_parallel_maximum_int64(sr_parallel *parallel, int64_t *values, size
  * threads of an OpenMP parallel region of T threads run alike; the master thread is member 0 and the only one that calls MPI.
  */
 
-/* From now on the process has `threads` members (1: none but itself). Collective over processes, outside parallel regions. The
- * members live as long as `parallel`, or until the next call. */
+/* From now on the process has `threads` members (1: none but itself). Collective over processes, outside parallel regions;
+ * fails on all of them, changing nothing, where they ask for different numbers. The members live as long as `parallel`, or
+ * until the next call. */
 sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_error *error);
 size_t sr_parallel_threads(const sr_parallel *parallel); /* local */
 

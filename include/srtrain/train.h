@@ -14,8 +14,9 @@
 
 /* ---- threads ---- */
 
-/* Gives each rank the threads that training.threads asks for. SR_ERROR_USAGE when the BLAS in use does not allow several; where
- * the number was left to srtrain, it is 1 then. Collective; before models are trained or evaluated. */
+/* Gives each rank the threads that training.threads asks for; where that is left to srtrain, what OMP_NUM_THREADS or the cores
+ * of its binding say, of all ranks the least. SR_ERROR_USAGE when the BLAS in use does not allow several; where the number was
+ * left to srtrain, it is 1 then. Collective; before models are trained or evaluated. */
 sr_status sr_use_threads(sr_parallel *parallel, const sr_training_settings *settings, sr_error *error);
 
 /* ---- one step ---- */

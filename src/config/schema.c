@@ -377,7 +377,7 @@ const schema_row schema_rows[] = {
         "the same bits"),
     INTEGER("training", "threads", training.threads, 0, 1024, "0",
             "threads of each rank, which share its part of a batch; 0: OMP_NUM_THREADS, or as many as the rank has cores to "
-            "itself (1 with reduction overlapped)"),
+            "itself, of all ranks the least (1 with reduction overlapped)"),
     CHOICE("training", "reduction", training.reduction, reduction_choices, "shared", "how gradients are summed over ranks"),
     NUMBER("training", "reduction_bucket_megabytes", training.reduction_bucket_megabytes, 0, 4096, "1",
            "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true),

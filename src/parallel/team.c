@@ -51,8 +51,20 @@ static sr_status try_threads(size_t threads, sr_error *error)
                    granted);
 }
 
+/* Members are numbered by that: with different numbers they would take themselves for one another. */
+static sr_status check_equal(sr_parallel *parallel, size_t threads, sr_error *error)
+{
+    int64_t extremes[] = {(int64_t)threads, -(int64_t)threads};
+    SR_TRY(sr_parallel_maximum_int64(parallel, extremes, 2, error));
+    if (extremes[0] == -extremes[1])
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "ranks are to have equally many threads, but some have %lld and others %lld",
+                   (long long)-extremes[1], (long long)extremes[0]);
+}
+
 sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_error *error)
 {
+    SR_TRY(check_equal(parallel, threads, error));
     team_free(parallel->team);
     parallel->team = NULL;
     sr_status status = SR_OK;
@@ -101,8 +113,12 @@ sr_status sr_parallel_own_cores(sr_parallel *parallel, size_t *cores, sr_error *
     CPU_ZERO(&mine);
     if (sched_getaffinity(0, sizeof mine, &mine) != 0)
         CPU_SET(0, &mine);
-    sr_status status = SR_ALLOCATE(&all, (size_t)ranks, "the bindings of this node's ranks", error);
-    SR_TRY(sr_parallel_agree(parallel, status, error));
+    sr_status status = sr_parallel_agree(parallel, SR_ALLOCATE(&all, (size_t)ranks, "the bindings of this node's ranks", error),
+                                         error);
+    if (status != SR_OK) {
+        free(all);
+        return status;
+    }
     status = SR_MPI_WAIT(parallel, "MPI_Allgather",
                          MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, parallel->node), error);
     size_t sharing = 0;
