@@ -1,5 +1,7 @@
 /* Checkpoints: every bit comes back, damage is found and named, failures leave nothing behind; on whatever number of ranks. */
 #include "srtrain/checkpoint.h"
+
+#include "parallel/parallel_internal.h"
 #include "srtrain/random.h"
 
 #include <errno.h>
@@ -233,6 +235,37 @@ static void every_bit_comes_back(void **state)
     assert_int_equal(read.items, w->checkpoint.items);
     sr_checkpoint_free(&read);
     assert_null(read.configuration);
+}
+
+/* On nodes of so many processes. */
+static void read_on_nodes(world *w, int processes)
+{
+    const size_t size = w->parameters.block_size, bytes = size * sizeof(sr_real);
+    sr_parameters shared;
+    sr_node *node;
+    check(w, parallel_pretend_nodes(w->parallel, processes, &w->error));
+    check(w, sr_node_create(&node, w->parallel, 3 * size, size, &w->error));
+    sr_real *common = sr_node_common(node);
+    sr_parameters_initialise(&shared);
+    for (size_t i = 0; i < ARRAYS; ++i)
+        declare(w, &shared, arrays[i].name, arrays[i].shape, arrays[i].rank);
+    sr_parameters_place(&shared, common, sr_node_own(node, sr_node_process(node)));
+    check(w, sr_checkpoint_read_shared_state(w->parallel, node, w->path, &shared, common + size, common + 2 * size, &w->error));
+    assert_memory_equal(common, w->parameters.values, bytes);
+    assert_memory_equal(common + size, w->first_moment, bytes);
+    assert_memory_equal(common + 2 * size, w->second_moment, bytes);
+    sr_parameters_free(&shared);
+    sr_node_free(node);
+}
+
+static void every_bit_comes_back_into_memory_that_nodes_share(void **state)
+{
+    world *w = *state;
+    const int size = sr_parallel_size(w->parallel);
+    write_checkpoint(w, w->path);
+    for (int processes = size; processes > 1; --processes)
+        if (size % processes == 0)
+            read_on_nodes(w, processes);
 }
 
 static void a_file_may_hold_parameters_alone(void **state)
@@ -641,6 +674,7 @@ int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(every_bit_comes_back, clear_directory),
+        cmocka_unit_test_setup(every_bit_comes_back_into_memory_that_nodes_share, clear_directory),
         cmocka_unit_test_setup(a_file_may_hold_parameters_alone, clear_directory),
         cmocka_unit_test_setup(a_file_is_replaced_as_a_whole, clear_directory),
         cmocka_unit_test_setup(damage_is_found_and_named_on_every_rank, clear_directory),

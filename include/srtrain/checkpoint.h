@@ -7,6 +7,7 @@
 #define SRTRAIN_CHECKPOINT_H
 
 #include "srtrain/dataset.h"
+#include "srtrain/node.h"
 #include "srtrain/parallel.h"
 #include "srtrain/parameters.h"
 #include "srtrain/status.h"
@@ -70,6 +71,11 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
  * Collective. Every missing, superfluous or misshapen parameter is named in one message. */
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
                                    sr_real *second_moment, sr_error *error);
+
+/* The same into blocks that the processes of a node share (node.h), as parts of its common block; `node` NULL: each process has
+ * its own. */
+sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, const char *path, sr_parameters *parameters,
+                                          sr_real *first_moment, sr_real *second_moment, sr_error *error);
 
 /* Whether a model of `checkpoint`, read from `path`, goes with a data set: it must be the one that it was trained on or, if it
  * was imported without any, one of its size. SR_ERROR_DATA otherwise. Local. */

@@ -46,6 +46,10 @@ sr_status sr_node_wait(sr_node *node, sr_parallel *member, sr_error *error);
 /* The sum over all workers of the node, in place, in their order: equal bits on each. Waits like sr_node_wait(). */
 sr_status sr_node_sum(sr_node *node, sr_parallel *member, double *values, size_t count, sr_error *error);
 
+/* Bytes of rank 0 to every node: `data` is the same place of each node's common block. One process of a node receives them for
+ * all; waits like sr_node_wait(). Collective over processes. */
+sr_status sr_node_broadcast(sr_node *node, void *data, size_t bytes, sr_error *error);
+
 /* The processes that have the same part of the work as this one, one on each node: what has been summed within nodes is summed
  * between them. They know nothing of nodes and threads. Local. */
 sr_parallel *sr_node_between(sr_node *node);

@@ -105,8 +105,8 @@ void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t sa
 /* Allocates both blocks, zero-filled. */
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
 
-/* Lets both blocks lie in memory [block_size] of the caller from now on, to which it copies them. The caller takes its memory
- * back with sr_parameters_withdraw(), after which the set has no values. */
+/* Lets both blocks lie in memory [block_size] of the caller from now on, which already holds what they hold. The caller takes
+ * its memory back with sr_parameters_withdraw(), after which the set has no values. */
 void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gradients);
 void sr_parameters_withdraw(sr_parameters *parameters);
 

@@ -90,8 +90,6 @@ void sr_parameters_withdraw(sr_parameters *parameters)
 
 void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gradients)
 {
-    memcpy(values, parameters->values, parameters->block_size * sizeof *values);
-    memcpy(gradients, parameters->gradients, parameters->block_size * sizeof *gradients);
     sr_parameters_withdraw(parameters);
     parameters->values = values;
     parameters->gradients = gradients;

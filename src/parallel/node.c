@@ -62,10 +62,16 @@ static sr_status allocate_window(sr_node *node, size_t common, size_t own, sr_er
             node->parallel, "MPI_Win_allocate_shared",
             MPI_Win_allocate_shared((MPI_Aint)size, sizeof(sr_real), info, node->parallel->node, &mine, &node->window), error);
     MPI_Info_free(&info);
-    if (status == SR_OK)
-        status = sr_mpi_check(MPI_Win_lock_all(MPI_MODE_NOCHECK, node->window), "MPI_Win_lock_all", error);
-    node->is_open = status == SR_OK;
     return status;
+}
+
+/* Windows end the program where something is wrong, unless they are told to return it. */
+static sr_status open_window(sr_node *node, sr_error *error)
+{
+    SR_TRY(sr_mpi_check(MPI_Win_set_errhandler(node->window, MPI_ERRORS_RETURN), "MPI_Win_set_errhandler", error));
+    SR_TRY(sr_mpi_check(MPI_Win_lock_all(MPI_MODE_NOCHECK, node->window), "MPI_Win_lock_all", error));
+    node->is_open = true;
+    return SR_OK;
 }
 
 static sr_status find_segments(sr_node *node, size_t common, sr_error *error)
@@ -117,8 +123,13 @@ sr_status sr_node_create(sr_node **node, sr_parallel *parallel, size_t common, s
     made->window = MPI_WIN_NULL;
     made->between.world = MPI_COMM_NULL;
     status = sr_parallel_agree(parallel, check_room(made, common, own, error), error);
-    if (status == SR_OK)
+    if (status == SR_OK) {
         status = sr_parallel_agree(parallel, allocate_window(made, common, own, error), error);
+        if (status != SR_OK)
+            made->window = MPI_WIN_NULL; /* freeing it takes all of them, and not all may have got one */
+    }
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, open_window(made, error), error);
     if (status == SR_OK)
         status = connect_nodes(made, error);
     if (status == SR_OK)
@@ -210,6 +221,13 @@ sr_status sr_node_wait(sr_node *node, sr_parallel *member, sr_error *error)
     if (sr_parallel_thread(member) == 0)
         status = wait_for_processes(node, error);
     return member->process ? member_agree_locally(member, status, error) : status;
+}
+
+sr_status sr_node_broadcast(sr_node *node, void *data, size_t bytes, sr_error *error)
+{
+    sr_status status = node->process == 0 ? sr_parallel_broadcast(&node->between, data, bytes, error) : SR_OK;
+    SR_TRY(sr_parallel_agree(node->parallel, status, error));
+    return sr_node_wait(node, node->parallel, error);
 }
 
 /* MPI may add in any order; what all processes bring is gathered instead, and added in theirs. */

@@ -171,23 +171,33 @@ static sr_status verify(sr_parallel *parallel, const char *path, const checkpoin
     return status;
 }
 
-sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
-                                   sr_real *second_moment, sr_error *error)
+sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, const char *path, sr_parameters *parameters,
+                                          sr_real *first_moment, sr_real *second_moment, sr_error *error)
 {
     const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, first_moment, second_moment);
     sr_real *const blocks[CHECKPOINT_GROUPS] = {parameters->values, first_moment, second_moment};
     const size_t checksum_count = checkpoint_block_count(&arrays);
+    const size_t bytes = parameters->block_size * sizeof(sr_real);
     checkpoint_checksum *checksums = NULL;
+    if (node)
+        SR_TRY(sr_node_wait(node, parallel, error)); /* nobody reads any more what is written over now */
     sr_status status = SR_ALLOCATE(&checksums, checksum_count, "checksums", error);
     if (status == SR_OK && sr_parallel_rank(parallel) == 0)
         status = read_file(path, &arrays, blocks, checksums, error);
     status = sr_parallel_agree(parallel, status, error);
     for (size_t group = 0; group < arrays.groups && status == SR_OK; ++group)
-        status = sr_parallel_broadcast(parallel, blocks[group], parameters->block_size * sizeof(sr_real), error);
+        status = node ? sr_node_broadcast(node, blocks[group], bytes, error)
+                      : sr_parallel_broadcast(parallel, blocks[group], bytes, error);
     if (status == SR_OK)
         status = sr_parallel_broadcast(parallel, checksums, checksum_count * sizeof *checksums, error);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, verify(parallel, path, &arrays, checksums, error), error);
     free(checksums);
     return status;
+}
+
+sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
+                                   sr_real *second_moment, sr_error *error)
+{
+    return sr_checkpoint_read_shared_state(parallel, NULL, path, parameters, first_moment, second_moment, error);
 }

@@ -54,12 +54,13 @@ static sr_status build_model(run *r, sr_error *error)
     sr_status status = sr_model_create(&r->model, &r->settings->model, sr_dataset_items(r->dataset),
                                        sr_dataset_users(r->dataset), error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    /* While every rank has values of its own: those that ranks of a node share must be written by one of them. */
+    sr_parameters_draw(sr_model_parameters(r->model), (uint64_t)r->settings->training.seed);
     SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
     if (*r->stepper.why_not)
         sr_log_information(r->log, "ranks keep parameters and moments of their own: %s", r->stepper.why_not);
-    sr_parameters_draw(sr_model_parameters(r->model), (uint64_t)r->settings->training.seed);
     r->progress = (sr_progress){.seed = (uint64_t)r->settings->training.seed, .best_metric = -1};
-    return sr_parallel_agree(r->parallel, status, error);
+    return SR_OK;
 }
 
 /* Rank 0 makes the directory and opens its files. */

@@ -71,8 +71,8 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     sr_status status = sr_parallel_agree(r->parallel, sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, error),
                                          error);
     if (status == SR_OK)
-        status = sr_checkpoint_read_state(r->parallel, path, sr_model_parameters(r->model), r->stepper.optimizer.first_moment,
-                                          r->stepper.optimizer.second_moment, error);
+        status = sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
+                                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment, error);
     if (status == SR_OK) {
         r->progress = checkpoint.progress;
         r->progress.seed = (uint64_t)r->settings->training.seed; /* the same, unless no step has been trained yet */
