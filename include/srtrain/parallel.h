@@ -176,7 +176,4 @@ sr_status sr_reduction_collect(sr_reduction_engine *engine, sr_error *error);
 /* Forgets what rounding has taken from the gradients of this process so far. Local. */
 void sr_reduction_forget(sr_reduction_engine *engine);
 
-/* Seconds that this rank has spent inside reduction calls since the last call of this function. Local. */
-double sr_reduction_seconds(sr_reduction_engine *engine);
-
 #endif

@@ -37,14 +37,6 @@ size_t example_index_memory(size_t users)
     return (block_count(users) + 1) * sizeof *index->begins;
 }
 
-size_t example_index_begin(const example_index *index, const example_counts *counts, size_t user)
-{
-    size_t begin = index->begins[user / BLOCK];
-    for (size_t before = user / BLOCK * BLOCK; before < user; ++before)
-        begin += counts->examples_of(counts->context, before);
-    return begin;
-}
-
 size_t example_index_user(const example_index *index, const example_counts *counts, size_t example, size_t *begin)
 {
     size_t low = 0, high = block_count(counts->users);

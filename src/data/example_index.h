@@ -25,9 +25,6 @@ sr_status example_index_make(example_index *index, const example_counts *counts,
 void example_index_free(example_index *index);
 size_t example_index_memory(size_t users); /* in bytes */
 
-/* The number of a user's first example. */
-size_t example_index_begin(const example_index *index, const example_counts *counts, size_t user);
-
 /* The user of an example, and *begin: the number of that user's first one. */
 size_t example_index_user(const example_index *index, const example_counts *counts, size_t example, size_t *begin);
 

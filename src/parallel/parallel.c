@@ -55,7 +55,7 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
     SR_TRY(sr_mpi_check(MPI_Init_thread(argument_count, arguments, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", error));
     if (provided < MPI_THREAD_FUNNELED)
         return sr_fail(error, SR_ERROR_RUNTIME, "this MPI library does not offer MPI_THREAD_FUNNELED");
-    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    SR_TRY(sr_mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", error));
     SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error));

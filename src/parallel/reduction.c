@@ -2,7 +2,6 @@
 #include "parallel/mpi_check.h"
 #include "parallel/parallel_internal.h"
 #include "parallel/rounded_sum.h"
-#include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/node.h"
 #include "srtrain/parallel.h"
@@ -45,8 +44,7 @@ struct sr_reduction {
     size_t *bucket_of; /* [parameters] */
     char *ready;       /* [parameters] */
     size_t next;       /* overlapped: the next bucket to start */
-    double seconds;
-    sr_error failure; /* of a reduction that was started by a report */
+    sr_error failure;  /* of a reduction that was started by a report */
 };
 
 static size_t message_elements(size_t bucket_bytes)
@@ -277,10 +275,8 @@ void sr_reduction_ready(void *context, size_t index)
     --engine->buckets[engine->bucket_of[index]].missing;
     if (!engine->settings.overlapped || engine->failure.status != SR_OK)
         return;
-    const double start_time = sr_seconds();
     if (start_complete(engine, &engine->failure) == SR_OK)
         (void)progress(engine, &engine->failure); /* its failure is reported when the reduction is finished */
-    engine->seconds += sr_seconds() - start_time;
 }
 
 static sr_status finish_overlapped(sr_reduction_engine *engine, sr_error *error)
@@ -366,13 +362,11 @@ static void add_members(const sr_reduction_engine *engine)
 /* The first member reduces for all; the others learn whether it succeeded. */
 static sr_status finish_members(sr_reduction_engine *engine, sr_error *error)
 {
-    const double start_time = sr_seconds();
     sr_status status = SR_OK;
     add_members(engine);
     if (reduces(engine))
         status = finish_blocking(engine, error);
     status = member_agree_locally(engine->parallel, status, error);
-    engine->seconds += sr_seconds() - start_time;
     return status;
 }
 
@@ -418,7 +412,6 @@ static sr_status add_nodes(const sr_reduction_engine *engine, sr_error *error)
 
 static sr_status finish_in_node(sr_reduction_engine *engine, sr_error *error)
 {
-    const double start_time = sr_seconds();
     sr_parallel *worker = engine->parallel;
     if (worker->process)
         add_members(engine);
@@ -431,7 +424,6 @@ static sr_status finish_in_node(sr_reduction_engine *engine, sr_error *error)
         status = add_nodes(engine, error);
     if (worker->process)
         status = member_agree_locally(worker, status, error);
-    engine->seconds += sr_seconds() - start_time;
     return status;
 }
 
@@ -466,21 +458,11 @@ sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error)
             *error = engine->failure;
         return engine->failure.status;
     }
-    const double start_time = sr_seconds();
-    const sr_status status = engine->settings.overlapped ? finish_overlapped(engine, error) : finish_blocking(engine, error);
-    engine->seconds += sr_seconds() - start_time;
-    return status;
+    return engine->settings.overlapped ? finish_overlapped(engine, error) : finish_blocking(engine, error);
 }
 
 void sr_reduction_forget(sr_reduction_engine *engine)
 {
     if (engine->rest)
         memset(engine->rest, 0, engine->parameters->block_size * sizeof *engine->rest);
-}
-
-double sr_reduction_seconds(sr_reduction_engine *engine)
-{
-    const double seconds = engine->seconds;
-    engine->seconds = 0;
-    return seconds;
 }

@@ -593,7 +593,8 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     static const bool no_votes[SR_VOTES] = {false};
     sr_worker *worker = &stepper->workers[thread];
     sr_parameters *parameters = sr_model_parameters(worker->model);
-    sr_model_set_step(worker->model, sr_model_step(stepper->model));
+    if (worker->model != stepper->model) /* which the others read now */
+        sr_model_set_step(worker->model, sr_model_step(stepper->model));
     sr_parameters_clear_gradients(parameters, touched_by(worker)); /* what the last step left */
     step_work own = {.global_targets = 0};
     const sr_status status = compute_gradients(worker, epoch, batch, step, thread == 0 ? votes : no_votes, &own, result, error);

@@ -2,8 +2,8 @@
  * over the whole window and a feed-forward block; no attention.
  *
  *   x0 = dropout(LN(E[items] + P[columns]))
- *   y  = LN(x + dropout(F^-1(W * F(x))))       F the Fourier transform along the window, padding included, W [L/2 + 1, d]
- * complex x' = LN(y + dropout(outer(f(inner(y)))))
+ *   y  = LN(x + dropout(F^-1(W * F(x))))       F the Fourier transform along the window, padding included, W complex
+ *   x' = LN(y + dropout(outer(f(inner(y)))))
  *
  * A product in the frequency domain is a circular convolution: every position hears of every other. */
 #include "model/backbone.h"
@@ -67,5 +67,4 @@ static bool reads_padding(const sr_model_settings *settings)
     return true;
 }
 
-const backbone fmlprec_backbone = {
-    .name = "fmlprec", .reads_padding = reads_padding, .declare = declare, .encode = encode};
+const backbone fmlprec_backbone = {.name = "fmlprec", .reads_padding = reads_padding, .declare = declare, .encode = encode};
