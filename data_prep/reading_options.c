@@ -32,6 +32,7 @@ size_t reading_options_list(reading_texts *texts, sr_option *table)
          .help = "digits behind the point of times that count"},
         {.name = "na-values",
          .value = &texts->options.na_values,
+         .may_be_empty = true, /* fields with nothing in them */
          .argument = "TEXT,TEXT",
          .help = "texts that stand for a value that is missing"},
         {.name = "strict",

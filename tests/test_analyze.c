@@ -365,7 +365,8 @@ static void what_cannot_be_analysed_is_refused_before_anything_is_written(void *
     } refusals[] = {{"--user nobody", "nobody"},
                     {"--pictures gif", "allowed are svg, png and none"},
                     {"--split train", "allowed are valid and test"},
-                    {"--set training.epochs=3", "section evaluation"}};
+                    {"--set training.epochs=3", "only these can be set here: evaluation.batch_size"},
+                    {"--set evaluation.top_k=[3]", "only these can be set here: evaluation.batch_size"}};
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; ++i) {
         run_srtrain(&w->result, 2, "analyze %s/refused/best.h5 %s", w->directory, refusals[i].options);
         assert_code(&w->result, 2);

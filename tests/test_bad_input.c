@@ -79,6 +79,24 @@ static void unknown_commands_and_options_are_usage_errors(void **state)
     assert_says(&w->result, "CHECKPOINT");
 }
 
+/* Usually a variable of a script that is not set: an empty directory's name would be that of the root. */
+static void an_empty_value_or_an_option_for_one_is_a_usage_error(void **state)
+{
+    world *w = *state;
+    static const char *const wrong[] = {"--output ''", "--output=", "--resume ''", "--set ''", "--time-limit ''"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
+        run_srtrain(&w->result, 2, "%s --set data.path=%s %s", w->configuration, w->data, wrong[i]);
+        assert_code(&w->result, 2);
+        assert_says(&w->result, "needs a value, and found an empty one");
+    }
+    run_srtrain(&w->result, 0, "%s --output --set data.path=%s", w->configuration, w->data);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "--output needs a value, and found --set");
+    run_srtrain(&w->result, 0, "evaluate ''");
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "CHECKPOINT is empty");
+}
+
 static void a_missing_configuration_is_a_usage_error(void **state)
 {
     world *w = *state;
@@ -206,6 +224,15 @@ static void a_checkpoint_that_is_none_is_a_data_error(void **state)
     assert_says(&w->result, "none.h5");
     run_srtrain(&w->result, 0, "evaluate %s/missing.h5 --data %s", w->directory, w->data);
     assert_code(&w->result, 3);
+    run_srtrain(&w->result, 2, "recommend %s --data %s", w->directory, w->data);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "is a directory, expected an HDF5 file");
+}
+
+static void a_beginning_that_does_not_exist_is_a_data_error(void **state)
+{
+    assert_refused(*state, 2, "--resume nver", 3, "--resume nver: No such file or directory",
+                   "allowed are auto, never and the path of a checkpoint");
 }
 
 static void resuming_with_other_settings_or_data_is_refused(void **state)
@@ -235,6 +262,7 @@ int main(void)
         cmocka_unit_test(an_unknown_key_in_the_file_is_named_with_its_line),
         cmocka_unit_test(a_wrong_type_is_a_usage_error),
         cmocka_unit_test(unknown_commands_and_options_are_usage_errors),
+        cmocka_unit_test(an_empty_value_or_an_option_for_one_is_a_usage_error),
         cmocka_unit_test(a_missing_configuration_is_a_usage_error),
         cmocka_unit_test(calibration_through_which_items_see_the_future_is_a_usage_error),
         cmocka_unit_test(a_key_of_another_backbone_is_a_usage_error),
@@ -247,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_missing_shard_is_a_data_error),
         cmocka_unit_test(unreadable_lines_are_data_errors_and_nothing_is_written),
         cmocka_unit_test(a_checkpoint_that_is_none_is_a_data_error),
+        cmocka_unit_test(a_beginning_that_does_not_exist_is_a_data_error),
         cmocka_unit_test(resuming_with_other_settings_or_data_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, world_tear_down);

@@ -325,6 +325,8 @@ static void nonsense_is_refused(void **state)
                                         "--ranks two",
                                         "--ranks 1 --measure --rate 5",
                                         "--ranks 1 --rate -1",
+                                        "--ranks 1 --latency 3",
+                                        "--ranks 1 --rate 5 --bandwidth 3",
                                         "--ranks 2 --set training.contrastive.weight=0.1 --measure",
                                         "--ranks 100000"};
     world *w = *state;

@@ -55,6 +55,8 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pair --input D/pairs.txt --output D/out", "did you mean pairs?"},
         {"convert --format pairs --input D/pairs.txt", "--output is missing"},
         {"convert --format pairs --output D/out", "--input is missing"},
+        {"convert --format pairs --input D/pairs.txt '' --output D/out", "--input needs a value, and found an empty one"},
+        {"convert --format pairs --input D/pairs.txt --output ''", "--output needs a value, and found an empty one"},
         {"convert --format pairs --inptu D/pairs.txt --output D/out", "did you mean --input?"},
         {"convert --format pairs --input D/pairs.txt --output D/out --min-user x", "--min-user x"},
         {"convert --format pairs --input D/pairs.txt --output D/out --deduplicate once", "first, last and none"},

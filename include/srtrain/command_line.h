@@ -19,10 +19,11 @@ typedef struct {
 /* An option "--name"; exactly one of the three pointers is set. */
 typedef struct {
     const char *name;   /* without dashes */
-    const char **value; /* takes one value: "--name VALUE" or "--name=VALUE"; the last one counts */
+    const char **value; /* takes one value: "--name VALUE" or "--name=VALUE" (any but an option's name); the last one counts */
     sr_text_list *list; /* collects the value of each occurrence; and, if `greedy`, everything up to the next option */
     bool *flag;         /* takes no value */
     bool greedy;
+    bool may_be_empty;    /* "--name=" gives it an empty value; for others that is an error */
     const char *argument; /* what the value is, for help: "DIR", "auto|never|PATH"; not for flags */
     const char *help;     /* one sentence without a full stop */
 } sr_option;
@@ -30,7 +31,7 @@ typedef struct {
 /* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages (NULL:
  * arguments[0] is the program, and the caller names it in front of messages). `operand_name` stands in messages for the single
  * argument that is no option (NULL: the command takes none), which goes to *operand. SR_ERROR_USAGE for an unknown option (with
- * the nearest known one), a missing value, and a missing or superfluous operand.
+ * the nearest known one), a missing or empty value, and a missing, empty or superfluous operand.
  *
  * SR_HELP_GIVEN when --help (text), --help=man (roff) or --help=completion (bash) is among the arguments: the options have been
  * written to standard output, and the program ends with 0. */

@@ -56,6 +56,17 @@ static sr_status append(const reader *r, const sr_option *option, const char *te
     return SR_OK;
 }
 
+/* An empty value is usually a variable of a script that is not set; taken for a directory it would mean that of the root. */
+static sr_status check_value(const reader *r, const sr_option *option, const char *value)
+{
+    if (!value)
+        return fail(r, "--%s needs a value", option->name);
+    if (!*value && !option->may_be_empty)
+        return fail(r, "--%s needs a value, and found an empty one; expected %s", option->name,
+                    option->argument ? option->argument : "a text");
+    return SR_OK;
+}
+
 /* Stores what belongs to an option; `value` is the text after "=", or NULL. */
 static sr_status store(reader *r, const sr_option *option, const char *value)
 {
@@ -65,17 +76,22 @@ static sr_status store(reader *r, const sr_option *option, const char *value)
         *option->flag = true;
         return SR_OK;
     }
-    if (!value && r->next < r->count)
+    if (!value && r->next < r->count) {
         value = r->arguments[r->next++];
-    if (!value)
-        return fail(r, "--%s needs a value", option->name);
+        if (is_option(value))
+            return fail(r, "--%s needs a value, and found %s; if that is meant, write --%s=%s", option->name, value,
+                        option->name, value);
+    }
+    SR_TRY(check_value(r, option, value));
     if (option->value) {
         *option->value = value;
         return SR_OK;
     }
     SR_TRY(append(r, option, value));
-    while (option->greedy && r->next < r->count && !is_option(r->arguments[r->next]))
+    while (option->greedy && r->next < r->count && !is_option(r->arguments[r->next])) {
+        SR_TRY(check_value(r, option, r->arguments[r->next]));
         SR_TRY(append(r, option, r->arguments[r->next++]));
+    }
     return SR_OK;
 }
 
@@ -108,6 +124,8 @@ sr_status sr_command_line_read(const char *program, int argument_count, char **a
         }
         if (!operand_name || found)
             return fail(&r, "superfluous argument \"%s\"%s%s", argument, found ? " after " : "", found ? found : "");
+        if (!*argument)
+            return fail(&r, "%s is empty (%s --help)", operand_name, program ? program : arguments[0]);
         found = argument;
     }
     if (operand_name && !found)

@@ -236,7 +236,8 @@ sr_status command_analyze(command_context *context, sr_error *error)
 {
     static const char *const splits[] = {"valid", "test"}, *const pictures[] = {"svg", "png", "none"};
     const char *data = NULL, *output = NULL, *split = "test", *picture = "svg", *stall_timeout;
-    sr_text_list assignments = {.count = 0};
+    static const char *const keys[] = {"evaluation.batch_size", NULL};
+    evaluation_keys set = {.keys = keys};
     request asked = {.output = NULL};
     const sr_option options[] = {
         {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
@@ -250,7 +251,10 @@ sr_status command_analyze(command_context *context, sr_error *error)
          .help = "a user whose attention is written and drawn; may be given several times"},
         {.name = "split", .value = &split, .argument = "valid|test", .help = "which histories are analysed; test by default"},
         {.name = "pictures", .value = &picture, .argument = "svg|png|none", .help = "the format of pictures; svg by default"},
-        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides evaluation.batch_size"},
+        {.name = "set",
+         .list = &set.assignments,
+         .argument = "evaluation.batch_size=N",
+         .help = "overrides evaluation.batch_size"},
         stall_timeout_option(&stall_timeout)};
     int chosen_split = 0, chosen_pictures = 0;
     checkpointed_model loaded;
@@ -264,7 +268,7 @@ sr_status command_analyze(command_context *context, sr_error *error)
     if (status == SR_OK)
         status = check_output(context, &asked, output, error);
     if (status == SR_OK)
-        status = checkpointed_model_load(&loaded, context->parallel, asked.checkpoint, data, &assignments, error);
+        status = checkpointed_model_load(&loaded, context->parallel, asked.checkpoint, data, &set, error);
     if (status == SR_OK) {
         status = analyze(context, &asked, &loaded, error);
         checkpointed_model_free(&loaded);

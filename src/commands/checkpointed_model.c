@@ -18,27 +18,46 @@ static void metric_for(const sr_text_list *assignments, char *assignment, size_t
         }
 }
 
+static bool is_key(const char *assignment, const char *key)
+{
+    return strncmp(assignment, key, strlen(key)) == 0 && assignment[strlen(key)] == '=';
+}
+
+/* An assignment that the schema accepts and that would do nothing here is refused, too. */
+static sr_status check_keys(const evaluation_keys *set, sr_error *error)
+{
+    char list[256] = "";
+    size_t used = 0;
+    for (const char *const *key = set->keys; *key && used < sizeof list; ++key)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used ? ", " : "", *key);
+    for (size_t i = 0; i < set->assignments.count; ++i) {
+        bool known = false;
+        for (const char *const *key = set->keys; *key; ++key)
+            known = known || is_key(set->assignments.texts[i], *key);
+        if (!known)
+            return sr_fail(error, SR_ERROR_USAGE, "--set %s: of a trained model only these can be set here: %s",
+                           set->assignments.texts[i], list);
+    }
+    return SR_OK;
+}
+
 /* The settings of the checkpoint with the assignments of the command line, which may only concern evaluation. */
 static sr_status read_settings(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
-                               const sr_text_list *assignments, sr_error *error)
+                               const evaluation_keys *set, sr_error *error)
 {
-    for (size_t i = 0; i < assignments->count; ++i)
-        if (strncmp(assignments->texts[i], "evaluation.", strlen("evaluation.")) != 0)
-            return sr_fail(error, SR_ERROR_USAGE,
-                           "--set %s: only keys of the section evaluation can be set for a trained model",
-                           assignments->texts[i]);
-    sr_text_list all = *assignments;
+    sr_text_list all = set->assignments;
     char metric[64];
-    metric_for(assignments, metric, sizeof metric);
+    SR_TRY(check_keys(set, error));
+    metric_for(&set->assignments, metric, sizeof metric);
     if (*metric && all.count < SR_TEXT_LIST_MAXIMUM)
         all.texts[all.count++] = metric;
     return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, all.texts, all.count, error);
 }
 
 static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
-                            const sr_checkpoint *checkpoint, const sr_text_list *assignments, sr_error *error)
+                            const sr_checkpoint *checkpoint, const evaluation_keys *set, sr_error *error)
 {
-    SR_TRY(read_settings(loaded, path, checkpoint, assignments, error));
+    SR_TRY(read_settings(loaded, path, checkpoint, set, error));
     if (!data && !*checkpoint->data_directory)
         return sr_fail(error, SR_ERROR_USAGE, "%s was imported without a data set: give --data DIR", path);
     SR_TRY(sr_dataset_open(&loaded->dataset, data ? data : checkpoint->data_directory, error));
@@ -49,13 +68,12 @@ static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, c
 }
 
 sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
-                                  const sr_text_list *assignments, sr_error *error)
+                                  const evaluation_keys *set, sr_error *error)
 {
     *loaded = (checkpointed_model){0};
     sr_checkpoint header = {0};
     SR_TRY(sr_checkpoint_read_header(parallel, checkpoint, &header, error));
-    sr_status status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, assignments, error),
-                                         error);
+    sr_status status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, set, error), error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
     if (status == SR_OK)

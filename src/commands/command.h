@@ -52,10 +52,16 @@ typedef struct {
     sr_model *model;
 } checkpointed_model;
 
+/* Values of --set, and the names of the keys that the command has a use for, ending with NULL. */
+typedef struct {
+    sr_text_list assignments;
+    const char *const *keys;
+} evaluation_keys;
+
 /* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data.
- * Collective. */
+ * SR_ERROR_USAGE if `set` has another key than those. Collective. */
 sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
-                                  const sr_text_list *assignments, sr_error *error);
+                                  const evaluation_keys *set, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);
 
 #endif

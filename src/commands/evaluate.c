@@ -77,15 +77,16 @@ static sr_status read_split(const char *text, sr_split *split, sr_error *error)
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
     const char *data = NULL, *split = "test", *json = NULL, *stall_timeout;
-    sr_text_list assignments = {.count = 0};
+    static const char *const keys[] = {"evaluation.top_k", "evaluation.history", "evaluation.batch_size", NULL};
+    evaluation_keys set = {.keys = keys};
     const sr_option options[] = {
         {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
         {.name = "split", .value = &split, .argument = "valid|test", .help = "which held-out interactions; test by default"},
         {.name = "json", .value = &json, .argument = "FILE", .help = "also writes the metrics as JSON"},
         {.name = "set",
-         .list = &assignments,
+         .list = &set.assignments,
          .argument = "section.key=value",
-         .help = "overrides a key of the section evaluation"},
+         .help = "overrides evaluation.top_k, evaluation.history or evaluation.batch_size"},
         stall_timeout_option(&stall_timeout)};
     const char *checkpoint = NULL;
     evaluation result = {.split = SR_SPLIT_TEST};
@@ -94,7 +95,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
                                 sizeof options / sizeof *options, error));
     SR_TRY(read_split(split, &result.split, error));
     SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &assignments, error));
+    SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &set, error));
     const sr_kernels *kernels = sr_kernels_choose(NULL);
     const sr_evaluation_settings *settings = &loaded.settings.evaluation;
     loaded.settings.training.threads = 0; /* this machine is not the one that trained */

@@ -30,7 +30,7 @@ static sr_status read_number(const char *name, const char *text, double least, d
         return SR_OK;
     const double read = strtod(text, &end);
     if (end == text || *end || !(read >= least && read <= most) || (whole && read != floor(read)))
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --%s %s: allowed is a %snumber from %g to %g", name, text,
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --%s %s: allowed is a %snumber from %.15g to %.15g", name, text,
                        whole ? "whole " : "", least, most);
     *value = read;
     return SR_OK;
@@ -58,6 +58,9 @@ static sr_status read_numbers(const plan_options *o, const sr_settings *settings
         return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --ranks is missing (srtrain --help)");
     if (o->measure && o->rate)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --measure and --rate exclude each other");
+    if ((o->latency || o->bandwidth) && !o->measure)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --%s belongs to --measure, which is not given",
+                       o->latency ? "latency" : "bandwidth");
     SR_TRY(read_number("ranks", o->ranks, 1, 1e6, true, &ranks, error));
     SR_TRY(read_number("threads", o->threads, 1, 4096, true, &threads, error));
     SR_TRY(read_number("ranks-per-node", o->ranks_per_node, 1, 4096, true, &ranks_of_node, error));

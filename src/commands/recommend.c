@@ -215,13 +215,14 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
 
 sr_status command_recommend(command_context *context, sr_error *error)
 {
-    const sr_text_list no_assignments = {.count = 0};
+    static const char *const no_keys[] = {NULL};
+    const evaluation_keys nothing_set = {.keys = no_keys};
     recommend_options options = {.checkpoint = NULL};
     audience found = {.listed = NULL};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
     SR_TRY(command_watch(context, options.stall_timeout, SR_PHASE_RECOMMENDATION, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, options.checkpoint, options.data, &no_assignments, error));
+    SR_TRY(checkpointed_model_load(&loaded, context->parallel, options.checkpoint, options.data, &nothing_set, error));
     sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
                                          : choose_known_users(&found, context, loaded.dataset, options.users, error);
     if (status == SR_OK)

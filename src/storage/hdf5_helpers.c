@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -65,6 +66,9 @@ sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
     *file = (sr_hdf5_file){-1, path};
     if (access(path, R_OK) != 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: %s", path, strerror(errno));
+    struct stat found;
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+        return sr_fail(error, SR_ERROR_DATA, "%s: is a directory, expected an HDF5 file", path);
     const hid_t properties = access_properties();
     if (properties >= 0)
         file->id = H5Fopen(path, H5F_ACC_RDONLY, properties);

@@ -6,6 +6,7 @@
 
 #include "srtrain/memory.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,24 @@ static sr_status has_begun_there(run *r, bool *begun, sr_error *error)
     return sr_parallel_broadcast(r->parallel, begun, sizeof *begun, error);
 }
 
+/* The checkpoint that the user has named. */
+static sr_status named_checkpoint(run *r, char **path, sr_error *error)
+{
+    const char *name = r->options->resume_path;
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(r->parallel) == 0 && access(name, F_OK) != 0)
+        status = sr_fail(error, SR_ERROR_DATA, "--resume %s: %s; allowed are auto, never and the path of a checkpoint", name,
+                         strerror(errno));
+    if (status == SR_OK)
+        status = sr_copy_string(path, name, error);
+    status = sr_parallel_agree(r->parallel, status, error);
+    if (status != SR_OK) {
+        free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
 /* The checkpoint to go on from, or NULL: *path is released with free(). `first` says that the run begins there. */
 static sr_status find_checkpoint(run *r, char **path, bool *first, sr_error *error)
 {
@@ -57,7 +76,7 @@ static sr_status find_checkpoint(run *r, char **path, bool *first, sr_error *err
         SR_TRY(has_begun_there(r, &begun, error));
         *first = !begun;
         if (!begun)
-            return sr_parallel_agree(r->parallel, sr_copy_string(path, r->options->resume_path, error), error);
+            return named_checkpoint(r, path, error);
     }
     return find_newest(r, path, error);
 }
