@@ -408,6 +408,57 @@ static void a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for
     assert_true(newest(w, "done", NULL) > finished);
 }
 
+/* With so small a rate no validation is better than the first. */
+#define NO_PROGRESS TRAINING("learning_rate=1e-15") TRAINING("epochs=20")
+
+static void a_run_that_stopped_early_goes_on_when_it_is_given_more_patience_or_another_metric(void **state)
+{
+    world *w = *state;
+    train(w, 2, "patient", NO_PROGRESS TRAINING("early_stopping.patience=1"));
+    const long epoch = newest(w, "patient", NULL) / 2;
+    train(w, 2, "patient", NO_PROGRESS TRAINING("early_stopping.patience=1") "--set data.prefetch=always");
+    assert_says(&w->result, "training had ended there: ndcg@10 had not improved for 1 validations");
+    assert_int_equal(newest(w, "patient", NULL), 2 * epoch);
+    train(w, 2, "patient", NO_PROGRESS TRAINING("early_stopping.patience=3"));
+    assert_int_equal(newest(w, "patient", NULL), 4 * epoch);
+    train(w, 2, "patient", NO_PROGRESS TRAINING("early_stopping.patience=2") TRAINING("early_stopping.metric=hr@5"));
+    assert_says(&w->result, "chosen by ndcg@10 (history keep), now they are by hr@5 (history keep)");
+    assert_int_equal(newest(w, "patient", NULL), 7 * epoch);
+}
+
+/* The step and the epoch of the line of the test. */
+static void assert_tested_at(const world *w, const char *run, long step, int epoch)
+{
+    char command[256];
+    snprintf(command, sizeof command,
+             "tail -1 %s/metrics.jsonl | grep -q '\"kind\":\"test\",\"step\":%ld,\"epoch\":%d,\"cases\"'", run, step, epoch);
+    assert_shell(w, command);
+}
+
+static void without_validations_the_last_parameters_are_the_best(void **state)
+{
+    world *w = *state;
+    char last[96], options[512];
+    train(w, 2, "unseen", TRAINING("epochs=2") "--set evaluation.every_epochs=0");
+    assert_tested_at(w, "unseen", newest(w, "unseen", NULL), 2);
+    run_srprep(&w->result, "export %s --output %s/all.txt", w->data, w->directory);
+    assert_code(&w->result, 0);
+    run_srprep(&w->result, "convert --format sequences --input %s/all.txt --output %s/all --split ratio:0.9,0,0.1",
+               w->directory, w->directory);
+    assert_code(&w->result, 0);
+    snprintf(options, sizeof options, "--set data.path=%s/all " TRAINING("epochs=3") TRAINING("early_stopping.patience=1"),
+             w->directory);
+    train(w, 2, "nothing-held-out", options);
+    assert_says(&w->result, "holds nothing out for validation");
+    assert_tested_at(w, "nothing-held-out", newest(w, "nothing-held-out", NULL), 3);
+    assert_shell(w, "! grep -q '\"valid\"' nothing-held-out/metrics.jsonl");
+    char left[WORLD_PATH_SIZE], right[WORLD_PATH_SIZE];
+    snprintf(last, sizeof last, "nothing-held-out/checkpoints/step-%010ld.h5", newest(w, "nothing-held-out", NULL));
+    world_path(w, last, left);
+    world_path(w, "nothing-held-out/best.h5", right);
+    assert_true(same_parameters(left, right));
+}
+
 /* ---- trained models ---- */
 
 /* Runs "COMMAND DIRECTORY/RUN/best.h5 OPTIONS", which must succeed. */
@@ -533,6 +584,8 @@ int main(void)
         cmocka_unit_test(a_killed_run_with_filters_by_fftw_ends_with_the_same_bits),
         cmocka_unit_test(a_signal_ends_the_run_with_75_and_the_next_one_goes_on),
         cmocka_unit_test(a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for),
+        cmocka_unit_test(a_run_that_stopped_early_goes_on_when_it_is_given_more_patience_or_another_metric),
+        cmocka_unit_test(without_validations_the_last_parameters_are_the_best),
         cmocka_unit_test(the_share_of_waiting_and_summing_is_printed),
         cmocka_unit_test(evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(an_annealed_model_is_evaluated_as_in_training),

@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whether training has ended: after all epochs, or because the early-stopping metric did not improve. */
+typedef enum { SR_UNFINISHED = 0, SR_FINISHED_EPOCHS = 1, SR_FINISHED_EARLY = 2 } sr_finished;
+
 /* Where training stands. Everything random is a function of (seed, epoch, step, ...), so these counters are the whole
  * random state. */
 typedef struct {
@@ -29,7 +32,7 @@ typedef struct {
     int64_t best_epoch;
     int64_t best_step;
     int64_t validations_without_improvement;
-    int64_t finished; /* 1 when training has ended (all epochs, or early stopping) */
+    int64_t finished; /* sr_finished */
     double seconds;   /* training time spent so far, for reports only */
 } sr_progress;
 

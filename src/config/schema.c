@@ -138,7 +138,7 @@ static const schema_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "s
 static const schema_choice reduction_precision_choices[] = {
     {"fp32", SR_PRECISION_FP32, "as they are"},
     {"bf16", SR_PRECISION_BF16,
-     "rounded, summed in single precision, and what rounding takes is added to the next step's; reduction blocking only"},
+     "rounded, summed in single precision, and what rounding takes is added to the next step's; not with reduction overlapped"},
     {NULL, 0, NULL}};
 static const schema_choice reduction_choices[] = {
     {"shared", SR_REDUCTION_SHARED,

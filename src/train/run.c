@@ -119,9 +119,9 @@ static sr_status end_epoch(run *r, sr_error *error)
         sr_log_information(r->log, "%s has not improved for %lld validations: training ends (best epoch %lld)",
                            r->settings->training.early_stopping.metric, (long long)r->progress.validations_without_improvement,
                            (long long)r->progress.best_epoch);
-        r->progress.finished = 2;
+        r->progress.finished = SR_FINISHED_EARLY;
     } else if (r->progress.epoch >= r->settings->training.epochs) {
-        r->progress.finished = 1;
+        r->progress.finished = SR_FINISHED_EPOCHS;
     }
     const int64_t save_every = r->settings->checkpoint.every_epochs;
     if (r->progress.finished || (save_every > 0 && r->progress.epoch % save_every == 0))
@@ -203,7 +203,7 @@ static sr_status train(run *r, sr_error *error)
     r->last_checkpoint_step = -1;
     const int64_t first_step = r->progress.step;
     if (r->progress.epoch >= r->settings->training.epochs)
-        r->progress.finished = r->progress.finished ? r->progress.finished : 1;
+        r->progress.finished = r->progress.finished ? r->progress.finished : SR_FINISHED_EPOCHS;
     while (!r->progress.finished && status == SR_OK)
         status = train_epoch(r, error);
     if (status == SR_STOPPED)

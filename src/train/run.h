@@ -52,6 +52,7 @@ typedef struct {
     saving_costs costs;
     int64_t last_checkpoint_step; /* -1: none in this process */
     int64_t skipped_in_a_row;     /* steps that were not finite */
+    bool warned_of_no_case;       /* to validate with */
     longest_times longest;
     interval passed;
     bool begins_at_path; /* the run starts from options->resume_path now, for the first time */

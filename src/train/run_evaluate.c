@@ -14,6 +14,15 @@ sr_status run_validate(run *r, sr_error *error)
     sr_model_set_step(r->model, r->progress.step);
     SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_VALID, r->kernels,
                                     run_must_stop_evaluating, r, &metrics, error));
+    if (metrics.cases == 0) {
+        if (!r->warned_of_no_case)
+            sr_log_warning(r->log,
+                           "%s holds nothing out for validation: the last parameters count as the best, and nothing "
+                           "stops training early",
+                           sr_dataset_directory(r->dataset));
+        r->warned_of_no_case = true;
+        return SR_OK;
+    }
     char what[96];
     snprintf(what, sizeof what, "epoch %lld: train loss %.4f; valid", (long long)r->progress.epoch, run_epoch_loss(r));
     run_log_ranking(r, what, &metrics);
@@ -50,7 +59,10 @@ sr_status run_test(run *r, sr_error *error)
 {
     SR_TRY(load_best(r, error));
     sr_parallel_phase(r->parallel, SR_PHASE_TEST, 0);
-    sr_model_set_step(r->model, r->progress.best_metric < 0 ? r->progress.step : r->progress.best_step);
+    const bool validated = r->progress.best_metric >= 0;
+    const int64_t step = validated ? r->progress.best_step : r->progress.step;
+    const int64_t epoch = validated ? r->progress.best_epoch : r->progress.epoch;
+    sr_model_set_step(r->model, step);
     sr_ranking_metrics model, popularity;
     SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels,
                                     run_must_stop_evaluating, r, &model, error));
@@ -60,10 +72,8 @@ sr_status run_test(run *r, sr_error *error)
     run_log_ranking(r, "test, model", &model);
     sr_status status = SR_OK;
     if (r->metrics)
-        status = sr_metrics_write_ranking(r->metrics, "test", "popularity", r->progress.best_step, r->progress.best_epoch, -1,
-                                          &popularity, error);
+        status = sr_metrics_write_ranking(r->metrics, "test", "popularity", step, epoch, -1, &popularity, error);
     if (r->metrics && status == SR_OK)
-        status = sr_metrics_write_ranking(r->metrics, "test", NULL, r->progress.best_step, r->progress.best_epoch, -1, &model,
-                                          error);
+        status = sr_metrics_write_ranking(r->metrics, "test", NULL, step, epoch, -1, &model, error);
     return sr_parallel_agree(r->parallel, status, error);
 }

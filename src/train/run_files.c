@@ -143,6 +143,7 @@ static void copy_free_settings(sr_settings *to, const sr_settings *from)
     memcpy(to->name, from->name, sizeof to->name);
     memcpy(to->data.path, from->data.path, sizeof to->data.path);
     to->data.verify = from->data.verify;
+    to->data.prefetch = from->data.prefetch;
     to->training.epochs = from->training.epochs;
     to->training.kept_logits_megabytes = from->training.kept_logits_megabytes;
     to->training.threads = from->training.threads;
@@ -202,13 +203,14 @@ static sr_status compare_settings(const char *path, const sr_settings *stored, c
 }
 
 sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
-                            const sr_dataset *dataset, sr_error *error)
+                            const sr_dataset *dataset, sr_settings *before, sr_error *error)
 {
     SR_TRY(sr_checkpoint_check_data(path, checkpoint, dataset, error));
     sr_settings stored;
     const sr_status status = sr_settings_parse(&stored, checkpoint->configuration, path, NULL, 0, error);
     if (status != SR_OK)
         return sr_fail(error, SR_ERROR_DATA, "%s: the stored configuration cannot be read", path);
+    *before = stored;
     copy_free_settings(&stored, settings);
     if (checkpoint->progress.step == 0)
         copy_training_settings(&stored, settings);

@@ -81,14 +81,43 @@ static sr_status find_checkpoint(run *r, char **path, bool *first, sr_error *err
     return find_newest(r, path, error);
 }
 
+/* What has ended may have been given more to do. And what is best by one metric says nothing about another, nor about the same
+ * one with another treatment of the history. */
+static void adapt_progress(run *r, const sr_settings *before)
+{
+    sr_progress *progress = &r->progress;
+    const sr_early_stopping_settings *was = &before->training.early_stopping, *is = &r->settings->training.early_stopping;
+    const char *old_history = sr_settings_choice("evaluation.history", (int)before->evaluation.history);
+    const char *history = sr_settings_choice("evaluation.history", (int)r->settings->evaluation.history);
+    const bool other_metric = strcmp(was->metric, is->metric) != 0;
+    if (progress->epoch >= r->settings->training.epochs)
+        return;
+    if (progress->finished == SR_FINISHED_EARLY && !other_metric && is->patience > 0 &&
+        progress->validations_without_improvement >= is->patience) {
+        sr_log_information(r->log, "training had ended there: %s had not improved for %lld validations (best epoch %lld)",
+                           is->metric, (long long)progress->validations_without_improvement, (long long)progress->best_epoch);
+        return;
+    }
+    progress->finished = SR_UNFINISHED;
+    if (progress->best_metric < 0 || (!other_metric && before->evaluation.history == r->settings->evaluation.history))
+        return;
+    sr_log_information(r->log,
+                       "the best parameters so far were chosen by %s (history %s), now they are by %s (history %s): the next "
+                       "validation counts as the best",
+                       was->metric, old_history, is->metric, history);
+    progress->best_metric = -1;
+    progress->best_epoch = progress->best_step = progress->validations_without_improvement = 0;
+}
+
 static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
 {
     sr_checkpoint checkpoint = {0};
+    sr_settings before;
     if (r->begins_at_path) /* what was found has been looked at */
         SR_TRY(sr_checkpoint_verify(r->parallel, path, true, error));
     SR_TRY(sr_checkpoint_read_header(r->parallel, path, &checkpoint, error));
-    sr_status status = sr_parallel_agree(r->parallel, sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, error),
-                                         error);
+    sr_status status = sr_parallel_agree(r->parallel,
+                                         sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, &before, error), error);
     if (status == SR_OK)
         status = sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
                                                  r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment, error);
@@ -97,6 +126,7 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
         r->progress.seed = (uint64_t)r->settings->training.seed; /* the same, unless no step has been trained yet */
         sr_log_information(r->log, "going on from %s: epoch %lld, step %lld", path, (long long)r->progress.epoch + 1,
                            (long long)r->progress.step);
+        adapt_progress(r, &before);
     }
     sr_checkpoint_free(&checkpoint);
     return status;
@@ -128,9 +158,6 @@ sr_status run_resume(run *r, sr_error *error)
     if (status == SR_OK && path && !r->begins_at_path)
         status = sr_checkpoint_set_aside(r->parallel, r->paths.checkpoints, r->progress.step, error);
     free(path);
-    /* More epochs than before may have been asked for. */
-    if (r->progress.epoch < r->settings->training.epochs && r->progress.finished == 1)
-        r->progress.finished = 0;
     return status;
 }
 
