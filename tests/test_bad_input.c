@@ -97,6 +97,20 @@ static void an_empty_value_or_an_option_for_one_is_a_usage_error(void **state)
     assert_says(&w->result, "CHECKPOINT is empty");
 }
 
+static void several_assignments_may_follow_one_option(void **state)
+{
+    world *w = *state;
+    run_srtrain(&w->result, 0, "config --set training.epochs=7 training.seed=8 model.layers=5 %s --set training.seed=9",
+                w->configuration);
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "epochs: 7 ");
+    assert_says(&w->result, "layers: 5 ");
+    assert_says(&w->result, "seed: 9 ");
+    run_srtrain(&w->result, 0, "config %s --set training.epochs=7 training.sed=8", w->configuration);
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "did you mean 'seed'");
+}
+
 static void a_missing_configuration_is_a_usage_error(void **state)
 {
     world *w = *state;
@@ -263,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_wrong_type_is_a_usage_error),
         cmocka_unit_test(unknown_commands_and_options_are_usage_errors),
         cmocka_unit_test(an_empty_value_or_an_option_for_one_is_a_usage_error),
+        cmocka_unit_test(several_assignments_may_follow_one_option),
         cmocka_unit_test(a_missing_configuration_is_a_usage_error),
         cmocka_unit_test(calibration_through_which_items_see_the_future_is_a_usage_error),
         cmocka_unit_test(a_key_of_another_backbone_is_a_usage_error),

@@ -541,6 +541,25 @@ static void an_annealed_model_is_evaluated_as_in_training(void **state)
 
 /* ---- time ---- */
 
+static void what_a_run_ran_on_is_written(void **state)
+{
+    world *w = *state;
+    static const char *const keys[] = {"started", "rank_count", "cpu_kernels", "cpu_features", "versions", "ranks",
+                                       "rank",    "host",       "process",     "threads",      "cores"};
+    char command[256];
+    train(w, 3, "described", TRAINING("epochs=1"));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i) {
+        snprintf(command, sizeof command, "grep -q '\"%s\":' described/environment.json", keys[i]);
+        assert_shell(w, command);
+    }
+    assert_shell(w, "[ $(grep -c '\"host\":' described/environment.json) -eq 3 ]");
+#if defined(__x86_64__) /* a level is chosen by features */
+    assert_shell(w, "! grep -q '\"cpu_kernels\":.*\"avx' described/environment.json || "
+                    "(grep -q '\"cpu\":' described/environment.json && "
+                    "grep -q '\"cpu_features\":.*\"avx2\"' described/environment.json)");
+#endif
+}
+
 static void the_share_of_waiting_and_summing_is_printed(void **state)
 {
     world *w = *state;
@@ -586,6 +605,7 @@ int main(void)
         cmocka_unit_test(a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for),
         cmocka_unit_test(a_run_that_stopped_early_goes_on_when_it_is_given_more_patience_or_another_metric),
         cmocka_unit_test(without_validations_the_last_parameters_are_the_best),
+        cmocka_unit_test(what_a_run_ran_on_is_written),
         cmocka_unit_test(the_share_of_waiting_and_summing_is_printed),
         cmocka_unit_test(evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(an_annealed_model_is_evaluated_as_in_training),

@@ -23,6 +23,7 @@ typedef struct {
     sr_text_list *list; /* collects the value of each occurrence; and, if `greedy`, everything up to the next option */
     bool *flag;         /* takes no value */
     bool greedy;
+    bool assignments;     /* of a list: takes what follows as well, as long as it reads like section.key=value */
     bool may_be_empty;    /* "--name=" gives it an empty value; for others that is an error */
     const char *argument; /* what the value is, for help: "DIR", "auto|never|PATH"; not for flags */
     const char *help;     /* one sentence without a full stop */

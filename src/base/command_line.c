@@ -33,6 +33,13 @@ static bool is_option(const char *argument)
     return strncmp(argument, "--", 2) == 0 && argument[2];
 }
 
+/* Whether a text reads like "section.key=value". */
+static bool is_assignment(const char *argument)
+{
+    const size_t length = strspn(argument, "abcdefghijklmnopqrstuvwxyz_.");
+    return length > 0 && argument[length] == '=' && argument[0] != '.' && memchr(argument, '.', length);
+}
+
 static sr_status fail_unknown(const reader *r, const char *name)
 {
     enum { MOST = 64 };
@@ -88,6 +95,8 @@ static sr_status store(reader *r, const sr_option *option, const char *value)
         return SR_OK;
     }
     SR_TRY(append(r, option, value));
+    while (option->assignments && r->next < r->count && is_assignment(r->arguments[r->next]))
+        SR_TRY(append(r, option, r->arguments[r->next++]));
     while (option->greedy && r->next < r->count && !is_option(r->arguments[r->next])) {
         SR_TRY(check_value(r, option, r->arguments[r->next]));
         SR_TRY(append(r, option, r->arguments[r->next++]));

@@ -253,6 +253,7 @@ sr_status command_analyze(command_context *context, sr_error *error)
         {.name = "pictures", .value = &picture, .argument = "svg|png|none", .help = "the format of pictures; svg by default"},
         {.name = "set",
          .list = &set.assignments,
+         .assignments = true,
          .argument = "evaluation.batch_size=N",
          .help = "overrides evaluation.batch_size"},
         stall_timeout_option(&stall_timeout)};

@@ -5,8 +5,11 @@
 sr_status command_config(command_context *context, sr_error *error)
 {
     sr_text_list assignments = {.count = 0};
-    const sr_option options[] = {
-        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides a key of the configuration"}};
+    const sr_option options[] = {{.name = "set",
+                                  .list = &assignments,
+                                  .assignments = true,
+                                  .argument = "section.key=value",
+                                  .help = "overrides a key of the configuration"}};
     const char *path = NULL;
     sr_settings settings;
     SR_TRY(

@@ -85,6 +85,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
         {.name = "json", .value = &json, .argument = "FILE", .help = "also writes the metrics as JSON"},
         {.name = "set",
          .list = &set.assignments,
+         .assignments = true,
          .argument = "section.key=value",
          .help = "overrides evaluation.top_k, evaluation.history or evaluation.batch_size"},
         stall_timeout_option(&stall_timeout)};

@@ -50,6 +50,7 @@ static sr_status read_options(const command_context *context, import_options *op
          .help = "the configuration of the model; required"},
         {.name = "set",
          .list = &options->assignments,
+         .assignments = true,
          .argument = "section.key=value",
          .help = "overrides a key of the configuration"},
         {.name = "data", .value = &options->data, .argument = "DIR", .help = "the data set that the model was trained on"},

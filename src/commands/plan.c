@@ -129,6 +129,7 @@ sr_status command_plan(command_context *context, sr_error *error)
         {.name = "ranks", .value = &o.ranks, .argument = "P", .help = "the ranks of the job; required"},
         {.name = "set",
          .list = &o.assignments,
+         .assignments = true,
          .argument = "section.key=value",
          .help = "overrides a key of the configuration"},
         {.name = "threads",

@@ -19,7 +19,11 @@ sr_status command_train(command_context *context, sr_error *error)
     const char *output = NULL, *resume = "auto", *time_limit = NULL, *stall_timeout;
     sr_text_list assignments = {.count = 0};
     const sr_option options[] = {
-        {.name = "set", .list = &assignments, .argument = "section.key=value", .help = "overrides a key of the configuration"},
+        {.name = "set",
+         .list = &assignments,
+         .assignments = true,
+         .argument = "section.key=value",
+         .help = "overrides a key of the configuration"},
         {.name = "output",
          .value = &output,
          .argument = "DIR",

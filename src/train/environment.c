@@ -44,6 +44,58 @@ sr_status sr_versions(const char *program_version, char **text, sr_error *error)
     return SR_OK;
 }
 
+/* ---- the processor of this machine ---- */
+
+/* Whether a flag of /proc/cpuinfo names an instruction set that decides what a program like this one can make of the machine.
+ */
+static bool is_feature(const char *flag)
+{
+    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx"};
+    for (size_t i = 0; i < sizeof families / sizeof *families; ++i)
+        if (strncmp(flag, families[i], strlen(families[i])) == 0)
+            return true;
+    return false;
+}
+
+/* What stands behind the colon of a line "NAME : VALUE"; NULL for another line. */
+static char *value_of(char *line, const char *name)
+{
+    char *colon = strchr(line, ':');
+    line[strcspn(line, "\n")] = '\0';
+    if (!colon || strncmp(line, name, strlen(name)) != 0)
+        return NULL;
+    return colon + 1 + strspn(colon + 1, " ");
+}
+
+static bool add_features(cJSON *list, char *flags)
+{
+    char *rest = NULL;
+    for (char *flag = strtok_r(flags, " ", &rest); flag; flag = strtok_r(NULL, " ", &rest))
+        if (is_feature(flag) && !cJSON_AddItemToArray(list, cJSON_CreateString(flag)))
+            return false;
+    return true;
+}
+
+/* The name and features of the first processor that the system lists; where it has no such list, neither. */
+static bool add_processor(cJSON *root, const sr_kernels *kernels)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    cJSON *features = cJSON_AddArrayToObject(root, "cpu_features");
+    bool complete = features && cJSON_AddStringToObject(root, "cpu_kernels", kernels->level);
+    char *line = NULL, *value;
+    size_t capacity = 0;
+    while (file && complete && cJSON_GetArraySize(features) == 0 && getline(&line, &capacity, file) > 0) {
+        if ((value = value_of(line, "model name")))
+            complete = cJSON_HasObjectItem(root, "cpu") || cJSON_AddStringToObject(root, "cpu", value);
+        else if ((value = value_of(line, "flags")))
+            complete = add_features(features, value);
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    return complete;
+}
+
 /* ---- ranks ---- */
 
 typedef struct {
@@ -109,8 +161,7 @@ static cJSON *make_document(const char *versions, const sr_kernels *kernels, con
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &broken_down);
     cJSON *root = cJSON_CreateObject();
     bool complete = root && cJSON_AddStringToObject(root, "started", stamp) &&
-                    cJSON_AddNumberToObject(root, "rank_count", (double)count) &&
-                    cJSON_AddStringToObject(root, "cpu_kernels", kernels->level);
+                    cJSON_AddNumberToObject(root, "rank_count", (double)count) && add_processor(root, kernels);
     cJSON *list = complete ? cJSON_AddArrayToObject(root, "versions") : NULL;
     char line[512];
     for (const char *at = versions; list && complete && *at;) {
