@@ -259,6 +259,7 @@ static void resuming_with_other_settings_or_data_is_refused(void **state)
     world_train(w, 2, "first", "--set model.layers=1");
     assert_code(&w->result, 3);
     assert_says(&w->result, "layers");
+    assert_null(strstr(w->result.output, "--resume never")); /* which is refused here as well */
     run_srprep(&w->result, "synth --users 5 --items 20 --mean-length 6 --seed 2 --output %s", other);
     assert_code(&w->result, 0);
     snprintf(options, sizeof options, "--set data.path=%s", other);

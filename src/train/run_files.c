@@ -193,8 +193,8 @@ static sr_status compare_settings(const char *path, const sr_settings *stored, c
         first_difference(stored_text, wanted_text, stored_line, wanted_line, sizeof stored_line);
         status = sr_fail(
             error, SR_ERROR_DATA,
-            "%s was written with other settings: it has \"%s\", now \"%s\" is asked for; use the same settings, another "
-            "--output, or --resume never",
+            "%s was written with other settings: it has \"%s\", now \"%s\" is asked for; use the same settings, or "
+            "another --output",
             path, stored_line, wanted_line);
     }
     free(stored_text);
