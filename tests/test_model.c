@@ -821,6 +821,32 @@ static void calibrators_start_as_published(void **state)
     free_world(&w);
 }
 
+/* As in the published code, which draws linear maps and tables by rules of its own, and nothing else. */
+static void the_mean_of_initial_weights_is_that_of_linear_maps_and_tables_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        variant drawn;
+        const char *centred, *shifted;
+    } cases[] = {{{"spatial", {SPATIAL}}, "layers.0.attention.distance.scale", "layers.0.attention.order.weight"},
+                 {{"frequency", {FREQUENCY}}, "layers.1.frequency.sqrt_beta", "item_embedding.weight"},
+                 {{"fmlprec", {FMLPREC}}, "layers.1.filter.weight", "layers.1.ffn.inner.weight"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        double centred[2], shifted[2];
+        for (size_t mean = 0; mean < 2; ++mean) {
+            variant drawn = cases[i].drawn;
+            drawn.assignments[1] = mean ? "model.initializer_mean=0.5" : NULL;
+            world w;
+            create_world(&w, &drawn);
+            centred[mean] = values_of(sr_model_parameters(w.model), cases[i].centred)[0];
+            shifted[mean] = values_of(sr_model_parameters(w.model), cases[i].shifted)[0];
+            free_world(&w);
+        }
+        assert_true(centred[0] != 0 && centred[1] == centred[0]);
+        assert_true(fabs(shifted[1] - shifted[0] - 0.5) < 1e-12);
+    }
+}
+
 /* With probability (almost) 1 every id is drawn anew: only then, and only in training, the state forgets the history. */
 static void shared_embeddings_replace_ids_in_training_only(void **state)
 {
@@ -1050,6 +1076,7 @@ int main(void)
         cmocka_unit_test(recurrent_units_and_convolutions_start_as_released),
         cmocka_unit_test(the_attacked_branch_exists_in_training_only),
         cmocka_unit_test(calibrators_start_as_published),
+        cmocka_unit_test(the_mean_of_initial_weights_is_that_of_linear_maps_and_tables_alone),
         cmocka_unit_test(shared_embeddings_replace_ids_in_training_only),
         cmocka_unit_test(an_example_does_not_depend_on_the_others_in_its_batch),
         cmocka_unit_test(a_traced_pass_keeps_states_and_attention_of_every_layer),

@@ -19,6 +19,7 @@ typedef enum {
     SR_INITIAL_ZERO,
     SR_INITIAL_CONSTANT, /* scale */
     SR_INITIAL_NORMAL,   /* N(mean of the set, scale^2) */
+    SR_INITIAL_CENTRED,  /* N(0, scale^2), whatever the mean of the set */
     SR_INITIAL_UNIFORM,  /* U(-scale, scale) */
     SR_INITIAL_SAME,     /* as the parameter `same_as` */
     SR_INITIAL_IDENTITY  /* 1 on the diagonal of the last two dimensions */
@@ -44,7 +45,7 @@ typedef struct {
     sr_parameter *list;
     size_t count;
     size_t capacity;
-    double normal_mean; /* of every parameter that starts normal */
+    double normal_mean; /* of every parameter that starts as SR_INITIAL_NORMAL */
     size_t block_size;  /* elements of each block, gaps between parameters included (gaps are 0 and stay 0) */
     sr_real *values;    /* [block_size], NULL until sr_parameters_allocate() */
     sr_real *gradients;

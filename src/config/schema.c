@@ -256,7 +256,7 @@ const schema_row schema_rows[] = {
     NUMBER("model", "initializer_range", model.initializer_range, 0, 1, "0.02", "standard deviation of initial weights",
            .above = true),
     NUMBER("model", "initializer_mean", model.initializer_mean, -1, 1, "0",
-           "mean of initial weights; 0.01 in the released stosa"),
+           "mean of the initial weights of linear maps and tables; 0.01 in the released stosa"),
     CHOICE("model", "positions", model.positions, positions_choices, "learned",
            "position embeddings; tisasrec has relative positions of its own instead, so that none is the default there",
            .backbones = WITH_FEED_FORWARD),

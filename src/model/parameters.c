@@ -112,6 +112,9 @@ static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, u
         case SR_INITIAL_NORMAL:
             values[i] = (sr_real)(parameters->normal_mean + parameter->scale * sr_random_normal(stream, i, 0));
             break;
+        case SR_INITIAL_CENTRED:
+            values[i] = (sr_real)(parameter->scale * sr_random_normal(stream, i, 0));
+            break;
         case SR_INITIAL_UNIFORM:
             values[i] = (sr_real)(parameter->scale * (2 * sr_random_uniform(stream, i, 0) - 1));
             break;

@@ -147,7 +147,8 @@ sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t in
     sr_tensor *tensor = new_tensor(tape, parameters->values + parameter->offset, rows, parameter->size / rows);
     if (!tensor)
         return NULL;
-    tensor->gradient = parameters->gradients + parameter->offset;
+    if (parameters->gradients) /* not in a share that only computes */
+        tensor->gradient = parameters->gradients + parameter->offset;
     tensor->sets = (unsigned)parameter->set;
     tensor->parameter = index;
     if (index >= tape->parameter_count)

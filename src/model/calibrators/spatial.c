@@ -20,8 +20,8 @@ static sr_status declare_distance_scale(sr_model *model, size_t index, const cha
 {
     const bool drawn = model->settings.calibrators.spatial.distance_scale == SR_DISTANCE_SCALE_NORMAL;
     size_t *scale = &model->layers[index].attention.distance_scale;
-    SR_TRY(sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1, drawn ? SR_INITIAL_NORMAL : SR_INITIAL_CONSTANT, 1,
-                                 SR_PARAMETERS_ORDINARY, scale, error));
+    SR_TRY(sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1, drawn ? SR_INITIAL_CENTRED : SR_INITIAL_CONSTANT,
+                                 1, SR_PARAMETERS_ORDINARY, scale, error));
     if (index > 0)
         sr_parameters_start_same(&model->parameters, *scale, model->layers[0].attention.distance_scale);
     return SR_OK;
