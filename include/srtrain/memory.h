@@ -23,8 +23,9 @@ sr_status sr_allocate_zero(void **memory, size_t count, size_t size, const char 
 /* Copies a string; release with free(). */
 sr_status sr_copy_string(char **copy, const char *text, sr_error *error);
 
-/* A growing arena: memory that is handed out piece by piece and taken back all at once. Blocks are kept when the arena is
- * reset, so that after the first training steps nothing is asked of the system any more (fresh pages are dear). */
+/* A growing arena: memory that is handed out piece by piece and taken back all at once. What was taken in several blocks is one
+ * when the arena has been reset, a little larger, and a single block is kept: after the first training steps nothing is asked
+ * of the system any more (fresh pages are dear), and no more pages are touched than the largest step needs. */
 typedef struct sr_arena sr_arena;
 
 /* `block_size` is the size in bytes of the first block that is asked of the system; each further one is as large as all before

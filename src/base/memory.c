@@ -60,29 +60,34 @@ sr_status sr_arena_create(sr_arena **arena, size_t block_size, sr_error *error)
     return SR_OK;
 }
 
-void sr_arena_free(sr_arena *arena)
+static void free_blocks(sr_arena *arena)
 {
-    if (!arena)
-        return;
     for (arena_block *block = arena->first; block;) {
         arena_block *next = block->next;
         free(block->data);
         free(block);
         block = next;
     }
+    arena->first = arena->current = NULL;
+    arena->held = 0;
+}
+
+void sr_arena_free(sr_arena *arena)
+{
+    if (!arena)
+        return;
+    free_blocks(arena);
     free(arena);
 }
 
-/* Makes a block with room for `bytes` the current one: the next kept block that is large enough, or a new one. */
-static int advance(sr_arena *arena, size_t bytes)
+static size_t larger(size_t a, size_t b)
 {
-    while (arena->current && arena->current->next) {
-        arena->current = arena->current->next;
-        if (arena->current->size >= bytes)
-            return 1;
-    }
-    size_t size = arena->held > arena->block_size ? arena->held : arena->block_size;
-    size = bytes > size ? bytes : size;
+    return a > b ? a : b;
+}
+
+/* Makes a new block of `size` bytes the current and last one. */
+static int add_block(sr_arena *arena, size_t size)
+{
     arena_block *block = malloc(sizeof *block);
     if (!block)
         return 0;
@@ -102,6 +107,13 @@ static int advance(sr_arena *arena, size_t bytes)
     return 1;
 }
 
+/* Makes a block with room for `bytes` the current one. Only the first block is ever kept by a reset, so that there is none
+ * behind the current one. */
+static int advance(sr_arena *arena, size_t bytes)
+{
+    return add_block(arena, larger(bytes, larger(arena->held, arena->block_size)));
+}
+
 void *sr_arena_take(sr_arena *arena, size_t bytes)
 {
     if (bytes > SIZE_MAX - SR_ALIGNMENT)
@@ -118,10 +130,15 @@ void *sr_arena_take(sr_arena *arena, size_t bytes)
 
 void sr_arena_reset(sr_arena *arena)
 {
-    for (arena_block *block = arena->first; block; block = block->next)
-        block->used = 0;
-    arena->current = arena->first;
+    const size_t wanted = arena->used + arena->used / 8; /* a little more than this time */
     arena->used = 0;
+    if (arena->first && !arena->first->next) {
+        arena->first->used = 0;
+        return;
+    }
+    free_blocks(arena);
+    if (wanted > 0)
+        (void)add_block(arena, larger(wanted, arena->block_size)); /* without memory, what is taken next will say so */
 }
 
 size_t sr_arena_used(const sr_arena *arena)
