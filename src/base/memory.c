@@ -1,5 +1,7 @@
 #include "srtrain/memory.h"
 
+#include "base/sizes.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,11 +80,6 @@ void sr_arena_free(sr_arena *arena)
         return;
     free_blocks(arena);
     free(arena);
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
 }
 
 /* Makes a new block of `size` bytes the current and last one. */

@@ -1,6 +1,7 @@
 /* Training examples, their order and their division; srtrain/sampler.h says what is promised. */
 #include "srtrain/sampler.h"
 
+#include "base/sizes.h"
 #include "data/example_index.h"
 #include "data/same_target.h"
 #include "srtrain/model.h"
@@ -20,11 +21,6 @@ struct sr_sampler {
     bool prefetches;
     same_target_index same_target; /* contrastive training only */
 };
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *model, sr_error *error)
 {

@@ -1,6 +1,7 @@
 /* From settings and data to what a training will need. */
 #include "srtrain/plan.h"
 
+#include "base/sizes.h"
 #include "evaluate/scorer.h"
 #include "plan/probe.h"
 #include "srtrain/checkpoint.h"
@@ -19,11 +20,6 @@ enum {
     LIBRARIES = 32 << 20, /* what MPI, HDF5 and BLAS take of a rank after its start (measured with Open MPI 4.1) */
     BLAS_BUFFER = 2 << 20 /* what OpenBLAS's packing buffer of a thread holds when matrices are narrow */
 };
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- the largest part ---- */
 

@@ -1,14 +1,10 @@
 #include "plan/probe.h"
 
+#include "base/sizes.h"
 #include "evaluate/scorer.h"
 #include "srtrain/operations.h"
 
 #include <string.h>
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 sr_status probe_create(probe *p, const sr_plan_request *request, size_t items, size_t users, sr_error *error)
 {

@@ -7,6 +7,7 @@
  * tiles of them with an online softmax (Milakov & Gimelshein 2018), and backward goes over the same tiles again. The first of
  * them are kept from forward to backward, as many as sr_tape_kept_bytes() hold; backward computes the others again: memory is
  * bounded whatever n and V are. */
+#include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
@@ -40,11 +41,6 @@ typedef struct {
 } logits_tile;
 
 typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
-
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
 {

@@ -3,6 +3,7 @@
  * Short histories leave most of a window to padding, every row of which is the same vector p. So a filter's product with a part
  * of the window is its product with p in every row, which is the same for all windows, plus that of the items' rows with p
  * taken off, and matrix products run over columns that some item stands in. */
+#include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
@@ -22,16 +23,6 @@ static item_range items_of(const sr_layout *layout, size_t s)
     const size_t begin = first < last ? (size_t)layout->columns[first] : 0;
     assert(begin + (last - first) <= layout->window);
     return (item_range){begin, begin + (last - first), first};
-}
-
-static size_t larger(size_t left, size_t right)
-{
-    return left > right ? left : right;
-}
-
-static size_t smaller(size_t left, size_t right)
-{
-    return left < right ? left : right;
 }
 
 /* ---- vertical: filters of one column that run over the channels ---- */
