@@ -273,8 +273,7 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     sr_model *model;
     sr_stepper stepper;
     SR_TRY(sr_sampler_create(&sampler, dataset, &settings, error));
-    SR_TRY(sr_model_create(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
-    sr_parameters_draw(sr_model_parameters(model), (uint64_t)settings.training.seed);
+    SR_TRY(sr_model_declare(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
     SR_TRY(sr_stepper_create(&stepper, parallel, &settings, sr_kernels_choose(NULL), sampler, model, 1000000, error));
     const sr_status status = measure_and_report(&stepper, arguments[1], steps, json, error);
     sr_stepper_free(&stepper);

@@ -14,8 +14,7 @@ void small_training_begin(small_training *training, const shared_dataset *data, 
     const int64_t threads = training->settings.training.threads;
     assert_int_equal(sr_parallel_use_threads(data->parallel, threads ? (size_t)threads : 1, &error), SR_OK);
     assert_int_equal(sr_sampler_create(&training->sampler, data->dataset, &training->settings, &error), SR_OK);
-    assert_int_equal(sr_model_create(&training->model, &training->settings.model, items, users, &error), SR_OK);
-    sr_parameters_draw(sr_model_parameters(training->model), 1); /* before ranks share them */
+    assert_int_equal(sr_model_declare(&training->model, &training->settings.model, items, users, &error), SR_OK);
     if (sr_stepper_create(&training->stepper, data->parallel, &training->settings, sr_kernels_choose(NULL), training->sampler,
                           training->model, steps, &error) != SR_OK)
         fail_msg("%s", error.message);

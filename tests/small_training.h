@@ -13,7 +13,7 @@ typedef struct {
 } small_training;
 
 /* Begins a training of `steps` steps with the settings that `assignments` ("section.key=value") make; as many threads as they
- * say, one by default. Parameters are those of seed 1. Fails the test if it cannot. Collective. */
+ * say, one by default. Fails the test if it cannot. Collective. */
 void small_training_begin(small_training *training, const shared_dataset *data, const char *const *assignments, size_t count,
                           int64_t steps);
 

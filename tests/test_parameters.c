@@ -126,6 +126,33 @@ static void uniform_values_fill_their_range_evenly(void **state)
     sr_parameters_free(&parameters);
 }
 
+static void parts_are_drawn_as_the_whole_is(void **state)
+{
+    (void)state;
+    enum { PARTS = 5 };
+    sr_error error;
+    sr_parameters whole, parts;
+    sr_parameters *both[] = {&whole, &parts};
+    for (size_t i = 0; i < 2; ++i) {
+        sr_parameters_initialise(both[i]);
+        declare(both[i], "normal", 9, 7, SR_INITIAL_NORMAL, 1);
+        declare(both[i], "same", 7, 9, SR_INITIAL_ZERO, 0);
+        declare(both[i], "identity", 11, 11, SR_INITIAL_IDENTITY, 1);
+        declare(both[i], "one", 1, 3, SR_INITIAL_CONSTANT, 1);
+        sr_parameters_start_same(both[i], 1, 0);
+        assert_int_equal(sr_parameters_allocate(both[i], &error), SR_OK);
+    }
+    sr_parameters_draw(&whole, 7);
+    /* The last part first: what starts like another is drawn without it. */
+    for (size_t part = PARTS; part-- > 0;)
+        sr_parameters_draw_part(&parts, 7, sr_part_of_range((sr_element_range){0, parts.block_size}, part, PARTS));
+    assert_memory_equal(whole.values, parts.values, whole.block_size * sizeof *whole.values);
+    const sr_parameter *first = whole.list;
+    assert_memory_equal(whole.values + first[0].offset, whole.values + first[1].offset, first->size * sizeof *whole.values);
+    for (size_t i = 0; i < 2; ++i)
+        sr_parameters_free(both[i]);
+}
+
 /* The first element of "b" and the checksum of both. */
 static uint64_t draw(const char *first, const char *second, uint64_t seed, sr_real *element)
 {
@@ -181,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_lie_one_after_the_other_at_aligned_offsets),
         cmocka_unit_test(impossible_declarations_are_refused),
+        cmocka_unit_test(parts_are_drawn_as_the_whole_is),
         cmocka_unit_test(initial_values_have_the_declared_distribution),
         cmocka_unit_test(uniform_values_fill_their_range_evenly),
         cmocka_unit_test(initial_values_depend_on_seed_and_name_alone),

@@ -21,14 +21,16 @@ typedef struct {
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);
 
-/* A model for a catalogue of `items` items and `users` users (ids from 1; 0 is padding) with parameters allocated and zero;
- * draw or load them next. Release with sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together,
- * SR_ERROR_RUNTIME for memory.
- */
+/* A model for a catalogue of `items` items and `users` users (ids from 1; 0 is padding), to be trained: its parameters have
+ * names and shapes, but no memory yet, which sr_stepper_create() gives them. Release with sr_model_free(). Errors:
+ * SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory. */
+sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
+
+/* The same with parameters and gradients in memory of its own, all 0; draw or load them next. */
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
 
-/* How large the parameters of such a model are, without memory for them. Errors as of sr_model_create(). */
+/* How large the parameters of such a model are. Errors as of sr_model_declare(). */
 typedef struct {
     size_t numbers; /* that are trained */
     size_t block;   /* elements of a block, gaps included */

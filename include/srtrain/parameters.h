@@ -106,13 +106,15 @@ void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t sa
 /* Allocates both blocks, zero-filled. */
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
 
-/* Lets both blocks lie in memory [block_size] of the caller from now on, which already holds what they hold. The caller takes
- * its memory back with sr_parameters_withdraw(), after which the set has no values. */
+/* Lets both blocks lie in memory [block_size] of the caller from now on, with what it holds. The caller takes its memory back
+ * with sr_parameters_withdraw(), after which the set has no values. */
 void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gradients);
 void sr_parameters_withdraw(sr_parameters *parameters);
 
-/* Draws the initial values; every element depends on (seed, parameter name, element) alone. */
+/* Draws the initial values; every element depends on (seed, parameter name, element) alone, so that several workers can each
+ * draw a part of one block: elements [part.begin, part.end). */
 void sr_parameters_draw(sr_parameters *parameters, uint64_t seed);
+void sr_parameters_draw_part(sr_parameters *parameters, uint64_t seed, sr_element_range part);
 
 /* Index of the parameter with this name, or SIZE_MAX. */
 size_t sr_parameters_find(const sr_parameters *parameters, const char *name);

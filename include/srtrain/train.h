@@ -64,8 +64,9 @@ struct sr_stepper {
     sr_step_times times; /* of the first worker, summed over all steps so far */
 };
 
-/* The model's gradients must be 0, as they are in a new one. Where processes of a node share its parameters, it has none any
- * more when the stepper is freed. Collective; fails on all ranks together. */
+/* Gives the model, which has been declared only, its memory and the initial values of training.seed. Where processes of a node
+ * share parameters, that is memory of the node, of which each worker draws a part; the model has none any more when the stepper
+ * is freed. Collective; fails on all ranks together. */
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
 void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a node */

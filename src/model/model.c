@@ -8,8 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* With parameters declared, but without memory for them. */
-static sr_status declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
+sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
 {
     *model = NULL;
     sr_model *made;
@@ -34,7 +33,7 @@ static sr_status declare(sr_model **model, const sr_model_settings *settings, si
 
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
 {
-    SR_TRY(declare(model, settings, items, users, error));
+    SR_TRY(sr_model_declare(model, settings, items, users, error));
     const sr_status status = sr_parameters_allocate(&(*model)->parameters, error);
     if (status != SR_OK) {
         sr_model_free(*model);
@@ -47,7 +46,7 @@ sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *se
                                 sr_error *error)
 {
     sr_model *model;
-    SR_TRY(declare(&model, settings, items, users, error));
+    SR_TRY(sr_model_declare(&model, settings, items, users, error));
     *size = (sr_model_size){.block = model->parameters.block_size, .arrays = model->parameters.count};
     for (size_t i = 0; i < model->parameters.count; ++i)
         size->numbers += model->parameters.list[i].size;

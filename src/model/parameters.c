@@ -1,6 +1,7 @@
 /* Named parameters in one block; srtrain/parameters.h says what is promised. */
 #include "srtrain/parameters.h"
 
+#include "base/sizes.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
 
@@ -74,6 +75,7 @@ void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t sa
 
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
 {
+    assert(!parameters->values);
     SR_TRY(SR_ALLOCATE_ZERO(&parameters->values, parameters->block_size, "the parameters", error));
     return SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error);
 }
@@ -96,43 +98,55 @@ void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gr
     parameters->placed = true;
 }
 
-static void draw_one(sr_parameters *parameters, const sr_parameter *parameter, uint64_t seed)
+/* Elements [begin, end) of a parameter. One that starts like another is drawn as that one, of which another worker may be
+ * drawing the elements. */
+static void draw_elements(sr_parameters *parameters, const sr_parameter *parameter, uint64_t seed, size_t begin, size_t end)
 {
     sr_real *values = parameters->values + parameter->offset;
-    const sr_random_stream stream = sr_random_open(seed, SR_RANDOM_INITIALISATION,
-                                                   XXH3_64bits(parameter->name, strlen(parameter->name)));
-    for (size_t i = 0; i < parameter->size; ++i)
-        switch (parameter->initial) {
+    const sr_parameter *as = parameter;
+    while (as->initial == SR_INITIAL_SAME)
+        as = &parameters->list[as->same_as];
+    const sr_random_stream stream = sr_random_open(seed, SR_RANDOM_INITIALISATION, XXH3_64bits(as->name, strlen(as->name)));
+    for (size_t i = begin; i < end; ++i)
+        switch (as->initial) {
+        case SR_INITIAL_SAME: /* resolved above */
         case SR_INITIAL_ZERO:
             values[i] = 0;
             break;
         case SR_INITIAL_CONSTANT:
-            values[i] = (sr_real)parameter->scale;
+            values[i] = (sr_real)as->scale;
             break;
         case SR_INITIAL_NORMAL:
-            values[i] = (sr_real)(parameters->normal_mean + parameter->scale * sr_random_normal(stream, i, 0));
+            values[i] = (sr_real)(parameters->normal_mean + as->scale * sr_random_normal(stream, i, 0));
             break;
         case SR_INITIAL_CENTRED:
-            values[i] = (sr_real)(parameter->scale * sr_random_normal(stream, i, 0));
+            values[i] = (sr_real)(as->scale * sr_random_normal(stream, i, 0));
             break;
         case SR_INITIAL_UNIFORM:
-            values[i] = (sr_real)(parameter->scale * (2 * sr_random_uniform(stream, i, 0) - 1));
+            values[i] = (sr_real)(as->scale * (2 * sr_random_uniform(stream, i, 0) - 1));
             break;
         case SR_INITIAL_IDENTITY: {
-            const size_t columns = parameter->shape[parameter->rank - 1], rows = parameter->shape[parameter->rank - 2];
+            const size_t columns = as->shape[as->rank - 1], rows = as->shape[as->rank - 2];
             values[i] = i / columns % rows == i % columns;
             break;
         }
-        case SR_INITIAL_SAME:
-            values[i] = parameters->values[parameters->list[parameter->same_as].offset + i];
-            break;
         }
+}
+
+void sr_parameters_draw_part(sr_parameters *parameters, uint64_t seed, sr_element_range part)
+{
+    for (size_t i = 0; i < parameters->count; ++i) {
+        const sr_parameter *parameter = &parameters->list[i];
+        const size_t begin = larger(part.begin, parameter->offset),
+                     end = smaller(part.end, parameter->offset + parameter->size);
+        if (begin < end)
+            draw_elements(parameters, parameter, seed, begin - parameter->offset, end - parameter->offset);
+    }
 }
 
 void sr_parameters_draw(sr_parameters *parameters, uint64_t seed)
 {
-    for (size_t i = 0; i < parameters->count; ++i)
-        draw_one(parameters, &parameters->list[i], seed);
+    sr_parameters_draw_part(parameters, seed, (sr_element_range){0, parameters->block_size});
 }
 
 size_t sr_parameters_find(const sr_parameters *parameters, const char *name)

@@ -51,11 +51,9 @@ static sr_status look_ahead(run *r, sr_error *error)
 static sr_status build_model(run *r, sr_error *error)
 {
     const int64_t total_steps = (int64_t)sr_sampler_batches(r->sampler) * r->settings->training.epochs;
-    sr_status status = sr_model_create(&r->model, &r->settings->model, sr_dataset_items(r->dataset),
-                                       sr_dataset_users(r->dataset), error);
+    sr_status status = sr_model_declare(&r->model, &r->settings->model, sr_dataset_items(r->dataset),
+                                        sr_dataset_users(r->dataset), error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
-    /* While every rank has values of its own: those that ranks of a node share must be written by one of them. */
-    sr_parameters_draw(sr_model_parameters(r->model), (uint64_t)r->settings->training.seed);
     SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
     if (*r->stepper.why_not)
         sr_log_information(r->log, "ranks keep parameters and moments of their own: %s", r->stepper.why_not);

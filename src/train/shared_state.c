@@ -1,7 +1,6 @@
 #include "train/shared_state.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Values and two moments lie in the node's block, one after the other. */
 enum { COMMON_BLOCKS = 3 };
@@ -11,21 +10,14 @@ bool sr_training_shares(const sr_training_settings *settings)
     return settings->reduction == SR_REDUCTION_SHARED && settings->item_updates != SR_ITEM_UPDATES_DEFERRED;
 }
 
-/* Every process has the same values, of which each brings a part: memory that several of them write at once may hold anything.
- */
-static sr_status place(sr_stepper *stepper, sr_error *error)
+static void place(sr_stepper *stepper)
 {
     sr_node *node = stepper->node;
     sr_parameters *parameters = sr_model_parameters(stepper->model);
-    const size_t size = parameters->block_size, process = sr_node_process(node);
-    const sr_element_range part = sr_part_of_range((sr_element_range){0, size}, process, sr_node_processes(node));
-    sr_real *common = sr_node_common(node), *own = sr_node_own(node, process);
-    memcpy(common + part.begin, parameters->values + part.begin, (part.end - part.begin) * sizeof *common);
-    memcpy(own, parameters->gradients, size * sizeof *own);
-    SR_TRY(sr_node_wait(node, stepper->parallel, error));
-    sr_parameters_place(parameters, common, own);
+    const size_t size = parameters->block_size;
+    sr_real *common = sr_node_common(node);
+    sr_parameters_place(parameters, common, sr_node_own(node, sr_node_process(node)));
     sr_optimizer_place(&stepper->optimizer, parameters, common + size, common + 2 * size);
-    return SR_OK;
 }
 
 sr_status shared_state_create(sr_stepper *stepper, sr_error *error)
@@ -45,8 +37,8 @@ sr_status shared_state_create(sr_stepper *stepper, sr_error *error)
     if (possible && sr_node_create(&stepper->node, stepper->parallel, COMMON_BLOCKS * size, size, &refusal) != SR_OK)
         why_not = refusal.message;
     if (stepper->node)
-        return place(stepper, error);
-    if (why_not)
+        place(stepper);
+    else if (why_not)
         snprintf(stepper->why_not, sizeof stepper->why_not, "%s", why_not);
     return SR_OK;
 }

@@ -6,7 +6,7 @@
 
 #include "srtrain/train.h"
 
-/* Moves the model's parameters and gradients into memory of the node and places the optimizer's moments there; or says in
+/* Places the model's parameters and gradients and the optimizer's moments in memory of the node, all 0; or says in
  * stepper->why_not why not, if that was asked for and there are processes that might have. Collective; a failure is one of all
  * ranks. */
 sr_status shared_state_create(sr_stepper *stepper, sr_error *error);

@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How the gradients of this model are reduced. */
 size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threads)
 {
     return (size_t)(settings->kept_logits_megabytes * 0x1p20) / threads;
 }
 
+/* How the gradients of this model are reduced. */
 static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
 {
     const sr_training_settings *training = &stepper->settings->training;
@@ -64,6 +64,32 @@ static sr_status create_optimizer(sr_stepper *stepper, sr_error *error)
     return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
 }
 
+/* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
+static sr_status draw_initial_values(sr_stepper *stepper, sr_error *error)
+{
+    sr_parameters *parameters = sr_model_parameters(stepper->model);
+    const uint64_t seed = (uint64_t)stepper->settings->training.seed;
+    const sr_element_range all = {0, parameters->block_size};
+#pragma omp parallel num_threads((int)stepper->threads) default(shared)
+    {
+        size_t part = (size_t)omp_get_thread_num(), parts = stepper->threads;
+        if (stepper->node)
+            sr_node_part(stepper->node, sr_parallel_member(stepper->parallel, part), &part, &parts);
+        sr_parameters_draw_part(parameters, seed, sr_part_of_range(all, part, parts));
+    }
+    return stepper->node ? sr_node_wait(stepper->node, stepper->parallel, error) : SR_OK;
+}
+
+/* Parameters, gradients and moments: in memory of the node, or in that of this process. */
+static sr_status take_state(sr_stepper *stepper, sr_error *error)
+{
+    SR_TRY(shared_state_create(stepper, error));
+    if (!stepper->node)
+        SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
+    SR_TRY(draw_initial_values(stepper, error));
+    return create_optimizer(stepper, error);
+}
+
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error)
 {
@@ -74,11 +100,9 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
                             .model = model,
                             .total_steps = total_steps,
                             .threads = sr_parallel_threads(parallel)};
-    sr_status status = shared_state_create(stepper, error);
+    sr_status status = sr_parallel_agree(parallel, take_state(stepper, error), error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
-    if (status == SR_OK)
-        status = create_optimizer(stepper, error);
     for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
         status = create_worker(stepper, thread, error);
     status = sr_parallel_agree(parallel, status, error);
