@@ -377,7 +377,7 @@ static sr_status run_with_block(sr_parallel *parallel, const options *o, sr_erro
 static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
 {
     options o = {.repetitions = "30", .backward = "10"};
-    const sr_option known[] = {{.name = "config", .value = &o.config},     {.name = "set", .list = &o.set, .greedy = true},
+    const sr_option known[] = {{.name = "config", .value = &o.config},     {.name = "set", .list = &o.set, .assignments = true},
                                {.name = "bytes", .value = &o.bytes},       {.name = "repetitions", .value = &o.repetitions},
                                {.name = "backward", .value = &o.backward}, {.name = "json", .value = &o.json}};
     SR_TRY(sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known, error));

@@ -239,7 +239,7 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     const sr_option known[] = {{.name = "output", .value = &output},
                                {.name = "json", .value = &json},
                                {.name = "repetitions", .value = &repetitions},
-                               {.name = "set", .list = &set, .greedy = true}};
+                               {.name = "set", .list = &set, .assignments = true}};
     SR_TRY(sr_command_line_read(NULL, argument_count, arguments, "CONFIG.yaml", &configuration, known,
                                 sizeof known / sizeof *known, error));
     b = (benchmark){.parallel = parallel, .output = output, .repetitions = strtoul(repetitions, NULL, 10)};

@@ -24,7 +24,7 @@ typedef struct {
 static sr_status read_command_line(int argument_count, char **arguments, texts *t, sr_error *error)
 {
     const sr_option known[] = {{.name = "config", .value = &t->configuration},
-                               {.name = "set", .list = &t->set, .greedy = true},
+                               {.name = "set", .list = &t->set, .assignments = true},
                                {.name = "ranks", .value = &t->ranks},
                                {.name = "batch", .value = &t->batch},
                                {.name = "batch-per-rank", .value = &t->batch_per_rank},

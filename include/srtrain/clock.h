@@ -5,4 +5,7 @@
 /* Seconds on a clock that never goes back; only differences mean something. */
 double sr_seconds(void);
 
+/* Seconds since *mark, which moves to now. */
+double sr_lap(double *mark);
+
 #endif

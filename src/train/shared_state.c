@@ -43,6 +43,14 @@ sr_status shared_state_create(sr_stepper *stepper, sr_error *error)
     return SR_OK;
 }
 
+void shared_state_part(const sr_worker *worker, size_t *part, size_t *parts)
+{
+    *part = sr_parallel_thread(worker->parallel);
+    *parts = worker->stepper->threads;
+    if (worker->stepper->node)
+        sr_node_part(worker->stepper->node, worker->parallel, part, parts);
+}
+
 void shared_state_free(sr_stepper *stepper)
 {
     if (!stepper->node)

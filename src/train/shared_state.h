@@ -11,6 +11,9 @@
  * ranks. */
 sr_status shared_state_create(sr_stepper *stepper, sr_error *error);
 
+/* This worker's part of what is done once for each copy of the state: the workers of the process, or of the node, divide it. */
+void shared_state_part(const sr_worker *worker, size_t *part, size_t *parts);
+
 /* Takes the memory back: the model has no parameters any more. Collective over the processes of a node. */
 void shared_state_free(sr_stepper *stepper);
 
