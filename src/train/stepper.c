@@ -43,25 +43,16 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
     return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);
 }
 
-static sr_status create_optimizer(sr_stepper *stepper, sr_error *error)
+/* Parameters, gradients and moments in memory of this process. */
+static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     const sr_training_settings *training = &stepper->settings->training;
-    if (stepper->node)
-        return SR_OK; /* its moments are those of the node */
+    SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
     if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
     const sr_table_list tables = sr_model_item_tables(stepper->model, training->loss);
     return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
-}
-
-/* Parameters, gradients and moments: in memory of the node, or in that of this process. */
-static sr_status take_state(sr_stepper *stepper, sr_error *error)
-{
-    SR_TRY(shared_state_create(stepper, error));
-    if (!stepper->node)
-        SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
-    return create_optimizer(stepper, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
@@ -89,7 +80,9 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
                             .model = model,
                             .total_steps = total_steps,
                             .threads = sr_parallel_threads(parallel)};
-    sr_status status = sr_parallel_agree(parallel, take_state(stepper, error), error);
+    sr_status status = shared_state_create(stepper, error);
+    if (status == SR_OK && !stepper->node)
+        status = create_own_state(stepper, error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
     for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
