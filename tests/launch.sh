@@ -22,7 +22,8 @@ run() {
     touch calls
 }
 
-# Programs that note what they are called with. srtrain ends with CODE, or when asked to stop, with 75.
+# Programs that note what they are called with. srtrain ends with CODE, or when asked to stop, with 75; not by env, after which
+# its process would be called bash.
 cat >bin/mpirun <<'END'
 #!/usr/bin/env bash
 [ "${1:-}" != --version ] || { echo "mpirun (Open MPI) 4.1.4"; exit 0; }
@@ -31,7 +32,7 @@ while [ "${1##*/}" != srtrain ]; do shift; done
 exec "$@"
 END
 cat >bin/srtrain <<'END'
-#!/usr/bin/env bash
+#!/bin/bash
 trap 'echo USR1 >>"$WORK/calls"; exit 75' USR1
 echo "srtrain $*" >>"$WORK/calls"
 for _ in $(seq "${TENTHS:-0}"); do sleep 0.1; done
@@ -83,6 +84,21 @@ run 2 env CODE=2 mpirun.sh --ranks 1 a.yaml
 [ "$(grep -c ^srtrain calls)" -eq 1 ] || fail "a usage error was tried again"
 run 75 env CODE=75 mpirun.sh --ranks 1 a.yaml
 [ "$(grep -c ^srtrain calls)" -eq 1 ] || fail "a stopped run was started again"
+# A launcher that hangs after its ranks are gone is killed, and the run is started again.
+mkdir hanging
+cat >hanging/mpirun <<'END'
+#!/usr/bin/env bash
+[ "${1:-}" != --version ] || exit 0
+while [ "${1##*/}" != srtrain ]; do shift; done
+"$@" &
+wait
+exec sleep 300
+END
+chmod +x hanging/mpirun
+run 137 env PATH="$work/hanging:$PATH" SRTRAIN_HANG=1 TENTHS=25 srtrain-job --restarts 1 --ranks 1 a.yaml
+expect output "mpirun does not end: killed"
+[ "$(grep -c ^srtrain calls)" -eq 2 ] || fail "after a hanging launcher the run was started $(grep -c ^srtrain calls) times, not 2"
+run 2 env SRTRAIN_HANG=soon srtrain-job a.yaml
 # The limit: a signal after 2 - 1 seconds.
 run 75 env SRTRAIN_LIMIT=3 SRTRAIN_MARGIN=1 TENTHS=200 mpirun.sh --ranks 1 a.yaml
 expect calls USR1
