@@ -24,8 +24,8 @@ typedef struct {
     size_t parameters;     /* how many it holds */
     size_t missing;        /* how many of them are not final yet */
     size_t width;          /* of a table's rows; 0: no table */
-    sr_real *packed_rest;  /* likewise, of what rounding took */
     sr_real *packed;       /* a table: [most_rows, width], for rows taken out of it; else NULL */
+    sr_real *packed_rest;  /* likewise, of what rounding took */
     MPI_Request *requests; /* overlapped: one for each message */
     size_t request_count;
 } bucket;

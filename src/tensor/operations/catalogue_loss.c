@@ -40,28 +40,38 @@ typedef struct {
     bool kept;
 } logits_tile;
 
+/* How many tiles the [n, items] logits have. */
+static size_t tiles_of(size_t n, size_t items)
+{
+    return (n + TILE_ROWS - 1) / TILE_ROWS * ((items + TILE_COLUMNS - 1) / TILE_COLUMNS);
+}
+
+/* Where tile `number` of the [n, items] logits lies: one row of tiles after the other. */
+static logits_tile tile_at(size_t n, size_t items, size_t number)
+{
+    const size_t across = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    const size_t row = number / across * TILE_ROWS, column = number % across * TILE_COLUMNS;
+    return (logits_tile){
+        .row = row, .rows = smaller(n - row, TILE_ROWS), .column = column, .columns = smaller(items - column, TILE_COLUMNS)};
+}
+
 typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
 
 static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
 {
-    const size_t n = state->x->rows, items = state->classes;
+    const size_t n = state->x->rows;
     sr_real *exponentials = state->tiles, *maxima = state->maxima;
-    size_t number = 0;
-    for (size_t row = 0; row < n; row += TILE_ROWS)
-        for (size_t column = 0; column < items; column += TILE_COLUMNS) {
-            const logits_tile now = {.row = row,
-                                     .rows = smaller(n - row, TILE_ROWS),
-                                     .column = column,
-                                     .columns = smaller(items - column, TILE_COLUMNS),
-                                     .exponentials = exponentials,
-                                     .maxima = maxima,
-                                     .kept = number++ < state->kept};
-            function(tape, state, &now, context);
-            if (now.kept) {
-                exponentials += now.rows * now.columns;
-                maxima += now.rows;
-            }
+    for (size_t number = 0; number < tiles_of(n, state->classes); ++number) {
+        logits_tile tile = tile_at(n, state->classes, number);
+        tile.exponentials = exponentials;
+        tile.maxima = maxima;
+        tile.kept = number < state->kept;
+        function(tape, state, &tile, context);
+        if (tile.kept) {
+            exponentials += tile.rows * tile.columns;
+            maxima += tile.rows;
         }
+    }
 }
 
 static bool holds_target(const catalogue_state *state, const logits_tile *tile, size_t i, size_t *column)
@@ -144,18 +154,17 @@ typedef struct {
 static tile_room room_for(size_t n, size_t items, size_t kept_bytes)
 {
     tile_room room = {0, 0, 0};
-    for (size_t row = 0; row < n; row += TILE_ROWS)
-        for (size_t column = 0; column < items; column += TILE_COLUMNS) {
-            const size_t rows = smaller(n - row, TILE_ROWS), elements = rows * smaller(items - column, TILE_COLUMNS);
-            if ((room.elements + elements) * sizeof(sr_real) > kept_bytes) {
-                room.elements += smaller(n, TILE_ROWS) * smaller(items, TILE_COLUMNS);
-                room.maxima += TILE_ROWS;
-                return room;
-            }
-            room.elements += elements;
-            room.maxima += rows;
-            ++room.kept;
+    for (; room.kept < tiles_of(n, items); ++room.kept) {
+        const logits_tile tile = tile_at(n, items, room.kept);
+        const size_t elements = tile.rows * tile.columns;
+        if ((room.elements + elements) * sizeof(sr_real) > kept_bytes) {
+            room.elements += smaller(n, TILE_ROWS) * smaller(items, TILE_COLUMNS);
+            room.maxima += smaller(n, TILE_ROWS);
+            return room;
         }
+        room.elements += elements;
+        room.maxima += tile.rows;
+    }
     return room;
 }
 
