@@ -23,7 +23,7 @@ typedef struct {
 sr_status same_target_index_make(same_target_index *index, size_t items, size_t examples, const target_source *source,
                                  sr_error *error);
 size_t same_target_index_memory(size_t items, size_t examples); /* in bytes */
-void same_target_index_free(same_target_index *index); /* all zero is allowed */
+void same_target_index_free(same_target_index *index);          /* all zero is allowed */
 
 /* How to look at an example by its number. */
 typedef struct {

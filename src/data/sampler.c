@@ -3,6 +3,9 @@
 
 #include "base/sizes.h"
 #include "data/example_index.h"
+#include "data/masking.h"
+#include "data/negatives.h"
+#include "data/pieces.h"
 #include "data/same_target.h"
 #include "srtrain/model.h"
 #include "srtrain/random.h"
@@ -140,6 +143,12 @@ size_t sr_sampler_batches(const sr_sampler *sampler)
     return (sampler->examples + batch_size - 1) / batch_size;
 }
 
+/* Of an epoch's draws of one kind. */
+static sr_random_stream stream_of(const sr_sampler *sampler, sr_random_purpose purpose, size_t epoch)
+{
+    return sr_random_open((uint64_t)sampler->settings->training.seed, purpose, epoch);
+}
+
 static sr_example example_at(const void *context, size_t number)
 {
     const sr_sampler *sampler = context;
@@ -161,104 +170,6 @@ static sr_example example_at(const void *context, size_t number)
                         .user = needs->users ? (int32_t)user + 1 : 0,
                         .identity = number,
                         .targets = needs->masked ? NULL : (all ? items + 1 : items + length)};
-}
-
-/* ---- masking ---- */
-
-/* How many masked items of an example are scored at most. */
-static size_t most_scored(const sr_model_settings *model)
-{
-    const size_t most = (size_t)(model->mask_ratio * (double)model->max_length);
-    return most > 0 ? most : 1;
-}
-
-/* Draws which of an example's `length` latest items are masked, anew in every epoch. Returns how many. */
-static size_t draw_masked(const sr_sampler *sampler, size_t epoch, uint64_t identity, size_t length, bool *masked)
-{
-    const sr_settings *settings = sampler->settings;
-    const sr_random_stream stream = sr_random_open((uint64_t)settings->training.seed, SR_RANDOM_MASKING, epoch);
-    size_t count = 0;
-    for (size_t i = 0; i < length; ++i) {
-        masked[i] = sr_random_uniform(stream, identity, i) < settings->model.mask_ratio;
-        count += masked[i];
-    }
-    if (count == 0 && settings->model.masking == SR_MASKING_AT_LEAST_ONE) {
-        masked[sr_random_below(stream, identity, length, length)] = true; /* the draw after those of the items */
-        count = 1;
-    }
-    return count;
-}
-
-/* Turns a history into what a masked model trains on (Sun et al. 2019): some of its latest max_length items are replaced by the
- * mask token, and the latest of those are the targets. */
-static sr_status mask_items(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena, sr_error *error)
-{
-    const sr_model_settings *model = &sampler->settings->model;
-    const size_t length = smaller(example->length, (size_t)model->max_length), most = most_scored(model);
-    const int32_t *history = example->items + example->length - length;
-    const int32_t mask_token = (int32_t)sr_dataset_items(sampler->dataset) + 1;
-    bool *masked = sr_arena_take(arena, length * sizeof *masked);
-    int32_t *items = sr_arena_take(arena, length * sizeof *items), *targets = sr_arena_take(arena, length * sizeof *targets);
-    if (!masked || !items || !targets)
-        return sr_fail_memory(error, length * sizeof *items, "masked items");
-    const size_t first_column = model->padding == SR_PADDING_LEFT ? (size_t)model->max_length - length : 0;
-    size_t later = draw_masked(sampler, epoch, example->identity, length, masked);
-    for (size_t i = 0; i < length; ++i) {
-        later -= masked[i];
-        /* The released code fills its list of masked columns up with zeros, so that column 0 never counts. */
-        const bool never = first_column + i == 0 && model->masking == SR_MASKING_RELEASED;
-        items[i] = masked[i] ? mask_token : history[i];
-        targets[i] = masked[i] && later < most && !never ? history[i] : 0;
-    }
-    example->items = items;
-    example->times = example->times ? example->times + example->length - length : NULL;
-    example->length = length;
-    example->targets = targets;
-    return SR_OK;
-}
-
-/* ---- negatives ---- */
-
-static bool contains(const int32_t *items, size_t count, int32_t item)
-{
-    for (size_t i = 0; i < count; ++i)
-        if (items[i] == item)
-            return true;
-    return false;
-}
-
-/* One uniform item that is neither the target nor in the history; after many failed attempts (a history that covers nearly the
- * whole catalogue) any item but the target. Redrawn every epoch. */
-static int32_t draw_negative(const sr_sampler *sampler, sr_random_stream stream, const sr_example *history, int32_t target,
-                             size_t position)
-{
-    enum { ATTEMPTS = 1000 };
-    const uint64_t items = sr_dataset_items(sampler->dataset);
-    for (uint64_t attempt = 0;; ++attempt) {
-        const int32_t item = 1 + (int32_t)sr_random_below(stream, history->identity, (uint64_t)position << 32 | attempt, items);
-        if (item != target && (attempt >= ATTEMPTS || !contains(history->items, history->length, item)))
-            return item;
-        if (items == 1)
-            return target;
-    }
-}
-
-/* Draws a negative for each target of `example`; `history` is the example before anything was masked. */
-static sr_status draw_negatives(const sr_sampler *sampler, size_t epoch, const sr_example *history, sr_example *example,
-                                sr_arena *arena, sr_error *error)
-{
-    const bool every_position = sampler->needs.masked || sampler->settings->training.objective == SR_OBJECTIVE_ALL;
-    const size_t count = every_position ? example->length : 1;
-    int32_t *negatives = sr_arena_take(arena, count * sizeof *negatives);
-    if (!negatives)
-        return sr_fail_memory(error, count * sizeof *negatives, "sampled negatives");
-    const sr_random_stream stream = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_NEGATIVES, epoch);
-    for (size_t position = 0; position < count; ++position) {
-        const int32_t target = example->targets[position];
-        negatives[position] = target ? draw_negative(sampler, stream, history, target, position) : 0;
-    }
-    example->negatives = negatives;
-    return SR_OK;
 }
 
 /* ---- contrastive training ---- */
@@ -290,7 +201,7 @@ static sr_status draw_views(const sr_sampler *sampler, size_t epoch, const sr_ex
     if (!drawn->again || !drawn->alike)
         return sr_fail_memory(error, count * sizeof *examples, "the views of a batch");
     const example_source source = {example_at, sampler, (size_t)settings->model.max_length};
-    const sr_random_stream stream = sr_random_open((uint64_t)settings->training.seed, SR_RANDOM_SAME_TARGET, epoch);
+    const sr_random_stream stream = stream_of(sampler, SR_RANDOM_SAME_TARGET, epoch);
     for (size_t e = 0; e < count; ++e) {
         const uint64_t identity = examples[e].identity;
         const sr_example alike = same_target_draw(&sampler->same_target, &source, stream, (size_t)identity);
@@ -311,107 +222,13 @@ static sr_status build_view(const sr_sampler *sampler, const sr_example *example
                           error);
 }
 
-/* ---- batches ---- */
-
-/* The pieces of work of a global batch: one for each example, except that empty histories together are one where they share a
- * sequence, so that only one rank has to compute it, or a few where they are so many that one rank would be late. With
- * contrastive training each of them has sequences of its own besides, which weigh more. */
-typedef struct {
-    size_t count;
-    size_t *work;       /* [count] */
-    size_t *of_example; /* [examples]: the piece of each example */
-    uint32_t *owners;   /* [count] */
-} pieces;
-
-static size_t example_work(const sr_sampler *sampler, const sr_example *examples, const views *drawn, size_t e)
-{
-    const sr_model_settings *model = &sampler->settings->model;
-    const size_t work = sr_example_work(&examples[e], model);
-    return drawn->again ? work + sr_example_work(&drawn->again[e], model) + sr_example_work(&drawn->alike[e], model) : work;
-}
+/* ---- who computes which examples ---- */
 
 /* Whether something of the model sums over the sequences of a batch, a penalty on attention or FEARec's choice of lags: then
  * the one that empty histories share has to be one on all ranks together. */
 static bool counts_sequences(const sr_sampler *sampler)
 {
     return sampler->settings->model.calibrators.adversarial.in_use || sampler->needs.sums_in_passes;
-}
-
-/* How many of the `empty` empty histories make one piece, `scoring` being the work of each besides the sequence that those of a
- * piece share: all, unless that is more than every rank's share of the batch. The sequence is computed once for each piece, so
- * that scoring should be at least as much. */
-static size_t empty_group(const sr_sampler *sampler, size_t others, size_t empty, size_t scoring, size_t ranks)
-{
-    const sr_model_settings *model = &sampler->settings->model;
-    const size_t sequence = (size_t)model->max_length, share = (others + sequence + empty * scoring) / ranks;
-    if (sequence + empty * scoring <= share || counts_sequences(sampler))
-        return empty;
-    const size_t room = share > 2 * sequence ? share - sequence : sequence;
-    const size_t group = room / scoring, least = (empty + ranks - 1) / ranks;
-    return group > least ? group : least;
-}
-
-static void add_empty_pieces(const sr_sampler *sampler, const sr_example *examples, size_t count, size_t group, size_t scoring,
-                             pieces *made)
-{
-    size_t in_piece = group; /* no piece has been begun */
-    for (size_t e = 0; e < count; ++e) {
-        if (examples[e].length > 0)
-            continue;
-        if (in_piece == group) {
-            made->work[made->count++] = (size_t)sampler->settings->model.max_length;
-            in_piece = 0;
-        }
-        made->of_example[e] = made->count - 1;
-        made->work[made->count - 1] += scoring;
-        ++in_piece;
-    }
-}
-
-static sr_status make_pieces(const sr_sampler *sampler, const sr_example *examples, const views *drawn, size_t count,
-                             size_t ranks, sr_arena *arena, pieces *made, sr_error *error)
-{
-    *made = (pieces){.work = sr_arena_take(arena, count * sizeof *made->work),
-                     .of_example = sr_arena_take(arena, count * sizeof *made->of_example),
-                     .owners = sr_arena_take(arena, count * sizeof *made->owners)};
-    if (!made->work || !made->of_example || !made->owners)
-        return sr_fail_memory(error, count * sizeof *made->work, "dividing a batch");
-    const sr_model_settings *model = &sampler->settings->model;
-    const bool shares_empty = sr_shares_empty_histories(model, true) && !drawn->again;
-    size_t others = 0, empty = 0, scoring = 0;
-    for (size_t e = 0; e < count; ++e) {
-        const size_t work = example_work(sampler, examples, drawn, e);
-        if (shares_empty && examples[e].length == 0) {
-            scoring = work;
-            ++empty;
-            continue;
-        }
-        others += work;
-        made->work[made->count] = work;
-        made->of_example[e] = made->count++;
-    }
-    if (empty > 0)
-        add_empty_pieces(sampler, examples, count, empty_group(sampler, others, empty, scoring, ranks), scoring, made);
-    return sr_divide_work(made->work, made->count, ranks, made->owners, error);
-}
-
-static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
-{
-    return sampler->settings->training.objective == SR_OBJECTIVE_ALL
-               ? smaller(example->length, (size_t)sampler->settings->model.max_length)
-               : 1;
-}
-
-/* What this rank alone has to know of its examples. */
-static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena,
-                                  sr_error *error)
-{
-    const sr_example history = *example;
-    if (sampler->needs.masked)
-        SR_TRY(mask_items(sampler, epoch, example, arena, error));
-    if (sr_loss_needs_negatives(sampler->settings->training.loss))
-        SR_TRY(draw_negatives(sampler, epoch, &history, example, arena, error));
-    return SR_OK;
 }
 
 /* Ranks that divide a slice of the global batch among themselves, and draw nothing but that slice: on many ranks, drawing and
@@ -464,26 +281,37 @@ typedef struct {
     sr_example *examples; /* [count] */
     size_t count;
     views drawn;
-    pieces divided;
+    work_pieces pieces;
 } division;
+
+static sr_status make_pieces(const sr_sampler *sampler, division *slice, size_t ranks, sr_arena *arena, sr_error *error)
+{
+    const sr_model_settings *model = &sampler->settings->model;
+    const empty_histories empty = {.share = sr_shares_empty_histories(model, true) && !slice->drawn.again,
+                                   .are_one_piece = counts_sequences(sampler),
+                                   .sequence = (size_t)model->max_length};
+    size_t *work = sr_arena_take(arena, slice->count * sizeof *work);
+    if (!work)
+        return sr_fail_memory(error, slice->count * sizeof *work, "dividing a batch");
+    for (size_t e = 0; e < slice->count; ++e) {
+        work[e] = sr_example_work(&slice->examples[e], model);
+        if (slice->drawn.again) /* these weigh more: every one has sequences of its own */
+            work[e] += sr_example_work(&slice->drawn.again[e], model) + sr_example_work(&slice->drawn.alike[e], model);
+    }
+    return work_pieces_make(&slice->pieces, slice->examples, work, slice->count, &empty, ranks, arena, error);
+}
 
 static sr_status divide_slice(const sr_sampler *sampler, size_t epoch, const rank_group *group, sr_arena *arena, division *made,
                               sr_error *error)
 {
-    const sr_random_stream order = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
     *made = (division){.examples = sr_arena_take(arena, group->count * sizeof *made->examples), .count = group->count};
     if (!made->examples)
         return sr_fail_memory(error, group->count * sizeof *made->examples, "a batch");
     for (size_t e = 0; e < group->count; ++e)
         made->examples[e] = example_at(sampler, sr_random_permutation(order, group->first + e, sampler->examples));
     SR_TRY(draw_views(sampler, epoch, made->examples, made->count, arena, &made->drawn, error));
-    return make_pieces(sampler, made->examples, &made->drawn, made->count, group->ranks, arena, &made->divided, error);
-}
-
-bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
-{
-    return sampler->needs.masked ||
-           (sampler->settings->training.objective == SR_OBJECTIVE_ALL && groups_of(sampler, ranks) > 1);
+    return make_pieces(sampler, made, group->ranks, arena, error);
 }
 
 sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index, size_t ranks, sr_arena *arena, size_t *loads,
@@ -494,10 +322,42 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
         const rank_group group = group_at(sampler, index, g, ranks);
         division slice;
         SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
-        for (size_t piece = 0; piece < slice.divided.count; ++piece)
-            loads[group.first_rank + slice.divided.owners[piece]] += slice.divided.work[piece];
+        for (size_t piece = 0; piece < slice.pieces.count; ++piece)
+            loads[group.first_rank + slice.pieces.owners[piece]] += slice.pieces.work[piece];
     }
     return SR_OK;
+}
+
+/* ---- batches ---- */
+
+static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
+{
+    return sampler->settings->training.objective == SR_OBJECTIVE_ALL
+               ? smaller(example->length, (size_t)sampler->settings->model.max_length)
+               : 1;
+}
+
+/* What this rank alone has to know of its examples: masks and negatives, drawn anew in every epoch. */
+static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena,
+                                  sr_error *error)
+{
+    const sr_settings *settings = sampler->settings;
+    const size_t items = sr_dataset_items(sampler->dataset);
+    const sr_example history = *example;
+    if (sampler->needs.masked)
+        SR_TRY(mask_items(&settings->model, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1, example, arena,
+                          error));
+    if (!sr_loss_needs_negatives(settings->training.loss))
+        return SR_OK;
+    const bool every_position = sampler->needs.masked || settings->training.objective == SR_OBJECTIVE_ALL;
+    return draw_negatives(stream_of(sampler, SR_RANDOM_NEGATIVES, epoch), items, &history, every_position ? example->length : 1,
+                          example, arena, error);
+}
+
+bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
+{
+    return sampler->needs.masked ||
+           (sampler->settings->training.objective == SR_OBJECTIVE_ALL && groups_of(sampler, ranks) > 1);
 }
 
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
@@ -512,7 +372,7 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
     size_t mine = 0, slice_targets = 0;
     for (size_t e = 0; e < slice.count; ++e) {
         slice_targets += targets_of(sampler, &examples[e]);
-        if (group.first_rank + slice.divided.owners[slice.divided.of_example[e]] != rank)
+        if (group.first_rank + slice.pieces.owners[slice.pieces.of_example[e]] != rank)
             continue;
         examples[mine] = examples[e];
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
@@ -538,7 +398,7 @@ void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, 
     if (!sampler->prefetches || index >= sr_sampler_batches(sampler))
         return;
     const rank_group group = group_of_rank(sampler, index, rank, ranks);
-    const sr_random_stream order = sr_random_open((uint64_t)sampler->settings->training.seed, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
     const size_t window = (size_t)sampler->settings->model.max_length;
     for (size_t e = rank - group.first_rank; e < group.count; e += group.ranks) {
         const sr_example example = example_at(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
