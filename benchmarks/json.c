@@ -1,10 +1,10 @@
 #include "json.h"
 
-#include <errno.h>
+#include "srtrain/output_file.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 sr_status json_read(const char *path, cJSON **json, sr_error *error)
 {
@@ -24,11 +24,9 @@ sr_status json_write(const char *path, const cJSON *document, sr_error *error)
     char *text = document ? cJSON_Print(document) : NULL;
     if (!text)
         return sr_fail(error, SR_ERROR_RUNTIME, "out of memory while writing %s", path);
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
+    const sr_status status = sr_output_file_write(path, text, error);
     cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return status;
 }
 
 double json_number(const cJSON *object, const char *name)

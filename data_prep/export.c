@@ -3,13 +3,12 @@
 #include "commands.h"
 #include "srtrain/command_line.h"
 #include "srtrain/dataset.h"
-#include "srtrain/memory.h"
+#include "srtrain/output_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -125,21 +124,11 @@ static sr_status write_to(const export_options *o, const sr_dataset *dataset, FI
     return SR_OK;
 }
 
-/* The file gets its name when it is complete. */
 static sr_status write_file(const export_options *o, const sr_dataset *dataset, sr_error *error)
 {
-    char *temporary;
-    if (asprintf(&temporary, "%s.tmp-%ld", o->output, (long)getpid()) < 0)
-        return sr_fail_memory(error, strlen(o->output) + 32, "a file name");
-    FILE *file = fopen(temporary, "w");
-    sr_status status = file ? write_to(o, dataset, file, o->output, error)
-                            : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", temporary, strerror(errno));
-    if (file && (fclose(file) != 0 || (status == SR_OK && rename(temporary, o->output) != 0)) && status == SR_OK)
-        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", o->output, strerror(errno));
-    if (file && status != SR_OK)
-        (void)remove(temporary);
-    free(temporary);
-    return status;
+    sr_output_file file;
+    SR_TRY(sr_output_file_open(&file, o->output, error));
+    return sr_output_file_close(&file, write_to(o, dataset, file.stream, o->output, error), error);
 }
 
 sr_status command_export(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)

@@ -1,8 +1,8 @@
 #include "summary.h"
 
 #include "measure.h"
+#include "srtrain/output_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -123,15 +123,11 @@ static sr_status write_json(const summary *s, const sr_dataset *dataset, const m
     char *text = describe(s, dataset, found);
     if (!text)
         return sr_fail_memory(error, 1, "the report");
-    FILE *file = fopen(path, "w");
-    bool written = file && fprintf(file, "%s\n", text) > 0;
-    int cause = errno;
-    if (file && fclose(file) != 0) {
-        cause = written ? errno : cause;
-        written = false;
-    }
+    const sr_status status = sr_output_file_write(path, text, error);
     cJSON_free(text);
-    return written ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "--report: cannot write %s: %s", path, strerror(cause));
+    if (status != SR_OK)
+        sr_error_prepend(error, "--report: ");
+    return status;
 }
 
 sr_status summary_write(const summary *s, const char *json, sr_error *error)

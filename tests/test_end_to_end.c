@@ -480,10 +480,10 @@ static void evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks(
     world *w = *state;
     train(w, 2, "model", "");
     for (int ranks = 1; ranks <= 4; ranks += 3) {
-        use(w, ranks, "evaluate", "model", "--split test --json %s/e%d.json", w->directory, ranks);
+        use(w, ranks, "evaluate", "model", "--split test --json %s/results/e%d.json", w->directory, ranks);
         assert_says(&w->result, "popularity");
-        use(w, ranks, "recommend", "model", "--top-k 5 --output %s/r%d.tsv", w->directory, ranks);
-        use(w, ranks, "recommend", "model", "--top-k 3 --output %s/r%d.h5", w->directory, ranks);
+        use(w, ranks, "recommend", "model", "--top-k 5 --output %s/top-k/5/r%d.tsv", w->directory, ranks);
+        use(w, ranks, "recommend", "model", "--top-k 3 --output %s/top-k/3/r%d.h5", w->directory, ranks);
     }
     use(w, 2, "evaluate", "model", "--split valid --set 'evaluation.top_k=[7]' --set evaluation.history=exclude");
     assert_says(&w->result, "hr@7");
@@ -491,7 +491,12 @@ static void evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks(
     run_srtrain(&w->result, 0, "evaluate %s/model/best.h5 --set training.seed=3", w->directory);
     assert_code(&w->result, 2);
     /* Times differ; everything else is the same text. */
-    assert_shell(w, "diff e1.json e4.json && cmp r1.tsv r4.tsv && cmp r1.h5 r4.h5 && [ $(wc -l < r1.tsv) -eq 1501 ]");
+    assert_shell(w, "diff results/e1.json results/e4.json && cmp top-k/5/r1.tsv top-k/5/r4.tsv && "
+                    "cmp top-k/3/r1.h5 top-k/3/r4.h5 && [ $(wc -l < top-k/5/r1.tsv) -eq 1501 ]");
+    run_srtrain(&w->result, 2, "evaluate %s/model/best.h5 --json %s/model/best.h5/result.json", w->directory, w->directory);
+    assert_code(&w->result, 1);
+    assert_says(&w->result, "Not a directory");
+    assert_null(strstr(w->result.output, "popularity")); /* known before the work */
 }
 
 static void models_without_attention_are_evaluated_as_in_training(void **state)

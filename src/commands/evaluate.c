@@ -2,10 +2,10 @@
  * [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/evaluate.h"
+#include "srtrain/output_file.h"
 #include "srtrain/train.h"
 #include "train/metrics.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +51,8 @@ static cJSON *make_json(const evaluation *result, const sr_settings *settings, c
     return NULL;
 }
 
-static sr_status write_json(const char *path, const evaluation *result, const sr_settings *settings, const char *checkpoint,
+/* Whether the file took it is asked when it is closed. */
+static sr_status write_json(FILE *file, const evaluation *result, const sr_settings *settings, const char *checkpoint,
                             sr_error *error)
 {
     cJSON *root = make_json(result, settings, checkpoint);
@@ -59,11 +60,9 @@ static sr_status write_json(const char *path, const evaluation *result, const sr
     cJSON_Delete(root);
     if (!text)
         return sr_fail_memory(error, 1, "the JSON of an evaluation");
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
+    fprintf(file, "%s\n", text);
     cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return SR_OK;
 }
 
 static sr_status read_split(const char *text, sr_split *split, sr_error *error)
@@ -72,6 +71,24 @@ static sr_status read_split(const char *text, sr_split *split, sr_error *error)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain evaluate: --split %s: allowed are valid and test", text);
     *split = strcmp(text, "valid") == 0 ? SR_SPLIT_VALID : SR_SPLIT_TEST;
     return SR_OK;
+}
+
+/* Evaluates both and says what came of it; `json` is open on rank 0 if it is wanted. */
+static sr_status evaluate(command_context *context, checkpointed_model *loaded, const char *checkpoint, evaluation *result,
+                          FILE *json, sr_error *error)
+{
+    const sr_kernels *kernels = sr_kernels_choose(NULL);
+    const sr_evaluation_settings *settings = &loaded->settings.evaluation;
+    loaded->settings.training.threads = 0; /* this machine is not the one that trained */
+    SR_TRY(sr_use_threads(context->parallel, &loaded->settings.training, error));
+    SR_TRY(sr_evaluate_model(context->parallel, loaded->model, loaded->dataset, settings, result->split, kernels,
+                             &result->model, error));
+    SR_TRY(sr_evaluate_popularity(context->parallel, loaded->dataset, settings, result->split, kernels, &result->popularity,
+                                  error));
+    if (sr_parallel_rank(context->parallel) != 0)
+        return SR_OK;
+    print_table(result, &loaded->settings);
+    return json ? write_json(json, result, &loaded->settings, checkpoint, error) : SR_OK;
 }
 
 sr_status command_evaluate(command_context *context, sr_error *error)
@@ -97,21 +114,15 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     SR_TRY(read_split(split, &result.split, error));
     SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &set, error));
-    const sr_kernels *kernels = sr_kernels_choose(NULL);
-    const sr_evaluation_settings *settings = &loaded.settings.evaluation;
-    loaded.settings.training.threads = 0; /* this machine is not the one that trained */
-    sr_status status = sr_use_threads(context->parallel, &loaded.settings.training, error);
+    /* A file that cannot be written is known before the work. */
+    sr_output_file file = {.stream = NULL};
+    sr_status status = SR_OK;
+    if (json && sr_parallel_rank(context->parallel) == 0)
+        status = sr_output_file_open(&file, json, error);
+    status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
-        status = sr_evaluate_model(context->parallel, loaded.model, loaded.dataset, settings, result.split, kernels,
-                                   &result.model, error);
-    if (status == SR_OK)
-        status = sr_evaluate_popularity(context->parallel, loaded.dataset, settings, result.split, kernels, &result.popularity,
-                                        error);
-    if (status == SR_OK && sr_parallel_rank(context->parallel) == 0) {
-        print_table(&result, &loaded.settings);
-        if (json)
-            status = write_json(json, &result, &loaded.settings, checkpoint, error);
-    }
+        status = evaluate(context, &loaded, checkpoint, &result, file.stream, error);
+    status = sr_output_file_close(&file, status, error);
     checkpointed_model_free(&loaded);
     return sr_parallel_agree(context->parallel, status, error);
 }

@@ -206,10 +206,8 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
     if (status == SR_OK)
         status = sr_recommend(context->parallel, loaded->model, source, options->top_k, options->history,
                               sr_kernels_choose(NULL), sr_recommendations_add, writer, error);
-    if (writer) {
-        const sr_status closed = sr_recommendations_close(writer, status == SR_OK, status == SR_OK ? error : NULL);
-        status = status == SR_OK ? closed : status;
-    }
+    if (writer)
+        status = sr_recommendations_close(writer, status, error);
     return sr_parallel_agree(context->parallel, status, error);
 }
 

@@ -1,6 +1,7 @@
 #include "storage/recommendations.h"
 
 #include "srtrain/memory.h"
+#include "srtrain/output_file.h"
 #include "storage/disk_room.h"
 #include "storage/hdf5_helpers.h"
 
@@ -22,7 +23,7 @@ enum { USER, RANK, ITEM, SCORE, COLUMNS };
 
 struct sr_recommendations_writer {
     const sr_dataset *dataset;
-    char *path, *temporary;  /* NULL for standard output */
+    sr_output_file output;   /* not open for standard output; HDF5 writes to its place by itself */
     FILE *text;              /* TSV */
     bool begun;              /* the header line has been written */
     column columns[COLUMNS]; /* HDF5 */
@@ -43,12 +44,6 @@ sr_status sr_recommendations_check_path(const char *path, sr_error *error)
 }
 
 /* ---- TSV ---- */
-
-static sr_status open_text(sr_recommendations_writer *writer, sr_error *error)
-{
-    writer->text = writer->temporary ? fopen(writer->temporary, "w") : stdout;
-    return writer->text ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", writer->temporary, strerror(errno));
-}
 
 /* The header line waits for the first recommendation, or the end: standard output stays empty when nothing comes of it. */
 static void begin_text(sr_recommendations_writer *writer)
@@ -104,8 +99,8 @@ static size_t longest_item(const sr_dataset *dataset)
 static sr_status open_column(const sr_recommendations_writer *writer, column *c, sr_error *error)
 {
     char *path;
-    if (asprintf(&path, "%s-%s", writer->temporary, c->name) < 0)
-        return sr_fail_memory(error, strlen(writer->temporary), "a file name");
+    if (asprintf(&path, "%s-%s", writer->output.place, c->name) < 0)
+        return sr_fail_memory(error, strlen(writer->output.place), "a file name");
     c->values = fopen(path, "w+b");
     const sr_status status = c->values && remove(path) == 0
                                  ? SR_OK
@@ -137,7 +132,8 @@ static sr_status check_columns(const sr_recommendations_writer *writer, sr_error
 {
     for (size_t i = 0; i < COLUMNS; ++i)
         if (ferror(writer->columns[i].values))
-            return sr_fail(error, SR_ERROR_RUNTIME, "cannot write what %s is made of: %s", writer->path, strerror(errno));
+            return sr_fail(error, SR_ERROR_RUNTIME, "cannot write what %s is made of: %s", writer->output.path,
+                           strerror(errno));
     return SR_OK;
 }
 
@@ -180,7 +176,7 @@ static sr_status write_column(const sr_recommendations_writer *writer, const sr_
     if (bytes) {
         values = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fileno(c->values), 0);
         if (values == MAP_FAILED)
-            return sr_fail(error, SR_ERROR_RUNTIME, "cannot read what %s is made of: %s", writer->path, strerror(errno));
+            return sr_fail(error, SR_ERROR_RUNTIME, "cannot read what %s is made of: %s", writer->output.path, strerror(errno));
     }
     const hid_t type = type_of(writer, index);
     const sr_status status = type >= 0 ? sr_hdf5_write_array(file, c->name, type, writer->count, values, error)
@@ -202,8 +198,8 @@ static sr_status write_file(const sr_recommendations_writer *writer, sr_error *e
         (void)fflush(writer->columns[i].values);
     }
     SR_TRY(check_columns(writer, error));
-    SR_TRY(disk_room_reserve(writer->temporary, size, error));
-    SR_TRY(sr_hdf5_create(&file, writer->temporary, error));
+    SR_TRY(disk_room_reserve(writer->output.place, size, error));
+    SR_TRY(sr_hdf5_create(&file, writer->output.place, error));
     sr_status status = SR_OK;
     for (size_t i = 0; i < COLUMNS && status == SR_OK; ++i)
         status = write_column(writer, &file, i, error);
@@ -221,19 +217,14 @@ sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a writer of recommendations", error));
     made->dataset = dataset;
     sr_status status = SR_OK;
-    if (path) {
-        status = sr_copy_string(&made->path, path, error);
-        if (asprintf(&made->temporary, "%s.tmp", path) < 0) {
-            made->temporary = NULL;
-            status = sr_fail_memory(error, strlen(path) + 5, "a file name");
-        }
-    }
-    if (status == SR_OK)
-        status = path && ends_in(path, ".h5") ? open_columns(made, longest_user, error) : open_text(made, error);
-    if (status != SR_OK) {
-        (void)sr_recommendations_close(made, false, NULL);
-        return status;
-    }
+    if (path)
+        status = sr_output_file_open(&made->output, path, error);
+    if (status == SR_OK && path && ends_in(path, ".h5"))
+        status = open_columns(made, longest_user, error);
+    else
+        made->text = path ? made->output.stream : stdout;
+    if (status != SR_OK)
+        return sr_recommendations_close(made, status, error);
     *writer = made;
     return SR_OK;
 }
@@ -246,40 +237,25 @@ sr_status sr_recommendations_add(void *context, const char *user, size_t user_le
                         : add_row(writer, user, user_length, rank, item, score, error);
 }
 
-static sr_status finish_text(sr_recommendations_writer *writer, bool keep, sr_error *error)
+static sr_status finish(sr_recommendations_writer *writer, sr_error *error)
 {
-    if (keep)
-        begin_text(writer);
-    const bool failed = ferror(writer->text) != 0;
-    const bool closed = writer->path ? fclose(writer->text) == 0 : fflush(writer->text) == 0;
-    return closed && !failed ? SR_OK
-                             : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s",
-                                       writer->path ? writer->path : "standard output", strerror(errno));
+    if (!writer->text)
+        return write_file(writer, error);
+    begin_text(writer);
+    if (fflush(writer->text) == 0 && !ferror(writer->text))
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s",
+                   writer->output.stream ? writer->output.path : "standard output", strerror(errno));
 }
 
-static sr_status finish(sr_recommendations_writer *writer, bool keep, sr_error *error)
+sr_status sr_recommendations_close(sr_recommendations_writer *writer, sr_status status, sr_error *error)
 {
-    sr_status status = SR_OK;
-    if (writer->text)
-        status = finish_text(writer, keep, error);
-    else if (keep)
-        status = write_file(writer, error);
+    if (status == SR_OK)
+        status = finish(writer, error);
     for (size_t i = 0; i < COLUMNS; ++i)
         if (writer->columns[i].values)
             fclose(writer->columns[i].values);
-    if (writer->temporary && (!keep || status != SR_OK))
-        (void)remove(writer->temporary);
-    else if (writer->temporary && rename(writer->temporary, writer->path) != 0)
-        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", writer->temporary, writer->path,
-                         strerror(errno));
-    return status;
-}
-
-sr_status sr_recommendations_close(sr_recommendations_writer *writer, bool keep, sr_error *error)
-{
-    const sr_status status = finish(writer, keep, error);
-    free(writer->path);
-    free(writer->temporary);
+    status = sr_output_file_close(&writer->output, status, error);
     free(writer);
     return status;
 }

@@ -12,7 +12,8 @@ typedef struct sr_recommendations_writer sr_recommendations_writer;
  */
 sr_status sr_recommendations_check_path(const char *path, sr_error *error);
 
-/* Files are written under a temporary name. Items are those of `dataset`; users have names of at most `longest_user` bytes. */
+/* Files are written as sr_output_file_open() says. Items are those of `dataset`; users have names of at most `longest_user`
+ * bytes. */
 sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
                                   size_t longest_user, sr_error *error);
 
@@ -20,7 +21,8 @@ sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char
 sr_status sr_recommendations_add(void *writer, const char *user, size_t user_length, size_t rank, int32_t item, double score,
                                  sr_error *error);
 
-/* Ends and frees the writer. With `keep` the file gets its final name, otherwise nothing of it remains. */
-sr_status sr_recommendations_close(sr_recommendations_writer *writer, bool keep, sr_error *error);
+/* Ends and frees the writer; returns `status` or, where that is SR_OK, the failure to write. Without a failure the file gets
+ * its final name, otherwise nothing of it remains. */
+sr_status sr_recommendations_close(sr_recommendations_writer *writer, sr_status status, sr_error *error);
 
 #endif

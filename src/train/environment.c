@@ -1,10 +1,10 @@
 #include "train/environment.h"
 
+#include "srtrain/output_file.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <fftw3.h>
 #include <hdf5.h>
 #include <sched.h>
@@ -184,11 +184,9 @@ static sr_status write_document(const char *path, const char *versions, const sr
     cJSON_Delete(root);
     if (!text)
         return sr_fail_memory(error, 1, "environment.json");
-    FILE *file = fopen(path, "w");
-    const bool written = file && fprintf(file, "%s\n", text) > 0;
-    const bool closed = file && fclose(file) == 0;
+    const sr_status status = sr_output_file_write(path, text, error);
     cJSON_free(text);
-    return written && closed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
+    return status;
 }
 
 sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_kernels *kernels, const char *path,

@@ -1,12 +1,12 @@
 #include "train/metrics.h"
 
 #include "srtrain/memory.h"
+#include "srtrain/output_file.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct sr_metrics_file {
     FILE *stream;
@@ -28,31 +28,24 @@ static bool keep_line(const char *line, int64_t last_step, int64_t last_epoch)
     return keep;
 }
 
-/* Rewrites `path` with the lines that stay, through a temporary file. */
+/* Rewrites `path` with the lines that stay. */
 static sr_status trim(const char *path, int64_t last_step, int64_t last_epoch, sr_error *error)
 {
     FILE *in = fopen(path, "r");
     if (!in)
         return errno == ENOENT ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
-    char temporary[SR_PATH_SIZE + 16];
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    FILE *out = fopen(temporary, "w");
-    if (!out) {
-        fclose(in);
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", temporary, strerror(errno));
-    }
+    sr_output_file out;
+    sr_status status = sr_output_file_open(&out, path, error);
     char *line = NULL;
     size_t capacity = 0;
-    bool written = true;
-    while (getline(&line, &capacity, in) > 0)
+    while (status == SR_OK && getline(&line, &capacity, in) > 0)
         if (keep_line(line, last_step, last_epoch))
-            written = fputs(line, out) >= 0 && written;
+            fputs(line, out.stream); /* whether that succeeded is asked at the end */
+    if (status == SR_OK && ferror(in))
+        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
     free(line);
     fclose(in);
-    written = fclose(out) == 0 && written;
-    if (!written || rename(temporary, path) != 0)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot rewrite %s: %s", path, strerror(errno));
-    return SR_OK;
+    return sr_output_file_close(&out, status, error);
 }
 
 sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error)

@@ -1,6 +1,7 @@
 #include "train/run_files.h"
 
 #include "srtrain/directories.h"
+#include "srtrain/output_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -49,13 +50,9 @@ int64_t sr_run_newest_step(const sr_run_paths *paths)
 sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings *settings, sr_error *error)
 {
     SR_TRY(sr_make_directories(paths->checkpoints, error));
-    FILE *file = fopen(paths->configuration, "w");
-    if (!file)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", paths->configuration, strerror(errno));
-    const sr_status status = sr_settings_write(settings, file, false, error);
-    if (fclose(file) != 0 && status == SR_OK)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", paths->configuration, strerror(errno));
-    return status;
+    sr_output_file file;
+    SR_TRY(sr_output_file_open(&file, paths->configuration, error));
+    return sr_output_file_close(&file, sr_settings_write(settings, file.stream, false, error), error);
 }
 
 /* ---- files as a whole ---- */
@@ -109,12 +106,16 @@ static char *plain_path(const char *path)
 sr_status sr_run_note_beginning(const sr_run_paths *paths, const char *path, sr_error *error)
 {
     char *plain = plain_path(path);
-    FILE *file = plain ? fopen(paths->beginning, "w") : NULL;
-    const bool written = file && fprintf(file, "%s\n%s\n", path, plain) > 0;
-    const bool closed = file && fclose(file) == 0;
+    if (!plain)
+        return sr_fail_memory(error, strlen(path) + 1, "a file name");
+    sr_output_file file;
+    sr_status status = sr_output_file_open(&file, paths->beginning, error);
+    if (status == SR_OK) {
+        fprintf(file.stream, "%s\n%s\n", path, plain);
+        status = sr_output_file_close(&file, SR_OK, error);
+    }
     free(plain);
-    return written && closed ? SR_OK
-                             : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", paths->beginning, strerror(errno));
+    return status;
 }
 
 /* The file holds the name as it was given, and the plain path: the checkpoint may be gone by now. */

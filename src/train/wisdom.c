@@ -2,6 +2,7 @@
 
 #include "srtrain/fourier.h"
 #include "srtrain/memory.h"
+#include "srtrain/output_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,17 +26,6 @@ static sr_status read_wisdom(const char *path, char **text, sr_error *error)
     return SR_OK;
 }
 
-static sr_status write_wisdom(const char *path, const char *text, sr_error *error)
-{
-    FILE *file = fopen(path, "w");
-    if (!file)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
-    const bool is_written = fputs(text, file) >= 0;
-    if (fclose(file) != 0 || !is_written)
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", path, strerror(errno));
-    return SR_OK;
-}
-
 /* What an earlier part of the run has measured, or a measurement of now. */
 static sr_status obtain(sr_model *model, const char *path, sr_log *log, char **text, sr_error *error)
 {
@@ -49,7 +39,7 @@ static sr_status obtain(sr_model *model, const char *path, sr_log *log, char **t
     *text = NULL;
     SR_TRY(sr_model_measure_transforms(model, error));
     SR_TRY(sr_fourier_wisdom(text, error));
-    return write_wisdom(path, *text, error);
+    return sr_output_file_write(path, *text, error);
 }
 
 sr_status sr_share_wisdom(sr_parallel *parallel, sr_model *model, const char *path, sr_log *log, sr_error *error)

@@ -1,0 +1,111 @@
+#include "srtrain/output_file.h"
+
+#include "srtrain/directories.h"
+#include "srtrain/memory.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The descriptor of this process that a file is, as /dev/stdout is one; -1 if it is none. */
+static int own_descriptor(const struct stat *file)
+{
+    for (int descriptor = STDOUT_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+        struct stat own;
+        if (fstat(descriptor, &own) == 0 && own.st_dev == file->st_dev && own.st_ino == file->st_ino)
+            return descriptor;
+    }
+    return -1;
+}
+
+/* Chooses the names of a new file: beside what it replaces, or what a link points to. */
+static sr_status name_new_file(sr_output_file *file, const char *path, bool exists, sr_error *error)
+{
+    file->path = exists ? realpath(path, NULL) : NULL;
+    if (!file->path)
+        SR_TRY(sr_copy_string(&file->path, path, error));
+    if (asprintf(&file->place, "%s.tmp", file->path) < 0) {
+        file->place = NULL;
+        return sr_fail_memory(error, strlen(file->path) + 5, "a file name");
+    }
+    return sr_make_parent_directories(file->path, error);
+}
+
+static void release(sr_output_file *file)
+{
+    free(file->path);
+    free(file->place);
+    *file = (sr_output_file){.stream = NULL};
+}
+
+/* Whether the file only gets its name at the end. */
+static bool is_renamed(const sr_output_file *file)
+{
+    return strcmp(file->path, file->place) != 0;
+}
+
+sr_status sr_output_file_open(sr_output_file *file, const char *path, sr_error *error)
+{
+    struct stat found;
+    const bool exists = stat(path, &found) == 0;
+    const int own = exists ? own_descriptor(&found) : -1;
+    *file = (sr_output_file){.stream = NULL};
+    sr_status status = SR_OK;
+    if (own < 0 && (!exists || S_ISREG(found.st_mode))) {
+        status = name_new_file(file, path, exists, error);
+    } else {
+        status = sr_copy_string(&file->path, path, error);
+        if (status == SR_OK)
+            status = sr_copy_string(&file->place, path, error);
+    }
+    if (status == SR_OK) {
+        /* A descriptor of ours is shared, with its place in the file: opened again, it would write over what it holds. */
+        const int descriptor = own < 0 ? -1 : dup(own);
+        file->stream = own < 0 ? fopen(file->place, "w") : fdopen(descriptor, "w");
+        if (!file->stream) {
+            status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->place, strerror(errno));
+            if (descriptor >= 0)
+                close(descriptor);
+        }
+    }
+    if (status != SR_OK)
+        release(file);
+    return status;
+}
+
+sr_status sr_output_file_close(sr_output_file *file, sr_status status, sr_error *error)
+{
+    if (!file->stream)
+        return status;
+    (void)fflush(stdout); /* which the file may be: what was printed before comes first */
+    const bool renamed = is_renamed(file);
+    errno = 0;
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream);
+    written = written && (!renamed || fsync(fileno(file->stream)) == 0);
+    int cause = errno;
+    if (fclose(file->stream) != 0 && written) {
+        written = false;
+        cause = errno;
+    }
+    if (written && status == SR_OK && renamed && rename(file->place, file->path) != 0) {
+        written = false;
+        cause = errno;
+    }
+    if (status == SR_OK && !written)
+        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(cause ? cause : EIO));
+    if (status != SR_OK && renamed)
+        (void)remove(file->place);
+    release(file);
+    return status;
+}
+
+sr_status sr_output_file_write(const char *path, const char *text, sr_error *error)
+{
+    sr_output_file file;
+    SR_TRY(sr_output_file_open(&file, path, error));
+    fprintf(file.stream, "%s\n", text); /* whether that succeeded is asked at the end */
+    return sr_output_file_close(&file, SR_OK, error);
+}
