@@ -5,7 +5,6 @@
 #include "srtrain/dataset.h"
 #include "srtrain/output_file.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -113,22 +112,16 @@ static void write_csv(const sr_dataset *dataset, FILE *to)
     }
 }
 
-static sr_status write_to(const export_options *o, const sr_dataset *dataset, FILE *to, const char *name, sr_error *error)
-{
-    if (o->csv)
-        write_csv(dataset, to);
-    else
-        SR_TRY(write_sequences(dataset, to, error));
-    if (fflush(to) != 0 || ferror(to))
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", name, strerror(errno));
-    return SR_OK;
-}
-
-static sr_status write_file(const export_options *o, const sr_dataset *dataset, sr_error *error)
+static sr_status write_text(const export_options *o, const sr_dataset *dataset, sr_error *error)
 {
     sr_output_file file;
     SR_TRY(sr_output_file_open(&file, o->output, error));
-    return sr_output_file_close(&file, write_to(o, dataset, file.stream, o->output, error), error);
+    sr_status status = SR_OK;
+    if (o->csv)
+        write_csv(dataset, file.stream);
+    else
+        status = write_sequences(dataset, file.stream, error);
+    return sr_output_file_close(&file, status, error);
 }
 
 sr_status command_export(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
@@ -141,8 +134,7 @@ sr_status command_export(sr_parallel *parallel, int argument_count, char **argum
     SR_TRY(sr_dataset_open(&dataset, options.directory, error));
     sr_status status = sr_dataset_verify(dataset, 0, 1, error);
     if (status == SR_OK)
-        status = options.output ? write_file(&options, dataset, error)
-                                : write_to(&options, dataset, stdout, "to standard output", error);
+        status = write_text(&options, dataset, error);
     sr_dataset_close(dataset);
     return status;
 }

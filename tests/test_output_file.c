@@ -106,13 +106,15 @@ static void standard_output_goes_on_behind_the_file(void **state)
     assert_true(dup2(file, STDOUT_FILENO) >= 0);
     printf("before\n");
     const sr_status status = sr_output_file_write(path, "text", NULL);
+    const sr_status unnamed = sr_output_file_write(NULL, "and more", NULL);
     printf("behind\n");
     (void)fflush(stdout);
     assert_true(dup2(kept, STDOUT_FILENO) >= 0);
     close(kept);
     close(file);
     assert_int_equal(status, SR_OK);
-    assert_holds(path, "before\ntext\nbehind\n");
+    assert_int_equal(unnamed, SR_OK);
+    assert_holds(path, "before\ntext\nand more\nbehind\n");
 }
 
 static void what_cannot_be_made_is_named(void **state)

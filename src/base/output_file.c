@@ -34,42 +34,49 @@ static sr_status name_new_file(sr_output_file *file, const char *path, bool exis
     return sr_make_parent_directories(file->path, error);
 }
 
-static void release(sr_output_file *file)
-{
-    free(file->path);
-    free(file->place);
-    *file = (sr_output_file){.stream = NULL};
-}
-
 /* Whether the file only gets its name at the end. */
 static bool is_renamed(const sr_output_file *file)
 {
-    return strcmp(file->path, file->place) != 0;
+    return file->place != file->path;
+}
+
+static void release(sr_output_file *file)
+{
+    if (is_renamed(file))
+        free(file->place);
+    free(file->path);
+    *file = (sr_output_file){.stream = NULL};
+}
+
+/* A descriptor of ours is shared, with its place in the file: opened again, it would write over what the file holds. */
+static FILE *open_stream(const char *place, int own)
+{
+    if (own < 0)
+        return fopen(place, "w");
+    const int descriptor = dup(own);
+    FILE *stream = descriptor < 0 ? NULL : fdopen(descriptor, "w");
+    if (!stream && descriptor >= 0)
+        close(descriptor);
+    return stream;
 }
 
 sr_status sr_output_file_open(sr_output_file *file, const char *path, sr_error *error)
 {
     struct stat found;
-    const bool exists = stat(path, &found) == 0;
-    const int own = exists ? own_descriptor(&found) : -1;
+    const bool exists = path && stat(path, &found) == 0;
+    const int own = !path ? STDOUT_FILENO : (exists ? own_descriptor(&found) : -1);
+    sr_status status;
     *file = (sr_output_file){.stream = NULL};
-    sr_status status = SR_OK;
     if (own < 0 && (!exists || S_ISREG(found.st_mode))) {
         status = name_new_file(file, path, exists, error);
     } else {
-        status = sr_copy_string(&file->path, path, error);
-        if (status == SR_OK)
-            status = sr_copy_string(&file->place, path, error);
+        status = sr_copy_string(&file->path, path ? path : "standard output", error);
+        file->place = file->path;
     }
     if (status == SR_OK) {
-        /* A descriptor of ours is shared, with its place in the file: opened again, it would write over what it holds. */
-        const int descriptor = own < 0 ? -1 : dup(own);
-        file->stream = own < 0 ? fopen(file->place, "w") : fdopen(descriptor, "w");
-        if (!file->stream) {
+        file->stream = open_stream(file->place, own);
+        if (!file->stream)
             status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->place, strerror(errno));
-            if (descriptor >= 0)
-                close(descriptor);
-        }
     }
     if (status != SR_OK)
         release(file);

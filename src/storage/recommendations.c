@@ -23,8 +23,8 @@ enum { USER, RANK, ITEM, SCORE, COLUMNS };
 
 struct sr_recommendations_writer {
     const sr_dataset *dataset;
-    sr_output_file output;   /* not open for standard output; HDF5 writes to its place by itself */
-    FILE *text;              /* TSV */
+    sr_output_file output;   /* HDF5 writes to its place by itself */
+    FILE *text;              /* TSV: the output's stream */
     bool begun;              /* the header line has been written */
     column columns[COLUMNS]; /* HDF5 */
     size_t count;            /* recommendations in them */
@@ -216,13 +216,11 @@ sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char
     sr_recommendations_writer *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a writer of recommendations", error));
     made->dataset = dataset;
-    sr_status status = SR_OK;
-    if (path)
-        status = sr_output_file_open(&made->output, path, error);
+    sr_status status = sr_output_file_open(&made->output, path, error);
     if (status == SR_OK && path && ends_in(path, ".h5"))
         status = open_columns(made, longest_user, error);
     else
-        made->text = path ? made->output.stream : stdout;
+        made->text = made->output.stream;
     if (status != SR_OK)
         return sr_recommendations_close(made, status, error);
     *writer = made;
@@ -242,10 +240,7 @@ static sr_status finish(sr_recommendations_writer *writer, sr_error *error)
     if (!writer->text)
         return write_file(writer, error);
     begin_text(writer);
-    if (fflush(writer->text) == 0 && !ferror(writer->text))
-        return SR_OK;
-    return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s",
-                   writer->output.stream ? writer->output.path : "standard output", strerror(errno));
+    return SR_OK;
 }
 
 sr_status sr_recommendations_close(sr_recommendations_writer *writer, sr_status status, sr_error *error)
