@@ -13,12 +13,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { USERS = 40, ITEMS = 30, LENGTH = 16, L = 14, WIDTH = 12, KAPPA = 5, MOST_LAYERS = 8, EXAMPLES = 17, ENGINES = 2 };
+enum { USERS = 40, ITEMS = 30, LENGTH = 26, L = 24, WIDTH = 20, KAPPA = 7, MOST_LAYERS = 13, EXAMPLES = 17, ENGINES = 2 };
 
 static const char *const engines[ENGINES] = {"model.filter_engine=fftw", "model.filter_engine=projection"};
 
-/* Eight layers in a window of 14 see a bin each: 7, 6, .. 0. */
-static const char single_bins[] = "model.layers=8";
+/* Thirteen layers in a window of 24 see a bin each: 12, 11, .. 0. */
+static const char single_bins[] = "model.layers=13";
 
 static size_t item_of(size_t user, size_t i)
 {
@@ -44,12 +44,12 @@ static void open_world(world *w, const char *engine, const char *option, const c
 {
     const char *const assignments[] = {"data.path=none",
                                        "model.backbone=fearec",
-                                       "model.hidden_size=12",
+                                       "model.hidden_size=20",
                                        "model.inner_size=8",
                                        "model.heads=2",
-                                       "model.max_length=14",
-                                       "model.topk_factor=2",
-                                       "model.global_ratio=0.1",
+                                       "model.max_length=24",
+                                       "model.topk_factor=2.3",
+                                       "model.global_ratio=0.01",
                                        "model.padding=left",
                                        "model.initializer_range=0.3",
                                        "model.hidden_dropout=0",
@@ -78,7 +78,7 @@ static void close_world(world *w)
     sr_arena_free(w->arena);
 }
 
-/* Examples first, first + stride, ..: histories of 0 to 14 items. */
+/* Examples first, first + stride, ..: histories of 0 to 24 items. */
 static void build_part(const world *w, bool training, size_t first, size_t stride, sr_batch *batch)
 {
     static int32_t items[EXAMPLES][L];
@@ -131,19 +131,19 @@ static size_t greatest_common_divisor(size_t a, size_t b)
     return b ? greatest_common_divisor(b, a % b) : a;
 }
 
-/* Layer l of eight sees bin 7 - l alone, and so a period of 14 / gcd(7 - l, 14) lags. */
+/* Layer l of thirteen sees bin 12 - l alone, and so a period of 24 / gcd(12 - l, 24) lags. */
 static void assert_lags_of_single_bins(const sr_trace *trace, size_t sequences)
 {
     for (size_t layer = 0; layer < MOST_LAYERS; ++layer)
         for (size_t s = 0; s < sequences; ++s)
-            assert_smallest_of_each_class(trace->lags[layer] + s * KAPPA, L / greatest_common_divisor(7 - layer, L));
+            assert_smallest_of_each_class(trace->lags[layer] + s * KAPPA, L / greatest_common_divisor(12 - layer, L));
     for (size_t s = 0; s < sequences; ++s)
         assert_smallest(trace->lags[MOST_LAYERS - 1] + s * KAPPA); /* bin 0 */
 }
 
 /* ---- tests ---- */
 
-static void each_layer_of_eight_sees_one_bin(void **state)
+static void each_layer_of_thirteen_sees_one_bin(void **state)
 {
     (void)state;
     world w;
@@ -151,8 +151,8 @@ static void each_layer_of_eight_sees_one_bin(void **state)
     for (size_t layer = 0; layer < MOST_LAYERS; ++layer) {
         size_t first, last;
         sr_fearec_band(&w.settings.model, layer, &first, &last);
-        assert_int_equal(first, 7 - layer);
-        assert_int_equal(last, 8 - layer);
+        assert_int_equal(first, 12 - layer);
+        assert_int_equal(last, 13 - layer);
     }
     close_world(&w);
 }
@@ -243,7 +243,8 @@ static void an_empty_history_without_positions_keeps_the_smallest_lags(void **st
     }
 }
 
-/* Equal queries and keys: r[lag] = r[L - lag], and five lags are 0 (the largest) and two pairs, or the middle one as well. */
+/* Equal queries and keys: r[lag] = r[L - lag], and an odd number of lags is 0 (the largest) and pairs, an even one cuts a pair.
+ */
 static void of_two_lags_that_are_equal_by_symmetry_the_smaller_is_taken(void **state)
 {
     (void)state;
@@ -252,7 +253,7 @@ static void of_two_lags_that_are_equal_by_symmetry_the_smaller_is_taken(void **s
         sr_batch batch;
         sr_trace trace;
         sr_encoding encoding;
-        open_world(&w, engines[i / 2], "model.layers=2", i % 2 ? "model.topk_factor=2" : "model.topk_factor=1.7");
+        open_world(&w, engines[i / 2], "model.layers=2", i % 2 ? "model.topk_factor=2.3" : "model.topk_factor=1.9");
         sr_parameters *parameters = sr_model_parameters(w.model);
         for (size_t p = 0; p < parameters->count; ++p) {
             char name[SR_PARAMETER_NAME_SIZE];
@@ -295,11 +296,11 @@ static void losses_of_steps(const shared_dataset *data, const char *engine, cons
 {
     const char *const assignments[] = {"data.path=none",
                                        "model.backbone=fearec",
-                                       "model.hidden_size=12",
+                                       "model.hidden_size=20",
                                        "model.inner_size=8",
-                                       "model.max_length=14",
-                                       "model.topk_factor=2",
-                                       "model.global_ratio=0.1",
+                                       "model.max_length=24",
+                                       "model.topk_factor=2.3",
+                                       "model.global_ratio=0.01",
                                        "model.padding=left",
                                        "model.initializer_range=0.3",
                                        "training.batch_size=29",
@@ -336,7 +337,7 @@ static void engines_and_threads_train_alike_in_bands_of_one_bin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_layer_of_eight_sees_one_bin),
+        cmocka_unit_test(each_layer_of_thirteen_sees_one_bin),
         cmocka_unit_test(in_bands_of_one_bin_each_sequence_keeps_the_smallest_of_equal_lags),
         cmocka_unit_test(in_training_ranks_and_engines_choose_the_lags_of_the_whole_batch),
         cmocka_unit_test(an_empty_history_without_positions_keeps_the_smallest_lags),
