@@ -3,7 +3,7 @@ srtrain_add_test(test_model LIBRARY srtrain_double)
 srtrain_add_test(test_fearec LIBRARY srtrain_double)
 
 # The parity program, and its run over every fixture whose model exists. Fixtures lie outside the project: without them the test is skipped.
-add_executable(parity parity.c fixture.c)
+add_executable(parity parity.c fixture.c fixture_configuration.c)
 set_target_properties(parity PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(parity PRIVATE srtrain_library)
 set(SRTRAIN_FIXTURE_DIRECTORY "${PROJECT_SOURCE_DIR}/../shared/fixtures" CACHE PATH "directory of parity fixtures, if there is one")
