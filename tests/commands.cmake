@@ -13,6 +13,6 @@ set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_
 # These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
 set_tests_properties(test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
-# Recommendations of imported parameters are compared with fixtures, where there are any.
+# Recommendations of imported parameters are compared with fixtures.
 target_sources(test_recommend PRIVATE fixture.c)
-set_property(TEST test_recommend APPEND PROPERTY ENVIRONMENT SRTRAIN_FIXTURE_DIRECTORY=${SRTRAIN_FIXTURE_DIRECTORY})
+target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")
