@@ -178,6 +178,7 @@ expect calls "--output b/seed-1_layers-2"
 if command -v shellcheck >/dev/null; then
     shellcheck -x --source-path "$launch/.." "$launch"/*.sh "$launch/srtrain-job" "$launch/slurm.sbatch" || fail "shellcheck"
 else
-    echo "shellcheck is not installed: not run"
+    echo "skipped: shellcheck is not installed; everything else passes"
+    exit 77
 fi
 echo "PASS"
