@@ -290,7 +290,7 @@ static void of_two_lags_that_are_equal_by_symmetry_the_smaller_is_taken(void **s
 
 /* ---- steps ---- */
 
-enum { STEPS = 4 };
+enum { STEPS = 2 };
 
 static void losses_of_steps(const shared_dataset *data, const char *engine, const char *threads, double losses[STEPS])
 {
