@@ -1,18 +1,22 @@
 # End to end: the programs themselves, as a user runs them.
 foreach(test test_end_to_end test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
              test_fault_injection)
-  srtrain_add_test(${test} SOURCES program.c world.c)
+  srtrain_add_test(${test} SOURCES program.c world.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)
   add_dependencies(${test} srtrain_program srprep)
   set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT})
 endforeach()
 
+srtrain_add_optional_tests(test_batch_operation a_full_disk_ends_the_run_and_leaves_what_it_has_saved)
+srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures)
+set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_what_it_has_saved PROPERTIES PROCESSORS 2)
+
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
 # These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
 set_tests_properties(test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
-# Recommendations of imported parameters are compared with fixtures, where there are any.
+# Recommendations of imported parameters are compared with fixtures.
 target_sources(test_recommend PRIVATE fixture.c)
-set_property(TEST test_recommend APPEND PROPERTY ENVIRONMENT SRTRAIN_FIXTURE_DIRECTORY=${SRTRAIN_FIXTURE_DIRECTORY})
+target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")

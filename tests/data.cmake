@@ -1,2 +1,3 @@
 srtrain_add_test(test_batch)
-srtrain_add_test(test_sampler SOURCES small_dataset.c)
+srtrain_add_test(test_sampler SOURCES small_dataset.c optional.c)
+srtrain_add_optional_tests(test_sampler what_the_next_batch_reads_comes_into_memory_and_nothing_else)

@@ -19,16 +19,23 @@ endforeach()
 target_compile_definitions(test_fuzz_storage_seeds PRIVATE SRTRAIN_SMALL_BUFFERS)
 
 foreach(test test_srprep test_formats test_public_data)
-  srtrain_add_test(${test} SOURCES program.c)
+  srtrain_add_test(${test} SOURCES program.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   add_dependencies(${test} srprep)
 endforeach()
+
+srtrain_add_optional_tests(test_srprep a_small_disk_is_a_clear_error)
 
 # Published data sets cannot be part of the project. Where a directory with them is at hand, test_public_data compares with known counts.
 set(SRTRAIN_DATA_DIRECTORY "" CACHE PATH "A directory with the public data sets, for the tests; empty for none")
 if(NOT SRTRAIN_DATA_DIRECTORY AND IS_DIRECTORY ${PROJECT_SOURCE_DIR}/../shared/data)
   set(SRTRAIN_DATA_DIRECTORY ${PROJECT_SOURCE_DIR}/../shared/data)
 endif()
-if(SRTRAIN_DATA_DIRECTORY)
-  set_property(TEST test_public_data APPEND PROPERTY ENVIRONMENT SRTRAIN_DATA_DIRECTORY=${SRTRAIN_DATA_DIRECTORY})
-endif()
+# Without one it is skipped.
+srtrain_add_optional_tests(test_public_data a_directory_of_hourly_files_is_one_input)
+foreach(test test_public_data test_public_data.a_directory_of_hourly_files_is_one_input)
+  set_tests_properties(${test} PROPERTIES SKIP_RETURN_CODE 77)
+  if(SRTRAIN_DATA_DIRECTORY)
+    set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT SRTRAIN_DATA_DIRECTORY=${SRTRAIN_DATA_DIRECTORY})
+  endif()
+endforeach()

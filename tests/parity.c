@@ -1,20 +1,26 @@
-/* parity FIXTURE.h5 ...: compares srtrain with a double-precision reference implementation.
+/* parity [--attention] [--all-known] FIXTURE.h5 ...: compares srtrain with a double-precision reference implementation.
  *
  * A fixture holds a small model, one batch, and the outputs, scores, losses and gradients that the reference computed from
  * them. For each one the model is built through the code that training uses, and a line tells how far it is from the reference:
  *
  *   PASS|FAIL name output=E scores=E loss=E grad=E (worst parameter)
  *
- * E are relative errors ||a - b|| / (||b|| + tiny). Exits 0 only when all fixtures pass. With --attention the attention weights
- * of the real queries are compared as well, for finding errors. */
-#include "config/schema.h"
+ * E are relative errors ||a - b|| / (||b|| + tiny). A fixture whose configuration names a key or a choice that this build does
+ * not have cannot be compared: its line begins with "not known to this build". A last line counts all of them.
+ *
+ * Exits 0 when at least one fixture was compared and none of those failed. With --all-known a fixture that is not known fails:
+ * for fixtures whose models exist, so that none is lost when a key gets another name. With --attention the attention weights of
+ * the real queries are compared as well, for finding errors. */
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
+#include "srtrain/parallel.h"
+#include "srtrain/train.h"
+#include "train/contrast.h"
 
 #include "fixture.h"
+#include "fixture_configuration.h"
 
-#include <libfyaml.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,13 +36,15 @@ typedef struct {
     sr_model *model;
     sr_arena *arena;
     sr_tape *tape;
+    sr_parallel *parallel; /* a single rank */
     size_t examples, max_length;
     int32_t *sequence, *targets, *negatives; /* [B, L], [B] or [B, L], likewise or NULL */
     int32_t *users;                          /* [B] or NULL */
     int64_t *times;                          /* [B, L] or NULL */
     int32_t *masked_sequence,
-        *masked_targets; /* masked models: the training input and what is hidden in it, 0 elsewhere; [B, L] */
-    double *noise;       /* of the last layer, [B, heads, L, L], or NULL */
+        *masked_targets;  /* masked models: the training input and what is hidden in it, 0 elsewhere; [B, L] */
+    int32_t *same_target; /* contrastive training: other histories with the same targets, [B, L] */
+    double *noise;        /* of the last layer, [B, heads, L, L], or NULL */
     bool attention;
     double output_error, scores_error, loss_error, gradient_error;
     char worst_parameter[SR_PARAMETER_NAME_SIZE];
@@ -127,46 +135,16 @@ static sr_status load_inputs(comparison *c, sr_error *error)
         SR_TRY(fixture_read_long_integers(c->fixture, "/inputs", "time", &c->times, &count, error));
     if (needs.masked)
         SR_TRY(load_masked(c, error));
+    if (c->settings.training.contrastive.in_use)
+        SR_TRY(fixture_read_integers(c->fixture, "/inputs", "same_target", &c->same_target, &count, error));
     return c->settings.model.calibrators.adversarial.in_use ? load_noise(c, error) : SR_OK;
-}
-
-/* Takes the keys out of section `name` that the backbone has no use for. */
-static void drop_foreign_keys(struct fy_node *root, const char *name, int backbone)
-{
-    struct fy_node *section = fy_node_by_path(root, name, FY_NT, FYNWF_DONT_FOLLOW);
-    for (size_t i = 0; i < schema_row_count && section; ++i) {
-        const schema_row *row = &schema_rows[i];
-        struct fy_node_pair *pair = fy_node_mapping_lookup_pair_by_string(section, row->key, FY_NT);
-        if (strcmp(row->section, name) == 0 && pair && row->backbones && !(row->backbones >> backbone & 1))
-            fy_node_free(fy_node_mapping_remove_by_key(section, fy_node_pair_key(pair)));
-    }
-}
-
-/* Fixtures name heads, inner_size and the like for models without such parts, too, where srtrain refuses them: the fixture's
- * configuration without them, to be released with free(). */
-static sr_status configuration_of_backbone(const char *configuration, char **text, sr_error *error)
-{
-    char name[SR_NAME_SIZE + 1] = "";
-    *text = NULL;
-    struct fy_document *document = fy_document_build_from_string(NULL, configuration, FY_NT);
-    struct fy_node *root = document ? fy_document_root(document) : NULL;
-    if (root && fy_document_scanf(document, "/model/backbone %64s", name) == 1) {
-        for (const schema_choice *choice = schema_find("model", "backbone")->choices; choice->name; ++choice)
-            if (strcmp(choice->name, name) == 0) {
-                drop_foreign_keys(root, "model", choice->value);
-                drop_foreign_keys(root, "training", choice->value);
-            }
-        *text = fy_emit_document_to_string(document, FYECF_DEFAULT);
-    }
-    fy_document_destroy(document);
-    return *text ? SR_OK : sr_fail(error, SR_ERROR_DATA, "the configuration of the fixture has no model.backbone");
 }
 
 static sr_status load(comparison *c, const char *path, sr_error *error)
 {
     SR_TRY(fixture_open(&c->fixture, path, error));
     char *configuration;
-    SR_TRY(configuration_of_backbone(fixture_configuration(c->fixture), &configuration, error));
+    SR_TRY(fixture_configuration_of_backbone(c->fixture, &configuration, error));
     /* Fixtures name positions for every transformer; TiSASRec has its own whatever they say, which srtrain does not let pass.
      */
     const bool own_positions = strstr(configuration, "backbone: tisasrec");
@@ -177,10 +155,39 @@ static sr_status load(comparison *c, const char *path, sr_error *error)
     SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), (size_t)fixture_users(c->fixture),
                            error));
     sr_model_set_step(c->model, fixture_annealing_step(c->fixture));
+    SR_TRY(sr_parallel_start_alone(&c->parallel, error));
     SR_TRY(sr_arena_create(&c->arena, 1 << 20, error));
     SR_TRY(sr_tape_create(&c->tape, sr_kernels_choose(NULL), true, error));
     SR_TRY(load_parameters(c, error));
     return load_inputs(c, error);
+}
+
+/* The column of row `e` in which its items begin, and how many there are. */
+static size_t first_column(const comparison *c, const int32_t *sequence, size_t e, size_t *length)
+{
+    const int32_t *row = sequence + e * c->max_length;
+    *length = 0;
+    for (size_t i = 0; i < c->max_length; ++i)
+        *length += row[i] != 0;
+    return c->settings.model.padding == SR_PADDING_LEFT ? c->max_length - *length : 0;
+}
+
+/* Examples of padded sequences, without targets. */
+static sr_status take_examples(const comparison *c, const int32_t *sequence, sr_example **examples, sr_error *error)
+{
+    *examples = sr_arena_take(c->arena, c->examples * sizeof **examples);
+    if (!*examples)
+        return sr_fail_memory(error, c->examples * sizeof **examples, "examples");
+    for (size_t e = 0; e < c->examples; ++e) {
+        size_t length;
+        const size_t first = first_column(c, sequence, e, &length);
+        (*examples)[e] = (sr_example){.items = sequence + e * c->max_length + first,
+                                      .times = c->times ? c->times + e * c->max_length + first : NULL,
+                                      .length = length,
+                                      .user = c->users ? c->users[e] : 0,
+                                      .identity = e};
+    }
+    return SR_OK;
 }
 
 /* The packed batch of the fixture's padded sequences, as training or evaluation reads them. */
@@ -190,26 +197,27 @@ static sr_status build_batch(const comparison *c, bool training, sr_batch *batch
     const sr_objective objective = masked ? SR_OBJECTIVE_ALL : c->settings.training.objective;
     const int32_t *sequence = masked ? c->masked_sequence : c->sequence;
     const int32_t *targets = masked ? c->masked_targets : c->targets;
-    sr_example *examples = sr_arena_take(c->arena, c->examples * sizeof *examples);
-    if (!examples)
-        return sr_fail_memory(error, c->examples * sizeof *examples, "examples");
+    sr_example *examples;
+    SR_TRY(take_examples(c, sequence, &examples, error));
     for (size_t e = 0; e < c->examples; ++e) {
-        const int32_t *row = sequence + e * c->max_length;
-        size_t length = 0;
-        for (size_t i = 0; i < c->max_length; ++i)
-            length += row[i] != 0;
-        const size_t first = c->settings.model.padding == SR_PADDING_LEFT ? c->max_length - length : 0;
+        size_t length;
+        const size_t first = first_column(c, sequence, e, &length);
         const size_t target = objective == SR_OBJECTIVE_ALL ? e * c->max_length + first : e;
-        examples[e] = (sr_example){.items = row + first,
-                                   .times = c->times ? c->times + e * c->max_length + first : NULL,
-                                   .length = length,
-                                   .user = c->users ? c->users[e] : 0,
-                                   .mask_token = training ? 0 : sr_model_mask_token(c->model),
-                                   .identity = e,
-                                   .targets = training ? targets + target : NULL,
-                                   .negatives = training && c->negatives ? c->negatives + target : NULL};
+        examples[e].mask_token = training ? 0 : sr_model_mask_token(c->model);
+        examples[e].targets = training ? targets + target : NULL;
+        examples[e].negatives = training && c->negatives ? c->negatives + target : NULL;
     }
     return sr_batch_build(batch, c->arena, &c->settings.model, objective, training, examples, c->examples, error);
+}
+
+/* The batch of a further pass of contrastive training. */
+static sr_status build_view(const comparison *c, const int32_t *sequence, sr_batch *batch, sr_error *error)
+{
+    sr_example *examples;
+    SR_TRY(take_examples(c, sequence, &examples, error));
+    for (size_t e = 0; e < c->examples; ++e)
+        examples[e].own_sequence = true;
+    return sr_batch_build(batch, c->arena, &c->settings.model, SR_OBJECTIVE_LAST, true, examples, c->examples, error);
 }
 
 /* ---- comparing ---- */
@@ -378,37 +386,81 @@ static sr_status compare_attack(comparison *c, const sr_batch *batch, const sr_e
     return compare_loss(c, "loss.attacked", weight * penalty - (double)ranking->values[0], error);
 }
 
-static sr_status compare_training(comparison *c, sr_error *error)
-{
-    sr_batch batch;
+/* What a training pass leaves until its gradients are computed. */
+typedef struct {
+    sr_batch batch, again, alike; /* the latter two of contrastive training */
     sr_encoding encoding;
-    sr_trace trace = {0};
-    SR_TRY(build_batch(c, true, &batch, error));
-    sr_tape_reset(c->tape);
+    sr_trace trace;
+    contrast contrast;
+} training_passes;
+
+/* The further passes of contrastive training, by the code of training steps: `loss` and theirs. */
+static sr_status add_contrast(comparison *c, training_passes *passes, sr_pass pass, sr_tensor **loss, sr_error *error)
+{
+    sr_stepper stepper = {.settings = &c->settings};
+    sr_worker worker = {.stepper = &stepper, .parallel = c->parallel, .model = c->model, .tape = c->tape};
+    SR_TRY(build_view(c, c->sequence, &passes->again, error));
+    SR_TRY(build_view(c, c->same_target, &passes->alike, error));
+    passes->batch.again = &passes->again;
+    passes->batch.alike = &passes->alike;
+    pass.trace = NULL; /* which is of the first pass */
+    contrast_encode(&passes->contrast, &worker, &passes->batch, pass);
+    SR_TRY(contrast_gather(&passes->contrast, &worker, sr_tape_status(c->tape, error), error));
+    *loss = contrast_add_losses(&passes->contrast, &worker, &passes->batch, *loss);
+    return sr_tape_status(c->tape, error);
+}
+
+static sr_status compare_contrast(comparison *c, const contrast *views, sr_error *error)
+{
+    sr_step_result result;
+    contrast_report(views, &result);
+    SR_TRY(compare_loss(c, "loss.contrastive", result.contrastive, error));
+    return result.has_spectra ? compare_loss(c, "loss.spectral", result.spectral, error) : SR_OK;
+}
+
+/* The passes, their losses, and the gradients of their sum. */
+static sr_status compare_losses(comparison *c, training_passes *passes, sr_error *error)
+{
+    const bool calibrated = c->settings.model.calibrators.adversarial.in_use;
+    const bool contrasted = c->settings.training.contrastive.in_use;
     const sr_pass pass = {.training = true,
                           .step = (uint64_t)sr_model_step(c->model),
                           .every_row = c->attention,
-                          .trace = c->attention ? &trace : NULL,
+                          .trace = c->attention ? &passes->trace : NULL,
                           .noise = c->noise};
-    sr_model_encode(c->model, c->tape, &batch, &pass, &encoding);
-    sr_tensor *loss = sr_model_loss(c->model, c->tape, &batch, encoding.representation, c->settings.training.loss,
-                                    1.0 / (double)batch.targets);
-    sr_tensor *penalty = sr_model_penalty(c->model, c->tape);
-    SR_TRY(sr_tape_backward(c->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
-    const bool calibrated = c->settings.model.calibrators.adversarial.in_use;
+    sr_model_encode(c->model, c->tape, &passes->batch, &pass, &passes->encoding);
+    sr_tensor *loss = sr_model_loss(c->model, c->tape, &passes->batch, passes->encoding.representation,
+                                    c->settings.training.loss, 1.0 / (double)passes->batch.targets);
+    sr_tensor *penalty = sr_model_penalty(c->model, c->tape), *total = loss;
+    SR_TRY(sr_tape_status(c->tape, error));
+    if (contrasted)
+        SR_TRY(add_contrast(c, passes, pass, &total, error));
+    SR_TRY(sr_tape_backward(c->tape, total, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
     double of_targets = (double)loss->values[0];
     if (penalty) {
-        SR_TRY(compare_loss(c, "loss.total", of_targets, error));
         SR_TRY(compare_loss(c, "loss.frobenius_penalty", (double)penalty->values[0], error));
         of_targets -= c->settings.model.frobenius_penalty * (double)penalty->values[0];
     }
+    if (penalty || contrasted)
+        SR_TRY(compare_loss(c, "loss.total", (double)total->values[0], error));
+    if (contrasted)
+        SR_TRY(compare_contrast(c, &passes->contrast, error));
     SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(c->settings.training.loss), of_targets, error));
-    if (calibrated)
-        SR_TRY(compare_attack(c, &batch, &encoding, error));
+    return calibrated ? compare_attack(c, &passes->batch, &passes->encoding, error) : SR_OK;
+}
+
+static sr_status compare_training(comparison *c, sr_error *error)
+{
+    training_passes passes = {.trace = {0}};
+    SR_TRY(build_batch(c, true, &passes.batch, error));
+    sr_tape_reset(c->tape);
+    const sr_status status = compare_losses(c, &passes, error);
+    contrast_free(&passes.contrast);
+    SR_TRY(status);
     const sr_parameters *parameters = sr_model_parameters(c->model);
     for (size_t i = 0; i < parameters->count; ++i)
         SR_TRY(compare_gradient(c, &parameters->list[i], error));
-    return c->attention ? compare_attention(c, &trace, error) : SR_OK;
+    return c->attention ? compare_attention(c, &passes.trace, error) : SR_OK;
 }
 
 static void release(comparison *c)
@@ -417,6 +469,7 @@ static void release(comparison *c)
     sr_model_free(c->model);
     sr_tape_free(c->tape);
     sr_arena_free(c->arena);
+    sr_parallel_finish(c->parallel);
     free(c->sequence);
     free(c->targets);
     free(c->negatives);
@@ -424,43 +477,71 @@ static void release(comparison *c)
     free(c->times);
     free(c->masked_sequence);
     free(c->masked_targets);
+    free(c->same_target);
     free(c->noise);
 }
 
-static bool check_fixture(const char *path, bool attention)
+/* ---- fixtures ---- */
+
+typedef enum { PASSED, FAILED, NOT_KNOWN, OUTCOMES } outcome;
+
+typedef struct {
+    bool attention, all_known;
+} options;
+
+static outcome check_fixture(const char *path, const options *chosen)
 {
-    comparison c = {.attention = attention};
+    comparison c = {.attention = chosen->attention};
     sr_error error = {.status = SR_OK};
     sr_status status = load(&c, path, &error);
+    const char *name = c.fixture ? fixture_name(c.fixture) : path;
+    outcome found = FAILED;
+    if (status != SR_OK && !c.model && !chosen->all_known && fixture_finding_is_unknown(&error)) {
+        char finding[256];
+        fixture_shorten_finding(&error, finding, sizeof finding);
+        printf("not known to this build: %s: %s\n", name, finding);
+        release(&c);
+        return NOT_KNOWN;
+    }
     if (status == SR_OK)
         status = compare_evaluation(&c, &error);
     if (status == SR_OK)
         status = compare_training(&c, &error);
-    const char *name = c.fixture ? fixture_name(c.fixture) : path;
-    const bool passed = status == SR_OK && c.output_error <= OUTPUT_TOLERANCE && c.scores_error <= OUTPUT_TOLERANCE &&
-                        c.loss_error <= OUTPUT_TOLERANCE && c.gradient_error <= GRADIENT_TOLERANCE;
-    if (status == SR_OK)
-        printf("%s %s output=%.2e scores=%.2e loss=%.2e grad=%.2e (%s)\n", passed ? "PASS" : "FAIL", name, c.output_error,
-               c.scores_error, c.loss_error, c.gradient_error, c.worst_parameter);
-    else
+    if (status == SR_OK) {
+        if (c.output_error <= OUTPUT_TOLERANCE && c.scores_error <= OUTPUT_TOLERANCE && c.loss_error <= OUTPUT_TOLERANCE &&
+            c.gradient_error <= GRADIENT_TOLERANCE)
+            found = PASSED;
+        printf("%s %s output=%.2e scores=%.2e loss=%.2e grad=%.2e (%s)\n", found == PASSED ? "PASS" : "FAIL", name,
+               c.output_error, c.scores_error, c.loss_error, c.gradient_error, c.worst_parameter);
+    } else {
         printf("FAIL %s: %s\n", name, error.message);
+    }
     release(&c);
-    return passed;
+    return found;
 }
 
 int main(int argument_count, char **arguments)
 {
-    bool attention = false, passed = true;
+    options chosen = {.attention = false};
+    size_t counts[OUTCOMES] = {0};
     int first = 1;
-    if (first < argument_count && strcmp(arguments[first], "--attention") == 0) {
-        attention = true;
-        ++first;
+    for (; first < argument_count && strncmp(arguments[first], "--", 2) == 0; ++first) {
+        if (strcmp(arguments[first], "--attention") == 0)
+            chosen.attention = true;
+        else if (strcmp(arguments[first], "--all-known") == 0)
+            chosen.all_known = true;
+        else
+            break;
     }
-    if (first >= argument_count) {
-        fprintf(stderr, "usage: %s [--attention] FIXTURE.h5 ...\n", arguments[0]);
+    if (first >= argument_count || strncmp(arguments[first], "--", 2) == 0) {
+        fprintf(stderr, "usage: %s [--attention] [--all-known] FIXTURE.h5 ...\n", arguments[0]);
         return SR_ERROR_USAGE;
     }
     for (int i = first; i < argument_count; ++i)
-        passed = check_fixture(arguments[i], attention) && passed;
-    return passed ? 0 : 1;
+        ++counts[check_fixture(arguments[i], &chosen)];
+    printf("%zu of %d fixtures compared: %zu pass, %zu fail; %zu not known to this build\n", counts[PASSED] + counts[FAILED],
+           argument_count - first, counts[PASSED], counts[FAILED], counts[NOT_KNOWN]);
+    if (fflush(stdout) != 0 || counts[FAILED] > 0)
+        return 1;
+    return counts[PASSED] > 0 ? 0 : 1;
 }

@@ -113,14 +113,14 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...)
     run(result, command);
 }
 
-void run_benchmark(program_result *result, const char *program, const char *format, ...)
+void run_built(program_result *result, const char *program, const char *format, ...)
 {
     char arguments[4096], command[8000];
     va_list list;
     va_start(list, format);
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
-    snprintf(command, sizeof command, "%s/benchmarks/%s %s", binary_directory(), program, arguments);
+    snprintf(command, sizeof command, "%s/%s %s", binary_directory(), program, arguments);
     run(result, command);
 }
 

@@ -38,8 +38,8 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...) __a
 void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Runs "PROGRAM ARGUMENTS" of the benchmarks. */
-void run_benchmark(program_result *result, const char *program, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Runs "PROGRAM ARGUMENTS", the program's path being below the directory of the build ("tests/parity"). */
+void run_built(program_result *result, const char *program, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Fails the test with the program's output unless it ended with `code`. */
 void assert_code(const program_result *result, int code);

@@ -1,4 +1,5 @@
 /* srtrain analyze end to end: models are trained and analysed on several ranks, and what is written is read again. */
+#include "optional.h"
 #include "world.h"
 
 #include <hdf5.h>
@@ -164,7 +165,7 @@ static bool exists(const world *w, const char *directory, const char *name)
     return access(path, F_OK) == 0;
 }
 
-/* A picture, its script and its data; without gnuplot the last two. */
+/* A picture, its script and its data; without gnuplot, which another test is about, the last two. */
 static void assert_picture(const world *w, const char *directory, const char *name, const char *format)
 {
     const char *const ends[] = {"gp", "dat", format};
@@ -251,6 +252,24 @@ static void attention_of_users_is_written_with_the_items_they_chose(void **state
     assert_picture(w, "users/analysis", "attention-gain", "svg");
     assert_picture(w, "users/analysis", "attention-spectrum", "svg");
     assert_picture(w, "users/analysis", "attended-keys", "svg");
+}
+
+static void gnuplot_draws_pictures(void **state)
+{
+    static const char *const formats[] = {"svg", "png"};
+    world *w = *state;
+    if (!gnuplot_is_there())
+        skip_because("gnuplot is not installed: apt-get install gnuplot-nox");
+    train(w, "drawn", "");
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i) {
+        char directory[32];
+        snprintf(directory, sizeof directory, "drawn/%s", formats[i]);
+        run_srtrain(&w->result, 0, "analyze %s/drawn/best.h5 --pictures %s --output %s/%s", w->directory, formats[i],
+                    w->directory, directory);
+        assert_code(&w->result, 0);
+        assert_picture(w, directory, "singular-values", formats[i]);
+        assert_picture(w, directory, "layers", formats[i]);
+    }
 }
 
 /* Every backbone, with what makes sense for it. */
@@ -378,17 +397,16 @@ static void what_cannot_be_analysed_is_refused_before_anything_is_written(void *
     assert_says(&w->result, "not empty");
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(attention_of_users_is_written_with_the_items_they_chose),
+        cmocka_unit_test(gnuplot_draws_pictures),
         cmocka_unit_test(every_backbone_is_analysed),
         cmocka_unit_test(a_rescaler_keeps_low_frequencies_and_multiplies_the_others),
         cmocka_unit_test(without_gnuplot_numbers_are_written_and_a_warning_names_the_package),
         cmocka_unit_test(what_cannot_be_analysed_is_refused_before_anything_is_written),
     };
-    if (!gnuplot_is_there())
-        print_message("gnuplot is not installed: that pictures are drawn is not checked\n");
-    return cmocka_run_group_tests(tests, set_up, world_tear_down);
+    return run_chosen_tests(argument_count, arguments, tests, sizeof tests / sizeof *tests, set_up, world_tear_down);
 }

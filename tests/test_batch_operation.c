@@ -1,4 +1,5 @@
 /* Life in a batch system: runs that are stopped in every way and started again end as if nothing had happened. */
+#include "optional.h"
 #include "world.h"
 
 #include <errno.h>
@@ -390,8 +391,7 @@ static void a_full_disk_ends_the_run_and_leaves_what_it_has_saved(void **state)
 {
     world *w = *state;
     if (shell(w, "mkdir full && mount -t tmpfs -o size=1000k none full 2> /dev/null") != 0) {
-        puts("a small file system cannot be mounted here: skipped");
-        return;
+        skip_because("a small file system cannot be mounted here");
     }
     world_train(w, 2, "full/run", "");
     const int room_was_missing = w->result.code == 1 && strstr(w->result.output, "full/run") != NULL;
@@ -407,11 +407,8 @@ static void a_full_disk_ends_the_run_and_leaves_what_it_has_saved(void **state)
     assert_same_end(w, "undisturbed", "filled");
 }
 
-/* test_batch_operation [PATTERN]: the tests whose names match, as "*full_disk*". */
 int main(int argument_count, char **arguments)
 {
-    if (argument_count == 2)
-        cmocka_set_test_filter(arguments[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signal_to_any_rank_stops_all_and_the_run_goes_on_exactly),
         cmocka_unit_test(a_request_for_a_checkpoint_does_not_stop_the_run),
@@ -428,5 +425,5 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(a_checkpoint_under_another_ones_name_is_not_used),
         cmocka_unit_test(a_full_disk_ends_the_run_and_leaves_what_it_has_saved),
     };
-    return cmocka_run_group_tests(tests, set_up, world_tear_down);
+    return run_chosen_tests(argument_count, arguments, tests, sizeof tests / sizeof *tests, set_up, world_tear_down);
 }

@@ -62,7 +62,7 @@ static void one_command_runs_everything_and_leaves_one_document(void **state)
 {
     world *w = *state;
     char path[WORLD_PATH_SIZE];
-    run_benchmark(&w->result, "benchmark_all",
+    run_built(&w->result, "benchmarks/benchmark_all",
                   "--output %s/out --configurations %s/configs --users 150 --items 70 --steps 2 --repetitions 2 --ranks 2 "
                   "--bytes 100000 --data %s --models sasrec tisasrec caser",
                   w->directory, getenv("SRTRAIN_SOURCE_DIRECTORY"), w->data);
@@ -91,12 +91,12 @@ static void one_command_runs_everything_and_leaves_one_document(void **state)
 static void what_is_unknown_is_refused(void **state)
 {
     world *w = *state;
-    run_benchmark(&w->result, "benchmark_all", "--output %s/bad --models nonsense", w->directory);
+    run_built(&w->result, "benchmarks/benchmark_all", "--output %s/bad --models nonsense", w->directory);
     assert_code(&w->result, 2);
     assert_says(&w->result, "nonsense");
-    run_benchmark(&w->result, "benchmark_all", "--output %s/bad --ranks 0", w->directory);
+    run_built(&w->result, "benchmarks/benchmark_all", "--output %s/bad --ranks 0", w->directory);
     assert_code(&w->result, 2);
-    run_benchmark(&w->result, "benchmark_run", "%s", w->configuration);
+    run_built(&w->result, "benchmarks/benchmark_run", "%s", w->configuration);
     assert_code(&w->result, 2);
     assert_says(&w->result, "--output DIR is needed");
 }

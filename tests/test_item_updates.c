@@ -1,4 +1,5 @@
 /* Deferred updates of item tables change no result, whatever the backbone, the loss and the number of ranks and threads. */
+#include "optional.h"
 #include "small_training.h"
 
 #include <malloc.h>
@@ -125,7 +126,9 @@ static void what_late_rows_take_is_known_before(void **state)
         {"training.loss=bpr", "training.reduction=blocking", "model.hidden_size=32", "training.threads=2"},
         {"training.loss=stosa", "training.reduction=blocking", "model.backbone=stosa", "model.hidden_size=32"},
     };
-    for (size_t i = 0; is_counted && i < sizeof cases / sizeof *cases; ++i) {
+    if (!is_counted)
+        skip_because("AddressSanitizer's malloc() does not count");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         size_t planned, none;
         (void)held_by_training(*state, "deferred", cases[i], &planned); /* libraries keep something the first time */
         const double dense = held_by_training(*state, "every_step", cases[i], &none);
@@ -134,8 +137,6 @@ static void what_late_rows_take_is_known_before(void **state)
         if ((double)planned < 0.8 * more || (double)planned > 1.3 * more)
             fail_msg("case %zu: %zu bytes were planned, %.0f are held", i, planned, more);
     }
-    if (!is_counted)
-        skip();
 }
 
 static void deferred_rows_change_no_result(void **state)
@@ -178,7 +179,7 @@ static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
     }
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_late_rows_take_is_known_before),
@@ -188,5 +189,5 @@ int main(void)
     };
     /* A rank whose test fails must take the others with it: they are waiting for its messages. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);
-    return cmocka_run_group_tests(tests, set_up, shared_dataset_tear_down);
+    return run_chosen_tests(argument_count, arguments, tests, sizeof tests / sizeof *tests, set_up, shared_dataset_tear_down);
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { ITEMS = 11, USERS = 4, LENGTH = 6, EXAMPLES = 5 };
+enum { ITEMS = 11, USERS = 4, LENGTH = 6, EXAMPLES = 5, VIEWS = 3, MOST_LAYERS = 3 };
 
 /* Histories of different length; the fourth is longer than the window, the last one is empty. */
 static const int32_t histories[EXAMPLES][8] = {{3, 1, 4, 1, 5}, {9}, {2, 6}, {5, 3, 5, 8, 9, 7, 9, 3}, {0}};
@@ -146,6 +146,10 @@ typedef struct {
     sr_tape *tape;
     sr_batch batch, again, alike; /* the latter two in contrastive training */
     size_t chunk_tokens;
+    /* Where lags are frozen (FEARec): those that each pass of a step has chosen first. A finite difference over a change of
+     * choices would be that of two functions. */
+    enum { LAGS_ARE_CHOSEN, LAGS_ARE_KEPT, LAGS_ARE_FROZEN } freezing;
+    size_t lags[VIEWS][MOST_LAYERS][LENGTH];
 } world;
 
 /* The same examples for a second pass, and for a third one others: here the next example of the list stands for each. */
@@ -190,6 +194,7 @@ static void build_batch(world *w, bool training, size_t count)
 /* The model of w->settings, drawn. */
 static void open_world(world *w)
 {
+    w->freezing = LAGS_ARE_CHOSEN;
     assert_int_equal(sr_model_create(&w->model, &w->settings.model, ITEMS, USERS, NULL), SR_OK);
     assert_int_equal(sr_arena_create(&w->arena, 1 << 16, NULL), SR_OK);
     assert_int_equal(sr_tape_create(&w->tape, sr_kernels_choose(NULL), true, NULL), SR_OK);
@@ -250,12 +255,27 @@ typedef struct {
     double attacked_value;
 } losses;
 
+/* The encoder in training; its lags are chosen, chosen and kept, or those that were kept. */
+static void encode_in_training(world *w, const sr_batch *batch, sr_pass pass, sr_encoding *encoding)
+{
+    sr_trace trace = {0};
+    const size_t *frozen[MOST_LAYERS];
+    const size_t layers = (size_t)w->settings.model.layers;
+    for (size_t layer = 0; layer < layers && w->freezing == LAGS_ARE_FROZEN; ++layer)
+        frozen[layer] = w->lags[pass.view][layer];
+    pass.lags = w->freezing == LAGS_ARE_FROZEN ? frozen : NULL;
+    pass.trace = w->freezing == LAGS_ARE_KEPT ? &trace : NULL;
+    sr_model_encode(w->model, w->tape, batch, &pass, encoding);
+    for (size_t layer = 0; layer < layers && trace.lag_count; ++layer)
+        memcpy(w->lags[pass.view][layer], trace.lags[layer], trace.lag_count * sizeof **frozen);
+}
+
 static sr_tensor *states_of_view(world *w, const sr_batch *batch, sr_pass pass, unsigned view, sr_tensor **states)
 {
     sr_encoding encoding;
     pass.view = view;
     pass.every_row = w->settings.model.backbone == SR_BACKBONE_FEAREC;
-    sr_model_encode(w->model, w->tape, batch, &pass, &encoding);
+    encode_in_training(w, batch, pass, &encoding);
     *states = encoding.states;
     return sr_select_rows(w->tape, encoding.representation, batch->example_reads, batch->examples);
 }
@@ -287,7 +307,7 @@ static losses compute_losses(world *w)
     const double weight = 1.0 / (double)w->batch.targets;
     sr_encoding encoding;
     sr_tape_reset(w->tape);
-    sr_model_encode(w->model, w->tape, &w->batch, &pass, &encoding);
+    encode_in_training(w, &w->batch, pass, &encoding);
     losses made = {
         .loss = sr_model_loss(w->model, w->tape, &w->batch, encoding.representation, w->settings.training.loss, weight)};
     if (w->settings.training.contrastive.in_use)
@@ -328,7 +348,10 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
     create_world(&w, *state);
     build_batch(&w, true, EXAMPLES);
     sr_parameters *parameters = sr_model_parameters(w.model);
+    const bool has_lags = w.settings.model.backbone == SR_BACKBONE_FEAREC;
+    w.freezing = has_lags ? LAGS_ARE_KEPT : LAGS_ARE_CHOSEN;
     const losses made = compute_losses(&w);
+    w.freezing = has_lags ? LAGS_ARE_FROZEN : LAGS_ARE_CHOSEN;
     assert_int_equal(made.attacked != NULL, w.settings.model.calibrators.adversarial.in_use);
     const sr_parameter_set followers = made.attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
     assert_int_equal(sr_tape_backward(w.tape, made.loss, followers, NULL, NULL, NULL), SR_OK);

@@ -412,16 +412,86 @@ static void parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gr
 
 /* ---- lags ---- */
 
-static void the_largest_lags_come_in_falling_order_and_equal_ones_as_they_stand(void **state)
+static void check_lags(world *w, const double *values, size_t n, double bound, size_t count, const size_t *expected)
+{
+    size_t lags[8];
+    assert_true(n <= 8 && sr_choose_lags(w->tape, values, n, bound, count, lags));
+    assert_memory_equal(lags, expected, count * sizeof *lags);
+}
+
+static void the_largest_lags_are_chosen_and_the_smallest_of_equal_ones(void **state)
 {
     world *w = *state;
     const double values[] = {0.5, NAN, 2, -1, 2, -INFINITY, 0.5, 7};
-    static const size_t expected[] = {7, 2, 4, 0, 6, 3, 1, 5};
-    size_t lags[8];
-    for (size_t count = 1; count <= 8; ++count) {
-        assert_true(sr_largest_lags(w->tape, values, 8, count, lags));
-        assert_memory_equal(lags, expected, count * sizeof *lags);
+    static const size_t expected[8][8] = {{7},
+                                          {2, 7},
+                                          {2, 4, 7},
+                                          {0, 2, 4, 7},
+                                          {0, 2, 4, 6, 7},
+                                          {0, 2, 3, 4, 6, 7},
+                                          {0, 1, 2, 3, 4, 6, 7},
+                                          {0, 1, 2, 3, 4, 5, 6, 7}};
+    for (size_t count = 1; count <= 8; ++count)
+        check_lags(w, values, 8, 1, count, expected[count - 1]);
+    const double unknown[] = {NAN, NAN, NAN};
+    static const size_t first[] = {0, 1};
+    check_lags(w, unknown, 3, 1, 2, first);
+    check_lags(w, values, 8, NAN, 2, first); /* nothing tells lags apart */
+}
+
+/* Lag 5, then a run of 1, 3, 4 and 6, then 2, 0 and 7. Neighbours of the run are `gap` apart, in either order. */
+static void plant_run(double gap, double bound, bool falling, double values[8])
+{
+    static const size_t run[] = {1, 3, 4, 6};
+    static const double others[] = {-0.8, 0, -0.5, 0, 0, 0.9, 0, -0.9};
+    for (size_t lag = 0; lag < 8; ++lag)
+        values[lag] = bound * others[lag];
+    for (size_t i = 0; i < 4; ++i)
+        values[run[i]] = bound * gap * (falling ? 3.0 - (double)i : (double)i);
+}
+
+static void a_run_of_values_that_are_close_is_equal_whatever_its_order(void **state)
+{
+    world *w = *state;
+    static const double bounds[] = {1, 1e-6, 4096};
+    /* However many of the run are taken, beside lag 5. */
+    static const size_t close[5][5] = {{5}, {1, 5}, {1, 3, 5}, {1, 3, 4, 5}, {1, 3, 4, 5, 6}};
+    static const size_t apart[5][5] = {{5}, {5, 6}, {4, 5, 6}, {3, 4, 5, 6}, {1, 3, 4, 5, 6}};
+    double values[8];
+    for (size_t b = 0; b < 3; ++b)
+        for (size_t taken = 0; taken <= 4; ++taken) {
+            plant_run(0x0.ffp-18, bounds[b], true, values);
+            check_lags(w, values, 8, bounds[b], 1 + taken, close[taken]);
+            plant_run(0x0.ffp-18, bounds[b], false, values);
+            check_lags(w, values, 8, bounds[b], 1 + taken, close[taken]);
+            plant_run(0x1.01p-18, bounds[b], true, values);
+            check_lags(w, values, 8, bounds[b], 1 + taken, close[taken]);
+            plant_run(0x1.01p-18, bounds[b], false, values);
+            check_lags(w, values, 8, bounds[b], 1 + taken, apart[taken]);
+        }
+    /* What counts as equal on one side of the cut alone is no choice. */
+    plant_run(0x1p-20, 1, false, values);
+    static const size_t six[] = {1, 2, 3, 4, 5, 6};
+    check_lags(w, values, 8, 1, 6, six);
+}
+
+static void no_correlation_is_larger_than_its_bound(void **state)
+{
+    world *w = *state;
+    sr_tensor *query = filled(w, 4, WIDTH, 1), *key = filled(w, 4, WIDTH, 1);
+    double squares = 0;
+    for (size_t i = 0; i < 4 * WIDTH; ++i) {
+        query->values[i] = cos(3.0 * (double)i);
+        key->values[i] = sin(2.0 * (double)i);
+        squares += key->values[i] * key->values[i];
     }
+    const sr_tensor *r = sr_correlations(w->tape, query, key, &four, 0.5);
+    const double bound = sr_correlation_bound(w->tape, query, key, &four, 0, 0.5);
+    for (size_t lag = 0; lag < 4; ++lag)
+        assert_true(fabs(r->values[lag]) < bound);
+    const sr_tensor *own = sr_correlations(w->tape, key, key, &four, 0.5); /* at lag 0 it is as large as that */
+    assert_true(fabs(own->values[0] - 0.5 * squares) < 1e-12);
+    assert_true(fabs(sr_correlation_bound(w->tape, key, key, &four, 0, 0.5) - 0.5 * squares) < 1e-12);
 }
 
 /* ---- failure ---- */
@@ -547,7 +617,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_behind_the_classes_do_not_change_the_loss, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gradient, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(the_largest_lags_come_in_falling_order_and_equal_ones_as_they_stand, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_largest_lags_are_chosen_and_the_smallest_of_equal_ones, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_run_of_values_that_are_close_is_equal_whatever_its_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_correlation_is_larger_than_its_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(missing_inputs_give_missing_outputs, set_up, tear_down),
         cmocka_unit_test(losses_over_the_catalogue_have_the_same_bits_whatever_they_keep),
     };

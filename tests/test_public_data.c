@@ -1,5 +1,6 @@
 /* The counts of well-known public data sets. They cannot be part of the project: without a directory that has them this is
  * skipped. */
+#include "optional.h"
 #include "program.h"
 #include "srtrain/dataset.h"
 
@@ -18,8 +19,7 @@ static void skip_without_data(void)
     const char *directory = getenv("SRTRAIN_DATA_DIRECTORY");
     if (directory && access(directory, R_OK) == 0)
         return;
-    print_message("SRTRAIN_DATA_DIRECTORY names no directory with the public data sets: nothing to compare with\n");
-    skip();
+    skip_because("SRTRAIN_DATA_DIRECTORY names no directory with the public data sets");
 }
 
 /* Converts a file and returns the fingerprint. */
@@ -138,8 +138,7 @@ static void a_directory_of_hourly_files_is_one_input(void **state)
     snprintf(command, sizeof command, "mkdir %s && tar --zstd -xf %s/globo-clicks/clicks.tar.zst -C %s", path,
              getenv("SRTRAIN_DATA_DIRECTORY"), path);
     if (system(command) != 0) {
-        print_message("the files of Globo cannot be unpacked: nothing to compare with\n");
-        skip();
+        skip_because("the files of Globo cannot be unpacked");
     }
     snprintf(command, sizeof command, "cd %s && find . -type f -exec mv -n {} . ';' && find . -mindepth 1 -type d -delete",
              path);
@@ -148,12 +147,12 @@ static void a_directory_of_hourly_files_is_one_input(void **state)
     convert(w, GLOBO CORE, path, 158323, 12005, 2520171, fingerprint);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_data_sets_have_their_published_counts),
         cmocka_unit_test(the_same_data_in_two_formats_are_one_data_set),
         cmocka_unit_test(a_directory_of_hourly_files_is_one_input),
     };
-    return cmocka_run_group_tests(tests, program_set_up, program_tear_down);
+    return run_chosen_tests(argument_count, arguments, tests, sizeof tests / sizeof *tests, program_set_up, program_tear_down);
 }

@@ -1,4 +1,5 @@
 /* Training examples, their order over an epoch, and their division among ranks. */
+#include "optional.h"
 #include "small_dataset.h"
 #include "srtrain/sampler.h"
 
@@ -933,8 +934,7 @@ static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **
     if (!evicted || present > MANY / 2) {
         sr_sampler_free(sampler);
         sr_dataset_close(dataset);
-        puts("this file system keeps its files in memory");
-        skip();
+        skip_because("the file system of %s keeps its files in memory", directory);
     }
     const size_t last = sr_sampler_batches(sampler) - 1;
     prefetch_all(sampler, last);
@@ -1020,7 +1020,7 @@ static void empty_histories_are_divided_where_they_are_too_many_for_one_rank(voi
     sr_sampler_free(sampler);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(sliding_gives_every_nonempty_prefix, set_up, tear_down),
@@ -1055,5 +1055,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(empty_histories_are_divided_where_they_are_too_many_for_one_rank, set_up, tear_down),
         cmocka_unit_test_setup_teardown(loads_are_the_tokens_and_examples_of_the_parts, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen_tests(argument_count, arguments, tests, sizeof tests / sizeof *tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. And what is
  * not finite, or not the same everywhere. */
+#include "optional.h"
 #include "small_training.h"
 #include "train/run.h"
 
@@ -62,7 +63,7 @@ static void check_failing_rank(const shared_dataset *data, const char *option)
     small_training t;
     sr_step_result result;
     if (!memory_can_be_limited)
-        skip();
+        skip_because("AddressSanitizer's own memory cannot be limited");
     small_training_begin(&t, data, assignments, sizeof assignments / sizeof *assignments, 2);
     const uint64_t before = sr_parameters_checksum(sr_model_parameters(t.model));
     const int failing = sr_parallel_size(data->parallel) - 1;
@@ -213,7 +214,7 @@ static void a_rank_with_other_parameters_is_named(void **state)
     small_training_end(&t);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_bf16_change_losses_and_change_them_little),
@@ -227,5 +228,5 @@ int main(void)
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);
-    return cmocka_run_group_tests(tests, set_up, shared_dataset_tear_down);
+    return run_chosen_tests(argument_count, arguments, tests, sizeof tests / sizeof *tests, set_up, shared_dataset_tear_down);
 }

@@ -74,6 +74,10 @@ typedef struct {
      * computes every row. 0 for backbones without a state for every token. */
     size_t state_count;
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
+    /* FEARec: the lags that each layer keeps, ascending: [lag_count] for all sequences in training, [sequences, lag_count] in
+     * evaluation. 0 for other backbones. */
+    size_t lag_count;
+    const size_t *lags[SR_LAYERS_MAXIMUM];
 } sr_trace;
 
 /* Adds up `count` numbers over all ranks, in place. */
@@ -98,6 +102,8 @@ typedef struct {
     /* Noise of the adversarial calibrator in the padded frame, [sequences, heads, window, window], in the place of random
      * draws (tests); or NULL. */
     const double *noise;
+    /* FEARec in training: the lags of each layer, as a trace has them, in the place of a choice (tests); or NULL. */
+    const size_t *const *lags;
 } sr_pass;
 
 /* What the encoder makes of a batch. Tensors are NULL after a failure of the tape. */

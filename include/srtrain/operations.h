@@ -254,9 +254,16 @@ sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *l
 /* r[s, lag] = scale sum_t <query at (t + lag) mod n, key at t>: query, key [T, d] -> [sequences, n]. */
 sr_tensor *sr_correlations(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_layout *layout, double scale);
 
-/* The `count` lags with the largest of n values, in falling order; of equal ones the smaller lag comes first. What is not a
- * number comes last. False, and a sticky failure of the tape, when memory runs out. */
-bool sr_largest_lags(sr_tape *tape, const double *values, size_t n, size_t count, size_t *lags);
+/* scale ||query||_F ||key||_F over the positions of one sequence: no |r[sequence, lag]| is larger. */
+double sr_correlation_bound(const sr_tape *tape, const sr_tensor *query, const sr_tensor *key, const sr_layout *layout,
+                            size_t sequence, double scale);
+
+/* The `count` lags, 1 .. n, with the largest of n values, in ascending order. Neighbours in the order of the values that
+ * differ by at most 2^-18 bound count as equal: where they stand on both sides of the cut, the smallest lags of the whole run
+ * of such neighbours are taken. So rounding chooses nothing, when `bound` is one of the values and of what they were computed
+ * from. What is not a number counts as less than every number. False, and a sticky failure of the tape, when memory runs out.
+ */
+bool sr_choose_lags(sr_tape *tape, const double *values, size_t n, double bound, size_t count, size_t *lags);
 
 /* Softmax of correlations [sequences, n] over some lags, 0 at the others: lags [count] for all sequences, or [sequences, count]
  * when each has its own. The lags must live until the tape is reset. */

@@ -8,8 +8,10 @@
  *   y       = LN(x + dropout(output((1 - spatial_ratio) f + spatial_ratio s))),   then the feed-forward block
  *
  * Which lags count is chosen by the mean of r over the whole batch in training, by each sequence's own r in evaluation. The
- * choice has no gradient. In training, the sums of r go over all ranks: every pass calls pass->sum once a layer, whatever
- * happens. */
+ * choice has no gradient. Values of r may be equal by definition: all of them are where the band is bin 0 alone. Then the
+ * smallest lags are taken, and equal means equal but for rounding, whose measure is ||q|| ||k|| / d of q and k as they are
+ * before P (sr_choose_lags). In training, the sums of r and of that measure go over all ranks: every pass calls pass->sum once
+ * a layer, whatever happens. */
 #include "model/attention.h"
 #include "model/backbone.h"
 
@@ -32,42 +34,64 @@ typedef struct {
     bool own; /* each sequence has its own */
 } chosen_lags;
 
-/* By the sum of all sequences of all ranks. `r` is NULL after a failure: then zeros take part in the sum. */
-static void choose_for_all(sr_tape *tape, const sr_pass *pass, const sr_tensor *r, double *sums, size_t n, chosen_lags *chosen)
+/* r [sequences, lags] and what it comes from. r is NULL after a failure. */
+typedef struct {
+    const sr_tensor *r, *query, *key;
+    const sr_layout *layout;
+    double scale;
+} correlations;
+
+static double bound_of(const sr_tape *tape, const correlations *c, size_t sequence)
 {
-    memset(sums, 0, n * sizeof *sums);
-    for (size_t s = 0; r && s < r->rows; ++s)
-        for (size_t lag = 0; lag < n; ++lag)
-            sums[lag] += (double)r->values[s * n + lag];
-    if (pass->sum)
-        pass->sum(pass->sum_context, sums, n);
-    size_t *lags = sr_tape_take(tape, chosen->count, sizeof *lags);
-    chosen->lags = lags && sr_largest_lags(tape, sums, n, chosen->count, lags) ? lags : NULL;
+    return sr_correlation_bound(tape, c->query, c->key, c->layout, sequence, c->scale);
 }
 
-static void choose_for_each(sr_tape *tape, const sr_tensor *r, double *values, size_t n, chosen_lags *chosen)
+/* By the sum of all sequences of all ranks: of their values of r, then of their bounds. After a failure zeros take part in it.
+ */
+static void choose_for_all(sr_tape *tape, const sr_pass *pass, const correlations *c, double *sums, size_t n,
+                           chosen_lags *chosen)
 {
-    size_t *lags = r ? sr_tape_take(tape, r->rows * chosen->count, sizeof *lags) : NULL;
-    chosen->own = true;
-    for (size_t s = 0; lags && s < r->rows; ++s) {
+    memset(sums, 0, (n + 1) * sizeof *sums);
+    for (size_t s = 0; c->r && s < c->r->rows; ++s) {
         for (size_t lag = 0; lag < n; ++lag)
-            values[lag] = (double)r->values[s * n + lag];
-        if (!sr_largest_lags(tape, values, n, chosen->count, lags + s * chosen->count))
+            sums[lag] += (double)c->r->values[s * n + lag];
+        sums[n] += bound_of(tape, c, s);
+    }
+    if (pass->sum)
+        pass->sum(pass->sum_context, sums, n + 1);
+    size_t *lags = sr_tape_take(tape, chosen->count, sizeof *lags);
+    chosen->lags = lags && sr_choose_lags(tape, sums, n, sums[n], chosen->count, lags) ? lags : NULL;
+}
+
+static void choose_for_each(sr_tape *tape, const correlations *c, double *values, size_t n, chosen_lags *chosen)
+{
+    size_t *lags = c->r ? sr_tape_take(tape, c->r->rows * chosen->count, sizeof *lags) : NULL;
+    chosen->own = true;
+    for (size_t s = 0; lags && s < c->r->rows; ++s) {
+        for (size_t lag = 0; lag < n; ++lag)
+            values[lag] = (double)c->r->values[s * n + lag];
+        if (!sr_choose_lags(tape, values, n, bound_of(tape, c, s), chosen->count, lags + s * chosen->count))
             return;
     }
     chosen->lags = lags;
 }
 
-static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pass *pass, const sr_tensor *r)
+static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pass *pass, const correlations *c, size_t layer)
 {
     enum { LONGEST = 4096 }; /* of model.max_length: the sums must not need memory that may be missing on one rank */
-    double values[LONGEST];
+    double values[LONGEST + 1];
     const size_t n = (size_t)model->settings.max_length;
     chosen_lags chosen = {.count = sr_fearec_lags(&model->settings)};
-    if (pass->training)
-        choose_for_all(tape, pass, r, values, n, &chosen);
+    if (pass->training && pass->lags)
+        chosen.lags = pass->lags[layer];
+    else if (pass->training)
+        choose_for_all(tape, pass, c, values, n, &chosen);
     else
-        choose_for_each(tape, r, values, n, &chosen);
+        choose_for_each(tape, c, values, n, &chosen);
+    if (pass->trace) {
+        pass->trace->lag_count = chosen.count;
+        pass->trace->lags[layer] = chosen.lags;
+    }
     return chosen;
 }
 
@@ -94,7 +118,8 @@ static sr_tensor *encode_layer(sr_model *model, sr_tape *tape, sr_tensor *x, con
     sr_tensor *band_query = rows ? sr_band_pass(tape, model->fourier, query, &batch->layout, rows->tokens, band) : NULL;
     const double scale = 1 / (double)model->settings.hidden_size;
     sr_tensor *r = sr_correlations(tape, band_query, key, &batch->layout, scale);
-    const chosen_lags chosen = choose_lags(model, tape, pass, r);
+    const correlations c = {.r = r, .query = query, .key = key, .layout = &batch->layout, .scale = scale};
+    const chosen_lags chosen = choose_lags(model, tape, pass, &c, layer);
     if (!r)
         return NULL;
     sr_tensor *value = model_linear(model, tape, x, &parameters->value);

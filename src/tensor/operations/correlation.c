@@ -113,17 +113,61 @@ static int compare_candidates(const void *left, const void *right)
     return a->lag < b->lag ? -1 : a->lag > b->lag;
 }
 
-bool sr_largest_lags(sr_tape *tape, const double *values, size_t n, size_t count, size_t *lags)
+/* Puts the values in falling order. What is not a number would break it. */
+static void sort_candidates(const double *values, size_t n, candidate *candidates)
 {
-    candidate *candidates = sr_tape_take(tape, n, sizeof *candidates);
-    if (!candidates)
-        return false;
-    for (size_t lag = 0; lag < n; ++lag) /* what is not a number would break the order */
+    for (size_t lag = 0; lag < n; ++lag)
         candidates[lag] = (candidate){isnan(values[lag]) ? -INFINITY : values[lag], lag};
     qsort(candidates, n, sizeof *candidates, compare_candidates);
+}
+
+/* Far above what rounding does to a correlation (1e-7 of its bound at most), far below the usual gap between two (1e-4). */
+static const double CLOSENESS = 0x1p-18;
+
+/* Whether candidate i and the one behind it count as equal. */
+static bool is_close_to_next(const candidate *candidates, size_t i, double bound)
+{
+    return !(candidates[i].value - candidates[i + 1].value > CLOSENESS * bound);
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const size_t a = *(const size_t *)left, b = *(const size_t *)right;
+    return (a > b) - (a < b);
+}
+
+bool sr_choose_lags(sr_tape *tape, const double *values, size_t n, double bound, size_t count, size_t *lags)
+{
+    candidate *candidates = sr_tape_take(tape, n, sizeof *candidates);
+    size_t *equal = sr_tape_take(tape, n, sizeof *equal);
+    if (!candidates || !equal)
+        return false;
+    sort_candidates(values, n, candidates);
+    size_t begin = count, end = count; /* of the candidates around the cut that count as equal */
+    if (count < n && is_close_to_next(candidates, count - 1, bound)) {
+        begin = count - 1;
+        while (begin > 0 && is_close_to_next(candidates, begin - 1, bound))
+            --begin;
+        end = count + 1;
+        while (end < n && is_close_to_next(candidates, end - 1, bound))
+            ++end;
+    }
+    for (size_t i = begin; i < end; ++i)
+        equal[i - begin] = candidates[i].lag;
+    qsort(equal, end - begin, sizeof *equal, compare_numbers);
     for (size_t i = 0; i < count; ++i)
-        lags[i] = candidates[i].lag;
+        lags[i] = i < begin ? candidates[i].lag : equal[i - begin];
+    qsort(lags, count, sizeof *lags, compare_numbers); /* so that no order of equal values shows in a sum over lags */
     return true;
+}
+
+double sr_correlation_bound(const sr_tape *tape, const sr_tensor *query, const sr_tensor *key, const sr_layout *layout,
+                            size_t sequence, double scale)
+{
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t first = layout->offsets[sequence] * query->columns, size = layout->window * query->columns;
+    const double query_squares = kernels->sum_of_squares(query->values + first, size);
+    return scale * sqrt(query_squares) * sqrt(kernels->sum_of_squares(key->values + first, size));
 }
 
 /* ---- weights of lags ---- */
