@@ -7,7 +7,7 @@
 /* The number of a column. */
 static sr_status resolve_column(const reading *r, const char *text, size_t count, size_t *column, sr_error *error)
 {
-    char *end, suggestion[SUGGESTION_SIZE];
+    char *end;
     *column = strtoul(text, &end, 10);
     if (*text >= '0' && *text <= '9' && *end == '\0') {
         if (*column >= READER_FIELDS)
@@ -18,10 +18,16 @@ static sr_status resolve_column(const reading *r, const char *text, size_t count
         return sr_fail(error, SR_ERROR_USAGE,
                        "--columns: \"%s\" is a name, which needs --header; without it columns are numbers from 0", text);
     *column = reading_find_column(r, count, text);
-    if (*column != SIZE_MAX)
-        return SR_OK;
-    reading_suggest(r, count, text, suggestion);
-    return sr_fail(error, SR_ERROR_DATA, "%s:1: the header has no column \"%s\"%s", lines_path(r->file), text, suggestion);
+    return *column != SIZE_MAX ? SR_OK : reading_fail_column(r, count, text, error);
+}
+
+/* The greatest column that is asked for is not there. */
+static sr_status fail_number(const reading *r, size_t count, size_t column, sr_error *error)
+{
+    char names[NAMES_SIZE];
+    reading_describe_names("", r->fields, count, names);
+    return lines_fail(r->file, "", error, "found %zu columns, expected at least %zu%s%s", count, column + 1,
+                      count == 1 ? "; is another --delimiter needed?" : "", r->options->header ? names : "");
 }
 
 /* The number of columns of the first record, be it header or data. */
@@ -49,19 +55,20 @@ sr_status begin_csv(reading *r, sr_error *error)
 {
     char texts[ROLES][64];
     size_t count = 0, columns[ROLES];
+    const bool has_header = r->options->header;
     r->delimiter = r->options->delimiter ? r->options->delimiter : ",";
-    r->quotes = r->options->no_quotes ? QUOTES_NONE : QUOTES_OVER_LINES;
+    r->quotes = r->options->no_quotes ? QUOTES_NONE : r->options->multiline_quotes ? QUOTES_OVER_LINES : QUOTES_WITH_DOUBT;
     SR_TRY(reading_roles(r->options, texts, error));
-    SR_TRY(r->options->header ? count_columns(r, &count, error) : count_columns_ahead(r, &count, error));
+    SR_TRY(has_header ? count_columns(r, &count, error) : count_columns_ahead(r, &count, error));
     for (size_t i = 0; i < ROLES; ++i) {
         columns[i] = SIZE_MAX;
         if (*texts[i] && !r->is_empty)
             SR_TRY(resolve_column(r, texts[i], count, &columns[i], error));
         if (columns[i] != SIZE_MAX && columns[i] >= count)
-            return lines_fail(r->file, "", error, "found %zu columns, expected at least %zu%s", count, columns[i] + 1,
-                              count == 1 ? "; is another --delimiter needed?" : "");
+            return fail_number(r, count, columns[i], error);
     }
-    table_begin_fixed(r, r->delimiter, r->quotes, columns, count,
-                      r->options->header ? " as the header has" : " as in the first line");
+    if (has_header && !r->is_empty)
+        SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
+    table_begin_fixed(r, r->delimiter, r->quotes, columns, count, has_header ? " as the header has" : " as in the first line");
     return SR_OK;
 }

@@ -95,6 +95,7 @@ static sr_status open_reading(reading **opened, const reader_options *options, c
     (*opened)->sink = sink;
     (*opened)->report = report;
     (*opened)->file_number = file_number;
+    (*opened)->record_lines = 1;
     split_na_values(*opened);
     return SR_OK;
 }
@@ -103,6 +104,7 @@ static void close_reading(reading *r)
 {
     lines_close(r->file);
     free(r->scratch);
+    free(r->header_text);
     free(r);
 }
 
@@ -148,8 +150,9 @@ static sr_status resolve_times(const reader *format, reading *r, reader_facts *f
         time_resolve(&facts->times, &r->seen);
     }
     r->times = facts->times;
-    if (!time_is_resolved(&r->times)) /* no good one is among them: all will be dropped, and the messages say why */
-        r->times = (time_format){.unit = TIME_NUMBER, .has_decimals = true};
+    r->times_unknown = !time_is_resolved(&facts->times); /* no good one is among them: the messages say why they are dropped */
+    r->times.unit = r->times.unit == TIME_AUTO ? TIME_NUMBER : r->times.unit;
+    r->times.has_decimals = true;
     return SR_OK;
 }
 

@@ -13,6 +13,7 @@ typedef struct {
     const char *delimiter; /* format csv: one or more characters; NULL: "," */
     bool header;           /* format csv: each file starts with a line of column names */
     bool no_quotes;        /* format csv: quotes are characters like others */
+    bool multiline_quotes; /* format csv: quotes always quote; otherwise what swallows lines is no quoted field */
     const char
         *na_values;    /* values that stand for a missing one, separated by commas; lines with one are dropped. NULL: none */
     time_format times; /* zero: as the first time stamps are */
