@@ -51,9 +51,19 @@ static void a_header_that_stands_again_is_no_interaction(void **state)
                         1);
 }
 
+static void a_header_that_differs_in_what_is_not_read_is_one(void **state)
+{
+    const reader_options timed = {.columns = "user=user,item=item,time=time", .header = true};
+    assert_header_again(*state, "csv", &by_name, "user,item,title\na,1,x\nuser,item,name\nb,2,y\nUser, ITEM ,title\n", 2, 2);
+    assert_header_again(*state, "csv", &timed, "user,item,time\na,1,5\nuser,item,timestamp\nb,2,6\n", 2, 1);
+}
+
 static void what_only_resembles_the_header_is_data(void **state)
 {
-    const raw_row rows[] = {{"a", "item", 0, 0}, {"user", "1", 0, 0}, {"user", "user", 0, 0}};
+    const raw_row rows[] = {{"a", "item", 0, 0}, {"user", "1", 0, 0}},
+                  named[] = {{"user", "item", 5, 0}, {"item", "user", 6, 0}};
+    const reader_options timed = {.columns = "user=user,item=item,time=time", .header = true};
+    assert_rows(*state, "csv", &timed, "user,item,time\nuser,item,5\nitem,user,6\n", named, 2);
     assert_rows(*state, "csv", &by_name, "user,item\na,item\nuser,1\n", rows, 2);
     /* Numbers where names belong are no names: this file has none, and the line may stand there again. */
     const reader_options numbers = {.columns = "user=0,item=1", .header = true};
@@ -246,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_header_that_stands_again_is_no_interaction),
+        cmocka_unit_test(a_header_that_differs_in_what_is_not_read_is_one),
         cmocka_unit_test(what_only_resembles_the_header_is_data),
         cmocka_unit_test(a_header_in_another_order_is_an_error),
         cmocka_unit_test(a_part_of_a_file_knows_its_header),

@@ -63,6 +63,19 @@ static void lines_that_a_quote_seems_to_swallow_are_read(void **state)
         }
 }
 
+static void swallowed_lines_may_lack_something(void **state)
+{
+    static outcome all;
+    char text[TEXT_SIZE] = "";
+    for (int i = 1; i <= 60; ++i)
+        sprintf(text + strlen(text), "u%d\t%d\ta%d\t%sMoon%s\t%s\n", i % 5, 1000 + i, i, i == 11 ? "\"" : "",
+                i == 41 ? "\"" : "", i % 4 ? "" : "t1"); /* items that are not known */
+    read_as(*state, "csv", &listens, text, &all);
+    assert_int_equal(all.rows.count, 15);
+    assert_int_equal(all.report.dropped[DROPPED_IDENTIFIER], 44);
+    assert_int_equal(all.report.dropped[DROPPED_QUOTES], 1);
+}
+
 static void swallowed_lines_are_an_error_where_they_come_first(void **state)
 {
     char text[TEXT_SIZE];
@@ -186,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_that_a_quote_seems_to_swallow_are_read),
+        cmocka_unit_test(swallowed_lines_may_lack_something),
         cmocka_unit_test(swallowed_lines_are_an_error_where_they_come_first),
         cmocka_unit_test(quotes_are_characters_where_that_is_asked_for),
         cmocka_unit_test(quotes_quote_whatever_they_hold_where_that_is_asked_for),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- fields ---- */
 
@@ -120,7 +121,8 @@ static field without_quotes(field value)
     return is_quoted ? (field){value.text + 1, value.length - 2} : value;
 }
 
-/* Whether the `count` fields in r->fields could be a record. Of a header only the number of columns is known. */
+/* Whether the `count` fields in r->fields could be a record, of which something may be missing. Of a header only the number of
+ * columns is known. */
 static bool could_be_record(const reading *r, size_t count, size_t expected)
 {
     if (count != expected || expected < 2)
@@ -130,9 +132,9 @@ static bool could_be_record(const reading *r, size_t count, size_t expected)
             continue;
         const field value = without_quotes(r->fields[r->columns[i]]);
         float rating;
-        if (reading_is_na(r, value))
+        if (value.length == 0 || reading_is_na(r, value))
             continue;
-        if ((i == USER || i == ITEM) && (value.length == 0 || value.length > LINES_IDENTIFIER_MAXIMUM))
+        if ((i == USER || i == ITEM) && value.length > LINES_IDENTIFIER_MAXIMUM)
             return false;
         if ((i == TIME && time_kind_of(value) == TIME_IS_NEITHER) || (i == RATING && !number_float(value, &rating)))
             return false;
@@ -306,15 +308,25 @@ sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, c
 
 /* ---- headers ---- */
 
-static bool are_equal(field left, field right)
+/* Whether two names are the same but for upper case and blanks around them. */
+static bool are_same(field left, field right)
 {
-    return left.length == right.length && memcmp(left.text, right.text, left.length) == 0;
+    return left.length == right.length && strncasecmp(left.text, right.text, left.length) == 0;
+}
+
+static field without_blanks(field name)
+{
+    while (name.length > 0 && *name.text == ' ')
+        name = (field){name.text + 1, name.length - 1};
+    while (name.length > 0 && name.text[name.length - 1] == ' ')
+        --name.length;
+    return name;
 }
 
 static bool is_in_header(const reading *r, field name)
 {
     for (size_t i = 0; i < r->header_count; ++i)
-        if (are_equal(r->header[i], name))
+        if (are_same(without_blanks(r->header[i]), name))
             return true;
     return false;
 }
@@ -325,29 +337,41 @@ static field header_name(const reading *r, size_t column)
     field name = r->fields[column];
     if (column == 0 && name.length >= 3 && memcmp(name.text, "\xEF\xBB\xBF", 3) == 0)
         name = (field){name.text + 3, name.length - 3};
-    return r->header_is_typed ? reading_without_type(name) : name;
+    return without_blanks(r->header_is_typed ? reading_without_type(name) : name);
 }
 
-/* Whether the record in r->fields is the header again. SR_ERROR_DATA if its columns are in another order: what follows is
- * another table. */
+static bool is_at_its_place(const reading *r, size_t column)
+{
+    return are_same(without_blanks(r->header[column]), header_name(r, column));
+}
+
+/* Whether time stamp and rating are read and are numbers, or a date: then a line is data whatever the rest is. */
+static bool has_numbers(const reading *r)
+{
+    float rating;
+    return (r->columns[TIME] != SIZE_MAX && time_kind_of(r->fields[r->columns[TIME]]) != TIME_IS_NEITHER) ||
+           (r->columns[RATING] != SIZE_MAX && number_float(r->fields[r->columns[RATING]], &rating));
+}
+
+/* Whether the record in r->fields is the header again: it has the names of users and items where these belong, and may differ
+ * in what is not read. SR_ERROR_DATA if it has the names in another order: what follows is another table. */
 static sr_status look_for_header(const reading *r, size_t count, bool *is_header, sr_error *error)
 {
-    size_t equal = 0;
+    size_t at_place = 0, elsewhere = 0;
     *is_header = false;
-    if (count != r->header_count)
+    if (count != r->header_count || !is_in_header(r, header_name(r, r->columns[USER])) ||
+        !is_in_header(r, header_name(r, r->columns[ITEM])) || has_numbers(r))
         return SR_OK;
     for (size_t i = 0; i < count; ++i) {
-        const field name = header_name(r, i);
-        if (are_equal(name, r->header[i]))
-            ++equal;
-        else if (!is_in_header(r, name))
-            return SR_OK;
+        at_place += is_at_its_place(r, i);
+        elsewhere += !is_at_its_place(r, i) && is_in_header(r, header_name(r, i));
     }
-    *is_header = equal == count;
-    return *is_header ? SR_OK
-                      : lines_fail(r->file, "", error,
-                                   "the names of the header stand here again in another order: what follows is another table; "
-                                   "give each file by itself");
+    *is_header = is_at_its_place(r, r->columns[USER]) && is_at_its_place(r, r->columns[ITEM]) && elsewhere == 0;
+    if (*is_header || at_place + elsewhere < count)
+        return SR_OK;
+    return lines_fail(r->file, "", error,
+                      "the names of the header stand here again in another order: what follows is another table; give each "
+                      "file by itself");
 }
 
 static sr_status add_fields(reading *r, size_t count, sr_error *error)
