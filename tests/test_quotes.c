@@ -144,6 +144,19 @@ static void texts_of_several_lines_are_one_field_and_are_counted(void **state)
     assert_int_equal(all.report.continued, 3);
 }
 
+static void sentences_are_no_records_where_no_number_tells(void **state)
+{
+    static outcome all;
+    const reader_options options = {.columns = "user=0,item=1"};
+    read_as(*state, "csv", &options, "u1,i1,\"cheap\nI like it, really, and more\nso, it is, fine\"\nu2,i2,x\n", &all);
+    assert_int_equal(parse_report_bad(&all.report), 0);
+    assert_int_equal(all.rows.count, 2);
+    assert_int_equal(all.report.spanning.count, 1);
+    read_as(*state, "csv", &options, "u0,i0,x\nu1,i1,\"cheap\nu2,i2,x\nu3,i3,y\"\n", &all); /* these are */
+    assert_int_equal(parse_report_bad(&all.report), 1);
+    assert_int_equal(all.rows.count, 3);
+}
+
 static void a_record_of_several_lines_without_its_columns_costs_one_line(void **state)
 {
     static outcome all;
@@ -204,6 +217,7 @@ int main(void)
         cmocka_unit_test(quotes_are_characters_where_that_is_asked_for),
         cmocka_unit_test(quotes_quote_whatever_they_hold_where_that_is_asked_for),
         cmocka_unit_test(texts_of_several_lines_are_one_field_and_are_counted),
+        cmocka_unit_test(sentences_are_no_records_where_no_number_tells),
         cmocka_unit_test(a_record_of_several_lines_without_its_columns_costs_one_line),
         cmocka_unit_test(all_lines_of_a_dropped_record_are_counted),
         cmocka_unit_test(a_line_that_fits_without_its_quotes_says_so),

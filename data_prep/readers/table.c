@@ -121,11 +121,22 @@ static field without_quotes(field value)
     return is_quoted ? (field){value.text + 1, value.length - 2} : value;
 }
 
+/* Whether fields read like a sentence, with blanks behind its commas. Fields of tables that begin so are not quoted either: a
+ * quote behind a blank is a character. */
+static bool is_sentence(const reading *r, size_t count)
+{
+    bool any = false;
+    for (size_t i = 1; i < count && i < READER_FIELDS && *r->delimiter != '\t'; ++i)
+        any = any || (r->fields[i].length > 0 && *r->fields[i].text == ' ');
+    return any;
+}
+
 /* Whether the `count` fields in r->fields could be a record, of which something may be missing. Of a header only the number of
  * columns is known. */
 static bool could_be_record(const reading *r, size_t count, size_t expected)
 {
-    if (count != expected || expected < 2)
+    const bool has_numbers = r->column_count > 0 && (r->has_times || r->has_ratings);
+    if (count != expected || expected < 2 || (!has_numbers && is_sentence(r, count)))
         return false;
     for (size_t i = 0; i < ROLES && r->column_count > 0; ++i) {
         if (r->columns[i] == SIZE_MAX || (i == TIME && !r->has_times))
@@ -345,8 +356,8 @@ static bool is_at_its_place(const reading *r, size_t column)
     return are_same(without_blanks(r->header[column]), header_name(r, column));
 }
 
-/* Whether time stamp and rating are read and are numbers, or a date: then a line is data whatever the rest is. */
-static bool has_numbers(const reading *r)
+/* Whether time stamp or rating are read and are numbers, or a date: then a line is data whatever the rest is. */
+static bool has_values(const reading *r)
 {
     float rating;
     return (r->columns[TIME] != SIZE_MAX && time_kind_of(r->fields[r->columns[TIME]]) != TIME_IS_NEITHER) ||
@@ -360,7 +371,7 @@ static sr_status look_for_header(const reading *r, size_t count, bool *is_header
     size_t at_place = 0, elsewhere = 0;
     *is_header = false;
     if (count != r->header_count || !is_in_header(r, header_name(r, r->columns[USER])) ||
-        !is_in_header(r, header_name(r, r->columns[ITEM])) || has_numbers(r))
+        !is_in_header(r, header_name(r, r->columns[ITEM])) || has_values(r))
         return SR_OK;
     for (size_t i = 0; i < count; ++i) {
         at_place += is_at_its_place(r, i);
