@@ -103,6 +103,19 @@ static void a_part_of_a_file_knows_its_header(void **state)
     }
 }
 
+static void data_that_is_taken_for_a_header_is_an_error(void **state)
+{
+    const reader_options timed = {.columns = "user=0,item=1,time=2", .header = true},
+                         rated = {.columns = "user=0,item=1,rating=2", .header = true};
+    assert_bad(*state, "csv", &timed, "a,1,1400000000\nb,2,1400000001\n", SR_ERROR_DATA,
+               "raw:1: --header takes this line for names, and it has \"1400000000\" where that of the time belongs");
+    assert_bad(*state, "csv", &timed, "a,1,2016-05-09\n", SR_ERROR_DATA,
+               "it has \"2016-05-09\" where that of the time belongs");
+    assert_bad(*state, "csv", &rated, "a,1,4.5\n", SR_ERROR_DATA, "it has \"4.5\" where that of the rating belongs");
+    const raw_row rows[] = {{"a", "1", 5, 0}};
+    assert_rows(*state, "csv", &timed, "0,1,2\na,1,5\n", rows, 1); /* numbers of columns for names */
+}
+
 static void a_column_that_is_missing_is_told_with_those_that_are_there(void **state)
 {
     const reader_options json = {.columns = "user=uid,item=item,time=when"},
@@ -112,6 +125,10 @@ static void a_column_that_is_missing_is_told_with_those_that_are_there(void **st
                "raw:1: the header has no column \"user_id\", did you mean \"userid\"? There are userid, item, id, time");
     assert_bad(*state, "csv", &wrong, "user_id,item_id,timestamp\n", SR_ERROR_DATA,
                "no column \"ts\"; there are user_id, item_id, ");
+    assert_bad(*state, "csv", &wrong, "user_id,items,ts\n", SR_ERROR_DATA,
+               "no column \"item_id\", did you mean \"items\"? There are");
+    assert_bad(*state, "csv", &wrong, "user_id,video,ts\n", SR_ERROR_DATA,
+               "no column \"item_id\"; there are user_id, video, ts");
     assert_bad(*state, "csv", &wrong, "user_id\titem_id\tts\n", SR_ERROR_DATA,
                "there are user_id?item_id?ts: is another --delimiter needed?");
     assert_bad(*state, "csv", &wide, "a,b\n1,2\n", SR_ERROR_DATA, "found 2 columns, expected at least 6; there are a, b");
@@ -260,6 +277,7 @@ int main(void)
         cmocka_unit_test(what_only_resembles_the_header_is_data),
         cmocka_unit_test(a_header_in_another_order_is_an_error),
         cmocka_unit_test(a_part_of_a_file_knows_its_header),
+        cmocka_unit_test(data_that_is_taken_for_a_header_is_an_error),
         cmocka_unit_test(a_column_that_is_missing_is_told_with_those_that_are_there),
         cmocka_unit_test(a_time_stamp_that_is_none_says_what_was_expected),
         cmocka_unit_test(time_stamps_that_lose_decimals_are_counted),

@@ -90,12 +90,13 @@ static bool find_number(const char *line, const char *key, field *number)
 /* Drops an object that lacks a key. */
 static sr_status drop_without_key(reading *r, const cJSON *object, const char *key, sr_error *error)
 {
+    const char *const wanted[ROLES] = {r->keys[USER], r->keys[ITEM], r->keys[TIME], r->keys[RATING]};
     field names[READER_FIELDS];
     char text[NAMES_SIZE];
     size_t count = 0;
     for (const cJSON *child = object->child; child && count < READER_FIELDS; child = child->next)
         names[count++] = (field){child->string, strlen(child->string)};
-    reading_describe_names(key, names, count, text);
+    reading_describe_names(key, wanted, names, count, text);
     return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing%s", key, text);
 }
 

@@ -104,16 +104,28 @@ static bool append_name(char text[NAMES_SIZE], field name, bool is_first)
     return true;
 }
 
-void reading_describe_names(const char *name, const field *names, size_t count, char text[NAMES_SIZE])
+static bool is_one_of(const char *const *wanted, field name)
+{
+    for (size_t i = 0; i < ROLES; ++i)
+        if (wanted[i] && strlen(wanted[i]) == name.length && memcmp(wanted[i], name.text, name.length) == 0)
+            return true;
+    return false;
+}
+
+void reading_describe_names(const char *name, const char *const *wanted, const field *names, size_t count,
+                            char text[NAMES_SIZE])
 {
     char copies[READER_FIELDS][64];
     const char *list[READER_FIELDS] = {NULL};
     const size_t known = count < READER_FIELDS ? count : READER_FIELDS;
+    size_t listed = 0;
     for (size_t i = 0; i < known; ++i) {
+        if (is_one_of(wanted, names[i]))
+            continue;
         snprintf(copies[i], sizeof copies[i], "%.*s", names[i].length < 63 ? (int)names[i].length : 63, names[i].text);
-        list[i] = copies[i];
+        list[listed++] = copies[i];
     }
-    const char *nearest = sr_nearest_name(name, list, known);
+    const char *nearest = sr_nearest_name(name, list, listed);
     snprintf(text, NAMES_SIZE, "%s%s%s", nearest ? ", did you mean \"" : "", nearest ? nearest : "",
              nearest ? "\"? There are " : "; there are ");
     for (size_t i = 0; i < known; ++i)
@@ -125,11 +137,11 @@ void reading_describe_names(const char *name, const field *names, size_t count, 
         strcat(text, "none");
 }
 
-sr_status reading_fail_column(const reading *r, size_t count, const char *name, sr_error *error)
+sr_status reading_fail_column(const reading *r, size_t count, const char *const wanted[ROLES], role missing, sr_error *error)
 {
     char names[NAMES_SIZE];
-    reading_describe_names(name, r->fields, count, names);
-    return lines_fail(r->file, NULL, error, "the header has no column \"%s\"%s%s", name, names,
+    reading_describe_names(wanted[missing], wanted, r->fields, count, names);
+    return lines_fail(r->file, NULL, error, "the header has no column \"%s\"%s%s", wanted[missing], names,
                       count == 1 && r->options->columns ? ": is another --delimiter needed?" : "");
 }
 

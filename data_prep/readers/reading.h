@@ -77,12 +77,14 @@ sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr
 /* The number of the column called `name` among the `count` names in r->fields, or SIZE_MAX. */
 size_t reading_find_column(const reading *r, size_t count, const char *name);
 
-/* What a message says behind a name that is not among `names`: the nearest one, and which there are. */
+/* What a message says behind a name that is not among `names`: the nearest one, unless it is one of the others that are
+ * `wanted` ([ROLES], of which some may be NULL), and which there are. */
 enum { NAMES_SIZE = 400 };
-void reading_describe_names(const char *name, const field *names, size_t count, char text[NAMES_SIZE]);
+void reading_describe_names(const char *name, const char *const *wanted, const field *names, size_t count,
+                            char text[NAMES_SIZE]);
 
-/* SR_ERROR_DATA: the header, whose `count` names are in r->fields, has no column `name`. */
-sr_status reading_fail_column(const reading *r, size_t count, const char *name, sr_error *error);
+/* SR_ERROR_DATA: the header, whose `count` names are in r->fields, has no column for a role, which wanted[role] names. */
+sr_status reading_fail_column(const reading *r, size_t count, const char *const wanted[ROLES], role missing, sr_error *error);
 
 /* Keeps the `count` names in r->fields for recognising the header where it stands again. Those of users and items are in the
  * columns `user` and `item`. */

@@ -17,7 +17,7 @@ sr_status begin_recbole(reading *r, sr_error *error)
     for (size_t i = 0; i < ROLES; ++i) {
         columns[i] = reading_find_column(r, count, names[i]);
         if (columns[i] == SIZE_MAX && (i == USER || i == ITEM))
-            return reading_fail_column(r, count, names[i], error);
+            return reading_fail_column(r, count, names, (role)i, error);
     }
     SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
     table_begin_fixed(r, "\t", QUOTES_NONE, columns, count, " as the header has");
