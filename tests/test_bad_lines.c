@@ -55,6 +55,8 @@ static void a_header_that_differs_in_what_is_not_read_is_one(void **state)
 {
     const reader_options timed = {.columns = "user=user,item=item,time=time", .header = true};
     assert_header_again(*state, "csv", &by_name, "user,item,title\na,1,x\nuser,item,name\nb,2,y\nUser, ITEM ,title\n", 2, 2);
+    assert_header_again(*state, "csv", &(reader_options){.columns = "user=0,item=1", .header = true},
+                        " user,item\na,1\nuser,item\nb,2\n User,item\n", 2, 2);
     assert_header_again(*state, "csv", &timed, "user,item,time\na,1,5\nuser,item,timestamp\nb,2,6\n", 2, 1);
 }
 

@@ -3,6 +3,7 @@
 
 #include "srtrain/memory.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,13 +169,19 @@ sr_status reading_keep_header(reading *r, size_t count, size_t user, size_t item
         size += r->fields[i].length;
     free(r->header_text);
     r->header_count = 0;
-    SR_TRY(SR_ALLOCATE(&r->header_text, size, "a header", error));
+    SR_TRY(SR_ALLOCATE_ZERO(&r->header_text, size, "a header", error));
     char *at = r->header_text;
     for (size_t i = 0; i < kept; ++i) {
         memcpy(at, r->fields[i].text, r->fields[i].length);
         r->header[i] = (field){at, r->fields[i].length};
+        const size_t blanks = strspn(at, " ");
+        if (blanks < r->fields[i].length) {
+            r->header_begins[tolower((unsigned char)at[blanks])] = true;
+            r->header_begins[toupper((unsigned char)at[blanks])] = true;
+        }
         at += r->fields[i].length;
     }
+    r->header_begins[(unsigned char)' '] = r->header_begins[0xEF] = true; /* blanks and a byte-order mark may come first */
     r->header_count = kept;
     return SR_OK;
 }

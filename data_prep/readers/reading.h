@@ -46,6 +46,7 @@ struct reading {
     field header[READER_FIELDS];     /* tables: the names in the file's header, if there is one that can be told from data */
     size_t header_count;             /* 0 for none */
     char *header_text;               /* holds them */
+    bool header_begins[256];         /* the bytes that a name of the header may begin with, when it stands again */
     bool header_is_typed;            /* names come with types, as "user_id:token", which `header` has not */
     char *scratch;                   /* a copy of a record, to take quotes off */
     size_t scratch_room;

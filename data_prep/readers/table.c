@@ -364,14 +364,21 @@ static bool has_values(const reading *r)
            (r->columns[RATING] != SIZE_MAX && number_float(r->fields[r->columns[RATING]], &rating));
 }
 
+/* Whether a field begins like a name of the header: most do not, which is soon found out. */
+static bool may_be_name(const reading *r, field value)
+{
+    return value.length > 0 && r->header_begins[(unsigned char)*value.text];
+}
+
 /* Whether the record in r->fields is the header again: it has the names of users and items where these belong, and may differ
  * in what is not read. SR_ERROR_DATA if it has the names in another order: what follows is another table. */
 static sr_status look_for_header(const reading *r, size_t count, bool *is_header, sr_error *error)
 {
     size_t at_place = 0, elsewhere = 0;
     *is_header = false;
-    if (count != r->header_count || !is_in_header(r, header_name(r, r->columns[USER])) ||
-        !is_in_header(r, header_name(r, r->columns[ITEM])) || has_values(r))
+    if (count != r->header_count || !may_be_name(r, r->fields[r->columns[USER]]) ||
+        !is_in_header(r, header_name(r, r->columns[USER])) || !is_in_header(r, header_name(r, r->columns[ITEM])) ||
+        has_values(r))
         return SR_OK;
     for (size_t i = 0; i < count; ++i) {
         at_place += is_at_its_place(r, i);
