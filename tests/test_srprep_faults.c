@@ -177,6 +177,29 @@ static void the_message_of_a_split_by_time_says_what_is_wrong(void **state)
     assert_on_ranks(w, "--format amazon-csv --after soon", 2, "--after: \"soon\" is neither a number nor a date");
 }
 
+static void what_needs_a_column_that_is_missing_tells_which_there_are(void **state)
+{
+    world *w = *state;
+    put(w, "input", "user_id:token\titem_id:token\tscore:float\ttime:float\na\t1\t5\t6\n");
+    assert_on_ranks(w, "--format recbole --min-rating 2", 2,
+                    "this input has no ratings: its header has no column \"rating\"; there are user_id, item_id, score, time");
+    run_srprep(&w->result, "convert --format recbole --input %s/input --output %s/none --split time:1,2", w->directory,
+               w->directory);
+    assert_code(&w->result, 2);
+    assert_says(&w->result,
+                "this input has no time stamps: its header has no column \"timestamp\"; there are user_id, item_id");
+    put(w, "input", "a,1,5,6\n");
+    const char *const cases[][2] = {
+        {"--format csv --columns user=0,item=1 --after 5", "--after: this input has no time stamps: --columns has no time="},
+        {"--format csv --columns user=0,item=1 --min-rating 5", "this input has no ratings: --columns has no rating="},
+        {"--format amazon-csv --time-unit none --after 5", "has no time stamps: they are left out by --time-unit none"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        run_srprep(&w->result, "convert %s --input %s/input --output %s/none", cases[i][0], w->directory, w->directory);
+        assert_code(&w->result, 2);
+        assert_says(&w->result, cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +210,7 @@ int main(void)
         cmocka_unit_test(headers_of_files_that_were_put_together_are_found_on_any_number_of_ranks),
         cmocka_unit_test(lost_decimals_are_found_on_any_number_of_ranks),
         cmocka_unit_test(no_time_stamp_that_is_one_is_an_error_on_any_number_of_ranks),
+        cmocka_unit_test(what_needs_a_column_that_is_missing_tells_which_there_are),
         cmocka_unit_test(the_message_of_a_split_by_time_says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, program_set_up, program_tear_down);

@@ -113,8 +113,12 @@ static sr_status begin(const reader *format, reading *r, sr_error *error)
     for (size_t i = 0; i < ROLES; ++i)
         r->columns[i] = SIZE_MAX;
     SR_TRY(format->begin(r, error));
-    if (r->options->times.unit == TIME_NONE)
+    for (size_t i = TIME; i <= RATING && format->takes_columns; ++i)
+        snprintf(r->lacks[i], sizeof r->lacks[i], ": --columns has no %s=", role_names[i]);
+    if (r->options->times.unit == TIME_NONE) {
         r->has_times = false;
+        snprintf(r->lacks[TIME], sizeof r->lacks[TIME], ": they are left out by --time-unit none");
+    }
     return SR_OK;
 }
 
@@ -123,9 +127,12 @@ static sr_status compare_facts(const reading *r, reader_facts *facts, sr_error *
 {
     if (r->is_empty)
         return SR_OK;
-    if (!facts->known)
+    if (!facts->known) {
         *facts = (reader_facts){
             .known = true, .has_times = r->has_times, .has_ratings = r->has_ratings, .times = r->options->times};
+        memcpy(facts->no_times, r->lacks[TIME], sizeof facts->no_times);
+        memcpy(facts->no_ratings, r->lacks[RATING], sizeof facts->no_ratings);
+    }
     if (facts->has_times != r->has_times)
         return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", lines_path(r->file),
                        r->has_times ? "has" : "lacks");

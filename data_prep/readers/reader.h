@@ -37,11 +37,14 @@ typedef struct {
     void *context;
 } reader_sink;
 
+enum { READER_LACK_SIZE = 480 };
+
 /* What the files turned out to hold; begins as zero. All files of an input must agree. */
 typedef struct {
     bool known; /* a file that is not empty has been seen: the two that follow hold for all */
     bool has_times, has_ratings;
-    time_format times; /* resolved once a time stamp has been seen */
+    time_format times;                                             /* resolved once a time stamp has been seen */
+    char no_times[READER_LACK_SIZE], no_ratings[READER_LACK_SIZE]; /* why there are none, behind a message; "" for no reason */
 } reader_facts;
 
 /* A file, or a part of one: the lines that start at byte `begin` or later and before `end` (0 and UINT64_MAX for all). Each

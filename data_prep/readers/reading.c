@@ -146,6 +146,13 @@ sr_status reading_fail_column(const reading *r, size_t count, const char *const 
                       count == 1 && r->options->columns ? ": is another --delimiter needed?" : "");
 }
 
+void reading_lacks_column(reading *r, size_t count, const char *const wanted[ROLES], role missing)
+{
+    char names[NAMES_SIZE];
+    reading_describe_names(wanted[missing], wanted, r->fields, count, names);
+    snprintf(r->lacks[missing], sizeof r->lacks[missing], ": its header has no column \"%s\"%s", wanted[missing], names);
+}
+
 field reading_without_type(field name)
 {
     const char *colon = memchr(name.text, ':', name.length);

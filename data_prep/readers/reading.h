@@ -28,6 +28,7 @@ struct reading {
     uint32_t file_number;
     lines *file;
     bool has_times, has_ratings, is_empty; /* set by `begin` */
+    char lacks[ROLES][READER_LACK_SIZE];   /* set by `begin`: why a role has no column, as in reader_facts */
     time_format times;
     bool times_unknown; /* nobody has seen a time stamp that is one */
     bool observing;     /* nothing is handed on or counted: only time stamps are looked at */
@@ -86,6 +87,9 @@ void reading_describe_names(const char *name, const char *const *wanted, const f
 
 /* SR_ERROR_DATA: the header, whose `count` names are in r->fields, has no column for a role, which wanted[role] names. */
 sr_status reading_fail_column(const reading *r, size_t count, const char *const wanted[ROLES], role missing, sr_error *error);
+
+/* Remembers that the header has no column for a role that may be missing. */
+void reading_lacks_column(reading *r, size_t count, const char *const wanted[ROLES], role missing);
 
 /* Keeps the `count` names in r->fields for recognising the header where it stands again. Those of users and items are in the
  * columns `user` and `item`. */

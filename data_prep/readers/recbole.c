@@ -18,6 +18,8 @@ sr_status begin_recbole(reading *r, sr_error *error)
         columns[i] = reading_find_column(r, count, names[i]);
         if (columns[i] == SIZE_MAX && (i == USER || i == ITEM))
             return reading_fail_column(r, count, names, (role)i, error);
+        if (columns[i] == SIZE_MAX)
+            reading_lacks_column(r, count, names, (role)i);
     }
     SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
     table_begin_fixed(r, "\t", QUOTES_NONE, columns, count, " as the header has");

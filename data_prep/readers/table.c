@@ -311,6 +311,8 @@ sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, c
         columns[i] = reading_find_column(r, count, names[i]);
         if (columns[i] == SIZE_MAX && (i == USER || i == ITEM))
             return reading_fail_column(r, count, names, (role)i, error);
+        if (columns[i] == SIZE_MAX)
+            reading_lacks_column(r, count, names, (role)i);
     }
     SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
     set_columns(r, columns, count, " as the header has");
