@@ -172,11 +172,13 @@ static sr_status check_input(const conversion *c, const input_facts *facts, sr_e
     if (facts->report.records == 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.paths[0]);
     if (c->entry.has_min_rating && !facts->reading.has_ratings)
-        return sr_fail(error, SR_ERROR_USAGE, "--min-rating: this input has no ratings");
+        return sr_fail(error, SR_ERROR_USAGE, "--min-rating: this input has no ratings%s", facts->reading.no_ratings);
     if ((c->after || c->before) && !facts->reading.has_times)
-        return sr_fail(error, SR_ERROR_USAGE, "--%s: this input has no time stamps", c->after ? "after" : "before");
+        return sr_fail(error, SR_ERROR_USAGE, "--%s: this input has no time stamps%s", c->after ? "after" : "before",
+                       facts->reading.no_times);
     if (c->split.kind == SPLIT_TIME && !facts->reading.has_times)
-        return sr_fail(error, SR_ERROR_USAGE, "--split %s: this input has no time stamps", c->split_text);
+        return sr_fail(error, SR_ERROR_USAGE, "--split %s: this input has no time stamps%s", c->split_text,
+                       facts->reading.no_times);
     return SR_OK;
 }
 

@@ -131,10 +131,7 @@ static sr_status set_bound(const reader_facts *facts, const char *option, const 
                            sr_error *error)
 {
     *has = text != NULL && facts->has_times;
-    if (*has && time_parse(&facts->times, (field){text, strlen(text)}, value) != NUMBER_GOOD)
-        return sr_fail(error, SR_ERROR_USAGE, "%s %s: this is no time stamp as in this input (%s)", option, text,
-                       time_unit_name(facts->times.unit));
-    return SR_OK;
+    return *has ? time_read_bound(&facts->times, (field){text, strlen(text)}, option, value, error) : SR_OK;
 }
 
 static sr_status set_range(division *d, sr_error *error)

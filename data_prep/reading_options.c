@@ -22,6 +22,9 @@ size_t reading_options_list(reading_texts *texts, sr_option *table)
          .help = "of csv; a comma by default"},
         {.name = "header", .flag = &texts->options.header, .help = "of csv: the first line holds names"},
         {.name = "no-quotes", .flag = &texts->options.no_quotes, .help = "of csv: quotes are characters like any other"},
+        {.name = "multiline-quotes",
+         .flag = &texts->options.multiline_quotes,
+         .help = "of csv: a quoted field may go on over lines that look like records themselves"},
         {.name = "time-unit",
          .value = &texts->time_unit,
          .argument = "auto|none|number|seconds|milliseconds|microseconds|nanoseconds|iso",
@@ -34,7 +37,7 @@ size_t reading_options_list(reading_texts *texts, sr_option *table)
          .value = &texts->options.na_values,
          .may_be_empty = true, /* fields with nothing in them */
          .argument = "TEXT,TEXT",
-         .help = "texts that stand for a value that is missing"},
+         .help = "texts that stand for a value that is missing, '' for an empty one; lines with one are left out"},
         {.name = "strict",
          .flag = &texts->options.strict,
          .help = "ends at the first line that does not fit instead of leaving it out"}};
@@ -64,9 +67,12 @@ static sr_status find_format(const char *name, const reader **format, sr_error *
 static sr_status check_use(const reading_texts *texts, const reader *format, sr_error *error)
 {
     const reader_options *options = &texts->options;
-    if (!format->takes_delimiter && (options->delimiter || options->header || options->no_quotes))
-        return sr_fail(error, SR_ERROR_USAGE, "--delimiter, --header and --no-quotes belong to --format csv, not to %s",
+    if (!format->takes_delimiter && (options->delimiter || options->header || options->no_quotes || options->multiline_quotes))
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "--delimiter, --header, --no-quotes and --multiline-quotes belong to --format csv, not to %s",
                        format->name);
+    if (options->no_quotes && options->multiline_quotes)
+        return sr_fail(error, SR_ERROR_USAGE, "--no-quotes and --multiline-quotes exclude each other");
     if (!format->takes_columns && options->columns)
         return sr_fail(error, SR_ERROR_USAGE, "--columns belongs to --format csv and json, not to %s", format->name);
     if (format->takes_columns && !options->columns)
@@ -121,6 +127,8 @@ bool reading_options_describe(cJSON *object, const reader *format, const reader_
         complete = complete && cJSON_AddTrueToObject(object, "header");
     if (options->no_quotes)
         complete = complete && cJSON_AddTrueToObject(object, "no_quotes");
+    if (options->multiline_quotes)
+        complete = complete && cJSON_AddTrueToObject(object, "multiline_quotes");
     if (options->na_values)
         complete = complete && cJSON_AddStringToObject(object, "na_values", options->na_values);
     if (options->strict)

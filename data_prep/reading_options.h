@@ -14,7 +14,7 @@ typedef struct {
 } reading_texts;
 
 /* Appends the options to a table that has room for READING_OPTIONS more. Returns their number. */
-enum { READING_OPTIONS = 9 };
+enum { READING_OPTIONS = 10 };
 size_t reading_options_list(reading_texts *texts, sr_option *table);
 
 /* Finds the format, and makes texts->options ready. SR_ERROR_USAGE for what is not allowed or does not go together. */

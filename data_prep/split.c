@@ -28,18 +28,21 @@ static field time_field(const split_rule *rule, size_t which)
     return (field){rule->time_texts[which], strcspn(rule->time_texts[which], ",")};
 }
 
-static sr_status fail_times(const char *text, sr_error *error)
+/* The first moment is not the later one: equal moments leave nothing for validation. */
+static sr_status check_order(const split_rule *rule, sr_error *error)
 {
-    return sr_fail(error, SR_ERROR_USAGE,
-                   "--split time:%s: expected two ascending time stamps, as in time:1400000000,1405000000", text);
+    const field first = time_field(rule, 0), second = time_field(rule, 1);
+    return rule->times[0] <= rule->times[1]
+               ? SR_OK
+               : sr_fail(error, SR_ERROR_USAGE, "--split time: \"%.*s\" is later than \"%.*s\": the earlier one comes first",
+                         (int)first.length, first.text, (int)second.length, second.text);
 }
 
 static sr_status read_times(split_rule *rule, const time_format *format, sr_error *error)
 {
     for (size_t i = 0; i < 2; ++i)
-        if (time_parse(format, time_field(rule, i), &rule->times[i]) != NUMBER_GOOD)
-            return fail_times(rule->time_texts[0], error);
-    return rule->times[0] <= rule->times[1] ? SR_OK : fail_times(rule->time_texts[0], error);
+        SR_TRY(time_read_bound(format, time_field(rule, i), "--split time", &rule->times[i], error));
+    return check_order(rule, error);
 }
 
 /* What the input's time stamps are is not known yet: they may be numbers or dates. */
@@ -47,12 +50,16 @@ static sr_status parse_times(const char *text, split_rule *rule, sr_error *error
 {
     const char *comma = strchr(text, ',');
     if (!comma || strchr(comma + 1, ','))
-        return fail_times(text, error);
+        return sr_fail(error, SR_ERROR_USAGE, "--split time:%s: expected two time stamps, as in time:1400000000,1405000000",
+                       text);
     rule->time_texts[0] = text;
     rule->time_texts[1] = comma + 1;
-    const time_format number = {.unit = TIME_NUMBER, .has_decimals = true, .rounds = true},
-                      date = {.unit = TIME_ISO, .has_decimals = true, .rounds = true};
-    return read_times(rule, &number, NULL) == SR_OK ? SR_OK : read_times(rule, &date, error);
+    const time_kind kinds[2] = {time_kind_of(time_field(rule, 0)), time_kind_of(time_field(rule, 1))};
+    if (kinds[0] != TIME_IS_NEITHER && kinds[1] != TIME_IS_NEITHER && kinds[0] != kinds[1])
+        return sr_fail(error, SR_ERROR_USAGE, "--split time:%s: one is a number and one a date; expected two of a kind", text);
+    return read_times(
+        rule, &(time_format){.unit = kinds[0] == TIME_IS_DATE ? TIME_ISO : TIME_NUMBER, .has_decimals = true, .rounds = true},
+        error);
 }
 
 sr_status split_set_times(split_rule *rule, const time_format *format, sr_error *error)

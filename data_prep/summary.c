@@ -69,7 +69,7 @@ static bool add(cJSON *object, const char *name, uint64_t value)
 
 static bool add_examples(const summary *s, size_t reason, cJSON *list)
 {
-    for (uint64_t i = 0; i < s->parsed->dropped[reason] && i < REPORT_EXAMPLES; ++i) {
+    for (uint64_t i = 0; i < s->parsed->example_count[reason]; ++i) {
         const dropped_line *line = &s->parsed->examples[reason][i];
         cJSON *example = cJSON_CreateObject();
         if (!example || !cJSON_AddItemToArray(list, example) ||
@@ -78,6 +78,14 @@ static bool add_examples(const summary *s, size_t reason, cJSON *list)
             return false;
     }
     return true;
+}
+
+static bool add_notes(const parse_report *parsed, cJSON *root)
+{
+    cJSON *spanning = cJSON_AddObjectToObject(root, "records_on_several_lines");
+    return spanning && add(spanning, "records", parsed->spanning.count) &&
+           add(spanning, "lines", parsed->spanning.count + parsed->continued) && add(spanning, "longest", parsed->longest) &&
+           add(root, "time_stamps_cut", parsed->cut.count) && add(root, "identifiers_with_marks", parsed->marked.count);
 }
 
 static bool add_lines(const summary *s, cJSON *root)
@@ -110,8 +118,8 @@ static char *describe(const summary *s, const sr_dataset *dataset, const measure
 {
     cJSON *root = cJSON_CreateObject(), *data = NULL;
     const bool complete = root && cJSON_AddRawToObject(root, "options", s->origin) && add_lines(s, root) &&
-                          add_steps(s, root) && (data = cJSON_AddObjectToObject(root, "data_set")) != NULL &&
-                          measures_add_json(dataset, found, data);
+                          add_notes(s->parsed, root) && add_steps(s, root) &&
+                          (data = cJSON_AddObjectToObject(root, "data_set")) != NULL && measures_add_json(dataset, found, data);
     char *text = complete ? cJSON_Print(root) : NULL;
     cJSON_Delete(root);
     return text;

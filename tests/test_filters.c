@@ -455,6 +455,58 @@ static void unknown_splits_are_refused(void **state)
     }
 }
 
+/* Fails the test unless a split by time is refused with these words: by itself, or for an input with such time stamps. */
+static void assert_no_times(const char *text, const time_format *format, const char *says)
+{
+    split_rule rule;
+    sr_error error = {.status = SR_OK};
+    sr_status status = split_parse(text, &rule, &error);
+    if (format) {
+        assert_int_equal(status, SR_OK);
+        status = split_set_times(&rule, format, &error);
+    }
+    assert_int_equal(status, SR_ERROR_USAGE);
+    if (!strstr(error.message, says))
+        fail_msg("--split %s: \"%s\" does not say \"%s\"", text, error.message, says);
+}
+
+static void a_split_by_time_that_is_refused_says_why(void **state)
+{
+    (void)state;
+    const time_format numbers = {.unit = TIME_NUMBER, .has_decimals = true}, dates = {.unit = TIME_ISO, .has_decimals = true};
+    assert_no_times("time:5", NULL, "expected two time stamps, as in");
+    assert_no_times("time:1,2,3", NULL, "expected two time stamps, as in");
+    assert_no_times("time:9,5", NULL, "\"9\" is later than \"5\": the earlier one comes first");
+    assert_no_times("time:2017-01-01,2016-01-01", NULL, "\"2017-01-01\" is later than \"2016-01-01\"");
+    assert_no_times("time:2016-02-30,2016-03-01", NULL, "\"2016-02-30\" is neither a number nor a date");
+    assert_no_times("time:5,2016-03-01", NULL, "one is a number and one a date");
+    assert_no_times("time:5,1e30", NULL, "\"1e30\" is too large for a 64-bit integer");
+    assert_no_times("time:2016-01-01,2017-01-01", &numbers,
+                    "\"2016-01-01\" is a date, and the time stamps of the input are "
+                    "numbers");
+    assert_no_times("time:5,9", &dates, "\"5\" is a number, and the time stamps of the input are dates");
+}
+
+static void moments_between_time_stamps_cut_where_they_lie(void **state)
+{
+    (void)state;
+    const time_format whole = {.unit = TIME_NUMBER, .has_decimals = true},
+                      seconds = {.unit = TIME_SECONDS, .has_decimals = true};
+    const int64_t times[] = {-2, -1, 0, 1, 2, 3};
+    split_rule rule;
+    int32_t train, valid;
+    assert_int_equal(split_parse("time:-1.5,1.5", &rule, NULL), SR_OK);
+    assert_int_equal(split_set_times(&rule, &whole, NULL), SR_OK);
+    split_sequence(&rule, times, 6, &train, &valid);
+    assert_int_equal(train, 1);
+    assert_int_equal(valid, 4);
+    assert_int_equal(split_parse("time:1970-01-01,1970-01-01T00:00:02Z", &rule, NULL), SR_OK);
+    assert_int_equal(split_set_times(&rule, &seconds, NULL), SR_OK);
+    split_sequence(&rule, times, 6, &train, &valid);
+    assert_int_equal(train, 2);
+    assert_int_equal(valid, 4);
+}
+
 static void times_of_a_split_are_what_they_are_in_the_input(void **state)
 {
     (void)state;
@@ -493,6 +545,8 @@ int main(void)
         cmocka_unit_test(times_cut_all_sequences_at_the_same_moment),
         cmocka_unit_test(times_of_a_split_are_what_they_are_in_the_input),
         cmocka_unit_test(unknown_splits_are_refused),
+        cmocka_unit_test(a_split_by_time_that_is_refused_says_why),
+        cmocka_unit_test(moments_between_time_stamps_cut_where_they_lie),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }

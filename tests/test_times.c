@@ -171,9 +171,16 @@ static void the_first_time_stamps_tell_what_all_are_like(void **state)
     assert_false(format.rounds);
     const char *const more_than_fit[] = {"1400000000.12345678901234567"};
     format = resolve((time_format){0}, more_than_fit, 1);
-    assert_int_equal(format.decimals, 8);
-    assert_int_equal(time_parse(&format, of(*more_than_fit), &value), NUMBER_GOOD);
-    assert_int_equal(value, 140000000012345678);
+    assert_int_equal(format.decimals, 9);
+    assert_true(format.rounds);
+    assert_int_equal(time_parse(&format, of(*more_than_fit), &value), NUMBER_TOO_FINE);
+    assert_int_equal(value, 1400000000123456789);
+    const char *const nine[] = {"1400000000.123456789", "nonsense", "1e30", "2262-04-11"}; /* what does not fit tells nothing */
+    format = resolve((time_format){0}, nine, 4);
+    assert_int_equal(format.decimals, 9);
+    assert_false(format.rounds);
+    assert_int_equal(time_parse(&format, of(*nine), &value), NUMBER_GOOD);
+    assert_int_equal(value, 1400000000123456789);
     const char *const dates[] = {"2016-07-25T06:28:49Z", "2016-07-25T06:28:49.250Z", "5"};
     format = resolve((time_format){0}, dates, 3);
     assert_int_equal(format.unit, TIME_ISO);
@@ -193,7 +200,8 @@ static void what_is_asked_for_is_not_found_out(void **state)
     assert_int_equal(time_parse(&format, of(*dates), &value), NUMBER_BAD);
     format = resolve((time_format){.has_decimals = true, .rounds = true}, dates, 1);
     assert_int_equal(format.unit, TIME_ISO);
-    assert_int_equal(time_parse(&format, of(*dates), &value), NUMBER_GOOD);
+    assert_int_equal(time_parse(&format, of(*dates), &value), NUMBER_TOO_FINE);
+    assert_true(format.rounds);
     assert_int_equal(value, 1469428129);
     format = resolve((time_format){0}, NULL, 0);
     assert_false(time_is_resolved(&format));
@@ -210,9 +218,87 @@ static void what_is_asked_for_is_not_found_out(void **state)
     assert_string_equal(shown, "-9.223372036854775808");
 }
 
+/* How many decimals are kept of a time stamp, as many as fit into 64 bits; all are there if nothing `is_cut`. */
+static void assert_decimals(const char *text, unsigned decimals, bool is_cut)
+{
+    int64_t value;
+    const time_format format = resolve((time_format){0}, &text, 1);
+    if (format.decimals != decimals || format.rounds != is_cut)
+        fail_msg("\"%s\": %u decimals%s", text, format.decimals, format.rounds ? ", cut" : "");
+    assert_int_equal(time_parse(&format, of(text), &value), is_cut ? NUMBER_TOO_FINE : NUMBER_GOOD);
+}
+
+static void all_decimals_that_fit_are_kept(void **state)
+{
+    (void)state;
+    assert_decimals("1400000000.123456789", 9, false);
+    assert_decimals("1400000000.1234567891", 9, true);
+    assert_decimals("9223372035.999999999", 9, false);
+    assert_decimals("9223372036.999999999", 8, true);
+    assert_decimals("-1400000000.123456789", 9, false);
+    assert_decimals("1506826828020.123456", 6, false);
+    assert_decimals("1506826828020.1234567", 6, true);
+    assert_decimals("0.123456789012345678", 18, false);
+    assert_decimals("8.123456789012345678", 18, false);
+    assert_decimals("9.123456789012345678", 17, true);
+    assert_decimals("9223372036854775807", 0, false);
+    assert_decimals("922337203685477580.7", 0, true); /* another of this size may end in .9, which does not fit */
+    assert_decimals("-9223372036854775808", 0, false);
+    assert_decimals("2016-07-25T06:28:49.123456789Z", 9, false);
+    assert_decimals("2016-07-25T06:28:49.1234567891Z", 9, true);
+    assert_decimals("0001-01-01T00:00:00.12345678Z", 8, false);
+    assert_decimals("0001-01-01T00:00:00.123456789Z", 8, true);
+}
+
+static void a_bound_divides_time_stamps_as_it_stands(void **state)
+{
+    (void)state;
+    const time_format whole = {.unit = TIME_NUMBER, .has_decimals = true},
+                      cut = {.unit = TIME_NUMBER, .has_decimals = true, .rounds = true},
+                      fine = {.unit = TIME_NUMBER, .has_decimals = true, .decimals = 2},
+                      milliseconds = {.unit = TIME_MILLISECONDS, .has_decimals = true, .decimals = 1},
+                      dates = {.unit = TIME_ISO, .has_decimals = true};
+    const struct {
+        const time_format *format;
+        const char *text;
+        int64_t value; /* INT64_MIN: refused, and `says` why */
+        const char *says;
+    } cases[] = {
+        {&whole, "5", 5, NULL},
+        {&whole, "5.5", 6, NULL},
+        {&whole, "-5.5", -5, NULL},
+        {&whole, "-0.5", 0, NULL},
+        {&whole, "1e-30", 1, NULL},
+        {&cut, "5.5", 5, NULL}, /* as a time stamp of 5.5 */
+        {&fine, "5.5", 550, NULL},
+        {&fine, "5.555", 556, NULL},
+        {&dates, "1970-01-02", 86400, NULL},
+        {&dates, "1970-01-02T00:00:00.5Z", 86401, NULL},
+        {&dates, "1969-12-31T23:59:59.5Z", 0, NULL},
+        {&milliseconds, "7", 70, NULL},
+        {&milliseconds, "1970-01-01T00:00:01.5Z", 15000, NULL},
+        {&dates, "5", INT64_MIN, "--after: \"5\" is a number, and the time stamps of the input are dates"},
+        {&whole, "1970-01-02", INT64_MIN, "is a date, and the time stamps of the input are numbers: give a number, or say by "},
+        {&whole, "soon", INT64_MIN, "\"soon\" is neither a number nor a date as 2016-07-25"},
+        {&milliseconds, "", INT64_MIN, "is neither a number nor a date"},
+        {&fine, "9e18", INT64_MIN, "is too large for a 64-bit integer with the decimals of the input's time stamps"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        sr_error error = {.status = SR_OK};
+        int64_t value = 0;
+        const sr_status status = time_read_bound(cases[i].format, of(cases[i].text), "--after", &value, &error);
+        if (cases[i].says && (status != SR_ERROR_USAGE || !strstr(error.message, cases[i].says)))
+            fail_msg("\"%s\": status %d, \"%s\"", cases[i].text, (int)status, error.message);
+        if (!cases[i].says && (status != SR_OK || value != cases[i].value))
+            fail_msg("\"%s\": status %d, %lld", cases[i].text, (int)status, (long long)value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_decimals_that_fit_are_kept),
+        cmocka_unit_test(a_bound_divides_time_stamps_as_it_stands),
         cmocka_unit_test(numbers_are_scaled_without_rounding),
         cmocka_unit_test(dates_become_seconds_in_universal_time),
         cmocka_unit_test(every_day_is_that_of_the_system_library),

@@ -4,12 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number of a column. */
-static sr_status resolve_column(const reading *r, const char *text, size_t count, size_t *column, sr_error *error)
+/* What --columns says of each role; "" for nothing. */
+typedef char column_texts[ROLES][64];
+
+static bool is_column_number(const char *text)
 {
-    char *end, suggestion[SUGGESTION_SIZE];
-    *column = strtoul(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0') {
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+/* The number of a role's column. */
+static sr_status resolve_column(const reading *r, column_texts texts, role which, size_t count, size_t *column, sr_error *error)
+{
+    const char *const wanted[ROLES] = {texts[USER], texts[ITEM], texts[TIME], texts[RATING]}, *text = texts[which];
+    if (is_column_number(text)) {
+        *column = strtoul(text, NULL, 10);
         if (*column >= READER_FIELDS)
             return sr_fail(error, SR_ERROR_USAGE, "--columns: column %zu: allowed is from 0 to %d", *column, READER_FIELDS - 1);
         return SR_OK;
@@ -18,10 +26,35 @@ static sr_status resolve_column(const reading *r, const char *text, size_t count
         return sr_fail(error, SR_ERROR_USAGE,
                        "--columns: \"%s\" is a name, which needs --header; without it columns are numbers from 0", text);
     *column = reading_find_column(r, count, text);
-    if (*column != SIZE_MAX)
-        return SR_OK;
-    reading_suggest(r, count, text, suggestion);
-    return sr_fail(error, SR_ERROR_DATA, "%s:1: the header has no column \"%s\"%s", lines_path(r->file), text, suggestion);
+    return *column != SIZE_MAX ? SR_OK : reading_fail_column(r, count, wanted, which, error);
+}
+
+/* A header of which the columns are known by their numbers may be a line of data in truth, and would be lost. Files that were
+ * written without names have the numbers of columns for them. */
+static sr_status check_names(const reading *r, const size_t columns[ROLES], sr_error *error)
+{
+    for (size_t i = TIME; i <= RATING; ++i) {
+        char number[24];
+        if (columns[i] == SIZE_MAX || time_kind_of(r->fields[columns[i]]) == TIME_IS_NEITHER)
+            continue;
+        const field name = r->fields[columns[i]];
+        const int length = snprintf(number, sizeof number, "%zu", columns[i]);
+        if ((size_t)length != name.length || memcmp(number, name.text, name.length) != 0)
+            return lines_fail(r->file, "", error,
+                              "--header takes this line for names, and it has \"%.*s\" where that of the %s belongs: each file "
+                              "begins with a header, or none does",
+                              name.length < 60 ? (int)name.length : 60, name.text, role_names[i]);
+    }
+    return SR_OK;
+}
+
+/* The greatest column that is asked for is not there. */
+static sr_status fail_number(const reading *r, size_t count, size_t column, sr_error *error)
+{
+    char names[NAMES_SIZE];
+    reading_describe_names("", (const char *const[ROLES]){NULL}, r->fields, count, names);
+    return lines_fail(r->file, "", error, "found %zu columns, expected at least %zu%s%s", count, column + 1,
+                      count == 1 ? "; is another --delimiter needed?" : "", r->options->header ? names : "");
 }
 
 /* The number of columns of the first record, be it header or data. */
@@ -47,21 +80,24 @@ static sr_status count_columns_ahead(reading *r, size_t *count, sr_error *error)
 
 sr_status begin_csv(reading *r, sr_error *error)
 {
-    char texts[ROLES][64];
+    column_texts texts;
     size_t count = 0, columns[ROLES];
+    const bool has_header = r->options->header;
     r->delimiter = r->options->delimiter ? r->options->delimiter : ",";
-    r->quotes = r->options->no_quotes ? QUOTES_NONE : QUOTES_OVER_LINES;
+    r->quotes = r->options->no_quotes ? QUOTES_NONE : r->options->multiline_quotes ? QUOTES_OVER_LINES : QUOTES_WITH_DOUBT;
     SR_TRY(reading_roles(r->options, texts, error));
-    SR_TRY(r->options->header ? count_columns(r, &count, error) : count_columns_ahead(r, &count, error));
+    SR_TRY(has_header ? count_columns(r, &count, error) : count_columns_ahead(r, &count, error));
     for (size_t i = 0; i < ROLES; ++i) {
         columns[i] = SIZE_MAX;
         if (*texts[i] && !r->is_empty)
-            SR_TRY(resolve_column(r, texts[i], count, &columns[i], error));
+            SR_TRY(resolve_column(r, texts, (role)i, count, &columns[i], error));
         if (columns[i] != SIZE_MAX && columns[i] >= count)
-            return lines_fail(r->file, "", error, "found %zu columns, expected at least %zu%s", count, columns[i] + 1,
-                              count == 1 ? "; is another --delimiter needed?" : "");
+            return fail_number(r, count, columns[i], error);
     }
-    table_begin_fixed(r, r->delimiter, r->quotes, columns, count,
-                      r->options->header ? " as the header has" : " as in the first line");
+    if (has_header && !r->is_empty)
+        SR_TRY(check_names(r, columns, error));
+    if (has_header && !r->is_empty)
+        SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
+    table_begin_fixed(r, r->delimiter, r->quotes, columns, count, has_header ? " as the header has" : " as in the first line");
     return SR_OK;
 }

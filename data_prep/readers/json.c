@@ -45,12 +45,64 @@ static bool print_number(double number, char text[NUMBER_SIZE])
     return true;
 }
 
-/* What a key holds, as text. NULL when it is there and fits, or else what is wrong with it. */
-static const char *take_value(const reading *r, const cJSON *object, const char *key, char number[NUMBER_SIZE], field *value)
+/* ---- numbers as they stand ---- */
+
+/* Behind the text that begins at `at`. */
+static const char *behind_text(const char *at)
 {
-    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!found)
-        return "is missing";
+    for (++at; *at != '"'; ++at)
+        at += *at == '\\';
+    return at + 1;
+}
+
+static const char *behind_blanks(const char *at)
+{
+    return at + strspn(at, " \t\r\n");
+}
+
+/* The number that a key of the outer object holds, as it stands in a line that is known to be JSON; false if a key written like
+ * this holds no number. cJSON keeps a double, in which the last digits of a time stamp have no room. */
+static bool find_number(const char *line, const char *key, field *number)
+{
+    const size_t key_length = strlen(key);
+    int depth = 0;
+    for (const char *at = line; *at;) {
+        if (*at != '"') {
+            depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
+            ++at;
+            continue;
+        }
+        const char *text = at + 1, *value;
+        at = behind_text(at);
+        const bool is_it = depth == 1 && (size_t)(at - text) == key_length + 1 && memcmp(text, key, key_length) == 0;
+        value = behind_blanks(at);
+        if (!is_it || *value != ':')
+            continue;
+        value = behind_blanks(value + 1);
+        *number = (field){value, strcspn(value, ",} \t\r\n")};
+        return *value == '-' || (*value >= '0' && *value <= '9');
+    }
+    return false;
+}
+
+/* ---- objects ---- */
+
+/* Drops an object that lacks a key. */
+static sr_status drop_without_key(reading *r, const cJSON *object, const char *key, sr_error *error)
+{
+    const char *const wanted[ROLES] = {r->keys[USER], r->keys[ITEM], r->keys[TIME], r->keys[RATING]};
+    field names[READER_FIELDS];
+    char text[NAMES_SIZE];
+    size_t count = 0;
+    for (const cJSON *child = object->child; child && count < READER_FIELDS; child = child->next)
+        names[count++] = (field){child->string, strlen(child->string)};
+    reading_describe_names(key, wanted, names, count, text);
+    return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing%s", key, text);
+}
+
+/* What a key holds, as text. NULL when it fits, or else what is wrong with it. */
+static const char *take_value(const reading *r, const cJSON *found, char number[NUMBER_SIZE], field *value)
+{
     if (cJSON_IsNumber(found)) {
         *value = (field){number, 0};
         if (!print_number(found->valuedouble, number))
@@ -64,17 +116,23 @@ static const char *take_value(const reading *r, const cJSON *object, const char 
     }
     *value = (field){"null", 4};
     if (cJSON_IsNull(found))
-        return reading_is_na(r, *value) ? NULL : "is null";
+        return reading_is_na(r, *value) ? NULL : "is null; --na-values null leaves out lines where it is";
     return "is neither text nor a number";
 }
 
-static sr_status add_object(reading *r, const cJSON *object, sr_error *error)
+static sr_status add_object(reading *r, const char *line, const cJSON *object, sr_error *error)
 {
     field values[ROLES] = {{NULL, 0}};
     char numbers[ROLES][NUMBER_SIZE];
     const bool wanted[ROLES] = {true, true, r->has_times, r->has_ratings};
     for (size_t i = 0; i < ROLES; ++i) {
-        const char *wrong = wanted[i] ? take_value(r, object, r->keys[i], numbers[i], &values[i]) : NULL;
+        if (!wanted[i] || (i == TIME && find_number(line, r->keys[i], &values[i])))
+            continue;
+        const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, r->keys[i]);
+        if (!found && !reading_is_na(r, (field){"", 0}))
+            return drop_without_key(r, object, r->keys[i], error);
+        values[i] = (field){"", 0}; /* what is not there counts as empty */
+        const char *wrong = found ? take_value(r, found, numbers[i], &values[i]) : NULL;
         if (wrong)
             return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" %s", r->keys[i], wrong);
     }
@@ -97,7 +155,7 @@ static sr_status add_line(reading *r, const char *line, size_t length, sr_error 
     else if (!cJSON_IsObject(object))
         status = reading_drop(r, DROPPED_JSON, error, "the line is JSON, but not an object: expected {...}, one a line");
     else
-        status = add_object(r, object, error);
+        status = add_object(r, line, object, error);
     cJSON_Delete(object);
     return status;
 }

@@ -115,18 +115,14 @@ number_kind number_scaled(field number, unsigned decimals, int64_t *value)
     return kind;
 }
 
-bool number_digits(field number, int *decimals, int *whole_digits)
+bool number_decimals(field number, int *decimals)
 {
     enum { MOST = 1000 };
     decimal parsed;
     if (!parse_decimal(number, &parsed))
         return false;
-    long digits = 0;
-    for (const char *at = parsed.first; at && at <= parsed.last; ++at)
-        digits += *at != '.';
-    const long fine = parsed.first ? -parsed.exponent : 0, whole = digits + (parsed.first ? parsed.exponent : 0);
+    const long fine = parsed.first ? -parsed.exponent : 0;
     *decimals = (int)(fine < 0 ? 0 : (fine > MOST ? MOST : fine));
-    *whole_digits = (int)(whole < 0 ? 0 : (whole > MOST ? MOST : whole));
     return true;
 }
 

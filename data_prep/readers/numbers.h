@@ -18,9 +18,8 @@ typedef enum { NUMBER_GOOD, NUMBER_BAD, NUMBER_TOO_FINE, NUMBER_TOO_LARGE } numb
  * towards zero. NUMBER_BAD: it is no decimal number, as "nan", "0x10" or " 5". *value is set for good and too fine ones. */
 number_kind number_scaled(field number, unsigned decimals, int64_t *value);
 
-/* How many decimals a number needs, and how many digits are in front of them, both at most 1000; false if it is no decimal
- * number. */
-bool number_digits(field number, int *decimals, int *whole_digits);
+/* How many decimals a number needs, at most 1000; false if it is no decimal number. */
+bool number_decimals(field number, int *decimals);
 
 /* A decimal number as float. */
 bool number_float(field number, float *value);

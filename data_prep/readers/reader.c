@@ -95,6 +95,7 @@ static sr_status open_reading(reading **opened, const reader_options *options, c
     (*opened)->sink = sink;
     (*opened)->report = report;
     (*opened)->file_number = file_number;
+    (*opened)->record_lines = 1;
     split_na_values(*opened);
     return SR_OK;
 }
@@ -103,6 +104,7 @@ static void close_reading(reading *r)
 {
     lines_close(r->file);
     free(r->scratch);
+    free(r->header_text);
     free(r);
 }
 
@@ -111,8 +113,12 @@ static sr_status begin(const reader *format, reading *r, sr_error *error)
     for (size_t i = 0; i < ROLES; ++i)
         r->columns[i] = SIZE_MAX;
     SR_TRY(format->begin(r, error));
-    if (r->options->times.unit == TIME_NONE)
+    for (size_t i = TIME; i <= RATING && format->takes_columns; ++i)
+        snprintf(r->lacks[i], sizeof r->lacks[i], ": --columns has no %s=", role_names[i]);
+    if (r->options->times.unit == TIME_NONE) {
         r->has_times = false;
+        snprintf(r->lacks[TIME], sizeof r->lacks[TIME], ": they are left out by --time-unit none");
+    }
     return SR_OK;
 }
 
@@ -121,9 +127,12 @@ static sr_status compare_facts(const reading *r, reader_facts *facts, sr_error *
 {
     if (r->is_empty)
         return SR_OK;
-    if (!facts->known)
+    if (!facts->known) {
         *facts = (reader_facts){
             .known = true, .has_times = r->has_times, .has_ratings = r->has_ratings, .times = r->options->times};
+        memcpy(facts->no_times, r->lacks[TIME], sizeof facts->no_times);
+        memcpy(facts->no_ratings, r->lacks[RATING], sizeof facts->no_ratings);
+    }
     if (facts->has_times != r->has_times)
         return sr_fail(error, SR_ERROR_DATA, "%s %s time stamps, unlike the files before it", lines_path(r->file),
                        r->has_times ? "has" : "lacks");
@@ -148,8 +157,9 @@ static sr_status resolve_times(const reader *format, reading *r, reader_facts *f
         time_resolve(&facts->times, &r->seen);
     }
     r->times = facts->times;
-    if (!time_is_resolved(&r->times)) /* no good one is among them: all will be dropped, and the messages say why */
-        r->times = (time_format){.unit = TIME_NUMBER, .has_decimals = true};
+    r->times_unknown = !time_is_resolved(&facts->times); /* no good one is among them: the messages say why they are dropped */
+    r->times.unit = r->times.unit == TIME_AUTO ? TIME_NUMBER : r->times.unit;
+    r->times.has_decimals = true;
     return SR_OK;
 }
 

@@ -13,6 +13,7 @@ typedef struct {
     const char *delimiter; /* format csv: one or more characters; NULL: "," */
     bool header;           /* format csv: each file starts with a line of column names */
     bool no_quotes;        /* format csv: quotes are characters like others */
+    bool multiline_quotes; /* format csv: quotes always quote; otherwise what swallows lines is no quoted field */
     const char
         *na_values;    /* values that stand for a missing one, separated by commas; lines with one are dropped. NULL: none */
     time_format times; /* zero: as the first time stamps are */
@@ -36,11 +37,14 @@ typedef struct {
     void *context;
 } reader_sink;
 
+enum { READER_LACK_SIZE = 480 };
+
 /* What the files turned out to hold; begins as zero. All files of an input must agree. */
 typedef struct {
     bool known; /* a file that is not empty has been seen: the two that follow hold for all */
     bool has_times, has_ratings;
-    time_format times; /* resolved once a time stamp has been seen */
+    time_format times;                                             /* resolved once a time stamp has been seen */
+    char no_times[READER_LACK_SIZE], no_ratings[READER_LACK_SIZE]; /* why there are none, behind a message; "" for no reason */
 } reader_facts;
 
 /* A file, or a part of one: the lines that start at byte `begin` or later and before `end` (0 and UINT64_MAX for all). Each

@@ -1,8 +1,12 @@
 /* What readers share: lines, dropping, fields. */
 #include "reading.h"
 
+#include "srtrain/memory.h"
+
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *const role_names[ROLES] = {"user", "item", "time", "rating"};
@@ -12,6 +16,7 @@ const char *const role_names[ROLES] = {"user", "item", "time", "rating"};
 sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *error)
 {
     for (;;) {
+        r->record_lines = 1;
         SR_TRY(lines_take(r->file, line, length, error));
         if (!*line)
             return SR_OK;
@@ -41,9 +46,9 @@ sr_status reading_drop(reading *r, drop_reason reason, sr_error *error, const ch
     va_start(arguments, format);
     vsnprintf(found, sizeof found, format, arguments);
     va_end(arguments);
-    if (r->options->strict && reason != DROPPED_NA)
+    if (r->options->strict && drop_reason_is_bad(reason))
         return lines_fail(r->file, reason == DROPPED_NULL_BYTE ? NULL : "", error, "%s", found);
-    parse_report_drop(r->report, reason, r->file_number, r->file, found);
+    parse_report_drop(r->report, reason, r->file_number, r->file, r->record_lines, found);
     return SR_OK;
 }
 
@@ -82,19 +87,110 @@ size_t reading_find_column(const reading *r, size_t count, const char *name)
     return SIZE_MAX;
 }
 
-void reading_suggest(const reading *r, size_t count, const char *name, char suggestion[SUGGESTION_SIZE])
+/* Appends a name as a terminal may see it; false if there is no room. */
+static bool append_name(char text[NAMES_SIZE], field name, bool is_first)
 {
-    char names[READER_FIELDS][64];
-    const char *list[READER_FIELDS];
-    const size_t known = count < READER_FIELDS ? count : READER_FIELDS;
-    for (size_t i = 0; i < known; ++i) {
-        snprintf(names[i], sizeof names[i], "%.*s", r->fields[i].length < 63 ? (int)r->fields[i].length : 63,
-                 r->fields[i].text);
-        list[i] = names[i];
+    enum { MARK = 8 }; /* room for what stands for the rest */
+    const size_t used = strlen(text), room = NAMES_SIZE - used, length = name.length + (is_first ? 0 : 2);
+    if (length + MARK > room)
+        return false;
+    char *at = text + used;
+    if (!is_first)
+        at = stpcpy(at, ", ");
+    for (size_t i = 0; i < name.length; ++i) {
+        const unsigned char byte = (unsigned char)name.text[i];
+        *at++ = (char)(byte < ' ' || byte == 127 ? '?' : byte);
     }
-    const char *nearest = sr_nearest_name(name, list, known);
-    snprintf(suggestion, SUGGESTION_SIZE, "%s%s%s", nearest ? ", did you mean \"" : "", nearest ? nearest : "",
-             nearest ? "\"?" : "");
+    *at = '\0';
+    return true;
+}
+
+static bool is_one_of(const char *const *wanted, field name)
+{
+    for (size_t i = 0; i < ROLES; ++i)
+        if (wanted[i] && strlen(wanted[i]) == name.length && memcmp(wanted[i], name.text, name.length) == 0)
+            return true;
+    return false;
+}
+
+void reading_describe_names(const char *name, const char *const *wanted, const field *names, size_t count,
+                            char text[NAMES_SIZE])
+{
+    char copies[READER_FIELDS][64];
+    const char *list[READER_FIELDS] = {NULL};
+    const size_t known = count < READER_FIELDS ? count : READER_FIELDS;
+    size_t listed = 0;
+    for (size_t i = 0; i < known; ++i) {
+        if (is_one_of(wanted, names[i]))
+            continue;
+        snprintf(copies[i], sizeof copies[i], "%.*s", names[i].length < 63 ? (int)names[i].length : 63, names[i].text);
+        list[listed++] = copies[i];
+    }
+    const char *nearest = sr_nearest_name(name, list, listed);
+    snprintf(text, NAMES_SIZE, "%s%s%s", nearest ? ", did you mean \"" : "", nearest ? nearest : "",
+             nearest ? "\"? There are " : "; there are ");
+    for (size_t i = 0; i < known; ++i)
+        if (!append_name(text, names[i], i == 0)) {
+            strcat(text, ", ...");
+            return;
+        }
+    if (known == 0)
+        strcat(text, "none");
+}
+
+sr_status reading_fail_column(const reading *r, size_t count, const char *const wanted[ROLES], role missing, sr_error *error)
+{
+    char names[NAMES_SIZE];
+    reading_describe_names(wanted[missing], wanted, r->fields, count, names);
+    return lines_fail(r->file, NULL, error, "the header has no column \"%s\"%s%s", wanted[missing], names,
+                      count == 1 && r->options->columns ? ": is another --delimiter needed?" : "");
+}
+
+void reading_lacks_column(reading *r, size_t count, const char *const wanted[ROLES], role missing)
+{
+    char names[NAMES_SIZE];
+    reading_describe_names(wanted[missing], wanted, r->fields, count, names);
+    snprintf(r->lacks[missing], sizeof r->lacks[missing], ": its header has no column \"%s\"%s", wanted[missing], names);
+}
+
+field reading_without_type(field name)
+{
+    const char *colon = memchr(name.text, ':', name.length);
+    return (field){name.text, colon ? (size_t)(colon - name.text) : name.length};
+}
+
+static bool is_number(field text)
+{
+    int decimals;
+    return number_decimals(text, &decimals);
+}
+
+sr_status reading_keep_header(reading *r, size_t count, size_t user, size_t item, sr_error *error)
+{
+    const size_t kept = count < READER_FIELDS ? count : READER_FIELDS;
+    size_t size = 1;
+    /* Numbers in the place of names are data, or cannot be told from it. */
+    if (count > READER_FIELDS || user >= kept || item >= kept || is_number(r->fields[user]) || is_number(r->fields[item]))
+        return SR_OK;
+    for (size_t i = 0; i < kept; ++i)
+        size += r->fields[i].length;
+    free(r->header_text);
+    r->header_count = 0;
+    SR_TRY(SR_ALLOCATE_ZERO(&r->header_text, size, "a header", error));
+    char *at = r->header_text;
+    for (size_t i = 0; i < kept; ++i) {
+        memcpy(at, r->fields[i].text, r->fields[i].length);
+        r->header[i] = (field){at, r->fields[i].length};
+        const size_t blanks = strspn(at, " ");
+        if (blanks < r->fields[i].length) {
+            r->header_begins[tolower((unsigned char)at[blanks])] = true;
+            r->header_begins[toupper((unsigned char)at[blanks])] = true;
+        }
+        at += r->fields[i].length;
+    }
+    r->header_begins[(unsigned char)' '] = r->header_begins[0xEF] = true; /* blanks and a byte-order mark may come first */
+    r->header_count = kept;
+    return SR_OK;
 }
 
 /* ---- interactions ---- */
@@ -113,31 +209,72 @@ static int shown_length(field value)
     return value.length < 60 ? (int)value.length : 60;
 }
 
+/* What helps where a value looks as if it stood for a missing one. */
+enum { HINT_SIZE = 96 };
+static const char *missing_hint(field value, char hint[HINT_SIZE])
+{
+    static const char *const usual[] = {"",     "NA",   "N/A",  "na",   "nan",  "NaN", "NAN",
+                                        "null", "NULL", "Null", "None", "none", "\\N", "-"};
+    *hint = '\0';
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; ++i)
+        if (strlen(usual[i]) == value.length && memcmp(usual[i], value.text, value.length) == 0)
+            snprintf(hint, HINT_SIZE, "; --na-values '%s' leaves out lines where it is missing", usual[i]);
+    return hint;
+}
+
+#define DATE_EXAMPLES "as 2016-07-25 or 2016-07-25T06:28:49Z"
+
+/* What a time stamp is not, by what was asked for or what most of the first ones are; and what helps. */
+static const char *expected_time(const reading *r, field time)
+{
+    const time_kind kind = time_kind_of(time);
+    const bool is_asked_for = r->options->times.unit != TIME_AUTO;
+    if (r->times_unknown && !is_asked_for)
+        return kind == TIME_IS_NEITHER ? "is neither a number nor an ISO 8601 date " DATE_EXAMPLES
+                                         "; turn the time stamps into one of these, or leave them out by --time-unit none"
+                                       : "is none of the first ones of the input, among which there is no number and no date";
+    if (r->times.unit == TIME_ISO && kind == TIME_IS_NUMBER)
+        return is_asked_for ? "is a number, not a date " DATE_EXAMPLES " as --time-unit iso says"
+                            : "is a number, not a date as most of the first ones are";
+    if (r->times.unit == TIME_ISO)
+        return is_asked_for ? "is not a date " DATE_EXAMPLES
+                              " (ISO 8601, by --time-unit iso); turn the time stamps into such dates, or leave them out by "
+                              "--time-unit none"
+                            : "is not a date " DATE_EXAMPLES;
+    if (kind == TIME_IS_DATE)
+        return is_asked_for ? "is a date, not a number as --time-unit says; dates are --time-unit iso"
+                            : "is a date, not a number as most of the first ones are";
+    return "is not a number";
+}
+
 static sr_status drop_time(reading *r, field time, number_kind kind, sr_error *error)
 {
     const int length = shown_length(time);
-    int decimals = 0, digits;
+    char hint[HINT_SIZE];
     if (kind == NUMBER_TOO_LARGE)
         return reading_drop(r, DROPPED_TIME, error, "the time stamp \"%.*s\" is too large for a 64-bit integer%s", length,
-                            time.text, r->times.decimals ? " with the decimals of the others" : "");
-    if (kind == NUMBER_TOO_FINE) {
-        (void)number_digits(time, &decimals, &digits);
+                            time.text,
+                            r->times.decimals ? " with the decimals of the others: --time-decimals says how many to keep" : "");
+    if (kind == NUMBER_TOO_FINE)
         return reading_drop(r, DROPPED_DECIMALS, error,
                             "the time stamp \"%.*s\" has more decimals than the first ones of the input, at most %u: "
                             "--time-decimals says how many to keep",
                             length, time.text, r->times.decimals);
-    }
-    return reading_drop(r, DROPPED_TIME, error, "the time stamp \"%.*s\" is not %s", length, time.text,
-                        r->times.unit == TIME_ISO ? "a date as 2016-07-25 or 2016-07-25T06:28:49Z" : "a number");
+    if (time.length == 0)
+        return reading_drop(r, DROPPED_TIME, error, "the time stamp is empty%s", missing_hint(time, hint));
+    return reading_drop(r, DROPPED_TIME, error, "the time stamp \"%.*s\" %s%s", length, time.text, expected_time(r, time),
+                        missing_hint(time, hint));
 }
 
 static sr_status check_identifier(reading *r, role which, field identifier, bool *fits, sr_error *error)
 {
+    char hint[HINT_SIZE];
     *fits = identifier.length > 0 && identifier.length <= LINES_IDENTIFIER_MAXIMUM;
     if (*fits)
         return SR_OK;
     if (identifier.length == 0)
-        return reading_drop(r, DROPPED_IDENTIFIER, error, "the %s identifier is empty", role_names[which]);
+        return reading_drop(r, DROPPED_IDENTIFIER, error, "the %s identifier is empty%s", role_names[which],
+                            missing_hint(identifier, hint));
     return reading_drop(r, DROPPED_IDENTIFIER, error, "the %s identifier has %zu bytes, allowed are at most %d",
                         role_names[which], identifier.length, LINES_IDENTIFIER_MAXIMUM);
 }
@@ -154,9 +291,22 @@ static sr_status check_values(reading *r, const field *values, bool *fit, sr_err
     return *fit ? check_identifier(r, ITEM, values[ITEM], fit, error) : SR_OK;
 }
 
+static bool begins_with_mark(field identifier)
+{
+    return identifier.length >= 3 && memcmp(identifier.text, "\xEF\xBB\xBF", 3) == 0;
+}
+
+static void note_span(reading *r, uint64_t line)
+{
+    parse_report_note(&r->report->spanning, r->file_number, line);
+    r->report->continued += r->record_lines - 1;
+    r->report->longest = r->record_lines > r->report->longest ? r->record_lines : r->report->longest;
+}
+
 sr_status reading_add(reading *r, const field *values, sr_error *error)
 {
-    bool fit;
+    bool fit, is_cut = false;
+    char hint[HINT_SIZE];
     SR_TRY(check_values(r, values, &fit, error));
     if (!fit)
         return SR_OK;
@@ -172,12 +322,19 @@ sr_status reading_add(reading *r, const field *values, sr_error *error)
                             .file = r->file_number};
     if (r->has_times) {
         const number_kind kind = time_parse(&r->times, values[TIME], &record.time);
-        if (kind != NUMBER_GOOD)
+        if (kind != NUMBER_GOOD && !(kind == NUMBER_TOO_FINE && r->times.rounds))
             return drop_time(r, values[TIME], kind, error);
+        is_cut = kind == NUMBER_TOO_FINE && !r->options->times.has_decimals; /* otherwise it was asked for */
     }
     if (r->has_ratings && !number_float(values[RATING], &record.rating))
-        return reading_drop(r, DROPPED_RATING, error, "the rating \"%.*s\" is not a number", shown_length(values[RATING]),
-                            values[RATING].text);
+        return reading_drop(r, DROPPED_RATING, error, "the rating \"%.*s\" is not a number%s", shown_length(values[RATING]),
+                            values[RATING].text, missing_hint(values[RATING], hint));
     ++r->report->records;
+    if (is_cut)
+        parse_report_note(&r->report->cut, r->file_number, record.line);
+    if (r->record_lines > 1)
+        note_span(r, record.line);
+    if (begins_with_mark(values[USER]) || begins_with_mark(values[ITEM]))
+        parse_report_note(&r->report->marked, r->file_number, record.line);
     return r->sink->add(r->sink->context, &record, error);
 }

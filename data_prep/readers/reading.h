@@ -11,7 +11,14 @@ typedef enum { USER, ITEM, TIME, RATING, ROLES } role;
 extern const char *const role_names[ROLES];
 
 /* How quotes are read. */
-typedef enum { QUOTES_NONE, QUOTES_ON_A_LINE, QUOTES_OVER_LINES } quoting;
+typedef enum {
+    QUOTES_NONE,       /* characters like any other */
+    QUOTES_ON_A_LINE,  /* a quoted field ends on its line */
+    QUOTES_WITH_DOUBT, /* it may hold line ends, unless the lines that it holds are records themselves */
+    QUOTES_OVER_LINES  /* it may hold line ends, whatever they look like */
+} quoting;
+
+enum { READER_REASON_SIZE = 320 };
 
 /* One file while it is read. */
 struct reading {
@@ -21,8 +28,10 @@ struct reading {
     uint32_t file_number;
     lines *file;
     bool has_times, has_ratings, is_empty; /* set by `begin` */
+    char lacks[ROLES][READER_LACK_SIZE];   /* set by `begin`: why a role has no column, as in reader_facts */
     time_format times;
-    bool observing; /* nothing is handed on or counted: only time stamps are looked at */
+    bool times_unknown; /* nobody has seen a time stamp that is one */
+    bool observing;     /* nothing is handed on or counted: only time stamps are looked at */
     time_observations seen;
     field na_values[READER_NA_VALUES];
     size_t na_count;
@@ -33,7 +42,14 @@ struct reading {
     quoting quotes;
     char keys[ROLES][64]; /* JSON: the name of each key; "" for none */
     field fields[READER_FIELDS];
-    char *scratch; /* a copy of a record, to take quotes off */
+    size_t record_lines;             /* how many lines the record in `fields` stands on */
+    char reason[READER_REASON_SIZE]; /* what table_fields() says of a record */
+    field header[READER_FIELDS];     /* tables: the names in the file's header, if there is one that can be told from data */
+    size_t header_count;             /* 0 for none */
+    char *header_text;               /* holds them */
+    bool header_begins[256];         /* the bytes that a name of the header may begin with, when it stands again */
+    bool header_is_typed;            /* names come with types, as "user_id:token", which `header` has not */
+    char *scratch;                   /* a copy of a record, to take quotes off */
     size_t scratch_room;
 };
 
@@ -63,14 +79,29 @@ sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr
 /* The number of the column called `name` among the `count` names in r->fields, or SIZE_MAX. */
 size_t reading_find_column(const reading *r, size_t count, const char *name);
 
-/* The one that is nearest to `name`, for messages: ", did you mean \"...\"?", or "". */
-enum { SUGGESTION_SIZE = 128 };
-void reading_suggest(const reading *r, size_t count, const char *name, char suggestion[SUGGESTION_SIZE]);
+/* What a message says behind a name that is not among `names`: the nearest one, unless it is one of the others that are
+ * `wanted` ([ROLES], of which some may be NULL), and which there are. */
+enum { NAMES_SIZE = 400 };
+void reading_describe_names(const char *name, const char *const *wanted, const field *names, size_t count,
+                            char text[NAMES_SIZE]);
+
+/* SR_ERROR_DATA: the header, whose `count` names are in r->fields, has no column for a role, which wanted[role] names. */
+sr_status reading_fail_column(const reading *r, size_t count, const char *const wanted[ROLES], role missing, sr_error *error);
+
+/* Remembers that the header has no column for a role that may be missing. */
+void reading_lacks_column(reading *r, size_t count, const char *const wanted[ROLES], role missing);
+
+/* Keeps the `count` names in r->fields for recognising the header where it stands again. Those of users and items are in the
+ * columns `user` and `item`. */
+sr_status reading_keep_header(reading *r, size_t count, size_t user, size_t item, sr_error *error);
+
+/* Takes the type off a name: "user_id:token" becomes "user_id". */
+field reading_without_type(field name);
 
 /* ---- tables: table.c ---- */
 
-/* Puts the fields of the record that begins with `line` into r->fields: a line, or several where quoted fields hold line ends.
- * *wrong says what is wrong with its quotes, or is NULL; only the first line is used up then. */
+/* Puts the fields of the record that begins with `line` into r->fields: a line, or several where quoted fields hold line ends;
+ * r->record_lines says how many. *wrong says what is wrong with its quotes, or is NULL; only the first line is used up then. */
 sr_status table_fields(reading *r, const char *line, size_t length, size_t *count, const char **wrong, sr_error *error);
 
 /* A table without header, with `count` columns that `expectation` names. */

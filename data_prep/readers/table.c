@@ -1,8 +1,14 @@
-/* Tables: fields between delimiters; quoted fields as in RFC 4180, which may hold delimiters, line ends and doubled quotes. */
+/* Tables: fields between delimiters; quoted fields as in RFC 4180, which may hold delimiters, line ends and doubled quotes.
+ *
+ * Many files do not quote at all, and hold quotes as any other character. A field that begins with one then seems to go on up
+ * to the next quote, over any number of lines. Lines that are records by themselves tell: see look_for_lines(). */
 #include "reading.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- fields ---- */
 
@@ -106,9 +112,142 @@ static sr_status copy_record(reading *r, const char *record, size_t length, sr_e
     return SR_OK;
 }
 
+/* ---- records over several lines ---- */
+
+/* A field without the quotes around it. */
+static field without_quotes(field value)
+{
+    const bool is_quoted = value.length >= 2 && value.text[0] == '"' && value.text[value.length - 1] == '"';
+    return is_quoted ? (field){value.text + 1, value.length - 2} : value;
+}
+
+/* Whether fields read like a sentence, with blanks behind its commas. Fields of tables that begin so are not quoted either: a
+ * quote behind a blank is a character. */
+static bool is_sentence(const reading *r, size_t count)
+{
+    bool any = false;
+    for (size_t i = 1; i < count && i < READER_FIELDS && *r->delimiter != '\t'; ++i)
+        any = any || (r->fields[i].length > 0 && *r->fields[i].text == ' ');
+    return any;
+}
+
+/* Whether the `count` fields in r->fields could be a record, of which something may be missing. Of a header only the number of
+ * columns is known. */
+static bool could_be_record(const reading *r, size_t count, size_t expected)
+{
+    const bool has_numbers = r->column_count > 0 && (r->has_times || r->has_ratings);
+    if (count != expected || expected < 2 || (!has_numbers && is_sentence(r, count)))
+        return false;
+    for (size_t i = 0; i < ROLES && r->column_count > 0; ++i) {
+        if (r->columns[i] == SIZE_MAX || (i == TIME && !r->has_times))
+            continue;
+        const field value = without_quotes(r->fields[r->columns[i]]);
+        float rating;
+        if (value.length == 0 || reading_is_na(r, value))
+            continue;
+        if ((i == USER || i == ITEM) && value.length > LINES_IDENTIFIER_MAXIMUM)
+            return false;
+        if ((i == TIME && time_kind_of(value) == TIME_IS_NEITHER) || (i == RATING && !number_float(value, &rating)))
+            return false;
+    }
+    return true;
+}
+
+/* Whether a line could be a record by itself, with its quotes or without. */
+static sr_status look_at_line(reading *r, const char *line, size_t length, size_t expected, bool *fits, sr_error *error)
+{
+    *fits = could_be_record(r, reading_split(r, line, length), expected);
+    if (*fits || !memchr(line, '"', length) || ends_inside_quotes(line, line + length, r->delimiter, false))
+        return SR_OK;
+    SR_TRY(copy_record(r, line, length, error));
+    *fits = could_be_record(r, split_quoted(r, r->scratch, length), expected);
+    return SR_OK;
+}
+
+/* Whether more than half of the lines of a record could be records by themselves. Lines of a text that is quoted hardly ever
+ * are: they have another number of columns, and no number where the time stamp belongs. */
+static sr_status look_for_lines(reading *r, const char *record, size_t record_length, size_t expected, bool *found,
+                                sr_error *error)
+{
+    size_t line_count = 0, fitting = 0;
+    for (const char *at = record, *end = record + record_length; at; ++line_count) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t length = (size_t)((newline ? newline : end) - at);
+        bool fits;
+        length -= newline && length > 0 && at[length - 1] == '\r';
+        SR_TRY(look_at_line(r, at, length, expected, &fits, error));
+        fitting += fits;
+        at = newline ? newline + 1 : NULL;
+    }
+    *found = 2 * fitting > line_count;
+    return SR_OK;
+}
+
+/* Says what is wrong with the quotes of a record, and what helps. */
+__attribute__((format(printf, 2, 3))) static const char *complain(reading *r, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(r->reason, sizeof r->reason, format, arguments);
+    va_end(arguments);
+    snprintf(r->reason + length, sizeof r->reason - (size_t)length, "; %s takes quotes for characters like any other",
+             r->quotes == QUOTES_ON_A_LINE ? "--format csv with --no-quotes" : "--no-quotes");
+    return r->reason;
+}
+
+/* What is wrong with a record over several lines of which it is not sure that its quotes quote, or NULL. */
+static sr_status doubt(reading *r, const char *record, size_t length, size_t count, const char **wrong, sr_error *error)
+{
+    const size_t expected = r->column_count ? r->column_count : count, last = lines_number(r->file) + r->record_lines - 1;
+    bool found = false;
+    if (count != expected) {
+        *wrong = complain(r, "a quoted field goes on to line %zu, and then there are %zu columns, expected %zu%s", last, count,
+                          expected, r->expectation);
+        return SR_OK;
+    }
+    SR_TRY(look_for_lines(r, record, length, expected, &found, error));
+    if (found)
+        *wrong = complain(r,
+                          "a quoted field goes on to line %zu, and most lines up to there are records by themselves; "
+                          "--multiline-quotes lets it quote them",
+                          last);
+    return SR_OK;
+}
+
+/* The same of a record on one line, which has the right number of columns only if its quotes do not quote. */
+static const char *doubt_line(reading *r, const char *line, size_t length, size_t count)
+{
+    if (r->column_count == 0 || count == r->column_count || reading_split(r, line, length) != r->column_count)
+        return NULL;
+    return complain(r, "found %zu columns with a quoted field, expected %zu%s, as there are without", count, r->column_count,
+                    r->expectation);
+}
+
+/* Takes a record with quotes apart; *wrong is NULL so far. */
+static sr_status take_apart(reading *r, const char *record, size_t length, size_t *count, const char **wrong, sr_error *error)
+{
+    SR_TRY(copy_record(r, record, length, error));
+    *count = split_quoted(r, r->scratch, length);
+    if (*count == SIZE_MAX) {
+        *wrong = complain(r, "a quoted field is followed by other characters than the delimiter");
+        return SR_OK;
+    }
+    if (r->record_lines == 1) {
+        *wrong = doubt_line(r, record, length, *count);
+        return SR_OK;
+    }
+    if (r->quotes == QUOTES_OVER_LINES)
+        return SR_OK;
+    SR_TRY(doubt(r, record, length, *count, wrong, error));
+    SR_TRY(copy_record(r, record, length, error)); /* the look at its lines has used the fields */
+    *count = split_quoted(r, r->scratch, length);
+    return SR_OK;
+}
+
 sr_status table_fields(reading *r, const char *line, size_t length, size_t *count, const char **wrong, sr_error *error)
 {
     *wrong = NULL;
+    r->record_lines = 1;
     if (r->quotes == QUOTES_NONE || !memchr(line, '"', length)) {
         *count = reading_split(r, line, length);
         return SR_OK;
@@ -117,24 +256,22 @@ sr_status table_fields(reading *r, const char *line, size_t length, size_t *coun
     bool inside = false;
     while (line && (inside = ends_inside_quotes(line + looked_at, line + length, r->delimiter, inside))) {
         looked_at = length;
-        if (r->quotes == QUOTES_OVER_LINES)
+        ++r->record_lines;
+        if (r->quotes >= QUOTES_WITH_DOUBT)
             SR_TRY(lines_continue(r->file, &line, &length, error));
         else
             line = NULL;
     }
-    const bool is_text = line && !memchr(line, '\0', length); /* reading_line() has seen to the first line only */
-    if (is_text) {
-        SR_TRY(copy_record(r, line, length, error));
-        *count = split_quoted(r, r->scratch, length);
-    }
     if (!line)
-        *wrong = "a quoted field is not closed";
-    else if (!is_text)
+        *wrong = complain(r, "a quoted field is not closed");
+    else if (memchr(line, '\0', length)) /* reading_line() has seen to the first line only */
         *wrong = "a quoted field goes on in a line with a null byte";
-    else if (*count == SIZE_MAX)
-        *wrong = "a quoted field is followed by other characters than the delimiter";
-    if (*wrong)
+    else
+        SR_TRY(take_apart(r, line, length, count, wrong, error));
+    if (*wrong) {
+        r->record_lines = 1;
         lines_take_back(r->file);
+    }
     return SR_OK;
 }
 
@@ -172,22 +309,101 @@ sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, c
         return lines_fail(r->file, "", error, "%s", wrong);
     for (size_t i = 0; i < ROLES; ++i) {
         columns[i] = reading_find_column(r, count, names[i]);
-        if (columns[i] == SIZE_MAX && (i == USER || i == ITEM)) {
-            char suggestion[SUGGESTION_SIZE];
-            reading_suggest(r, count, names[i], suggestion);
-            return lines_fail(r->file, "", error, "the header has no column \"%s\"%s", names[i], suggestion);
-        }
+        if (columns[i] == SIZE_MAX && (i == USER || i == ITEM))
+            return reading_fail_column(r, count, names, (role)i, error);
+        if (columns[i] == SIZE_MAX)
+            reading_lacks_column(r, count, names, (role)i);
     }
+    SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
     set_columns(r, columns, count, " as the header has");
     return SR_OK;
+}
+
+/* ---- headers ---- */
+
+/* Whether two names are the same but for upper case and blanks around them. */
+static bool are_same(field left, field right)
+{
+    return left.length == right.length && strncasecmp(left.text, right.text, left.length) == 0;
+}
+
+static field without_blanks(field name)
+{
+    while (name.length > 0 && *name.text == ' ')
+        name = (field){name.text + 1, name.length - 1};
+    while (name.length > 0 && name.text[name.length - 1] == ' ')
+        --name.length;
+    return name;
+}
+
+static bool is_in_header(const reading *r, field name)
+{
+    for (size_t i = 0; i < r->header_count; ++i)
+        if (are_same(without_blanks(r->header[i]), name))
+            return true;
+    return false;
+}
+
+/* A name as it would stand in the header: of files that were put together each may begin with a byte-order mark. */
+static field header_name(const reading *r, size_t column)
+{
+    field name = r->fields[column];
+    if (column == 0 && name.length >= 3 && memcmp(name.text, "\xEF\xBB\xBF", 3) == 0)
+        name = (field){name.text + 3, name.length - 3};
+    return without_blanks(r->header_is_typed ? reading_without_type(name) : name);
+}
+
+static bool is_at_its_place(const reading *r, size_t column)
+{
+    return are_same(without_blanks(r->header[column]), header_name(r, column));
+}
+
+/* Whether time stamp or rating are read and are numbers, or a date: then a line is data whatever the rest is. */
+static bool has_values(const reading *r)
+{
+    float rating;
+    return (r->columns[TIME] != SIZE_MAX && time_kind_of(r->fields[r->columns[TIME]]) != TIME_IS_NEITHER) ||
+           (r->columns[RATING] != SIZE_MAX && number_float(r->fields[r->columns[RATING]], &rating));
+}
+
+/* Whether a field begins like a name of the header: most do not, which is soon found out. */
+static bool may_be_name(const reading *r, field value)
+{
+    return value.length > 0 && r->header_begins[(unsigned char)*value.text];
+}
+
+/* Whether the record in r->fields is the header again: it has the names of users and items where these belong, and may differ
+ * in what is not read. SR_ERROR_DATA if it has the names in another order: what follows is another table. */
+static sr_status look_for_header(const reading *r, size_t count, bool *is_header, sr_error *error)
+{
+    size_t at_place = 0, elsewhere = 0;
+    *is_header = false;
+    if (count != r->header_count || !may_be_name(r, r->fields[r->columns[USER]]) ||
+        !is_in_header(r, header_name(r, r->columns[USER])) || !is_in_header(r, header_name(r, r->columns[ITEM])) ||
+        has_values(r))
+        return SR_OK;
+    for (size_t i = 0; i < count; ++i) {
+        at_place += is_at_its_place(r, i);
+        elsewhere += !is_at_its_place(r, i) && is_in_header(r, header_name(r, i));
+    }
+    *is_header = is_at_its_place(r, r->columns[USER]) && is_at_its_place(r, r->columns[ITEM]) && elsewhere == 0;
+    if (*is_header || at_place + elsewhere < count)
+        return SR_OK;
+    return lines_fail(r->file, "", error,
+                      "the names of the header stand here again in another order: what follows is another table; give each "
+                      "file by itself");
 }
 
 static sr_status add_fields(reading *r, size_t count, sr_error *error)
 {
     field values[ROLES] = {{NULL, 0}};
+    bool is_header;
     if (count != r->column_count)
         return reading_drop(r, DROPPED_COLUMNS, error, "found %zu columns, expected %zu%s", count, r->column_count,
                             r->expectation);
+    SR_TRY(look_for_header(r, count, &is_header, error));
+    if (is_header)
+        return reading_drop(r, DROPPED_HEADER, error, "this is the header of the file");
     for (size_t i = 0; i < ROLES; ++i)
         if (r->columns[i] != SIZE_MAX)
             values[i] = r->fields[r->columns[i]];
@@ -207,6 +423,8 @@ sr_status table_read(reading *r, sr_error *error)
             continue;
         }
         SR_TRY(table_fields(r, line, length, &count, &wrong, error));
+        if (!r->observing)
+            r->report->lines += r->record_lines - 1;
         if (wrong)
             SR_TRY(reading_drop(r, DROPPED_QUOTES, error, "%s", wrong));
         else

@@ -158,28 +158,49 @@ static number_kind scale_date(const date_time *date, unsigned decimals, int64_t 
 
 /* ---- finding out ---- */
 
+time_kind time_kind_of(field text)
+{
+    int decimals;
+    date_time date;
+    if (number_decimals(text, &decimals))
+        return TIME_IS_NUMBER;
+    return parse_date(text, &date) ? TIME_IS_DATE : TIME_IS_NEITHER;
+}
+
 void time_observe(time_observations *seen, field text)
 {
-    int decimals, whole_digits;
+    int decimals;
+    int64_t whole;
     date_time date;
-    if (number_digits(text, &decimals, &whole_digits)) {
+    if (number_decimals(text, &decimals)) {
+        if (number_scaled(text, 0, &whole) == NUMBER_TOO_LARGE)
+            return; /* does not fit whatever the format, and tells nothing of the others */
         ++seen->numbers;
     } else if (parse_date(text, &date)) {
         ++seen->dates;
         decimals = date.fraction.length > TIME_DECIMALS_MAXIMUM ? TIME_DECIMALS_MAXIMUM : (int)date.fraction.length;
-        whole_digits = 0;
-        for (int64_t left = date.seconds; left; left /= 10)
-            ++whole_digits;
+        whole = date.seconds;
     } else {
         return;
     }
+    const int64_t size = whole >= 0 ? whole : whole == INT64_MIN ? INT64_MAX : -whole;
     seen->decimals = decimals > seen->decimals ? decimals : seen->decimals;
-    seen->whole_digits = whole_digits > seen->whole_digits ? whole_digits : seen->whole_digits;
+    seen->largest = size > seen->largest ? size : seen->largest;
 }
 
 bool time_is_resolved(const time_format *format)
 {
     return format->unit == TIME_NONE || (format->unit != TIME_AUTO && format->has_decimals);
+}
+
+/* How many decimals of any value fit into 64 bits behind a number. */
+static int room_behind(int64_t largest)
+{
+    int room = 0;
+    while (room < TIME_DECIMALS_MAXIMUM && !__builtin_mul_overflow(largest, 10, &largest) &&
+           !__builtin_add_overflow(largest, 9, &largest))
+        ++room;
+    return room;
 }
 
 void time_resolve(time_format *format, const time_observations *seen)
@@ -190,7 +211,7 @@ void time_resolve(time_format *format, const time_observations *seen)
         format->unit = seen->dates > seen->numbers ? TIME_ISO : TIME_NUMBER;
     if (format->has_decimals)
         return;
-    const int room = seen->whole_digits < TIME_DECIMALS_MAXIMUM ? TIME_DECIMALS_MAXIMUM - seen->whole_digits : 0;
+    const int room = room_behind(seen->largest);
     format->rounds = seen->decimals > room;
     format->decimals = (unsigned)(format->rounds ? room : seen->decimals);
     format->has_decimals = true;
@@ -200,16 +221,53 @@ void time_resolve(time_format *format, const time_observations *seen)
 
 number_kind time_parse(const time_format *format, field text, int64_t *time)
 {
-    number_kind kind;
-    if (format->unit == TIME_ISO) {
-        date_time date;
-        if (!parse_date(text, &date))
-            return NUMBER_BAD;
-        kind = scale_date(&date, format->decimals, time);
-    } else {
-        kind = number_scaled(text, format->decimals, time);
-    }
-    return kind == NUMBER_TOO_FINE && format->rounds ? NUMBER_GOOD : kind;
+    date_time date;
+    if (format->unit != TIME_ISO)
+        return number_scaled(text, format->decimals, time);
+    return parse_date(text, &date) ? scale_date(&date, format->decimals, time) : NUMBER_BAD;
+}
+
+/* By which power of ten a unit is finer than a second; 0 for those that say nothing of seconds. */
+static unsigned unit_power(time_unit unit)
+{
+    static const unsigned powers[] = {[TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 6, [TIME_NANOSECONDS] = 9, [TIME_ISO] = 0};
+    return unit < TIME_MILLISECONDS ? 0 : powers[unit];
+}
+
+static sr_status fail_bound(const time_format *format, field text, const char *option, time_kind kind, sr_error *error)
+{
+    const int length = (int)text.length;
+    if (kind == TIME_IS_NEITHER)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "%s: \"%.*s\" is neither a number nor a date as 2016-07-25 or 2016-07-25T06:28:49Z", option, length,
+                       text.text);
+    if (format->unit == TIME_ISO)
+        return sr_fail(error, SR_ERROR_USAGE, "%s: \"%.*s\" is a number, and the time stamps of the input are dates", option,
+                       length, text.text);
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "%s: \"%.*s\" is a date, and the time stamps of the input are numbers: give a number, or say by "
+                   "--time-unit seconds, milliseconds, ... what they are",
+                   option, length, text.text);
+}
+
+sr_status time_read_bound(const time_format *format, field text, const char *option, int64_t *time, sr_error *error)
+{
+    const time_kind kind = time_kind_of(text);
+    date_time date;
+    number_kind read;
+    if (kind == TIME_IS_DATE && format->unit >= TIME_SECONDS && parse_date(text, &date))
+        read = scale_date(&date, unit_power(format->unit) + format->decimals, time);
+    else
+        read = time_parse(format, text, time);
+    if (read == NUMBER_BAD)
+        return fail_bound(format, text, option, kind, error);
+    if (read == NUMBER_TOO_LARGE)
+        return sr_fail(error, SR_ERROR_USAGE, "%s: \"%.*s\" is too large for a 64-bit integer%s", option, (int)text.length,
+                       text.text, format->decimals ? " with the decimals of the input's time stamps" : "");
+    /* Dates are cut towards the past, numbers towards zero. Bounds are cut like time stamps where these are. */
+    const bool is_cut_down = read == NUMBER_TOO_FINE && (kind == TIME_IS_DATE || *text.text != '-');
+    *time += is_cut_down && !format->rounds;
+    return SR_OK;
 }
 
 /* The first day of the month that a day is in: years of 365.2425 days are nearly right, and then moved. */
@@ -243,10 +301,9 @@ void time_text(const time_format *format, int64_t time, char text[TIME_TEXT_SIZE
         print_scaled(time, format->decimals, text);
         return;
     }
-    static const unsigned powers[] = {[TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 6, [TIME_NANOSECONDS] = 9, [TIME_ISO] = 0};
     snprintf(text, TIME_TEXT_SIZE, "%lld", (long long)time);
     int64_t seconds = time;
-    for (unsigned power = powers[format->unit] + format->decimals; power > 0; --power)
+    for (unsigned power = unit_power(format->unit) + format->decimals; power > 0; --power)
         seconds = seconds / 10 - (seconds % 10 < 0);
     const int64_t days = seconds / 86400 - (seconds % 86400 < 0), rest = seconds - 86400 * days;
     int year, month;

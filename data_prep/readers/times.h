@@ -31,7 +31,8 @@ typedef struct {
 /* What the first time stamps are like. */
 typedef struct {
     size_t numbers, dates;
-    int decimals, whole_digits; /* the most that a number, or the second of a date, has */
+    int decimals;    /* the most that one of them has */
+    int64_t largest; /* the largest size of a number, or of the second of a date, without decimals */
 } time_observations;
 
 /* The unit of a name of --time-unit; SR_ERROR_USAGE for any other. */
@@ -47,8 +48,17 @@ bool time_is_resolved(const time_format *format);
 /* Settles what is left open by what has been seen. Stays as it is if nothing has been seen. */
 void time_resolve(time_format *format, const time_observations *seen);
 
-/* A time stamp as an integer. `format` is resolved. */
+/* What a text is by itself. */
+typedef enum { TIME_IS_NEITHER, TIME_IS_NUMBER, TIME_IS_DATE } time_kind;
+time_kind time_kind_of(field text);
+
+/* A time stamp as an integer. `format` is resolved. NUMBER_TOO_FINE: *time lacks decimals, which format->rounds allows. */
 number_kind time_parse(const time_format *format, field text, int64_t *time);
+
+/* A bound that is given on the command line, as an integer that divides the time stamps as the bound does: the first that is
+ * not before it. It is a time stamp as in the input, or a date where --time-unit names the unit of numbers. SR_ERROR_USAGE
+ * says what it is instead, behind `option`. */
+sr_status time_read_bound(const time_format *format, field text, const char *option, int64_t *time, sr_error *error);
 
 /* A time stamp of the data set for people: "2017-10-01 03:00:00" when the unit is known, the number of the raw data
  * otherwise. */

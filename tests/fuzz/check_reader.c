@@ -58,11 +58,13 @@ static void check_counts(const reader *format, outcome *all)
 {
     const parse_report *report = &all->report;
     demand(all, all->count == report->records, "records are counted");
-    if (all->status == SR_OK && !format->has_no_times && !format->may_span_lines)
-        demand(all, report->lines == report->records + parse_report_bad(report) + report->dropped[DROPPED_NA],
-               "each line is a record or is dropped");
+    if (all->status == SR_OK && !format->has_no_times)
+        demand(all,
+               report->lines == report->records + report->continued + parse_report_bad(report) + report->dropped[DROPPED_NA] +
+                                    report->dropped[DROPPED_HEADER],
+               "each line is a record, continues one or is dropped");
     for (size_t reason = 0; reason < DROP_REASONS; ++reason)
-        for (size_t i = 0; i < REPORT_EXAMPLES && i < report->dropped[reason]; ++i)
+        for (size_t i = 0; i < report->example_count[reason]; ++i)
             demand(all, memchr(report->examples[reason][i].found, '\0', REPORT_TEXT_SIZE), "an example ends");
     const char *paths[] = {"file"};
     sr_error error = {.status = SR_OK};
@@ -97,6 +99,8 @@ static void check_parts(const reader *format, const reader_options *options, con
     demand(whole, all.report.lines == whole->report.lines, "parts have the same lines");
     demand(whole, memcmp(all.report.dropped, whole->report.dropped, sizeof all.report.dropped) == 0,
            "parts drop the same lines");
+    demand(whole, all.report.cut.count == whole->report.cut.count, "parts cut the same time stamps");
+    demand(whole, all.report.marked.count == whole->report.marked.count, "parts have the same marks");
     demand(whole, !all.wrong, "parts have nothing wrong of their own");
 }
 
@@ -113,6 +117,7 @@ static reader_options choose_options(const reader *format, size_t count)
         options.delimiter = delimiters[count / 4 % 4];
         options.header = count % 4 >= 2 || count % 5 == 0;
         options.no_quotes = count % 7 == 6;
+        options.multiline_quotes = count % 7 == 5;
     }
     if (!format->has_no_times) {
         options.times.unit = count % 13 == 5 ? TIME_NONE : (count % 13 == 7 ? TIME_SECONDS : TIME_AUTO);

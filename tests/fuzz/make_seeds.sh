@@ -29,6 +29,8 @@ seed recbole header "$h"
 seed recbole order 'timestamp:float\titem_id:token\tx:token_seq\tuser_id:token\n0.25\ti1\ta b\tu1\n0.125\ti1\t\tu2\n'
 seed recbole untimed 'item_id\tuser_id\n1\t2\n3\n\t4\n'
 seed recbole dates "${h}u\ti\t1\t2016-07-25 06:28:49.25\nu\ti\t1\t2016-07-25T06:28:49+02:00\nu\ti\tx\t2016-02-30\n"
+seed recbole again "${h}u\ti\t1\t5\n${h}v\tj\t2\t6\n\357\273\277${h}w\tk\t3\t7\n"
+seed recbole order-again 'user_id:token\titem_id:token\nu\ti\nitem_id:token\tuser_id:token\nj\tv\n'
 packed recbole plain
 seed movielens-100k plain '196\t242\t3\t881250949\r\n186\t302\t3\t891717742\r\n1\t2\tx\t5\n1\t\t5\t6'
 seed movielens-100k times '1\t1\t1\t-9223372036854775808\n1\t1\t1\t9223372036854775807\n1\t1\t1\t9223372036854775808\n1\t1\t1\t1e-400\n'
@@ -38,9 +40,11 @@ packed movielens-1m plain
 h='userId,movieId,rating,timestamp\r\n'
 seed movielens-csv plain "\357\273\277${h}1,31,2.5,1260759144\r\n\"1\",\"31\",\"2.5\",\"1260759144\""
 seed movielens-csv quotes "${h}\"a\"\"b\",31,2.5,1\n\"a,31,2.5,1\n\"a\"x,31,2.5,1\n1,\"\",2,3\n"
+seed movielens-csv again "${h}1,31,2.5,5\n\357\273\277\"userId\",movieId,rating,timestamp\n2,31,2.5,6\n"
 packed movielens-csv plain
 seed amazon-csv plain 'A1B,0042,5.0,1005177600\nA2C,B000,1.0,1005177601.5\nA2C,B000,nan,1\n'
 seed amazon-csv-2018 plain '0042,A1B,5.0,1005177600\nB000,A2C,1.0,1005177600000\n"B,0",A2C,1.0,5\n'
+seed amazon-csv decimals 'u,i,5,1400000000.123456789\nu,i,5,1400000000.1234567891\n\357\273\277u,i,5,9223372036\n'
 packed amazon-csv plain
 packed amazon-csv-2018 plain
 seed amazon-json plain '{"reviewerID": "A1", "asin": "0042", "helpful": [1, 2], "reviewText": "a \\"b\\" } \\u00e9 \\ud83d\\ude00", "overall": 5.0, "unixReviewTime": 1000684800, "reviewTime": "09 17, 2001"}\n{"overall": 4.0, "style": {"Size:": " Big"}, "unixReviewTime": 1400000000.25, "asin": "B0", "reviewerID": "A2"}\n'
@@ -50,6 +54,7 @@ seed yelp-json plain '{"review_id":"r","user_id":"-u_","business_id":"b","stars"
 packed yelp-json plain
 seed json plain '{"u":"a","i":"b","t":1.5,"r":3}\n{"u":1,"i":9007199254740993,"t":"2"}\n{"i":-7,"u":1e-3,"t":1e300,"r":[]}\n'
 seed json deep '[[[[[[[[[[[[[[[[[[[[[[[[{"u":{"u":{"u":1}}}]]]]\n{"u":{"i":1},"i":true}\n'
+seed json digits '{"u":"a","i":"b","t":1400000000.123456789}\n{"u":"a\\"t\\":","i":[{"t":1}],"t" : 1400000000123456789 }\n{"i":"b","u":"c"}\n{"t":-1e-9}\n'
 packed json plain
 seed sequences plain 'a 1 2 3\nb\t2  1 \n c 3\r\nd\n   \n'
 seed pairs plain 'a 1\nb 2\na 3\nb\nc 1 2\n\303\251 \351\n'
@@ -63,5 +68,6 @@ for length in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do # the length of a file c
   seed csv "comma-$length" "u,i,t,r\na,b,5,1\n\"c,1\",\"d\"\"e\",6,2\n\"two\nlines\",x,7,3\nNA,y,8,4\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
   seed csv "colon-$length" "u::i::t::r\na::b::5::1\n\"c::1\"::d::6::2\n::\":::x::7\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
   seed csv "tab-$length" "u\ti\tt\tr\na\tb\t2016-01-01\t1\n\"c\n\n\n\"\td\t6\t2\n\"\"x\ty\t7\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
+  seed csv "swallow-$length" "u,i,t,r\na,b,5,1\nc,\"d,6,2\ne,f,7,3\ng,h\",8,4\nu,i,t,r\nj,\"k\nl\",9,5\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
 done
 packed csv comma-3
