@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "readers/reader.h"
 #include "srtrain/command_line.h"
+#include "srtrain/standard_streams.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -117,13 +118,16 @@ static sr_status print_help(const char *argument, sr_error *error)
 static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *error)
 {
     sr_parallel *parallel = NULL;
-    sr_status status = sr_parallel_is_launched() ? sr_parallel_start(&parallel, &argument_count, &arguments, error)
-                                                 : sr_parallel_start_alone(&parallel, error);
+    const bool is_launched = sr_parallel_is_launched();
+    sr_status status = is_launched ? SR_OK : sr_parallel_check_alone(error);
+    if (status == SR_OK)
+        status = is_launched ? sr_parallel_start(&parallel, &argument_count, &arguments, error)
+                             : sr_parallel_start_alone(&parallel, error);
     const bool started = status == SR_OK, is_root = !started || sr_parallel_rank(parallel) == 0;
-    if (started)
-        status = sr_parallel_agree(parallel, run(parallel, argument_count, arguments, error), error);
-    if (fflush(stdout) != 0 && status == SR_OK)
-        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write to standard output");
+    if (started) {
+        status = run(parallel, argument_count, arguments, error);
+        status = sr_parallel_agree(parallel, sr_standard_output_finish(status, error), error);
+    }
     if (status != SR_OK && is_root)
         fprintf(stderr, "srprep: error: %s\n", error->message);
     if (started)
@@ -134,24 +138,26 @@ static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *er
 
 int main(int argument_count, char **arguments)
 {
+    sr_standard_streams_reserve();
     if (argument_count < 2) {
         print_usage(stderr);
         return SR_ERROR_USAGE;
     }
-    if (strcmp(arguments[1], "--version") == 0) {
-        puts("srprep " SRTRAIN_PROGRAM_VERSION);
-        return SR_OK;
-    }
     sr_error error = {.status = SR_OK};
-    const bool wants_help = sr_help_is_wanted(argument_count, arguments);
-    sr_status status;
-    if (sr_help_is_wanted(2, arguments))
+    const bool wants_version = strcmp(arguments[1], "--version") == 0;
+    const bool is_alone = wants_version || sr_help_is_wanted(argument_count, arguments);
+    sr_status status = SR_OK;
+    if (wants_version)
+        puts("srprep " SRTRAIN_PROGRAM_VERSION);
+    else if (sr_help_is_wanted(2, arguments))
         status = print_help(arguments[1], &error);
-    else if (wants_help)
+    else if (is_alone)
         status = run_alone(argument_count, arguments, &error);
     else
         status = run_on_ranks(argument_count, arguments, &error);
-    if (wants_help && status != SR_OK)
+    if (is_alone)
+        status = sr_standard_output_finish(status, &error);
+    if (is_alone && status != SR_OK)
         fprintf(stderr, "srprep: error: %s\n", error.message);
     /* HDF5 would crash in its exit handler over a file that could not be written: the exit code is worth more than that
      * handler. */

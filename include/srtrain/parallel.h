@@ -15,12 +15,16 @@
 typedef struct sr_parallel sr_parallel;
 
 /* Starts MPI (MPI_THREAD_FUNNELED) and makes communicators of our own that return errors. Release with
- * sr_parallel_finish(), which also ends MPI. */
+ * sr_parallel_finish(), which also ends MPI. SR_ERROR_USAGE, with MPI ended, when a launcher has started several processes, but
+ * MPI knows of this one alone. */
 sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char ***arguments, sr_error *error);
 void sr_parallel_finish(sr_parallel *parallel);
 
 /* Whether a launcher of MPI programs (mpirun, srun) has started this process, as far as its environment tells. Local. */
 bool sr_parallel_is_launched(void);
+
+/* The same for programs that do without MPI: SR_ERROR_USAGE when a launcher has started several processes. Local. */
+sr_status sr_parallel_check_alone(sr_error *error);
 
 /* A world of one rank without MPI, for programs that are also of use by themselves: starting MPI takes half a second. Of the
  * functions of this header it knows rank, size, node_rank, host, agree(), barrier(), sums and maxima, broadcast() and

@@ -2,6 +2,7 @@
 #include "commands/command.h"
 #include "srtrain/clock.h"
 #include "srtrain/config.h"
+#include "srtrain/standard_streams.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
 
@@ -178,6 +179,8 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
     status = sr_parallel_agree(context.parallel, status, error);
     if (status == SR_OK)
         status = run_command(found, &context, argument_count, arguments, error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(context.parallel, is_root ? sr_standard_output_finish(status, error) : status, error);
     if (status != SR_OK && context.log)
         sr_log_information(context.log, "srtrain: %s%s", status == SR_STOPPED ? "" : "error: ", error->message);
     else if (status != SR_OK && is_root)
@@ -190,6 +193,7 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
 
 int main(int argument_count, char **arguments)
 {
+    sr_standard_streams_reserve();
     sr_blas_use_one_thread();
     sr_error error = {.status = SR_OK};
     sr_status status;
@@ -210,6 +214,7 @@ int main(int argument_count, char **arguments)
         status = run_command(found, &context, argument_count, arguments, &error);
     else
         status = unknown_command(arguments[1], &error);
+    status = sr_standard_output_finish(status, &error);
     if (status == SR_HELP_GIVEN)
         status = SR_OK;
     if (status != SR_OK)

@@ -1,6 +1,7 @@
 /* Starting and ending MPI, failing together, and small collectives. */
 #include "srtrain/parallel.h"
 
+#include "parallel/launch.h"
 #include "parallel/mpi_check.h"
 #include "parallel/parallel_internal.h"
 #include "srtrain/memory.h"
@@ -50,12 +51,19 @@ static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
 
 sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char ***arguments, sr_error *error)
 {
-    int provided;
+    int provided, size;
     *parallel = NULL;
+    const launch_promise promise = launch_look();
     SR_TRY(sr_mpi_check(MPI_Init_thread(argument_count, arguments, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", error));
     if (provided < MPI_THREAD_FUNNELED)
         return sr_fail(error, SR_ERROR_RUNTIME, "this MPI library does not offer MPI_THREAD_FUNNELED");
     SR_TRY(sr_mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", error));
+    SR_TRY(sr_mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size", error));
+    const sr_status status = launch_check(&promise, size, error);
+    if (status != SR_OK) {
+        MPI_Finalize();
+        return status;
+    }
     SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error));
