@@ -61,6 +61,15 @@ static sr_status build_model(run *r, sr_error *error)
     return SR_OK;
 }
 
+/* Rank 0 becomes the owner of the run's directory, before anything in it is read. */
+static sr_status lock_directory(run *r, sr_error *error)
+{
+    const directory_lock_options options = {
+        .directory = r->paths.directory, .log = r->log, .must_end = sr_signals_stop_requested};
+    const bool is_root = sr_parallel_rank(r->parallel) == 0;
+    return sr_parallel_agree(r->parallel, is_root ? directory_lock_take(&r->lock, &options, error) : SR_OK, error);
+}
+
 /* Rank 0 makes the directory and opens its files. */
 static sr_status prepare_files(run *r, sr_error *error)
 {
@@ -230,6 +239,7 @@ static sr_status run_all(run *r, sr_error *error)
 {
     r->program = sr_resident_memory();
     SR_TRY(sr_parallel_agree(r->parallel, sr_run_paths_make(&r->paths, r->options->output, error), error));
+    SR_TRY(lock_directory(r, error));
     SR_TRY(sr_use_threads(r->parallel, &r->settings->training, error));
     SR_TRY(start_watchdog(r, error));
     SR_TRY(open_data(r, error));
@@ -274,5 +284,6 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     sr_model_free(r.model);
     sr_sampler_free(r.sampler);
     sr_dataset_close(r.dataset);
+    directory_lock_release(r.lock);
     return status;
 }
