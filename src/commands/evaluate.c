@@ -130,8 +130,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     const char *checkpoint = NULL;
     evaluation result = {.split = SR_SPLIT_TEST};
     checkpointed_model loaded;
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &checkpoint, options,
-                                sizeof options / sizeof *options, error));
+    SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
     SR_TRY(read_split(split, &result.split, error));
     SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &set, error));

@@ -178,6 +178,8 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
         status = sr_log_open(&context.log, error);
     status = sr_parallel_agree(context.parallel, status, error);
     if (status == SR_OK)
+        status = command_compare_programs(context.parallel, found->name, error);
+    if (status == SR_OK)
         status = run_command(found, &context, argument_count, arguments, error);
     if (status == SR_OK)
         status = sr_parallel_agree(context.parallel, is_root ? sr_standard_output_finish(status, error) : status, error);

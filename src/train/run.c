@@ -29,7 +29,10 @@ static sr_status open_data(run *r, sr_error *error)
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
         status = sr_sampler_create(&r->sampler, r->dataset, r->settings, error);
-    return sr_parallel_agree(r->parallel, status, error);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    char text[128];
+    snprintf(text, sizeof text, "a data set with fingerprint %s", sr_dataset_fingerprint(r->dataset));
+    return sr_parallel_compare(r->parallel, text, "every rank reads the data set where it runs, and all need the same", error);
 }
 
 /* Whether the run fits, before memory is taken and anything is written. */
