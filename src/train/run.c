@@ -5,6 +5,7 @@
 #include "train/crash.h"
 #include "train/environment.h"
 #include "train/signals.h"
+#include "train/time_gaps.h"
 #include "train/wisdom.h"
 
 #include <stdio.h>
@@ -254,6 +255,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
+    SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));
     sr_status status = train(r, error);
     if (status == SR_OK)
         status = run_test(r, error);
