@@ -261,6 +261,8 @@ static sr_status run_all(run *r, sr_error *error)
         status = run_test(r, error);
     if (status == SR_OK || status == SR_STOPPED)
         SR_TRY(run_report_memory(r, error));
+    if (status == SR_OK)
+        status = sr_parallel_agree(r->parallel, sr_log_check(r->log, error), error);
     if (status == SR_STOPPED)
         (void)sr_fail(error, SR_STOPPED,
                       "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
