@@ -120,7 +120,7 @@ void run_shell(program_result *result, const char *directory, const char *format
     va_start(list, format);
     vsnprintf(given, sizeof given, format, list);
     va_end(list);
-    snprintf(command, sizeof command, "cd '%s' && PATH=\"%s:$PATH\" MPIEXEC=\"%s\" && export PATH MPIEXEC && %s", directory,
+    snprintf(command, sizeof command, "cd '%s' || exit 99; export PATH=\"%s:$PATH\" MPIEXEC=\"%s\"; %s", directory,
              binary_directory(), MPIEXEC, given);
     run(result, command);
 }
