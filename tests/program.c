@@ -113,6 +113,18 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...)
     run(result, command);
 }
 
+void run_shell(program_result *result, const char *directory, const char *format, ...)
+{
+    char given[4096], command[8000];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(given, sizeof given, format, list);
+    va_end(list);
+    snprintf(command, sizeof command, "cd '%s' || exit 99; export PATH=\"%s:$PATH\" MPIEXEC=\"%s\"; %s", directory,
+             binary_directory(), MPIEXEC, given);
+    run(result, command);
+}
+
 void run_built(program_result *result, const char *program, const char *format, ...)
 {
     char arguments[4096], command[8000];
@@ -153,6 +165,12 @@ void assert_says(const program_result *result, const char *text)
 {
     if (!strstr(result->output, text))
         fail_msg("does not say \"%s\":\n%s", text, result->output);
+}
+
+void assert_does_not_say(const program_result *result, const char *text)
+{
+    if (strstr(result->output, text))
+        fail_msg("says \"%s\":\n%s", text, result->output);
 }
 
 void program_write(const char *path, const char *text)

@@ -34,6 +34,10 @@ void run_srprep(program_result *result, const char *format, ...) __attribute__((
 void run_srprep_on(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void run_srtrain(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Runs a command of the shell in a directory, with the programs of the build before all others and MPIEXEC, the launcher with
+ * its option for a number of ranks. */
+void run_shell(program_result *result, const char *directory, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* Runs "benchmark_scaling ARGUMENTS" with assignments of environment variables in front ("" for none). */
 void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -50,6 +54,9 @@ void assert_says(const program_result *result, const char *text);
 /* A number of an object in JSON that a program wrote; fails the test where there is none of that name. */
 struct cJSON;
 double number_in(const struct cJSON *object, const char *name);
+
+/* Fails the test with the program's output if it holds `text`. */
+void assert_does_not_say(const program_result *result, const char *text);
 
 /* Writes a file. */
 void program_write(const char *path, const char *text);

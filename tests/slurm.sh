@@ -188,4 +188,18 @@ echo "array $array: both runs completed"
 wait_for 120 is_over "$wrong" || fail "job $wrong does not end"
 [ "$(state_of "$wrong" ExitCode)" = 2:0 ] || fail "a usage error ended with $(state_of "$wrong" ExitCode)"
 [ "$(state_of "$wrong" Restarts)" = 0 ] || fail "a usage error was requeued"
+# ---- tasks that MPI does not know of, and a script that is alone ----
+
+alone="$(sbatch --parsable --ntasks 2 --output alone.out --wrap '
+    srtrain test.yaml --set training.epochs=1 --output alone; echo "alone ended with $?"
+    srun --ntasks 1 --overlap srtrain test.yaml --set training.epochs=1 --output one; echo "one ended with $?"
+    srun --mpi=none --ntasks 2 --overlap srtrain test.yaml --set training.epochs=1 --output twice; echo "two ended with $?"')" ||
+    fail "sbatch refuses a command"
+wait_for 300 is_over "$alone" || fail "job $alone does not end"
+grep -q "alone ended with 0" alone.out || fail "a single process in a script of two tasks is refused: $(tail -n 3 alone.out)"
+grep -q "one ended with 0" alone.out || fail "srun of a single task is refused: $(tail -n 3 alone.out)"
+grep -q "two ended with 2" alone.out || fail "two tasks that MPI does not know of are not refused: $(tail -n 3 alone.out)"
+grep -q "the launcher has started at least 2 processes (SLURM_STEP_NUM_TASKS=2)" alone.out || fail "nothing says why"
+[ ! -e twice ] || fail "two tasks that are refused have written something"
+echo "job $alone: one process alone works, two that MPI does not know of are refused"
 echo "PASS"

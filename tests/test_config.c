@@ -630,6 +630,39 @@ static void written_settings_read_back_to_the_bit(void **state)
     }
 }
 
+static void append_difference(void *context, const char *key, const char *left, const char *right)
+{
+    char *text = context;
+    snprintf(text + strlen(text), 1024 - strlen(text), "%s %s %s\n", key, left, right);
+}
+
+static void what_differs_is_told_key_by_key(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {"data.path=b",
+                                          "model.backbone=tisasrec",
+                                          "model.time_span=8",
+                                          "calibrators.spatial.order=true",
+                                          "training.learning_rate=0.5",
+                                          "evaluation.top_k=[1, 10]"};
+    sr_settings left, right;
+    char text[1024] = "";
+    parse(&left, "data: {path: a}\n", NULL, 0);
+    sr_settings_compare(&left, &left, append_difference, text);
+    assert_string_equal(text, "");
+    parse(&right, "data: {path: a}\n", changes, sizeof changes / sizeof *changes);
+    sr_settings_compare(&left, &right, append_difference, text);
+    assert_string_equal(text, "data.path \"a\" \"b\"\n"
+                              "model.backbone sasrec tisasrec\n"
+                              "model.positions learned none\n"
+                              "model.time_span (none) 8\n"
+                              "model.time_unit (none) 1\n"
+                              "model.time_dropout (none) table\n"
+                              "calibrators.spatial (not in use) (in use)\n"
+                              "training.learning_rate 0.001 0.5\n"
+                              "evaluation.top_k [1, 3, 5, 10, 20, 50] [1, 10]\n");
+}
+
 static void only_keys_with_a_meaning_are_written(void **state)
 {
     (void)state;
@@ -998,6 +1031,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_refinement_is_taken_by_the_backbones_that_have_it),
         cmocka_unit_test(only_keys_with_a_meaning_are_written),
         cmocka_unit_test(written_settings_read_back_to_the_bit),
+        cmocka_unit_test(what_differs_is_told_key_by_key),
         cmocka_unit_test(the_longest_text_reads_back_however_it_is_escaped),
         cmocka_unit_test(help_is_written_as_comments_that_change_nothing),
         cmocka_unit_test(numbers_have_the_fewest_digits_and_a_point_before_an_exponent),

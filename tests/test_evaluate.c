@@ -6,6 +6,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,10 +174,12 @@ static void naive_scores(const world *w, size_t user, size_t length, sr_history 
     sr_arena_free(arena);
 }
 
-/* The rank from 1 of a target, or 0 when it has no score. */
+/* The rank from 1 of a target; one that is left out has none, however deep one looks. */
 static size_t naive_rank(const float *scores, size_t target)
 {
     size_t rank = 1;
+    if (scores[target] == -INFINITY)
+        return SIZE_MAX;
     for (size_t item = 0; item < COLUMNS; ++item)
         rank += scores[item] > scores[target] || (scores[item] == scores[target] && item < target);
     return rank;
@@ -234,6 +237,35 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
                              SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);
         }
+}
+
+/* The default cut-offs reach behind the catalogue's end. Some targets stand in the history. */
+static void a_target_that_is_left_out_is_a_miss_where_k_reaches_behind_the_catalogue(void **state)
+{
+    world *w = *state;
+    const sr_history histories[] = {SR_HISTORY_EXCLUDE, SR_HISTORY_KEEP};
+    size_t seen = 0;
+    for (size_t user = 0; user < USERS; ++user) {
+        const sr_sequence sequence = sr_dataset_sequence(w->dataset, user);
+        bool again = false;
+        for (size_t i = 0; i < sequence.valid_end; ++i)
+            again = again || sequence.items[i] == sequence.items[sequence.valid_end];
+        seen += again;
+    }
+    assert_true(seen > 0 && seen < USERS);
+    for (size_t h = 0; h < 2; ++h) {
+        sr_ranking_metrics model, popularity;
+        w->settings.history = histories[h];
+        assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
+                                           sr_kernels_choose(NULL), &model, NULL),
+                         SR_OK);
+        assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+                                                &popularity, NULL),
+                         SR_OK);
+        const double hits = h == 0 ? (double)(USERS - seen) / USERS : 1;
+        assert_true(fabs(sr_ranking_metric(&model, "hr@50") - hits) < 1e-12);
+        assert_true(fabs(sr_ranking_metric(&popularity, "hr@50") - hits) < 1e-12);
+    }
 }
 
 /* Users, times and mask tokens reach the model, also for histories longer than its window. */
@@ -412,6 +444,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_evaluation_that_one_rank_stops_is_stopped_on_all),
         cmocka_unit_test_setup(metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history, use_sasrec),
+        cmocka_unit_test_setup(a_target_that_is_left_out_is_a_miss_where_k_reaches_behind_the_catalogue, use_sasrec),
         cmocka_unit_test(metrics_of_every_backbone_are_those_of_a_naive_ranking),
         cmocka_unit_test(recommendations_are_the_best_by_a_full_sort),
         cmocka_unit_test(a_model_of_times_is_refused_data_without_them),

@@ -103,6 +103,35 @@ static void a_broadcast_brings_the_bytes_of_rank_0(void **state)
     assert_int_equal(sr_parallel_broadcast(w->parallel, NULL, 0, &error), SR_OK);
 }
 
+static void what_differs_from_rank_0_fails_on_all_ranks(void **state)
+{
+    world *w = *state;
+    const int ranks = sr_parallel_size(w->parallel), rank = sr_parallel_rank(w->parallel);
+    sr_error error;
+    char text[64];
+    void *root;
+    size_t bytes;
+    snprintf(text, sizeof text, "of rank %d", rank);
+    assert_int_equal(sr_parallel_share_root(w->parallel, text, strlen(text), &root, &bytes, &error), SR_OK);
+    assert_int_equal(bytes, strlen("of rank 0"));
+    assert_string_equal(root, "of rank 0");
+    free(root);
+    assert_int_equal(sr_parallel_compare(w->parallel, "one\ntwo\n", "advice", &error), SR_OK);
+    assert_int_equal(sr_parallel_compare(w->parallel, "", "advice", &error), SR_OK);
+    if (ranks == 1)
+        return;
+    /* The last rank has another second line, or none. */
+    assert_int_equal(
+        sr_parallel_compare(w->parallel, rank == ranks - 1 ? "one\nthree\n" : "one\ntwo\n", "all need the same", &error),
+        SR_ERROR_USAGE);
+    snprintf(text, sizeof text, "rank %d on ", ranks - 1);
+    assert_true(strncmp(error.message, text, strlen(text)) == 0);
+    assert_non_null(strstr(error.message, ": three, but rank 0 has two: all need the same"));
+    assert_int_equal(sr_parallel_compare(w->parallel, rank == ranks - 1 ? "one\n" : "one\ntwo\n", "all need the same", &error),
+                     SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, ": nothing, but rank 0 has two: all need the same"));
+}
+
 /* Rank r contributes r * scale bytes of value r: nothing from rank 0. */
 static void check_gather(world *w, size_t scale)
 {
@@ -575,6 +604,7 @@ int main(void)
         cmocka_unit_test(the_lowest_failing_rank_speaks_for_all),
         cmocka_unit_test(sums_and_maxima_are_over_all_ranks),
         cmocka_unit_test(a_broadcast_brings_the_bytes_of_rank_0),
+        cmocka_unit_test(what_differs_from_rank_0_fails_on_all_ranks),
         cmocka_unit_test(a_gather_joins_blocks_of_different_size),
         cmocka_unit_test(every_rank_gets_the_blocks_of_all),
         cmocka_unit_test(a_rank_that_failed_before_a_gather_fails_it_on_all),

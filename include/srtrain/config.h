@@ -243,6 +243,11 @@ sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_h
 /* The same into a string; release with free(). */
 sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *error);
 
+/* Calls `differs` for every key in which two configurations differ, with both values as in YAML; "(none)" is the value of a key
+ * that has no meaning in one of them. Of a section that only one has, the section is the key. */
+typedef void (*sr_difference_function)(void *context, const char *key, const char *left, const char *right);
+void sr_settings_compare(const sr_settings *left, const sr_settings *right, sr_difference_function differs, void *context);
+
 /* The table of every backbone, calibrator and option with type, range or choices, default and help: `srtrain models` as
  * plain text, docs/configuration.md as Markdown. */
 sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error);

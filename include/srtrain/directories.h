@@ -11,4 +11,8 @@ sr_status sr_make_directories(const char *path, sr_error *error);
 /* Makes the directories above `path`, not `path` itself. */
 sr_status sr_make_parent_directories(const char *path, sr_error *error);
 
+/* Makes `path`, in room for `size` bytes, one that means the same in every working directory. Links stay links. One that would
+ * be too long, or whose working directory is not known, stays as it is. Local. */
+void sr_make_path_absolute(char *path, size_t size);
+
 #endif

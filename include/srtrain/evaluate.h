@@ -5,7 +5,8 @@
  * target's rank (from 1) decides: hr@K   = [rank <= K],   ndcg@K = [rank <= K] / log2(rank + 1),   mrr@K = [rank <= K] / rank,
  * averaged over test cases. `history` says what happens to items the user already has: keep (they compete; the padding item
  * does not), exclude (score -infinity; padding neither), zero (score 0 and the padding item competes, as the released BSARec
- * evaluation does).
+ * evaluation does). An item with a score of -infinity is never recommended: such a target is a miss, also where K reaches
+ * behind all items that have a score.
  *
  * Ranks of test cases are counted in an integer histogram that is summed over processes, so that the metrics do not depend on
  * how many there are. Everything here is collective unless it says "local". */
@@ -23,13 +24,17 @@ typedef enum { SR_SPLIT_VALID, SR_SPLIT_TEST } sr_split;
 /* "valid" or "test". Local. */
 const char *sr_split_name(sr_split split);
 
+/* SR_ERROR_DATA, which says that `dataset` holds nothing out for `split`, for programs that have been asked for nothing else.
+ * Local. */
+sr_status sr_fail_without_cases(const sr_dataset *dataset, sr_split split, sr_error *error);
+
 typedef struct {
     int64_t cases; /* test cases ranked */
     size_t top_k_count;
     int64_t top_k[SR_TOP_K_MAXIMUM];
-    double hr[SR_TOP_K_MAXIMUM], ndcg[SR_TOP_K_MAXIMUM], mrr[SR_TOP_K_MAXIMUM];
+    double hr[SR_TOP_K_MAXIMUM], ndcg[SR_TOP_K_MAXIMUM], mrr[SR_TOP_K_MAXIMUM]; /* not a number without cases */
     double hr_error[SR_TOP_K_MAXIMUM], ndcg_error[SR_TOP_K_MAXIMUM],
-        mrr_error[SR_TOP_K_MAXIMUM]; /* standard errors of the means */
+        mrr_error[SR_TOP_K_MAXIMUM]; /* standard errors of the means; not a number for fewer than two cases */
     double seconds;
 } sr_ranking_metrics;
 

@@ -17,6 +17,9 @@ sr_status sr_log_open(sr_log **log, sr_error *error);
 /* From here on every message is also appended to the file at `path`, each with the time in front. */
 sr_status sr_log_attach_file(sr_log *log, const char *path, sr_error *error);
 
+/* SR_ERROR_RUNTIME when a message has not reached the file. */
+sr_status sr_log_check(const sr_log *log, sr_error *error);
+
 void sr_log_close(sr_log *log);
 
 /* One line of information; a warning (marked as such). The text needs no newline. */

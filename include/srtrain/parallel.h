@@ -109,6 +109,14 @@ sr_status sr_parallel_own_cores(sr_parallel *parallel, size_t *cores, sr_error *
 /* Bytes of rank 0 to every rank. */
 sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes, sr_error *error);
 
+/* The `bytes` bytes that rank 0 passes, on every rank: *root (release with free(); a 0 follows), *root_bytes of them. */
+sr_status sr_parallel_share_root(sr_parallel *parallel, const void *data, size_t bytes, void **root, size_t *root_bytes,
+                                 sr_error *error);
+
+/* SR_ERROR_USAGE on all ranks unless `text` is the same on each: "rank R on HOST: LINE, but rank 0 has LINE: ADVICE" with the
+ * first rank and the first of its lines that differ. */
+sr_status sr_parallel_compare(sr_parallel *parallel, const char *text, const char *advice, sr_error *error);
+
 /* Blocks of different size from every rank, one after the other in the order of ranks, on rank 0 only: *gathered (release with
  * free()) and *offsets [size + 1] in bytes (release with free()); both NULL on other ranks. */
 sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t bytes, void **gathered, size_t **offsets,

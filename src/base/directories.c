@@ -3,9 +3,11 @@
 #include "srtrain/memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static sr_status make_directory(const char *path, sr_error *error)
 {
@@ -33,4 +35,16 @@ sr_status sr_make_directories(const char *path, sr_error *error)
 {
     SR_TRY(sr_make_parent_directories(path, error));
     return make_directory(path, error);
+}
+
+void sr_make_path_absolute(char *path, size_t size)
+{
+    char *here = *path && *path != '/' ? getcwd(NULL, 0) : NULL, *whole = NULL;
+    const char *below = path;
+    while (strncmp(below, "./", 2) == 0)
+        below += 2 + strspn(below + 2, "/");
+    if (here && *here == '/' && asprintf(&whole, "%s%s%s", here, here[1] ? "/" : "", below) >= 0 && strlen(whole) < size)
+        strcpy(path, whole);
+    free(whole);
+    free(here);
 }

@@ -12,6 +12,8 @@
 
 struct sr_log {
     FILE *file; /* NULL until a file is attached */
+    char *path; /* of the file */
+    int cause;  /* the first failure to write to it, as in errno; 0: none */
     bool is_terminal;
     size_t drawn_columns; /* width of the progress line now on the terminal; 0 if there is none */
 };
@@ -30,10 +32,25 @@ sr_status sr_log_attach_file(sr_log *log, const char *path, sr_error *error)
     FILE *file = fopen(path, "a");
     if (!file)
         return sr_fail(error, SR_ERROR_RUNTIME, "cannot open log file %s: %s", path, strerror(errno));
+    char *copy = NULL;
+    const sr_status status = sr_copy_string(&copy, path, error);
+    if (status != SR_OK) {
+        fclose(file);
+        return status;
+    }
     if (log->file)
         fclose(log->file);
+    free(log->path);
     log->file = file;
+    log->path = copy;
     return SR_OK;
+}
+
+sr_status sr_log_check(const sr_log *log, sr_error *error)
+{
+    if (!log || !log->cause)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s: it is not complete", log->path, strerror(log->cause));
 }
 
 void sr_log_close(sr_log *log)
@@ -44,6 +61,7 @@ void sr_log_close(sr_log *log)
         fputc('\n', stderr);
     if (log->file)
         fclose(log->file);
+    free(log->path);
     free(log);
 }
 
@@ -66,8 +84,12 @@ static void write_line(sr_log *log, const char *mark, const char *format, va_lis
         struct tm broken_down;
         if (gmtime_r(&now, &broken_down))
             strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &broken_down);
-        fprintf(log->file, "%s %s%s\n", stamp, mark, text);
-        fflush(log->file);
+        errno = 0;
+        const bool written = fprintf(log->file, "%s %s%s\n", stamp, mark, text) > 0 && fflush(log->file) == 0;
+        if (!written && !log->cause) {
+            log->cause = errno ? errno : EIO;
+            fprintf(stderr, "warning: cannot write %s: %s\n", log->path, strerror(log->cause));
+        }
     }
 }
 

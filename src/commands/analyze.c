@@ -259,8 +259,7 @@ sr_status command_analyze(command_context *context, sr_error *error)
         stall_timeout_option(&stall_timeout)};
     int chosen_split = 0, chosen_pictures = 0;
     checkpointed_model loaded;
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &asked.checkpoint,
-                                options, sizeof options / sizeof *options, error));
+    SR_TRY(command_line_read(context, "CHECKPOINT", &asked.checkpoint, options, sizeof options / sizeof *options, true, error));
     SR_TRY(read_choice("split", split, splits, 2, &chosen_split, error));
     SR_TRY(read_choice("pictures", picture, pictures, 3, &chosen_pictures, error));
     asked.split = chosen_split == 0 ? SR_SPLIT_VALID : SR_SPLIT_TEST;

@@ -54,13 +54,32 @@ static sr_status read_settings(checkpointed_model *loaded, const char *path, con
     return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, all.texts, all.count, error);
 }
 
-static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
-                            const sr_checkpoint *checkpoint, const evaluation_keys *set, sr_error *error)
+/* A data set that is not where the checkpoint says may have moved, or the checkpoint may be of a time when a path was stored as
+ * it was given. */
+static sr_status explain_directory(const char *path, const char *directory, sr_error *error)
 {
-    SR_TRY(read_settings(loaded, path, checkpoint, set, error));
-    if (!data && !*checkpoint->data_directory)
+    const sr_error cause = *error;
+    return sr_fail(error, cause.status,
+                   "the data set of %s: %s. The checkpoint says that it lay there when the model was trained%s: give "
+                   "--data DIR",
+                   path, cause.message, *directory == '/' ? "" : ", as seen from the working directory of that time");
+}
+
+static sr_status open_data(checkpointed_model *loaded, const char *path, const char *data, const sr_checkpoint *checkpoint,
+                           sr_error *error)
+{
+    if (data)
+        return sr_dataset_open(&loaded->dataset, data, error);
+    if (!*checkpoint->data_directory)
         return sr_fail(error, SR_ERROR_USAGE, "%s was imported without a data set: give --data DIR", path);
-    SR_TRY(sr_dataset_open(&loaded->dataset, data ? data : checkpoint->data_directory, error));
+    const sr_status status = sr_dataset_open(&loaded->dataset, checkpoint->data_directory, error);
+    return status == SR_OK ? SR_OK : explain_directory(path, checkpoint->data_directory, error);
+}
+
+static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
+                            const sr_checkpoint *checkpoint, sr_error *error)
+{
+    SR_TRY(open_data(loaded, path, data, checkpoint, error));
     SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
     SR_TRY(sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error));
     return sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items, (size_t)checkpoint->users,
@@ -73,7 +92,11 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *paral
     *loaded = (checkpointed_model){0};
     sr_checkpoint header = {0};
     SR_TRY(sr_checkpoint_read_header(parallel, checkpoint, &header, error));
-    sr_status status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, set, error), error);
+    sr_status status = sr_parallel_agree(parallel, read_settings(loaded, checkpoint, &header, set, error), error);
+    if (status == SR_OK)
+        status = command_compare_settings(parallel, checkpoint, &loaded->settings, error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, error), error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
     if (status == SR_OK)

@@ -3,6 +3,7 @@
 #define SRTRAIN_COMMANDS_COMMAND_H
 
 #include "srtrain/command_line.h"
+#include "srtrain/config.h"
 #include "srtrain/dataset.h"
 #include "srtrain/log.h"
 #include "srtrain/model.h"
@@ -31,6 +32,19 @@ sr_status command_import(command_context *context, sr_error *error);
 sr_status command_plan(command_context *context, sr_error *error);   /* local */
 sr_status command_models(command_context *context, sr_error *error); /* local */
 sr_status command_config(command_context *context, sr_error *error); /* local */
+
+/* ---- same_on_ranks.c: ranks that were given different things fail together, with SR_ERROR_USAGE. Collective. ---- */
+
+/* sr_command_line_read() for the command of `context`, and whether all ranks have the same options, but for assignments; with
+ * `compares_operand` the same operand, too. Local where the context has no ranks. */
+sr_status command_line_read(const command_context *context, const char *operand_name, const char **operand,
+                            const sr_option *options, size_t count, bool compares_operand, sr_error *error);
+
+/* The same program, and the same of its commands. */
+sr_status command_compare_programs(sr_parallel *parallel, const char *command, sr_error *error);
+
+/* The same configuration; `path` is where this rank has it from. */
+sr_status command_compare_settings(sr_parallel *parallel, const char *path, const sr_settings *settings, sr_error *error);
 
 /* ---- stall_timeout.c ---- */
 

@@ -6,6 +6,7 @@
 #include "srtrain/train.h"
 #include "train/metrics.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,23 @@ typedef struct {
     sr_split split;
     sr_ranking_metrics model, popularity;
 } evaluation;
+
+/* A dash where there is no such number: the standard error of a single case. */
+static void print_number(double value)
+{
+    if (isnan(value))
+        printf("%-6s", "-");
+    else
+        printf("%.4f", value);
+}
+
+static void print_metric(double mean, double error, const char *after)
+{
+    print_number(mean);
+    printf(" +- ");
+    print_number(error);
+    printf("%s", after);
+}
 
 static void print_table(const evaluation *result, const sr_settings *settings)
 {
@@ -30,8 +48,9 @@ static void print_table(const evaluation *result, const sr_settings *settings)
         for (size_t k = 0; k < model->top_k_count; ++k) {
             char name[32];
             snprintf(name, sizeof name, "%s@%lld", rows[row].name, (long long)model->top_k[k]);
-            printf("%-10s %.4f +- %.4f     %.4f +- %.4f\n", name, rows[row].model[k], rows[row].model_error[k],
-                   rows[row].popularity[k], rows[row].popularity_error[k]);
+            printf("%-10s ", name);
+            print_metric(rows[row].model[k], rows[row].model_error[k], "     ");
+            print_metric(rows[row].popularity[k], rows[row].popularity_error[k], "\n");
         }
     printf("%.0f cases/s\n", model->seconds > 0 ? (double)model->cases / model->seconds : 0);
 }
@@ -83,6 +102,8 @@ static sr_status evaluate(command_context *context, checkpointed_model *loaded, 
     SR_TRY(sr_use_threads(context->parallel, &loaded->settings.training, error));
     SR_TRY(sr_evaluate_model(context->parallel, loaded->model, loaded->dataset, settings, result->split, kernels,
                              &result->model, error));
+    if (result->model.cases == 0)
+        return sr_fail_without_cases(loaded->dataset, result->split, error);
     SR_TRY(sr_evaluate_popularity(context->parallel, loaded->dataset, settings, result->split, kernels, &result->popularity,
                                   error));
     if (sr_parallel_rank(context->parallel) != 0)
@@ -109,8 +130,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     const char *checkpoint = NULL;
     evaluation result = {.split = SR_SPLIT_TEST};
     checkpointed_model loaded;
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &checkpoint, options,
-                                sizeof options / sizeof *options, error));
+    SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
     SR_TRY(read_split(split, &result.split, error));
     SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &set, error));

@@ -64,8 +64,7 @@ static sr_status read_options(const command_context *context, import_options *op
          .help = "without a data set: how many users it knows; any number by default"},
         {.name = "output", .value = &options->output, .argument = "FILE.h5", .help = "the checkpoint to be written; required"},
         {.name = "force", .flag = &options->force, .help = "replaces a file of that name"}};
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "WEIGHTS.h5", &options->weights, known,
-                                sizeof known / sizeof *known, error));
+    SR_TRY(command_line_read(context, "WEIGHTS.h5", &options->weights, known, sizeof known / sizeof *known, true, error));
     if (!options->configuration)
         return sr_fail(error, SR_ERROR_USAGE,
                        "srtrain import: --config CONFIG.yaml is missing: it says which model the "
@@ -105,7 +104,10 @@ static sr_status read_settings(import_options *options, sr_settings *settings, s
     const char *path = options->items ? "none" : options->data;
     if (path)
         SR_TRY(assign_path(&options->assignments, path, assignment, sizeof assignment, error));
-    return sr_settings_read(settings, options->configuration, options->assignments.texts, options->assignments.count, error);
+    SR_TRY(sr_settings_read(settings, options->configuration, options->assignments.texts, options->assignments.count, error));
+    if (!options->items)
+        sr_make_path_absolute(settings->data.path, sizeof settings->data.path);
+    return SR_OK;
 }
 
 /* ---- the model ---- */
@@ -132,9 +134,8 @@ static sr_status count_by_data(imported_model *imported, const sr_parallel *para
     return SR_OK;
 }
 
-static sr_status build(imported_model *imported, const sr_parallel *parallel, import_options *options, sr_error *error)
+static sr_status build(imported_model *imported, const sr_parallel *parallel, const import_options *options, sr_error *error)
 {
-    SR_TRY(read_settings(options, &imported->settings, error));
     SR_TRY(options->items ? count_by_options(imported, options, error) : count_by_data(imported, parallel, error));
     SR_TRY(sr_model_create(&imported->model, &imported->settings.model, imported->items, imported->users, error));
     return sr_optimizer_create(&imported->optimizer, sr_model_parameters(imported->model), error);
@@ -202,6 +203,8 @@ static sr_status import(command_context *context, import_options *options, impor
 {
     sr_parallel *parallel = context->parallel;
     SR_TRY(sr_parallel_agree(parallel, sr_parallel_rank(parallel) == 0 ? check_output(options, error) : SR_OK, error));
+    SR_TRY(sr_parallel_agree(parallel, read_settings(options, &imported->settings, error), error));
+    SR_TRY(command_compare_settings(parallel, options->configuration, &imported->settings, error));
     SR_TRY(sr_parallel_agree(parallel, build(imported, parallel, options, error), error));
     SR_TRY(sr_weights_read(parallel, options->weights, imported->optimizer.parameters, error));
     SR_TRY(write_checkpoint(parallel, imported, options->output, error));

@@ -74,6 +74,7 @@ static const char manual_sections[] =
     ".SH ENVIRONMENT\n"
     ".TP\n.B OMP_NUM_THREADS\nthreads of a rank, where training.threads leaves them open\n"
     ".TP\n.B OPENBLAS_NUM_THREADS\nthreads of a call of BLAS; 1 is right\n"
+    ".TP\n.B SRTRAIN_INDEPENDENT\n1: processes that a launcher starts together are meant to be independent runs\n"
     ".SH SEE ALSO\n.BR srtrain\\-config (5),\n.BR srtrain\\-job (1),\n.BR srprep (1),\n.BR mpirun (1)\n";
 
 /* A command asked for its help does nothing else: it needs neither ranks nor a log. */
@@ -177,6 +178,8 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
     if (is_root)
         status = sr_log_open(&context.log, error);
     status = sr_parallel_agree(context.parallel, status, error);
+    if (status == SR_OK)
+        status = command_compare_programs(context.parallel, found->name, error);
     if (status == SR_OK)
         status = run_command(found, &context, argument_count, arguments, error);
     if (status == SR_OK)

@@ -75,8 +75,7 @@ static sr_status read_options(const command_context *context, recommend_options 
          .argument = "FILE.tsv|FILE.h5",
          .help = "where recommendations go; standard output by default"},
         stall_timeout_option(&options->stall_timeout)};
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CHECKPOINT", &options->checkpoint,
-                                known, sizeof known / sizeof *known, error));
+    SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
     SR_TRY(read_top_k(top_k, &options->top_k, error));
     SR_TRY(read_history(history, &options->history, error));
     if (options->users && options->histories)

@@ -1,6 +1,7 @@
 /* srtrain [train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]
  * [--time-limit DURATION|auto] [--stall-timeout DURATION|0] */
 #include "commands/command.h"
+#include "srtrain/directories.h"
 #include "srtrain/train.h"
 #include "train/time_limit.h"
 
@@ -43,10 +44,12 @@ sr_status command_train(command_context *context, sr_error *error)
     double stall_seconds;
     const char *path = NULL;
     sr_settings settings;
-    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &path, options,
-                                sizeof options / sizeof *options, error));
+    SR_TRY(command_line_read(context, "CONFIG.yaml", &path, options, sizeof options / sizeof *options, false, error));
     SR_TRY(sr_parallel_agree(context->parallel, sr_settings_read(&settings, path, assignments.texts, assignments.count, error),
                              error));
+    SR_TRY(command_compare_settings(context->parallel, path, &settings, error));
+    /* What is stored of it is read in other working directories. */
+    sr_make_path_absolute(settings.data.path, sizeof settings.data.path);
     SR_TRY(sr_parallel_agree(context->parallel, sr_time_limit_read(time_limit, context->started, &limit, error), error));
     SR_TRY(sr_parallel_agree(context->parallel, stall_timeout_read(stall_timeout, &stall_seconds, error), error));
     if (!output && strlen(settings.name) + 1 == sizeof settings.name)
@@ -54,6 +57,9 @@ sr_status command_train(command_context *context, sr_error *error)
                        path);
     char default_output[SR_NAME_SIZE + 16];
     snprintf(default_output, sizeof default_output, "runs/%s", settings.name);
+    if (!output)
+        SR_TRY(sr_parallel_compare(context->parallel, default_output, "all ranks need the same directory, give --output DIR",
+                                   error));
     const sr_run_options run = {.settings = &settings,
                                 .output = output ? output : default_output,
                                 .resume = resume_kind(resume),

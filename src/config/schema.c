@@ -277,7 +277,7 @@ const schema_row schema_rows[] = {
            .backbones = SSEPT),
     INTEGER("model", "time_span", model.time_span, 1, 65535, "256",
             "the largest gap in time that is told apart from longer ones", .backbones = TISASREC),
-    INTEGER("model", "time_unit", model.time_unit, 1, 1e12, "1",
+    INTEGER("model", "time_unit", model.time_unit, 1, 9e14, "1",
             "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds", .backbones = TISASREC),
     CHOICE("model", "time_dropout", model.time_dropout, time_dropout_choices, "table",
            "how hidden_dropout acts on the embeddings of gaps and relative positions", .backbones = TISASREC),

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <omp.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 /* A held-out interaction: everything before it is the history. */
@@ -30,16 +31,20 @@ typedef struct {
     size_t deepest;
 } ranker;
 
-/* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Not a
- * number: 0. */
+enum { NOT_A_NUMBER = 0 };
+#define NEVER SIZE_MAX
+
+/* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Items with
+ * a score of -infinity are never recommended: NEVER, however deep one looks. NOT_A_NUMBER for such a score. */
 static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t columns, size_t target)
 {
     const sr_real score = scores[target];
     if (isnan(score))
-        return 0;
-    /* "At least as high" is "above the next number below"; there is none below -infinity, which everything reaches. */
-    const size_t before = score == (sr_real)-INFINITY ? target
-                                                      : kernels->count_above(scores, nextafterf(score, -INFINITY), target);
+        return NOT_A_NUMBER;
+    if (score == (sr_real)-INFINITY)
+        return NEVER;
+    /* "At least as high" is "above the next number below". */
+    const size_t before = kernels->count_above(scores, nextafterf(score, -INFINITY), target);
     return 1 + before + kernels->count_above(scores + target + 1, score, columns - target - 1);
 }
 
@@ -57,7 +62,7 @@ static sr_status rank_batch(ranker *r, sr_error *error)
             sr_real *scores = s->scores + row * s->columns;
             scorer_apply_history(scores, r->settings->history, one->history.items, one->history.length);
             const size_t rank = rank_of(s->kernels, scores, s->columns, (size_t)one->target);
-            if (rank == 0)
+            if (rank == NOT_A_NUMBER)
                 return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target,
                                one->history.user);
             ++r->histogram[rank <= r->deepest ? rank : 0];

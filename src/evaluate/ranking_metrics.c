@@ -10,6 +10,14 @@ const char *sr_split_name(sr_split split)
     return split == SR_SPLIT_VALID ? "valid" : "test";
 }
 
+sr_status sr_fail_without_cases(const sr_dataset *dataset, sr_split split, sr_error *error)
+{
+    return sr_fail(error, SR_ERROR_DATA,
+                   "%s holds nothing out for the %s split (split: %s), so that there are no metrics: choose the other --split, "
+                   "or prepare the data with another one (srprep convert --split)",
+                   sr_dataset_directory(dataset), sr_split_name(split), sr_dataset_split(dataset));
+}
+
 /* What a case whose target has this rank contributes. */
 static double hit(size_t rank)
 {
@@ -27,7 +35,8 @@ static double reciprocal_rank(size_t rank)
     return 1 / (double)rank;
 }
 
-/* Mean of gain(rank) [rank <= cut_off] over all cases, and its standard error. */
+/* Mean of gain(rank) [rank <= cut_off] over all cases, and its standard error; not a number where there are none to have a mean
+ * of, or only one, which tells nothing about its error. */
 static void mean_and_error(const int64_t *histogram, int64_t cases, size_t cut_off, double (*gain)(size_t rank), double *mean,
                            double *error)
 {
@@ -38,9 +47,9 @@ static void mean_and_error(const int64_t *histogram, int64_t cases, size_t cut_o
         squares += (double)histogram[rank] * value * value;
     }
     const double n = (double)cases;
-    *mean = cases > 0 ? sum / n : 0;
-    const double variance = cases > 1 ? (squares - n * *mean * *mean) / (n - 1) : 0;
-    *error = cases > 1 && variance > 0 ? sqrt(variance / n) : 0;
+    *mean = cases > 0 ? sum / n : (double)NAN;
+    const double variance = cases > 1 ? (squares - n * *mean * *mean) / (n - 1) : (double)NAN;
+    *error = variance < 0 ? 0 : sqrt(variance / n);
 }
 
 void ranking_metrics_compute(const int64_t *histogram, const sr_evaluation_settings *settings, sr_ranking_metrics *metrics)

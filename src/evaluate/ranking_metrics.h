@@ -5,7 +5,7 @@
 #include "srtrain/evaluate.h"
 
 /* histogram[r] counts the cases whose target has rank r, for r from 1 to the largest cut-off; histogram[0] counts those ranked
- * below that. `seconds` stays 0. Local. */
+ * below that, or never. `seconds` stays 0. Local. */
 void ranking_metrics_compute(const int64_t *histogram, const sr_evaluation_settings *settings, sr_ranking_metrics *metrics);
 
 #endif

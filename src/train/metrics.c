@@ -111,6 +111,8 @@ sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *lin
 bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics)
 {
     bool complete = add_number(object, "cases", (double)metrics->cases);
+    if (metrics->cases == 0) /* no metrics either */
+        return complete;
     const struct {
         const char *name;
         const double *values, *errors;

@@ -34,8 +34,8 @@ sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *lin
 sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, const char *baseline, int64_t step, int64_t epoch,
                                    double train_loss, const sr_ranking_metrics *metrics, sr_error *error);
 
-/* The fields of ranking metrics added to a JSON object: hr@K, ndcg@K, mrr@K and their standard errors. False when memory runs
- * out. */
+/* The fields of ranking metrics added to a JSON object: cases, hr@K, ndcg@K, mrr@K and their standard errors. Without cases
+ * there are no metrics, and the standard error of a single case is null. False when memory runs out. */
 bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics);
 
 #endif

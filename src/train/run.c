@@ -5,6 +5,7 @@
 #include "train/crash.h"
 #include "train/environment.h"
 #include "train/signals.h"
+#include "train/time_gaps.h"
 #include "train/wisdom.h"
 
 #include <stdio.h>
@@ -29,7 +30,10 @@ static sr_status open_data(run *r, sr_error *error)
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
         status = sr_sampler_create(&r->sampler, r->dataset, r->settings, error);
-    return sr_parallel_agree(r->parallel, status, error);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    char text[128];
+    snprintf(text, sizeof text, "a data set with fingerprint %s", sr_dataset_fingerprint(r->dataset));
+    return sr_parallel_compare(r->parallel, text, "every rank reads the data set where it runs, and all need the same", error);
 }
 
 /* Whether the run fits, before memory is taken and anything is written. */
@@ -59,6 +63,15 @@ static sr_status build_model(run *r, sr_error *error)
         sr_log_information(r->log, "ranks keep parameters and moments of their own: %s", r->stepper.why_not);
     r->progress = (sr_progress){.seed = (uint64_t)r->settings->training.seed, .best_metric = -1};
     return SR_OK;
+}
+
+/* Rank 0 becomes the owner of the run's directory, before anything in it is read. */
+static sr_status lock_directory(run *r, sr_error *error)
+{
+    const directory_lock_options options = {
+        .directory = r->paths.directory, .log = r->log, .must_end = sr_signals_stop_requested};
+    const bool is_root = sr_parallel_rank(r->parallel) == 0;
+    return sr_parallel_agree(r->parallel, is_root ? directory_lock_take(&r->lock, &options, error) : SR_OK, error);
 }
 
 /* Rank 0 makes the directory and opens its files. */
@@ -230,6 +243,7 @@ static sr_status run_all(run *r, sr_error *error)
 {
     r->program = sr_resident_memory();
     SR_TRY(sr_parallel_agree(r->parallel, sr_run_paths_make(&r->paths, r->options->output, error), error));
+    SR_TRY(lock_directory(r, error));
     SR_TRY(sr_use_threads(r->parallel, &r->settings->training, error));
     SR_TRY(start_watchdog(r, error));
     SR_TRY(open_data(r, error));
@@ -241,11 +255,14 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
+    SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));
     sr_status status = train(r, error);
     if (status == SR_OK)
         status = run_test(r, error);
     if (status == SR_OK || status == SR_STOPPED)
         SR_TRY(run_report_memory(r, error));
+    if (status == SR_OK)
+        status = sr_parallel_agree(r->parallel, sr_log_check(r->log, error), error);
     if (status == SR_STOPPED)
         (void)sr_fail(error, SR_STOPPED,
                       "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
@@ -274,5 +291,6 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     sr_model_free(r.model);
     sr_sampler_free(r.sampler);
     sr_dataset_close(r.dataset);
+    directory_lock_release(r.lock);
     return status;
 }

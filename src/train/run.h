@@ -7,6 +7,7 @@
 #include "srtrain/plan.h"
 #include "srtrain/train.h"
 #include "srtrain/watchdog.h"
+#include "storage/directory_lock.h"
 #include "train/metrics.h"
 #include "train/run_files.h"
 
@@ -35,6 +36,7 @@ typedef struct {
     sr_log *log;
     sr_watchdog *watchdog;
     sr_run_paths paths;
+    directory_lock *lock; /* of the run's directory; rank 0 only */
     sr_dataset *dataset;
     sr_sampler *sampler;
     sr_model *model;

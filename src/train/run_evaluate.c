@@ -68,8 +68,13 @@ sr_status run_test(run *r, sr_error *error)
                                     run_must_stop_evaluating, r, &model, error));
     SR_TRY(sr_evaluate_popularity(r->parallel, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &popularity,
                                   error));
-    run_log_ranking(r, "test, popularity", &popularity);
-    run_log_ranking(r, "test, model", &model);
+    if (model.cases > 0) {
+        run_log_ranking(r, "test, popularity", &popularity);
+        run_log_ranking(r, "test, model", &model);
+    } else {
+        sr_log_warning(r->log, "%s holds nothing out for the test: there are no test metrics",
+                       sr_dataset_directory(r->dataset));
+    }
     sr_status status = SR_OK;
     if (r->metrics)
         status = sr_metrics_write_ranking(r->metrics, "test", "popularity", step, epoch, -1, &popularity, error);

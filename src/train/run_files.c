@@ -167,40 +167,50 @@ static void copy_training_settings(sr_settings *to, const sr_settings *from)
     to->model.pvn_weight = from->model.pvn_weight; /* a key of the section training */
 }
 
-/* The first line in which two texts differ, cut to a readable length. */
-static void first_difference(const char *stored, const char *wanted, char *stored_line, char *wanted_line, size_t size)
+/* What a message says of settings that differ. */
+typedef struct {
+    size_t count;
+    char changes[1536]; /* "KEY was VALUE, now it is VALUE; ..." */
+    char options[1024]; /* "--set KEY=VALUE ...", which give the old values */
+} settings_changes;
+
+enum { CHANGES_SHOWN = 8 };
+
+static void append(char *text, size_t size, const char *more)
 {
-    while (*stored && *wanted) {
-        const size_t stored_length = strcspn(stored, "\n"), wanted_length = strcspn(wanted, "\n");
-        snprintf(stored_line, size, "%.*s", (int)stored_length, stored + strspn(stored, " "));
-        snprintf(wanted_line, size, "%.*s", (int)wanted_length, wanted + strspn(wanted, " "));
-        if (stored_length != wanted_length || memcmp(stored, wanted, stored_length) != 0)
-            break;
-        stored += stored_length + (stored[stored_length] == '\n');
-        wanted += wanted_length + (wanted[wanted_length] == '\n');
-    }
-    stored_line[strcspn(stored_line, "\n")] = '\0';
-    wanted_line[strcspn(wanted_line, "\n")] = '\0';
+    const size_t used = strlen(text);
+    snprintf(text + used, size - used, "%s", more);
+}
+
+static void note_change(void *context, const char *key, const char *stored, const char *wanted)
+{
+    settings_changes *found = context;
+    char change[320], option[192];
+    if (++found->count > CHANGES_SHOWN)
+        return;
+    snprintf(change, sizeof change, "%s%s was %.80s, now it is %.80s", found->count > 1 ? "; " : "", key, stored, wanted);
+    append(found->changes, sizeof found->changes, change);
+    /* What is in parentheses is no value. */
+    if (*stored == '(' || strlen(stored) > 80)
+        return;
+    const char *quote = strpbrk(stored, " []{}\"") ? "'" : "";
+    snprintf(option, sizeof option, " --set %s%s=%s%s", quote, key, stored, quote);
+    append(found->options, sizeof found->options, option);
 }
 
 static sr_status compare_settings(const char *path, const sr_settings *stored, const sr_settings *wanted, sr_error *error)
 {
-    char *stored_text = NULL, *wanted_text = NULL;
-    sr_status status = sr_settings_text(stored, &stored_text, error);
-    if (status == SR_OK)
-        status = sr_settings_text(wanted, &wanted_text, error);
-    if (status == SR_OK && strcmp(stored_text, wanted_text) != 0) {
-        char stored_line[128] = "", wanted_line[128] = "";
-        first_difference(stored_text, wanted_text, stored_line, wanted_line, sizeof stored_line);
-        status = sr_fail(
-            error, SR_ERROR_DATA,
-            "%s was written with other settings: it has \"%s\", now \"%s\" is asked for; use the same settings, or "
-            "another --output",
-            path, stored_line, wanted_line);
-    }
-    free(stored_text);
-    free(wanted_text);
-    return status;
+    settings_changes found = {.count = 0};
+    char more[64] = "";
+    sr_settings_compare(stored, wanted, note_change, &found);
+    if (found.count == 0)
+        return SR_OK;
+    if (found.count > CHANGES_SHOWN)
+        snprintf(more, sizeof more, "; and %zu more", found.count - CHANGES_SHOWN);
+    return sr_fail(error, SR_ERROR_DATA,
+                   "%s was written with other settings: %s%s. To go on from it, give it the settings that it has%s%s; to train "
+                   "with the new ones, begin in another --output, without --resume PATH",
+                   path, found.changes, more, *found.options ? ":" : "", found.options);
 }
 
 sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,

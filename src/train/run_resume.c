@@ -90,8 +90,16 @@ static void adapt_progress(run *r, const sr_settings *before)
     const char *old_history = sr_settings_choice("evaluation.history", (int)before->evaluation.history);
     const char *history = sr_settings_choice("evaluation.history", (int)r->settings->evaluation.history);
     const bool other_metric = strcmp(was->metric, is->metric) != 0;
-    if (progress->epoch >= r->settings->training.epochs)
+    const bool other_history = before->evaluation.history != r->settings->evaluation.history;
+    if (progress->epoch >= r->settings->training.epochs) {
+        if (progress->best_metric >= 0 && (other_metric || other_history))
+            sr_log_warning(
+                r->log,
+                "training has ended: its best parameters stay those chosen by %s (history %s), though %s (history %s) "
+                "would choose now",
+                was->metric, old_history, is->metric, history);
         return;
+    }
     if (progress->finished == SR_FINISHED_EARLY && !other_metric && is->patience > 0 &&
         progress->validations_without_improvement >= is->patience) {
         sr_log_information(r->log, "training had ended there: %s had not improved for %lld validations (best epoch %lld)",
@@ -99,7 +107,7 @@ static void adapt_progress(run *r, const sr_settings *before)
         return;
     }
     progress->finished = SR_UNFINISHED;
-    if (progress->best_metric < 0 || (!other_metric && before->evaluation.history == r->settings->evaluation.history))
+    if (progress->best_metric < 0 || (!other_metric && !other_history))
         return;
     sr_log_information(r->log,
                        "the best parameters so far were chosen by %s (history %s), now they are by %s (history %s): the next "
@@ -109,6 +117,24 @@ static void adapt_progress(run *r, const sr_settings *before)
     progress->best_epoch = progress->best_step = progress->validations_without_improvement = 0;
 }
 
+/* A run that has trained for more epochs than are asked for cannot be made shorter, and its results are not those of a shorter
+ * one. */
+static sr_status check_epochs(const run *r, const char *path, const sr_progress *progress, sr_error *error)
+{
+    const int64_t epochs = r->settings->training.epochs;
+    if (progress->epoch < epochs || (progress->epoch == epochs && progress->batch == 0))
+        return SR_OK;
+    char batches[48] = "";
+    if (progress->batch > 0)
+        snprintf(batches, sizeof batches, " and %lld steps", (long long)progress->batch);
+    return sr_fail(
+        error, SR_ERROR_USAGE,
+        "not going on from %s: nothing is to be done, %lld of %lld epochs%s are done. Nothing was changed. To train for "
+        "so few, begin in another --output, without --resume PATH; to evaluate what there is, use srtrain evaluate; to "
+        "train on, ask for more training.epochs",
+        path, (long long)progress->epoch, (long long)epochs, batches);
+}
+
 static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
 {
     sr_checkpoint checkpoint = {0};
@@ -116,8 +142,10 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     if (r->begins_at_path) /* what was found has been looked at */
         SR_TRY(sr_checkpoint_verify(r->parallel, path, true, error));
     SR_TRY(sr_checkpoint_read_header(r->parallel, path, &checkpoint, error));
-    sr_status status = sr_parallel_agree(r->parallel,
-                                         sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, &before, error), error);
+    sr_status status = sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, &before, error);
+    if (status == SR_OK)
+        status = check_epochs(r, path, &checkpoint.progress, error);
+    status = sr_parallel_agree(r->parallel, status, error);
     if (status == SR_OK)
         status = sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
                                                  r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment, error);
