@@ -4,10 +4,12 @@ set_tests_properties(launch_scripts PROPERTIES TIMEOUT ${SRTRAIN_TEST_TIMEOUT})
 
 # It waits for Slurm most of the time.
 add_test(NAME slurm_runs_the_shipped_script
-         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/slurm.sh ${PROJECT_SOURCE_DIR}/launch ${CMAKE_BINARY_DIR})
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/slurm.sh ${PROJECT_SOURCE_DIR}/launch ${CMAKE_BINARY_DIR}
+                 ${MPIEXEC_EXECUTABLE})
 set_tests_properties(slurm_runs_the_shipped_script PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
 # Manual, completion, installation and the Debian package, from what was built.
-add_test(NAME packaging COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packaging.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+add_test(NAME packaging COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/packaging.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR}
+                                ${MPIEXEC_EXECUTABLE} ${SRTRAIN_MPI_FLAVOUR})
 set_tests_properties(packaging PROPERTIES TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
