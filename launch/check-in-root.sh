@@ -38,7 +38,8 @@ apt-config dump | grep -E '^Acquire::(https?|Check-[A-Za-z-]+)(::| )' >"$root/et
 rm -rf "$root/srtrain"
 git clone --quiet --no-hardlinks . "$root/srtrain"
 
-# The first process of the new name spaces: mounts what a Debian needs, and becomes the check.
+# The first process of the new name spaces: mounts what a Debian needs, and becomes the shell that checks. It stays until the end:
+# processes that lose their parent become its children, and would never be gone for Slurm if nobody waited for them.
 inside() {
     local root="$1"
     shift
@@ -53,7 +54,8 @@ inside() {
             cd /srtrain
             . launch/common.sh
             install_packages ccache
-            exec launch/check.sh "$@"' check "$@"
+            launch/check.sh "$@"
+            exit' check "$@"
 }
 export -f inside
 unshare --mount --propagation private --ipc --pid --fork --kill-child bash -euo pipefail -c 'inside "$@"' inside "$root" "$@"
