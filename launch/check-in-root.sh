@@ -58,4 +58,10 @@ inside() {
             exit' check "$@"
 }
 export -f inside
-unshare --mount --propagation private --ipc --pid --fork --kill-child bash -euo pipefail -c 'inside "$@"' inside "$root" "$@"
+# In the background, so that a signal ends the check at once: unshare itself would wait for its end. What runs in the background
+# ignores SIGINT unless it is told not to.
+env --default-signal=INT,QUIT unshare --mount --propagation private --ipc --pid --fork --kill-child \
+    bash -euo pipefail -c 'inside "$@"' inside "$root" "$@" &
+checking=$!
+trap 'kill -KILL "$checking"; exit 1' INT TERM HUP
+wait "$checking"
