@@ -67,4 +67,4 @@ fi
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"
 shift $(( $# < 5 ? $# : 5 ))
 cmake --build build --target benchmark_step >/dev/null
-mpirun -np "$ranks" build/benchmarks/benchmark_step "$configuration" "$steps" "data.path=$data" "$@"
+start_ranks "$ranks" build/benchmarks/benchmark_step "$configuration" "$steps" "data.path=$data" "$@"

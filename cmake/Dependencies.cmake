@@ -8,18 +8,10 @@
 #   srtrain::compression   zlib, zstd
 find_package(PkgConfig REQUIRED)
 
-find_package(MPI REQUIRED COMPONENTS C)
+include(MpiAndHdf5)
 add_library(srtrain_mpi INTERFACE)
 target_link_libraries(srtrain_mpi INTERFACE MPI::MPI_C)
 add_library(srtrain::mpi ALIAS srtrain_mpi)
-
-# With both flavours of HDF5 installed, find_package picks the serial one unless it is told otherwise.
-set(HDF5_PREFER_PARALLEL TRUE)
-find_package(HDF5 REQUIRED COMPONENTS C)
-if(NOT HDF5_IS_PARALLEL)
-  message(FATAL_ERROR "srtrain needs parallel HDF5, but CMake found a serial one (${HDF5_C_INCLUDE_DIRS}). "
-                      "Install libhdf5-openmpi-dev, or set HDF5_ROOT to a parallel build.")
-endif()
 add_library(srtrain_hdf5 INTERFACE)
 target_include_directories(srtrain_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(srtrain_hdf5 INTERFACE ${HDF5_C_LIBRARIES} MPI::MPI_C)

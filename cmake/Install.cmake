@@ -13,7 +13,10 @@ install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PR
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # libsrtrain is static, so that whoever links it needs its libraries too; pkg-config finds those that have a module.
-set(SRTRAIN_PC_REQUIRES "hdf5-openmpi fftw3f libfyaml libcjson libxxhash zlib libzstd ${SRTRAIN_BLAS}" CACHE STRING
-    "pkg-config modules that libsrtrain requires")
+set(SRTRAIN_PC_REQUIRES "hdf5-${SRTRAIN_MPI_FLAVOUR} fftw3f libfyaml libcjson libxxhash zlib libzstd ${SRTRAIN_BLAS}" CACHE STRING
+    "pkg-config modules that libsrtrain requires, besides MPI")
+set(SRTRAIN_PC_MPI_openmpi ompi-c)
+set(SRTRAIN_PC_MPI_mpich mpich)
+set(SRTRAIN_PC_MPI "${SRTRAIN_PC_MPI_${SRTRAIN_MPI_FLAVOUR}}" CACHE STRING "pkg-config module of MPI")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/srtrain.pc.in ${CMAKE_BINARY_DIR}/srtrain.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/srtrain.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

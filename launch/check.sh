@@ -3,11 +3,17 @@
 #
 #   launch/check.sh            the optimised build in build/
 #   launch/check.sh sanitize   with address and undefined-behaviour sanitizers in build-sanitize/
+#   launch/check.sh clang      compiled by clang, in build-clang/
+#   launch/check.sh mpich      with MPICH instead of Open MPI, in build-mpich/
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . launch/common.sh
 preset="${1:-check}"
-install_packages "${build_packages[@]}" "${test_packages[@]}"
+case "$preset" in
+mpich) mpi_packages=("${mpich_packages[@]}") ;;
+clang) build_packages+=("${clang_packages[@]}") ;;
+esac
+install_packages "${build_packages[@]}" "${mpi_packages[@]}" "${test_packages[@]}"
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 ctest --preset "$preset" -j 2 --output-on-failure --no-tests=error

@@ -1,12 +1,15 @@
 # Shared by the scripts of this folder; source it.
 # shellcheck shell=bash disable=SC2034
 
-# Debian packages: what building and running needs, and what the tests need besides (gnuplot-nox draws the pictures of
-# srtrain analyze, which does without where it is missing; slurm-wlm and munge run a job script for real).
-build_packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev
-                libhdf5-openmpi-dev libfftw3-dev libfyaml-dev libcjson-dev libxxhash-dev librandom123-dev
-                zlib1g-dev libzstd-dev)
-test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck)
+# Debian packages: MPI and the HDF5 that fits it, in two flavours; what building and running needs; another compiler; and what the
+# tests need besides (gnuplot-nox draws the pictures of srtrain analyze, which does without where it is missing; slurm-wlm and
+# munge run a job script for real).
+mpi_packages=(libopenmpi-dev openmpi-bin libhdf5-openmpi-dev)
+mpich_packages=(libmpich-dev mpich libhdf5-mpich-dev)
+build_packages=(gcc cmake ninja-build pkg-config libopenblas0-openmp libopenblas-openmp-dev libfftw3-dev libfyaml-dev
+                libcjson-dev libxxhash-dev librandom123-dev zlib1g-dev libzstd-dev)
+clang_packages=(clang libomp-dev)
+test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck procps)
 
 # install_packages NAME...: installs those that are missing, as root or through sudo; otherwise says what to run and stops.
 install_packages() {
@@ -30,10 +33,21 @@ install_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
-# Open MPI refuses to start as root (containers, CI) unless it is told that this is meant.
-if [ "$(id -u)" -eq 0 ]; then
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-fi
-# One thread a rank, and more ranks than cores are allowed to share them politely.
+# What the launchers of MPI libraries have to be told, except what somebody has told them already.
+set_up_launchers() {
+    local name value
+    while IFS='=' read -r name value; do
+        case "$name" in '' | '#'*) continue ;; esac
+        [ -n "${!name+set}" ] || export "$name=$value"
+    done <"$(dirname "${BASH_SOURCE[0]}")/launchers.env"
+}
+set_up_launchers
+# One thread a rank.
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+
+# start_ranks N PROGRAM...: by the launcher of the MPI library that build/ was made with.
+start_ranks() {
+    local launcher
+    launcher="$(sed -n 's/^MPIEXEC_EXECUTABLE:[A-Z]*=//p' build/CMakeCache.txt)"
+    "${launcher:-mpirun}" -n "$@"
+}

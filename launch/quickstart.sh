@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 machine to a trained model in a few minutes: installs packages, builds, makes a small data set, trains
+# From a fresh Debian 12 or 13 to a trained model in a few minutes: installs packages, builds, makes a small data set, trains
 # AC-SASRec (SASRec with calibrated attention) on two ranks, evaluates beside a popularity baseline, and prints recommendations.
 # What is already done is skipped.
 #
@@ -13,7 +13,7 @@ data="$output/data" run="$output/run"
 step() { printf '\n== %s\n' "$*"; }
 
 step "packages"
-install_packages "${build_packages[@]}"
+install_packages "${build_packages[@]}" "${mpi_packages[@]}"
 
 step "build (build/)"
 if [ ! -f build/CMakeCache.txt ]; then
@@ -33,15 +33,15 @@ step "training AC-SASRec on 2 ranks ($run)"
 if [ -f "$run/evaluation.json" ]; then
     echo "already trained"
 else
-    mpirun -np 2 build/srtrain configs/quickstart.yaml --set data.path="$data" --output "$run"
+    start_ranks 2 build/srtrain configs/quickstart.yaml --set data.path="$data" --output "$run"
 fi
 
 step "evaluation on the test split, beside popularity"
-mpirun -np 2 build/srtrain evaluate "$run/best.h5" --data "$data" --split test --json "$run/evaluation.json"
+start_ranks 2 build/srtrain evaluate "$run/best.h5" --data "$data" --split test --json "$run/evaluation.json"
 
 step "the top 5 for a few users"
 if [ ! -f "$run/recommendations.tsv" ]; then
-    mpirun -np 2 build/srtrain recommend "$run/best.h5" --data "$data" --top-k 5 --output "$run/recommendations.tsv"
+    start_ranks 2 build/srtrain recommend "$run/best.h5" --data "$data" --top-k 5 --output "$run/recommendations.tsv"
 fi
 head -n 16 "$run/recommendations.tsv"
 

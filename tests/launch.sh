@@ -112,9 +112,10 @@ run 2 env SRTRAIN_HANG=soon srtrain-job a.yaml
 run 75 env SRTRAIN_LIMIT=3 SRTRAIN_MARGIN=1 TENTHS=200 mpirun.sh --ranks 1 a.yaml
 expect calls USR1
 # SIGTERM to the script reaches srtrain as SIGUSR1.
-TENTHS=200 mpirun.sh --ranks 1 a.yaml >output 2>&1 &
+rm -f calls # so that what stands there is of this srtrain, which runs then
+TENTHS=600 mpirun.sh --ranks 1 a.yaml >output 2>&1 &
 process=$!
-for _ in $(seq 100); do
+for _ in $(seq 300); do
     grep -q ^srtrain calls 2>/dev/null && break
     sleep 0.1
 done

@@ -2,7 +2,7 @@
 # Help that is written from the tables of options says what the programs know; what is installed is complete; the Debian package
 # runs where it is unpacked.
 #
-#   packaging.sh [--part NAME] SOURCE_DIRECTORY BINARY_DIRECTORY
+#   packaging.sh [--part NAME] SOURCE_DIRECTORY BINARY_DIRECTORY MPIEXEC MPI_FLAVOUR
 #
 # Parts (manual, module, spack, policy) need programs that may be missing: then they end with 77, skipped. Without a part all the
 # rest runs.
@@ -12,7 +12,7 @@ if [ "$1" = --part ]; then
     part="$2"
     shift 2
 fi
-source="$(cd "$1" && pwd)" binaries="$(cd "$2" && pwd)"
+source="$(cd "$1" && pwd)" binaries="$(cd "$2" && pwd)" launcher="$3" flavour="$4"
 work="$(mktemp -d /tmp/srtrain-packaging-XXXXXX)"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -163,7 +163,12 @@ fi
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     make_package
     dpkg-deb -f "$package" Depends | tee depends
-    for library in openmpi-bin libopenmpi libhdf5 libfftw3 libfyaml libcjson libxxhash libopenblas libgomp1; do
+    case "$flavour" in
+    openmpi) mpi=(openmpi-bin libopenmpi libhdf5-openmpi) ;;
+    mpich) mpi=(mpich libmpich libhdf5-mpich) ;;
+    *) mpi=(libhdf5) ;;
+    esac
+    for library in "${mpi[@]}" libfftw3 libfyaml libcjson libxxhash libopenblas libgomp1; do
         grep -q "$library" depends || fail "the package does not depend on $library"
     done
     mkdir root
@@ -175,7 +180,10 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     srtrain --version | grep -q '^srtrain [0-9]' || fail "the unpacked srtrain does not run"
     srprep synth --users 60 --items 40 --mean-length 8 --seed 1 --output small >/dev/null
     printf 'data: {path: small}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n' >small.yaml
-    srtrain-job --ranks 2 small.yaml --output run >job.out 2>&1 || fail "the unpacked srtrain-job: $(tail -n 5 job.out)"
+    # The launcher of this MPI library, which need not be the machine's usual one.
+    mkdir launcher
+    ln -s "$launcher" launcher/mpirun
+    PATH="$work/launcher:$PATH" srtrain-job --ranks 2 small.yaml --output run >job.out 2>&1 || fail "the unpacked srtrain-job: $(tail -n 5 job.out)"
     [ -f run/best.h5 ] || fail "the unpacked srtrain does not train"
 else
     echo "skipped: dpkg-dev is not installed; everything but the Debian package passes"

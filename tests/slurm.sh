@@ -2,11 +2,11 @@
 # A Slurm controller and node on this machine run the shipped sbatch script through its time-limit signal, requeue and completion,
 # and a job array. Says "skipped: ..." where Slurm is not installed or cannot start.
 #
-#   slurm.sh LAUNCH_DIRECTORY BINARY_DIRECTORY
+#   slurm.sh LAUNCH_DIRECTORY BINARY_DIRECTORY MPIEXEC
 set -euo pipefail
-launch="$(cd "$1" && pwd)" binaries="$(cd "$2" && pwd)"
+launch="$(cd "$1" && pwd)" binaries="$(cd "$2" && pwd)" launcher="$3"
 shipped="$launch/slurm.sbatch"
-for program in munged slurmctld slurmd sbatch squeue scontrol mpirun; do
+for program in munged slurmctld slurmd sbatch squeue scontrol; do
     PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null ||
         { echo "skipped: $program is missing: apt-get install slurm-wlm munge"; exit 0; }
 done
@@ -57,7 +57,10 @@ wait_for() {
 
 # ---- a cluster of one node ----
 
-mkdir "$work/munge" "$work/state" "$work/spool"
+mkdir "$work/munge" "$work/state" "$work/spool" "$work/launcher"
+# Jobs find the launcher of this MPI library, which need not be the machine's usual one.
+ln -s "$launcher" "$work/launcher/mpirun"
+PATH="$work/launcher:$PATH"
 chmod 755 "$work"
 chmod 700 "$work/munge"
 head -c 128 /dev/urandom >"$work/munge/key"
@@ -119,8 +122,8 @@ echo "Slurm $(sbatch --version | cut -d' ' -f2) runs on $node"
 
 # ---- three jobs at once: a sweep, one that cannot work, and a run that its time limit interrupts ----
 
-export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 OMP_NUM_THREADS=1
-[ "$(id -u)" -ne 0 ] || export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# shellcheck source=launch/common.sh
+. "$launch/common.sh"
 cd "$work"
 srprep synth --users 600 --items 300 --mean-length 12 --seed 5 --output data >/dev/null
 configure() { # EPOCHS

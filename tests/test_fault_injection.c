@@ -59,12 +59,15 @@ static pid_t start(const world *w, const char *run)
     _exit(127);
 }
 
-/* The launcher's children that are ranks and alive; their number. */
+/* The ranks that the launcher, or a process of it, has started and that are alive; their number. */
 static int living_ranks(pid_t launcher, long ranks[RANKS])
 {
-    char command[128];
+    char command[512];
     int count = 0;
-    snprintf(command, sizeof command, "ps --ppid %ld -o stat=,comm=,pid= | awk '$1 !~ /^Z/ && $2 == \"srtrain\" {print $3}'",
+    snprintf(command, sizeof command,
+             "ps -e -o pid=,ppid=,stat=,comm= | awk -v launcher=%ld '{parent[$1] = $2} "
+             "$3 !~ /^Z/ && $4 == \"srtrain\" {rank[$1] = 1} "
+             "END {for (r in rank) {p = r; while (p > 1 && p != launcher) p = parent[p]; if (p == launcher) print r}}'",
              (long)launcher);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);

@@ -53,7 +53,8 @@ void place_move(place *at, struct fy_node *node)
             node = fy_node_sequence_get_by_index(node, 0);
         }
     }
-    struct fy_token *token = node ? fy_node_get_scalar_token(node) : NULL;
+    /* What is empty has a place of its own in libfyaml 0.8 but not before: the key's is kept. */
+    struct fy_token *token = node && !fy_node_is_null(node) ? fy_node_get_scalar_token(node) : NULL;
     const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
     if (!mark)
         return;

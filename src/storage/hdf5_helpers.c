@@ -241,6 +241,37 @@ sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const 
     return status;
 }
 
+/* ---- all datasets ---- */
+
+/* HDF5 1.12 has other descriptions of objects than 1.10, and the plain names mean either. Each release takes its own here, by
+ * names that no macro of HDF5 (H5_USE_110_API and the like) changes. */
+#if H5_VERSION_GE(1, 12, 0)
+typedef H5O_info2_t object_description;
+#else
+typedef H5O_info_t object_description;
+#endif
+
+typedef struct {
+    sr_hdf5_visitor *visitor;
+    void *context;
+} visit;
+
+static herr_t visit_object(hid_t file, const char *name, const object_description *object, void *context)
+{
+    const visit *v = context;
+    return object->type == H5O_TYPE_DATASET ? v->visitor(file, name, v->context) : 0;
+}
+
+herr_t sr_hdf5_visit_datasets(hid_t file, sr_hdf5_visitor *visitor, void *context)
+{
+    visit v = {visitor, context};
+#if H5_VERSION_GE(1, 12, 0)
+    return H5Ovisit3(file, H5_INDEX_NAME, H5_ITER_INC, visit_object, &v, H5O_INFO_BASIC);
+#else
+    return H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit_object, &v, H5O_INFO_BASIC);
+#endif
+}
+
 /* ---- groups and datasets ---- */
 
 sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error)

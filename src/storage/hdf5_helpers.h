@@ -49,6 +49,11 @@ sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, con
  * none, however many there may be: reading them would take memory that the size of the file says nothing of. */
 bool sr_hdf5_is_stored(hid_t dataset);
 
+/* Calls `visitor` with the path of each dataset below the root of `file`, in the order of names. A negative result of it ends
+ * the visit and is returned, as is a failure of HDF5. */
+typedef herr_t sr_hdf5_visitor(hid_t file, const char *name, void *context);
+herr_t sr_hdf5_visit_datasets(hid_t file, sr_hdf5_visitor *visitor, void *context);
+
 sr_status sr_hdf5_create_group(const sr_hdf5_file *file, const char *name, sr_error *error);
 
 /* Writes a dataset of `rank` dimensions, contiguous and unfiltered, with its checksum. `type` is the type in the file and in

@@ -33,10 +33,8 @@ static bool add_range(range_list *list, uint64_t place, uint64_t bytes)
     return true;
 }
 
-static herr_t list_object(hid_t file, const char *name, const H5O_info_t *info, void *context)
+static herr_t list_array(hid_t file, const char *name, void *context)
 {
-    if (info->type != H5O_TYPE_DATASET)
-        return 0;
     const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
     const hid_t creation = set < 0 ? -1 : H5Dget_create_plist(set);
     const bool contiguous = creation >= 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS;
@@ -56,7 +54,7 @@ static sr_status list_arrays(const char *path, range_list *list, sr_error *error
     sr_hdf5_file file;
     *list = (range_list){.count = 0};
     SR_TRY(sr_hdf5_open(&file, path, error));
-    const bool listed = H5Ovisit2(file.id, H5_INDEX_NAME, H5_ITER_INC, list_object, list, H5O_INFO_BASIC) >= 0;
+    const bool listed = sr_hdf5_visit_datasets(file.id, list_array, list) >= 0;
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
     return listed ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s: its datasets cannot be listed", path);
 }

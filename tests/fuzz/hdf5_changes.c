@@ -1,5 +1,7 @@
 #include "hdf5_changes.h"
 
+#include "storage/hdf5_helpers.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -421,10 +423,10 @@ typedef struct {
     void *context;
 } visit;
 
-static herr_t visit_object(hid_t file, const char *name, const H5O_info_t *info, void *context)
+static herr_t visit_dataset(hid_t file, const char *name, void *context)
 {
     const visit *v = context;
-    const hid_t dataset = info->type == H5O_TYPE_DATASET ? H5Dopen2(file, name, H5P_DEFAULT) : -1;
+    const hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
     if (dataset >= 0) {
         v->function(dataset, v->context);
         H5Dclose(dataset);
@@ -435,5 +437,5 @@ static herr_t visit_object(hid_t file, const char *name, const H5O_info_t *info,
 void for_datasets(hid_t file, void (*function)(hid_t dataset, void *context), void *context)
 {
     visit v = {function, context};
-    (void)H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, visit_object, &v, H5O_INFO_BASIC);
+    (void)sr_hdf5_visit_datasets(file, visit_dataset, &v);
 }
