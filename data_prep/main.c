@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,6 +115,24 @@ static sr_status print_help(const char *argument, sr_error *error)
 
 /* ---- ranks ---- */
 
+/* The same command line on every rank: of several they would make a data set that nobody has asked for, or hang. */
+static sr_status compare_arguments(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    sr_status status = stream ? SR_OK : sr_fail_memory(error, 1, "the text of a command line");
+    for (int i = 1; stream && i < argument_count; ++i)
+        fprintf(stream, "argument %d is %s\n", i, arguments[i]);
+    if (stream && fclose(stream) != 0)
+        status = sr_fail_memory(error, 1, "the text of a command line");
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = sr_parallel_compare(parallel, text, "all ranks need the same command line", error);
+    free(text);
+    return status;
+}
+
 /* A process that no launcher has started is a world of its own, for which MPI is not even started: that would take longer than
  * most conversions. Rank 0 says what is wrong before any rank may end: launchers end all when one ends with an error. */
 static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *error)
@@ -126,7 +145,9 @@ static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *er
                              : sr_parallel_start_alone(&parallel, error);
     const bool started = status == SR_OK, is_root = !started || sr_parallel_rank(parallel) == 0;
     if (started) {
-        status = run(parallel, argument_count, arguments, error);
+        status = compare_arguments(parallel, argument_count, arguments, error);
+        if (status == SR_OK)
+            status = run(parallel, argument_count, arguments, error);
         status = sr_parallel_agree(parallel, sr_standard_output_finish(status, error), error);
     }
     if (status != SR_OK && is_root)

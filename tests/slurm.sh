@@ -191,18 +191,21 @@ echo "array $array: both runs completed"
 wait_for 120 is_over "$wrong" || fail "job $wrong does not end"
 [ "$(state_of "$wrong" ExitCode)" = 2:0 ] || fail "a usage error ended with $(state_of "$wrong" ExitCode)"
 [ "$(state_of "$wrong" Restarts)" = 0 ] || fail "a usage error was requeued"
-# ---- tasks that MPI does not know of, and a script that is alone ----
+# ---- a script that is alone, and tasks that know nothing of each other ----
 
+# Open MPI itself refuses to start under an srun without PMI; srprep needs no MPI, and looks at what srun says.
 alone="$(sbatch --parsable --ntasks 2 --output alone.out --wrap '
-    srtrain test.yaml --set training.epochs=1 --output alone; echo "alone ended with $?"
-    srun --ntasks 1 --overlap srtrain test.yaml --set training.epochs=1 --output one; echo "one ended with $?"
-    srun --mpi=none --ntasks 2 --overlap srtrain test.yaml --set training.epochs=1 --output twice; echo "two ended with $?"')" ||
+    srtrain test.yaml --set training.epochs=1 --output alone; echo "script: $?"
+    srun --mpi=none --ntasks 1 --overlap srprep info data; echo "one task: $?"
+    srun --mpi=none --ntasks 2 --overlap srprep info data; echo "two tasks: $?"
+    srun --mpi=none --ntasks 2 --overlap srtrain test.yaml --set training.epochs=1 --output twice; echo "two trainings: $?"')" ||
     fail "sbatch refuses a command"
 wait_for 300 is_over "$alone" || fail "job $alone does not end"
-grep -q "alone ended with 0" alone.out || fail "a single process in a script of two tasks is refused: $(tail -n 3 alone.out)"
-grep -q "one ended with 0" alone.out || fail "srun of a single task is refused: $(tail -n 3 alone.out)"
-grep -q "two ended with 2" alone.out || fail "two tasks that MPI does not know of are not refused: $(tail -n 3 alone.out)"
+grep -q "^script: 0" alone.out || fail "a single process in a script of two tasks is refused: $(tail -n 3 alone.out)"
+grep -q "^one task: 0" alone.out || fail "srun of a single task is refused: $(tail -n 3 alone.out)"
+grep -q "^two tasks: 2" alone.out || fail "two tasks that know nothing of each other are not refused: $(tail -n 3 alone.out)"
 grep -q "the launcher has started at least 2 processes (SLURM_STEP_NUM_TASKS=2)" alone.out || fail "nothing says why"
-[ ! -e twice ] || fail "two tasks that are refused have written something"
-echo "job $alone: one process alone works, two that MPI does not know of are refused"
+grep -q "^two trainings: [12]" alone.out || fail "two trainings that know nothing of each other are not refused"
+[ ! -e twice ] || fail "two trainings that are refused have written something"
+echo "job $alone: one process alone works, two that know nothing of each other are refused"
 echo "PASS"

@@ -54,6 +54,24 @@ static void an_old_file_stays_until_the_new_one_is_complete(void **state)
     assert_holds(path, "new");
 }
 
+static void a_file_that_is_being_written_is_refused_to_others(void **state)
+{
+    char path[FILES_PATH_SIZE], temporary[FILES_PATH_SIZE];
+    sr_output_file file, other;
+    sr_error error;
+    files_path(path, *state, "shared");
+    files_path(temporary, *state, "shared.tmp");
+    files_write_text(temporary, "what a killed process has left, which is longer than what is written now");
+    assert_int_equal(open_with(&file, path, "first", NULL), SR_OK);
+    assert_int_equal(sr_output_file_open(&other, path, &error), SR_ERROR_RUNTIME);
+    assert_non_null(strstr(error.message, "another process is writing it"));
+    assert_int_equal(sr_output_file_close(&file, SR_OK, NULL), SR_OK);
+    assert_holds(path, "first");
+    assert_int_equal(open_with(&other, path, "second", NULL), SR_OK);
+    assert_int_equal(sr_output_file_close(&other, SR_OK, NULL), SR_OK);
+    assert_holds(path, "second");
+}
+
 static void a_failure_leaves_what_was_there(void **state)
 {
     char path[FILES_PATH_SIZE];
@@ -139,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_gets_its_name_when_it_is_complete),
         cmocka_unit_test(an_old_file_stays_until_the_new_one_is_complete),
+        cmocka_unit_test(a_file_that_is_being_written_is_refused_to_others),
         cmocka_unit_test(a_failure_leaves_what_was_there),
         cmocka_unit_test(what_links_point_to_is_replaced),
         cmocka_unit_test(what_is_no_plain_file_is_written_as_it_is),

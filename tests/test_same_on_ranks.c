@@ -90,6 +90,19 @@ static void data_that_differ_are_found_though_their_paths_are_the_same(void **st
     assert_does_not_say(&w->result, "wrote");
 }
 
+static void srprep_compares_its_ranks_too(void **state)
+{
+    program_world *w = *state;
+    run_shell(&w->result, w->directory,
+              "synth='srprep synth --users 40 --items 20 --mean-length 8 --output new'; $MPIEXEC 1 $synth --seed 1 : "
+              "${MPIEXEC#* } 1 $synth "
+              "--seed 2; code=$?; test -e new && echo wrote; exit $code");
+    assert_code(&w->result, 2);
+    assert_says(&w->result, "rank 1 on ");
+    assert_says(&w->result, "argument 11 is 2, but rank 0 has argument 11 is 1");
+    assert_does_not_say(&w->result, "wrote");
+}
+
 static void copies_of_one_configuration_are_the_same(void **state)
 {
     program_world *w = *state;
@@ -105,6 +118,7 @@ int main(void)
         cmocka_unit_test(options_commands_and_operands_that_differ_are_named),
         cmocka_unit_test(what_only_one_rank_finds_wrong_ends_all),
         cmocka_unit_test(data_that_differ_are_found_though_their_paths_are_the_same),
+        cmocka_unit_test(srprep_compares_its_ranks_too),
         cmocka_unit_test(copies_of_one_configuration_are_the_same),
     };
     return cmocka_run_group_tests(tests, set_up, program_tear_down);

@@ -14,8 +14,8 @@ typedef struct {
 
 /* Opens a file for writing and makes the directories above it that are missing. One that exists keeps its contents until the
  * new ones are complete; a link stays one. What is no plain file (/dev/stdout, a pipe) is written to as it is, NULL is standard
- * output. One process at a time may write a file. SR_ERROR_RUNTIME names what cannot be made; nothing is to be closed then.
- * Local. */
+ * output. One process at a time may write a file: a second one is refused. SR_ERROR_RUNTIME names what cannot be made; nothing
+ * is to be closed then. Local. */
 sr_status sr_output_file_open(sr_output_file *file, const char *path, sr_error *error);
 
 /* Ends what was begun, and returns `status` or, where that is SR_OK, the failure to write, which `error` describes. Without a

@@ -4,6 +4,7 @@
 #include "srtrain/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +49,37 @@ static void release(sr_output_file *file)
     *file = (sr_output_file){.stream = NULL};
 }
 
-/* A descriptor of ours is shared, with its place in the file: opened again, it would write over what the file holds. */
-static FILE *open_stream(const char *place, int own)
+/* The file that gets its name at the end, for this process alone: two that wrote it at a time would mix what they write. What a
+ * killed one has left is written over, as the lock ends with its process. Where the file system has no locks, nobody is kept
+ * out. -1 and errno, EBUSY when another process writes it. */
+static int open_new_file(const char *place)
 {
-    if (own < 0)
-        return fopen(place, "w");
-    const int descriptor = dup(own);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat opened, named;
+    for (;;) {
+        const int descriptor = open(place, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        if (descriptor < 0)
+            return -1;
+        const bool held = fcntl(descriptor, F_OFD_SETLK, &whole) != 0 && (errno == EAGAIN || errno == EACCES);
+        const bool current = !held && fstat(descriptor, &opened) == 0 && stat(place, &named) == 0 &&
+                             opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+        if (current && ftruncate(descriptor, 0) == 0)
+            return descriptor;
+        const int cause = held ? EBUSY : errno;
+        close(descriptor);
+        errno = cause;
+        if (held || current)
+            return -1;
+        /* Its name was given away between opening and locking. */
+    }
+}
+
+/* A descriptor of ours is shared, with its place in the file: opened again, it would write over what the file holds. */
+static FILE *open_stream(const sr_output_file *file, int own)
+{
+    if (own < 0 && !is_renamed(file))
+        return fopen(file->place, "w");
+    const int descriptor = own < 0 ? open_new_file(file->place) : dup(own);
     FILE *stream = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     if (!stream && descriptor >= 0)
         close(descriptor);
@@ -74,9 +100,10 @@ sr_status sr_output_file_open(sr_output_file *file, const char *path, sr_error *
         file->place = file->path;
     }
     if (status == SR_OK) {
-        file->stream = open_stream(file->place, own);
+        file->stream = open_stream(file, own);
         if (!file->stream)
-            status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->place, strerror(errno));
+            status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->place,
+                             errno == EBUSY ? "another process is writing it" : strerror(errno));
     }
     if (status != SR_OK)
         release(file);
@@ -93,6 +120,7 @@ sr_status sr_output_file_close(sr_output_file *file, sr_status status, sr_error 
     bool written = fflush(file->stream) == 0 && !ferror(file->stream);
     written = written && (!renamed || fsync(fileno(file->stream)) == 0);
     int cause = errno;
+    const int locked = renamed ? dup(fileno(file->stream)) : -1; /* until it has its name */
     if (fclose(file->stream) != 0 && written) {
         written = false;
         cause = errno;
@@ -105,6 +133,8 @@ sr_status sr_output_file_close(sr_output_file *file, sr_status status, sr_error 
         status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(cause ? cause : EIO));
     if (status != SR_OK && renamed)
         (void)remove(file->place);
+    if (locked >= 0)
+        close(locked);
     release(file);
     return status;
 }
