@@ -806,10 +806,10 @@ static void the_description_names_every_key_and_choice(void **state)
         }
         for (size_t i = 0; i < schema_section_count; ++i)
             assert_non_null(strstr(text, schema_sections[i].path));
-        static const char *const scopes[] = {"is masked; of the masked ones the last int(mask_ratio max_length) are scored, at "
-                                             "least one; bert4rec only",
-                                             "; ssept only", "; tisasrec only", "; stosa only",
-                                             "; with calibrators.adversarial only"};
+        static const char *const scopes[] = {
+            ("is masked; of the masked ones the last int(mask_ratio max_length) are scored, at "
+             "least one; bert4rec only"),
+            "; ssept only", "; tisasrec only", "; stosa only", "; with calibrators.adversarial only"};
         for (size_t i = 0; i < sizeof scopes / sizeof *scopes; ++i)
             assert_non_null(strstr(text, scopes[i]));
         free(text);

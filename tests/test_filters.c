@@ -84,7 +84,7 @@ static void run_and_describe(const char *directory, const row *rows, size_t coun
 {
     char output[FILES_PATH_SIZE];
     sr_error error = {.status = SR_OK};
-    sr_dataset *dataset;
+    sr_dataset *dataset = NULL;
     files_path(output, directory, "out");
     if (run(directory, rows, count, r, counts, &error) != SR_OK || sr_dataset_open(&dataset, output, &error) != SR_OK)
         fail_msg("%s", error.message);

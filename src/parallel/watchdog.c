@@ -53,7 +53,7 @@ static void note_path(const sr_watchdog *w, int rank, char path[PATH_SIZE + 32])
 static void describe(const sr_watchdog *w, bool waiting, char text[NOTE_SIZE])
 {
     const char *operation = atomic_load(&w->activity->operation),
-               *phase = activity_phase_name(atomic_load(&w->activity->phase));
+               *phase = activity_phase_name((sr_phase)atomic_load(&w->activity->phase));
     char step[48] = "";
     if (atomic_load(&w->activity->step) > 0)
         snprintf(step, sizeof step, " %lld", (long long)atomic_load(&w->activity->step));

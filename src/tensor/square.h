@@ -25,6 +25,20 @@ typedef int64_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
 typedef int32_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
 #endif
 
+/* Lane l of the result is lane from[l] of upper and lower, one behind the other. */
+static inline __attribute__((always_inline)) vector shuffle(vector upper, vector lower, lane_numbers from)
+{
+#ifdef __clang__ /* has no such function for lanes that are no constants in the source; these become constants */
+    vector made = {0};
+#pragma clang loop unroll(full)
+    for (int l = 0; l < LANES; ++l)
+        made[l] = from[l] < LANES ? upper[from[l] & (LANES - 1)] : lower[from[l] & (LANES - 1)];
+    return made;
+#else
+    return __builtin_shuffle(upper, lower, from);
+#endif
+}
+
 /* Of a square of numbers: blocks of half x half numbers above and below the diagonal change places, in every block of twice
  * that size on it. `half` is a constant wherever this is expanded. */
 static inline __attribute__((always_inline)) void exchange_blocks(vector *rows, const int half)
@@ -40,8 +54,8 @@ static inline __attribute__((always_inline)) void exchange_blocks(vector *rows, 
     for (int r = 0; r < LANES; ++r)
         if (!(r & half)) {
             const vector upper = rows[r], lower = rows[r + half];
-            rows[r] = __builtin_shuffle(upper, lower, low);
-            rows[r + half] = __builtin_shuffle(upper, lower, high);
+            rows[r] = shuffle(upper, lower, low);
+            rows[r + half] = shuffle(upper, lower, high);
         }
 }
 
