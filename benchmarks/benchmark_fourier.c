@@ -28,7 +28,7 @@ static double measure(sr_fourier_engine engine, bool measured_plan, size_t n, si
         return -1;
     sr_status status = measured_plan ? sr_fourier_measure(fourier, n, band, error) : SR_OK;
     if (status == SR_OK)
-        status = sr_fourier_prepare(fourier, n, band, error);
+        status = sr_fourier_prepare(fourier, sr_kernels_choose(NULL), n, band, error);
     for (size_t i = 0; i < REPETITIONS && status == SR_OK; ++i) {
         const double start = sr_seconds();
         for (size_t s = 0; s < sequences; ++s) {

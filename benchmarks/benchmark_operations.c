@@ -68,6 +68,7 @@ static double operations_of(const product_case *p)
 
 static void multiply(const product_case *p, sr_gemm_engine engine, const operands *o)
 {
+    const sr_products *full = sr_kernels_choose(NULL)->products[SR_PRECISION_FP32];
     matrix_product product = {.transpose_a = p->transpose_a,
                               .transpose_b = p->transpose_b,
                               .m = p->m,
@@ -81,7 +82,7 @@ static void multiply(const product_case *p, sr_gemm_engine engine, const operand
                               .c = o->c,
                               .c_stride = p->n};
     for (size_t copy = 0; copy < p->copies; ++copy) {
-        sr_gemm_by(engine, &product);
+        sr_gemm_by(engine, full, &product);
         product.a += p->m * p->k;
         product.b += p->n * p->k;
         product.c += p->m * p->n;
@@ -93,7 +94,7 @@ static sr_gemm_engine chosen(const product_case *p)
 {
     const matrix_product product = {
         .transpose_a = p->transpose_a, .transpose_b = p->transpose_b, .m = p->m, .n = p->n, .k = p->k};
-    return sr_gemm_choose(&product);
+    return sr_gemm_choose(sr_kernels_choose(NULL)->products[SR_PRECISION_FP32], &product);
 }
 
 /* ---- element-wise kernels ---- */
@@ -213,10 +214,10 @@ static double measure_peak(const sr_kernels *kernels, float *sum)
     enum { ROUNDS = 200000 };
     operations_function *run = peak_generic;
 #ifdef SR_HAVE_X86_LEVELS
-    if (strcmp(kernels->level, "avx512") == 0)
-        run = peak_avx512;
-    else if (strcmp(kernels->level, "avx2") == 0)
+    if (strcmp(kernels->level, "avx2") == 0)
         run = peak_avx2;
+    else if (strcmp(kernels->level, "generic") != 0)
+        run = peak_avx512;
 #endif
     const double start = sr_seconds();
     const double operations = run(ROUNDS, sum);

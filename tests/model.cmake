@@ -1,6 +1,6 @@
 srtrain_add_test(test_parameters)
-srtrain_add_test(test_model LIBRARY srtrain_double)
-srtrain_add_test(test_fearec LIBRARY srtrain_double)
+srtrain_add_test(test_model LEVELS LIBRARY srtrain_double)
+srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double)
 
 # The parity program, and its run over every fixture whose model exists. Fixtures lie outside the project: without them the test is skipped.
 add_executable(parity parity.c fixture.c)
@@ -19,3 +19,10 @@ else()
   set_tests_properties(parity PROPERTIES SKIP_REGULAR_EXPRESSION "skipped")
 endif()
 set_tests_properties(parity PROPERTIES ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}" TIMEOUT ${SRTRAIN_TEST_TIMEOUT})
+# parity above runs at the highest CPU level.
+if(SRTRAIN_FIXTURES)
+  foreach(level IN LISTS SRTRAIN_CPU_LEVELS)
+    add_test(NAME parity.${level} COMMAND parity --attention ${SRTRAIN_FIXTURES})
+    srtrain_set_level(parity.${level} ${level})
+  endforeach()
+endif()

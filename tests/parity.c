@@ -7,6 +7,7 @@
  *
  * E are relative errors ||a - b|| / (||b|| + tiny). Exits 0 only when all fixtures pass. With --attention the attention weights
  * of the real queries are compared as well, for finding errors. */
+#include "cpu_level.h"
 #include "config/schema.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
@@ -178,7 +179,7 @@ static sr_status load(comparison *c, const char *path, sr_error *error)
                            error));
     sr_model_set_step(c->model, fixture_annealing_step(c->fixture));
     SR_TRY(sr_arena_create(&c->arena, 1 << 20, error));
-    SR_TRY(sr_tape_create(&c->tape, sr_kernels_choose(NULL), true, error));
+    SR_TRY(sr_tape_create(&c->tape, tested_kernels(), true, error));
     SR_TRY(load_parameters(c, error));
     return load_inputs(c, error);
 }
@@ -245,7 +246,7 @@ static sr_status compare_scores(comparison *c, const sr_tensor *representation, 
     sr_real *scores = calloc(items, sizeof *scores), *outputs = calloc(c->examples * width, sizeof *outputs);
     sr_status status = scores && outputs ? SR_OK : sr_fail_memory(error, items * sizeof *scores, "scores");
     if (status == SR_OK)
-        status = sr_catalogue_create(&catalogue, c->model, error);
+        status = sr_catalogue_create(&catalogue, c->model, sr_tape_kernels(c->tape), error);
     if (status == SR_OK)
         status = read_representations(c, width, &expected_output, error);
     if (status == SR_OK)

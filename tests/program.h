@@ -34,6 +34,10 @@ void run_srprep(program_result *result, const char *format, ...) __attribute__((
 void run_srprep_on(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void run_srtrain(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Runs "srtrain ARGUMENTS" on two ranks, the first with assignments of environment variables in front. */
+void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Runs "benchmark_scaling ARGUMENTS" with assignments of environment variables in front ("" for none). */
 void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

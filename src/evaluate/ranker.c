@@ -4,6 +4,7 @@
 #include "evaluate/ranking_metrics.h"
 #include "evaluate/scorer.h"
 #include "srtrain/clock.h"
+#include "srtrain/denormals.h"
 #include "srtrain/memory.h"
 
 #include <math.h>
@@ -154,6 +155,7 @@ static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranki
         sr_ranking_metrics own_metrics;
         question own = *asked;
         sr_status status = SR_OK;
+        sr_flush_denormals();
         if (thread > 0 && asked->model)
             status = sr_model_share(&own.model, asked->model, false, &own_error);
         status = evaluate_part(sr_parallel_member(parallel, thread), status, &own, &own_metrics, &own_error);
