@@ -3,7 +3,10 @@
 #include "small_training.h"
 #include "srtrain/cpu.h"
 #include "srtrain/denormals.h"
+#include "srtrain/fourier.h"
+#include "srtrain/log.h"
 #include "tensor/gemm.h"
+#include "train/wisdom.h"
 
 #include <math.h>
 #include <omp.h>
@@ -342,6 +345,38 @@ static void a_core_that_the_user_has_set_stays_and_is_told(void **state)
     assert_true(sr_blas_use_core(before));
 }
 
+/* ---- FFTW ---- */
+
+static void ranks_go_on_with_an_fftw_that_does_not_understand_others(void **state)
+{
+    const shared_dataset *data = *state;
+    const bool is_last = sr_parallel_rank(data->parallel) == sr_parallel_size(data->parallel) - 1;
+    char path[128], text[1024] = "", *wisdom = NULL;
+    sr_error error = {.message = ""};
+    sr_log *log = NULL;
+    snprintf(path, sizeof path, "%s/wisdom.log", data->directory);
+    assert_int_equal(sr_fourier_wisdom(&wisdom, &error), SR_OK);
+    if (sr_parallel_rank(data->parallel) == 0) {
+        assert_int_equal(sr_log_open(&log, &error), SR_OK);
+        assert_int_equal(sr_log_attach_file(log, path, &error), SR_OK);
+    }
+    assert_int_equal(sr_adopt_wisdom(data->parallel, wisdom, log, &error), SR_OK);
+    assert_int_equal(sr_adopt_wisdom(data->parallel, is_last ? "(of another processor)" : wisdom, log, &error), SR_OK);
+    sr_log_close(log);
+    free(wisdom);
+    if (sr_parallel_rank(data->parallel) != 0)
+        return;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *said = strstr(text, "does not understand");
+    assert_non_null(said);
+    assert_null(strstr(said + 1, "does not understand"));
+    snprintf(path, sizeof path, "the FFTW of rank %d ", sr_parallel_size(data->parallel) - 1);
+    assert_non_null(strstr(text, path));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +390,7 @@ int main(void)
         cmocka_unit_test(blas_without_a_fitting_core_gets_one),
         cmocka_unit_test(blas_has_the_same_core_on_all_ranks),
         cmocka_unit_test(a_core_that_the_user_has_set_stays_and_is_told),
+        cmocka_unit_test(ranks_go_on_with_an_fftw_that_does_not_understand_others),
     };
     /* What a developer may have set is not what is tested. */
     unsetenv(SR_CPU_LEVEL_VARIABLE);

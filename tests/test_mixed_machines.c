@@ -63,7 +63,7 @@ static void check_losses_at_all_levels(world *w, const char *model, const char *
         const char *level = sr_kernels_level_name(i);
         char run[64];
         snprintf(run, sizeof run, "%s-%s", model, level);
-        if (!sr_kernels_choose(level))
+        if (!sr_kernels_choose(level) || strcmp(level, "amx") == 0) /* in fp32 that is avx512 */
             continue;
         assert_int_equal(setenv("SRTRAIN_CPU_LEVEL", level, 1), 0);
         world_train(w, 1, run, options);

@@ -7,6 +7,7 @@
 #include "srtrain/denormals.h"
 #include "srtrain/memory.h"
 
+#include <float.h>
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ typedef struct {
     size_t deepest;
 } ranker;
 
+/* The largest number below a score. Those between the smallest numbers of full precision count as 0 (srtrain/denormals.h). */
+static sr_real next_below(sr_real score)
+{
+    return fabsf(score) < FLT_MIN ? -FLT_MIN : nextafterf(score, -INFINITY);
+}
+
 /* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Not a
  * number: 0. */
 static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t columns, size_t target)
@@ -39,8 +46,7 @@ static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t c
     if (isnan(score))
         return 0;
     /* "At least as high" is "above the next number below"; there is none below -infinity, which everything reaches. */
-    const size_t before = score == (sr_real)-INFINITY ? target
-                                                      : kernels->count_above(scores, nextafterf(score, -INFINITY), target);
+    const size_t before = score == (sr_real)-INFINITY ? target : kernels->count_above(scores, next_below(score), target);
     return 1 + before + kernels->count_above(scores + target + 1, score, columns - target - 1);
 }
 
