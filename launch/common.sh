@@ -6,7 +6,7 @@
 build_packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libopenblas0-openmp libopenblas-openmp-dev
                 libhdf5-openmpi-dev libfftw3-dev libfyaml-dev libcjson-dev libxxhash-dev librandom123-dev
                 zlib1g-dev libzstd-dev)
-test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck)
+test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck qemu-user)
 
 # install_packages NAME...: installs those that are missing, as root or through sudo; otherwise says what to run and stops.
 install_packages() {

@@ -16,3 +16,11 @@ set_tests_properties(test_bad_input test_import test_recommend test_analyze PROP
 # Recommendations of imported parameters are compared with fixtures, where there are any.
 target_sources(test_recommend PRIVATE fixture.c)
 set_property(TEST test_recommend APPEND PROPERTY ENVIRONMENT SRTRAIN_FIXTURE_DIRECTORY=${SRTRAIN_FIXTURE_DIRECTORY})
+
+# The same programs on other processors, by qemu; sanitizers do not run there.
+if(NOT SRTRAIN_SANITIZE)
+  add_test(NAME other_processors
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/processors.sh ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG})
+  set_tests_properties(other_processors PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " PROCESSORS 2
+                       TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endif()

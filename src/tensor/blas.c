@@ -64,7 +64,9 @@ bool sr_blas_is_thread_safe(void)
 void sr_blas_use_one_thread(void)
 {
 #if HAVE_OPENBLAS
-    if (!getenv("OPENBLAS_NUM_THREADS"))
+    /* OpenBLAS's OpenMP flavour heeds OMP_NUM_THREADS more than this variable. */
+    const char *threads = getenv("OPENBLAS_NUM_THREADS");
+    if (!threads || strcmp(threads, "1") == 0)
         openblas_set_num_threads(1);
 #endif
 }
