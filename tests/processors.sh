@@ -51,7 +51,7 @@ check_processor Haswell avx2 avx512
 cat >sasrec.yaml <<'END'
 data: {path: data}
 model: {hidden_size: 16, inner_size: 32, max_length: 12}
-training: {epochs: 1, batch_size: 64, compare_ranks_every_steps: 1}
+training: {epochs: 1, batch_size: 64, reduction: blocking, compare_ranks_every_steps: 1}
 logging: {every_steps: 1}
 END
 cat >fmlprec.yaml <<'END'

@@ -114,8 +114,8 @@ static void use_core(sr_cpu *cpu, const char *core, const char *reason)
 {
     char before[NAME_SIZE];
     snprintf(before, sizeof before, "%s", sr_blas_core());
-    if (!core || strcmp(core, before) == 0 || !sr_blas_use_core(core))
-        return;
+    if (!core || strcmp(core, before) == 0 || !sr_blas_use_core(core) || strcmp(core, sr_blas_core()) != 0)
+        return; /* a build without them goes back to its own choice */
     snprintf(cpu->blas_reason, sizeof cpu->blas_reason, "instead of %s, %s", before, reason);
 }
 
