@@ -50,7 +50,7 @@ sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **tex
  */
 static bool is_feature(const char *flag)
 {
-    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx"};
+    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx", "asimd", "sve", "bf16"};
     for (size_t i = 0; i < sizeof families / sizeof *families; ++i)
         if (strncmp(flag, families[i], strlen(families[i])) == 0)
             return true;
