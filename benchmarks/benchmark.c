@@ -1,8 +1,16 @@
 #include "benchmark.h"
 
+#include "srtrain/denormals.h"
 #include "tensor/gemm.h"
 
 #include <stdio.h>
+
+sr_status benchmark_begin(sr_cpu *cpu, sr_parallel *parallel, sr_error *error)
+{
+    sr_blas_use_one_thread();
+    sr_flush_denormals();
+    return sr_cpu_agree(cpu, parallel, error);
+}
 
 int benchmark_end(const char *name, sr_status status, const sr_error *error)
 {
@@ -16,10 +24,12 @@ int benchmark_on_ranks(const char *name, benchmark_work *work, int argument_coun
 {
     sr_error error = {.status = SR_OK};
     sr_parallel *parallel;
-    sr_blas_use_one_thread();
+    sr_cpu cpu;
     sr_status status = sr_parallel_start(&parallel, &argument_count, &arguments, &error);
     if (status == SR_OK)
-        status = work(parallel, argument_count, arguments, &error);
+        status = benchmark_begin(&cpu, parallel, &error);
+    if (status == SR_OK)
+        status = work(parallel, &cpu, argument_count, arguments, &error);
     sr_parallel_finish(parallel);
     return benchmark_end(name, status, &error);
 }

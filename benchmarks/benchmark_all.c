@@ -322,20 +322,22 @@ static sr_status make_data(const benchmark *b, char data[PATH_SIZE], sr_error *e
 
 static sr_status describe(benchmark *b, sr_error *error)
 {
+    sr_cpu cpu;
     char host[256] = "", library[MPI_MAX_LIBRARY_VERSION_STRING];
+    SR_TRY(benchmark_begin(&cpu, NULL, error));
     (void)gethostname(host, sizeof host - 1);
     sr_parallel_library_version(library, sizeof library);
     cJSON *root = b->document;
     const bool complete = root && cJSON_AddStringToObject(root, "program", "benchmark_all") &&
                           cJSON_AddStringToObject(root, "host", host) &&
                           cJSON_AddNumberToObject(root, "cores", (double)sysconf(_SC_NPROCESSORS_ONLN)) &&
-                          cJSON_AddStringToObject(root, "kernels", sr_kernels_choose(NULL)->level) &&
+                          cJSON_AddStringToObject(root, "kernels", cpu.kernels->level) &&
                           cJSON_AddStringToObject(root, "mpi", library) &&
                           cJSON_AddNumberToObject(root, "ranks", (double)b->rank_count) &&
                           cJSON_AddArrayToObject(root, "steps") && cJSON_AddArrayToObject(root, "run");
     if (!complete)
         return sr_fail_memory(error, 0, "the results");
-    say(b, "%s, %ld cores, %s kernels, %s\n", host, sysconf(_SC_NPROCESSORS_ONLN), sr_kernels_choose(NULL)->level, library);
+    say(b, "%s, %ld cores, %s kernels, %s\n", host, sysconf(_SC_NPROCESSORS_ONLN), cpu.kernels->level, library);
     return SR_OK;
 }
 

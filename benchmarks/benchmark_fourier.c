@@ -1,5 +1,6 @@
 /* benchmark_fourier: a filter along positions by FFTW and by the matrix of cosines and sines, for several lengths and numbers
  * of bins. The rule by which `auto` chooses (src/tensor/fourier.c) comes from its table. */
+#include "benchmark.h"
 #include "srtrain/clock.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/fourier.h"
@@ -13,6 +14,7 @@
 enum { CHANNELS = 64, TOKENS = 12800, REPETITIONS = 15, LONGEST = 2048 };
 
 typedef struct {
+    const sr_kernels *kernels;
     sr_real *x, *coordinates;
 } buffers;
 
@@ -28,7 +30,7 @@ static double measure(sr_fourier_engine engine, bool measured_plan, size_t n, si
         return -1;
     sr_status status = measured_plan ? sr_fourier_measure(fourier, n, band, error) : SR_OK;
     if (status == SR_OK)
-        status = sr_fourier_prepare(fourier, n, band, error);
+        status = sr_fourier_prepare(fourier, b->kernels, n, band, error);
     for (size_t i = 0; i < REPETITIONS && status == SR_OK; ++i) {
         const double start = sr_seconds();
         for (size_t s = 0; s < sequences; ++s) {
@@ -63,12 +65,14 @@ int main(void)
     static const size_t lengths[] = {16, 50, 64, 100, 200, 256, 512, 1024, LONGEST};
     sr_error error = {.status = SR_OK};
     buffers b;
-    sr_blas_use_one_thread();
-    if (SR_ALLOCATE(&b.x, (TOKENS + LONGEST) * CHANNELS, "numbers", &error) != SR_OK ||
+    sr_cpu cpu;
+    if (benchmark_begin(&cpu, NULL, &error) != SR_OK ||
+        SR_ALLOCATE(&b.x, (TOKENS + LONGEST) * CHANNELS, "numbers", &error) != SR_OK ||
         SR_ALLOCATE(&b.coordinates, 2 * sr_fourier_bins(LONGEST) * CHANNELS, "coordinates", &error) != SR_OK) {
         fprintf(stderr, "%s\n", error.message);
         return error.status;
     }
+    b.kernels = cpu.kernels;
     const sr_random_stream stream = sr_random_open(1, SR_RANDOM_TEST, 0);
     for (size_t i = 0; i < (TOKENS + LONGEST) * CHANNELS; ++i)
         b.x[i] = (sr_real)sr_random_normal(stream, i, 0);

@@ -66,7 +66,7 @@ static double operations_of(const product_case *p)
     return 2.0 * (double)p->m * (double)p->n * (double)p->k * (double)p->copies;
 }
 
-static void multiply(const product_case *p, sr_gemm_engine engine, const operands *o)
+static void multiply(const sr_products *fp32, const product_case *p, sr_gemm_engine engine, const operands *o)
 {
     matrix_product product = {.transpose_a = p->transpose_a,
                               .transpose_b = p->transpose_b,
@@ -81,7 +81,7 @@ static void multiply(const product_case *p, sr_gemm_engine engine, const operand
                               .c = o->c,
                               .c_stride = p->n};
     for (size_t copy = 0; copy < p->copies; ++copy) {
-        sr_gemm_by(engine, &product);
+        sr_gemm_by(engine, fp32, &product);
         product.a += p->m * p->k;
         product.b += p->n * p->k;
         product.c += p->m * p->n;
@@ -89,11 +89,11 @@ static void multiply(const product_case *p, sr_gemm_engine engine, const operand
 }
 
 /* The engine that sr_gemm() would take. */
-static sr_gemm_engine chosen(const product_case *p)
+static sr_gemm_engine chosen(const sr_products *fp32, const product_case *p)
 {
     const matrix_product product = {
         .transpose_a = p->transpose_a, .transpose_b = p->transpose_b, .m = p->m, .n = p->n, .k = p->k};
-    return sr_gemm_choose(&product);
+    return sr_gemm_choose(fp32, &product);
 }
 
 /* ---- element-wise kernels ---- */
@@ -213,25 +213,24 @@ static double measure_peak(const sr_kernels *kernels, float *sum)
     enum { ROUNDS = 200000 };
     operations_function *run = peak_generic;
 #ifdef SR_HAVE_X86_LEVELS
-    if (strcmp(kernels->level, "avx512") == 0)
-        run = peak_avx512;
-    else if (strcmp(kernels->level, "avx2") == 0)
+    if (strcmp(kernels->level, "avx2") == 0)
         run = peak_avx2;
+    else if (strcmp(kernels->level, "generic") != 0)
+        run = peak_avx512;
 #endif
     const double start = sr_seconds();
     const double operations = run(ROUNDS, sum);
     return operations / (sr_seconds() - start);
 }
 
-static void measure_all(const operands *o, const arrays *a, samples *s, float *sum)
+static void measure_all(const sr_kernels *kernels, const operands *o, const arrays *a, samples *s, float *sum)
 {
-    const sr_kernels *kernels = sr_kernels_choose(NULL);
     for (size_t r = 0; r < REPETITIONS; ++r) {
         s->peak[r] = measure_peak(kernels, sum);
         for (size_t p = 0; p < PRODUCTS; ++p)
             for (size_t e = 0; e < SR_GEMM_ENGINES; ++e) {
                 const double start = sr_seconds();
-                multiply(&products[p], (sr_gemm_engine)e, o);
+                multiply(kernels->products[SR_PRECISION_FP32], &products[p], (sr_gemm_engine)e, o);
                 s->products[p][e][r] = sr_seconds() - start;
             }
         for (size_t k = 0; k < KERNELS; ++k) {
@@ -250,7 +249,7 @@ static double median(double *values)
 
 /* ---- what is told ---- */
 
-static bool report_products(samples *s, double peak, cJSON *list)
+static bool report_products(const sr_products *fp32, samples *s, double peak, cJSON *list)
 {
     bool complete = true;
     printf("%-28s %5s %20s", "product", "", "m x n x k");
@@ -268,14 +267,14 @@ static bool report_products(samples *s, double peak, cJSON *list)
                    cJSON_AddNumberToObject(row, "k", (double)c->k) &&
                    cJSON_AddBoolToObject(row, "transpose_a", c->transpose_a) &&
                    cJSON_AddBoolToObject(row, "transpose_b", c->transpose_b) &&
-                   cJSON_AddStringToObject(row, "taken", sr_gemm_engine_name(chosen(c)));
+                   cJSON_AddStringToObject(row, "taken", sr_gemm_engine_name(chosen(fp32, c)));
         printf("%-28s %5s %20s", c->name, c->transpose_a ? "TN" : c->transpose_b ? "NT" : "NN", shape);
         for (size_t e = 0; e < SR_GEMM_ENGINES; ++e) {
             rates[e] = operations_of(c) / median(s->products[p][e]);
             complete = complete && cJSON_AddNumberToObject(engines, sr_gemm_engine_name((sr_gemm_engine)e), rates[e]);
             printf(" %11.1f", rates[e] / 1e9);
         }
-        printf(" %11s %5.0f%%\n", sr_gemm_engine_name(chosen(c)), 100 * rates[chosen(c)] / peak);
+        printf(" %11s %5.0f%%\n", sr_gemm_engine_name(chosen(fp32, c)), 100 * rates[chosen(fp32, c)] / peak);
     }
     return complete;
 }
@@ -297,21 +296,21 @@ static bool report_kernels(samples *s, double bandwidth, cJSON *list)
     return complete;
 }
 
-static sr_status report(samples *s, const char *path, sr_error *error)
+static sr_status report(const sr_kernels *kernels, samples *s, const char *path, sr_error *error)
 {
     const double peak = median(s->peak);
     const double bandwidth = (double)(ELEMENTS * kernel_cases[0].bytes) / median(s->kernels[0]);
     char blas[256];
     sr_blas_description(blas, sizeof blas);
     printf("one thread, kernels %s, BLAS %s\n%.1f 10^9 operations a second in registers, %.1f GB/s by memcpy\n\n",
-           sr_kernels_choose(NULL)->level, blas, peak / 1e9, bandwidth / 1e9);
+           kernels->level, blas, peak / 1e9, bandwidth / 1e9);
     cJSON *root = cJSON_CreateObject();
     bool complete = root && cJSON_AddStringToObject(root, "program", "benchmark_operations") &&
-                    cJSON_AddStringToObject(root, "kernels", sr_kernels_choose(NULL)->level) &&
-                    cJSON_AddStringToObject(root, "blas", blas) &&
+                    cJSON_AddStringToObject(root, "kernels", kernels->level) && cJSON_AddStringToObject(root, "blas", blas) &&
                     cJSON_AddNumberToObject(root, "peak_operations_per_second", peak) &&
                     cJSON_AddNumberToObject(root, "copy_bytes_per_second", bandwidth);
-    complete = report_products(s, peak, cJSON_AddArrayToObject(root, "products")) && complete;
+    complete = report_products(kernels->products[SR_PRECISION_FP32], s, peak, cJSON_AddArrayToObject(root, "products")) &&
+               complete;
     complete = report_kernels(s, bandwidth, cJSON_AddArrayToObject(root, "element_wise")) && complete;
     const sr_status status = path ? json_write(path, complete ? root : NULL, error) : SR_OK;
     cJSON_Delete(root);
@@ -374,15 +373,17 @@ int main(int argument_count, char **arguments)
     arrays a = {0};
     samples *s = NULL;
     const sr_option options[] = {{.name = "json", .value = &json}};
-    sr_blas_use_one_thread();
+    sr_cpu cpu;
     sr_status status = sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, options, 1, &error);
+    if (status == SR_OK)
+        status = benchmark_begin(&cpu, NULL, &error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&s, 1, "measurements", &error);
     if (status == SR_OK)
         status = make_data(&o, &a, &error);
     if (status == SR_OK) {
-        measure_all(&o, &a, s, &sum);
-        status = report(s, json, &error);
+        measure_all(cpu.kernels, &o, &a, s, &sum);
+        status = report(cpu.kernels, s, json, &error);
     }
     free_data(&o, &a);
     free(s);

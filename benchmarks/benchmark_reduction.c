@@ -374,8 +374,9 @@ static sr_status run_with_block(sr_parallel *parallel, const options *o, sr_erro
     return status;
 }
 
-static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
+static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_count, char **arguments, sr_error *error)
 {
+    (void)cpu; /* its sums are not the kernels' */
     options o = {.repetitions = "30", .backward = "10"};
     const sr_option known[] = {{.name = "config", .value = &o.config},     {.name = "set", .list = &o.set, .assignments = true},
                                {.name = "bytes", .value = &o.bytes},       {.name = "repetitions", .value = &o.repetitions},

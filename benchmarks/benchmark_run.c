@@ -30,6 +30,7 @@ static const char *const unit_names[PARTS] = {NULL, "bytes", "interactions", "te
 
 typedef struct {
     sr_parallel *parallel;
+    const sr_kernels *kernels;
     sr_settings settings;
     const char *output;
     size_t repetitions;
@@ -75,8 +76,8 @@ static sr_status read_sequences(benchmark *b, sr_error *error)
 static sr_status evaluate(benchmark *b, sr_error *error)
 {
     sr_ranking_metrics metrics;
-    SR_TRY(sr_evaluate_model(b->parallel, b->model, b->dataset, &b->settings.evaluation, SR_SPLIT_VALID,
-                             sr_kernels_choose(NULL), &metrics, error));
+    SR_TRY(sr_evaluate_model(b->parallel, b->model, b->dataset, &b->settings.evaluation, SR_SPLIT_VALID, b->kernels, &metrics,
+                             error));
     b->units[EVALUATING] = (double)metrics.cases;
     return SR_OK;
 }
@@ -231,7 +232,7 @@ static void release(benchmark *b)
         (void)unlink(path);
 }
 
-static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
+static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_count, char **arguments, sr_error *error)
 {
     static sr_text_list set;
     static benchmark b;
@@ -242,7 +243,8 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
                                {.name = "set", .list = &set, .assignments = true}};
     SR_TRY(sr_command_line_read(NULL, argument_count, arguments, "CONFIG.yaml", &configuration, known,
                                 sizeof known / sizeof *known, error));
-    b = (benchmark){.parallel = parallel, .output = output, .repetitions = strtoul(repetitions, NULL, 10)};
+    b = (benchmark){
+        .parallel = parallel, .kernels = cpu->kernels, .output = output, .repetitions = strtoul(repetitions, NULL, 10)};
     if (!output || b.repetitions == 0 || b.repetitions > 100000)
         return sr_fail(error, SR_ERROR_USAGE, "--output DIR is needed, and --repetitions above 0");
     SR_TRY(sr_settings_read(&b.settings, configuration, set.texts, set.count, error));

@@ -26,6 +26,7 @@ static const char *const part_names[PARTS] = {"step", "data", "forward", "loss",
 /* What was measured on this rank. */
 typedef struct {
     const char *configuration; /* its file */
+    const char *level;         /* of the kernels */
     size_t steps, ranks, threads, most_memory;
     double *milliseconds; /* [PARTS, steps], in the order of the steps */
     double examples, losses, seconds;
@@ -96,7 +97,7 @@ static cJSON *make_document(const results *r, const rank_results *ranks)
     cJSON *root = cJSON_CreateObject();
     const bool complete = root && cJSON_AddStringToObject(root, "program", "srtrain") &&
                           cJSON_AddStringToObject(root, "libraries", blas) &&
-                          cJSON_AddStringToObject(root, "kernels", sr_kernels_choose(NULL)->level) &&
+                          cJSON_AddStringToObject(root, "kernels", r->level) &&
                           cJSON_AddStringToObject(root, "configuration", r->configuration) &&
                           cJSON_AddNumberToObject(root, "ranks", (double)r->ranks) &&
                           cJSON_AddNumberToObject(root, "threads", (double)r->threads) &&
@@ -234,6 +235,7 @@ static sr_status measure_and_report(sr_stepper *stepper, const char *configurati
 {
     const sr_parameters *parameters = sr_model_parameters(stepper->model);
     results r = {.configuration = configuration,
+                 .level = stepper->kernels->level,
                  .steps = steps,
                  .ranks = (size_t)sr_parallel_size(stepper->parallel),
                  .threads = sr_parallel_threads(stepper->parallel),
@@ -249,7 +251,7 @@ static sr_status measure_and_report(sr_stepper *stepper, const char *configurati
     return status;
 }
 
-static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
+static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_count, char **arguments, sr_error *error)
 {
     static sr_settings settings;
     const char *json = NULL;
@@ -274,7 +276,7 @@ static sr_status run(sr_parallel *parallel, int argument_count, char **arguments
     sr_stepper stepper;
     SR_TRY(sr_sampler_create(&sampler, dataset, &settings, error));
     SR_TRY(sr_model_declare(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
-    SR_TRY(sr_stepper_create(&stepper, parallel, &settings, sr_kernels_choose(NULL), sampler, model, 1000000, error));
+    SR_TRY(sr_stepper_create(&stepper, parallel, &settings, cpu->kernels, sampler, model, 1000000, error));
     const sr_status status = measure_and_report(&stepper, arguments[1], steps, json, error);
     sr_stepper_free(&stepper);
     sr_model_free(model);

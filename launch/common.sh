@@ -9,7 +9,7 @@ mpich_packages=(libmpich-dev mpich libhdf5-mpich-dev)
 build_packages=(gcc cmake ninja-build pkg-config libopenblas0-openmp libopenblas-openmp-dev libfftw3-dev libfyaml-dev
                 libcjson-dev libxxhash-dev librandom123-dev zlib1g-dev libzstd-dev)
 clang_packages=(clang libomp-dev)
-test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck procps)
+test_packages=(libcmocka-dev gnuplot-nox slurm-wlm munge shellcheck procps qemu-user)
 
 # install_packages NAME...: installs those that are missing, as root or through sudo; otherwise says what to run and stops.
 install_packages() {

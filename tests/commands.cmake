@@ -1,6 +1,7 @@
 # End to end: the programs themselves, as a user runs them.
 foreach(test test_end_to_end test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
-             test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints)
+             test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
+             test_mixed_machines)
   srtrain_add_test(${test} SOURCES program.c world.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)
@@ -20,3 +21,11 @@ set_tests_properties(test_bad_input test_import test_recommend test_analyze PROP
 # Recommendations of imported parameters are compared with fixtures.
 target_sources(test_recommend PRIVATE fixture.c)
 target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")
+
+# The same programs on other processors, by qemu; sanitizers do not run there.
+if(NOT SRTRAIN_SANITIZE)
+  add_test(NAME other_processors
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/processors.sh ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG})
+  set_tests_properties(other_processors PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " PROCESSORS 2
+                       TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endif()

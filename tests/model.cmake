@@ -1,6 +1,6 @@
 srtrain_add_test(test_parameters)
-srtrain_add_test(test_model LIBRARY srtrain_double)
-srtrain_add_test(test_fearec LIBRARY srtrain_double)
+srtrain_add_test(test_model LEVELS LIBRARY srtrain_double)
+srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double)
 
 # The parity program, its run over the fixtures of the project, all of whose models exist, and over those of another directory: that
 # which SRTRAIN_FIXTURES names when the test runs, or one that lies beside the project.
@@ -19,3 +19,8 @@ target_compile_definitions(test_parity PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${
                            SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")
 target_link_libraries(test_parity PRIVATE srtrain::hdf5)
 add_dependencies(test_parity parity)
+# parity above runs at the highest CPU level.
+foreach(level IN LISTS SRTRAIN_CPU_LEVELS)
+  add_test(NAME parity.${level} COMMAND parity --attention --all-known ${SRTRAIN_OWN_FIXTURES})
+  srtrain_set_level(parity.${level} ${level})
+endforeach()

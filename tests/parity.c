@@ -11,6 +11,7 @@
  * Exits 0 when at least one fixture was compared and none of those failed. With --all-known a fixture that is not known fails:
  * for fixtures whose models exist, so that none is lost when a key gets another name. With --attention the attention weights of
  * the real queries are compared as well, for finding errors. */
+#include "cpu_level.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
@@ -157,7 +158,7 @@ static sr_status load(comparison *c, const char *path, sr_error *error)
     sr_model_set_step(c->model, fixture_annealing_step(c->fixture));
     SR_TRY(sr_parallel_start_alone(&c->parallel, error));
     SR_TRY(sr_arena_create(&c->arena, 1 << 20, error));
-    SR_TRY(sr_tape_create(&c->tape, sr_kernels_choose(NULL), true, error));
+    SR_TRY(sr_tape_create(&c->tape, tested_kernels(), true, error));
     SR_TRY(load_parameters(c, error));
     return load_inputs(c, error);
 }
@@ -253,7 +254,7 @@ static sr_status compare_scores(comparison *c, const sr_tensor *representation, 
     sr_real *scores = calloc(items, sizeof *scores), *outputs = calloc(c->examples * width, sizeof *outputs);
     sr_status status = scores && outputs ? SR_OK : sr_fail_memory(error, items * sizeof *scores, "scores");
     if (status == SR_OK)
-        status = sr_catalogue_create(&catalogue, c->model, error);
+        status = sr_catalogue_create(&catalogue, c->model, sr_tape_kernels(c->tape), error);
     if (status == SR_OK)
         status = read_representations(c, width, &expected_output, error);
     if (status == SR_OK)

@@ -125,6 +125,18 @@ void run_shell(program_result *result, const char *directory, const char *format
     run(result, command);
 }
 
+void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
+{
+    char arguments[3000], command[8000];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    snprintf(command, sizeof command, "%s 1 env %s %s/srtrain %s : -n 1 %s/srtrain %s", MPIEXEC, environment,
+             binary_directory(), arguments, binary_directory(), arguments);
+    run(result, command);
+}
+
 void run_built(program_result *result, const char *program, const char *format, ...)
 {
     char arguments[4096], command[8000];

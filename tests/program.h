@@ -38,6 +38,10 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...) __a
  * its option for a number of ranks. */
 void run_shell(program_result *result, const char *directory, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Runs "srtrain ARGUMENTS" on two ranks, the first with assignments of environment variables in front. */
+void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Runs "benchmark_scaling ARGUMENTS" with assignments of environment variables in front ("" for none). */
 void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

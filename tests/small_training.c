@@ -1,3 +1,4 @@
+#include "cpu_level.h"
 #include "small_training.h"
 
 #include <setjmp.h>
@@ -7,6 +8,12 @@
 void small_training_begin(small_training *training, const shared_dataset *data, const char *const *assignments, size_t count,
                           int64_t steps)
 {
+    small_training_begin_with(training, tested_kernels(), data, assignments, count, steps);
+}
+
+void small_training_begin_with(small_training *training, const sr_kernels *kernels, const shared_dataset *data,
+                               const char *const *assignments, size_t count, int64_t steps)
+{
     sr_error error = {.message = ""};
     const size_t items = sr_dataset_items(data->dataset), users = sr_dataset_users(data->dataset);
     if (sr_settings_parse(&training->settings, "data:\n", "test", assignments, count, &error) != SR_OK)
@@ -15,8 +22,8 @@ void small_training_begin(small_training *training, const shared_dataset *data, 
     assert_int_equal(sr_parallel_use_threads(data->parallel, threads ? (size_t)threads : 1, &error), SR_OK);
     assert_int_equal(sr_sampler_create(&training->sampler, data->dataset, &training->settings, &error), SR_OK);
     assert_int_equal(sr_model_declare(&training->model, &training->settings.model, items, users, &error), SR_OK);
-    if (sr_stepper_create(&training->stepper, data->parallel, &training->settings, sr_kernels_choose(NULL), training->sampler,
-                          training->model, steps, &error) != SR_OK)
+    if (sr_stepper_create(&training->stepper, data->parallel, &training->settings, kernels, training->sampler, training->model,
+                          steps, &error) != SR_OK)
         fail_msg("%s", error.message);
 }
 

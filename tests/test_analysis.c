@@ -1,4 +1,5 @@
 /* Analyses of known matrices, and of a small model against naive loops on 1 to 4 ranks. */
+#include "cpu_level.h"
 #include "shared_dataset.h"
 #include "srtrain/analysis.h"
 
@@ -297,7 +298,7 @@ static void run_pass(world *w, size_t user, size_t length, one_pass *out)
     const sr_pass pass = {.every_row = true, .trace = &trace};
     sr_encoding encoding;
     assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
-    assert_int_equal(sr_tape_create(&tape, sr_kernels_choose(NULL), false, NULL), SR_OK);
+    assert_int_equal(sr_tape_create(&tape, tested_kernels(), false, NULL), SR_OK);
     assert_int_equal(
         sr_batch_build(&batch, arena, sr_model_configuration(w->model), SR_OBJECTIVE_LAST, false, &example, 1, NULL), SR_OK);
     sr_model_encode(w->model, tape, &batch, &pass, &encoding);
@@ -482,7 +483,7 @@ static void check_variant(world *w, const variant *v, sr_split split)
         if (user == asked[1])
             of_asked = passes[sequences - 1];
     }
-    if (sr_analyze(w->parallel, w->model, w->dataset, 4, split, asked, 2, sr_kernels_choose(NULL), &analysis, &error) != SR_OK)
+    if (sr_analyze(w->parallel, w->model, w->dataset, 4, split, asked, 2, tested_kernels(), &analysis, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(analysis.sequences, sequences);
     assert_int_equal(analysis.left_out, USERS - sequences);
@@ -518,7 +519,7 @@ static void a_user_without_a_sequence_is_refused_on_every_rank(void **state)
     sr_error error;
     make_model(w, assignments, 1);
     assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, &user, 1, sr_kernels_choose(NULL), &analysis, &error),
+        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, &user, 1, tested_kernels(), &analysis, &error),
         SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "n9"));
     sr_model_free(w->model);
@@ -532,8 +533,7 @@ static void the_example_is_the_first_user_with_a_history_of_median_length(void *
     sr_analysis analysis;
     make_model(w, assignments, 1);
     assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 64, SR_SPLIT_TEST, NULL, 0, sr_kernels_choose(NULL), &analysis, NULL),
-        SR_OK);
+        sr_analyze(w->parallel, w->model, w->dataset, 64, SR_SPLIT_TEST, NULL, 0, tested_kernels(), &analysis, NULL), SR_OK);
     if (sr_parallel_rank(w->parallel) == 0) {
         assert_int_equal(analysis.example_count, 1);
         assert_int_equal(analysis.examples[0].user, 4);
@@ -552,8 +552,7 @@ static void without_full_windows_attention_is_that_of_the_longest_sequences(void
     sr_analysis analysis;
     make_model(w, assignments, 1);
     assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, NULL, 0, sr_kernels_choose(NULL), &analysis, NULL),
-        SR_OK);
+        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, NULL, 0, tested_kernels(), &analysis, NULL), SR_OK);
     assert_false(analysis.attention.full_length);
     assert_int_equal(analysis.attention.length, 8);
     assert_int_equal(analysis.attention.bins, 5);

@@ -1,5 +1,6 @@
 /* Rows that take the steps they have missed all at once are where they would be otherwise: in double precision, and, as
  * test_deferred_rows_single, in single. */
+#include "cpu_level.h"
 #include "srtrain/optimizer.h"
 #include "srtrain/random.h"
 
@@ -88,7 +89,7 @@ static void set_gradients(subject *s, int64_t step, const sr_touched_rows *touch
 static void take_step(subject *s, const sr_training_settings *settings, int64_t step, const sr_touched_rows *touched,
                       size_t parts)
 {
-    const sr_kernels *kernels = sr_kernels_choose(NULL);
+    const sr_kernels *kernels = tested_kernels();
     const double rate = 0.01 * (step < 50 ? (double)(step + 1) / 50 : 1 - (double)step / 2000);
     const bool defers = sr_optimizer_defers(&s->optimizer);
     assert_int_equal(sr_optimizer_reserve(&s->optimizer, NULL), SR_OK);
@@ -106,7 +107,7 @@ static void take_step(subject *s, const sr_training_settings *settings, int64_t 
 static void settle(subject *s)
 {
     const sr_touched_rows all = {.tables = s->tables, .every = true};
-    sr_optimizer_catch_up(&s->optimizer, sr_kernels_choose(NULL), &all, 0, 1);
+    sr_optimizer_catch_up(&s->optimizer, tested_kernels(), &all, 0, 1);
     sr_optimizer_forget(&s->optimizer);
 }
 

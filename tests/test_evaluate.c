@@ -1,4 +1,5 @@
 /* Ranking and recommendations against naive loops, on 1 to 4 ranks: every rank computes the naive answer by itself. */
+#include "cpu_level.h"
 #include "shared_dataset.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/random.h"
@@ -162,7 +163,7 @@ static void naive_scores(const world *w, size_t user, size_t length, sr_history 
                                 .mask_token = sr_model_mask_token(w->model)};
     const sr_pass pass = {.training = false};
     assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
-    assert_int_equal(sr_tape_create(&tape, sr_kernels_choose(NULL), false, NULL), SR_OK);
+    assert_int_equal(sr_tape_create(&tape, tested_kernels(), false, NULL), SR_OK);
     assert_int_equal(
         sr_batch_build(&batch, arena, sr_model_configuration(w->model), SR_OBJECTIVE_LAST, false, &example, 1, NULL), SR_OK);
     sr_model_encode(w->model, tape, &batch, &pass, &encoding);
@@ -228,12 +229,12 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
             sr_ranking_metrics metrics;
             w->settings.history = (sr_history)history;
             assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, (sr_split)split,
-                                               sr_kernels_choose(NULL), &metrics, NULL),
+                                               tested_kernels(), &metrics, NULL),
                              SR_OK);
             assert_int_equal(metrics.cases, USERS);
             assert_metrics(w, (sr_split)split, naive_scores, &metrics);
-            assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, (sr_split)split,
-                                                    sr_kernels_choose(NULL), &metrics, NULL),
+            assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, (sr_split)split, tested_kernels(),
+                                                    &metrics, NULL),
                              SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);
         }
@@ -277,9 +278,9 @@ static void metrics_of_every_backbone_are_those_of_a_naive_ranking(void **state)
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         sr_ranking_metrics metrics;
         make_model(w, backbones[b]);
-        assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
-                                           sr_kernels_choose(NULL), &metrics, NULL),
-                         SR_OK);
+        assert_int_equal(
+            sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, NULL),
+            SR_OK);
         assert_metrics(w, SR_SPLIT_TEST, naive_scores, &metrics);
     }
 }
@@ -293,9 +294,9 @@ static void equal_scores_are_ranked_by_item_id(void **state)
         parameters->values[table->offset + i] = (float)(i % WIDTH) * 0.1f;
     sr_ranking_metrics metrics;
     w->settings.history = SR_HISTORY_KEEP;
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
-                                       &metrics, NULL),
-                     SR_OK);
+    assert_int_equal(
+        sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, NULL),
+        SR_OK);
     /* Padding does not compete: the rank of an item is its id. */
     size_t expected = 0;
     for (size_t user = 0; user < USERS; ++user) {
@@ -313,9 +314,9 @@ static void parameters_that_are_not_numbers_fail_on_all_ranks(void **state)
     parameters->values[parameters->list[0].offset + 40] = NAN;
     sr_ranking_metrics metrics;
     sr_error error;
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
-                                       &metrics, &error),
-                     SR_ERROR_RUNTIME);
+    assert_int_equal(
+        sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
+        SR_ERROR_RUNTIME);
     assert_non_null(strstr(error.message, "not a number"));
 }
 
@@ -350,8 +351,8 @@ static void assert_recommendations_by_a_full_sort(world *w, collected *c)
                 c->count = 0;
                 sr_users_in_dataset users;
                 const sr_user_source source = sr_users_of_dataset(&users, w->dataset, subset ? some : NULL, 4);
-                assert_int_equal(sr_recommend(w->parallel, w->model, &source, top_k, (sr_history)history,
-                                              sr_kernels_choose(NULL), collect, c, NULL),
+                assert_int_equal(sr_recommend(w->parallel, w->model, &source, top_k, (sr_history)history, tested_kernels(),
+                                              collect, c, NULL),
                                  SR_OK);
                 size_t at = 0;
                 for (size_t index = 0; index < (subset ? 4 : USERS) && sr_parallel_rank(w->parallel) == 0; ++index) {
@@ -391,20 +392,19 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
     sr_ranking_metrics metrics;
     sr_error error;
     make_model(w, SR_BACKBONE_TISASREC);
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->timeless, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
-                                       &metrics, &error),
-                     SR_ERROR_USAGE);
+    assert_int_equal(
+        sr_evaluate_model(w->parallel, w->model, w->timeless, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
+        SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
     error.message[0] = '\0';
     sr_users_in_dataset users;
     const sr_user_source source = sr_users_of_dataset(&users, w->timeless, NULL, 0);
-    assert_int_equal(
-        sr_recommend(w->parallel, w->model, &source, 3, SR_HISTORY_KEEP, sr_kernels_choose(NULL), collect, NULL, &error),
-        SR_ERROR_USAGE);
+    assert_int_equal(sr_recommend(w->parallel, w->model, &source, 3, SR_HISTORY_KEEP, tested_kernels(), collect, NULL, &error),
+                     SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
-    assert_int_equal(sr_evaluate_popularity(w->parallel, w->timeless, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
-                                            &metrics, &error),
-                     SR_OK);
+    assert_int_equal(
+        sr_evaluate_popularity(w->parallel, w->timeless, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
+        SR_OK);
 }
 
 /* ---- stopping ---- */
@@ -427,15 +427,15 @@ static void an_evaluation_that_one_rank_stops_is_stopped_on_all(void **state)
     sr_ranking_metrics metrics, expected;
     sr_error error = {.message = ""};
     make_model(w, SR_BACKBONE_SASREC);
-    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
-                                              sr_kernels_choose(NULL), stops_on_the_last_rank, w, &metrics, &error),
+    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(),
+                                              stops_on_the_last_rank, w, &metrics, &error),
                      SR_STOPPED);
-    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
-                                              sr_kernels_choose(NULL), never_stops, w, &metrics, &error),
+    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(),
+                                              never_stops, w, &metrics, &error),
                      SR_OK);
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
-                                       &expected, &error),
-                     SR_OK);
+    assert_int_equal(
+        sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &expected, &error),
+        SR_OK);
     assert_memory_equal(metrics.ndcg, expected.ndcg, metrics.top_k_count * sizeof *metrics.ndcg);
 }
 

@@ -1,5 +1,6 @@
 /* FEARec against its definition, computed from the parameters by loops over positions; what its passes ask of other ranks; and
  * the distance of spectra. */
+#include "cpu_level.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
@@ -49,7 +50,7 @@ static void open_world(world *w, const char *option)
         fail_msg("%s", error.message);
     assert_int_equal(sr_model_create(&w->model, &w->settings.model, ITEMS, 3, NULL), SR_OK);
     assert_int_equal(sr_arena_create(&w->arena, 1 << 16, NULL), SR_OK);
-    assert_int_equal(sr_tape_create(&w->tape, sr_kernels_choose(NULL), true, NULL), SR_OK);
+    assert_int_equal(sr_tape_create(&w->tape, tested_kernels(), true, NULL), SR_OK);
     sr_parameters *parameters = sr_model_parameters(w->model);
     sr_parameters_draw(parameters, 5);
     for (size_t i = 0; i < parameters->count; ++i) /* biases too */

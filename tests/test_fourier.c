@@ -1,4 +1,5 @@
 /* Fourier transforms along positions: both engines against the definition. */
+#include "cpu_level.h"
 #include "srtrain/fourier.h"
 #include "srtrain/random.h"
 
@@ -65,7 +66,7 @@ static void coordinates_of_any_band_are_those_of_the_definition(void **state)
             define_coordinates(n, x, expected);
             for (size_t first = 0; first < bins; first += 3) {
                 const sr_band band = {first, bins < first + 5 ? bins : first + 5};
-                assert_int_equal(sr_fourier_prepare(fourier, n, band, NULL), SR_OK);
+                assert_int_equal(sr_fourier_prepare(fourier, tested_kernels(), n, band, NULL), SR_OK);
                 sr_fourier_analyse(fourier, n, band, NULL, 0, x, actual);
                 assert_near(actual, expected + 2 * first * WIDTH, 2 * (band.last - band.first) * WIDTH);
             }
@@ -84,7 +85,7 @@ static void synthesis_of_all_bins_undoes_analysis(void **state)
             const sr_band all = {0, sr_fourier_bins(n)};
             sr_real x[LONGEST * WIDTH], coordinates[MOST_ROWS * WIDTH], back[LONGEST * WIDTH];
             draw(x, n * WIDTH, l);
-            assert_int_equal(sr_fourier_prepare(fourier, n, all, NULL), SR_OK);
+            assert_int_equal(sr_fourier_prepare(fourier, tested_kernels(), n, all, NULL), SR_OK);
             sr_fourier_analyse(fourier, n, all, NULL, 0, x, coordinates);
             sr_fourier_synthesise(fourier, n, all, coordinates, NULL, 0, back, false);
             assert_near(back, x, n * WIDTH);
@@ -103,7 +104,7 @@ static void the_lowest_bins_project_by_the_closed_form(void **state)
         const sr_band low = {0, 3};
         sr_real x[LONGEST * WIDTH] = {0}, coordinates[MOST_ROWS * WIDTH], projected[LONGEST * WIDTH];
         x[0] = 1;
-        assert_int_equal(sr_fourier_prepare(fourier, LONGEST, low, NULL), SR_OK);
+        assert_int_equal(sr_fourier_prepare(fourier, tested_kernels(), LONGEST, low, NULL), SR_OK);
         sr_fourier_analyse(fourier, LONGEST, low, NULL, 0, x, coordinates);
         sr_fourier_synthesise(fourier, LONGEST, low, coordinates, NULL, 0, projected, false);
         for (size_t t = 0; t < sizeof expected / sizeof *expected; ++t)
@@ -126,7 +127,7 @@ static void some_positions_are_those_of_all(void **state)
         draw(some, COUNT * WIDTH, 3);
         for (size_t i = 0; i < COUNT; ++i)
             memcpy(x + positions[i] * WIDTH, some + i * WIDTH, WIDTH * sizeof *x);
-        assert_int_equal(sr_fourier_prepare(fourier, N, band, NULL), SR_OK);
+        assert_int_equal(sr_fourier_prepare(fourier, tested_kernels(), N, band, NULL), SR_OK);
         sr_fourier_analyse(fourier, N, band, NULL, 0, x, expected);
         sr_fourier_analyse(fourier, N, band, positions, COUNT, some, actual);
         assert_near(actual, expected, 2 * BINS * WIDTH);
@@ -162,7 +163,7 @@ static void wisdom_of_one_process_serves_another(void **state)
     sr_real x[LONGEST * WIDTH], expected[MOST_ROWS * WIDTH], actual[MOST_ROWS * WIDTH];
     draw(x, LONGEST * WIDTH, 1);
     define_coordinates(LONGEST, x, expected);
-    assert_int_equal(sr_fourier_prepare(fourier, LONGEST, (sr_band){0, 26}, NULL), SR_OK);
+    assert_int_equal(sr_fourier_prepare(fourier, tested_kernels(), LONGEST, (sr_band){0, 26}, NULL), SR_OK);
     sr_fourier_analyse(fourier, LONGEST, (sr_band){0, 26}, NULL, 0, x, actual);
     assert_near(actual, expected, MOST_ROWS * WIDTH);
     free(wisdom);

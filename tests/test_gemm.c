@@ -1,5 +1,5 @@
 /* Matrix products of every shape that takes a path of its own, against plain loops in double precision. */
-#include "srtrain/kernels.h"
+#include "cpu_level.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
 #include "tensor/bf16.h"
@@ -99,7 +99,7 @@ static void check(const shape *s, const matrices *made, const sr_real *before, n
         }
 }
 
-static void check_gemm(const shape *s)
+static void check_gemm(const sr_kernels *kernels, const shape *s)
 {
     matrices made = make(s);
     sr_real *before;
@@ -108,8 +108,8 @@ static void check_gemm(const shape *s)
         for (size_t j = 0; j < s->n; ++j)
             made.c[i * made.c_stride + j] = (sr_real)NAN;
     memcpy(before, made.c, made.c_size * sizeof *before);
-    sr_gemm(s->transpose_a, s->transpose_b, s->m, s->n, s->k, s->alpha, made.a, made.a_stride, made.b, made.b_stride, s->beta,
-            made.c, made.c_stride);
+    sr_gemm(kernels, s->transpose_a, s->transpose_b, s->m, s->n, s->k, s->alpha, made.a, made.a_stride, made.b, made.b_stride,
+            s->beta, made.c, made.c_stride);
     check(s, &made, before, itself);
     free(before);
     release(&made);
@@ -119,7 +119,7 @@ static void check_gemm(const shape *s)
  */
 static void products_agree_with_plain_loops(void **state)
 {
-    (void)state;
+    const sr_kernels *kernels = *state;
     static const size_t sizes[][3] = {{1, 1, 1},      {5, 64, 50},    {300, 64, 64},  {130, 256, 64},  {70, 64, 256},
                                       {64, 64, 900},  {64, 256, 300}, {256, 838, 64}, {256, 1024, 64}, {77, 333, 61},
                                       {256, 64, 838}, {65, 50, 1000}, {838, 64, 256}, {1030, 70, 129}, {64, 129, 1000}};
@@ -135,17 +135,17 @@ static void products_agree_with_plain_loops(void **state)
                              .alpha = f[0],
                              .beta = f[1],
                              .padding = i % 3 == 2 ? 5 : 0};
-            check_gemm(&s);
+            check_gemm(kernels, &s);
         }
 }
 
 static void nothing_is_written_for_an_empty_product(void **state)
 {
-    (void)state;
+    const sr_kernels *kernels = *state;
     sr_real c[] = {7};
     const sr_real one[] = {1};
-    sr_gemm(false, false, 0, 1, 1, 1, one, 1, one, 1, 0, c, 1);
-    sr_gemm(false, false, 1, 0, 1, 1, one, 1, one, 1, 0, c, 1);
+    sr_gemm(kernels, false, false, 0, 1, 1, 1, one, 1, one, 1, 0, c, 1);
+    sr_gemm(kernels, false, false, 1, 0, 1, 1, one, 1, one, 1, 0, c, 1);
     assert_true(c[0] == 7);
 }
 
@@ -181,12 +181,12 @@ static void check_engine(multiply_function *multiply, number_function *number, c
 
 static void blas(const matrix_product *product)
 {
-    sr_gemm_by(SR_GEMM_BLAS, product);
+    sr_gemm_by(SR_GEMM_BLAS, NULL, product);
 }
 
 static void blas_tiles(const matrix_product *product)
 {
-    sr_gemm_by(SR_GEMM_BLAS_TILES, product);
+    sr_gemm_by(SR_GEMM_BLAS_TILES, NULL, product);
 }
 
 /* Every number of rows and vectors of a block, columns that do not fill a vector, several panels and pieces of the depth. */
@@ -209,19 +209,24 @@ static void check_every_shape(multiply_function *multiply, number_function *numb
         }
 }
 
-/* Also those that sr_gemm() would not choose here. */
-static void every_engine_agrees_with_plain_loops(void **state)
+/* Also for shapes for which sr_gemm() would not choose it. */
+static void the_own_engine_agrees_with_plain_loops(void **state)
+{
+    const sr_kernels *kernels = *state;
+    check_every_shape(kernels->products[SR_PRECISION_FP32]->multiply, itself);
+}
+
+static void products_of_bf16_are_those_of_rounded_numbers(void **state)
+{
+    const sr_kernels *kernels = *state;
+    check_every_shape(kernels->products[SR_PRECISION_BF16]->multiply, bf16_round);
+}
+
+static void blas_agrees_with_plain_loops(void **state)
 {
     (void)state;
     check_every_shape(blas, itself);
     check_every_shape(blas_tiles, itself);
-    check_every_shape(multiply_generic, itself);
-#ifdef SR_HAVE_X86_LEVELS
-    if (sr_kernels_choose("avx2"))
-        check_every_shape(multiply_avx2, itself);
-    if (sr_kernels_choose("avx512"))
-        check_every_shape(multiply_avx512, itself);
-#endif
 }
 
 static void bf16_rounds_to_the_nearest_and_ties_to_even(void **state)
@@ -242,29 +247,100 @@ static void bf16_rounds_to_the_nearest_and_ties_to_even(void **state)
     assert_true(isnan(bf16_round((sr_real)NAN)));
 }
 
-/* By rounding at every CPU level; by the matrix unit, whose instructions are emulated where there is none. */
-static void products_of_bf16_are_those_of_rounded_numbers(void **state)
+static void what_is_denormal_rounds_to_zero(void **state)
 {
     (void)state;
-    check_every_shape(multiply_rounded_generic, bf16_round);
-    check_every_shape(sr_products_choose(SR_PRECISION_BF16)->multiply, bf16_round);
-#ifdef SR_HAVE_X86_LEVELS
-    if (sr_kernels_choose("avx2"))
-        check_every_shape(multiply_rounded_avx2, bf16_round);
-    if (sr_kernels_choose("avx512"))
-        check_every_shape(multiply_rounded_avx512, bf16_round);
-#endif
+    static const float cases[] = {0x1p-149f, 0x1p-127f, 0x1.fffffcp-127f};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        assert_int_equal(bf16_bits(cases[i]), 0);
+        assert_int_equal(bf16_bits(-cases[i]), 0x80000000u);
+    }
+    assert_int_equal(bf16_bits(0x1p-126f), 0x00800000u);
+}
+
+static void emulated_matrix_units_multiply_rounded_numbers(void **state)
+{
+    (void)state;
     check_every_shape(multiply_amx_emulated, bf16_round);
+}
+
+/* Numbers of very different size, so that the order of a sum shows in its last bits, and so that products and sums of some of
+ * them are denormal. */
+static void spread(sr_real *values, size_t count, uint64_t index)
+{
+    const sr_random_stream stream = sr_random_open(2, SR_RANDOM_TEST, index);
+    for (size_t i = 0; i < count; ++i) {
+        const int exponent = (int)(64 * sr_random_normal(stream, i, 1)) / 8;
+        values[i] = ldexpf((float)sr_random_normal(stream, i, 0), i % 7 == 0 ? -70 + exponent : exponent);
+    }
+    for (size_t i = 0; i < count; i += 29)
+        values[i] = ldexpf(values[i] < 0 ? -1 : 1, -127 - (int)(i % 20)); /* denormal */
+}
+
+/* Whether the emulation is right, so that tests of it say something about the hardware. */
+static void matrix_units_give_what_their_emulation_gives_to_the_bit(void **state)
+{
+    static const size_t sizes[][3] = {{16, 16, 32}, {16, 16, 31}, {32, 32, 64}, {35, 37, 70}, {64, 50, 257}, {50, 129, 333}};
+    const sr_kernels *kernels = *state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        for (int transposed = 0; transposed < 4; ++transposed) {
+            const shape s = {.transpose_a = transposed & 1,
+                             .transpose_b = transposed >> 1,
+                             .m = sizes[i][0],
+                             .n = sizes[i][1],
+                             .k = sizes[i][2],
+                             .alpha = 1,
+                             .beta = (sr_real)(i % 2)};
+            matrices by_unit = make(&s), emulated = make(&s);
+            spread(by_unit.a, s.m * s.k, 10 * i);
+            spread(by_unit.b, s.n * s.k, 10 * i + 1);
+            memcpy(emulated.a, by_unit.a, s.m * s.k * sizeof *by_unit.a);
+            memcpy(emulated.b, by_unit.b, s.n * s.k * sizeof *by_unit.b);
+            const matrix_product one = product_of(&s, &by_unit), other = product_of(&s, &emulated);
+            kernels->products[SR_PRECISION_BF16]->multiply(&one);
+            multiply_amx_emulated(&other);
+            assert_memory_equal(by_unit.c, emulated.c, by_unit.c_size * sizeof *by_unit.c);
+            release(&by_unit);
+            release(&emulated);
+        }
+}
+
+static int test_level(const sr_kernels *kernels)
+{
+    void *state = (void *)(uintptr_t)kernels;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(products_agree_with_plain_loops, state),
+        cmocka_unit_test_prestate(nothing_is_written_for_an_empty_product, state),
+        cmocka_unit_test_prestate(the_own_engine_agrees_with_plain_loops, state),
+        cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers, state),
+    };
+    return cmocka_run_group_tests_name(kernels->level, tests, NULL, NULL);
+}
+
+static int test_matrix_unit(const sr_kernels *kernels)
+{
+    void *state = (void *)(uintptr_t)kernels;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(matrix_units_give_what_their_emulation_gives_to_the_bit, state),
+    };
+    return strcmp(kernels->level, "amx") == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+}
+
+/* What does not depend on the level. */
+static int test_the_rest(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blas_agrees_with_plain_loops),
+        cmocka_unit_test(bf16_rounds_to_the_nearest_and_ties_to_even),
+        cmocka_unit_test(what_is_denormal_rounds_to_zero),
+        cmocka_unit_test(emulated_matrix_units_multiply_rounded_numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products_agree_with_plain_loops),
-        cmocka_unit_test(nothing_is_written_for_an_empty_product),
-        cmocka_unit_test(every_engine_agrees_with_plain_loops),
-        cmocka_unit_test(bf16_rounds_to_the_nearest_and_ties_to_even),
-        cmocka_unit_test(products_of_bf16_are_those_of_rounded_numbers),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const sr_kernels *kernels = tested_kernels();
+    const bool is_lowest = strcmp(kernels->level, sr_kernels_level_name(0)) == 0;
+    return test_level(kernels) + test_matrix_unit(kernels) + (is_lowest ? test_the_rest() : 0);
 }

@@ -1,5 +1,5 @@
 /* Every CPU level that this machine has, against plain loops in double precision. */
-#include "srtrain/kernels.h"
+#include "cpu_level.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
 
@@ -376,13 +376,9 @@ static void adam_agrees_with_its_definition(void **state)
     }
 }
 
-static int run_level(const char *level)
+int main(void)
 {
-    const sr_kernels *kernels = sr_kernels_choose(level);
-    if (!kernels) {
-        printf("CPU level %s: this machine does not have it, skipped\n", level);
-        return 0;
-    }
+    const sr_kernels *kernels = tested_kernels();
     void *state = (void *)(uintptr_t)kernels;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(sums_and_products_agree_with_plain_loops, state),
@@ -400,10 +396,5 @@ static int run_level(const char *level)
         cmocka_unit_test_prestate(a_step_of_gated_recurrent_units_agrees_with_its_definition, state),
         cmocka_unit_test_prestate(adam_agrees_with_its_definition, state),
     };
-    return cmocka_run_group_tests_name(level, tests, NULL, NULL);
-}
-
-int main(void)
-{
-    return run_level("generic") + run_level("avx2") + run_level("avx512");
+    return cmocka_run_group_tests_name(kernels->level, tests, NULL, NULL);
 }

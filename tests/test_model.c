@@ -1,4 +1,5 @@
 /* Whole small models in double precision: gradients against finite differences, causality, and the packing of batches. */
+#include "cpu_level.h"
 #include "config/schema.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
@@ -197,7 +198,7 @@ static void open_world(world *w)
     w->freezing = LAGS_ARE_CHOSEN;
     assert_int_equal(sr_model_create(&w->model, &w->settings.model, ITEMS, USERS, NULL), SR_OK);
     assert_int_equal(sr_arena_create(&w->arena, 1 << 16, NULL), SR_OK);
-    assert_int_equal(sr_tape_create(&w->tape, sr_kernels_choose(NULL), true, NULL), SR_OK);
+    assert_int_equal(sr_tape_create(&w->tape, tested_kernels(), true, NULL), SR_OK);
     sr_parameters_draw(sr_model_parameters(w->model), 5);
 }
 

@@ -3,6 +3,7 @@
  * A row of the table names an operation, the shapes of its inputs and how to build its output from them. The test makes every
  * input a parameter, draws it, forms a random weighted sum of the output, and compares the gradient of each input element with
  * (f(x + h) - f(x - h)) / 2h. A new operation needs one row. */
+#include "cpu_level.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -940,7 +941,7 @@ static void operation_agrees_with_finite_differences(void **state)
     sr_tape *tape;
     sr_parameters_initialise(&parameters);
     const size_t inputs = declare_inputs(row, &parameters);
-    assert_int_equal(sr_tape_create(&tape, sr_kernels_choose(NULL), true, NULL), SR_OK);
+    assert_int_equal(sr_tape_create(&tape, tested_kernels(), true, NULL), SR_OK);
     sr_tensor *loss = objective(row, tape, &parameters, inputs);
     assert_int_equal(sr_tape_backward(tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
     const double step = 1e-5;

@@ -1,4 +1,5 @@
 /* Adam, clipping and the learning rate. */
+#include "cpu_level.h"
 #include "srtrain/optimizer.h"
 
 #include <math.h>
@@ -57,8 +58,8 @@ static void the_first_step_has_the_size_of_the_learning_rate(void **state)
     sr_optimizer optimizer;
     const sr_training_settings settings = default_settings();
     create(&parameters, &optimizer);
-    sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.01,
-                      sqrt(sr_gradient_squares(&parameters, sr_kernels_choose(NULL), NULL, 0, 1)), NULL, 0, 1);
+    sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01,
+                      sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1)), NULL, 0, 1);
     for (size_t i = 0; i < SIZE; ++i) /* bias correction: m / sqrt(v) is the sign of the gradient */
         assert_true(fabsf(parameters.values[i] - (i % 2 ? 1.01f : 0.99f)) < 1e-6f);
     release(&parameters, &optimizer);
@@ -80,7 +81,7 @@ static void many_steps_follow_the_definition(void **state)
         second = 0.999 * second + 0.001 * gradient * gradient;
         const double t = (double)step + 1;
         value -= 0.01 * (first / (1 - pow(0.9, t))) / (sqrt(second / (1 - pow(0.999, t))) + 1e-8);
-        sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, step, 0.01, 1, NULL, 0, 1);
+        sr_optimizer_step(&optimizer, tested_kernels(), &settings, step, 0.01, 1, NULL, 0, 1);
     }
     assert_true(fabs((double)parameters.values[0] - value) < 1e-5);
     release(&parameters, &optimizer);
@@ -95,7 +96,7 @@ static void decoupled_decay_shrinks_values_and_leaves_moments_alone(void **state
     settings.weight_decay = 0.5;
     create(&parameters, &optimizer);
     memset(parameters.gradients, 0, SIZE * sizeof *parameters.gradients);
-    sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.1, 0, NULL, 0, 1);
+    sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.1, 0, NULL, 0, 1);
     assert_true(fabsf(parameters.values[0] - 0.95f) < 1e-6f);
     assert_true(optimizer.first_moment[0] == 0 && optimizer.second_moment[0] == 0);
     release(&parameters, &optimizer);
@@ -139,7 +140,7 @@ static void mask_generators_step_and_decay_at_their_own_rate(void **state)
         settings.weight_decay = decays ? 0.5 : 0;
         create_two_sets(&parameters, &optimizer);
         fill(&parameters, parameters.gradients, decays ? 0 : 4);
-        sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.01, 0, NULL, 0, 1);
+        sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01, 0, NULL, 0, 1);
         if (decays)
             expect_values(&parameters, 1 - 0.01f * 0.5f, 1 - 0.1f * 0.5f);
         else
@@ -161,7 +162,7 @@ static void two_sets_with_a_ratio_of_one_move_like_one_set(void **state)
             parameters[i].list[p].set = SR_PARAMETERS_ORDINARY;
         for (int64_t step = 0; step < 3; ++step) {
             fill(&parameters[i], parameters[i].gradients, (float)step - 0.7f);
-            sr_optimizer_step(&optimizers[i], sr_kernels_choose(NULL), &settings, step, 0.01, 0, NULL, 0, 1);
+            sr_optimizer_step(&optimizers[i], tested_kernels(), &settings, step, 0.01, 0, NULL, 0, 1);
         }
     }
     assert_memory_equal(parameters[0].values, parameters[1].values, parameters[0].block_size * sizeof(sr_real));
@@ -177,12 +178,12 @@ static void clipping_scales_the_whole_gradient_to_the_norm(void **state)
     sr_training_settings settings = default_settings();
     settings.clip_norm = 1;
     create(&parameters, &optimizer);
-    const double norm = sqrt(sr_gradient_squares(&parameters, sr_kernels_choose(NULL), NULL, 0, 1));
+    const double norm = sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1));
     assert_true(fabs(norm - sqrt(SIZE / 2 * (9.0 + 16.0))) < 1e-5);
-    sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &settings, 0, 0.01, norm, NULL, 0, 1);
+    sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01, norm, NULL, 0, 1);
     assert_true(fabs((double)optimizer.first_moment[0] - 0.1 * 4 / norm) < 1e-6);
     parameters.gradients[3] = NAN;
-    const bool finite = isfinite(sqrt(sr_gradient_squares(&parameters, sr_kernels_choose(NULL), NULL, 0, 1)));
+    const bool finite = isfinite(sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1)));
     assert_false(finite);
     release(&parameters, &optimizer);
 }

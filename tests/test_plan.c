@@ -359,10 +359,13 @@ static void odd_starts_are_warned_about(void **state)
         assert_says(&w->result, "BLAS uses 2 threads a call");
         setenv("OMPI_MCA_hwloc_base_binding_policy", "none", 1);    /* Open MPI 4 */
         setenv("PRTE_MCA_hwloc_default_binding_policy", "none", 1); /* and 5; others bind where they are asked to */
+        setenv("OMP_NUM_THREADS", "2", 1);
         world_train(w, 2, "unbound", "");
+        setenv("OMP_NUM_THREADS", "1", 1);
         unsetenv("OMPI_MCA_hwloc_base_binding_policy");
         unsetenv("PRTE_MCA_hwloc_default_binding_policy");
         assert_code(&w->result, 0);
+        assert_null(strstr(w->result.output, "BLAS uses"));
         assert_says(&w->result, "are not bound to cores");
     }
     world_train(w, 0, "good", "");

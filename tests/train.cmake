@@ -5,6 +5,7 @@ srtrain_add_test(test_step SOURCES small_training.c small_dataset.c shared_datas
 srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_lags SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_time_limit)
+srtrain_add_test(test_cpu_levels SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2)
 srtrain_add_test(test_item_updates SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)
 srtrain_add_test(test_rounded_reduction SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 # What AddressSanitizer does not allow.

@@ -59,7 +59,7 @@ typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPP
 typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
 typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
 typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
-typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16 } sr_precision;
+typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16, SR_PRECISIONS } sr_precision;
 
 typedef struct {
     char path[SR_PATH_SIZE];

@@ -14,6 +14,7 @@
 #define SRTRAIN_FOURIER_H
 
 #include "srtrain/config.h"
+#include "srtrain/kernels.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
 
@@ -47,8 +48,8 @@ void sr_fourier_free(sr_fourier *fourier); /* NULL is allowed */
 sr_fourier_engine sr_fourier_engine_for(const sr_fourier *fourier, size_t n, sr_band band);
 
 /* Makes ready what transforms of length n in this band need; cheap when it is there. Must have succeeded before the functions
- * below are called with n and the band. Errors: SR_ERROR_RUNTIME for memory. */
-sr_status sr_fourier_prepare(sr_fourier *fourier, size_t n, sr_band band, sr_error *error);
+ * below are called with n and the band; these multiply by `kernels`. Errors: SR_ERROR_RUNTIME for memory. */
+sr_status sr_fourier_prepare(sr_fourier *fourier, const sr_kernels *kernels, size_t n, sr_band band, sr_error *error);
 
 /* x [count, d] at the positions [count], zero at others (positions NULL: [n, d], all of them) -> coordinates [2 (last - first),
  * d] of the band. */

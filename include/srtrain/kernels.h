@@ -1,7 +1,8 @@
 /* The loops that cost time, compiled for several CPU levels and chosen at run time by CPU feature flags.
  *
- * One table of function pointers per level (generic, avx2, avx512); all levels compute the same mathematics and differ in
- * rounding only. Vectors are contiguous; n counts elements. Arrays must not overlap unless it is said. */
+ * One table of function pointers per level; all levels compute the same mathematics and differ in rounding only. A program
+ * finds its table once and hands it on: nothing below chooses again. Vectors are contiguous; n counts elements. Arrays must not
+ * overlap unless it is said. */
 #ifndef SRTRAIN_KERNELS_H
 #define SRTRAIN_KERNELS_H
 
@@ -40,8 +41,12 @@ typedef struct {
     sr_real mean, inverse_deviation;
 } sr_row_statistics;
 
+struct sr_products;
+
 typedef struct sr_kernels {
-    const char *level; /* "generic", "avx2", "avx512" */
+    const char *level; /* "generic", "avx2", "avx512", "amx" */
+    /* Matrix products of each precision (src/tensor/gemm.h). */
+    const struct sr_products *products[SR_PRECISIONS];
 
     /* out = left + right; out may be left or right. */
     void (*add)(sr_real *out, const sr_real *left, const sr_real *right, size_t n);
@@ -136,8 +141,17 @@ typedef struct sr_kernels {
                          const sr_real *factors, const sr_real *roots, size_t count);
 } sr_kernels;
 
-/* The best level that this CPU supports, or the named one; NULL if the level is unknown or the CPU lacks it. `level` NULL: the
- * best. */
+/* The CPU levels of this build, from the lowest to the highest. A machine that has one has all below it. On x86 processors:
+ *   generic   what every processor of this kind has
+ *   avx2      AVX2 and FMA
+ *   avx512    AVX-512 F, BW, DQ and VL
+ *   amx       those, and products of bf16 by the matrix unit; everything else is as in avx512, to the bit
+ * The name of level `index`, NULL behind the last one. */
+const char *sr_kernels_level_name(size_t index);
+
+/* The highest level that this machine has, or the named one; NULL if the level is unknown or the machine lacks it. `level`
+ * NULL: the highest. A level counts only where the operating system allows it, and amx only where a first product comes out
+ * right. */
 const sr_kernels *sr_kernels_choose(const char *level);
 
 #endif

@@ -155,8 +155,8 @@ sr_table_list sr_model_item_tables(const sr_model *model, sr_loss loss);
 /* The catalogue prepared for scoring with the model's present parameters. */
 typedef struct sr_catalogue sr_catalogue;
 
-/* Keeps pointers to the model. Release with sr_catalogue_free(). */
-sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, sr_error *error);
+/* Keeps pointers to the model and to the kernels that score. Release with sr_catalogue_free(). */
+sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, const sr_kernels *kernels, sr_error *error);
 void sr_catalogue_free(sr_catalogue *catalogue); /* NULL is allowed */
 
 /* Bytes that it holds beside the model, for such a model of `items` items. */

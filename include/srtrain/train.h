@@ -4,6 +4,7 @@
 
 #include "srtrain/checkpoint.h"
 #include "srtrain/config.h"
+#include "srtrain/cpu.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/log.h"
 #include "srtrain/model.h"
@@ -136,7 +137,8 @@ typedef struct {
     sr_time_limit time_limit; /* rank 0's counts */
     double stall_seconds;     /* after which a collective that does not end ends the job; 0: never */
     const char *program_version;
-    sr_log *log; /* NULL on all ranks but 0 */
+    const sr_cpu *cpu; /* what the ranks compute with */
+    sr_log *log;       /* NULL on all ranks but 0 */
 } sr_run_options;
 
 /* Trains as configured and evaluates the best parameters on the test split. Writes config.yaml, environment.json, train.log,
@@ -146,8 +148,8 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
 
 /* ---- what this program runs with ---- */
 
-/* A text of several lines: version of srtrain and of MPI, BLAS, HDF5, FFTW, and the CPU kernels in use; release with free().
- * Local. */
-sr_status sr_versions(const char *program_version, char **text, sr_error *error);
+/* A text of several lines: version of srtrain and of MPI, BLAS, HDF5, FFTW, and what `cpu` says of the processor; release with
+ * free(). Local. */
+sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **text, sr_error *error);
 
 #endif

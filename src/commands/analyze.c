@@ -212,7 +212,7 @@ static sr_status analyze(command_context *context, const request *asked, checkpo
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
         status = sr_analyze(context->parallel, loaded->model, loaded->dataset, (size_t)loaded->settings.evaluation.batch_size,
-                            asked->split, users, asked->users.count, sr_kernels_choose(NULL), &analysis, error);
+                            asked->split, users, asked->users.count, context->cpu.kernels, &analysis, error);
     free(users);
     if (status != SR_OK)
         return status;

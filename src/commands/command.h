@@ -4,6 +4,7 @@
 
 #include "srtrain/command_line.h"
 #include "srtrain/config.h"
+#include "srtrain/cpu.h"
 #include "srtrain/dataset.h"
 #include "srtrain/log.h"
 #include "srtrain/model.h"
@@ -17,6 +18,7 @@ typedef struct {
     sr_parallel *parallel;
     sr_log *log;
     sr_watchdog *watchdog; /* of command_watch(); ends after the command */
+    sr_cpu cpu;            /* what the ranks have agreed on; not in local commands */
     double started;        /* when the program began, on the clock of sr_seconds() */
     int argument_count;
     char **arguments;

@@ -96,7 +96,7 @@ static sr_status read_split(const char *text, sr_split *split, sr_error *error)
 static sr_status evaluate(command_context *context, checkpointed_model *loaded, const char *checkpoint, evaluation *result,
                           FILE *json, sr_error *error)
 {
-    const sr_kernels *kernels = sr_kernels_choose(NULL);
+    const sr_kernels *kernels = context->cpu.kernels;
     const sr_evaluation_settings *settings = &loaded->settings.evaluation;
     loaded->settings.training.threads = 0; /* this machine is not the one that trained */
     SR_TRY(sr_use_threads(context->parallel, &loaded->settings.training, error));

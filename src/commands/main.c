@@ -2,6 +2,7 @@
 #include "commands/command.h"
 #include "srtrain/clock.h"
 #include "srtrain/config.h"
+#include "srtrain/denormals.h"
 #include "srtrain/standard_streams.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"
@@ -73,8 +74,12 @@ static const char manual_sections[] =
     "alone. A second SIGTERM or SIGINT ends the process at once.\n"
     ".SH ENVIRONMENT\n"
     ".TP\n.B OMP_NUM_THREADS\nthreads of a rank, where training.threads leaves them open\n"
+    ".TP\n.B SRTRAIN_CPU_LEVEL\nthe highest CPU level to use: generic, avx2, avx512, or amx (avx512 with products of bf16 by "
+    "the\n"
+    "matrix unit). Ranks agree on the lowest of all; by default each brings the highest of its machine\n"
     ".TP\n.B OPENBLAS_NUM_THREADS\nthreads of a call of BLAS; 1 is right\n"
     ".TP\n.B SRTRAIN_INDEPENDENT\n1: processes that a launcher starts together are meant to be independent runs\n"
+    ".TP\n.B OPENBLAS_CORETYPE\nthe processor whose kernels OpenBLAS uses; srtrain then leaves its choice alone\n"
     ".SH SEE ALSO\n.BR srtrain\\-config (5),\n.BR srtrain\\-job (1),\n.BR srprep (1),\n.BR mpirun (1)\n";
 
 /* A command asked for its help does nothing else: it needs neither ranks nor a log. */
@@ -116,7 +121,9 @@ static sr_status print_help(const char *argument, sr_error *error)
 static sr_status print_versions(sr_error *error)
 {
     char *text;
-    SR_TRY(sr_versions(SRTRAIN_PROGRAM_VERSION, &text, error));
+    sr_cpu cpu;
+    SR_TRY(sr_cpu_agree(&cpu, NULL, error));
+    SR_TRY(sr_versions(SRTRAIN_PROGRAM_VERSION, &cpu, &text, error));
     fputs(text, stdout);
     free(text);
     return SR_OK;
@@ -181,6 +188,8 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
     if (status == SR_OK)
         status = command_compare_programs(context.parallel, found->name, error);
     if (status == SR_OK)
+        status = sr_cpu_agree(&context.cpu, context.parallel, error);
+    if (status == SR_OK)
         status = run_command(found, &context, argument_count, arguments, error);
     if (status == SR_OK)
         status = sr_parallel_agree(context.parallel, is_root ? sr_standard_output_finish(status, error) : status, error);
@@ -197,6 +206,7 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
 int main(int argument_count, char **arguments)
 {
     sr_standard_streams_reserve();
+    sr_flush_denormals();
     sr_blas_use_one_thread();
     sr_error error = {.status = SR_OK};
     sr_status status;

@@ -159,10 +159,13 @@ sr_status command_plan(command_context *context, sr_error *error)
         {.name = "json", .flag = &o.json, .help = "writes a JSON object instead of a table"}};
     sr_settings settings;
     plan_numbers numbers = {.rate = 0};
-    sr_plan_request request = {.settings = &settings, .kernels = sr_kernels_choose(NULL), .program = sr_resident_memory()};
+    sr_plan_request request = {.settings = &settings, .program = sr_resident_memory()};
+    sr_cpu cpu;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &o.path, options,
                                 sizeof options / sizeof *options, error));
     SR_TRY(sr_settings_read(&settings, o.path, o.assignments.texts, o.assignments.count, error));
+    SR_TRY(sr_cpu_agree(&cpu, NULL, error));
+    request.kernels = cpu.kernels;
     SR_TRY(read_numbers(&o, &settings, &numbers, error));
     request.ranks = numbers.ranks;
     request.threads = numbers.threads;

@@ -67,6 +67,7 @@ sr_status command_train(command_context *context, sr_error *error)
                                 .time_limit = limit,
                                 .stall_seconds = stall_seconds,
                                 .program_version = SRTRAIN_PROGRAM_VERSION,
+                                .cpu = &context->cpu,
                                 .log = context->log};
     return sr_train_run(context->parallel, &run, error);
 }

@@ -4,8 +4,10 @@
 #include "evaluate/ranking_metrics.h"
 #include "evaluate/scorer.h"
 #include "srtrain/clock.h"
+#include "srtrain/denormals.h"
 #include "srtrain/memory.h"
 
+#include <float.h>
 #include <math.h>
 #include <omp.h>
 #include <stdint.h>
@@ -31,6 +33,12 @@ typedef struct {
     size_t deepest;
 } ranker;
 
+/* The largest number below a score. Those between the smallest numbers of full precision count as 0 (srtrain/denormals.h). */
+static sr_real next_below(sr_real score)
+{
+    return fabsf(score) < FLT_MIN ? -FLT_MIN : nextafterf(score, -INFINITY);
+}
+
 enum { NOT_A_NUMBER = 0 };
 #define NEVER SIZE_MAX
 
@@ -44,7 +52,7 @@ static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t c
     if (score == (sr_real)-INFINITY)
         return NEVER;
     /* "At least as high" is "above the next number below". */
-    const size_t before = kernels->count_above(scores, nextafterf(score, -INFINITY), target);
+    const size_t before = kernels->count_above(scores, next_below(score), target);
     return 1 + before + kernels->count_above(scores + target + 1, score, columns - target - 1);
 }
 
@@ -159,6 +167,7 @@ static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranki
         sr_ranking_metrics own_metrics;
         question own = *asked;
         sr_status status = SR_OK;
+        sr_flush_denormals();
         if (thread > 0 && asked->model)
             status = sr_model_share(&own.model, asked->model, false, &own_error);
         status = evaluate_part(sr_parallel_member(parallel, thread), status, &own, &own_metrics, &own_error);

@@ -28,7 +28,7 @@ sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, c
     if (status == SR_OK)
         status = sr_tape_create(&s->tape, kernels, false, error);
     if (status == SR_OK && model)
-        status = sr_catalogue_create(&s->catalogue, model, error);
+        status = sr_catalogue_create(&s->catalogue, model, kernels, error);
     if (status != SR_OK)
         scorer_free(s);
     return status;

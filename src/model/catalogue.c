@@ -11,6 +11,7 @@ enum { STATES = 64 }; /* states whose roots are held at a time */
 
 struct sr_catalogue {
     const sr_model *model;
+    const sr_kernels *kernels;
     const sr_real *table; /* [items, width]: what states are multiplied with */
     size_t items, width;  /* items: the padding item included */
     /* Distances: -|z - z_v|^2 = 2 z z_vᵀ - |z_v|^2 - |z|^2 with z = [mean, root of the covariance]. */
@@ -57,12 +58,13 @@ size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
     return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
 }
 
-sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, sr_error *error)
+sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, const sr_kernels *kernels, sr_error *error)
 {
     sr_catalogue *made;
     *catalogue = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the catalogue", error));
     made->model = model;
+    made->kernels = kernels;
     made->items = model->items + 1;
     made->table = values_of(model, model->item_embedding);
     made->width = model->parameters.list[model->item_embedding].shape[1];
@@ -106,8 +108,8 @@ static void score_gaussians(sr_catalogue *catalogue, const sr_real *representati
         for (size_t i = half; i < width; ++i)
             state[i] = (sr_real)sqrt((double)representations[row * width + i]);
     }
-    sr_gemm(false, true, count, catalogue->items, width, 2, catalogue->states, width, catalogue->table, width, 0, scores,
-            catalogue->items);
+    sr_gemm(catalogue->kernels, false, true, count, catalogue->items, width, 2, catalogue->states, width, catalogue->table,
+            width, 0, scores, catalogue->items);
     for (size_t row = 0; row < count; ++row) {
         const sr_real norm = squared_norm(catalogue->states + row * width, width);
         for (size_t item = 0; item < catalogue->items; ++item)
@@ -119,8 +121,8 @@ void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations,
 {
     const size_t width = catalogue->width;
     if (!catalogue->gaussians) {
-        sr_gemm(false, true, count, catalogue->items, width, 1, representations, width, catalogue->table, width, 0, scores,
-                catalogue->items);
+        sr_gemm(catalogue->kernels, false, true, count, catalogue->items, width, 1, representations, width, catalogue->table,
+                width, 0, scores, catalogue->items);
         return;
     }
     for (size_t first = 0; first < count; first += STATES) {

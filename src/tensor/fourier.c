@@ -25,6 +25,7 @@ typedef struct {
 
 struct sr_fourier {
     sr_fourier_engine engine;
+    const sr_kernels *kernels; /* of the last sr_fourier_prepare() */
     size_t channels;
     transforms *lengths; /* [length_count]: entry n belongs to sequences of n positions */
     size_t length_count;
@@ -198,8 +199,9 @@ static sr_status make_plans(sr_fourier *fourier, size_t n, sr_error *error)
     return sr_fail(error, SR_ERROR_RUNTIME, "FFTW has no plan for %zu transforms of length %zu", fourier->channels, n);
 }
 
-sr_status sr_fourier_prepare(sr_fourier *fourier, size_t n, sr_band band, sr_error *error)
+sr_status sr_fourier_prepare(sr_fourier *fourier, const sr_kernels *kernels, size_t n, sr_band band, sr_error *error)
 {
+    fourier->kernels = kernels;
     SR_TRY(make_room(fourier, n, error));
     if (sr_fourier_engine_for(fourier, n, band) == SR_FOURIER_FFTW)
         return make_plans(fourier, n, error);
@@ -258,13 +260,14 @@ static void project_analyse(const sr_fourier *fourier, size_t n, sr_band band, c
     const transforms *length = &fourier->lengths[n];
     const size_t width = fourier->channels, rows = 2 * (band.last - band.first);
     if (!positions) {
-        sr_gemm(false, false, rows, width, n, 1, length->basis + 2 * band.first * n, n, x, width, 0, coordinates, width);
+        sr_gemm(fourier->kernels, false, false, rows, width, n, 1, length->basis + 2 * band.first * n, n, x, width, 0,
+                coordinates, width);
         return;
     }
     memset(coordinates, 0, rows * width * sizeof *coordinates);
     for (size_t i = 0; i < count; ++i)
-        sr_gemm(false, false, rows, width, 1, 1, length->basis + 2 * band.first * n + positions[i], n, x + i * width, width, 1,
-                coordinates, width);
+        sr_gemm(fourier->kernels, false, false, rows, width, 1, 1, length->basis + 2 * band.first * n + positions[i], n,
+                x + i * width, width, 1, coordinates, width);
 }
 
 static void project_synthesise(const sr_fourier *fourier, size_t n, sr_band band, const sr_real *coordinates,
@@ -274,12 +277,12 @@ static void project_synthesise(const sr_fourier *fourier, size_t n, sr_band band
     const size_t width = fourier->channels, inner = 2 * (band.last - band.first), stride = 2 * length->bins;
     const sr_real *transposed = length->transposed + 2 * band.first, beta = accumulate ? 1 : 0;
     if (!positions) {
-        sr_gemm(false, false, n, width, inner, 1, transposed, stride, coordinates, width, beta, x, width);
+        sr_gemm(fourier->kernels, false, false, n, width, inner, 1, transposed, stride, coordinates, width, beta, x, width);
         return;
     }
     for (size_t i = 0; i < count; ++i)
-        sr_gemm(false, false, 1, width, inner, 1, transposed + positions[i] * stride, stride, coordinates, width, beta,
-                x + i * width, width);
+        sr_gemm(fourier->kernels, false, false, 1, width, inner, 1, transposed + positions[i] * stride, stride, coordinates,
+                width, beta, x + i * width, width);
 }
 
 /* ---- either ---- */

@@ -1,10 +1,7 @@
 /* sr_gemm(): products of our own where they are the fastest, which is nearly everywhere, and CBLAS. */
 #include "tensor/gemm.h"
 
-#include "srtrain/kernels.h"
-
 #include <cblas.h>
-#include <string.h>
 
 enum {
     /* OpenBLAS has kernels for small products that do without packing. A tall product over a small matrix runs faster as many
@@ -58,125 +55,33 @@ static void tiles(const matrix_product *product)
     }
 }
 
-/* Products of our own at a CPU level. */
-typedef struct {
-    multiply_function *multiply, *multiply_rounded;
-    bool is_fast; /* has more than the vectors that every CPU of this kind has */
-} own_products;
-
-static own_products own_at_best_level(void)
-{
-#ifdef SR_HAVE_X86_LEVELS
-    const char *level = sr_kernels_choose(NULL)->level;
-    if (strcmp(level, "avx512") == 0)
-        return (own_products){multiply_avx512, multiply_rounded_avx512, true};
-    if (strcmp(level, "avx2") == 0)
-        return (own_products){multiply_avx2, multiply_rounded_avx2, true};
-#endif
-    return (own_products){multiply_generic, multiply_rounded_generic, false};
-}
-
-static void own(const matrix_product *product)
-{
-    own_at_best_level().multiply(product);
-}
-
-static const struct {
-    const char *name;
-    multiply_function *multiply;
-} engines[SR_GEMM_ENGINES] = {
-    [SR_GEMM_BLAS] = {"blas", one_call},
-    [SR_GEMM_BLAS_TILES] = {"blas tiles", tiles},
-    [SR_GEMM_OWN] = {"own", own},
-};
-
 const char *sr_gemm_engine_name(sr_gemm_engine engine)
 {
-    return engines[engine].name;
+    static const char *const names[SR_GEMM_ENGINES] = {
+        [SR_GEMM_BLAS] = "blas", [SR_GEMM_BLAS_TILES] = "blas tiles", [SR_GEMM_OWN] = "own"};
+    return names[engine];
 }
 
-void sr_gemm_by(sr_gemm_engine engine, const matrix_product *product)
+void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix_product *product)
 {
-    engines[engine].multiply(product);
+    if (engine == SR_GEMM_BLAS)
+        one_call(product);
+    else if (engine == SR_GEMM_BLAS_TILES)
+        tiles(product);
+    else
+        products->multiply(product);
 }
 
-/* `has_fast_own`: own_at_best_level().is_fast. */
-static sr_gemm_engine choose(const matrix_product *p, bool has_fast_own)
+sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product)
 {
     enum { FEW_ROWS = 16 }; /* that do not pay for transposing b */
-    if (p->k == 0 || (p->transpose_b && p->m < FEW_ROWS))
-        return SR_GEMM_BLAS;
-    return has_fast_own ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
-}
-
-sr_gemm_engine sr_gemm_choose(const matrix_product *product)
-{
-    return choose(product, own_at_best_level().is_fast);
-}
-
-/* ---- precisions ---- */
-
-static void full_precision(const matrix_product *product)
-{
-    const own_products best = own_at_best_level();
-    const sr_gemm_engine engine = choose(product, best.is_fast);
-    if (engine == SR_GEMM_OWN)
-        best.multiply(product);
-    else
-        sr_gemm_by(engine, product);
-}
-
-static void rounded(const matrix_product *product)
-{
-    own_at_best_level().multiply_rounded(product);
-}
-
-#if defined(SR_HAVE_AMX) && !defined(SR_REAL_IS_DOUBLE)
-/* Whether AMX gives what rounding gives, up to the order of sums: a processor or virtual machine that promises it and does not
- * keep it should cost speed, not results. */
-static bool amx_works(void)
-{
-    enum { M = 35, N = 37, K = 70 };
-    float a[M * K], b[K * N], by_amx[M * N], by_rounding[M * N];
-    if (!amx_allow())
-        return false;
-    for (size_t i = 0; i < M * K; ++i)
-        a[i] = (float)(i % 23) / 23 - 0.4f;
-    for (size_t i = 0; i < K * N; ++i)
-        b[i] = (float)(i % 29) / 29 - 0.6f;
-    matrix_product product = {
-        .m = M, .n = N, .k = K, .alpha = 1, .a = a, .a_stride = K, .b = b, .b_stride = N, .c = by_amx, .c_stride = N};
-    multiply_amx(&product);
-    product.c = by_rounding;
-    rounded(&product);
-    for (size_t i = 0; i < M * N; ++i)
-        if (!(by_amx[i] - by_rounding[i] < 1e-3f && by_rounding[i] - by_amx[i] < 1e-3f))
-            return false;
-    return true;
-}
-#endif
-
-const sr_products *sr_products_choose(sr_precision precision)
-{
-    static const sr_products fp32 = {"fp32", full_precision}, by_rounding = {"bf16 by rounding", rounded};
-    if (precision == SR_PRECISION_FP32)
-        return &fp32;
-#if defined(SR_HAVE_AMX) && !defined(SR_REAL_IS_DOUBLE)
-    static const sr_products by_amx = {"bf16 by AMX", multiply_amx};
-    if (amx_works())
-        return &by_amx;
-#endif
-    return &by_rounding;
-}
-
-static void multiply(multiply_function *function, const matrix_product *product)
-{
-    if (product->m == 0 || product->n == 0)
-        return;
     if (product->k == 0)
-        sr_gemm_by(SR_GEMM_BLAS, product);
-    else
-        function(product);
+        return SR_GEMM_BLAS;
+    if (!products->leaves_some_to_blas)
+        return SR_GEMM_OWN;
+    if (product->transpose_b && product->m < FEW_ROWS)
+        return SR_GEMM_BLAS;
+    return products->is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
 void sr_gemm_with(const sr_products *products, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
@@ -196,14 +101,15 @@ void sr_gemm_with(const sr_products *products, bool transpose_a, bool transpose_
                                     .beta = beta,
                                     .c = c,
                                     .c_stride = c_stride};
-    multiply(products->multiply, &product);
+    if (m > 0 && n > 0)
+        sr_gemm_by(sr_gemm_choose(products, &product), products, &product);
 }
 
-void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
-             const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
+void sr_gemm(const sr_kernels *kernels, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
+             const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
 {
-    sr_gemm_with(sr_products_choose(SR_PRECISION_FP32), transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride,
-                 beta, c, c_stride);
+    sr_gemm_with(kernels->products[SR_PRECISION_FP32], transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta,
+                 c, c_stride);
 }
 
 void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)

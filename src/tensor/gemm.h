@@ -2,45 +2,43 @@
 #ifndef SRTRAIN_GEMM_H
 #define SRTRAIN_GEMM_H
 
-#include "srtrain/config.h"
+#include "srtrain/kernels.h"
 #include "tensor/product.h"
 
-/* c = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n], c is [m, n]; *_stride are the row strides of the
- * matrices as they are stored. c must not overlap a or b. Nothing happens when m or n is 0. */
-void sr_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha, const sr_real *a, size_t a_stride,
-             const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
-
-/* Products of a precision, and by whom they are done here. */
+/* Products of a precision at a CPU level. Sums are kept in full precision; for bf16 operands are rounded to bf16, by the matrix
+ * unit at the level that has it, else by rounding and multiplying in full precision, which is no faster than fp32. */
 typedef struct sr_products {
     const char *name; /* "fp32", "bf16 by AMX", "bf16 by rounding" */
     multiply_function *multiply;
+    bool leaves_some_to_blas; /* shapes for which sr_gemm_choose() finds BLAS the faster one */
+    bool is_fast;             /* has more than the vectors that every processor of this kind has */
 } sr_products;
 
-/* bf16: operands are rounded to bf16, sums are kept in single precision. By AMX where the processor and the operating system
- * allow it and a first product comes out right, else by rounding and multiplying in single precision, which is no faster than
- * fp32. */
-const sr_products *sr_products_choose(sr_precision precision);
-
-/* sr_gemm() by these products. */
+/* c = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n], c is [m, n]; *_stride are the row strides of the
+ * matrices as they are stored. c must not overlap a or b. Nothing happens when m or n is 0. */
 void sr_gemm_with(const sr_products *products, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
                   const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c,
                   size_t c_stride);
+
+/* The same by the kernels' products of full precision. */
+void sr_gemm(const sr_kernels *kernels, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
+             const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
 
 /* Engines of fp32. */
 typedef enum {
     SR_GEMM_BLAS,       /* one call */
     SR_GEMM_BLAS_TILES, /* calls for tiles of the rows of a */
-    SR_GEMM_OWN,        /* tensor/product.h, at the best level of this CPU */
+    SR_GEMM_OWN,        /* the products' own */
     SR_GEMM_ENGINES
 } sr_gemm_engine;
 
 const char *sr_gemm_engine_name(sr_gemm_engine engine);
 
-/* The engine that sr_gemm() takes for a product, by its shape: rules found with benchmark_operations. */
-sr_gemm_engine sr_gemm_choose(const matrix_product *product);
+/* The engine that sr_gemm_with() takes for a product, by its shape: rules found with benchmark_operations. */
+sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product);
 
 /* Multiplies with an engine that was chosen otherwise. */
-void sr_gemm_by(sr_gemm_engine engine, const matrix_product *product);
+void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix_product *product);
 
 /* Rows and columns change places: matrix [rows, columns] -> transposed [columns, rows]. Of a weight: products with an
  * untransposed right-hand side are the fast ones. */
@@ -48,6 +46,13 @@ void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_
 
 /* The name, configuration and chosen core type of the BLAS in use, as one line. */
 void sr_blas_description(char *text, size_t size);
+
+/* The processor whose kernels OpenBLAS uses, as "Haswell"; "" for another BLAS. */
+const char *sr_blas_core(void);
+
+/* Makes OpenBLAS use the kernels for another processor, while no other thread uses BLAS. False where it was left as it is: it
+ * cannot change, or the user has set OPENBLAS_CORETYPE. */
+bool sr_blas_use_core(const char *core);
 
 /* Whether several threads may call this BLAS at once: OpenBLAS built without threads has no locks. */
 bool sr_blas_is_thread_safe(void);

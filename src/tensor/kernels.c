@@ -3,6 +3,8 @@
  */
 #include "srtrain/kernels.h"
 
+#include "tensor/gemm.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -32,7 +34,8 @@ static inline double error_function(double x)
 static inline float exponential(float x)
 {
     const float lowest = -87.3f, highest = 88.3f, largest = 2.2294826e38f;
-    const float integers = 12582912.0f; /* 1.5 * 2^23: added to a small number it leaves the nearest integer in the lowest bits */
+    const float integers =
+        12582912.0f; /* 1.5 * 2^23: added to a small number it leaves the nearest integer in the lowest bits */
     union {
         float value;
         uint32_t bits;
@@ -671,47 +674,44 @@ static void adam_gap_sum(sr_real *restrict values, sr_real *restrict first_momen
     }
 }
 
-/* ---- the table ---- */
+/* ---- the tables ---- */
 
-#define TABLE_NAME_OF(level) sr_kernels_##level
-#define TABLE_NAME(level) TABLE_NAME_OF(level)
+#define NAME_OF(name, level) NAME_TEXT(name, level)
+#define NAME_TEXT(name, level) name##_##level
 #define LEVEL_TEXT_OF(level) #level
 #define LEVEL_TEXT(level) LEVEL_TEXT_OF(level)
 
-extern const sr_kernels TABLE_NAME(SR_CPU_LEVEL);
-const sr_kernels TABLE_NAME(SR_CPU_LEVEL) = {
-    .level = LEVEL_TEXT(SR_CPU_LEVEL),
-    .add = add,
-    .multiply = multiply,
-    .accumulate = accumulate,
-    .accumulate_scaled = accumulate_scaled,
-    .accumulate_product = accumulate_product,
-    .accumulate_difference_product = accumulate_difference_product,
-    .interpolate = interpolate,
-    .sum = sum_of,
-    .dot = dot,
-    .sum_of_squares = sum_of_squares,
-    .activation = activation,
-    .activation_backward = activation_backward,
-    .exponential = exponential_of,
-    .log_sigmoid = log_sigmoid,
-    .log_sigmoid_backward = log_sigmoid_backward,
-    .gru = gru,
-    .gru_backward = gru_backward,
-    .layer_norm = layer_norm,
-    .layer_norm_backward = layer_norm_backward,
-    .layer_norm_gain_backward = layer_norm_gain_backward,
-    .softmax = softmax,
-    .softmax_backward = softmax_backward,
-    .exponentials = exponentials,
-    .scale = scale,
-    .raise_maximum = raise_maximum,
-    .count_above = count_above,
-    .dropout_mask = dropout_mask,
-    .drop = drop,
-    .add_dropped = add_dropped,
-    .accumulate_kept = accumulate_kept,
-    .adam = adam,
-    .adam_gap = adam_gap,
-    .adam_gap_sum = adam_gap_sum,
-};
+/* Whether products of our own have more than the vectors that every processor of this kind has. */
+#if defined(__AVX2__)
+enum { IS_FAST = true };
+#else
+enum { IS_FAST = false };
+#endif
+
+static const sr_products full_precision = {
+    .name = "fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
+static const sr_products by_rounding = {
+    .name = "bf16 by rounding", .multiply = NAME_OF(multiply_rounded, SR_CPU_LEVEL), .is_fast = IS_FAST};
+
+/* What all levels of one instruction set have in common. */
+#define LOOPS                                                                                                             \
+    .add = add, .multiply = multiply, .accumulate = accumulate, .accumulate_scaled = accumulate_scaled,                   \
+    .accumulate_product = accumulate_product, .accumulate_difference_product = accumulate_difference_product,             \
+    .interpolate = interpolate, .sum = sum_of, .dot = dot, .sum_of_squares = sum_of_squares, .activation = activation,    \
+    .activation_backward = activation_backward, .exponential = exponential_of, .log_sigmoid = log_sigmoid,                \
+    .log_sigmoid_backward = log_sigmoid_backward, .gru = gru, .gru_backward = gru_backward, .layer_norm = layer_norm,     \
+    .layer_norm_backward = layer_norm_backward, .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, \
+    .softmax_backward = softmax_backward, .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,   \
+    .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                   \
+    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum
+
+extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
+const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {
+    .level = LEVEL_TEXT(SR_CPU_LEVEL), .products = {&full_precision, &by_rounding}, LOOPS};
+
+#ifdef SR_WITH_AMX
+static const sr_products by_amx = {.name = "bf16 by AMX", .multiply = multiply_amx, .is_fast = true};
+
+extern const sr_kernels sr_kernels_amx;
+const sr_kernels sr_kernels_amx = {.level = "amx", .products = {&full_precision, &by_amx}, LOOPS};
+#endif

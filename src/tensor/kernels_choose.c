@@ -1,25 +1,88 @@
-/* Chooses the kernels for this CPU by its feature flags (never by its model number). */
+/* The CPU levels, and which of them this machine has: by feature flags, never by model number. */
 #include "srtrain/kernels.h"
+#include "tensor/product.h"
 
 #include <string.h>
 
 extern const sr_kernels sr_kernels_generic;
+
+static bool has_generic(void)
+{
+    return true;
+}
+
 #ifdef SR_HAVE_X86_LEVELS
-extern const sr_kernels sr_kernels_avx2;
-extern const sr_kernels sr_kernels_avx512;
+extern const sr_kernels sr_kernels_avx2, sr_kernels_avx512;
+
+static bool has_avx2(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
+
+#if defined(SR_HAVE_AMX) && !defined(SR_REAL_IS_DOUBLE)
+extern const sr_kernels sr_kernels_amx;
+
+/* Whether AMX gives what rounding gives, up to the order of sums: a processor or virtual machine that promises it and does not
+ * keep it should cost speed, not results. */
+static bool amx_is_right(void)
+{
+    enum { M = 35, N = 37, K = 70 };
+    float a[M * K], b[K * N], by_amx[M * N], by_rounding[M * N];
+    for (size_t i = 0; i < M * K; ++i)
+        a[i] = (float)(i % 23) / 23 - 0.4f;
+    for (size_t i = 0; i < K * N; ++i)
+        b[i] = (float)(i % 29) / 29 - 0.6f;
+    matrix_product product = {
+        .m = M, .n = N, .k = K, .alpha = 1, .a = a, .a_stride = K, .b = b, .b_stride = N, .c = by_amx, .c_stride = N};
+    multiply_amx(&product);
+    product.c = by_rounding;
+    multiply_rounded_generic(&product);
+    for (size_t i = 0; i < M * N; ++i)
+        if (!(by_amx[i] - by_rounding[i] < 1e-3f && by_rounding[i] - by_amx[i] < 1e-3f))
+            return false;
+    return true;
+}
+
+static bool has_amx(void)
+{
+    return has_avx512() && amx_allow() && amx_is_right();
+}
+#endif
+
+/* From the lowest to the highest; a processor that has one has those above it in this list. */
+static const struct {
+    const sr_kernels *kernels;
+    const char *name;
+    bool (*is_there)(void);
+} levels[] = {
+    {&sr_kernels_generic, "generic", has_generic},
+#ifdef SR_HAVE_X86_LEVELS
+    {&sr_kernels_avx2, "avx2", has_avx2},
+    {&sr_kernels_avx512, "avx512", has_avx512},
+#endif
+#if defined(SR_HAVE_AMX) && !defined(SR_REAL_IS_DOUBLE)
+    {&sr_kernels_amx, "amx", has_amx},
+#endif
+};
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+const char *sr_kernels_level_name(size_t index)
+{
+    return index < LEVELS ? levels[index].name : NULL;
+}
 
 const sr_kernels *sr_kernels_choose(const char *level)
 {
-#ifdef SR_HAVE_X86_LEVELS
-    __builtin_cpu_init();
-    const int has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const int has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (has_avx512 && (!level || strcmp(level, "avx512") == 0))
-        return &sr_kernels_avx512;
-    if (has_avx2 && (!level || strcmp(level, "avx2") == 0))
-        return &sr_kernels_avx2;
-#endif
-    return !level || strcmp(level, "generic") == 0 ? &sr_kernels_generic : NULL;
+    for (size_t i = LEVELS; i-- > 0;)
+        if ((!level || strcmp(level, levels[i].name) == 0) && levels[i].is_there())
+            return levels[i].kernels;
+    return NULL;
 }

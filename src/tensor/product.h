@@ -33,7 +33,7 @@ multiply_function multiply_generic, multiply_avx2, multiply_avx512;
 multiply_function multiply_rounded_generic, multiply_rounded_avx2, multiply_rounded_avx512;
 
 /* That by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow() was true once in this
- * process. */
+ * process, before other threads use it. */
 multiply_function multiply_amx;
 
 /* Whether this processor has AMX for bf16, and the operating system lets this process use it. */

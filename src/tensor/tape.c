@@ -45,7 +45,7 @@ sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recordi
 {
     SR_TRY(SR_ALLOCATE_ZERO(tape, 1, "a tape", error));
     (*tape)->kernels = kernels;
-    (*tape)->products = sr_products_choose(SR_PRECISION_FP32);
+    (*tape)->products = kernels->products[SR_PRECISION_FP32];
     (*tape)->kept_bytes = KEPT_BYTES;
     (*tape)->recording = recording;
     const sr_status status = sr_arena_create(&(*tape)->arena, FIRST_BLOCK, error);
@@ -66,7 +66,7 @@ void sr_tape_free(sr_tape *tape)
 
 void sr_tape_set_precision(sr_tape *tape, sr_precision precision)
 {
-    tape->products = sr_products_choose(precision);
+    tape->products = tape->kernels->products[precision];
 }
 
 const sr_products *sr_tape_products(const sr_tape *tape)

@@ -29,15 +29,15 @@ static const char *fftw_version_text(void)
     return fftwf_version;
 }
 
-sr_status sr_versions(const char *program_version, char **text, sr_error *error)
+sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **text, sr_error *error)
 {
     char mpi[256], blas[256], hdf5[64];
     sr_parallel_library_version(mpi, sizeof mpi);
     sr_blas_description(blas, sizeof blas);
     hdf5_version(hdf5, sizeof hdf5);
-    const sr_kernels *kernels = sr_kernels_choose(NULL);
-    if (asprintf(text, "srtrain %s\n%s\n%s\n%s\n%s\nCPU kernels: %s; products of %s\n", program_version, mpi, blas, hdf5,
-                 fftw_version_text(), kernels->level, sr_products_choose(SR_PRECISION_BF16)->name) < 0) {
+    if (asprintf(text, "srtrain %s\n%s\n%s (%s)\n%s\n%s\nCPU level: %s (%s); products of %s\n", program_version, mpi, blas,
+                 cpu->blas_reason, hdf5, fftw_version_text(), cpu->kernels->level, cpu->level_reason,
+                 cpu->kernels->products[SR_PRECISION_BF16]->name) < 0) {
         *text = NULL;
         return sr_fail_memory(error, 1, "version text");
     }
@@ -50,7 +50,7 @@ sr_status sr_versions(const char *program_version, char **text, sr_error *error)
  */
 static bool is_feature(const char *flag)
 {
-    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx"};
+    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx", "asimd", "sve", "bf16"};
     for (size_t i = 0; i < sizeof families / sizeof *families; ++i)
         if (strncmp(flag, families[i], strlen(families[i])) == 0)
             return true;
@@ -77,17 +77,20 @@ static bool add_features(cJSON *list, char *flags)
 }
 
 /* The name and features of the first processor that the system lists; where it has no such list, neither. */
-static bool add_processor(cJSON *root, const sr_kernels *kernels)
+static bool add_processor(cJSON *root, const sr_cpu *cpu)
 {
     FILE *file = fopen("/proc/cpuinfo", "r");
     cJSON *features = cJSON_AddArrayToObject(root, "cpu_features");
-    bool complete = features && cJSON_AddStringToObject(root, "cpu_kernels", kernels->level);
+    bool complete = features && cJSON_AddStringToObject(root, "cpu_kernels", cpu->kernels->level) &&
+                    cJSON_AddStringToObject(root, "cpu_kernels_reason", cpu->level_reason) &&
+                    cJSON_AddStringToObject(root, "blas_kernels", cpu->blas_core) &&
+                    cJSON_AddStringToObject(root, "blas_kernels_reason", cpu->blas_reason);
     char *line = NULL, *value;
     size_t capacity = 0;
     while (file && complete && cJSON_GetArraySize(features) == 0 && getline(&line, &capacity, file) > 0) {
         if ((value = value_of(line, "model name")))
             complete = cJSON_HasObjectItem(root, "cpu") || cJSON_AddStringToObject(root, "cpu", value);
-        else if ((value = value_of(line, "flags")))
+        else if ((value = value_of(line, "flags")) || (value = value_of(line, "Features")))
             complete = add_features(features, value);
     }
     free(line);
@@ -101,7 +104,8 @@ static bool add_processor(cJSON *root, const sr_kernels *kernels)
 typedef struct {
     char host[256];
     int64_t process, node_rank, threads;
-    char cores[256]; /* as "0-3,8" */
+    char cores[256];                   /* as "0-3,8" */
+    char cpu_level[16], blas_core[64]; /* the highest of its machine; whose kernels its BLAS uses */
 } rank_description;
 
 /* The cores this process may run on, as ranges. */
@@ -126,7 +130,7 @@ static void describe_binding(char *text, size_t size)
     }
 }
 
-static void describe_rank(const sr_parallel *parallel, rank_description *description)
+static void describe_rank(const sr_parallel *parallel, const sr_cpu *cpu, rank_description *description)
 {
     memset(description, 0, sizeof *description);
     snprintf(description->host, sizeof description->host, "%s", sr_parallel_host(parallel));
@@ -134,6 +138,8 @@ static void describe_rank(const sr_parallel *parallel, rank_description *descrip
     description->node_rank = sr_parallel_node_rank(parallel);
     description->threads = (int64_t)sr_parallel_threads(parallel);
     describe_binding(description->cores, sizeof description->cores);
+    snprintf(description->cpu_level, sizeof description->cpu_level, "%s", cpu->highest);
+    snprintf(description->blas_core, sizeof description->blas_core, "%s", cpu->blas_core);
 }
 
 static bool add_ranks(cJSON *root, const rank_description *ranks, size_t count)
@@ -147,12 +153,14 @@ static bool add_ranks(cJSON *root, const rank_description *ranks, size_t count)
                    cJSON_AddNumberToObject(entry, "process", (double)ranks[rank].process) &&
                    cJSON_AddNumberToObject(entry, "node_rank", (double)ranks[rank].node_rank) &&
                    cJSON_AddNumberToObject(entry, "threads", (double)ranks[rank].threads) &&
-                   cJSON_AddStringToObject(entry, "cores", ranks[rank].cores);
+                   cJSON_AddStringToObject(entry, "cores", ranks[rank].cores) &&
+                   cJSON_AddStringToObject(entry, "cpu_level", ranks[rank].cpu_level) &&
+                   cJSON_AddStringToObject(entry, "blas_kernels", ranks[rank].blas_core);
     }
     return complete;
 }
 
-static cJSON *make_document(const char *versions, const sr_kernels *kernels, const rank_description *ranks, size_t count)
+static cJSON *make_document(const char *versions, const sr_cpu *cpu, const rank_description *ranks, size_t count)
 {
     char stamp[32] = "";
     const time_t now = time(NULL);
@@ -161,7 +169,7 @@ static cJSON *make_document(const char *versions, const sr_kernels *kernels, con
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &broken_down);
     cJSON *root = cJSON_CreateObject();
     bool complete = root && cJSON_AddStringToObject(root, "started", stamp) &&
-                    cJSON_AddNumberToObject(root, "rank_count", (double)count) && add_processor(root, kernels);
+                    cJSON_AddNumberToObject(root, "rank_count", (double)count) && add_processor(root, cpu);
     cJSON *list = complete ? cJSON_AddArrayToObject(root, "versions") : NULL;
     char line[512];
     for (const char *at = versions; list && complete && *at;) {
@@ -176,10 +184,10 @@ static cJSON *make_document(const char *versions, const sr_kernels *kernels, con
     return NULL;
 }
 
-static sr_status write_document(const char *path, const char *versions, const sr_kernels *kernels,
-                                const rank_description *ranks, size_t count, sr_error *error)
+static sr_status write_document(const char *path, const char *versions, const sr_cpu *cpu, const rank_description *ranks,
+                                size_t count, sr_error *error)
 {
-    cJSON *root = make_document(versions, kernels, ranks, count);
+    cJSON *root = make_document(versions, cpu, ranks, count);
     char *text = root ? cJSON_Print(root) : NULL;
     cJSON_Delete(root);
     if (!text)
@@ -189,20 +197,20 @@ static sr_status write_document(const char *path, const char *versions, const sr
     return status;
 }
 
-sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_kernels *kernels, const char *path,
+sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_cpu *cpu, const char *path,
                                sr_error *error)
 {
     rank_description mine;
-    describe_rank(parallel, &mine);
+    describe_rank(parallel, cpu, &mine);
     void *gathered = NULL;
     size_t *offsets = NULL;
     SR_TRY(sr_parallel_gather(parallel, &mine, sizeof mine, &gathered, &offsets, error));
     sr_status status = SR_OK;
     if (sr_parallel_rank(parallel) == 0) {
         char *versions = NULL;
-        status = sr_versions(program_version, &versions, error);
+        status = sr_versions(program_version, cpu, &versions, error);
         if (status == SR_OK)
-            status = write_document(path, versions, kernels, gathered, (size_t)sr_parallel_size(parallel), error);
+            status = write_document(path, versions, cpu, gathered, (size_t)sr_parallel_size(parallel), error);
         free(versions);
     }
     free(gathered);

@@ -2,12 +2,13 @@
 #ifndef SRTRAIN_TRAIN_ENVIRONMENT_H
 #define SRTRAIN_TRAIN_ENVIRONMENT_H
 
-#include "srtrain/kernels.h"
+#include "srtrain/cpu.h"
 #include "srtrain/parallel.h"
 
-/* Gathers host, process, binding and threads of every rank and writes them with all versions to `path`. Collective; rank 0
+/* Gathers host, process, binding, threads and highest CPU level of every rank and writes them with all versions and what `cpu`
+ * agreed on to `path`. Collective; rank 0
  * writes. */
-sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_kernels *kernels, const char *path,
+sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_cpu *cpu, const char *path,
                                sr_error *error);
 
 #endif

@@ -86,7 +86,7 @@ static sr_status prepare_files(run *r, sr_error *error)
             status = sr_run_note_beginning(&r->paths, r->options->resume_path, error);
     }
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
-    return sr_environment_write(r->parallel, r->options->program_version, r->kernels, r->paths.environment, error);
+    return sr_environment_write(r->parallel, r->options->program_version, r->options->cpu, r->paths.environment, error);
 }
 
 static sr_status open_metrics(run *r, sr_error *error)
@@ -275,7 +275,7 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     run r = {.parallel = parallel,
              .options = options,
              .settings = options->settings,
-             .kernels = sr_kernels_choose(NULL),
+             .kernels = options->cpu->kernels,
              .log = options->log};
     sr_status status = sr_parallel_agree(parallel, sr_signals_catch(error), error);
     if (status == SR_OK)

@@ -18,7 +18,8 @@ void run_describe(const run *r)
     sr_log_information(
         r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels, %s; output in %s", count,
         sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel), (long long)r->settings->training.batch_size,
-        r->kernels->level, sr_products_choose(r->settings->training.precision)->name, r->paths.directory);
+        r->kernels->level, r->kernels->products[r->settings->training.precision]->name, r->paths.directory);
+    sr_cpu_log(r->options->cpu, r->log);
     sr_preflight_log(&r->preflight, r->log);
     const sr_time_limit *limit = &r->options->time_limit;
     if (limit->end > 0)

@@ -5,6 +5,7 @@
 #include "srtrain/train.h"
 
 #include "srtrain/clock.h"
+#include "srtrain/denormals.h"
 #include "train/contrast.h"
 #include "train/nonfinite.h"
 #include "train/shared_state.h"
@@ -314,6 +315,7 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
 #pragma omp parallel num_threads((int)stepper->threads) default(shared)
     {
         part_of_step own = {.status = SR_OK};
+        sr_flush_denormals();
         const size_t thread = (size_t)omp_get_thread_num();
         own.status = work(stepper, thread, epoch, batch, step, votes, &own.result, &own.error);
         if (thread == 0)

@@ -1,5 +1,6 @@
 /* What steps need: memory for the state of training, initial values, and workers. */
 #include "srtrain/train.h"
+#include "srtrain/denormals.h"
 #include "train/shared_state.h"
 #include "train/touched_rows.h"
 
@@ -64,6 +65,7 @@ static sr_status draw_initial_values(sr_stepper *stepper, sr_error *error)
 #pragma omp parallel num_threads((int)stepper->threads) default(shared)
     {
         size_t part, parts;
+        sr_flush_denormals();
         shared_state_part(&stepper->workers[omp_get_thread_num()], &part, &parts);
         sr_parameters_draw_part(parameters, seed, sr_part_of_range(all, part, parts));
     }
@@ -116,7 +118,10 @@ void sr_stepper_settle(sr_stepper *stepper)
 {
     const sr_touched_rows all = {.tables = stepper->optimizer.tables, .every = true};
 #pragma omp parallel num_threads((int)stepper->threads) default(shared)
-    sr_optimizer_catch_up(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
+    {
+        sr_flush_denormals();
+        sr_optimizer_catch_up(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
+    }
     sr_optimizer_forget(&stepper->optimizer);
     sr_reduction_forget(stepper->workers[0].reduction);
 }

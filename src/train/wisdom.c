@@ -42,6 +42,19 @@ static sr_status obtain(sr_model *model, const char *path, sr_log *log, char **t
     return sr_output_file_write(path, *text, error);
 }
 
+sr_status sr_adopt_wisdom(sr_parallel *parallel, const char *text, sr_log *log, sr_error *error)
+{
+    const int64_t own_rank = sr_parallel_rank(parallel);
+    int64_t ignorant = sr_fourier_learn(text) ? -1 : own_rank;
+    SR_TRY(sr_parallel_maximum_int64(parallel, &ignorant, 1, error));
+    if (ignorant >= 0)
+        sr_log_warning(log,
+                       "the FFTW of rank %lld does not understand what rank 0's has measured, because it is another one or its "
+                       "processor is: it plans by rule, so that its transforms may differ from others in the last digits",
+                       (long long)ignorant);
+    return SR_OK;
+}
+
 sr_status sr_share_wisdom(sr_parallel *parallel, sr_model *model, const char *path, sr_log *log, sr_error *error)
 {
     char *text = NULL;
@@ -62,9 +75,9 @@ sr_status sr_share_wisdom(sr_parallel *parallel, sr_model *model, const char *pa
     }
     if (status == SR_OK)
         status = sr_parallel_broadcast(parallel, text, size, error);
-    if (status == SR_OK && !is_root && !sr_fourier_learn(text))
-        status = sr_fail(error, SR_ERROR_RUNTIME, "the FFTW of this rank does not understand the wisdom of rank 0's");
     status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = sr_adopt_wisdom(parallel, text, log, error);
     free(text);
     return status;
 }

@@ -10,4 +10,8 @@
  * and writes it there; every rank learns it. Before the model's first pass. Collective. */
 sr_status sr_share_wisdom(sr_parallel *parallel, sr_model *model, const char *path, sr_log *log, sr_error *error);
 
+/* The part of it that comes last: every rank learns `text`. FFTW knows only algorithms that its processor has, so that ranks on
+ * unequal machines may not understand it: they plan by rule, and the log says so. Collective. */
+sr_status sr_adopt_wisdom(sr_parallel *parallel, const char *text, sr_log *log, sr_error *error);
+
 #endif

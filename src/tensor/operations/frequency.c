@@ -42,7 +42,7 @@ static bool prepare(transformed_sequences *t, sr_tape *tape, sr_fourier *fourier
     for (size_t s = 0; s < layout->sequences; ++s) {
         const size_t n = length_of(t, s);
         sr_error error = {.status = SR_OK};
-        if (sr_fourier_prepare(fourier, n, clamp(band, n), &error) != SR_OK) {
+        if (sr_fourier_prepare(fourier, sr_tape_kernels(tape), n, clamp(band, n), &error) != SR_OK) {
             sr_tape_fail(tape, &error);
             return false;
         }

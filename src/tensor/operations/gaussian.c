@@ -191,11 +191,10 @@ static void squared_norms(const sr_kernels *kernels, const sr_tensor *x, size_t 
 /* S_ij = -scale |q_i - k_j|^2 = scale (2 q_i k_jᵀ - |q_i|^2 - |k_j|^2): one matrix product and two norms */
 static void distance_forward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
 {
-    (void)tape;
     const distance_state *state = saved;
     const size_t stride = state->query->columns, heads = map->heads;
     sr_real *scores = state->scores->values + block->cell;
-    sr_gemm(false, true, block->queries, block->keys, block->width, 2 * state->scale,
+    sr_gemm(sr_tape_kernels(tape), false, true, block->queries, block->keys, block->width, 2 * state->scale,
             state->query->values + block->query_row * stride + block->column, stride,
             state->key->values + block->key_row * stride + block->column, stride, 0, scores, block->keys);
     for (size_t i = 0; i < block->queries; ++i) {
@@ -232,16 +231,16 @@ static void distance_backward_head(sr_tape *tape, const sr_attention_map *map, c
     }
     if (state->query->wants_gradient) {
         sr_real *out = state->query->gradient + query_offset;
-        sr_gemm(false, false, block->queries, block->width, block->keys, 2 * state->scale, gradient, block->keys, key, stride,
-                1, out, stride);
+        sr_gemm(sr_tape_kernels(tape), false, false, block->queries, block->width, block->keys, 2 * state->scale, gradient,
+                block->keys, key, stride, 1, out, stride);
         for (size_t i = 0; i < block->queries; ++i)
             kernels->accumulate_scaled(out + i * stride, -2 * state->scale * state->row_sums[i], query + i * stride,
                                        block->width);
     }
     if (state->key->wants_gradient) {
         sr_real *out = state->key->gradient + key_offset;
-        sr_gemm(true, false, block->keys, block->width, block->queries, 2 * state->scale, gradient, block->keys, query, stride,
-                1, out, stride);
+        sr_gemm(sr_tape_kernels(tape), true, false, block->keys, block->width, block->queries, 2 * state->scale, gradient,
+                block->keys, query, stride, 1, out, stride);
         for (size_t j = 0; j < block->keys; ++j)
             kernels->accumulate_scaled(out + j * stride, -2 * state->scale * state->column_sums[j], key + j * stride,
                                        block->width);
