@@ -32,3 +32,6 @@ endif()
 if(SRTRAIN_DATA_DIRECTORY)
   set_property(TEST test_public_data APPEND PROPERTY ENVIRONMENT SRTRAIN_DATA_DIRECTORY=${SRTRAIN_DATA_DIRECTORY})
 endif()
+
+srtrain_add_allocation_test(test_allocations_convert LIBRARY srprep_library SOURCES program.c RANKS 1 2)
+target_compile_definitions(test_allocations_convert PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")

@@ -5,3 +5,4 @@ add_test(NAME checkpoint_bytes_do_not_depend_on_ranks
 set_tests_properties(checkpoint_bytes_do_not_depend_on_ranks PROPERTIES PROCESSORS 4 TIMEOUT ${SRTRAIN_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 srtrain_add_test(test_damage SOURCES small_dataset.c)
+srtrain_add_allocation_test(test_allocations_checkpoint RANKS 1 2)

@@ -6,3 +6,4 @@ srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_datas
 srtrain_add_test(test_time_limit)
 srtrain_add_test(test_item_updates SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_rounded_reduction SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
+srtrain_add_allocation_test(test_allocations_step SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2)

@@ -78,14 +78,7 @@ static sr_status read_column(void *context, sr_dataset_column column, size_t fir
 static sr_status number_of(columns *c, uint32_t item, uint32_t *number, sr_error *error)
 {
     if (c->numbers[item] == 0) {
-        if (c->appeared_count == c->appeared_room) {
-            const size_t room = c->appeared_room ? 2 * c->appeared_room : 1024;
-            uint32_t *grown = realloc(c->appeared, room * sizeof *grown);
-            if (!grown)
-                return sr_fail_memory(error, room * sizeof *grown, "the numbers of items");
-            c->appeared = grown;
-            c->appeared_room = room;
-        }
+        SR_TRY(SR_GROW(&c->appeared, &c->appeared_room, c->appeared_count + 1, "the numbers of items", error));
         c->appeared[c->appeared_count++] = item;
         c->numbers[item] = (uint32_t)c->appeared_count;
     }

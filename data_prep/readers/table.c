@@ -1,5 +1,6 @@
 /* Tables: fields between delimiters; quoted fields as in RFC 4180, which may hold delimiters, line ends and doubled quotes. */
 #include "reading.h"
+#include "srtrain/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,13 +96,7 @@ static bool ends_inside_quotes(const char *text, const char *end, const char *de
 /* A copy of a record, to be written to. */
 static sr_status copy_record(reading *r, const char *record, size_t length, sr_error *error)
 {
-    if (length > r->scratch_room) {
-        char *grown = realloc(r->scratch, 2 * length);
-        if (!grown)
-            return sr_fail_memory(error, 2 * length, "a record");
-        r->scratch = grown;
-        r->scratch_room = 2 * length;
-    }
+    SR_TRY(SR_GROW(&r->scratch, &r->scratch_room, length, "a record", error));
     memcpy(r->scratch, record, length);
     return SR_OK;
 }

@@ -186,13 +186,7 @@ static sr_status fill_text(lines *file, sr_error *error)
         file->begin -= unused;
         file->mark = 0;
     }
-    if (file->room - file->end < 2) {
-        char *grown = realloc(file->text, 2 * file->room);
-        if (!grown)
-            return sr_fail_memory(error, 2 * file->room, "a long line");
-        file->text = grown;
-        file->room *= 2;
-    }
+    SR_TRY(SR_GROW(&file->text, &file->room, file->end + 2, "a long line", error));
     const size_t before = file->end;
     while (file->end == before) {
         SR_TRY(fill_raw(file, error));
