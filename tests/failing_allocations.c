@@ -329,7 +329,9 @@ static void check_run(trials *t, sr_status status, uint64_t result, const sr_err
 
 static void try_rank(trials *t, int failing)
 {
-    const size_t stride = t->trial->stride ? t->trial->stride : 1;
+    enum { STRIDE_OF_ALL = 5 };
+    const bool together = failing == t->ranks && t->ranks > 1;
+    const size_t stride = (t->trial->stride ? t->trial->stride : 1) * (together ? STRIDE_OF_ALL : 1);
     size_t count = 0, tried = 0;
     t->failing = failing;
     for (size_t at = 1;; at += stride) {

@@ -36,10 +36,10 @@ typedef struct {
     size_t stride; /* only each stride-th allocation fails; 0 is 1 */
 } allocation_trial;
 
-/* Runs the operation again and again, and lets one allocation after the other fail: on each rank alone, and on all at once.
- * Every run must end on every rank with SR_ERROR_RUNTIME and a message that names what there is no memory for or, where the
- * program knows a way without, with the right result; nothing may be left, and no run may take longer than two minutes. Fails
- * the test otherwise, after all have been tried. */
+/* Runs the operation again and again, and lets one allocation after the other fail: on each rank alone, and on all at once
+ * (there each fifth will do). Every run must end on every rank with SR_ERROR_RUNTIME and a message that names what there is no
+ * memory for or, where the program knows a way without, with the right result; nothing may be left, and no run may take longer
+ * than two minutes. Fails the test otherwise, after all have been tried. */
 void every_allocation_may_fail(sr_parallel *parallel, const allocation_trial *trial);
 
 /* Adds `size` bytes to a result. */

@@ -155,7 +155,7 @@ static sr_status keep_own_items(columns *c, sr_error *error)
     const workplace *place = c->place;
     const size_t count = c->plan->all_items;
     int64_t *ranks;
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE(&ranks, (size_t)PIECE, "the numbers of items", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &ranks, (size_t)PIECE, "the numbers of items", error));
     sr_status status = SR_OK;
     for (size_t done = 0; done < count && status == SR_OK; done += PIECE) {
         const size_t here = count - done < PIECE ? count - done : (size_t)PIECE;
@@ -202,7 +202,7 @@ static sr_status number_items(columns *c, sr_error *error)
     uint64_t own = 0, first = 0, *counts;
     for (size_t i = 0; i < c->appeared_count; ++i)
         own += c->numbers[c->appeared[i]] != 0;
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE(&counts, place->ranks, "the numbers of items", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &counts, place->ranks, "the numbers of items", error));
     sr_status status = workplace_share(place, own, counts, error);
     c->items = 0;
     for (size_t rank = 0; rank < place->ranks && status == SR_OK; ++rank) {

@@ -117,18 +117,16 @@ static void clear(sr_node *node, size_t common, size_t own)
 
 sr_status sr_node_create(sr_node **node, sr_parallel *parallel, size_t common, size_t own, sr_error *error)
 {
-    sr_node *made = NULL;
+    sr_node *made;
+    double *sums;
     *node = NULL;
-    sr_status status = SR_ALLOCATE_ZERO(&made, 1, "the memory of a node", error);
-    if (status == SR_OK)
-        status = SR_ALLOCATE(&made->sums, (size_t)parallel->node_size * SUMS_AT_ONCE, "sums over a node", error);
-    status = sr_parallel_agree(parallel, status, error);
+    SR_TRY(SR_PARALLEL_ALLOCATE(parallel, &sums, (size_t)parallel->node_size * SUMS_AT_ONCE, "sums over a node", error));
+    sr_status status = SR_PARALLEL_ALLOCATE(parallel, &made, 1, "the memory of a node", error);
     if (status != SR_OK) {
-        if (made)
-            free(made->sums);
-        free(made);
+        free(sums);
         return status;
     }
+    made->sums = sums;
     made->parallel = parallel;
     made->processes = (size_t)parallel->node_size;
     made->process = (size_t)parallel->node_rank;
