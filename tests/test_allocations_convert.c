@@ -219,8 +219,7 @@ static void of_a_table(void **state)
     try_command(*state, "converting a table", command_convert,
                 "convert --format csv --header --columns user=user,item=item,time=time,rating=rating --input @/table.csv "
                 "--output @/work/data --deduplicate last --min-user 2 "
-                "--min-item 2 --max-length 6 --shards 2 --report @/work/report.json",
-                1);
+                "--min-item 2 --max-length 6 --shards 2 --report @/work/report.json");
 }
 
 static void of_a_table_in_little_memory(void **state)
@@ -240,8 +239,7 @@ static void of_json(void **state)
 {
     try_command(*state, "converting JSON", command_convert,
                 "convert --format json --columns user=user_id,item=item,time=t --input @/lines.json --output @/work/data "
-                "--split time:1030,1050",
-                1);
+                "--split time:1030,1050");
 }
 
 static void of_a_synthesis(void **state)
