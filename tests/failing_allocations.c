@@ -254,7 +254,7 @@ void allocations_tell(void)
 
 /* ---- every allocation of an operation ---- */
 
-enum { LIMIT = 20 /* seconds that one run may take */ };
+enum { LIMIT = 120 /* seconds that one run may take */ };
 
 typedef struct {
     sr_parallel *parallel;

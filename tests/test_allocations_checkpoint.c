@@ -261,10 +261,12 @@ static void in_finding_the_newest(void **state)
     try_all(*state, "finding the newest checkpoint", find_newest);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(in_writing), cmocka_unit_test(in_writing_beside),
                                        cmocka_unit_test(in_reading), cmocka_unit_test(in_importing),
                                        cmocka_unit_test(in_finding_the_newest)};
+    if (argument_count > 1) /* a pattern: only these */
+        cmocka_set_test_filter(arguments[1]);
     return cmocka_run_group_tests_name("every allocation may fail", tests, set_up, tear_down);
 }

@@ -1,8 +1,10 @@
 /* What a run consists of, and whole runs, for which memory does not suffice: whichever allocation fails, on whichever rank, all
  * ranks end with a message, and nothing is lost. */
+#include "evaluate/new_users.h"
 #include "failing_allocations.h"
 #include "program.h"
 #include "shared_dataset.h"
+#include "srtrain/analysis.h"
 #include "srtrain/train.h"
 
 #include <fcntl.h>
@@ -134,7 +136,10 @@ static void try_evaluation(shared_dataset *data, const char *name, const char *o
     evaluated e;
     prepare(&e, data, option);
     snprintf(e.path, sizeof e.path, "%s/data", data->directory);
-    every_allocation_may_fail(data->parallel, &(allocation_trial){.name = name, .run = evaluate, .context = &e});
+    const bool plain = e.settings.training.threads < 2 && e.settings.model.backbone == SR_BACKBONE_SASREC;
+    const size_t stride = plain || sr_parallel_size(data->parallel) == 1 ? 1 : 7; /* models compute alike on all ranks */
+    every_allocation_may_fail(data->parallel,
+                              &(allocation_trial){.name = name, .run = evaluate, .context = &e, .stride = stride});
     sr_model_free(e.model);
 }
 
@@ -188,6 +193,68 @@ static void of_recommendations(void **state)
     prepare(&e, *state, "evaluation.history=exclude");
     every_allocation_may_fail(e.data->parallel,
                               &(allocation_trial){.name = "recommendations", .run = recommend, .context = &e});
+    sr_model_free(e.model);
+}
+
+/* To users that the data set does not know: a file with their histories. */
+static sr_status recommend_to_new_users(void *context, uint64_t *result, sr_error *error)
+{
+    const evaluated *e = context;
+    new_users *users = NULL;
+    recommended found = {.result = 0};
+    sr_status status = SR_OK;
+    sr_user_source source = {.origin = e->path};
+    if (sr_parallel_rank(e->data->parallel) == 0)
+        status = new_users_open(&users, e->path, e->data->dataset, true, error);
+    status = sr_parallel_agree(e->data->parallel, status, error);
+    source.context = users;
+    source.next = new_users_next;
+    source.longest_name = users ? new_users_found(users)->longest_name : 0;
+    if (status == SR_OK)
+        status = sr_recommend(e->data->parallel, e->model, &source, 3, SR_HISTORY_EXCLUDE, sr_kernels_choose(NULL),
+                              add_recommendation, &found, error);
+    new_users_close(users);
+    *result = found.result;
+    return status;
+}
+
+static void of_recommendations_to_new_users(void **state)
+{
+    evaluated e;
+    sr_error error;
+    prepare(&e, *state, "evaluation.history=exclude");
+    snprintf(e.path, sizeof e.path, "%s/histories.txt", e.data->directory);
+    if (sr_parallel_rank(e.data->parallel) == 0)
+        program_write(e.path, "anna n1 n2 n3\nbert n4 unknown n5\ncarl n6\n");
+    check(sr_parallel_barrier(e.data->parallel, &error), &error);
+    every_allocation_may_fail(
+        e.data->parallel,
+        &(allocation_trial){.name = "recommendations to new users", .run = recommend_to_new_users, .context = &e});
+    sr_model_free(e.model);
+}
+
+/* ---- an analysis ---- */
+
+static sr_status analyze(void *context, uint64_t *result, sr_error *error)
+{
+    const evaluated *e = context;
+    static const size_t users[] = {3};
+    sr_analysis analysis;
+    SR_TRY(sr_analyze(e->data->parallel, e->model, e->data->dataset, 4, SR_SPLIT_TEST, users, 1, sr_kernels_choose(NULL),
+                      &analysis, error));
+    *result = add_to_result((uint64_t)analysis.sequences, analysis.states.cosine,
+                            analysis.states.count * sizeof *analysis.states.cosine);
+    sr_analysis_free(&analysis);
+    return SR_OK;
+}
+
+static void of_an_analysis(void **state)
+{
+    evaluated e;
+    prepare(&e, *state, "calibrators.frequency.alpha=0.7");
+    const size_t stride = sr_parallel_size(e.data->parallel) == 1 ? 1 : 9;
+    every_allocation_may_fail(e.data->parallel,
+                              &(allocation_trial){.name = "an analysis", .run = analyze, .context = &e, .stride = stride});
     sr_model_free(e.model);
 }
 
@@ -289,14 +356,18 @@ static void of_a_run_that_waits_for_checkpoints(void **state)
             sr_parallel_size(data->parallel) == 1 ? 5 : 23);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(of_a_configuration),
                                        cmocka_unit_test(of_an_evaluation),
                                        cmocka_unit_test(of_an_evaluation_by_threads),
                                        cmocka_unit_test(of_an_evaluation_of_stosa),
                                        cmocka_unit_test(of_recommendations),
+                                       cmocka_unit_test(of_recommendations_to_new_users),
+                                       cmocka_unit_test(of_an_analysis),
                                        cmocka_unit_test(of_a_run),
                                        cmocka_unit_test(of_a_run_that_waits_for_checkpoints)};
+    if (argument_count > 1) /* a pattern: only these */
+        cmocka_set_test_filter(arguments[1]);
     return cmocka_run_group_tests_name("every allocation may fail", tests, set_up, shared_dataset_tear_down);
 }

@@ -309,8 +309,8 @@ sr_status lines_open_part(lines **opened, const char *path, uint64_t begin, uint
         status = sr_copy_string(&file->path, strcmp(path, "-") == 0 ? "standard input" : path, error);
     if (status == SR_OK)
         status = SR_ALLOCATE(&file->raw, RAW_SIZE, "an input buffer", error);
-    if (status == SR_OK && !(file->text = malloc(file->room)))
-        status = sr_fail_memory(error, file->room, "an input buffer");
+    if (status == SR_OK)
+        status = SR_ALLOCATE(&file->text, file->room, "an input buffer", error);
     if (status == SR_OK)
         status = choose_decoder(file, error);
     if (status == SR_OK)

@@ -108,8 +108,8 @@ void sr_arena_free(sr_arena *arena)
 /* Makes a new block of `size` bytes the current and last one. */
 static int add_block(sr_arena *arena, size_t size)
 {
-    arena_block *block = malloc(sizeof *block);
-    if (!block)
+    arena_block *block;
+    if (SR_ALLOCATE(&block, 1, "an arena block", NULL) != SR_OK)
         return 0;
     if (SR_ALLOCATE(&block->data, size, "an arena block", NULL) != SR_OK) {
         free(block);
