@@ -220,7 +220,7 @@ static sr_status convert(const conversion *c, workplace *place, collector *to, s
         .format = c->reader, .options = &c->reading.options, .files = &c->inputs, .after = c->after, .before = c->before};
     if (place->ranks > 1)
         SR_TRY(workplace_make_directory(place, error));
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE_ZERO(&facts, 1, "a report", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &facts, 1, "a report", error));
     sr_status status = input_read(place, &input, to, facts, error);
     if (status == SR_OK)
         status = check_input(c, facts, error);

@@ -13,14 +13,7 @@
 
 static sr_status add_path(input_list *inputs, const char *path, sr_error *error)
 {
-    if (inputs->count == inputs->room) {
-        const size_t room = inputs->room ? 2 * inputs->room : 64;
-        char **paths = realloc(inputs->paths, room * sizeof *paths);
-        if (!paths)
-            return sr_fail_memory(error, room * sizeof *paths, "names of files");
-        inputs->paths = paths;
-        inputs->room = room;
-    }
+    SR_TRY(SR_GROW(&inputs->paths, &inputs->room, inputs->count + 1, "names of files", error));
     SR_TRY(sr_copy_string(&inputs->paths[inputs->count], path, error));
     ++inputs->count;
     return SR_OK;

@@ -106,7 +106,7 @@ static sr_status total_up(workplace *place, const synthesiser *s, sequence_total
         .user_width = (uint64_t)snprintf(name, sizeof name, "u%llu", (unsigned long long)s->process.users - 1)};
     for (uint64_t user = s->next; user < s->end; ++user)
         totals->own_interactions += synthesis_length(s, user);
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE(&counts, place->ranks, "counts", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &counts, place->ranks, "counts", error));
     const sr_status status = workplace_share(place, totals->own_interactions, counts, error);
     for (size_t rank = 0; rank < place->ranks && status == SR_OK; ++rank) {
         totals->interactions += counts[rank];

@@ -40,3 +40,6 @@ foreach(test test_public_data test_public_data.a_directory_of_hourly_files_is_on
     set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT SRTRAIN_DATA_DIRECTORY=${SRTRAIN_DATA_DIRECTORY})
   endif()
 endforeach()
+
+srtrain_add_allocation_test(test_allocations_convert LIBRARY srprep_library SOURCES program.c RANKS 1 2)
+target_compile_definitions(test_allocations_convert PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")

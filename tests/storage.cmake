@@ -6,3 +6,4 @@ set_tests_properties(checkpoint_bytes_do_not_depend_on_ranks PROPERTIES PROCESSO
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 srtrain_add_test(test_damage SOURCES small_dataset.c)
 srtrain_add_test(test_directory_lock SOURCES files.c)
+srtrain_add_allocation_test(test_allocations_checkpoint RANKS 1 2)

@@ -16,3 +16,7 @@ if(SRTRAIN_SANITIZE)
     a_rank_without_memory_ends_a_step_of_adversarial_training_on_all)
   srtrain_add_optional_tests(test_item_updates what_late_rows_take_is_known_before)
 endif()
+
+srtrain_add_allocation_test(test_allocations_step SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2)
+srtrain_add_allocation_test(test_allocations_run SOURCES small_dataset.c shared_dataset.c program.c RANKS 1 2)
+target_compile_definitions(test_allocations_run PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")

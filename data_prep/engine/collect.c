@@ -142,11 +142,8 @@ static sr_status open_run_files(collector *c, sr_error *error)
 static sr_status add_run(collector *c, run_bounds **bounds, sr_error *error)
 {
     const size_t width = c->place->ranks + 1;
-    run_bounds *grown = realloc(c->bounds, (c->runs + 1) * width * sizeof *grown);
-    if (!grown)
-        return sr_fail_memory(error, (c->runs + 1) * width * sizeof *grown, "the list of runs");
-    c->bounds = grown;
-    *bounds = grown + c->runs++ * width;
+    SR_TRY(sr_reallocate((void **)&c->bounds, (c->runs + 1) * width, sizeof *c->bounds, "the list of runs", error));
+    *bounds = c->bounds + c->runs++ * width;
     memset(*bounds, 0, width * sizeof **bounds);
     return SR_OK;
 }
@@ -238,15 +235,7 @@ static sr_status make_room(collector *c, sr_error *error)
                           ((uint64_t)c->users.count + c->items.count) * NAME_MEMORY;
     if (c->count > 0 && used > c->place->memory)
         SR_TRY(spill(c, error));
-    if (c->count + CHECK_EVERY > c->room) {
-        const size_t room = c->room ? 2 * c->room : 4096;
-        event *events = realloc(c->events, room * sizeof *events);
-        if (!events)
-            return sr_fail_memory(error, room * sizeof *events, "interactions");
-        c->events = events;
-        c->room = room;
-    }
-    return SR_OK;
+    return SR_GROW(&c->events, &c->room, c->count + CHECK_EVERY, "interactions", error);
 }
 
 sr_status collector_add(collector *c, const char *user, size_t user_length, const char *item, size_t item_length, int64_t time,

@@ -78,14 +78,7 @@ static sr_status read_column(void *context, sr_dataset_column column, size_t fir
 static sr_status number_of(columns *c, uint32_t item, uint32_t *number, sr_error *error)
 {
     if (c->numbers[item] == 0) {
-        if (c->appeared_count == c->appeared_room) {
-            const size_t room = c->appeared_room ? 2 * c->appeared_room : 1024;
-            uint32_t *grown = realloc(c->appeared, room * sizeof *grown);
-            if (!grown)
-                return sr_fail_memory(error, room * sizeof *grown, "the numbers of items");
-            c->appeared = grown;
-            c->appeared_room = room;
-        }
+        SR_TRY(SR_GROW(&c->appeared, &c->appeared_room, c->appeared_count + 1, "the numbers of items", error));
         c->appeared[c->appeared_count++] = item;
         c->numbers[item] = (uint32_t)c->appeared_count;
     }
@@ -162,7 +155,7 @@ static sr_status keep_own_items(columns *c, sr_error *error)
     const workplace *place = c->place;
     const size_t count = c->plan->all_items;
     int64_t *ranks;
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE(&ranks, (size_t)PIECE, "the numbers of items", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &ranks, (size_t)PIECE, "the numbers of items", error));
     sr_status status = SR_OK;
     for (size_t done = 0; done < count && status == SR_OK; done += PIECE) {
         const size_t here = count - done < PIECE ? count - done : (size_t)PIECE;
@@ -209,7 +202,7 @@ static sr_status number_items(columns *c, sr_error *error)
     uint64_t own = 0, first = 0, *counts;
     for (size_t i = 0; i < c->appeared_count; ++i)
         own += c->numbers[c->appeared[i]] != 0;
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE(&counts, place->ranks, "the numbers of items", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &counts, place->ranks, "the numbers of items", error));
     sr_status status = workplace_share(place, own, counts, error);
     c->items = 0;
     for (size_t rank = 0; rank < place->ranks && status == SR_OK; ++rank) {

@@ -96,23 +96,8 @@ static sr_status reserve(dictionary *d, size_t length, sr_error *error)
 {
     if (d->count >= INT32_MAX - 1)
         return sr_fail(error, SR_ERROR_DATA, "more than %d distinct identifiers", INT32_MAX - 1);
-    if (d->room - d->used < length + NAME_HEADER) {
-        const uint64_t room = d->room ? 2 * d->room : 1 << 16;
-        char *bytes = realloc(d->bytes, room);
-        if (!bytes)
-            return sr_fail_memory(error, room, "identifiers");
-        d->bytes = bytes;
-        d->room = room;
-    }
-    if (d->count == d->places_room) {
-        const uint32_t room = d->places_room ? 2 * d->places_room : 1024;
-        uint64_t *places = realloc(d->places, room * sizeof *places);
-        if (!places)
-            return sr_fail_memory(error, room * sizeof *places, "identifiers");
-        d->places = places;
-        d->places_room = room;
-    }
-    return SR_OK;
+    SR_TRY(SR_GROW(&d->bytes, &d->room, d->used + length + NAME_HEADER, "identifiers", error));
+    return SR_GROW(&d->places, &d->places_room, (size_t)d->count + 1, "identifiers", error);
 }
 
 static void enter(dictionary *d, uint64_t hash, const char *text, size_t length)

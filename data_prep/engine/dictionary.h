@@ -28,7 +28,8 @@ typedef struct {
     char *bytes; /* the identifiers, one after the other */
     uint64_t used, room;
     uint64_t *places; /* [count] into bytes */
-    uint32_t count, places_room;
+    uint32_t count;
+    size_t places_room;
     struct dictionary_slot *slots;
     uint64_t slot_count; /* a power of two */
     uint32_t last;       /* the number returned last: inputs often name a user many times in a row */

@@ -73,11 +73,9 @@ static header header_at(const char *bytes)
 static sr_status write_run(sequences *s, sr_error *error)
 {
     const sort_key *keys = s->keys;
-    uint64_t *bounds = realloc(s->bounds, (s->runs + 1) * (s->buckets + 1) * sizeof *bounds);
-    if (!bounds)
-        return sr_fail_memory(error, (s->runs + 1) * (s->buckets + 1) * sizeof *bounds, "the list of runs");
-    s->bounds = bounds;
-    bounds += s->runs++ * (s->buckets + 1);
+    const size_t width = s->buckets + 1;
+    SR_TRY(sr_reallocate((void **)&s->bounds, (s->runs + 1) * width, sizeof *s->bounds, "the list of runs", error));
+    uint64_t *bounds = s->bounds + s->runs++ * width;
     size_t bucket = 0;
     bounds[0] = writer_place(&s->writer);
     for (size_t i = 0; i < s->count; ++i) {
@@ -110,25 +108,8 @@ static sr_status make_room(sequences *s, uint64_t size, sr_error *error)
 {
     if (s->count > 0 && s->used + size + (s->count + 1) * 2 * sizeof(sort_key) > s->memory)
         SR_TRY(spill(s, error));
-    if (s->room - s->used < size) {
-        uint64_t room = s->room ? s->room : 1 << 16;
-        while (room - s->used < size)
-            room *= 2;
-        char *bytes = realloc(s->bytes, room);
-        if (!bytes)
-            return sr_fail_memory(error, room, "sequences");
-        s->bytes = bytes;
-        s->room = room;
-    }
-    if (s->count == s->keys_room) {
-        const size_t room = s->keys_room ? 2 * s->keys_room : 1024;
-        sort_key *keys = realloc(s->keys, room * sizeof *keys);
-        if (!keys)
-            return sr_fail_memory(error, room * sizeof *keys, "sequences");
-        s->keys = keys;
-        s->keys_room = room;
-    }
-    return SR_OK;
+    SR_TRY(SR_GROW(&s->bytes, &s->room, s->used + size, "sequences", error));
+    return sr_grow(&s->keys, &s->keys_room, s->count + 1, sizeof(sort_key), "sequences", error);
 }
 
 sr_status sequences_add(sequences *s, uint64_t key, const char *user, size_t user_length, const event *events, size_t count,

@@ -60,15 +60,7 @@ void store_close(store *s)
 
 static sr_status grow(store *s, uint64_t size, sr_error *error)
 {
-    uint64_t room = s->room ? s->room : 4096;
-    while (room < size)
-        room *= 2;
-    char *memory = realloc(s->memory, room);
-    if (!memory)
-        return sr_fail_memory(error, room, "interactions");
-    s->memory = memory;
-    s->room = room;
-    return SR_OK;
+    return SR_GROW(&s->memory, &s->room, size, "interactions", error);
 }
 
 sr_status store_write(store *s, uint64_t place, const void *bytes, size_t count, sr_error *error)

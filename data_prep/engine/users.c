@@ -14,14 +14,7 @@ typedef struct {
 
 static sr_status append(event_list *list, const event *one, sr_error *error)
 {
-    if (list->count == list->room) {
-        const size_t room = list->room ? 2 * list->room : 256;
-        event *grown = realloc(list->list, room * sizeof *grown);
-        if (!grown)
-            return sr_fail_memory(error, room * sizeof *grown, "a user's interactions");
-        list->list = grown;
-        list->room = room;
-    }
+    SR_TRY(SR_GROW(&list->list, &list->room, list->count + 1, "a user's interactions", error));
     list->list[list->count++] = *one;
     return SR_OK;
 }

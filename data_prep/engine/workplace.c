@@ -93,15 +93,23 @@ sr_status workplace_make_directory(workplace *place, sr_error *error)
         if (status == SR_OK)
             snprintf(name, sizeof name, "%s", place->directory);
     }
-    SR_TRY(sr_parallel_agree(place->parallel, status, error));
-    SR_TRY(sr_parallel_broadcast(place->parallel, name, sizeof name, error));
-    if (place->rank != 0)
+    status = sr_parallel_agree(place->parallel, status, error);
+    if (status == SR_OK)
+        status = sr_parallel_broadcast(place->parallel, name, sizeof name, error);
+    if (status == SR_OK && place->rank != 0)
         status = sr_copy_string(&place->directory, name, error);
     if (status == SR_OK && access(place->directory, W_OK) != 0)
         status = sr_fail(error, SR_ERROR_RUNTIME,
                          "%s: %s (temporary files must lie where every rank can reach them; --temporary chooses the place)",
                          place->directory, strerror(errno));
-    return sr_parallel_agree(place->parallel, status, error);
+    status = sr_parallel_agree(place->parallel, status, error);
+    if (status != SR_OK) { /* all ranks have a directory or none has: closing waits for those that have */
+        if (place->directory && place->rank == 0)
+            (void)rmdir(place->directory);
+        free(place->directory);
+        place->directory = NULL;
+    }
+    return status;
 }
 
 sr_status workplace_store(workplace *place, store *s, const char *file, bool shared, sr_error *error)
@@ -154,7 +162,7 @@ sr_status workplace_sum(const workplace *place, uint32_t *counts, size_t count, 
     if (place->ranks == 1)
         return SR_OK;
     int64_t *piece;
-    SR_TRY(sr_parallel_agree(place->parallel, SR_ALLOCATE(&piece, (size_t)PIECE, "sums", error), error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &piece, (size_t)PIECE, "sums", error));
     sr_status status = SR_OK;
     for (size_t done = 0; done < count && status == SR_OK; done += PIECE) {
         const size_t here = count - done < PIECE ? count - done : (size_t)PIECE;

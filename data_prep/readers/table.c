@@ -3,6 +3,7 @@
  * Many files do not quote at all, and hold quotes as any other character. A field that begins with one then seems to go on up
  * to the next quote, over any number of lines. Lines that are records by themselves tell: see look_for_lines(). */
 #include "reading.h"
+#include "srtrain/memory.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -101,13 +102,7 @@ static bool ends_inside_quotes(const char *text, const char *end, const char *de
 /* A copy of a record, to be written to. */
 static sr_status copy_record(reading *r, const char *record, size_t length, sr_error *error)
 {
-    if (length > r->scratch_room) {
-        char *grown = realloc(r->scratch, 2 * length);
-        if (!grown)
-            return sr_fail_memory(error, 2 * length, "a record");
-        r->scratch = grown;
-        r->scratch_room = 2 * length;
-    }
+    SR_TRY(SR_GROW(&r->scratch, &r->scratch_room, length, "a record", error));
     memcpy(r->scratch, record, length);
     return SR_OK;
 }

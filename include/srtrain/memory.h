@@ -3,6 +3,7 @@
 #define SRTRAIN_MEMORY_H
 
 #include "srtrain/status.h"
+#include "srtrain/memory.h"
 
 #include <stddef.h>
 
@@ -19,6 +20,18 @@ sr_status sr_allocate_zero(void **memory, size_t count, size_t size, const char 
 #define SR_ALLOCATE(pointer, count, what, error) sr_allocate((void **)(pointer), (count), sizeof **(pointer), (what), (error))
 #define SR_ALLOCATE_ZERO(pointer, count, what, error) \
     sr_allocate_zero((void **)(pointer), (count), sizeof **(pointer), (what), (error))
+
+/* Changes what *memory holds, which may be NULL, to count * size bytes, at any alignment that malloc() gives; it may move.
+ * After a failure everything is as it was. Release with free(). */
+sr_status sr_reallocate(void **memory, size_t count, size_t size, const char *what, sr_error *error);
+
+/* Room for at least `needed` elements of `size` bytes in *memory, which has room for *room (none: NULL and 0): doubled, so that
+ * adding elements one by one costs little. As sr_reallocate() otherwise. */
+sr_status sr_grow(void **memory, size_t *room, size_t needed, size_t size, const char *what, sr_error *error);
+
+/* SR_GROW(&pointer, &room, needed, "what", error). */
+#define SR_GROW(pointer, room, needed, what, error) \
+    sr_grow((void **)(pointer), (room), (needed), sizeof **(pointer), (what), (error))
 
 /* Copies a string; release with free(). */
 sr_status sr_copy_string(char **copy, const char *text, sr_error *error);

@@ -70,6 +70,15 @@ MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
  * ranks failed: so a failure that has been agreed on may be passed through here again. */
 sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error);
 
+/* Memory on every rank or on none: count * size bytes, which may differ between ranks, filled with zero bytes; see
+ * sr_allocate(). *memory is NULL after a failure. */
+sr_status sr_parallel_allocate(sr_parallel *parallel, void **memory, size_t count, size_t size, const char *what,
+                               sr_error *error);
+
+/* SR_PARALLEL_ALLOCATE(parallel, &pointer, count, "what", error). */
+#define SR_PARALLEL_ALLOCATE(parallel, pointer, count, what, error) \
+    sr_parallel_allocate((parallel), (void **)(pointer), (count), sizeof **(pointer), (what), (error))
+
 /* Ends the whole job at once with `status` as exit code after writing the message to standard error: for a failure that the
  * other ranks cannot take part in. Local; does not return. */
 _Noreturn void sr_parallel_abort(sr_parallel *parallel, sr_status status, const sr_error *error);

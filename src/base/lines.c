@@ -186,13 +186,7 @@ static sr_status fill_text(lines *file, sr_error *error)
         file->begin -= unused;
         file->mark = 0;
     }
-    if (file->room - file->end < 2) {
-        char *grown = realloc(file->text, 2 * file->room);
-        if (!grown)
-            return sr_fail_memory(error, 2 * file->room, "a long line");
-        file->text = grown;
-        file->room *= 2;
-    }
+    SR_TRY(SR_GROW(&file->text, &file->room, file->end + 2, "a long line", error));
     const size_t before = file->end;
     while (file->end == before) {
         SR_TRY(fill_raw(file, error));
@@ -315,8 +309,8 @@ sr_status lines_open_part(lines **opened, const char *path, uint64_t begin, uint
         status = sr_copy_string(&file->path, strcmp(path, "-") == 0 ? "standard input" : path, error);
     if (status == SR_OK)
         status = SR_ALLOCATE(&file->raw, RAW_SIZE, "an input buffer", error);
-    if (status == SR_OK && !(file->text = malloc(file->room)))
-        status = sr_fail_memory(error, file->room, "an input buffer");
+    if (status == SR_OK)
+        status = SR_ALLOCATE(&file->text, file->room, "an input buffer", error);
     if (status == SR_OK)
         status = choose_decoder(file, error);
     if (status == SR_OK)

@@ -34,6 +34,29 @@ sr_status sr_allocate_zero(void **memory, size_t count, size_t size, const char 
     return SR_OK;
 }
 
+sr_status sr_reallocate(void **memory, size_t count, size_t size, const char *what, sr_error *error)
+{
+    if (size != 0 && count > SIZE_MAX / size)
+        return sr_fail_memory(error, SIZE_MAX, what);
+    const size_t bytes = larger(count * size, 1); /* realloc() of nothing may free */
+    void *changed = realloc(*memory, bytes);
+    if (!changed)
+        return sr_fail_memory(error, bytes, what);
+    *memory = changed;
+    return SR_OK;
+}
+
+sr_status sr_grow(void **memory, size_t *room, size_t needed, size_t size, const char *what, sr_error *error)
+{
+    enum { LEAST = 16 };
+    if (needed <= *room)
+        return SR_OK;
+    const size_t wanted = larger(larger(needed, LEAST), *room > SIZE_MAX / 2 ? SIZE_MAX : 2 * *room);
+    SR_TRY(sr_reallocate(memory, wanted, size, what, error));
+    *room = wanted;
+    return SR_OK;
+}
+
 sr_status sr_copy_string(char **copy, const char *text, sr_error *error)
 {
     *copy = strdup(text);
@@ -85,8 +108,8 @@ void sr_arena_free(sr_arena *arena)
 /* Makes a new block of `size` bytes the current and last one. */
 static int add_block(sr_arena *arena, size_t size)
 {
-    arena_block *block = malloc(sizeof *block);
-    if (!block)
+    arena_block *block;
+    if (SR_ALLOCATE(&block, 1, "an arena block", NULL) != SR_OK)
         return 0;
     if (SR_ALLOCATE(&block->data, size, "an arena block", NULL) != SR_OK) {
         free(block);

@@ -1,4 +1,5 @@
 #include "base/names.h"
+#include "srtrain/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +53,7 @@ static sr_status grow_texts(name_table *table, sr_error *error)
         return SR_OK;
     if (table->count >= INT32_MAX - 1)
         return sr_fail(error, SR_ERROR_DATA, "more than %d distinct identifiers", INT32_MAX - 1);
-    const uint32_t room = table->room ? 2 * table->room : 1024;
-    const char **texts = realloc(table->texts, room * sizeof *texts);
-    if (!texts)
-        return sr_fail_memory(error, room * sizeof *texts, "identifiers");
-    table->texts = texts;
-    table->room = room;
-    return SR_OK;
+    return SR_GROW(&table->texts, &table->room, (size_t)table->count + 1, "identifiers", error);
 }
 
 /* A copy of the string. Short strings share chunks, because the arena aligns each piece: ten million ids stay small. */

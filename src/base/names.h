@@ -11,7 +11,8 @@ typedef struct {
     char *chunk; /* room for more bytes */
     size_t chunk_left;
     const char **texts; /* [count], null-terminated */
-    uint32_t count, room;
+    uint32_t count;
+    size_t room;
     uint32_t *slots;   /* [slot_count], number + 1, or 0 for a free slot */
     size_t slot_count; /* a power of two */
 } name_table;

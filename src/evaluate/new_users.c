@@ -38,14 +38,7 @@ typedef struct {
 
 static sr_status add_item(new_users *users, int32_t item, sr_error *error)
 {
-    if (users->length == users->room) {
-        const size_t room = users->room ? 2 * users->room : 1024;
-        int32_t *grown = realloc(users->items, room * sizeof *grown);
-        if (!grown)
-            return sr_fail_memory(error, room * sizeof *grown, "a history");
-        users->items = grown;
-        users->room = room;
-    }
+    SR_TRY(SR_GROW(&users->items, &users->room, users->length + 1, "a history", error));
     users->items[users->length++] = item;
     return SR_OK;
 }

@@ -11,16 +11,7 @@ enum { UNIT_ITEMS = 1 << 16 }; /* interactions from which on a unit is full */
 
 static sr_status append(byte_buffer *buffer, const void *data, size_t count, sr_error *error)
 {
-    if (buffer->room - buffer->used < count) {
-        size_t room = buffer->room ? 2 * buffer->room : 1 << 16;
-        while (room - buffer->used < count)
-            room *= 2;
-        char *grown = realloc(buffer->bytes, room);
-        if (!grown)
-            return sr_fail_memory(error, room, "a round of users");
-        buffer->bytes = grown;
-        buffer->room = room;
-    }
+    SR_TRY(SR_GROW(&buffer->bytes, &buffer->room, buffer->used + count, "a round of users", error));
     if (count)
         memcpy(buffer->bytes + buffer->used, data, count);
     buffer->used += count;

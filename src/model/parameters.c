@@ -27,15 +27,7 @@ void sr_parameters_free(sr_parameters *parameters)
 
 static sr_status make_room(sr_parameters *parameters, sr_error *error)
 {
-    if (parameters->count < parameters->capacity)
-        return SR_OK;
-    const size_t capacity = parameters->capacity ? 2 * parameters->capacity : 64;
-    sr_parameter *list = realloc(parameters->list, capacity * sizeof *list);
-    if (!list)
-        return sr_fail_memory(error, capacity * sizeof *list, "the list of parameters");
-    parameters->list = list;
-    parameters->capacity = capacity;
-    return SR_OK;
+    return SR_GROW(&parameters->list, &parameters->capacity, parameters->count + 1, "the list of parameters", error);
 }
 
 sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,

@@ -1,6 +1,7 @@
 /* Memory and work that the processes of a node share; srtrain/node.h says what is promised. */
 #include "srtrain/node.h"
 
+#include "base/sizes.h"
 #include "parallel/mpi_check.h"
 #include "parallel/parallel_internal.h"
 #include "srtrain/memory.h"
@@ -9,6 +10,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+enum { SUMS_AT_ONCE = 8 };
+
 struct sr_node {
     sr_parallel *parallel; /* the process */
     size_t processes, process;
@@ -16,6 +19,7 @@ struct sr_node {
     bool is_open; /* the window is: every process may read and write */
     sr_real *common;
     sr_real **own;       /* [processes] */
+    double *sums;        /* [processes * SUMS_AT_ONCE]: what they bring to a sum */
     sr_parallel between; /* the processes of this number on all nodes */
 };
 
@@ -113,10 +117,16 @@ static void clear(sr_node *node, size_t common, size_t own)
 
 sr_status sr_node_create(sr_node **node, sr_parallel *parallel, size_t common, size_t own, sr_error *error)
 {
-    sr_node *made = NULL;
+    sr_node *made;
+    double *sums;
     *node = NULL;
-    sr_status status = SR_ALLOCATE_ZERO(&made, 1, "the memory of a node", error);
-    SR_TRY(sr_parallel_agree(parallel, status, error));
+    SR_TRY(SR_PARALLEL_ALLOCATE(parallel, &sums, (size_t)parallel->node_size * SUMS_AT_ONCE, "sums over a node", error));
+    sr_status status = SR_PARALLEL_ALLOCATE(parallel, &made, 1, "the memory of a node", error);
+    if (status != SR_OK) {
+        free(sums);
+        return status;
+    }
+    made->sums = sums;
     made->parallel = parallel;
     made->processes = (size_t)parallel->node_size;
     made->process = (size_t)parallel->node_rank;
@@ -158,6 +168,7 @@ void sr_node_free(sr_node *node)
     if (node->between.world != MPI_COMM_NULL)
         MPI_Comm_free(&node->between.world);
     free(node->own);
+    free(node->sums);
     free(node);
 }
 
@@ -230,25 +241,27 @@ sr_status sr_node_broadcast(sr_node *node, void *data, size_t bytes, sr_error *e
     return sr_node_wait(node, node->parallel, error);
 }
 
-/* MPI may add in any order; what all processes bring is gathered instead, and added in theirs. */
-static sr_status sum_over_processes(sr_node *node, double *values, size_t count, sr_error *error)
+/* MPI may add in any order; what all processes bring is gathered instead, and added in theirs. At most SUMS_AT_ONCE values:
+ * memory for them was taken when the node was made, as no process may fail here by itself while the others wait. */
+static sr_status sum_some(sr_node *node, double *values, size_t count, sr_error *error)
 {
-    double *all;
-    SR_TRY(SR_ALLOCATE(&all, node->processes * count, "sums over a node", error));
-    sr_status status = sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error);
-    if (status == SR_OK)
-        status = SR_MPI_WAIT(node->parallel, "MPI_Allgather",
-                             MPI_Allgather(values, (int)count, MPI_DOUBLE, all, (int)count, MPI_DOUBLE, node->parallel->node),
-                             error);
-    if (status == SR_OK)
-        status = sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error);
-    for (size_t i = 0; status == SR_OK && i < count; ++i) {
+    SR_TRY(SR_MPI_WAIT(node->parallel, "MPI_Allgather",
+                       MPI_Allgather(values, (int)count, MPI_DOUBLE, node->sums, (int)count, MPI_DOUBLE, node->parallel->node),
+                       error));
+    for (size_t i = 0; i < count; ++i) {
         values[i] = 0;
         for (size_t process = 0; process < node->processes; ++process)
-            values[i] += all[process * count + i];
+            values[i] += node->sums[process * count + i];
     }
-    free(all);
-    return status;
+    return SR_OK;
+}
+
+static sr_status sum_over_processes(sr_node *node, double *values, size_t count, sr_error *error)
+{
+    SR_TRY(sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error));
+    for (size_t done = 0; done < count; done += SUMS_AT_ONCE)
+        SR_TRY(sum_some(node, values + done, smaller(count - done, SUMS_AT_ONCE), error));
+    return sr_mpi_check(MPI_Win_sync(node->window), "MPI_Win_sync", error);
 }
 
 sr_status sr_node_sum(sr_node *node, sr_parallel *member, double *values, size_t count, sr_error *error)

@@ -226,6 +226,17 @@ sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *e
     return shared.status;
 }
 
+sr_status sr_parallel_allocate(sr_parallel *parallel, void **memory, size_t count, size_t size, const char *what,
+                               sr_error *error)
+{
+    const sr_status status = sr_parallel_agree(parallel, sr_allocate_zero(memory, count, size, what, error), error);
+    if (status != SR_OK) {
+        free(*memory);
+        *memory = NULL;
+    }
+    return status;
+}
+
 _Noreturn void sr_parallel_abort(sr_parallel *parallel, sr_status status, const sr_error *error)
 {
     fprintf(stderr, "srtrain: rank %d on %s: %s\n", parallel ? parallel->rank : 0, parallel ? parallel->host : "this host",

@@ -25,14 +25,7 @@ static int descending(const void *left, const void *right)
 
 static sr_status add_step(step_list *list, int64_t step, sr_error *error)
 {
-    if (list->count == list->room) {
-        const size_t room = list->room ? 2 * list->room : 64;
-        int64_t *steps = realloc(list->steps, room * sizeof *steps);
-        if (!steps)
-            return sr_fail_memory(error, room * sizeof *steps, "a list of checkpoints");
-        list->steps = steps;
-        list->room = room;
-    }
+    SR_TRY(SR_GROW(&list->steps, &list->room, list->count + 1, "a list of checkpoints", error));
     list->steps[list->count++] = step;
     return SR_OK;
 }
@@ -82,20 +75,26 @@ static sr_status share_steps(sr_parallel *parallel, step_list *list, sr_error *e
     return sr_parallel_broadcast(parallel, list->steps, count * sizeof *list->steps, error);
 }
 
-/* Into `path`, which stays empty when there is none. The ranks share the verification. */
-static void find_newest(sr_parallel *parallel, const char *directory, const step_list *list, char *path, size_t size,
-                        sr_refused_function refused, void *context)
+/* Into `path`, which stays empty when there is none. The ranks share the verification. Only a file that is found wrong is
+ * refused: for one that cannot be looked at, without memory for that, the search fails. */
+static sr_status find_newest(sr_parallel *parallel, const char *directory, const step_list *list, char *path, size_t size,
+                             sr_refused_function refused, void *context, sr_error *error)
 {
     path[0] = '\0';
     for (size_t i = 0; i < list->count; ++i) {
         sr_error reason;
         path_of_step(directory, list->steps[i], path, size);
-        if (sr_checkpoint_verify(parallel, path, true, &reason) == SR_OK)
-            return;
+        const sr_status status = sr_checkpoint_verify(parallel, path, true, &reason);
+        if (status != SR_ERROR_DATA) {
+            if (status != SR_OK && error)
+                *error = reason;
+            return status;
+        }
         if (refused && sr_parallel_rank(parallel) == 0)
             refused(context, path, reason.message);
         path[0] = '\0';
     }
+    return SR_OK;
 }
 
 sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, char **path, sr_refused_function refused,
@@ -108,11 +107,16 @@ sr_status sr_checkpoint_newest(sr_parallel *parallel, const char *directory, cha
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
         status = share_steps(parallel, &list, error);
+    if (status == SR_OK)
+        status = find_newest(parallel, directory, &list, found, sizeof found, refused, context, error);
     if (status == SR_OK) {
-        find_newest(parallel, directory, &list, found, sizeof found, refused, context);
         if (found[0])
             status = sr_copy_string(path, found, error);
         status = sr_parallel_agree(parallel, status, error);
+    }
+    if (status != SR_OK) {
+        free(*path);
+        *path = NULL;
     }
     free(list.steps);
     return status;

@@ -1,5 +1,6 @@
 /* The header of a checkpoint: attributes of the root and of the group of counters, the configuration, and one checksum over all
  * of it. */
+#include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 #include "storage/seal.h"
 #include "storage/seal_hdf5.h"
@@ -194,8 +195,8 @@ static sr_status read_configuration(const sr_hdf5_file *file, char **text, sr_er
                             : sr_fail(error, SR_ERROR_DATA, "%s: dataset /%s is not one text of fixed length", file->path,
                                       CHECKPOINT_CONFIGURATION);
     const size_t size = fits ? H5Tget_size(type) : 0;
-    if (fits && !(*text = calloc(size + 1, 1)))
-        status = sr_fail_memory(error, size, "a configuration");
+    if (fits)
+        status = SR_ALLOCATE_ZERO(text, size + 1, "a configuration", error);
     if (status == SR_OK && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *text) < 0)
         status = sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read", CHECKPOINT_CONFIGURATION);
     H5Sclose(space);
@@ -245,7 +246,10 @@ static sr_status read_header(const sr_hdf5_file *file, checkpoint_header *header
 {
     char *format;
     int64_t complete = 0;
-    if (sr_hdf5_read_text(file, "/", "format", &format, NULL) != SR_OK)
+    const sr_status status = sr_hdf5_read_text(file, "/", "format", &format, error);
+    if (status == SR_ERROR_RUNTIME)
+        return status;
+    if (status != SR_OK)
         return sr_fail(error, SR_ERROR_DATA, "%s is not a checkpoint: it has no attribute \"format\"", file->path);
     const bool known = strcmp(format, CHECKPOINT_FORMAT) == 0;
     if (!known)

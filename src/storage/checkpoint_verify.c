@@ -28,15 +28,7 @@ typedef struct {
 
 static sr_status make_room(block_list *list, size_t more, sr_error *error)
 {
-    if (list->count + more <= list->room)
-        return SR_OK;
-    const size_t room = 2 * (list->count + more);
-    stored_block *blocks = realloc(list->blocks, room * sizeof *blocks);
-    if (!blocks)
-        return sr_fail_memory(error, room * sizeof *blocks, "the blocks of a checkpoint");
-    list->blocks = blocks;
-    list->room = room;
-    return SR_OK;
+    return SR_GROW(&list->blocks, &list->room, list->count + more, "the blocks of a checkpoint", error);
 }
 
 /* The number of elements of an array that is stored as we store them; SIZE_MAX for any other. */

@@ -366,8 +366,8 @@ static sr_status read_again(const writer *w)
 {
     const sr_status status = w->parallel ? sr_checkpoint_verify(w->parallel, w->temporary, w->header.has_optimizer, w->error)
                                          : checkpoint_verify_alone(w->temporary, w->header.has_optimizer, w->error);
-    if (status == SR_OK)
-        return SR_OK;
+    if (status != SR_ERROR_DATA)
+        return status;
     sr_error_prepend(w->error, "a checkpoint that was just written does not read back (see docs/batch.md about MPI-IO): ");
     if (w->error)
         w->error->status = SR_ERROR_RUNTIME;

@@ -1,5 +1,7 @@
 #include "storage/hdf5_helpers.h"
 
+#include "srtrain/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -204,24 +206,24 @@ sr_status sr_hdf5_read_integer(const sr_hdf5_file *file, const char *object, con
     return status;
 }
 
-/* The text of an attribute of variable or fixed length, NULL if it cannot be read. */
-static char *read_string(hid_t attribute, hid_t type)
+/* The text of an attribute of variable or fixed length; NULL, without an error, if it cannot be read. */
+static sr_status read_string(hid_t attribute, hid_t type, char **text, sr_error *error)
 {
+    *text = NULL;
     if (H5Tis_variable_str(type) > 0) {
-        char *text = NULL;
-        if (H5Aread(attribute, type, &text) < 0 || !text)
-            return NULL;
-        char *copy = strdup(text);
-        H5free_memory(text);
-        return copy;
+        char *found = NULL;
+        if (H5Aread(attribute, type, &found) < 0 || !found)
+            return SR_OK;
+        const sr_status status = sr_copy_string(text, found, error);
+        H5free_memory(found);
+        return status;
     }
-    const size_t size = H5Tget_size(type);
-    char *text = calloc(1, size + 1);
-    if (text && H5Aread(attribute, type, text) < 0) {
-        free(text);
-        return NULL;
+    SR_TRY(SR_ALLOCATE_ZERO(text, H5Tget_size(type) + 1, "the text of an attribute", error));
+    if (H5Aread(attribute, type, *text) < 0) {
+        free(*text);
+        *text = NULL;
     }
-    return text;
+    return SR_OK;
 }
 
 sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const char *name, char **text, sr_error *error)
@@ -233,7 +235,9 @@ sr_status sr_hdf5_read_text(const sr_hdf5_file *file, const char *object, const 
     sr_status status = SR_OK;
     if (!is_scalar(attribute, type, H5T_STRING))
         status = sr_fail(error, SR_ERROR_DATA, "%s: attribute %s of %s is not a text", file->path, name, object);
-    else if (!(*text = read_string(attribute, type)))
+    else
+        status = read_string(attribute, type, text, error);
+    if (status == SR_OK && !*text)
         status = sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read attribute", name);
     if (type >= 0)
         H5Tclose(type);

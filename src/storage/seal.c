@@ -3,6 +3,8 @@
  * loops for ever over some damaged files (1.10.8, a heap of texts with zeros), gets none of them to read. */
 #include "storage/seal.h"
 
+#include "srtrain/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -52,11 +54,17 @@ static bool hash_range(int file, uint64_t begin, uint64_t end, XXH3_state_t *sta
     return true;
 }
 
-/* The checksum of a seal behind the first `size` bytes with these arrays, which are in order. */
-static bool hash_rest(int file, const file_range *arrays, uint64_t count, uint64_t size, XXH128_canonical_t *checksum)
+static sr_status create_state(XXH3_state_t **state, sr_error *error)
 {
-    XXH3_state_t *state = XXH3_createState();
-    bool hashed = state && XXH3_128bits_reset(state) == XXH_OK;
+    *state = XXH3_createState();
+    return *state ? SR_OK : sr_fail_memory(error, sizeof(XXH3_state_t *), "the state of a checksum");
+}
+
+/* The checksum of a seal behind the first `size` bytes with these arrays, which are in order. */
+static bool hash_rest(int file, const file_range *arrays, uint64_t count, uint64_t size, XXH3_state_t *state,
+                      XXH128_canonical_t *checksum)
+{
+    bool hashed = XXH3_128bits_reset(state) == XXH_OK;
     uint64_t at = 0;
     for (size_t i = 0; i < count && hashed; ++i) {
         hashed = arrays[i].place >= at && arrays[i].place <= size && arrays[i].bytes <= size - arrays[i].place &&
@@ -68,12 +76,13 @@ static bool hash_rest(int file, const file_range *arrays, uint64_t count, uint64
              XXH3_128bits_update(state, &count, sizeof count) == XXH_OK;
     if (hashed)
         XXH128_canonicalFromHash(checksum, XXH3_128bits_digest(state));
-    XXH3_freeState(state);
     return hashed;
 }
 
 sr_status seal_append(const char *path, file_range *arrays, size_t count, sr_error *error)
 {
+    XXH3_state_t *state;
+    SR_TRY(create_state(&state, error));
     const int file = open(path, O_RDWR | O_CLOEXEC);
     const size_t bytes = count * sizeof *arrays;
     struct stat found;
@@ -82,30 +91,42 @@ sr_status seal_append(const char *path, file_range *arrays, size_t count, sr_err
     if (count > 0) /* `arrays` may be NULL otherwise, which qsort() and xxHash do not take */
         qsort(arrays, count, sizeof *arrays, by_place);
     bool sealed = file >= 0 && fstat(file, &found) == 0 &&
-                  hash_rest(file, arrays, count, (uint64_t)found.st_size, &made.checksum) &&
+                  hash_rest(file, arrays, count, (uint64_t)found.st_size, state, &made.checksum) &&
                   pwrite(file, arrays, bytes, found.st_size) == (ssize_t)bytes &&
                   pwrite(file, &made, sizeof made, found.st_size + (off_t)bytes) == (ssize_t)sizeof made && fsync(file) == 0;
     const int cause = errno;
     if (file >= 0)
         sealed = close(file) == 0 && sealed;
+    XXH3_freeState(state);
     return sealed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot seal %s: %s", path, strerror(cause));
 }
 
-/* Whether what lies in front of `stored`, in a file of `size` bytes in all, fits to it. */
-static bool fits(int file, const seal *stored, uint64_t size)
+static sr_status fail_seal(const char *path, sr_error *error)
+{
+    return sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of what lies between its arrays does not fit", path);
+}
+
+/* SR_ERROR_DATA unless what lies in front of `stored`, in a file of `size` bytes in all, fits to it. */
+static sr_status check(int file, const char *path, const seal *stored, uint64_t size, sr_error *error)
 {
     const uint64_t room = (size - sizeof *stored) / sizeof(file_range);
     if (stored->count > room)
-        return false;
+        return fail_seal(path, error);
     const size_t bytes = (size_t)stored->count * sizeof(file_range);
     const uint64_t place = size - sizeof *stored - bytes;
-    file_range *arrays = malloc(bytes + 1);
+    file_range *arrays = NULL;
+    XXH3_state_t *state = NULL;
     XXH128_canonical_t checksum;
-    const bool same = arrays && read_exactly(file, arrays, bytes, place) &&
-                      hash_rest(file, arrays, stored->count, place, &checksum) &&
-                      memcmp(&checksum, &stored->checksum, sizeof checksum) == 0;
+    sr_status status = SR_ALLOCATE(&arrays, (size_t)stored->count, "the list of arrays in a seal", error);
+    if (status == SR_OK)
+        status = create_state(&state, error);
+    if (status == SR_OK &&
+        !(read_exactly(file, arrays, bytes, place) && hash_rest(file, arrays, stored->count, place, state, &checksum) &&
+          memcmp(&checksum, &stored->checksum, sizeof checksum) == 0))
+        status = fail_seal(path, error);
+    XXH3_freeState(state);
     free(arrays);
-    return same;
+    return status;
 }
 
 sr_status seal_check(const char *path, bool *sealed, sr_error *error)
@@ -116,10 +137,8 @@ sr_status seal_check(const char *path, bool *sealed, sr_error *error)
     *sealed = file >= 0 && fstat(file, &found) == 0 && found.st_size >= (off_t)sizeof stored &&
               read_exactly(file, &stored, sizeof stored, (uint64_t)found.st_size - sizeof stored) &&
               memcmp(stored.magic, magic, sizeof magic) == 0;
-    const bool intact = !*sealed || fits(file, &stored, (uint64_t)found.st_size);
+    const sr_status status = *sealed ? check(file, path, &stored, (uint64_t)found.st_size, error) : SR_OK;
     if (file >= 0)
         close(file);
-    return intact ? SR_OK
-                  : sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of what lies between its arrays does not fit",
-                            path);
+    return status;
 }

@@ -2,6 +2,7 @@
 #include "storage/seal_hdf5.h"
 
 #include "storage/seal.h"
+#include "srtrain/memory.h"
 
 #include <stdlib.h>
 
@@ -17,18 +18,15 @@ sr_status seal_check_presence(const sr_hdf5_file *file, bool sealed, sr_error *e
 typedef struct {
     file_range *ranges;
     size_t count, room;
+    sr_status status; /* of adding to it */
+    sr_error *error;
 } range_list;
 
 static bool add_range(range_list *list, uint64_t place, uint64_t bytes)
 {
-    if (list->count == list->room) {
-        const size_t room = 2 * list->room + 16;
-        file_range *ranges = realloc(list->ranges, room * sizeof *ranges);
-        if (!ranges)
-            return false;
-        list->ranges = ranges;
-        list->room = room;
-    }
+    list->status = SR_GROW(&list->ranges, &list->room, list->count + 1, "the list of arrays in a seal", list->error);
+    if (list->status != SR_OK)
+        return false;
     list->ranges[list->count++] = (file_range){place, bytes};
     return true;
 }
@@ -52,10 +50,11 @@ static herr_t list_array(hid_t file, const char *name, void *context)
 static sr_status list_arrays(const char *path, range_list *list, sr_error *error)
 {
     sr_hdf5_file file;
-    *list = (range_list){.count = 0};
+    *list = (range_list){.error = error};
     SR_TRY(sr_hdf5_open(&file, path, error));
     const bool listed = sr_hdf5_visit_datasets(file.id, list_array, list) >= 0;
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
+    SR_TRY(list->status);
     return listed ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s: its datasets cannot be listed", path);
 }
 

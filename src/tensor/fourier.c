@@ -113,13 +113,9 @@ static sr_status make_room(sr_fourier *fourier, size_t n, sr_error *error)
 {
     if (n < fourier->length_count)
         return SR_OK;
-    const size_t count = n + 1 > 2 * fourier->length_count ? n + 1 : 2 * fourier->length_count;
-    transforms *grown = realloc(fourier->lengths, count * sizeof *grown);
-    if (!grown)
-        return sr_fail_memory(error, count * sizeof *grown, "Fourier transforms");
-    memset(grown + fourier->length_count, 0, (count - fourier->length_count) * sizeof *grown);
-    fourier->lengths = grown;
-    fourier->length_count = count;
+    const size_t before = fourier->length_count;
+    SR_TRY(SR_GROW(&fourier->lengths, &fourier->length_count, n + 1, "Fourier transforms", error));
+    memset(fourier->lengths + before, 0, (fourier->length_count - before) * sizeof *fourier->lengths);
     return SR_OK;
 }
 

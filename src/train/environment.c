@@ -93,6 +93,7 @@ static bool add_processor(cJSON *root, const sr_cpu *cpu)
         else if ((value = value_of(line, "flags")) || (value = value_of(line, "Features")))
             complete = add_features(features, value);
     }
+    complete = complete && (!file || cJSON_GetArraySize(features) > 0 || feof(file)); /* else there was no memory for a line */
     free(line);
     if (file)
         fclose(file);

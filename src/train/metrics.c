@@ -40,9 +40,10 @@ static sr_status trim(const char *path, int64_t last_step, int64_t last_epoch, s
     size_t capacity = 0;
     while (status == SR_OK && getline(&line, &capacity, in) > 0)
         if (keep_line(line, last_step, last_epoch))
-            fputs(line, out.stream); /* whether that succeeded is asked at the end */
-    if (status == SR_OK && ferror(in))
-        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
+            fputs(line, out.stream);  /* whether that succeeded is asked at the end */
+    if (status == SR_OK && !feof(in)) /* without memory for a line, getline() ends as at the end of the file */
+        status = errno == ENOMEM ? sr_fail_memory(error, capacity, "a line of the metrics file")
+                                 : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
     free(line);
     fclose(in);
     return sr_output_file_close(&out, status, error);
@@ -54,11 +55,12 @@ sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last
     SR_TRY(trim(path, last_step, last_epoch, error));
     sr_metrics_file *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the metrics file", error));
-    made->stream = fopen(path, "a");
-    made->path = strdup(path);
-    if (!made->stream || !made->path) {
+    sr_status opened = sr_copy_string(&made->path, path, error);
+    if (opened == SR_OK && !(made->stream = fopen(path, "a")))
+        opened = sr_fail(error, SR_ERROR_RUNTIME, "cannot append to %s: %s", path, strerror(errno));
+    if (opened != SR_OK) {
         sr_metrics_close(made);
-        return sr_fail(error, SR_ERROR_RUNTIME, "cannot append to %s: %s", path, strerror(errno));
+        return opened;
     }
     *file = made;
     return SR_OK;

@@ -85,14 +85,9 @@ sr_status missed_steps_reserve(missed_steps *missed, sr_error *error)
     if (missed->count < missed->capacity)
         return SR_OK;
     const size_t capacity = missed->capacity ? 2 * missed->capacity : FIRST_CAPACITY;
-    step_taken *taken = realloc(missed->taken, capacity * sizeof *taken);
-    if (!taken)
-        return sr_fail_memory(error, capacity * sizeof *taken, "the steps that rows have missed");
-    missed->taken = taken;
-    gap_sums *complete = realloc(missed->complete, capacity * sizeof *complete);
-    if (!complete)
-        return sr_fail_memory(error, capacity * sizeof *complete, "the steps that rows have missed");
-    missed->complete = complete;
+    const char *what = "the steps that rows have missed";
+    SR_TRY(sr_reallocate((void **)&missed->taken, capacity, sizeof *missed->taken, what, error));
+    SR_TRY(sr_reallocate((void **)&missed->complete, capacity, sizeof *missed->complete, what, error));
     missed->capacity = capacity;
     return SR_OK;
 }

@@ -1,6 +1,7 @@
 #include "train/run_files.h"
 
 #include "srtrain/directories.h"
+#include "srtrain/memory.h"
 #include "srtrain/output_file.h"
 
 #include <dirent.h>
@@ -97,17 +98,18 @@ sr_status sr_run_copy_file(const char *from, const char *to, sr_error *error)
 /* ---- where a run began ---- */
 
 /* The path without links and dots, so that other spellings of it are known again; as it is, if there is no such file. */
-static char *plain_path(const char *path)
+static sr_status plain_path(const char *path, char **plain, sr_error *error)
 {
-    char *plain = realpath(path, NULL);
-    return plain ? plain : strdup(path);
+    *plain = realpath(path, NULL);
+    if (!*plain && errno == ENOMEM)
+        return sr_fail_memory(error, strlen(path) + 1, "a file name");
+    return *plain ? SR_OK : sr_copy_string(plain, path, error);
 }
 
 sr_status sr_run_note_beginning(const sr_run_paths *paths, const char *path, sr_error *error)
 {
-    char *plain = plain_path(path);
-    if (!plain)
-        return sr_fail_memory(error, strlen(path) + 1, "a file name");
+    char *plain;
+    SR_TRY(plain_path(path, &plain, error));
     sr_output_file file;
     sr_status status = sr_output_file_open(&file, paths->beginning, error);
     if (status == SR_OK) {
@@ -119,21 +121,24 @@ sr_status sr_run_note_beginning(const sr_run_paths *paths, const char *path, sr_
 }
 
 /* The file holds the name as it was given, and the plain path: the checkpoint may be gone by now. */
-bool sr_run_began_at(const sr_run_paths *paths, const char *path)
+sr_status sr_run_began_at(const sr_run_paths *paths, const char *path, bool *began, sr_error *error)
 {
-    FILE *file = fopen(paths->beginning, "r");
-    char *plain = file ? plain_path(path) : NULL, *line = NULL;
+    char *plain, *line = NULL;
     size_t capacity = 0;
-    bool known = false;
-    while (plain && !known && getline(&line, &capacity, file) > 0) {
+    *began = false;
+    SR_TRY(plain_path(path, &plain, error));
+    FILE *file = fopen(paths->beginning, "r");
+    while (file && !*began && getline(&line, &capacity, file) > 0) {
         line[strcspn(line, "\n")] = '\0';
-        known = strcmp(line, path) == 0 || strcmp(line, plain) == 0;
+        *began = strcmp(line, path) == 0 || strcmp(line, plain) == 0;
     }
+    const bool complete = !file || *began || feof(file);
+    const int cause = errno;
     free(line);
     free(plain);
     if (file)
         fclose(file);
-    return known;
+    return complete ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", paths->beginning, strerror(cause));
 }
 
 /* ---- what may change between a checkpoint and going on ---- */

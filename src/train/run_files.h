@@ -34,7 +34,7 @@ sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings 
 /* Notes in the directory that this run began at the checkpoint `path`, and tells whether it did: by that name, whether or not
  * the file still exists. Local. */
 sr_status sr_run_note_beginning(const sr_run_paths *paths, const char *path, sr_error *error);
-bool sr_run_began_at(const sr_run_paths *paths, const char *path);
+sr_status sr_run_began_at(const sr_run_paths *paths, const char *path, bool *began, sr_error *error);
 
 /* Copies a file as a whole: under its new name it is complete, on disk, or does not exist. Local. */
 sr_status sr_run_copy_file(const char *from, const char *to, sr_error *error);

@@ -41,8 +41,12 @@ static sr_status find_newest(run *r, char **path, sr_error *error)
 /* Whether this run's directory began at options->resume_path: rank 0 looks, all learn it. */
 static sr_status has_begun_there(run *r, bool *begun, sr_error *error)
 {
-    *begun = sr_parallel_rank(r->parallel) == 0 && sr_run_began_at(&r->paths, r->options->resume_path) &&
-             sr_run_newest_step(&r->paths) >= 0;
+    sr_status status = SR_OK;
+    *begun = false;
+    if (sr_parallel_rank(r->parallel) == 0)
+        status = sr_run_began_at(&r->paths, r->options->resume_path, begun, error);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    *begun = *begun && sr_run_newest_step(&r->paths) >= 0;
     return sr_parallel_broadcast(r->parallel, begun, sizeof *begun, error);
 }
 

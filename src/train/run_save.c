@@ -68,7 +68,11 @@ static sr_status describe_state(run *r, described_state *state, sr_error *error)
 {
     state->configuration = NULL;
     sr_stepper_settle(&r->stepper);
-    SR_TRY(sr_parallel_agree(r->parallel, sr_settings_text(r->settings, &state->configuration, error), error));
+    const sr_status status = sr_parallel_agree(r->parallel, sr_settings_text(r->settings, &state->configuration, error), error);
+    if (status != SR_OK) {
+        free(state->configuration);
+        return status;
+    }
     r->progress.seconds = run_trained_seconds(r);
     snprintf(state->fingerprint, sizeof state->fingerprint, "%s", sr_dataset_fingerprint(r->dataset));
     snprintf(state->version, sizeof state->version, "%s", r->options->program_version);

@@ -17,13 +17,14 @@ static sr_status read_wisdom(const char *path, char **text, sr_error *error)
     FILE *file = fopen(path, "r");
     if (!file)
         return errno == ENOENT ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
-    const bool is_read = getdelim(text, &room, '\0', file) >= 0;
+    const bool is_read = getdelim(text, &room, '\0', file) >= 0, is_empty = !is_read && feof(file);
+    const int cause = errno;
     fclose(file);
     if (is_read)
         return SR_OK;
     free(*text);
     *text = NULL;
-    return SR_OK;
+    return is_empty ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(cause));
 }
 
 /* What an earlier part of the run has measured, or a measurement of now. */
