@@ -649,14 +649,14 @@ static void a_full_disk_is_an_error_on_every_rank_and_leaves_the_old_file(void *
     assert_int_equal(write_to_full_disk(w, 0, 500), SR_ERROR_RUNTIME);
 }
 
-/* Whether such a rank writes at all is MPI's choice: collective writing hands values over to a few ranks. */
-static void a_rank_that_cannot_write_leaves_no_damaged_file(void **state)
+static void a_rank_that_cannot_write_is_an_error_on_every_rank_and_leaves_the_old_file(void **state)
 {
     world *w = *state;
     if (sr_parallel_size(w->parallel) == 1)
         skip();
-    (void)write_to_full_disk(w, 1, 2000000);
-    (void)write_to_full_disk(w, sr_parallel_size(w->parallel) - 1, 100000);
+    assert_int_equal(write_to_full_disk(w, 1, 2000000), SR_ERROR_RUNTIME);
+    assert_message(w, "File too large");
+    assert_int_equal(write_to_full_disk(w, sr_parallel_size(w->parallel) - 1, 100000), SR_ERROR_RUNTIME);
     write_checkpoint(w, w->path); /* and afterwards all is well */
 }
 
@@ -684,7 +684,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test_setup(rotation_keeps_the_newest_and_never_fewer_than_two, clear_directory),
         cmocka_unit_test_setup(a_directory_that_is_none_is_an_error_on_every_rank, clear_directory),
         cmocka_unit_test_setup(a_full_disk_is_an_error_on_every_rank_and_leaves_the_old_file, clear_directory),
-        cmocka_unit_test_setup(a_rank_that_cannot_write_leaves_no_damaged_file, clear_directory),
+        cmocka_unit_test_setup(a_rank_that_cannot_write_is_an_error_on_every_rank_and_leaves_the_old_file, clear_directory),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);

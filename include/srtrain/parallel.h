@@ -54,11 +54,7 @@ void sr_parallel_phase(sr_parallel *parallel, sr_phase phase, int64_t step);
 /* In words, and the step. May be called from a signal handler. */
 const char *sr_parallel_phase_name(const sr_parallel *parallel, int64_t *step);
 
-/* Around calls of other libraries that wait for other ranks, as parallel HDF5 does. `operation` is kept, not copied. */
-void sr_parallel_enter(sr_parallel *parallel, const char *operation);
-void sr_parallel_leave(sr_parallel *parallel);
-
-/* For parallel HDF5 only (src/storage). Local. */
+/* For the sums of src/parallel and what measures them. Local. */
 MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
 
 /* Failing together: every rank passes its own status (and message, if it failed). When any rank failed, all return the status

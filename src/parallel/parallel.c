@@ -156,16 +156,6 @@ const char *sr_parallel_phase_name(const sr_parallel *parallel, int64_t *step)
     return activity_phase_name((sr_phase)atomic_load(&parallel->activity->phase));
 }
 
-void sr_parallel_enter(sr_parallel *parallel, const char *operation)
-{
-    activity_enter(parallel->activity, operation);
-}
-
-void sr_parallel_leave(sr_parallel *parallel)
-{
-    activity_leave(parallel->activity);
-}
-
 /* ---- the library ---- */
 
 void sr_parallel_library_version(char *text, size_t size)

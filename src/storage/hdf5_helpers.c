@@ -122,19 +122,6 @@ sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error)
     return SR_OK;
 }
 
-sr_status sr_hdf5_close_durably(sr_hdf5_file *file, sr_error *error)
-{
-    SR_TRY(sr_hdf5_close(file, error));
-    const int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
-    const bool synchronised = descriptor >= 0 && fsync(descriptor) == 0;
-    const int cause = errno;
-    if (descriptor >= 0)
-        close(descriptor);
-    if (!synchronised)
-        return sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot write to disk: %s", file->path, strerror(cause));
-    return SR_OK;
-}
-
 /* ---- attributes ---- */
 
 static sr_status write_attribute(const sr_hdf5_file *file, const char *object, const char *name, hid_t type, const void *value,

@@ -35,9 +35,8 @@ sr_status sr_hdf5_fail(sr_error *error, sr_status status, const char *path, cons
 sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error);
 sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error);
 
-/* Closes a file; one that was written is on disk (fsync) when this succeeds. */
+/* Closes a file. What was written is not on the disk yet: see durable.h and seal.h. */
 sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error);
-sr_status sr_hdf5_close_durably(sr_hdf5_file *file, sr_error *error);
 
 /* Scalar attributes of `object` ("/" is the root). Texts are UTF-8 of variable length; a text read is released with free(). */
 sr_status sr_hdf5_write_text(const sr_hdf5_file *file, const char *object, const char *name, const char *text, sr_error *error);

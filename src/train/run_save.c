@@ -160,6 +160,12 @@ bool run_has_saved(const run *r)
     return r->saving && sr_checkpoint_is_written(r->saving);
 }
 
+/* A run that goes on from a checkpoint does not write the lines before it again: they are on the disk before it is. */
+static sr_status settle_metrics(run *r, sr_error *error)
+{
+    return sr_parallel_agree(r->parallel, r->metrics ? sr_metrics_synchronise(r->metrics, error) : SR_OK, error);
+}
+
 sr_status run_save(run *r, bool beside, sr_error *error)
 {
     char path[SR_PATH_SIZE + 64];
@@ -169,6 +175,7 @@ sr_status run_save(run *r, bool beside, sr_error *error)
     const double start = sr_seconds();
     sr_run_checkpoint_path(&r->paths, r->progress.step, path, sizeof path);
     SR_TRY(run_compare_ranks(r, error));
+    SR_TRY(settle_metrics(r, error));
     r->last_checkpoint = start;
     r->last_checkpoint_step = r->progress.step;
     if (beside && r->settings->checkpoint.writing == SR_WRITING_OVERLAPPED)
