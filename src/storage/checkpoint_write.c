@@ -296,10 +296,8 @@ static sr_status fill_file(const writer *w)
 
 static sr_status mark_complete(const writer *w)
 {
-    const hid_t file = H5Fopen(w->temporary, H5F_ACC_RDWR, H5P_DEFAULT);
-    if (file < 0)
-        return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it to complete it");
-    sr_hdf5_file handle = {file, w->temporary};
+    sr_hdf5_file handle;
+    SR_TRY(sr_hdf5_reopen(&handle, w->temporary, w->error));
     sr_status status = sr_hdf5_write_integer(&handle, "/", SR_SEALED_ATTRIBUTE, 1, w->error);
     if (status == SR_OK)
         status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
