@@ -592,6 +592,27 @@ static void rotation_keeps_the_newest_and_never_fewer_than_two(void **state)
     assert_file_count(w, 4);
 }
 
+/* ---- beside training ---- */
+
+static void a_copy_is_made_where_twice_its_memory_is_left(void **state)
+{
+    world *w = *state;
+    sr_background_write *write;
+    double seconds;
+    char path[128];
+    snprintf(path, sizeof path, "%s/step-000000000%d.h5", w->directory, w->rank);
+    setenv("SLURM_MEM_PER_NODE", "1", 1);
+    assert_false(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1));
+    assert_null(write);
+    unsetenv("SLURM_MEM_PER_NODE");
+    const int64_t step = w->checkpoint.progress.step;
+    w->checkpoint.progress.step = w->rank;
+    assert_true(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1));
+    check(w, sr_checkpoint_finish(write, &seconds, &w->error));
+    w->checkpoint.progress.step = step;
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 /* ---- failures ---- */
 
 static void a_directory_that_is_none_is_an_error_on_every_rank(void **state)
@@ -682,6 +703,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test_setup(the_newest_valid_checkpoint_is_found, clear_directory),
         cmocka_unit_test_setup(there_may_be_no_checkpoint, clear_directory),
         cmocka_unit_test_setup(rotation_keeps_the_newest_and_never_fewer_than_two, clear_directory),
+        cmocka_unit_test_setup(a_copy_is_made_where_twice_its_memory_is_left, clear_directory),
         cmocka_unit_test_setup(a_directory_that_is_none_is_an_error_on_every_rank, clear_directory),
         cmocka_unit_test_setup(a_full_disk_is_an_error_on_every_rank_and_leaves_the_old_file, clear_directory),
         cmocka_unit_test_setup(a_rank_that_cannot_write_is_an_error_on_every_rank_and_leaves_the_old_file, clear_directory),

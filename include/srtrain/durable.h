@@ -1,5 +1,5 @@
-/* What has reached the disk outlasts a loss of power. A file is on the disk once its contents and its name in its directory are:
- * a file that appears complete or not at all is written under another name, and then renamed by sr_durable_rename().
+/* What has reached the disk outlasts a loss of power. A file is on the disk once its contents and its name in its directory
+ * are: a file that appears complete or not at all is written under another name, and then renamed by sr_durable_rename().
  *
  * All of this is local. Another node sees what is on the disk as soon as it opens the file. */
 #ifndef SRTRAIN_DURABLE_H

@@ -30,6 +30,7 @@ sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error);
 int sr_parallel_rank(const sr_parallel *parallel);         /* local */
 int sr_parallel_size(const sr_parallel *parallel);         /* local */
 int sr_parallel_node_rank(const sr_parallel *parallel);    /* local: rank among the processes of this node */
+int sr_parallel_node_size(const sr_parallel *parallel);    /* local: how many processes there are on this node */
 const char *sr_parallel_host(const sr_parallel *parallel); /* local */
 
 /* The name and version of the MPI library as one line. Local; also before sr_parallel_start(). */

@@ -125,6 +125,11 @@ int sr_parallel_node_rank(const sr_parallel *parallel)
     return parallel->node_rank;
 }
 
+int sr_parallel_node_size(const sr_parallel *parallel)
+{
+    return parallel->node_size;
+}
+
 const char *sr_parallel_host(const sr_parallel *parallel)
 {
     return parallel->host;

@@ -103,7 +103,8 @@ static sr_status begin_beside(run *r, const char *path, bool *begun, sr_error *e
     SR_TRY(describe_state(r, &state, error));
     *begun = sr_parallel_rank(r->parallel) == 0 &&
              sr_checkpoint_begin(&r->saving, path, &state.checkpoint, sr_model_parameters(r->model),
-                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment);
+                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment,
+                                 (size_t)sr_parallel_node_size(r->parallel));
     free(state.configuration);
     return sr_parallel_broadcast(r->parallel, begun, sizeof *begun, error);
 }
