@@ -57,7 +57,7 @@ int program_tear_down(void **state)
     return 0;
 }
 
-static void run(program_result *result, const char *command)
+void run_command(program_result *result, const char *command)
 {
     char whole[8192];
     snprintf(whole, sizeof whole, "( %s ) 2>&1", command);
@@ -86,7 +86,7 @@ void run_srprep(program_result *result, const char *format, ...)
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "%s/srprep %s", binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_srprep_on(program_result *result, int ranks, const char *format, ...)
@@ -97,7 +97,7 @@ void run_srprep_on(program_result *result, int ranks, const char *format, ...)
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "%s %d %s/srprep %s", MPIEXEC, ranks, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_srtrain(program_result *result, int ranks, const char *format, ...)
@@ -110,7 +110,7 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...)
     if (ranks)
         snprintf(launcher, sizeof launcher, "%s %d ", MPIEXEC, ranks);
     snprintf(command, sizeof command, "%s%s/srtrain %s", launcher, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_benchmark(program_result *result, const char *program, const char *format, ...)
@@ -121,7 +121,7 @@ void run_benchmark(program_result *result, const char *program, const char *form
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "%s/benchmarks/%s %s", binary_directory(), program, arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
@@ -132,7 +132,7 @@ void run_benchmark_scaling(program_result *result, const char *environment, cons
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "env %s %s/benchmarks/benchmark_scaling %s", environment, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void assert_code(const program_result *result, int code)
