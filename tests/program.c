@@ -57,7 +57,7 @@ int program_tear_down(void **state)
     return 0;
 }
 
-static void run(program_result *result, const char *command)
+void run_command(program_result *result, const char *command)
 {
     char whole[8192];
     snprintf(whole, sizeof whole, "( %s ) 2>&1", command);
@@ -86,7 +86,7 @@ void run_srprep(program_result *result, const char *format, ...)
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "%s/srprep %s", binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_srprep_on(program_result *result, int ranks, const char *format, ...)
@@ -97,7 +97,7 @@ void run_srprep_on(program_result *result, int ranks, const char *format, ...)
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "%s %d %s/srprep %s", MPIEXEC, ranks, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_srtrain(program_result *result, int ranks, const char *format, ...)
@@ -110,7 +110,7 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...)
     if (ranks)
         snprintf(launcher, sizeof launcher, "%s %d ", MPIEXEC, ranks);
     snprintf(command, sizeof command, "%s%s/srtrain %s", launcher, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_shell(program_result *result, const char *directory, const char *format, ...)
@@ -122,7 +122,7 @@ void run_shell(program_result *result, const char *directory, const char *format
     va_end(list);
     snprintf(command, sizeof command, "cd '%s' || exit 99; export PATH=\"%s:$PATH\" MPIEXEC=\"%s\"; %s", directory,
              binary_directory(), MPIEXEC, given);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
@@ -134,7 +134,7 @@ void run_srtrain_mixed(program_result *result, const char *environment, const ch
     va_end(list);
     snprintf(command, sizeof command, "%s 1 env %s %s/srtrain %s : -n 1 %s/srtrain %s", MPIEXEC, environment,
              binary_directory(), arguments, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_built(program_result *result, const char *program, const char *format, ...)
@@ -145,7 +145,7 @@ void run_built(program_result *result, const char *program, const char *format, 
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "%s/%s %s", binary_directory(), program, arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
@@ -156,7 +156,7 @@ void run_benchmark_scaling(program_result *result, const char *environment, cons
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
     snprintf(command, sizeof command, "env %s %s/benchmarks/benchmark_scaling %s", environment, binary_directory(), arguments);
-    run(result, command);
+    run_command(result, command);
 }
 
 void assert_code(const program_result *result, int code)

@@ -28,6 +28,9 @@ typedef struct {
 int program_set_up(void **state);
 int program_tear_down(void **state);
 
+/* Runs a command of the shell. */
+void run_command(program_result *result, const char *command);
+
 /* Runs "srprep ARGUMENTS", and the same or "srtrain ARGUMENTS" on `ranks` ranks (0: without mpirun), arguments as for printf.
  */
 void run_srprep(program_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));

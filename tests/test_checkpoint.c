@@ -592,6 +592,27 @@ static void rotation_keeps_the_newest_and_never_fewer_than_two(void **state)
     assert_file_count(w, 4);
 }
 
+/* ---- beside training ---- */
+
+static void a_copy_is_made_where_twice_its_memory_is_left(void **state)
+{
+    world *w = *state;
+    sr_background_write *write;
+    double seconds;
+    char path[128];
+    snprintf(path, sizeof path, "%s/step-000000000%d.h5", w->directory, w->rank);
+    setenv("SLURM_MEM_PER_NODE", "1", 1);
+    assert_false(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1));
+    assert_null(write);
+    unsetenv("SLURM_MEM_PER_NODE");
+    const int64_t step = w->checkpoint.progress.step;
+    w->checkpoint.progress.step = w->rank;
+    assert_true(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1));
+    check(w, sr_checkpoint_finish(write, &seconds, &w->error));
+    w->checkpoint.progress.step = step;
+    assert_int_equal(access(path, F_OK), 0);
+}
+
 /* ---- failures ---- */
 
 static void a_directory_that_is_none_is_an_error_on_every_rank(void **state)
@@ -649,14 +670,14 @@ static void a_full_disk_is_an_error_on_every_rank_and_leaves_the_old_file(void *
     assert_int_equal(write_to_full_disk(w, 0, 500), SR_ERROR_RUNTIME);
 }
 
-/* Whether such a rank writes at all is MPI's choice: collective writing hands values over to a few ranks. */
-static void a_rank_that_cannot_write_leaves_no_damaged_file(void **state)
+static void a_rank_that_cannot_write_is_an_error_on_every_rank_and_leaves_the_old_file(void **state)
 {
     world *w = *state;
     if (sr_parallel_size(w->parallel) == 1)
         skip();
-    (void)write_to_full_disk(w, 1, 2000000);
-    (void)write_to_full_disk(w, sr_parallel_size(w->parallel) - 1, 100000);
+    assert_int_equal(write_to_full_disk(w, 1, 2000000), SR_ERROR_RUNTIME);
+    assert_message(w, "File too large");
+    assert_int_equal(write_to_full_disk(w, sr_parallel_size(w->parallel) - 1, 100000), SR_ERROR_RUNTIME);
     write_checkpoint(w, w->path); /* and afterwards all is well */
 }
 
@@ -682,9 +703,10 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test_setup(the_newest_valid_checkpoint_is_found, clear_directory),
         cmocka_unit_test_setup(there_may_be_no_checkpoint, clear_directory),
         cmocka_unit_test_setup(rotation_keeps_the_newest_and_never_fewer_than_two, clear_directory),
+        cmocka_unit_test_setup(a_copy_is_made_where_twice_its_memory_is_left, clear_directory),
         cmocka_unit_test_setup(a_directory_that_is_none_is_an_error_on_every_rank, clear_directory),
         cmocka_unit_test_setup(a_full_disk_is_an_error_on_every_rank_and_leaves_the_old_file, clear_directory),
-        cmocka_unit_test_setup(a_rank_that_cannot_write_leaves_no_damaged_file, clear_directory),
+        cmocka_unit_test_setup(a_rank_that_cannot_write_is_an_error_on_every_rank_and_leaves_the_old_file, clear_directory),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);

@@ -301,14 +301,14 @@ static void limits_of_slurm_count(void **state)
     sr_machine free_machine, machine;
     unsetenv("SLURM_MEM_PER_NODE");
     unsetenv("SLURM_MEM_PER_CPU");
-    sr_machine_look(&free_machine);
+    sr_machine_look(&free_machine, NULL);
     assert_true(free_machine.memory > (size_t)1 << 28 && free_machine.cores >= 1);
     setenv("SLURM_MEM_PER_CPU", "50", 1);
     setenv("SLURM_CPUS_ON_NODE", "2", 1);
-    sr_machine_look(&machine);
+    sr_machine_look(&machine, NULL);
     assert_int_equal(machine.memory, (size_t)100 << 20);
     setenv("SLURM_MEM_PER_NODE", "70", 1);
-    sr_machine_look(&machine);
+    sr_machine_look(&machine, NULL);
     assert_int_equal(machine.memory, (size_t)70 << 20);
     assert_string_equal(machine.limit, "SLURM_MEM_PER_NODE");
     unsetenv("SLURM_MEM_PER_NODE");
@@ -343,7 +343,7 @@ static void odd_starts_are_warned_about(void **state)
     world *w = *state;
     sr_machine machine;
     char options[128];
-    sr_machine_look(&machine);
+    sr_machine_look(&machine, NULL);
     snprintf(options, sizeof options, "--set training.threads=%zu --set training.batch_size=64", machine.cores + 1);
     world_train(w, 0, "crowded", options);
     assert_code(&w->result, 0);

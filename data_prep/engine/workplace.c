@@ -1,6 +1,7 @@
 #include "engine/workplace.h"
 
 #include "srtrain/directories.h"
+#include "srtrain/machine.h"
 #include "srtrain/memory.h"
 
 #include <dirent.h>
@@ -14,14 +15,14 @@
 
 enum { BUFFER_LEAST = 4096, BUFFER_MOST = 1 << 20, PIECE = 1 << 16 };
 
-/* Half of the machine's memory, shared by the processes on it. */
+/* Half of the memory that this job may use here, shared by the processes on the machine. */
 static sr_status default_memory(workplace *place, sr_error *error)
 {
     int64_t on_node = sr_parallel_node_rank(place->parallel) + 1;
     SR_TRY(sr_parallel_maximum_int64(place->parallel, &on_node, 1, error));
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    const uint64_t machine = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 32;
-    place->memory = machine / 2 / (uint64_t)on_node;
+    sr_machine machine;
+    sr_machine_look(&machine, NULL);
+    place->memory = machine.memory / 2 / (uint64_t)on_node;
     return SR_OK;
 }
 

@@ -13,7 +13,7 @@ typedef struct {
     char *directory; /* and is made when it is needed; NULL until then */
 } workplace;
 
-/* `temporary` NULL: beside `output`. `memory` 0: half of the machine's, shared by the ranks of a node. Collective. */
+/* `temporary` NULL: beside `output`. `memory` 0: half of what the job may use on a node, shared by its ranks. Collective. */
 sr_status workplace_open(workplace *place, sr_parallel *parallel, const char *temporary, const char *output, uint64_t memory,
                          sr_error *error);
 

@@ -58,12 +58,14 @@ sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_
                               sr_error *error);
 
 /* The same file, written by a thread of this process alone while it goes on: sr_checkpoint_begin() copies everything, and is
- * false, having done nothing, when memory does not allow for it. Until sr_checkpoint_finish() this process must call nothing
+ * false, having done nothing, unless twice the memory for it is to be had (machine.h), where `processes` like this one run on
+ * the node. Until sr_checkpoint_finish() this process must call nothing
  * that uses HDF5. sr_checkpoint_is_written() says whether that would have to wait; it returns how writing ended, and the
  * seconds it took. Local. */
 typedef struct sr_background_write sr_background_write;
 bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
-                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment);
+                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
+                         size_t processes);
 bool sr_checkpoint_is_written(const sr_background_write *write);
 sr_status sr_checkpoint_finish(sr_background_write *write, double *seconds, sr_error *error);
 

@@ -4,8 +4,8 @@
 
 #include "srtrain/status.h"
 
-/* Makes `path` and every directory above it that is missing; one that exists is no error. SR_ERROR_RUNTIME names the one that
- * cannot be made. */
+/* Makes `path` and every directory above it that is missing; one that exists is no error. A new one is on the disk
+ * (durable.h). SR_ERROR_RUNTIME names the one that cannot be made. */
 sr_status sr_make_directories(const char *path, sr_error *error);
 
 /* Makes the directories above `path`, not `path` itself. */

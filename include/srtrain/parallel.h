@@ -34,6 +34,7 @@ sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error);
 int sr_parallel_rank(const sr_parallel *parallel);         /* local */
 int sr_parallel_size(const sr_parallel *parallel);         /* local */
 int sr_parallel_node_rank(const sr_parallel *parallel);    /* local: rank among the processes of this node */
+int sr_parallel_node_size(const sr_parallel *parallel);    /* local: how many processes there are on this node */
 const char *sr_parallel_host(const sr_parallel *parallel); /* local */
 
 /* The name and version of the MPI library as one line. Local; also before sr_parallel_start(). */
@@ -58,11 +59,7 @@ void sr_parallel_phase(sr_parallel *parallel, sr_phase phase, int64_t step);
 /* In words, and the step. May be called from a signal handler. */
 const char *sr_parallel_phase_name(const sr_parallel *parallel, int64_t *step);
 
-/* Around calls of other libraries that wait for other ranks, as parallel HDF5 does. `operation` is kept, not copied. */
-void sr_parallel_enter(sr_parallel *parallel, const char *operation);
-void sr_parallel_leave(sr_parallel *parallel);
-
-/* For parallel HDF5 only (src/storage). Local. */
+/* For the sums of src/parallel and what measures them. Local. */
 MPI_Comm sr_parallel_communicator(const sr_parallel *parallel);
 
 /* Failing together: every rank passes its own status (and message, if it failed). When any rank failed, all return the status

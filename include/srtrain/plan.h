@@ -9,28 +9,11 @@
 #include "srtrain/dataset.h"
 #include "srtrain/kernels.h"
 #include "srtrain/log.h"
+#include "srtrain/machine.h"
 #include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
 
 #include <stdio.h>
-
-/* ---- this machine ---- */
-
-enum { SR_LIMIT_NAME_SIZE = 64 };
-
-typedef struct {
-    size_t memory;                  /* bytes that all processes of this job may use here: the least of all limits */
-    char limit[SR_LIMIT_NAME_SIZE]; /* where that number comes from */
-    size_t cores;                   /* that this process may run on */
-} sr_machine;
-
-/* Looks at physical memory, the control groups (version 1 and 2) of this process, and what Slurm granted (SLURM_MEM_PER_NODE,
- * SLURM_MEM_PER_CPU). Local. */
-void sr_machine_look(sr_machine *machine);
-
-/* Bytes of memory that this process holds now, and held at most; 0 where the system does not tell. Local. */
-size_t sr_resident_memory(void);
-size_t sr_peak_memory(void);
 
 /* ---- a plan ---- */
 

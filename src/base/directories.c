@@ -1,5 +1,6 @@
 #include "srtrain/directories.h"
 
+#include "srtrain/durable.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -11,7 +12,9 @@
 
 static sr_status make_directory(const char *path, sr_error *error)
 {
-    if (mkdir(path, 0777) == 0 || errno == EEXIST)
+    if (mkdir(path, 0777) == 0)
+        return sr_durable_synchronise_parent(path, error);
+    if (errno == EEXIST)
         return SR_OK;
     return sr_fail(error, SR_ERROR_RUNTIME, "cannot make directory %s: %s", path, strerror(errno));
 }

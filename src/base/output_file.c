@@ -1,6 +1,7 @@
 #include "srtrain/output_file.h"
 
 #include "srtrain/directories.h"
+#include "srtrain/durable.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -118,19 +119,16 @@ sr_status sr_output_file_close(sr_output_file *file, sr_status status, sr_error 
     const bool renamed = is_renamed(file);
     errno = 0;
     bool written = fflush(file->stream) == 0 && !ferror(file->stream);
-    written = written && (!renamed || fsync(fileno(file->stream)) == 0);
     int cause = errno;
     const int locked = renamed ? dup(fileno(file->stream)) : -1; /* until it has its name */
     if (fclose(file->stream) != 0 && written) {
         written = false;
         cause = errno;
     }
-    if (written && status == SR_OK && renamed && rename(file->place, file->path) != 0) {
-        written = false;
-        cause = errno;
-    }
     if (status == SR_OK && !written)
         status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(cause ? cause : EIO));
+    if (status == SR_OK && renamed)
+        status = sr_durable_rename(file->place, file->path, error);
     if (status != SR_OK && renamed)
         (void)remove(file->place);
     if (locked >= 0)

@@ -53,7 +53,7 @@ static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ra
 static sr_status read_numbers(const plan_options *o, const sr_settings *settings, plan_numbers *n, sr_error *error)
 {
     double ranks = 0, threads = 0, ranks_of_node = 0, memory = 0, latency = 2, bandwidth = 12.5;
-    sr_machine_look(&n->node);
+    sr_machine_look(&n->node, NULL);
     if (!o->ranks)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --ranks is missing (srtrain --help)");
     if (o->measure && o->rate)

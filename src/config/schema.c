@@ -14,7 +14,7 @@ static const schema_choice samples_choices[] = {
      "prefixes of the training part's last max_length items only, the empty prefix included (bert4rec: left out)"},
     {NULL, 0, NULL}};
 static const schema_choice prefetch_choices[] = {
-    {"auto", SR_PREFETCH_AUTO, "when the files of the data set are larger than half of the machine's memory"},
+    {"auto", SR_PREFETCH_AUTO, "when the files of the data set are larger than half of the memory that the job may use"},
     {"always", SR_PREFETCH_ALWAYS, NULL},
     {"never", SR_PREFETCH_NEVER, NULL},
     {NULL, 0, NULL}};

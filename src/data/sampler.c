@@ -7,13 +7,13 @@
 #include "data/negatives.h"
 #include "data/pieces.h"
 #include "data/same_target.h"
+#include "srtrain/machine.h"
 #include "srtrain/model.h"
 #include "srtrain/random.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct sr_sampler {
     const sr_dataset *dataset;
@@ -83,8 +83,9 @@ static sr_status index_targets(sr_sampler *sampler, sr_error *error)
 /* Whether a data set may not stay in memory beside everything else. */
 static bool is_large(const sr_dataset *dataset)
 {
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 && sr_dataset_bytes(dataset) > (size_t)pages * (size_t)page / 2;
+    sr_machine machine;
+    sr_machine_look(&machine, NULL);
+    return sr_dataset_bytes(dataset) > machine.memory / 2;
 }
 
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error)

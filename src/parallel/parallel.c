@@ -133,6 +133,11 @@ int sr_parallel_node_rank(const sr_parallel *parallel)
     return parallel->node_rank;
 }
 
+int sr_parallel_node_size(const sr_parallel *parallel)
+{
+    return parallel->node_size;
+}
+
 const char *sr_parallel_host(const sr_parallel *parallel)
 {
     return parallel->host;
@@ -162,16 +167,6 @@ const char *sr_parallel_phase_name(const sr_parallel *parallel, int64_t *step)
 {
     *step = atomic_load(&parallel->activity->step);
     return activity_phase_name((sr_phase)atomic_load(&parallel->activity->phase));
-}
-
-void sr_parallel_enter(sr_parallel *parallel, const char *operation)
-{
-    activity_enter(parallel->activity, operation);
-}
-
-void sr_parallel_leave(sr_parallel *parallel)
-{
-    activity_leave(parallel->activity);
 }
 
 /* ---- the library ---- */

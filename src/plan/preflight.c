@@ -41,7 +41,7 @@ static void look(const sr_parallel *parallel, rank_view *view)
     snprintf(view->host, sizeof view->host, "%s", sr_parallel_host(parallel));
     if (sched_getaffinity(0, sizeof view->cores, &view->cores) != 0)
         CPU_SET(0, &view->cores);
-    sr_machine_look(&view->machine);
+    sr_machine_look(&view->machine, NULL);
 }
 
 static int by_host(const void *left, const void *right)

@@ -1,6 +1,7 @@
 #include "storage/analysis_file.h"
 
 #include "srtrain/memory.h"
+#include "srtrain/output_file.h"
 #include "storage/hdf5_helpers.h"
 
 #include <stdio.h>
@@ -319,11 +320,14 @@ static sr_status write_all(const sr_hdf5_file *file, const sr_analysis *analysis
 sr_status sr_analysis_write(const char *path, const sr_analysis *analysis, const sr_analysis_origin *origin,
                             const sr_dataset *dataset, sr_error *error)
 {
+    sr_output_file output;
     sr_hdf5_file file;
-    SR_TRY(sr_hdf5_create(&file, path, error));
-    const sr_status status = write_all(&file, analysis, origin, dataset, error);
-    if (status == SR_OK)
-        return sr_hdf5_close_durably(&file, error);
-    (void)sr_hdf5_close(&file, NULL);
-    return status;
+    SR_TRY(sr_output_file_open(&output, path, error));
+    sr_status status = sr_hdf5_create(&file, output.place, error); /* HDF5 writes to the file by itself */
+    if (status == SR_OK) {
+        status = write_all(&file, analysis, origin, dataset, error);
+        const sr_status closed = sr_hdf5_close(&file, status == SR_OK ? error : NULL);
+        status = status == SR_OK ? closed : status;
+    }
+    return sr_output_file_close(&output, status, error);
 }

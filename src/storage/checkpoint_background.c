@@ -1,8 +1,9 @@
 /* Writing a checkpoint beside training: one process copies the state and a thread of it writes the file, alone.
  *
- * Parallel HDF5 would call MPI from that thread, which must not be (MPI_THREAD_FUNNELED); a file that one process writes needs
- * none. HDF5 is not thread-safe either: whoever starts the thread calls nothing of HDF5 until sr_checkpoint_finish(). */
+ * The thread must not call MPI (MPI_THREAD_FUNNELED), and a file that one process writes needs none. HDF5 is not thread-safe:
+ * whoever starts the thread calls nothing of HDF5 until sr_checkpoint_finish(). */
 #include "srtrain/clock.h"
+#include "srtrain/machine.h"
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 
@@ -91,26 +92,20 @@ static int start_thread(sr_background_write *write)
     return code;
 }
 
-/* Whether the system has as much memory to spare, twice over: a rank that is killed for a copy is worse than one that waits. */
-static bool has_memory(uint64_t bytes)
+/* Whether there is as much memory to spare, twice over: a rank that is killed for a copy is worse than one that waits. */
+static bool has_memory(uint64_t bytes, size_t processes)
 {
-    unsigned long long kilobytes = 0;
-    char line[128];
-    FILE *file = fopen("/proc/meminfo", "r");
-    while (file && fgets(line, sizeof line, file) && sscanf(line, "MemAvailable: %llu kB", &kilobytes) != 1)
-        continue;
-    if (file)
-        fclose(file);
-    return kilobytes / 2 >= bytes / 1024;
+    return sr_machine_free_memory(NULL, processes) / 2 >= bytes;
 }
 
 bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
-                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment)
+                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
+                         size_t processes)
 {
     sr_background_write *made = NULL;
     sr_error ignored; /* then the checkpoint is written otherwise */
     *write = NULL;
-    bool begun = has_memory(CHECKPOINT_GROUPS * parameters->block_size * sizeof(sr_real)) &&
+    bool begun = has_memory(CHECKPOINT_GROUPS * parameters->block_size * sizeof(sr_real), processes) &&
                  SR_ALLOCATE_ZERO(&made, 1, "a checkpoint", &ignored) == SR_OK &&
                  snprintf(made->path, sizeof made->path, "%s", path) < (int)sizeof made->path &&
                  copy_state(made, checkpoint, parameters, first_moment, second_moment, &ignored) == SR_OK;

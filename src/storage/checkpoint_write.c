@@ -1,17 +1,20 @@
 /* Writing a checkpoint to a temporary name that is renamed when everything is on disk, in four steps:
  *
- *   1. rank 0 alone makes the file: groups, datasets, attributes, checksums, and the values of small arrays;
- *   2. all ranks open it and write their slices of the large arrays collectively;
- *   3. rank 0 alone adds the mark of completion; all ranks read the file again, each a part, and compare the checksums;
- *   4. rank 0 alone renames it.
+ *   1. rank 0 makes the file with HDF5: groups, datasets, attributes, checksums, and the values of small arrays;
+ *   2. every rank writes its part of the large arrays by plain writes at their places in the file, which rank 0 tells, and
+ *      brings it to the disk;
+ *   3. rank 0 adds the mark of completion and the seal; all ranks read the file again, each a part, and compare the checksums;
+ *   4. rank 0 renames it.
  *
- * A process that writes alone (w->parallel is NULL) writes all values in step 1 and leaves out step 2.
- *
- * Parallel HDF5 can change metadata too, but when a write of metadata fails on one rank (a full disk), HDF5 1.10 leaves the
- * others waiting for it. Here nothing is changed in step 2 but the values, the ranks agree after each step, and space is
- * reserved in step 1. */
+ * HDF5 is never called by several ranks at once. Parallel HDF5 could write the values too, but its calls wait for those of the
+ * other ranks: where one of them fails on one rank (a full disk, a broken network) the others wait for ever. Datasets are
+ * contiguous and their room is allocated when they are made, so that their places are known and nothing moves any more. Ranks
+ * meet between the steps only, and agree on how each has ended. Plain writes need a file system that all ranks share, nothing
+ * more: no two ranks write into one page, and a rank opens the file after the others have closed it, so that NFS shows it what
+ * they wrote. */
 #include "srtrain/checkpoint.h"
 
+#include "srtrain/durable.h"
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 #include "storage/disk_room.h"
@@ -19,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,23 +29,47 @@
 #include <unistd.h>
 
 enum {
-    SHARED_SIZE = 16384,  /* elements from which on an array is written by all ranks; smaller ones by rank 0 */
-    ROUND_BYTES = 1 << 30 /* at most this much from a rank in one call: MPI-IO counts in int */
+    SHARED_SIZE = 16384, /* elements from which on an array is written by all ranks; smaller ones by rank 0 */
+    CUT = 1 << 16        /* bytes: the largest page of any processor */
 };
 
+/* The bytes of a file are those of memory. */
+_Static_assert(sizeof(sr_real) == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "checkpoints hold 32-bit little-endian floats");
+
 typedef struct {
-    sr_parallel *parallel;
+    sr_parallel *parallel; /* NULL: one process writes alone */
     const char *path, *temporary;
     checkpoint_header header;
     checkpoint_arrays arrays;
-    const checkpoint_checksum *checksums;
+    uint64_t *places; /* [groups, parameters]: where a shared array's values lie in the file */
+    checkpoint_checksum *checksums;
     size_t rank, ranks;
     sr_error *error;
 } writer;
 
-static bool is_shared(const writer *w, const sr_parameter *parameter)
+/* A shared array in the file. */
+typedef struct {
+    const char *name, *values;
+    uint64_t place, bytes;
+} array_place;
+
+/* The first shared array from number *index on, of all groups; *index moves behind it. False where there is none. */
+static bool next_shared(const writer *w, size_t *index, array_place *array)
 {
-    return w->parallel && parameter->size >= SHARED_SIZE;
+    const size_t count = w->arrays.parameters->count;
+    for (; *index < w->arrays.groups * count; ++*index) {
+        const sr_parameter *parameter = &w->arrays.parameters->list[*index % count];
+        if (parameter->size < SHARED_SIZE)
+            continue;
+        *array = (array_place){.name = parameter->name,
+                               .values = (const char *)(w->arrays.values[*index / count] + parameter->offset),
+                               .place = w->places[*index],
+                               .bytes = parameter->size * sizeof(sr_real)};
+        ++*index;
+        return true;
+    }
+    return false;
 }
 
 static sr_status fail_write(const writer *w, const char *what)
@@ -98,16 +124,21 @@ static sr_status create_dataset(const writer *w, hid_t location, const char *nam
     return status;
 }
 
+/* *place is where the values lie in the file, which are written here unless all ranks share them. */
 static sr_status create_array(const writer *w, hid_t group, const sr_parameter *parameter, const sr_real *block,
-                              const checkpoint_checksum *checksums)
+                              const checkpoint_checksum *checksums, uint64_t *place)
 {
+    const bool shared = parameter->size >= SHARED_SIZE;
     hsize_t extent[SR_PARAMETER_RANK_MAXIMUM];
     for (size_t i = 0; i < parameter->rank; ++i)
         extent[i] = parameter->shape[i];
     const hid_t space = H5Screate_simple((int)parameter->rank, extent, NULL);
     hid_t set;
     sr_status status = create_dataset(w, group, parameter->name, H5T_IEEE_F32LE, space,
-                                      is_shared(w, parameter) ? NULL : block + parameter->offset, &set);
+                                      shared ? NULL : block + parameter->offset, &set);
+    *place = status == SR_OK ? H5Dget_offset(set) : HADDR_UNDEF;
+    if (status == SR_OK && *place == HADDR_UNDEF)
+        status = fail_write(w, parameter->name);
     if (status == SR_OK)
         status = write_checksums(w, set, parameter, checksums);
     if (set >= 0 && H5Dclose(set) < 0 && status == SR_OK)
@@ -126,7 +157,8 @@ static sr_status create_group(const writer *w, const sr_hdf5_file *file, size_t 
     sr_status status = opened >= 0 ? SR_OK : fail_write(w, name);
     for (size_t i = 0; i < w->arrays.parameters->count && status == SR_OK; ++i) {
         const sr_parameter *parameter = &w->arrays.parameters->list[i];
-        status = create_array(w, opened, parameter, w->arrays.values[group], *checksums);
+        status = create_array(w, opened, parameter, w->arrays.values[group], *checksums,
+                              &w->places[group * w->arrays.parameters->count + i]);
         *checksums += checkpoint_blocks_of(parameter->size);
     }
     if (opened >= 0)
@@ -203,134 +235,60 @@ static sr_status create_file(const writer *w)
 
 /* ---- step 2: all ranks write the large arrays ---- */
 
-static hid_t parallel_access(const sr_parallel *parallel)
+/* Where the values of every shared array lie in the file, in the order of the arrays. Rank 0 knows, and tells. */
+static sr_status share_places(const writer *w)
 {
-    const hid_t access_list = H5Pcreate(H5P_FILE_ACCESS);
-    if (access_list >= 0 && H5Pset_fapl_mpio(access_list, sr_parallel_communicator(parallel), MPI_INFO_NULL) >= 0 &&
-        H5Pset_libver_bounds(access_list, H5F_LIBVER_V18, H5F_LIBVER_V110) >= 0 &&
-        H5Pset_all_coll_metadata_ops(access_list, true) >= 0 && H5Pset_coll_metadata_write(access_list, true) >= 0)
-        return access_list;
-    if (access_list >= 0)
-        H5Pclose(access_list);
-    return -1;
+    const size_t bytes = w->arrays.groups * w->arrays.parameters->count * sizeof *w->places;
+    return w->parallel ? sr_parallel_broadcast(w->parallel, w->places, bytes, w->error) : SR_OK;
 }
 
-static hid_t collective_transfer(void)
+/* The bytes of the file from `first` to `end` are cut into one part a rank. A cut lies on a multiple of CUT, so that no two
+ * ranks write into the same page. */
+static uint64_t cut_between(const writer *w, uint64_t first, uint64_t end, size_t rank)
 {
-    const hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
-    if (transfer >= 0 && H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE) >= 0)
-        return transfer;
-    if (transfer >= 0)
-        H5Pclose(transfer);
-    return -1;
+    const uint64_t each = (end - first) / w->ranks;
+    const uint64_t cut = rank == w->ranks ? end : (first + each * rank + CUT - 1) / CUT * CUT;
+    return rank == 0 ? first : (cut < end ? cut : end);
 }
 
-/* Writes rows [begin, end), whose values begin at `values`; every rank calls it, also for no row at all. */
-static sr_status write_rows(const writer *w, hid_t set, hid_t transfer, const sr_parameter *parameter, size_t begin, size_t end,
-                            const sr_real *values)
+/* What lies in [first, end) of the file of one array. */
+static sr_status write_part(const writer *w, int descriptor, const array_place *array, uint64_t first, uint64_t end)
 {
-    hsize_t start[SR_PARAMETER_RANK_MAXIMUM] = {begin}, count[SR_PARAMETER_RANK_MAXIMUM] = {end - begin};
-    hsize_t elements = end - begin;
-    for (size_t i = 1; i < parameter->rank; ++i) {
-        count[i] = parameter->shape[i];
-        elements *= count[i];
+    const uint64_t begin = array->place > first ? array->place : first;
+    const uint64_t stop = array->place + array->bytes < end ? array->place + array->bytes : end;
+    if (begin >= stop || sr_durable_write(descriptor, array->values + (begin - array->place), (size_t)(stop - begin), begin))
+        return SR_OK;
+    return sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write %s: %s", w->temporary, array->name, strerror(errno));
+}
+
+static sr_status write_parts(const writer *w, int descriptor)
+{
+    array_place array;
+    uint64_t first = UINT64_MAX, end = 0;
+    for (size_t i = 0; next_shared(w, &i, &array);) {
+        first = array.place < first ? array.place : first;
+        end = array.place + array.bytes > end ? array.place + array.bytes : end;
     }
-    const hsize_t memory_extent = elements ? elements : 1;
-    const hid_t file_space = H5Dget_space(set), memory_space = H5Screate_simple(1, &memory_extent, NULL);
-    const bool selected = elements ? H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0
-                                   : H5Sselect_none(file_space) >= 0 && H5Sselect_none(memory_space) >= 0;
-    sr_status status = selected ? SR_OK : fail_write(w, parameter->name);
-    if (H5Dwrite(set, H5T_NATIVE_FLOAT, memory_space, file_space, transfer, values) < 0 && status == SR_OK)
-        status = fail_write(w, parameter->name);
-    if (memory_space >= 0)
-        H5Sclose(memory_space);
-    if (file_space >= 0)
-        H5Sclose(file_space);
-    return status;
+    if (end == 0)
+        return SR_OK;
+    const uint64_t from = cut_between(w, first, end, w->rank), to = cut_between(w, first, end, w->rank + 1);
+    for (size_t i = 0; next_shared(w, &i, &array);)
+        SR_TRY(write_part(w, descriptor, &array, from, to));
+    return SR_OK;
 }
 
-/* Each rank writes its share, in as many rounds as the largest share needs. After a failure the rank goes on with the calls, so
- * that no other waits for it. */
-static sr_status write_shares(const writer *w, hid_t file, hid_t transfer, size_t group, const sr_parameter *parameter)
-{
-    char name[SR_PARAMETER_NAME_SIZE + 32];
-    snprintf(name, sizeof name, "/%s/%s", w->arrays.names[group], parameter->name);
-    const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-    if (set < 0)
-        return fail_write(w, name);
-    const size_t rows = parameter->shape[0], row_size = parameter->size / rows;
-    const size_t begin = rows * w->rank / w->ranks, end = rows * (w->rank + 1) / w->ranks;
-    const size_t largest = (rows + w->ranks - 1) / w->ranks, row_bytes = row_size * sizeof(sr_real);
-    const size_t round = row_bytes < ROUND_BYTES ? ROUND_BYTES / row_bytes : 1;
-    sr_status status = SR_OK;
-    for (size_t done = 0; done < largest; done += round) {
-        const size_t from = begin + done < end ? begin + done : end, to = from + round < end ? from + round : end;
-        const sr_real *values = w->arrays.values[group] + parameter->offset + from * row_size;
-        const sr_status written = write_rows(w, set, transfer, parameter, from, to, values);
-        status = status == SR_OK ? written : status;
-    }
-    H5Dclose(set);
-    return status;
-}
-
-static sr_status write_all_shares(const writer *w, hid_t file, hid_t transfer)
-{
-    sr_status status = SR_OK;
-    for (size_t group = 0; group < w->arrays.groups; ++group)
-        for (size_t i = 0; i < w->arrays.parameters->count; ++i)
-            if (is_shared(w, &w->arrays.parameters->list[i])) {
-                const sr_status written = write_shares(w, file, transfer, group, &w->arrays.parameters->list[i]);
-                status = status == SR_OK ? written : status;
-            }
-    return status;
-}
-
-static sr_status flush(const char *path, sr_error *error)
-{
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    const bool flushed = descriptor >= 0 && fsync(descriptor) == 0;
-    const int cause = errno;
-    if (descriptor >= 0)
-        close(descriptor);
-    return flushed ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot flush %s to disk: %s", path, strerror(cause));
-}
-
-static sr_status fill_opened(const writer *w, hid_t access_list, hid_t transfer)
-{
-    sr_parallel_enter(w->parallel, "opening by parallel HDF5");
-    const hid_t file = H5Fopen(w->temporary, H5F_ACC_RDWR, access_list);
-    sr_parallel_leave(w->parallel);
-    sr_status status = file >= 0 ? SR_OK
-                                 : sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it for parallel writing");
-    status = sr_parallel_agree(w->parallel, status, w->error);
-    if (status != SR_OK && file >= 0)
-        sr_parallel_abort(w->parallel, status, w->error); /* closing would wait for the ranks that could not open */
-    SR_TRY(status);
-    sr_parallel_enter(w->parallel, "writing by parallel HDF5");
-    status = write_all_shares(w, file, transfer);
-    if (H5Fclose(file) < 0 && status == SR_OK)
-        status = fail_write(w, "the end of the file");
-    sr_parallel_leave(w->parallel);
-    return status == SR_OK ? flush(w->temporary, w->error) : status; /* each node has a cache of its own */
-}
-
+/* By each rank for itself: nobody waits for anybody in here. What a rank has written lies in the cache of its node, and only
+ * that node can bring it to the disk. */
 static sr_status fill_file(const writer *w)
 {
-    sr_hdf5_silence();
-    sr_status status = SR_OK;
-    if (access(w->temporary, W_OK) != 0)
-        status = sr_fail(w->error, SR_ERROR_RUNTIME, "cannot write %s, which rank 0 has made: %s", w->temporary,
-                         strerror(errno));
-    const hid_t access_list = parallel_access(w->parallel), transfer = collective_transfer();
-    if (status == SR_OK && (access_list < 0 || transfer < 0))
-        status = fail_write(w, "in parallel");
-    status = sr_parallel_agree(w->parallel, status, w->error);
-    if (status == SR_OK)
-        status = sr_parallel_agree(w->parallel, fill_opened(w, access_list, transfer), w->error);
-    if (transfer >= 0)
-        H5Pclose(transfer);
-    if (access_list >= 0)
-        H5Pclose(access_list);
+    const int descriptor = open(w->temporary, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot write %s, which rank 0 has made: %s", w->temporary, strerror(errno));
+    sr_status status = write_parts(w, descriptor);
+    if (status == SR_OK && fsync(descriptor) != 0)
+        status = sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot bring it to the disk: %s", w->temporary, strerror(errno));
+    if (close(descriptor) != 0 && status == SR_OK) /* some file systems tell of a full disk no earlier */
+        status = sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write: %s", w->temporary, strerror(errno));
     return status;
 }
 
@@ -338,10 +296,8 @@ static sr_status fill_file(const writer *w)
 
 static sr_status mark_complete(const writer *w)
 {
-    const hid_t file = H5Fopen(w->temporary, H5F_ACC_RDWR, H5P_DEFAULT);
-    if (file < 0)
-        return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "open", "it to complete it");
-    sr_hdf5_file handle = {file, w->temporary};
+    sr_hdf5_file handle;
+    SR_TRY(sr_hdf5_reopen(&handle, w->temporary, w->error));
     sr_status status = sr_hdf5_write_integer(&handle, "/", SR_SEALED_ATTRIBUTE, 1, w->error);
     if (status == SR_OK)
         status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
@@ -351,24 +307,15 @@ static sr_status mark_complete(const writer *w)
     return seal_append_to_hdf5(w->temporary, w->error);
 }
 
-static sr_status settle(const writer *w)
-{
-    SR_TRY(flush(w->temporary, w->error));
-    if (rename(w->temporary, w->path) != 0)
-        return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot rename %s to %s: %s", w->temporary, w->path, strerror(errno));
-    char copy[CHECKPOINT_PATH_SIZE];
-    snprintf(copy, sizeof copy, "%s", w->path);
-    return flush(dirname(copy), w->error);
-}
-
-/* What MPI-IO, or the file system, has made of the file is looked at before it takes the name of a checkpoint. */
+/* What the file system has made of the file is looked at before it takes the name of a checkpoint. */
 static sr_status read_again(const writer *w)
 {
     const sr_status status = w->parallel ? sr_checkpoint_verify(w->parallel, w->temporary, w->header.has_optimizer, w->error)
                                          : checkpoint_verify_alone(w->temporary, w->header.has_optimizer, w->error);
     if (status != SR_ERROR_DATA)
         return status;
-    sr_error_prepend(w->error, "a checkpoint that was just written does not read back (see docs/batch.md about MPI-IO): ");
+    sr_error_prepend(w->error,
+                     "a checkpoint that was just written does not read back (a defect of the file system or its cache): ");
     if (w->error)
         w->error->status = SR_ERROR_RUNTIME;
     return SR_ERROR_RUNTIME;
@@ -376,30 +323,28 @@ static sr_status read_again(const writer *w)
 
 /* ---- together ---- */
 
-static sr_status write_steps(const writer *w)
+/* `status` of all ranks, or of the one that writes alone. */
+static sr_status agree(const writer *w, sr_status status)
 {
-    SR_TRY(sr_parallel_agree(w->parallel, w->rank == 0 ? create_file(w) : SR_OK, w->error));
-    SR_TRY(fill_file(w));
-    SR_TRY(sr_parallel_agree(w->parallel, w->rank == 0 ? mark_complete(w) : SR_OK, w->error));
-    SR_TRY(read_again(w));
-    return sr_parallel_agree(w->parallel, w->rank == 0 ? settle(w) : SR_OK, w->error);
+    return w->parallel ? sr_parallel_agree(w->parallel, status, w->error) : status;
 }
 
-static sr_status write_steps_alone(const writer *w)
+static sr_status write_steps(const writer *w)
 {
-    SR_TRY(create_file(w));
-    SR_TRY(flush(w->temporary, w->error));
-    SR_TRY(mark_complete(w));
+    SR_TRY(agree(w, w->rank == 0 ? create_file(w) : SR_OK));
+    SR_TRY(share_places(w));
+    SR_TRY(agree(w, fill_file(w)));
+    SR_TRY(agree(w, w->rank == 0 ? mark_complete(w) : SR_OK));
     SR_TRY(read_again(w));
-    return settle(w);
+    return agree(w, w->rank == 0 ? sr_durable_rename(w->temporary, w->path, w->error) : SR_OK);
 }
 
 /* Every rank hashes its part of the blocks; the sum over ranks completes the table, as each block is 0 on all ranks but one. */
-static sr_status share_checksums(const writer *w, checkpoint_checksum *checksums)
+static sr_status share_checksums(const writer *w)
 {
-    const size_t words = checkpoint_block_count(&w->arrays) * sizeof *checksums / sizeof(int64_t);
-    checkpoint_hash(&w->arrays, w->rank, w->ranks, checksums);
-    return sr_parallel_sum_int64(w->parallel, (int64_t *)(void *)checksums, words, w->error);
+    const size_t words = checkpoint_block_count(&w->arrays) * sizeof *w->checksums / sizeof(int64_t);
+    checkpoint_hash(&w->arrays, w->rank, w->ranks, w->checksums);
+    return w->parallel ? sr_parallel_sum_int64(w->parallel, (int64_t *)(void *)w->checksums, words, w->error) : SR_OK;
 }
 
 /* When this returns on any rank, the temporary file is gone. */
@@ -407,60 +352,56 @@ static void remove_remains(const writer *w)
 {
     if (w->rank == 0)
         (void)unlink(w->temporary);
-    (void)sr_parallel_barrier(w->parallel, NULL); /* the failure that led here is what the caller hears of */
+    if (w->parallel)
+        (void)sr_parallel_barrier(w->parallel, NULL); /* the failure that led here is what the caller hears of */
+}
+
+static sr_status prepare(writer *w, char temporary[CHECKPOINT_PATH_SIZE])
+{
+    w->temporary = temporary;
+    if (snprintf(temporary, CHECKPOINT_PATH_SIZE, "%s.tmp", w->path) >= CHECKPOINT_PATH_SIZE)
+        return sr_fail(w->error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", w->path);
+    SR_TRY(SR_ALLOCATE_ZERO(&w->places, w->arrays.groups * w->arrays.parameters->count, "places of arrays", w->error));
+    return SR_ALLOCATE(&w->checksums, checkpoint_block_count(&w->arrays), "checksums", w->error);
+}
+
+static sr_status write_checkpoint(writer *w)
+{
+    char temporary[CHECKPOINT_PATH_SIZE];
+    sr_status status = agree(w, prepare(w, temporary));
+    if (status == SR_OK) {
+        status = share_checksums(w);
+        if (status == SR_OK)
+            status = write_steps(w);
+        if (status != SR_OK)
+            remove_remains(w);
+    }
+    free(w->places);
+    free(w->checksums);
+    return status;
 }
 
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
                               const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
                               sr_error *error)
 {
-    char temporary[CHECKPOINT_PATH_SIZE];
-    checkpoint_checksum *checksums = NULL;
     writer w = {.parallel = parallel,
                 .path = path,
-                .temporary = temporary,
                 .header = {.contents = *checkpoint, .has_optimizer = first_moment != NULL},
                 .arrays = checkpoint_arrays_of(parameters, first_moment, second_moment),
                 .rank = (size_t)sr_parallel_rank(parallel),
                 .ranks = (size_t)sr_parallel_size(parallel),
                 .error = error};
-    sr_status status = SR_OK;
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
-        status = sr_fail(error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", path);
-    if (status == SR_OK)
-        status = SR_ALLOCATE(&checksums, checkpoint_block_count(&w.arrays), "checksums", error);
-    status = sr_parallel_agree(parallel, status, error);
-    if (status == SR_OK) {
-        status = share_checksums(&w, checksums);
-        w.checksums = checksums;
-        if (status == SR_OK)
-            status = write_steps(&w);
-        if (status != SR_OK)
-            remove_remains(&w);
-    }
-    free(checksums);
-    return status;
+    return write_checkpoint(&w);
 }
 
 sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
                                  const sr_real *first_moment, const sr_real *second_moment, sr_error *error)
 {
-    char temporary[CHECKPOINT_PATH_SIZE];
-    checkpoint_checksum *checksums = NULL;
     writer w = {.path = path,
-                .temporary = temporary,
                 .header = {.contents = *checkpoint, .has_optimizer = first_moment != NULL},
                 .arrays = checkpoint_arrays_of(parameters, first_moment, second_moment),
                 .ranks = 1,
                 .error = error};
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
-        return sr_fail(error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", path);
-    SR_TRY(SR_ALLOCATE(&checksums, checkpoint_block_count(&w.arrays), "checksums", error));
-    checkpoint_hash(&w.arrays, 0, 1, checksums);
-    w.checksums = checksums;
-    const sr_status status = write_steps_alone(&w);
-    if (status != SR_OK)
-        (void)unlink(temporary);
-    free(checksums);
-    return status;
+    return write_checkpoint(&w);
 }

@@ -3,7 +3,6 @@
 #include "srtrain/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,14 +47,15 @@ sr_status sr_hdf5_fail(sr_error *error, sr_status status, const char *path, cons
 
 /* ---- files ---- */
 
-static hid_t access_properties(void)
+/* For reading where `trouble` is NULL. (Data bypass the sieve buffer, so that H5Dwrite() is the call that writes them.) */
+static hid_t access_properties(hdf5_trouble *trouble)
 {
     const hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
     if (properties < 0)
         return properties;
-    if (H5Pset_fapl_sec2(properties) < 0 || H5Pset_libver_bounds(properties, H5F_LIBVER_V18, H5F_LIBVER_V110) < 0 ||
-        H5Pset_alignment(properties, 1, 64) < 0 || H5Pset_sieve_buf_size(properties, 0) < 0 ||
-        H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0) {
+    if ((trouble ? hdf5_file_driver_use(properties, trouble) : H5Pset_fapl_sec2(properties)) < 0 ||
+        H5Pset_libver_bounds(properties, H5F_LIBVER_V18, H5F_LIBVER_V110) < 0 || H5Pset_alignment(properties, 1, 64) < 0 ||
+        H5Pset_sieve_buf_size(properties, 0) < 0 || H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0) {
         H5Pclose(properties);
         return -1;
     }
@@ -65,13 +65,13 @@ static hid_t access_properties(void)
 sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
 {
     sr_hdf5_silence();
-    *file = (sr_hdf5_file){-1, path};
+    *file = (sr_hdf5_file){.id = -1, .path = path};
     if (access(path, R_OK) != 0)
         return sr_fail(error, SR_ERROR_DATA, "%s: %s", path, strerror(errno));
     struct stat found;
     if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
         return sr_fail(error, SR_ERROR_DATA, "%s: is a directory, expected an HDF5 file", path);
-    const hid_t properties = access_properties();
+    const hid_t properties = access_properties(NULL);
     if (properties >= 0)
         file->id = H5Fopen(path, H5F_ACC_RDONLY, properties);
     /* Any further call would clear HDF5's reason. */
@@ -81,15 +81,23 @@ sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
     return status;
 }
 
+/* For want of a reason of the system, HDF5's. */
+static sr_status fail_to_open(const sr_hdf5_file *file, const char *action, sr_error *error)
+{
+    if (file->trouble.cause == 0)
+        return sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, action, "the file");
+    return sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot %s the file: %s", file->path, action, strerror(file->trouble.cause));
+}
+
 sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error)
 {
     sr_hdf5_silence();
-    *file = (sr_hdf5_file){-1, path};
-    const hid_t access_list = access_properties();
+    *file = (sr_hdf5_file){.id = -1, .path = path};
+    const hid_t access_list = access_properties(&file->trouble);
     const hid_t creation_list = H5Pcreate(H5P_FILE_CREATE);
     if (access_list >= 0 && creation_list >= 0 && H5Pset_obj_track_times(creation_list, false) >= 0)
         file->id = H5Fcreate(path, H5F_ACC_TRUNC, creation_list, access_list);
-    const sr_status status = file->id >= 0 ? SR_OK : sr_hdf5_fail(error, SR_ERROR_RUNTIME, path, "create", "the file");
+    const sr_status status = file->id >= 0 ? SR_OK : fail_to_open(file, "create", error);
     if (access_list >= 0)
         H5Pclose(access_list);
     if (creation_list >= 0)
@@ -97,14 +105,23 @@ sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error)
     return status;
 }
 
-/* After a failed H5Fclose() HDF5 1.10 keeps a dangling identifier and crashes when the process ends. So a file that does not
- * fit on the disk any more is emptied, which makes room for the little that closing still writes. (For the same reason data
- * bypass the sieve buffer: H5Dwrite() fails then, and not H5Dclose().) */
-static void make_closable(hid_t id)
+sr_status sr_hdf5_reopen(sr_hdf5_file *file, const char *path, sr_error *error)
 {
-    void *handle = NULL;
-    if (H5Fget_vfd_handle(id, H5P_DEFAULT, &handle) < 0 || !handle || ftruncate(*(const int *)handle, 0) != 0)
-        return; /* nothing more can be done */
+    *file = (sr_hdf5_file){.id = -1, .path = path};
+    const hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
+    if (properties >= 0 && hdf5_file_driver_use(properties, &file->trouble) >= 0)
+        file->id = H5Fopen(path, H5F_ACC_RDWR, properties);
+    const sr_status status = file->id >= 0 ? SR_OK : fail_to_open(file, "open", error);
+    if (properties >= 0)
+        H5Pclose(properties);
+    return status;
+}
+
+static sr_status check_trouble(const sr_hdf5_file *file, sr_error *error)
+{
+    return file->trouble.cause == 0
+               ? SR_OK
+               : sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot write the file: %s", file->path, strerror(file->trouble.cause));
 }
 
 sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error)
@@ -113,28 +130,9 @@ sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error)
     file->id = -1;
     if (id < 0)
         return SR_OK;
-    if (H5Fflush(id, H5F_SCOPE_LOCAL) < 0) {
-        const sr_status status = sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "write", "the file");
-        make_closable(id);
-        (void)H5Fclose(id);
-        return status;
-    }
     if (H5Fclose(id) < 0)
         return sr_hdf5_fail(error, SR_ERROR_RUNTIME, file->path, "close", "the file");
-    return SR_OK;
-}
-
-sr_status sr_hdf5_close_durably(sr_hdf5_file *file, sr_error *error)
-{
-    SR_TRY(sr_hdf5_close(file, error));
-    const int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
-    const bool synchronised = descriptor >= 0 && fsync(descriptor) == 0;
-    const int cause = errno;
-    if (descriptor >= 0)
-        close(descriptor);
-    if (!synchronised)
-        return sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot write to disk: %s", file->path, strerror(cause));
-    return SR_OK;
+    return check_trouble(file, error);
 }
 
 /* ---- attributes ---- */
@@ -406,7 +404,7 @@ sr_status sr_hdf5_stream_append(sr_hdf5_stream *stream, const void *values, size
         H5Sclose(memory);
     (void)XXH3_128bits_update(stream->checksum, values, count * stream->element_size);
     stream->written += count;
-    return status;
+    return status == SR_OK ? check_trouble(stream->file, error) : status;
 }
 
 sr_status sr_hdf5_stream_end(sr_hdf5_stream *stream, sr_status status, sr_error *error)

@@ -4,6 +4,7 @@
 #define SRTRAIN_STORAGE_HDF5_HELPERS_H
 
 #include "srtrain/status.h"
+#include "storage/hdf5_file_driver.h"
 
 #include <hdf5.h>
 #include <stdbool.h>
@@ -18,7 +19,8 @@ enum { SR_HDF5_RANK_MAXIMUM = 4 };
 
 typedef struct {
     hid_t id;
-    const char *path; /* for messages; belongs to the caller */
+    const char *path;     /* for messages; belongs to the caller */
+    hdf5_trouble trouble; /* while it is written: then the struct stays where it is until the file is closed */
 } sr_hdf5_file;
 
 /* XXH3-128 of `bytes` bytes in canonical form. */
@@ -35,9 +37,11 @@ sr_status sr_hdf5_fail(sr_error *error, sr_status status, const char *path, cons
 sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error);
 sr_status sr_hdf5_create(sr_hdf5_file *file, const char *path, sr_error *error);
 
-/* Closes a file; one that was written is on disk (fsync) when this succeeds. */
+/* Opens a created file again for more attributes. */
+sr_status sr_hdf5_reopen(sr_hdf5_file *file, const char *path, sr_error *error);
+
+/* Closes a file; fails where any write to it has failed. What was written is not on the disk yet: see durable.h and seal.h. */
 sr_status sr_hdf5_close(sr_hdf5_file *file, sr_error *error);
-sr_status sr_hdf5_close_durably(sr_hdf5_file *file, sr_error *error);
 
 /* Scalar attributes of `object` ("/" is the root). Texts are UTF-8 of variable length; a text read is released with free(). */
 sr_status sr_hdf5_write_text(const sr_hdf5_file *file, const char *object, const char *name, const char *text, sr_error *error);

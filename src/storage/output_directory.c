@@ -1,12 +1,11 @@
 #include "storage/output_directory.h"
 
 #include "srtrain/directories.h"
+#include "srtrain/durable.h"
 #include "srtrain/memory.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,32 +94,9 @@ void sr_output_directory_discard(sr_output_directory *output)
     *output = (sr_output_directory){NULL, NULL};
 }
 
-static bool synchronise_directory(const char *path)
-{
-    const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool synchronised = descriptor >= 0 && fsync(descriptor) == 0;
-    if (descriptor >= 0)
-        close(descriptor);
-    return synchronised;
-}
-
 sr_status sr_output_directory_commit(sr_output_directory *output, sr_error *error)
 {
-    char *copy = NULL;
-    sr_status status = sr_copy_string(&copy, output->path, error);
-    if (status == SR_OK && (!synchronise_directory(output->temporary) || rename(output->temporary, output->path) != 0))
-        status = sr_fail(error, SR_ERROR_RUNTIME, "%s: cannot give %s this name: %s", output->path, output->temporary,
-                         strerror(errno));
-    if (status != SR_OK) {
-        free(copy);
-        sr_output_directory_discard(output);
-        return status;
-    }
-    /* The data are complete; should the parent not reach the disk before a power failure, only the name would be missing. */
-    (void)synchronise_directory(dirname(copy));
-    free(copy);
-    free(output->temporary);
-    output->temporary = NULL;
-    sr_output_directory_discard(output);
-    return SR_OK;
+    const sr_status status = sr_durable_rename(output->temporary, output->path, error);
+    sr_output_directory_discard(output); /* nothing, once it has its name */
+    return status;
 }

@@ -3,6 +3,7 @@
  * loops for ever over some damaged files (1.10.8, a heap of texts with zeros), gets none of them to read. */
 #include "storage/seal.h"
 
+#include "srtrain/durable.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -92,8 +93,8 @@ sr_status seal_append(const char *path, file_range *arrays, size_t count, sr_err
         qsort(arrays, count, sizeof *arrays, by_place);
     bool sealed = file >= 0 && fstat(file, &found) == 0 &&
                   hash_rest(file, arrays, count, (uint64_t)found.st_size, state, &made.checksum) &&
-                  pwrite(file, arrays, bytes, found.st_size) == (ssize_t)bytes &&
-                  pwrite(file, &made, sizeof made, found.st_size + (off_t)bytes) == (ssize_t)sizeof made && fsync(file) == 0;
+                  sr_durable_write(file, arrays, bytes, (uint64_t)found.st_size) &&
+                  sr_durable_write(file, &made, sizeof made, (uint64_t)found.st_size + bytes) && fsync(file) == 0;
     const int cause = errno;
     if (file >= 0)
         sealed = close(file) == 0 && sealed;

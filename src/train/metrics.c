@@ -1,5 +1,6 @@
 #include "train/metrics.h"
 
+#include "srtrain/durable.h"
 #include "srtrain/memory.h"
 #include "srtrain/output_file.h"
 
@@ -7,16 +8,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sr_metrics_file {
     FILE *stream;
     char *path;
 };
 
-/* Whether a line of an earlier run stays. A line that does not parse was cut off by a crash and goes. */
-static bool keep_line(const char *line, int64_t last_step, int64_t last_epoch)
+/* Whether a line of an earlier run stays. A line that is not one object was cut off by a crash, or damaged by a loss of power,
+ * and goes: it was written after the checkpoint, as sr_metrics_synchronise() comes before that. */
+static bool keep_line(const char *line, size_t length, int64_t last_step, int64_t last_epoch)
 {
-    cJSON *object = cJSON_Parse(line);
+    const bool whole = strlen(line) == length && length > 0 && line[length - 1] == '\n';
+    cJSON *object = whole ? cJSON_ParseWithOpts(line, NULL, true) : NULL;
     const cJSON *kind = cJSON_GetObjectItem(object, "kind"), *step = cJSON_GetObjectItem(object, "step");
     const cJSON *epoch = cJSON_GetObjectItem(object, "epoch");
     bool keep = cJSON_IsString(kind) && strcmp(kind->valuestring, "test") != 0 && cJSON_IsNumber(step) &&
@@ -38,8 +42,8 @@ static sr_status trim(const char *path, int64_t last_step, int64_t last_epoch, s
     sr_status status = sr_output_file_open(&out, path, error);
     char *line = NULL;
     size_t capacity = 0;
-    while (status == SR_OK && getline(&line, &capacity, in) > 0)
-        if (keep_line(line, last_step, last_epoch))
+    for (ssize_t length; status == SR_OK && (length = getline(&line, &capacity, in)) > 0;)
+        if (keep_line(line, (size_t)length, last_step, last_epoch))
             fputs(line, out.stream);  /* whether that succeeded is asked at the end */
     if (status == SR_OK && !feof(in)) /* without memory for a line, getline() ends as at the end of the file */
         status = errno == ENOMEM ? sr_fail_memory(error, capacity, "a line of the metrics file")
@@ -62,8 +66,19 @@ sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last
         sr_metrics_close(made);
         return opened;
     }
-    *file = made;
-    return SR_OK;
+    const sr_status status = sr_durable_synchronise_parent(path, error); /* the file may be new */
+    if (status == SR_OK)
+        *file = made;
+    else
+        sr_metrics_close(made);
+    return status;
+}
+
+sr_status sr_metrics_synchronise(sr_metrics_file *file, sr_error *error)
+{
+    if (fflush(file->stream) == 0 && fsync(fileno(file->stream)) == 0)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(errno));
 }
 
 void sr_metrics_close(sr_metrics_file *file)

@@ -15,6 +15,9 @@ typedef struct sr_metrics_file sr_metrics_file;
 sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error);
 void sr_metrics_close(sr_metrics_file *file); /* NULL is allowed */
 
+/* All lines so far go to the disk: before a checkpoint, which a run goes on from, and at the end. */
+sr_status sr_metrics_synchronise(sr_metrics_file *file, sr_error *error);
+
 /* Numbers of one training step. */
 typedef struct {
     int64_t step, epoch;

@@ -80,5 +80,7 @@ sr_status run_test(run *r, sr_error *error)
         status = sr_metrics_write_ranking(r->metrics, "test", "popularity", step, epoch, -1, &popularity, error);
     if (r->metrics && status == SR_OK)
         status = sr_metrics_write_ranking(r->metrics, "test", NULL, step, epoch, -1, &model, error);
+    if (r->metrics && status == SR_OK)
+        status = sr_metrics_synchronise(r->metrics, error);
     return sr_parallel_agree(r->parallel, status, error);
 }

@@ -6,11 +6,9 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error *error)
 {
@@ -58,41 +56,26 @@ sr_status sr_run_prepare_directory(const sr_run_paths *paths, const sr_settings 
 
 /* ---- files as a whole ---- */
 
-/* Writes what is left of `in` to `out`. */
-static bool copy_bytes(int in, int out)
+/* Writes what is left of `in` to `out`; whether that succeeded is asked at its end. */
+static sr_status copy_bytes(FILE *in, FILE *out, const char *from, sr_error *error)
 {
     char buffer[1 << 16];
-    for (;;) {
-        const ssize_t got = read(in, buffer, sizeof buffer);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got == 0;
-        for (ssize_t done = 0; done < got;) {
-            const ssize_t put = write(out, buffer + done, (size_t)(got - done));
-            if (put < 0 && errno == EINTR)
-                continue;
-            if (put < 0)
-                return false;
-            done += put;
-        }
-    }
+    for (size_t count; (count = fread(buffer, 1, sizeof buffer, in)) > 0;)
+        (void)fwrite(buffer, 1, count, out);
+    return ferror(in) ? sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", from, strerror(errno)) : SR_OK;
 }
 
 sr_status sr_run_copy_file(const char *from, const char *to, sr_error *error)
 {
-    char temporary[SR_PATH_SIZE + 64];
-    snprintf(temporary, sizeof temporary, "%s.tmp", to);
-    const int in = open(from, O_RDONLY | O_CLOEXEC);
-    const int out = in < 0 ? -1 : open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool copied = out >= 0 && copy_bytes(in, out) && fsync(out) == 0;
-    copied = (out < 0 || close(out) == 0) && copied && rename(temporary, to) == 0;
-    const int cause = errno;
-    if (in >= 0)
-        close(in);
-    if (!copied && out >= 0)
-        (void)unlink(temporary);
-    return copied ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot copy %s to %s: %s", from, to, strerror(cause));
+    FILE *in = fopen(from, "r");
+    if (!in)
+        return sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", from, strerror(errno));
+    sr_output_file file;
+    sr_status status = sr_output_file_open(&file, to, error);
+    if (status == SR_OK)
+        status = sr_output_file_close(&file, copy_bytes(in, file.stream, from, error), error);
+    fclose(in);
+    return status;
 }
 
 /* ---- where a run began ---- */

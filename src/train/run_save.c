@@ -107,7 +107,8 @@ static sr_status begin_beside(run *r, const char *path, bool *begun, sr_error *e
     SR_TRY(describe_state(r, &state, error));
     *begun = sr_parallel_rank(r->parallel) == 0 &&
              sr_checkpoint_begin(&r->saving, path, &state.checkpoint, sr_model_parameters(r->model),
-                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment);
+                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment,
+                                 (size_t)sr_parallel_node_size(r->parallel));
     free(state.configuration);
     return sr_parallel_broadcast(r->parallel, begun, sizeof *begun, error);
 }
@@ -164,6 +165,12 @@ bool run_has_saved(const run *r)
     return r->saving && sr_checkpoint_is_written(r->saving);
 }
 
+/* A run that goes on from a checkpoint does not write the lines before it again: they are on the disk before it is. */
+static sr_status settle_metrics(run *r, sr_error *error)
+{
+    return sr_parallel_agree(r->parallel, r->metrics ? sr_metrics_synchronise(r->metrics, error) : SR_OK, error);
+}
+
 sr_status run_save(run *r, bool beside, sr_error *error)
 {
     char path[SR_PATH_SIZE + 64];
@@ -173,6 +180,7 @@ sr_status run_save(run *r, bool beside, sr_error *error)
     const double start = sr_seconds();
     sr_run_checkpoint_path(&r->paths, r->progress.step, path, sizeof path);
     SR_TRY(run_compare_ranks(r, error));
+    SR_TRY(settle_metrics(r, error));
     r->last_checkpoint = start;
     r->last_checkpoint_step = r->progress.step;
     if (beside && r->settings->checkpoint.writing == SR_WRITING_OVERLAPPED)

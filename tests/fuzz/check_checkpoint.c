@@ -139,7 +139,7 @@ static void put_checksums(hid_t dataset, void *context)
 
 static void put_header_checksum(hid_t id)
 {
-    const sr_hdf5_file file = {id, valid.file.path};
+    const sr_hdf5_file file = {.id = id, .path = valid.file.path};
     checkpoint_header header = {.has_optimizer = 0};
     char checksum[SR_CHECKSUM_SIZE];
     sr_error error;

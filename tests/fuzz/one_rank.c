@@ -23,12 +23,6 @@ int sr_parallel_size(const sr_parallel *parallel)
     return parallel->rank + 1;
 }
 
-MPI_Comm sr_parallel_communicator(const sr_parallel *parallel)
-{
-    (void)parallel;
-    return MPI_COMM_SELF;
-}
-
 sr_status sr_parallel_agree(sr_parallel *parallel, sr_status status, sr_error *error)
 {
     (void)parallel;
@@ -53,22 +47,4 @@ sr_status sr_parallel_sum_int64(sr_parallel *parallel, int64_t *values, size_t c
     (void)values;
     (void)count;
     return sr_parallel_agree(parallel, SR_OK, error);
-}
-
-void sr_parallel_enter(sr_parallel *parallel, const char *operation)
-{
-    (void)parallel;
-    (void)operation;
-}
-
-void sr_parallel_leave(sr_parallel *parallel)
-{
-    (void)parallel;
-}
-
-void sr_parallel_abort(sr_parallel *parallel, sr_status status, const sr_error *error)
-{
-    (void)parallel;
-    (void)error;
-    exit((int)status);
 }

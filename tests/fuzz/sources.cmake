@@ -15,7 +15,7 @@ set(SRTRAIN_FUZZED_STORAGE_SOURCES ${CMAKE_CURRENT_LIST_DIR}/hdf5_changes.c ${CM
 foreach(source src/storage/checkpoint_header src/storage/checkpoint_layout src/storage/checkpoint_read src/storage/checkpoint_verify
         src/storage/checkpoint_write src/storage/dataset_fingerprint src/storage/dataset_memory src/storage/dataset_pieces
         src/storage/dataset_plan src/storage/dataset_reader src/storage/dataset_verify src/storage/dataset_writer
-        src/storage/disk_room src/storage/hdf5_helpers src/storage/mapped_file src/storage/mismatches
+        src/storage/disk_room src/storage/hdf5_file_driver src/storage/hdf5_helpers src/storage/mapped_file src/storage/mismatches
         src/storage/output_directory src/storage/seal src/storage/seal_hdf5 src/storage/weights_read data_prep/measure)
   list(APPEND SRTRAIN_FUZZED_STORAGE_SOURCES ${PROJECT_SOURCE_DIR}/${source}.c)
 endforeach()

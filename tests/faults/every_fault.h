@@ -1,0 +1,22 @@
+/* Tries a piece of work that writes files, on all ranks, with each of its file calls failing in turn. */
+#ifndef SRTRAIN_TESTS_FAULTS_EVERY_FAULT_H
+#define SRTRAIN_TESTS_FAULTS_EVERY_FAULT_H
+
+#include "faults.h"
+#include "srtrain/parallel.h"
+#include "srtrain/status.h"
+
+typedef struct {
+    sr_parallel *parallel;
+    const char *directory; /* that the work writes to */
+    void *context;
+    sr_status (*work)(void *context, sr_error *error); /* collective */
+    /* Collective: fails the test unless what is on disk is what there may be after `status`. */
+    void (*check)(void *context, sr_status status);
+} faulty_work;
+
+/* Lets every call of `kind` fail on every rank in turn, and then that call and all later ones. Every time all ranks must return
+ * the same error with a message, or SR_OK where the call was only short. Returns the number of faults. */
+long try_every_fault(const faulty_work *work, fault_kind kind, int cause);
+
+#endif

@@ -1,0 +1,171 @@
+/* Every file call of a checkpoint fails in turn, on every rank: all ranks return one error, nothing hangs, and the checkpoint
+ * that was there is whole, or has been replaced by a whole one. */
+#include "every_fault.h"
+#include "srtrain/checkpoint.h"
+#include "storage/checkpoint_layout.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+typedef struct {
+    sr_parallel *parallel;
+    char directory[64], path[128];
+    sr_checkpoint checkpoint;
+    sr_parameters parameters;
+    sr_real *moments[2];
+    bool alone; /* rank 0 writes by itself, as the thread beside training does */
+} world;
+
+static void check(sr_status status, const sr_error *error)
+{
+    if (status != SR_OK)
+        fail_msg("%s", error->message);
+}
+
+/* Two large arrays, which all ranks write, and small ones. */
+static int start(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t shape[2], rank;
+    } arrays[] = {{"item_embedding.weight", {900, 64}, 2},
+                  {"encoder.0.norm.bias", {64}, 1},
+                  {"encoder.0.weight", {257, 129}, 2},
+                  {"output.bias", {1}, 1}};
+    world *w = calloc(1, sizeof *w);
+    sr_error error;
+    assert_non_null(w);
+    check(sr_parallel_start(&w->parallel, NULL, NULL, &error), &error);
+    snprintf(w->directory, sizeof w->directory, "/tmp/srtrain-test-XXXXXX");
+    if (sr_parallel_rank(w->parallel) == 0)
+        assert_non_null(mkdtemp(w->directory));
+    check(sr_parallel_broadcast(w->parallel, w->directory, sizeof w->directory, &error), &error);
+    snprintf(w->path, sizeof w->path, "%s/step-0000000042.h5", w->directory);
+    sr_parameters_initialise(&w->parameters);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; ++i)
+        check(sr_parameters_declare(&w->parameters, arrays[i].name, arrays[i].shape, arrays[i].rank, SR_INITIAL_NORMAL, 0.02,
+                                    SR_PARAMETERS_ORDINARY, NULL, &error),
+              &error);
+    check(sr_parameters_allocate(&w->parameters, &error), &error);
+    for (int i = 0; i < 2; ++i)
+        w->moments[i] = calloc(w->parameters.block_size, sizeof(sr_real));
+    for (size_t i = 0; i < w->parameters.block_size; ++i)
+        w->parameters.values[i] = w->moments[0][i] = (sr_real)i;
+    w->checkpoint = (sr_checkpoint){.progress = {.epoch = 1, .step = 42},
+                                    .configuration = strdup("model: {}\n"),
+                                    .program_version = strdup("0"),
+                                    .data_fingerprint = strdup("00"),
+                                    .data_directory = strdup("data"),
+                                    .users = 9,
+                                    .items = 899};
+    *state = w;
+    return 0;
+}
+
+static int finish(void **state)
+{
+    world *w = *state;
+    sr_error error;
+    char command[256];
+    check(sr_parallel_barrier(w->parallel, &error), &error);
+    snprintf(command, sizeof command, "rm -r %s", w->directory);
+    if (sr_parallel_rank(w->parallel) == 0)
+        assert_int_equal(system(command), 0);
+    sr_checkpoint_free(&w->checkpoint);
+    sr_parameters_free(&w->parameters);
+    free(w->moments[0]);
+    free(w->moments[1]);
+    sr_parallel_finish(w->parallel);
+    free(w);
+    return 0;
+}
+
+/* Each checkpoint is of another epoch. */
+static sr_status write_checkpoint(void *context, sr_error *error)
+{
+    world *w = context;
+    ++w->checkpoint.progress.epoch;
+    if (!w->alone)
+        return sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, w->moments[0], w->moments[1], error);
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(w->parallel) == 0)
+        status = checkpoint_write_alone(w->path, &w->checkpoint, &w->parameters, w->moments[0], w->moments[1], error);
+    return sr_parallel_agree(w->parallel, status, error);
+}
+
+static int count_entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+    assert_non_null(directory);
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        count += entry->d_name[0] != '.';
+    closedir(directory);
+    return count;
+}
+
+static void a_whole_checkpoint_is_there(void *context, sr_status status)
+{
+    world *w = context;
+    sr_error error;
+    sr_checkpoint read;
+    check(sr_checkpoint_verify(w->parallel, w->path, true, &error), &error);
+    check(sr_checkpoint_read_header(w->parallel, w->path, &read, &error), &error);
+    const int64_t newest = w->checkpoint.progress.epoch, found = read.progress.epoch;
+    sr_checkpoint_free(&read);
+    if (found != newest && (status == SR_OK || found > newest))
+        fail_msg("epoch %lld was written last, and %lld is found", (long long)newest, (long long)found);
+    assert_int_equal(count_entries(w->directory), 1);
+}
+
+static void try_all(world *w, fault_kind kind, int cause)
+{
+    const faulty_work work = {.parallel = w->parallel,
+                              .directory = w->directory,
+                              .context = w,
+                              .work = write_checkpoint,
+                              .check = a_whole_checkpoint_is_there};
+    w->alone = false;
+    const long together = try_every_fault(&work, kind, cause);
+    w->alone = true; /* for which it does not matter how many others there are */
+    const long alone = sr_parallel_size(w->parallel) == 1 ? try_every_fault(&work, kind, cause) : 0;
+    assert_true(together > 0 && (alone > 0 || sr_parallel_size(w->parallel) > 1));
+    if (sr_parallel_rank(w->parallel) == 0)
+        print_message("%ld faults of a checkpoint of all ranks, %ld of one that a rank writes alone\n", together, alone);
+}
+
+static void every_write_may_fail(void **state)
+{
+    try_all(*state, FAULT_WRITE, ENOSPC);
+}
+
+static void every_write_may_be_short(void **state)
+{
+    try_all(*state, FAULT_SHORT, 0);
+}
+
+static void every_sync_may_fail(void **state)
+{
+    try_all(*state, FAULT_SYNC, EIO);
+}
+
+static void every_name_may_be_refused(void **state)
+{
+    try_all(*state, FAULT_NAME, EDQUOT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_write_may_fail), cmocka_unit_test(every_write_may_be_short),
+                                       cmocka_unit_test(every_sync_may_fail), cmocka_unit_test(every_name_may_be_refused)};
+    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    return cmocka_run_group_tests(tests, start, finish);
+}
