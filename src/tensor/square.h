@@ -11,11 +11,20 @@
 enum { VECTOR_BYTES = 64 };
 #elif defined(__AVX2__)
 enum { VECTOR_BYTES = 32 };
+#elif defined(__ARM_FEATURE_SVE_BITS) && __ARM_FEATURE_SVE_BITS > 0
+enum { VECTOR_BYTES = __ARM_FEATURE_SVE_BITS / 8 };
 #else
 enum { VECTOR_BYTES = 16 };
 #endif
 
 enum { LANES = VECTOR_BYTES / sizeof(sr_real) };
+
+/* Vector registers; 16 otherwise. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define HAS_32_REGISTERS 1
+#else
+#define HAS_32_REGISTERS 0
+#endif
 
 typedef sr_real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef sr_real loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(sr_real)), may_alias));
