@@ -4,6 +4,7 @@
 
 #include "srtrain/kernels.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -163,7 +163,7 @@ static sr_status write_beside(void *context, uint64_t *result, sr_error *error)
     sr_background_write *write = NULL;
     double seconds;
     bool begun = sr_parallel_rank(w->parallel) == 0 &&
-                 sr_checkpoint_begin(&write, w->path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment);
+                 sr_checkpoint_begin(&write, w->path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1);
     sr_status status = sr_parallel_broadcast(w->parallel, &begun, sizeof begun, error);
     if (status == SR_OK && !begun)
         status = write_to(w, w->path, error);

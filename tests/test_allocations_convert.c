@@ -146,7 +146,7 @@ static void look_at_output(world *w)
     sr_dataset_close(dataset);
 }
 
-static sr_status run_command(void *context, uint64_t *result, sr_error *error)
+static sr_status run_words(void *context, uint64_t *result, sr_error *error)
 {
     world *w = context;
     char *arguments[ARGUMENTS + 1] = {NULL};
@@ -209,7 +209,7 @@ static void try_command(world *w, const char *name, sr_status (*command)(sr_para
     *w->fingerprint = '\0';
     set_words(w, words);
     every_allocation_may_fail(
-        w->parallel, &(allocation_trial){.name = name, .run = run_command, .clear = clear, .context = w, .stride = stride});
+        w->parallel, &(allocation_trial){.name = name, .run = run_words, .clear = clear, .context = w, .stride = stride});
 }
 
 /* ---- tests ---- */
@@ -258,7 +258,7 @@ static void of_info_and_export(void **state)
         skip();
     w->command = command_synth;
     set_words(w, "synth --users 12 --items 9 --mean-length 6 --seed 3 --output @/made");
-    check(run_command(w, &result, &error), &error);
+    check(run_words(w, &result, &error), &error);
     try_command(w, "the description of a data set", command_info, "info @/made --json");
     try_command(w, "an export", command_export, "export @/made --format csv --output @/export.txt");
     try_command(w, "an export of sequences", command_export, "export @/made --output @/export.txt");
