@@ -15,8 +15,8 @@ typedef struct {
     void (*check)(void *context, sr_status status);
 } faulty_work;
 
-/* Lets every call of `kind` fail on every rank in turn, and then that call and all later ones. Every time all ranks must return
- * the same error with a message, or SR_OK where the call was only short. Returns the number of faults. */
+/* Lets every call of `kind` fail on every rank in turn, and of some of them all later ones, too. Every time all ranks must
+ * return the same error with a message, or SR_OK where the call was only short. Returns the number of faults. */
 long try_every_fault(const faulty_work *work, fault_kind kind, int cause);
 
 #endif

@@ -93,13 +93,20 @@ static void read_counts(const world *w, int ranks, long counts[MOST_RANKS])
     assert_true(counts[0] > 20);
 }
 
-/* A rank that has calls, and one of them: any at all, or with the end of the work in view. */
+/* A rank that has calls, and one of them: any at all, or one of the first (where a run goes on) or last ones (where names
+ * appear). */
 static moment draw_moment(int ranks, const long counts[MOST_RANKS])
 {
+    enum { FIRST = 150, LAST = 12 };
     moment m = {.ranks = ranks, .rank = rand() % ranks, .seed = (unsigned)rand()};
     if (counts[m.rank] == 0)
         m.rank = 0;
-    m.at = 1 + rand() % counts[m.rank];
+    const long calls = counts[m.rank], where = rand() % 3;
+    m.at = 1 + rand() % calls;
+    if (where == 1 && calls > FIRST)
+        m.at = 1 + rand() % FIRST;
+    else if (where == 2 && calls <= FIRST && calls > LAST)
+        m.at = calls - rand() % LAST;
     return m;
 }
 
@@ -299,9 +306,7 @@ static void a_data_set_is_complete_or_not_there(void **state)
     }
     while (failures < wanted) {
         const int ranks = 1 + rand() % MOST_RANKS;
-        moment m = draw_moment(ranks, counts[ranks]);
-        if (rand() % 3 == 0) /* near the end, where names appear */
-            m.at = counts[ranks][m.rank] - rand() % (counts[ranks][m.rank] < 12 ? counts[ranks][m.rank] : 12);
+        const moment m = draw_moment(ranks, counts[ranks]);
         convert(w, &m, "torn");
         if (w->result.code != 0 && !has_failed(w))
             fail_with_output(w, "a conversion that nobody disturbed has failed");
