@@ -7,6 +7,8 @@ target_compile_options(srtrain_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
   -fno-math-errno -fno-trapping-math)
 target_link_libraries(srtrain_options INTERFACE OpenMP::OpenMP_C)
+# clang warns where it keeps a loop scalar that the source marks for vectors: that is slower but right.
+target_compile_options(srtrain_options INTERFACE $<$<C_COMPILER_ID:Clang>:-Wno-pass-failed>)
 if(SRTRAIN_WARNINGS_AS_ERRORS)
   target_compile_options(srtrain_options INTERFACE -Werror)
 endif()
