@@ -9,8 +9,9 @@ set(help_files "")
 # srtrain_help(FILE PROGRAM ARGUMENT...): what a program writes becomes a file.
 function(srtrain_help file program)
   string(REPLACE ";" " " arguments "${ARGN}")
+  string(REPLACE ";" " " emulator "${CMAKE_CROSSCOMPILING_EMULATOR}")
   add_custom_command(OUTPUT ${help_directory}/${file}
-                     COMMAND sh -c "$<TARGET_FILE:${program}> ${arguments} > ${help_directory}/${file}.part"
+                     COMMAND sh -c "${emulator} $<TARGET_FILE:${program}> ${arguments} > ${help_directory}/${file}.part"
                      COMMAND ${CMAKE_COMMAND} -E rename ${help_directory}/${file}.part ${help_directory}/${file}
                      DEPENDS ${program} VERBATIM)
   set(help_files ${help_files} ${help_directory}/${file} PARENT_SCOPE)

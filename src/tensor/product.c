@@ -11,12 +11,18 @@
 
 #include <string.h>
 
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define HAS_32_REGISTERS 1
+#else
+#define HAS_32_REGISTERS 0
+#endif
+
 enum {
     BLOCK_ROWS = 6,
-    PANEL_VECTORS = VECTOR_BYTES == 64 ? 4 : 2, /* as many as there are registers for */
-    PANEL = PANEL_VECTORS * LANES,              /* columns of c at a time */
-    DEPTH = 256,                                /* rows of b at a time: a panel of them stays in the first-level cache */
-    TILE_ROWS = 16 * BLOCK_ROWS                 /* rows of a at a time: they stay in the second-level cache while panels pass */
+    PANEL_VECTORS = HAS_32_REGISTERS ? 4 : 2, /* as many as there are registers for */
+    PANEL = PANEL_VECTORS * LANES,            /* columns of c at a time */
+    DEPTH = 256,                              /* rows of b at a time: a panel of them stays in the first-level cache */
+    TILE_ROWS = 16 * BLOCK_ROWS               /* rows of a at a time: they stay in the second-level cache while panels pass */
 };
 
 /* The part of a product that is being computed: some of the rows, of the columns, and of the depth. Here
@@ -88,7 +94,7 @@ static inline __attribute__((always_inline)) void multiply_block(const piece *p,
     block_1_##vectors, block_2_##vectors, block_3_##vectors, block_4_##vectors, block_5_##vectors, block_6_##vectors
 BLOCKS(1)
 BLOCKS(2)
-#if defined(__AVX512F__)
+#if HAS_32_REGISTERS
 BLOCKS(3)
 BLOCKS(4)
 #endif
@@ -98,7 +104,7 @@ static void multiply_panel(const piece *p, size_t rows)
     static void (*const blocks[PANEL_VECTORS][BLOCK_ROWS])(const piece *) = {
         {NAMES(1)},
         {NAMES(2)},
-#if defined(__AVX512F__)
+#if HAS_32_REGISTERS
         {NAMES(3)},
         {NAMES(4)}
 #endif
