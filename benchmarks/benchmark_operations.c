@@ -218,6 +218,12 @@ static double measure_peak(const sr_kernels *kernels, float *sum)
     else if (strcmp(kernels->level, "generic") != 0)
         run = peak_avx512;
 #endif
+#ifdef SR_HAVE_SVE_LEVELS
+    if (strcmp(kernels->level, "sve256") == 0)
+        run = peak_sve256;
+    else if (strcmp(kernels->level, "sve512") == 0)
+        run = peak_sve512;
+#endif
     const double start = sr_seconds();
     const double operations = run(ROUNDS, sum);
     return operations / (sr_seconds() - start);

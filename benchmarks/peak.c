@@ -1,16 +1,15 @@
 /* Chains of multiply-and-add in registers, enough of them to hide an instruction's latency; peak.h. */
 #include "peak.h"
 
-#if defined(__AVX512F__)
-enum { VECTOR_BYTES = 64, CHAINS = 24 };
-#elif defined(__AVX2__)
-enum { VECTOR_BYTES = 32, CHAINS = 12 };
-#else
-enum { VECTOR_BYTES = 16, CHAINS = 12 };
-#endif
-enum { LANES = VECTOR_BYTES / sizeof(float) };
+#include "tensor/square.h"
 
-typedef float vector __attribute__((vector_size(VECTOR_BYTES)));
+enum { CHAINS = HAS_32_REGISTERS ? 24 : 12 };
+
+#if defined(__aarch64__)
+#define UNKNOWN(vector) __asm__("" : "+w"(vector))
+#else
+#define UNKNOWN(vector) __asm__("" : "+x"(vector))
+#endif
 
 static double run(size_t rounds, float *sum)
 {
@@ -19,7 +18,8 @@ static double run(size_t rounds, float *sum)
         factor[l] = 0.999f;
         term[l] = 0.001f * (float)(l + 1); /* not 0: chains that fade become denormal, and these are slow */
     }
-    __asm__("" : "+x"(factor), "+x"(term)); /* not known to the compiler */
+    UNKNOWN(factor); /* to the compiler */
+    UNKNOWN(term);
 #pragma GCC unroll 32
     for (int c = 0; c < CHAINS; ++c)
         chains[c] = term + (float)c;

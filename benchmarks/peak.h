@@ -8,6 +8,6 @@
  * the number of floating-point operations. *sum keeps them from being optimised away. */
 typedef double operations_function(size_t rounds, float *sum);
 
-operations_function peak_generic, peak_avx2, peak_avx512;
+operations_function peak_generic, peak_avx2, peak_avx512, peak_sve256, peak_sve512;
 
 #endif

@@ -28,7 +28,7 @@ set(ENV{PKG_CONFIG_LIBDIR} ${SRTRAIN_ARM64_ROOT}/usr/lib/aarch64-linux-gnu/pkgco
 # The compiler wrappers of MPI and HDF5 are programs of the other system, and their names there lead through links that hold in
 # it alone: what they would answer is said here.
 set(libraries ${SRTRAIN_ARM64_ROOT}/usr/lib/aarch64-linux-gnu)
-set(MPI_C_COMPILER "" CACHE STRING "none: the wrapper does not run here")
+set(MPI_SKIP_COMPILER_WRAPPER TRUE)
 set(MPI_C_HEADER_DIR ${libraries}/openmpi/include CACHE PATH "where mpi.h is")
 set(MPI_C_LIB_NAMES mpi CACHE STRING "libraries of MPI")
 set(MPI_mpi_LIBRARY ${libraries}/openmpi/lib/libmpi.so CACHE FILEPATH "library of MPI")

@@ -44,7 +44,7 @@ typedef struct {
 struct sr_products;
 
 typedef struct sr_kernels {
-    const char *level; /* "generic", "avx2", "avx512", "amx" */
+    const char *level; /* a name of those below */
     /* Matrix products of each precision (src/tensor/gemm.h). */
     const struct sr_products *products[SR_PRECISIONS];
 
@@ -141,12 +141,12 @@ typedef struct sr_kernels {
                          const sr_real *factors, const sr_real *roots, size_t count);
 } sr_kernels;
 
-/* The CPU levels of this build, from the lowest to the highest. A machine that has one has all below it. On x86 processors:
- *   generic   what every processor of this kind has
- *   avx2      AVX2 and FMA
- *   avx512    AVX-512 F, BW, DQ and VL
- *   amx       those, and products of bf16 by the matrix unit; everything else is as in avx512, to the bit
- * The name of level `index`, NULL behind the last one. */
+/* The CPU levels of this build, from the lowest to the highest. On x86 processors, where a machine that has one has all below
+ * it: generic   what every processor of this kind has avx2      AVX2 and FMA avx512    AVX-512 F, BW, DQ and VL amx those, and
+ * products of bf16 by the matrix unit; everything else is as in avx512, to the bit On 64-bit ARM processors, of which a machine
+ * has generic and one other at most: generic   NEON, which every processor of this kind has; also where the vectors of SVE have
+ * another length sve256    SVE with vectors of 256 bits sve512    SVE with vectors of 512 bits The name of level `index`, NULL
+ * behind the last one. */
 const char *sr_kernels_level_name(size_t index);
 
 /* The highest level that this machine has, or the named one; NULL if the level is unknown or the machine lacks it. `level`

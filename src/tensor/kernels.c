@@ -681,8 +681,9 @@ static void adam_gap_sum(sr_real *restrict values, sr_real *restrict first_momen
 #define LEVEL_TEXT_OF(level) #level
 #define LEVEL_TEXT(level) LEVEL_TEXT_OF(level)
 
-/* Whether products of our own have more than the vectors that every processor of this kind has. */
-#if defined(__AVX2__)
+/* Whether products of our own are as fast as a processor allows. Every 64-bit ARM processor multiplies and adds at once, and
+ * has registers for a whole block. */
+#if defined(__AVX2__) || defined(__aarch64__)
 enum { IS_FAST = true };
 #else
 enum { IS_FAST = false };

@@ -3,6 +3,10 @@
 #include "tensor/product.h"
 
 #include <string.h>
+#ifdef SR_HAVE_SVE_LEVELS
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#endif
 
 extern const sr_kernels sr_kernels_generic;
 
@@ -24,6 +28,27 @@ static bool has_avx512(void)
 {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+#ifdef SR_HAVE_SVE_LEVELS
+extern const sr_kernels sr_kernels_sve256, sr_kernels_sve512;
+
+/* The length of SVE's vectors in this process; 0 where there is no SVE. */
+static int sve_bits(void)
+{
+    const int answer = getauxval(AT_HWCAP) & HWCAP_SVE ? prctl(PR_SVE_GET_VL) : 0;
+    return answer < 0 ? 0 : 8 * (answer & PR_SVE_VL_LEN_MASK);
+}
+
+static bool has_sve256(void)
+{
+    return sve_bits() == 256;
+}
+
+static bool has_sve512(void)
+{
+    return sve_bits() == 512;
 }
 #endif
 
@@ -57,7 +82,7 @@ static bool has_amx(void)
 }
 #endif
 
-/* From the lowest to the highest; a processor that has one has those above it in this list. */
+/* From the lowest to the highest. */
 static const struct {
     const sr_kernels *kernels;
     const char *name;
@@ -67,6 +92,10 @@ static const struct {
 #ifdef SR_HAVE_X86_LEVELS
     {&sr_kernels_avx2, "avx2", has_avx2},
     {&sr_kernels_avx512, "avx512", has_avx512},
+#endif
+#ifdef SR_HAVE_SVE_LEVELS
+    {&sr_kernels_sve256, "sve256", has_sve256},
+    {&sr_kernels_sve512, "sve512", has_sve512},
 #endif
 #if defined(SR_HAVE_AMX) && !defined(SR_REAL_IS_DOUBLE)
     {&sr_kernels_amx, "amx", has_amx},

@@ -11,12 +11,6 @@
 
 #include <string.h>
 
-#if defined(__AVX512F__) || defined(__aarch64__)
-#define HAS_32_REGISTERS 1
-#else
-#define HAS_32_REGISTERS 0
-#endif
-
 enum {
     BLOCK_ROWS = 6,
     PANEL_VECTORS = HAS_32_REGISTERS ? 4 : 2, /* as many as there are registers for */

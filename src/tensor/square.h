@@ -19,6 +19,13 @@ enum { VECTOR_BYTES = 16 };
 
 enum { LANES = VECTOR_BYTES / sizeof(sr_real) };
 
+/* Vector registers; 16 otherwise. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define HAS_32_REGISTERS 1
+#else
+#define HAS_32_REGISTERS 0
+#endif
+
 typedef sr_real vector __attribute__((vector_size(VECTOR_BYTES)));
 typedef sr_real loose_vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(sr_real)), may_alias));
 #ifdef SR_REAL_IS_DOUBLE

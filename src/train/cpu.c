@@ -11,6 +11,7 @@ enum { NAME_SIZE = 64, LIST_SIZE = 128 };
 /* What a rank brings. */
 typedef struct {
     int64_t highest, level; /* indices of kernels.h: of its machine, and what its environment leaves of it */
+    uint64_t levels;        /* bit i: its machine has level i */
     char blas_core[NAME_SIZE];
     char host[256];
 } rank_offer;
@@ -25,13 +26,28 @@ static int64_t index_of_level(const char *name)
     return -1;
 }
 
-/* "generic, avx2, avx512": the levels up to `highest`. */
-static void list_levels(char *text, size_t size, int64_t highest)
+static uint64_t levels_of_machine(void)
+{
+    uint64_t levels = 0;
+    for (size_t i = 0; sr_kernels_level_name(i); ++i)
+        levels |= sr_kernels_choose(sr_kernels_level_name(i)) ? (uint64_t)1 << i : 0;
+    return levels;
+}
+
+static bool has_level(const rank_offer *offer, int64_t level)
+{
+    return level >= 0 && (offer->levels >> level & 1);
+}
+
+/* "generic, avx2, avx512": the levels of a machine. */
+static void list_levels(char *text, size_t size, const rank_offer *offer)
 {
     size_t used = 0;
     text[0] = '\0';
-    for (int64_t i = 0; i <= highest && used < size; ++i) {
-        const int written = snprintf(text + used, size - used, "%s%s", i ? ", " : "", sr_kernels_level_name((size_t)i));
+    for (int64_t i = 0; i <= offer->highest && used < size; ++i) {
+        const int written = has_level(offer, i)
+                                ? snprintf(text + used, size - used, "%s%s", used ? ", " : "", sr_kernels_level_name((size_t)i))
+                                : 0;
         used += written > 0 ? (size_t)written : 0;
     }
 }
@@ -41,23 +57,46 @@ static sr_status read_level(rank_offer *offer, sr_error *error)
     const char *asked = getenv(SR_CPU_LEVEL_VARIABLE);
     char there[LIST_SIZE];
     offer->highest = offer->level = index_of_level(sr_kernels_choose(NULL)->level);
+    offer->levels = levels_of_machine();
     if (!asked || !*asked)
         return SR_OK;
     offer->level = index_of_level(asked);
-    if (offer->level >= 0 && offer->level <= offer->highest)
+    if (has_level(offer, offer->level))
         return SR_OK;
-    list_levels(there, sizeof there, offer->highest);
+    list_levels(there, sizeof there, offer);
     return sr_fail(error, SR_ERROR_USAGE, "%s is \"%s\", %s; this machine has %s", SR_CPU_LEVEL_VARIABLE, asked,
                    offer->level < 0 ? "which is no CPU level" : "which this machine lacks", there);
 }
 
-/* The lowest level of all, and the phrase that says whose it is: a machine's rather than an environment's. */
-static int64_t lowest_level(const rank_offer *offers, size_t count, char *reason, size_t size)
+/* The highest level that no rank goes beyond and all have. All have the lowest. */
+static int64_t common_level(const rank_offer *offers, size_t count)
 {
-    int64_t level = offers[0].level;
+    rank_offer common = offers[0];
+    for (size_t rank = 1; rank < count; ++rank) {
+        common.level = offers[rank].level < common.level ? offers[rank].level : common.level;
+        common.levels &= offers[rank].levels;
+    }
+    while (common.level > 0 && !has_level(&common, common.level))
+        --common.level;
+    return common.level;
+}
+
+/* Of ranks that have nothing higher in common than `level`, which none of them names: the phrase that says so. */
+static void explain_unlike_machines(const rank_offer *offers, size_t count, char *reason, size_t size)
+{
+    size_t other = 0;
+    while (other + 1 < count && offers[other].highest == offers[0].highest)
+        ++other;
+    snprintf(reason, size, "which %s of rank 0 on %.100s and %s of rank %zu on %.100s have in common",
+             sr_kernels_level_name((size_t)offers[0].highest), offers[0].host,
+             sr_kernels_level_name((size_t)offers[other].highest), other, offers[other].host);
+}
+
+/* The level for all, and the phrase that says whose it is: a machine's rather than an environment's. */
+static int64_t choose_level(const rank_offer *offers, size_t count, char *reason, size_t size)
+{
+    const int64_t level = common_level(offers, count);
     size_t by_machine = count, by_environment = count, above = 0, equal = 0;
-    for (size_t rank = 1; rank < count; ++rank)
-        level = offers[rank].level < level ? offers[rank].level : level;
     for (size_t rank = count; rank-- > 0;) {
         by_machine = offers[rank].highest == level ? rank : by_machine;
         by_environment = offers[rank].level == level ? rank : by_environment;
@@ -71,6 +110,8 @@ static int64_t lowest_level(const rank_offer *offers, size_t count, char *reason
                  offers[by_machine].host, above, count);
     else if (equal == count)
         snprintf(reason, size, "as %s says", SR_CPU_LEVEL_VARIABLE);
+    else if (by_environment == count)
+        explain_unlike_machines(offers, count, reason, size);
     else
         snprintf(reason, size, "limited by %s of rank %zu on %s", SR_CPU_LEVEL_VARIABLE, by_environment,
                  offers[by_environment].host);
@@ -180,7 +221,7 @@ static sr_status agree(sr_cpu *cpu, sr_parallel *parallel, sr_error *error)
     if (status == SR_OK)
         mend_core(cpu, own.highest);
     SR_TRY(exchange(parallel, status, &own, &offers, &count, error));
-    const int64_t level = lowest_level(offers, count, cpu->level_reason, sizeof cpu->level_reason);
+    const int64_t level = choose_level(offers, count, cpu->level_reason, sizeof cpu->level_reason);
     cpu->highest = sr_kernels_level_name((size_t)own.highest);
     cpu->kernels = sr_kernels_choose(sr_kernels_level_name((size_t)level));
     fit_core(cpu, offers, count, level);
