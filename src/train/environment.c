@@ -46,11 +46,11 @@ sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **tex
 
 /* ---- the processor of this machine ---- */
 
-/* Whether a flag of /proc/cpuinfo names an instruction set that decides what a program like this one can make of the machine.
- */
+/* Whether a flag of /proc/cpuinfo names an instruction set that decides what a program like this one can make of the machine:
+ * an x86 processor's, or an ARM processor's. */
 static bool is_feature(const char *flag)
 {
-    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx", "asimd", "sve", "bf16"};
+    static const char *const families[] = {"sse4", "avx", "fma", "f16c", "bmi", "amx", "asimd", "sve", "sme", "bf16", "i8mm"};
     for (size_t i = 0; i < sizeof families / sizeof *families; ++i)
         if (strncmp(flag, families[i], strlen(families[i])) == 0)
             return true;
@@ -76,7 +76,16 @@ static bool add_features(cJSON *list, char *flags)
     return true;
 }
 
-/* The name and features of the first processor that the system lists; where it has no such list, neither. */
+/* Linux has numbers for the names of ARM processors. */
+static bool add_part(cJSON *root, const char *implementer, const char *part)
+{
+    char name[96];
+    snprintf(name, sizeof name, "implementer %.32s, part %.32s", implementer, part);
+    return cJSON_AddStringToObject(root, "cpu", name) != NULL;
+}
+
+/* The name and features of the first processor that the system lists, up to an empty line; where it has no such list, neither.
+ */
 static bool add_processor(cJSON *root, const sr_cpu *cpu)
 {
     FILE *file = fopen("/proc/cpuinfo", "r");
@@ -85,13 +94,17 @@ static bool add_processor(cJSON *root, const sr_cpu *cpu)
                     cJSON_AddStringToObject(root, "cpu_kernels_reason", cpu->level_reason) &&
                     cJSON_AddStringToObject(root, "blas_kernels", cpu->blas_core) &&
                     cJSON_AddStringToObject(root, "blas_kernels_reason", cpu->blas_reason);
-    char *line = NULL, *value;
+    char *line = NULL, *value, implementer[32] = "unknown";
     size_t capacity = 0;
-    while (file && complete && cJSON_GetArraySize(features) == 0 && getline(&line, &capacity, file) > 0) {
+    while (file && complete && getline(&line, &capacity, file) > 0 && *line != '\n') {
         if ((value = value_of(line, "model name")))
             complete = cJSON_HasObjectItem(root, "cpu") || cJSON_AddStringToObject(root, "cpu", value);
         else if ((value = value_of(line, "flags")) || (value = value_of(line, "Features")))
             complete = add_features(features, value);
+        else if ((value = value_of(line, "CPU implementer")))
+            snprintf(implementer, sizeof implementer, "%s", value);
+        else if ((value = value_of(line, "CPU part")))
+            complete = cJSON_HasObjectItem(root, "cpu") || add_part(root, implementer, value);
     }
     free(line);
     if (file)
