@@ -2,7 +2,8 @@
 # Runs tests as on processors that this machine is not, by qemu-user. It takes long: an emulated sum costs some fifty real ones.
 #
 #   launch/check-emulated.sh arm64 [VECTORS...]   compiles for 64-bit ARM in build-arm64/, and runs unit and parity tests;
-#                                                 VECTORS: those of SVE, of none, sve128, sve256, sve512 (default: all in turn)
+#                                                 VECTORS: those of SVE, of none, sve128, sve256, sve512 (default: all in turn);
+#                                                 lets ranks with unlike vectors train
 #   launch/check-emulated.sh x86 [CPU...]         runs the tests of kernels, products and operations that are in build/;
 #                                                 CPU: as qemu names it (default: Nehalem and SandyBridge, which have no AVX2, and
 #                                                 Haswell, which has; this emulator has no AVX-512)
@@ -49,6 +50,25 @@ fetch_libraries() {
     rm -rf "$state"
 }
 
+# Two ranks with vectors of unlike length train on NEON, and compare their parameters after every step.
+check_unlike_ranks() {
+    local work status=0 build="$PWD/build-arm64" on_arm=(qemu-aarch64-static -L "$SRTRAIN_ARM64_ROOT")
+    work="$(mktemp -d)"
+    "${on_arm[@]}" "$build/srprep" synth --users 60 --items 50 --mean-length 9 --seed 3 --output "$work/data" >/dev/null
+    cat >"$work/sasrec.yaml" <<END
+data: {path: $work/data}
+model: {hidden_size: 16, inner_size: 32, max_length: 12}
+training: {epochs: 1, batch_size: 64, compare_ranks_every_steps: 1}
+END
+    local training=("$build/srtrain" "$work/sasrec.yaml" --output "$work/run")
+    mpirun -n 1 "${on_arm[@]}" -cpu max,sve256=on "${training[@]}" : \
+           -n 1 "${on_arm[@]}" -cpu max,sve512=on "${training[@]}" >"$work/output" 2>&1 || status=$?
+    [ "$status" -ne 0 ] || grep -q 'CPU level generic, which sve256 of .* and sve512 of .* have in common' "$work/output" || status=1
+    [ "$status" -eq 0 ] || cat "$work/output"
+    rm -rf "$work"
+    return "$status"
+}
+
 check_arm64() {
     install_packages gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static cmake ninja-build pkg-config openmpi-bin
     export SRTRAIN_ARM64_ROOT="${SRTRAIN_ARM64_ROOT:-/var/tmp/srtrain-arm64}"
@@ -70,7 +90,9 @@ check_arm64() {
         echo "== 64-bit ARM, SVE: $vectors"
         ctest --preset arm64-cross -R "${SRTRAIN_TESTS:-$tests}" --no-tests=error || failed+=("$vectors")
     done
-    [ ${#failed[@]} -eq 0 ] || { echo "Failed: ${failed[*]}"; exit 1; }
+    echo "== 64-bit ARM, ranks with SVE of 256 and of 512 bits"
+    check_unlike_ranks || failed+=("unlike ranks")
+    [ ${#failed[@]} -eq 0 ] || { printf 'Failed: %s\n' "${failed[@]}"; exit 1; }
 }
 
 # check_x86_level CPU LEVEL PROGRAM: prints what became of it.
