@@ -182,7 +182,8 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     printf 'data: {path: small}\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {epochs: 1}\n' >small.yaml
     # The launcher of this MPI library, which need not be the machine's usual one.
     mkdir launcher
-    ln -s "$launcher" launcher/mpirun
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$launcher" >launcher/mpirun
+    chmod +x launcher/mpirun
     PATH="$work/launcher:$PATH" srtrain-job --ranks 2 small.yaml --output run >job.out 2>&1 || fail "the unpacked srtrain-job: $(tail -n 5 job.out)"
     [ -f run/best.h5 ] || fail "the unpacked srtrain does not train"
 else

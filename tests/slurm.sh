@@ -59,7 +59,8 @@ wait_for() {
 
 mkdir "$work/munge" "$work/state" "$work/spool" "$work/launcher"
 # Jobs find the launcher of this MPI library, which need not be the machine's usual one.
-ln -s "$launcher" "$work/launcher/mpirun"
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$launcher" >"$work/launcher/mpirun" # not a link: MPICH looks for its helpers beside it
+chmod +x "$work/launcher/mpirun"
 PATH="$work/launcher:$PATH"
 chmod 755 "$work"
 chmod 700 "$work/munge"
