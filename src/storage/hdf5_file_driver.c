@@ -1,6 +1,7 @@
 #include "storage/hdf5_file_driver.h"
 
 #include "srtrain/durable.h"
+#include "srtrain/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,14 +36,18 @@ static void note(const driven_file *file)
 static H5FD_t *open_file(const char *name, unsigned flags, hid_t access_properties, haddr_t largest)
 {
     const driver_properties *properties = H5Pget_driver_info(access_properties);
-    driven_file *file = properties ? calloc(1, sizeof *file) : NULL;
+    driven_file *file;
     const int access = flags & H5F_ACC_RDWR ? O_RDWR : O_RDONLY;
     const int way = (flags & H5F_ACC_TRUNC ? O_TRUNC : 0) | (flags & H5F_ACC_CREAT ? O_CREAT : 0) |
                     (flags & H5F_ACC_EXCL ? O_EXCL : 0);
     struct stat found;
     (void)largest;
-    if (!file)
+    if (!properties)
         return NULL;
+    if (SR_ALLOCATE_ZERO(&file, 1, "an open file", NULL) != SR_OK) {
+        properties->trouble->cause = ENOMEM;
+        return NULL;
+    }
     file->descriptor = open(name, access | way | O_CLOEXEC, 0666);
     if (file->descriptor < 0 || fstat(file->descriptor, &found) != 0) {
         if (properties->trouble->cause == 0)
