@@ -12,7 +12,8 @@ if(NOT SRTRAIN_ARM64_ROOT)
   set(SRTRAIN_ARM64_ROOT "$ENV{SRTRAIN_ARM64_ROOT}" CACHE PATH "directory with a Debian arm64 system" FORCE)
 endif()
 if(NOT IS_DIRECTORY "${SRTRAIN_ARM64_ROOT}/usr/lib/aarch64-linux-gnu")
-  message(FATAL_ERROR "\"${SRTRAIN_ARM64_ROOT}\" is no root of a Debian arm64 system: set SRTRAIN_ARM64_ROOT. launch/check-emulated.sh makes one.")
+  message(FATAL_ERROR "SRTRAIN_ARM64_ROOT is \"${SRTRAIN_ARM64_ROOT}\", where no libraries of a Debian for arm64 are. "
+                      "launch/check-emulated.sh arm64 puts some into a directory.")
 endif()
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES SRTRAIN_ARM64_ROOT) # compilations that test something read this file too
 
