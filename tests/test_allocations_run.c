@@ -284,13 +284,17 @@ static sr_status train(void *context, uint64_t *result, sr_error *error)
     sr_log *log = NULL;
     const int former = turn_standard_error(-1); /* runs tell much */
     sr_status status = sr_parallel_agree(parallel, is_root ? sr_log_open(&log, error) : SR_OK, error);
+    sr_cpu cpu;
+    if (status == SR_OK)
+        status = sr_cpu_agree(&cpu, parallel, error);
     if (status == SR_OK) {
         const sr_run_options options = {.settings = &r->settings,
                                         .output = r->output,
                                         .resume = SR_RESUME_AUTO,
                                         .resume_path = "auto",
                                         .program_version = "test",
-                                        .log = log};
+                                        .log = log,
+                                        .cpu = &cpu};
         status = sr_train_run(parallel, &options, error);
     }
     sr_log_close(log);
