@@ -60,9 +60,9 @@ data: {path: $work/data}
 model: {hidden_size: 16, inner_size: 32, max_length: 12}
 training: {epochs: 1, batch_size: 64, compare_ranks_every_steps: 1}
 END
-    local training=("$build/srtrain" "$work/sasrec.yaml" --output "$work/run")
-    mpirun -n 1 "${on_arm[@]}" -cpu max,sve256=on "${training[@]}" : \
-           -n 1 "${on_arm[@]}" -cpu max,sve512=on "${training[@]}" >"$work/output" 2>&1 || status=$?
+    local training="$build/srtrain $work/sasrec.yaml --output $work/run"
+    mpirun -n 2 tests/by_rank.sh "${on_arm[*]} -cpu max,sve256=on $training" "${on_arm[*]} -cpu max,sve512=on $training" \
+        >"$work/output" 2>&1 || status=$?
     [ "$status" -ne 0 ] || grep -q 'level generic, which sve256 of .* and sve512 of .* have in common' "$work/output" || status=1
     [ "$status" -eq 0 ] || cat "$work/output"
     rm -rf "$work"

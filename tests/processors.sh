@@ -8,6 +8,7 @@ build="$1"
 shift
 launcher=("$@")
 program="$build/srtrain"
+by_rank="$(cd "$(dirname "$0")" && pwd)/by_rank.sh"
 
 command -v qemu-x86_64 >/dev/null || { echo "skipped: qemu-x86_64 is missing: apt-get install qemu-user"; exit 0; }
 [ "$(uname -m)" = x86_64 ] || { echo "skipped: these processors are emulated for programs of x86-64 alone"; exit 0; }
@@ -62,8 +63,8 @@ END
 
 # trained_with PROCESSOR CONFIGURATION: a rank of this machine and one of the other.
 trained_with() {
-    "${launcher[@]}" 1 "$program" "$2.yaml" --output "$2-$1" : -n 1 qemu-x86_64 -cpu "$1" "$program" "$2.yaml" --output "$2-$1" \
-        >train.out 2>&1 || fail "training $2 beside a rank on $1" train.out
+    local training="$program $2.yaml --output $2-$1"
+    "${launcher[@]}" 2 "$by_rank" "$training" "qemu-x86_64 -cpu $1 $training" >train.out 2>&1 || fail "training $2 beside a rank on $1" train.out
 }
 own="$("$program" --version | sed -n 's/^CPU level: \([a-z0-9]*\) .*/\1/p')"
 trained_with Nehalem sasrec

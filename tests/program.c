@@ -78,6 +78,12 @@ static const char *binary_directory(void)
     return directory ? directory : ".";
 }
 
+static const char *source_directory(void)
+{
+    const char *directory = getenv("SRTRAIN_SOURCE_DIRECTORY");
+    return directory ? directory : ".";
+}
+
 void run_srprep(program_result *result, const char *format, ...)
 {
     char arguments[4096], command[8000];
@@ -120,8 +126,9 @@ void run_shell(program_result *result, const char *directory, const char *format
     va_start(list, format);
     vsnprintf(given, sizeof given, format, list);
     va_end(list);
-    snprintf(command, sizeof command, "cd '%s' || exit 99; export PATH=\"%s:$PATH\" MPIEXEC=\"%s\"; %s", directory,
-             binary_directory(), MPIEXEC, given);
+    snprintf(command, sizeof command,
+             "cd '%s' || exit 99; export PATH=\"%s:$PATH\" MPIEXEC=\"%s\" BY_RANK=\"%s/tests/by_rank.sh\"; %s", directory,
+             binary_directory(), MPIEXEC, source_directory(), given);
     run_command(result, command);
 }
 
@@ -132,8 +139,8 @@ void run_srtrain_mixed(program_result *result, const char *environment, const ch
     va_start(list, format);
     vsnprintf(arguments, sizeof arguments, format, list);
     va_end(list);
-    snprintf(command, sizeof command, "%s 1 env %s %s/srtrain %s : -n 1 %s/srtrain %s", MPIEXEC, environment,
-             binary_directory(), arguments, binary_directory(), arguments);
+    snprintf(command, sizeof command, "%s 2 %s/tests/by_rank.sh '%s %s/srtrain %s' '%s/srtrain %s'", MPIEXEC,
+             source_directory(), environment, binary_directory(), arguments, binary_directory(), arguments);
     run_command(result, command);
 }
 

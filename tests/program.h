@@ -38,7 +38,7 @@ void run_srprep_on(program_result *result, int ranks, const char *format, ...) _
 void run_srtrain(program_result *result, int ranks, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Runs a command of the shell in a directory, with the programs of the build before all others and MPIEXEC, the launcher with
- * its option for a number of ranks. */
+ * its option for a number of ranks; $BY_RANK is by_rank.sh. */
 void run_shell(program_result *result, const char *directory, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Runs "srtrain ARGUMENTS" on two ranks, the first with assignments of environment variables in front. */

@@ -27,8 +27,8 @@ static int set_up(void **state)
 static void run_differently(program_world *w, const char *first, const char *second)
 {
     run_shell(&w->result, w->directory,
-              "$MPIEXEC 2 srtrain %s : ${MPIEXEC#* } 1 srtrain %s; code=$?; test -e new && echo wrote; exit $code", first,
-              second);
+              "$MPIEXEC 3 $BY_RANK 'srtrain %s' 'srtrain %s' 'srtrain %s'; code=$?; test -e new && echo wrote; exit $code",
+              first, first, second);
 }
 
 static void assert_refused(program_world *w, const char *first, const char *second, const char *words)
@@ -80,10 +80,9 @@ static void what_only_one_rank_finds_wrong_ends_all(void **state)
 static void data_that_differ_are_found_though_their_paths_are_the_same(void **state)
 {
     program_world *w = *state;
-    run_shell(
-        &w->result, w->directory,
-        "$MPIEXEC 1 srtrain a.yaml --output $PWD/new : ${MPIEXEC#* } 1 sh -c \"cd sub && srtrain a.yaml --output $PWD/new\"; "
-        "code=$?; test -e new && echo wrote; exit $code");
+    run_shell(&w->result, w->directory,
+              "$MPIEXEC 2 $BY_RANK \"srtrain a.yaml --output $PWD/new\" \"cd sub && srtrain a.yaml --output $PWD/new\"; "
+              "code=$?; test -e new && echo wrote; exit $code");
     assert_code(&w->result, 2);
     assert_says(&w->result, "rank 1 on ");
     assert_says(&w->result, "a data set with fingerprint");
@@ -94,9 +93,8 @@ static void srprep_compares_its_ranks_too(void **state)
 {
     program_world *w = *state;
     run_shell(&w->result, w->directory,
-              "synth='srprep synth --users 40 --items 20 --mean-length 8 --output new'; $MPIEXEC 1 $synth --seed 1 : "
-              "${MPIEXEC#* } 1 $synth "
-              "--seed 2; code=$?; test -e new && echo wrote; exit $code");
+              "synth='srprep synth --users 40 --items 20 --mean-length 8 --output new'; $MPIEXEC 2 $BY_RANK "
+              "\"$synth --seed 1\" \"$synth --seed 2\"; code=$?; test -e new && echo wrote; exit $code");
     assert_code(&w->result, 2);
     assert_says(&w->result, "rank 1 on ");
     assert_says(&w->result, "argument 11 is 2, but rank 0 has argument 11 is 1");
