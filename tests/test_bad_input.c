@@ -100,11 +100,14 @@ static void an_empty_value_or_an_option_for_one_is_a_usage_error(void **state)
 static void several_assignments_may_follow_one_option(void **state)
 {
     world *w = *state;
-    run_srtrain(&w->result, 0, "config --set training.epochs=7 training.seed=8 model.layers=5 %s --set training.seed=9",
-                w->configuration);
+    run_srtrain(
+        &w->result, 0,
+        "config --set training.epochs=7 training.seed=8 training.adam_beta1=0.8 model.layers=5 %s --set training.seed=9",
+        w->configuration);
     assert_code(&w->result, 0);
     assert_says(&w->result, "epochs: 7 ");
     assert_says(&w->result, "layers: 5 ");
+    assert_says(&w->result, "adam_beta1: 0.8 ");
     assert_says(&w->result, "seed: 9 ");
     run_srtrain(&w->result, 0, "config %s --set training.epochs=7 training.sed=8", w->configuration);
     assert_code(&w->result, 2);

@@ -36,7 +36,7 @@ static bool is_option(const char *argument)
 /* Whether a text reads like "section.key=value". */
 static bool is_assignment(const char *argument)
 {
-    const size_t length = strspn(argument, "abcdefghijklmnopqrstuvwxyz_.");
+    const size_t length = strspn(argument, "abcdefghijklmnopqrstuvwxyz0123456789_.");
     return length > 0 && argument[length] == '=' && argument[0] != '.' && memchr(argument, '.', length);
 }
 
