@@ -17,6 +17,7 @@
 #include "srtrain/memory.h"
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
+#include "srtrain/settings.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* docs/configuration.md is what the schema of the configuration says.
  *
  * With "--write" as its argument this program writes the page instead of comparing it. */
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

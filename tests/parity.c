@@ -122,13 +122,13 @@ static sr_status load_noise(comparison *c, sr_error *error)
 static sr_status load_inputs(comparison *c, sr_error *error)
 {
     const sr_model_needs needs = sr_model_needs_of(&c->settings.model, true);
-    const bool all = c->settings.training.objective == SR_OBJECTIVE_ALL;
+    const bool all = c->settings.model.objective == SR_OBJECTIVE_ALL;
     c->max_length = (size_t)c->settings.model.max_length;
     size_t count;
     SR_TRY(fixture_read_integers(c->fixture, "/inputs", "sequence", &c->sequence, &count, error));
     c->examples = count / c->max_length;
     SR_TRY(fixture_read_integers(c->fixture, "/inputs", all ? "target_sequence" : "target", &c->targets, &count, error));
-    if (sr_loss_needs_negatives(c->settings.training.loss))
+    if (needs.negatives)
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "negative", &c->negatives, &count, error));
     if (needs.users)
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "user", &c->users, &count, error));
@@ -136,9 +136,9 @@ static sr_status load_inputs(comparison *c, sr_error *error)
         SR_TRY(fixture_read_long_integers(c->fixture, "/inputs", "time", &c->times, &count, error));
     if (needs.masked)
         SR_TRY(load_masked(c, error));
-    if (c->settings.training.contrastive.in_use)
+    if (c->settings.model.contrastive.in_use)
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "same_target", &c->same_target, &count, error));
-    return c->settings.model.calibrators.adversarial.in_use ? load_noise(c, error) : SR_OK;
+    return needs.couples_batch ? load_noise(c, error) : SR_OK;
 }
 
 static sr_status load(comparison *c, const char *path, sr_error *error)
@@ -195,7 +195,7 @@ static sr_status take_examples(const comparison *c, const int32_t *sequence, sr_
 static sr_status build_batch(const comparison *c, bool training, sr_batch *batch, sr_error *error)
 {
     const bool masked = c->masked_sequence && training;
-    const sr_objective objective = masked ? SR_OBJECTIVE_ALL : c->settings.training.objective;
+    const sr_objective objective = masked ? SR_OBJECTIVE_ALL : c->settings.model.objective;
     const int32_t *sequence = masked ? c->masked_sequence : c->sequence;
     const int32_t *targets = masked ? c->masked_targets : c->targets;
     sr_example *examples;
@@ -226,7 +226,7 @@ static sr_status build_view(const comparison *c, const int32_t *sequence, sr_bat
 /* The expected representations [B, width]; those of a model of Gaussians are [mean, covariance]. */
 static sr_status read_representations(const comparison *c, size_t width, double **expected, sr_error *error)
 {
-    if (c->settings.model.backbone != SR_BACKBONE_STOSA)
+    if (c->settings.model.backbone != sr_backbone_number("stosa"))
         return fixture_read_sized(c->fixture, "/expected", "representation", c->examples * width, expected, error);
     const size_t half = width / 2;
     double *means = NULL, *covariances = NULL;
@@ -327,19 +327,11 @@ static sr_status compare_evaluation(comparison *c, sr_error *error)
     return compare_scores(c, encoding.representation, &batch, error);
 }
 
-static const char *loss_dataset(sr_loss loss)
+/* The dataset with the value of the loss that is configured. */
+static const char *loss_dataset(const sr_settings *settings, char *name, size_t size)
 {
-    switch (loss) {
-    case SR_LOSS_BPR:
-        return "loss.bpr";
-    case SR_LOSS_BINARY_CROSS_ENTROPY:
-        return "loss.binary_cross_entropy";
-    case SR_LOSS_STOSA:
-        return "loss.stosa";
-    case SR_LOSS_CROSS_ENTROPY:
-        break;
-    }
-    return "loss.cross_entropy";
+    snprintf(name, size, "loss.%s", sr_settings_choice("training.loss", settings->model.loss));
+    return name;
 }
 
 static sr_status compare_gradient(comparison *c, const sr_parameter *parameter, sr_error *error)
@@ -376,12 +368,11 @@ static sr_status compare_loss(comparison *c, const char *dataset, double actual,
 /* The loss that mask generators follow, and its gradient in them. */
 static sr_status compare_attack(comparison *c, const sr_batch *batch, const sr_encoding *encoding, sr_error *error)
 {
-    sr_tensor *ranking = sr_model_loss(c->model, c->tape, batch, encoding->attacked, c->settings.training.loss,
-                                       1.0 / (double)batch->targets);
+    sr_tensor *ranking = sr_model_loss(c->model, c->tape, batch, encoding->attacked, 1.0 / (double)batch->targets);
     sr_tensor *attacked = sr_model_attacked_loss(c->model, c->tape, encoding, ranking, encoding->mask_square_sums);
     SR_TRY(sr_tape_backward(c->tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, error));
     const double penalty = sr_mask_penalty(encoding->mask_square_sums, encoding->mask_count);
-    const double weight = c->settings.model.calibrators.adversarial.penalty_weight;
+    const double weight = sr_model_penalty_weight(&c->settings.model);
     SR_TRY(compare_loss(c, "loss.attacked_ranking", (double)ranking->values[0], error));
     SR_TRY(compare_loss(c, "loss.mask_penalty", penalty, error));
     return compare_loss(c, "loss.attacked", weight * penalty - (double)ranking->values[0], error);
@@ -422,8 +413,8 @@ static sr_status compare_contrast(comparison *c, const contrast *views, sr_error
 /* The passes, their losses, and the gradients of their sum. */
 static sr_status compare_losses(comparison *c, training_passes *passes, sr_error *error)
 {
-    const bool calibrated = c->settings.model.calibrators.adversarial.in_use;
-    const bool contrasted = c->settings.training.contrastive.in_use;
+    const bool calibrated = sr_model_needs_of(&c->settings.model, true).couples_batch;
+    const bool contrasted = c->settings.model.contrastive.in_use;
     const sr_pass pass = {.training = true,
                           .step = (uint64_t)sr_model_step(c->model),
                           .every_row = c->attention,
@@ -431,8 +422,10 @@ static sr_status compare_losses(comparison *c, training_passes *passes, sr_error
                           .noise = c->noise};
     sr_model_encode(c->model, c->tape, &passes->batch, &pass, &passes->encoding);
     sr_tensor *loss = sr_model_loss(c->model, c->tape, &passes->batch, passes->encoding.representation,
-                                    c->settings.training.loss, 1.0 / (double)passes->batch.targets);
-    sr_tensor *penalty = sr_model_penalty(c->model, c->tape), *total = loss;
+                                    1.0 / (double)passes->batch.targets);
+    double penalty_weight = 0;
+    char name[SR_NAME_SIZE];
+    sr_tensor *penalty = sr_model_penalty(c->model, c->tape, &penalty_weight), *total = loss;
     SR_TRY(sr_tape_status(c->tape, error));
     if (contrasted)
         SR_TRY(add_contrast(c, passes, pass, &total, error));
@@ -440,13 +433,13 @@ static sr_status compare_losses(comparison *c, training_passes *passes, sr_error
     double of_targets = (double)loss->values[0];
     if (penalty) {
         SR_TRY(compare_loss(c, "loss.frobenius_penalty", (double)penalty->values[0], error));
-        of_targets -= c->settings.model.frobenius_penalty * (double)penalty->values[0];
+        of_targets -= penalty_weight * (double)penalty->values[0];
     }
     if (penalty || contrasted)
         SR_TRY(compare_loss(c, "loss.total", (double)total->values[0], error));
     if (contrasted)
         SR_TRY(compare_contrast(c, &passes->contrast, error));
-    SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(c->settings.training.loss), of_targets, error));
+    SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(&c->settings, name, sizeof name), of_targets, error));
     return calibrated ? compare_attack(c, &passes->batch, &passes->encoding, error) : SR_OK;
 }
 

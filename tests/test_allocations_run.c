@@ -136,7 +136,7 @@ static void try_evaluation(shared_dataset *data, const char *name, const char *o
     evaluated e;
     prepare(&e, data, option);
     snprintf(e.path, sizeof e.path, "%s/data", data->directory);
-    const bool plain = e.settings.training.threads < 2 && e.settings.model.backbone == SR_BACKBONE_SASREC;
+    const bool plain = e.settings.training.threads < 2 && e.settings.model.backbone == sr_backbone_number("sasrec");
     const size_t stride = plain || sr_parallel_size(data->parallel) == 1 ? 1 : 7; /* models compute alike on all ranks */
     every_allocation_may_fail(data->parallel,
                               &(allocation_trial){.name = name, .run = evaluate, .context = &e, .stride = stride});

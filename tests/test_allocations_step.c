@@ -81,11 +81,11 @@ static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
  * steps are plain, each third where ranks do something together that they do in no other step, and some of the others. */
 static size_t stride_of(const sr_settings *settings, int ranks)
 {
-    const bool plain = settings->model.backbone == SR_BACKBONE_SASREC && !settings->training.contrastive.in_use &&
-                       !settings->model.calibrators.adversarial.in_use && !settings->model.calibrators.spatial.in_use &&
-                       !settings->model.calibrators.refinement.in_use && !settings->model.calibrators.frequency.in_use;
-    const bool sums = settings->model.backbone == SR_BACKBONE_FEAREC || settings->model.backbone == SR_BACKBONE_BERT4REC ||
-                      settings->training.contrastive.in_use || settings->model.calibrators.adversarial.in_use;
+    const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
+    bool plain = settings->model.backbone == sr_backbone_number("sasrec") && !settings->model.contrastive.in_use;
+    for (size_t i = 0; i < SR_CALIBRATORS_MAXIMUM; ++i)
+        plain = plain && !settings->model.calibrators[i];
+    const bool sums = needs.sums_in_passes || needs.masked || settings->model.contrastive.in_use || needs.couples_batch;
     if (ranks == 1 || (plain && settings->training.threads < 2))
         return 1;
     return plain || sums ? 3 : 13;

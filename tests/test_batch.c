@@ -1,6 +1,7 @@
 /* Packing examples: padding, users, times, mask tokens and empty histories. */
 #include "srtrain/batch.h"
 #include "srtrain/model.h"
+#include "srtrain/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +24,14 @@ typedef struct {
     sr_example examples[EXAMPLES];
     sr_batch batch;
 } world;
+
+/* One more setting of the model. */
+static void set(world *w, const char *assignment)
+{
+    sr_settings settings = {.model = w->model};
+    assert_int_equal(sr_settings_assign(&settings, assignment, NULL), SR_OK);
+    w->model = settings.model;
+}
 
 static int set_up(void **state)
 {
@@ -56,8 +65,7 @@ static void build(world *w, sr_objective objective, bool training, size_t count)
 /* A model whose mask penalty counts every cell of the padded window. */
 static void use_whole_window(world *w)
 {
-    w->model.calibrators.adversarial.in_use = true;
-    w->model.calibrators.adversarial.penalty = SR_PENALTY_ALL;
+    set(w, "calibrators.adversarial.penalty=all");
     assert_true(sr_model_needs_of(&w->model, true).whole_window);
 }
 
@@ -144,7 +152,7 @@ static void targets_of_every_position_are_read_at_their_items(void **state)
 static void users_stand_beside_every_token(void **state)
 {
     world *w = *state;
-    w->model.backbone = SR_BACKBONE_SSEPT;
+    w->model.backbone = sr_backbone_number("ssept");
     for (int padded = 0; padded < 2; ++padded) {
         if (padded)
             use_whole_window(w);
@@ -161,7 +169,7 @@ static void users_stand_beside_every_token(void **state)
 static void times_stand_beside_items_and_are_zero_beside_padding(void **state)
 {
     world *w = *state;
-    w->model.backbone = SR_BACKBONE_TISASREC;
+    w->model.backbone = sr_backbone_number("tisasrec");
     for (int padded = 0; padded < 2; ++padded) {
         if (padded)
             use_whole_window(w);
@@ -178,7 +186,7 @@ static void a_mask_token_stands_in_the_column_behind_the_items(void **state)
     static const int32_t expected[EXAMPLES][LENGTH + 1] = {
         {11, 12, MASK_TOKEN}, {MASK_TOKEN}, {3, 4, 5, 6, MASK_TOKEN}, {7, 8, 9, 10, MASK_TOKEN}};
     static const size_t tokens[EXAMPLES] = {3, 1, 5, 5};
-    w->model.backbone = SR_BACKBONE_BERT4REC;
+    w->model.backbone = sr_backbone_number("bert4rec");
     for (size_t e = 0; e < EXAMPLES; ++e)
         w->examples[e].mask_token = MASK_TOKEN;
     for (int left = 0; left < 2; ++left) {
@@ -201,11 +209,10 @@ static void a_whole_window_is_padded_beyond_the_mask_token(void **state)
         {{11, 12, MASK_TOKEN, 0, 0}, {MASK_TOKEN, 0, 0, 0, 0}, {3, 4, 5, 6, MASK_TOKEN}, {7, 8, 9, 10, MASK_TOKEN}},
         {{0, 0, 11, 12, MASK_TOKEN}, {0, 0, 0, 0, MASK_TOKEN}, {3, 4, 5, 6, MASK_TOKEN}, {7, 8, 9, 10, MASK_TOKEN}}};
     static const size_t padding[EXAMPLES] = {2, 4, 0, 0};
-    w->model.backbone = SR_BACKBONE_BERT4REC;
-    w->model.calibrators.adversarial.in_use = true; /* padding is attended to, in evaluation too */
-    w->model.calibrators.adversarial.renormalize = SR_RENORMALIZE_NONE;
-    w->model.calibrators.adversarial.masked_cells = SR_MASKED_CELLS_INCLUDED;
-    w->model.calibrators.adversarial.combine = SR_COMBINE_FIXED;
+    w->model.backbone = sr_backbone_number("bert4rec");
+    set(w, "calibrators.adversarial.renormalize=none"); /* padding is attended to, in evaluation too */
+    set(w, "calibrators.adversarial.masked_cells=included");
+    set(w, "calibrators.adversarial.combine=fixed");
     assert_true(sr_model_needs_of(&w->model, false).whole_window);
     for (size_t e = 0; e < EXAMPLES; ++e)
         w->examples[e].mask_token = MASK_TOKEN;
@@ -225,7 +232,7 @@ static void masked_training_reads_targets_only(void **state)
     world *w = *state;
     static const int32_t masked[LONGEST] = {1, MASK_TOKEN, 3, MASK_TOKEN, MASK_TOKEN, 6};
     static const int32_t targets[2][LONGEST] = {{0}, {0, 2, 0, 4, 5, 0}}; /* of the first example nothing is scored */
-    w->model.backbone = SR_BACKBONE_BERT4REC;
+    w->model.backbone = sr_backbone_number("bert4rec");
     w->examples[1] = (sr_example){.items = masked, .length = LONGEST, .identity = 101, .targets = targets[1]};
     w->examples[0].targets = targets[0];
     for (int objective = SR_OBJECTIVE_LAST; objective <= SR_OBJECTIVE_ALL; ++objective) {
@@ -263,9 +270,9 @@ static void empty_histories_share_a_sequence_only_where_nothing_tells_them_apart
     }
     for (int kind = 0; kind < 2; ++kind) {
         if (kind == 0)
-            w->model.backbone = SR_BACKBONE_SSEPT;
+            w->model.backbone = sr_backbone_number("ssept");
         else {
-            w->model.backbone = SR_BACKBONE_SASREC;
+            w->model.backbone = sr_backbone_number("sasrec");
             use_whole_window(w);
         }
         build(w, SR_OBJECTIVE_LAST, true, 3);
@@ -290,7 +297,7 @@ static void work_follows_the_tokens_that_are_computed(void **state)
     assert_int_equal(work[2], work[1] + LENGTH);
     assert_int_equal(work[3], work[2]);
     const size_t longest = work[2];
-    w->model.backbone = SR_BACKBONE_SSEPT; /* an empty history is a sequence of its own */
+    w->model.backbone = sr_backbone_number("ssept"); /* an empty history is a sequence of its own */
     assert_int_equal(sr_example_work(&w->examples[1], &w->model), longest);
     assert_int_equal(sr_example_work(&w->examples[0], &w->model), work[0]);
     use_whole_window(w);

@@ -63,9 +63,9 @@ static void one_command_runs_everything_and_leaves_one_document(void **state)
     world *w = *state;
     char path[WORLD_PATH_SIZE];
     run_built(&w->result, "benchmarks/benchmark_all",
-                  "--output %s/out --configurations %s/configs --users 150 --items 70 --steps 2 --repetitions 2 --ranks 2 "
-                  "--bytes 100000 --data %s --models sasrec tisasrec caser",
-                  w->directory, getenv("SRTRAIN_SOURCE_DIRECTORY"), w->data);
+              "--output %s/out --configurations %s/configs --users 150 --items 70 --steps 2 --repetitions 2 --ranks 2 "
+              "--bytes 100000 --data %s --models sasrec tisasrec caser",
+              w->directory, getenv("SRTRAIN_SOURCE_DIRECTORY"), w->data);
     assert_code(&w->result, 0);
     assert_says(&w->result, "users/s evaluated");
     assert_says(&w->result, "checkpoint written");

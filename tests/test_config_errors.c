@@ -1,5 +1,5 @@
 /* Every kind of mistake in a configuration is refused with a message that says where, what was found and what is allowed. */
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -246,11 +246,14 @@ static void keys_that_have_no_meaning_are_refused_where_they_are_given(void **st
         {PATH "model: {mean_update: frozen}\n", NULL, {"mean_update is given (line 2)", "belongs to stosa"}},
         {PATH "model: {backbone: ssept}\ntraining: {pvn_weight: 0.005}\n",
          NULL,
-         {"run.yaml:3:24: ", "training.pvn_weight is given (line 3), but model.backbone ssept has no use for it",
-          "belongs to stosa"}},
-        {PATH "training: {loss: stosa}\n",
+         {"run.yaml:3:24: ", "training.pvn_weight is given (line 3), but training.loss cross_entropy has no use for it",
+          "belongs to stosa (training.loss)"}},
+        {PATH "model: {backbone: stosa}\ntraining: {pvn_weight: 1}\n",
+         NULL,
+         {"run.yaml:2:19: ", "training.loss is cross_entropy (default)", "model.backbone is stosa (line 2)", "use loss stosa"}},
+        {PATH "training: {loss: bpr}\n",
          "training.pvn_weight=0",
-         {"--set training.pvn_weight=0: error: ", "pvn_weight is given (--set), but model.backbone sasrec"}},
+         {"--set training.pvn_weight=0: error: ", "pvn_weight is given (--set), but training.loss bpr"}},
         {PATH "model: {backbone: gru4rec, heads: 2}\n",
          NULL,
          {"run.yaml:2:35: ", "model.heads is given (line 2), but model.backbone gru4rec has no use for it",
@@ -375,11 +378,11 @@ static void windows_that_leave_fearec_no_lags_or_no_frequencies_are_refused(void
         {PATH "model: {backbone: fearec, max_length: 34}\n",
          NULL,
          {"run.yaml:2:39: ", "model.topk_factor is 10 (default)", "max_length is 34 (line 2)", "is 35, but", "use another"}},
-        {PATH "model: {backbone: fearec, max_length: 20}\n", NULL, {"is 29, but a window of 20 has from 1 to 20 lags"}},
+        {PATH "model: {backbone: fearec, max_length: 20}\n", NULL, {"is 29, but the window has 20 lags"}},
         {PATH "model: {backbone: fearec, topk_factor: 0.1}\n",
          NULL,
          {"run.yaml:2:40: ", "topk_factor is 0.1 (line 2)", "is 0, but"}},
-        {PATH "model: {backbone: fearec, max_length: 1}\n", NULL, {"is 0, but a window of 1"}},
+        {PATH "model: {backbone: fearec, max_length: 1}\n", NULL, {"is 0, but the window has 1"}},
         {PATH "model: {backbone: fearec, topk_factor: 1, max_length: 6, layers: 5, global_ratio: 0.1}\n",
          NULL,
          {"model.layers is 5 (line 2)", "max_length is 6 (line 2)", "none of the 4 frequencies", "a larger global_ratio"}},
@@ -437,7 +440,7 @@ static void calibrators_are_refused_on_backbones_without_attention(void **state)
          NULL,
          {"run.yaml:3:15: error: ", "calibrators.spatial is in use (line 3) and model.backbone is gru4rec (line 2)",
           "stages of attention, which this backbone does not have",
-          "use one of sasrec, bert4rec, ssept, tisasrec, stosa, or no calibrator"}},
+          "use one of sasrec, bert4rec, ssept, tisasrec, stosa, or leave calibrators.spatial out"}},
         {PATH "model: {backbone: fmlprec}\ncalibrators: {frequency: {}}\n",
          NULL,
          {"calibrators.frequency is in use (line 3) and model.backbone is fmlprec (line 2)", "stages of attention"}},
@@ -527,7 +530,7 @@ static void the_missing_path_is_named(void **state)
 {
     (void)state;
     static const mistake mistakes[] = {
-        {"", NULL, {"run.yaml: error: data.path is missing", "--set data.path=DIR"}},
+        {"", NULL, {"run.yaml: error: data.path is missing", "--set data.path=..."}},
         {"# nothing\n\n", NULL, {"run.yaml: error: data.path is missing"}},
         {"model: {heads: 4}\n", NULL, {"run.yaml: error: data.path is missing"}},
         {"model: {}\ndata: {verify: true}\n", NULL, {"run.yaml:2:1: error: data.path is missing"}},

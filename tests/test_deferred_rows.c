@@ -2,6 +2,7 @@
  * test_deferred_rows_single, in single. */
 #include "cpu_level.h"
 #include "srtrain/optimizer.h"
+#include "srtrain/settings.h"
 #include "srtrain/random.h"
 
 #include <math.h>

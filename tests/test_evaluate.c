@@ -2,6 +2,7 @@
 #include "cpu_level.h"
 #include "shared_dataset.h"
 #include "srtrain/evaluate.h"
+#include "srtrain/settings.h"
 #include "srtrain/random.h"
 
 #include <math.h>
@@ -62,13 +63,13 @@ static void write_timeless_data(const char *directory)
 }
 
 /* A small model with random parameters takes the place of the one before. */
-static void make_model(world *w, sr_backbone backbone)
+static void make_model(world *w, const char *backbone)
 {
     sr_settings settings;
     sr_settings_default(&settings);
-    settings.model.backbone = backbone;
+    settings.model.backbone = sr_backbone_number(backbone);
     settings.model.hidden_size = WIDTH;
-    settings.model.user_hidden_size = WIDTH / 2;
+    assert_int_equal(sr_settings_assign(&settings, "model.user_hidden_size=4", NULL), SR_OK);
     settings.model.inner_size = WIDTH;
     settings.model.max_length = LENGTH;
     settings.model.initializer_range = 0.5;
@@ -105,7 +106,7 @@ static int tear_down(void **state)
 
 static int use_sasrec(void **state)
 {
-    make_model(*state, SR_BACKBONE_SASREC);
+    make_model(*state, "sasrec");
     return 0;
 }
 
@@ -131,7 +132,7 @@ static const float *row_of(sr_model *model, const char *table, size_t row, size_
 static float naive_score(sr_model *model, const float *state, size_t width, size_t item)
 {
     float score = 0;
-    if (sr_model_configuration(model)->backbone != SR_BACKBONE_STOSA) {
+    if (sr_model_configuration(model)->backbone != sr_backbone_number("stosa")) {
         const float *row = row_of(model, "item_embedding.weight", item, width);
         for (size_t i = 0; i < width; ++i)
             score += state[i] * row[i];
@@ -273,7 +274,7 @@ static void a_target_that_is_left_out_is_a_miss_where_k_reaches_behind_the_catal
 static void metrics_of_every_backbone_are_those_of_a_naive_ranking(void **state)
 {
     world *w = *state;
-    const sr_backbone backbones[] = {SR_BACKBONE_BERT4REC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC, SR_BACKBONE_STOSA};
+    const char *const backbones[] = {"bert4rec", "ssept", "tisasrec", "stosa"};
     w->settings.history = SR_HISTORY_KEEP;
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         sr_ranking_metrics metrics;
@@ -376,8 +377,7 @@ static void assert_recommendations_by_a_full_sort(world *w, collected *c)
 static void recommendations_are_the_best_by_a_full_sort(void **state)
 {
     world *w = *state;
-    const sr_backbone backbones[] = {SR_BACKBONE_SASREC, SR_BACKBONE_BERT4REC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC,
-                                     SR_BACKBONE_STOSA};
+    const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "tisasrec", "stosa"};
     collected *c = calloc(1, sizeof *c);
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         make_model(w, backbones[b]);
@@ -391,7 +391,7 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
     world *w = *state;
     sr_ranking_metrics metrics;
     sr_error error;
-    make_model(w, SR_BACKBONE_TISASREC);
+    make_model(w, "tisasrec");
     assert_int_equal(
         sr_evaluate_model(w->parallel, w->model, w->timeless, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
         SR_ERROR_USAGE);
@@ -426,7 +426,7 @@ static void an_evaluation_that_one_rank_stops_is_stopped_on_all(void **state)
     world *w = *state;
     sr_ranking_metrics metrics, expected;
     sr_error error = {.message = ""};
-    make_model(w, SR_BACKBONE_SASREC);
+    make_model(w, "sasrec");
     assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(),
                                               stops_on_the_last_rank, w, &metrics, &error),
                      SR_STOPPED);

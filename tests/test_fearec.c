@@ -1,10 +1,12 @@
 /* FEARec against its definition, computed from the parameters by loops over positions; what its passes ask of other ranks; and
  * the distance of spectra. */
+#include "model/backbones/fearec.h"
 #include "cpu_level.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
 #include "srtrain/operations.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -182,7 +184,7 @@ static void attend(const layer_tensors *in, size_t padding, state out)
 
 static void finish_layer(const world *w, size_t layer, const layer_tensors *in, const bool *kept, size_t padding, state x)
 {
-    const double share = w->settings.model.spatial_ratio;
+    const double share = 0.3; /* model.spatial_ratio */
     double weights[L], sum = 0;
     state attended;
     attend(in, padding, attended);
@@ -286,28 +288,28 @@ static void states_follow_their_definition(void **test)
 
 /* ---- bands ---- */
 
+static void assert_band(sr_band band, size_t first, size_t last)
+{
+    assert_int_equal(band.first, first);
+    assert_int_equal(band.last, last);
+}
+
 static void bands_and_lags_are_those_of_the_released_sizes(void **test)
 {
     (void)test;
     sr_settings settings;
-    size_t first, last;
     sr_settings_default(&settings);
     assert_true(settings.model.max_length == 50 && settings.model.layers == 2);
-    assert_int_equal(sr_fearec_lags(&settings.model), 39);
-    sr_fearec_band(&settings.model, 0, &first, &last);
-    assert_true(first == 10 && last == 26);
-    sr_fearec_band(&settings.model, 1, &first, &last);
-    assert_true(first == 0 && last == 16);
+    assert_int_equal(fearec_lags(&settings.model), 39);
+    assert_band(fearec_band(&settings.model, 0), 10, 26);
+    assert_band(fearec_band(&settings.model, 1), 0, 16);
     settings.model.layers = 1; /* everything */
-    sr_fearec_band(&settings.model, 0, &first, &last);
-    assert_true(first == 0 && last == 26);
+    assert_band(fearec_band(&settings.model, 0), 0, 26);
     settings.model.layers = 3;
-    settings.model.global_ratio = 0.1; /* thirds of 26 */
+    assert_int_equal(sr_settings_assign(&settings, "model.global_ratio=0.1", NULL), SR_OK); /* thirds of 26 */
     const size_t expected[] = {17, 8, 0};
     for (size_t layer = 0; layer < 3; ++layer) {
-        sr_fearec_band(&settings.model, layer, &first, &last);
-        assert_int_equal(first, expected[layer]);
-        assert_int_equal(last, layer ? expected[layer - 1] : 26);
+        assert_band(fearec_band(&settings.model, layer), expected[layer], layer ? expected[layer - 1] : 26);
     }
 }
 
@@ -397,10 +399,11 @@ static void the_distance_of_spectra_follows_its_definition(void **test)
                 }
                 expected += sqrt(real * real + imaginary * imaginary);
             }
-    const sr_tensor *found = sr_model_spectral_distance(w.model, w.tape, &w.batch, left.states, right.states, 0.25);
-    assert_true(expected > 0.1 && fabs(found->values[0] - 0.25 * expected) < 1e-10);
+    const sr_tensor *found = sr_model_state_distance(w.model, w.tape, &w.batch, left.states, right.states, 3);
+    expected /= 3.0 * (L / 2 + 1) * D;
+    assert_true(expected > 1e-3 && fabs(found->values[0] - expected) < 1e-10);
     /* Of equal states it is 0, and so is its gradient. */
-    sr_tensor *same = sr_model_spectral_distance(w.model, w.tape, &w.batch, left.states, left.states, 1);
+    sr_tensor *same = sr_model_state_distance(w.model, w.tape, &w.batch, left.states, left.states, 1);
     assert_true(same->values[0] == 0);
     assert_int_equal(sr_tape_backward(w.tape, same, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
     const sr_parameters *parameters = sr_model_parameters(w.model);

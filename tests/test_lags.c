@@ -1,10 +1,12 @@
 /* FEARec's lags where values of the auto-correlation are equal by definition: rounding chooses nothing, so that engines, ranks
  * and threads choose the same. In single precision, as in training. */
 #include "small_training.h"
+#include "model/backbones/fearec.h"
 #include "srtrain/batch.h"
 #include "cpu_level.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -150,10 +152,9 @@ static void each_layer_of_thirteen_sees_one_bin(void **state)
     world w;
     open_world(&w, engines[0], single_bins, "training.seed=1");
     for (size_t layer = 0; layer < MOST_LAYERS; ++layer) {
-        size_t first, last;
-        sr_fearec_band(&w.settings.model, layer, &first, &last);
-        assert_int_equal(first, 12 - layer);
-        assert_int_equal(last, 13 - layer);
+        const sr_band band = fearec_band(&w.settings.model, layer);
+        assert_int_equal(band.first, 12 - layer);
+        assert_int_equal(band.last, 13 - layer);
     }
     close_world(&w);
 }

@@ -6,6 +6,7 @@
 #include "srtrain/model.h"
 #include "srtrain/operations.h"
 #include "srtrain/random.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -172,7 +173,7 @@ static void build_views(world *w, const sr_example *examples, size_t count)
 static void build_batch(world *w, bool training, size_t count)
 {
     const bool masked = sr_model_needs_of(&w->settings.model, true).masked;
-    const sr_objective objective = masked ? SR_OBJECTIVE_ALL : w->settings.training.objective;
+    const sr_objective objective = masked ? SR_OBJECTIVE_ALL : w->settings.model.objective;
     sr_example examples[EXAMPLES];
     for (size_t e = 0; e < count; ++e) {
         const size_t target = objective == SR_OBJECTIVE_ALL || lengths[e] == 0 ? 0 : lengths[e] - 1;
@@ -188,7 +189,7 @@ static void build_batch(world *w, bool training, size_t count)
     /* Masked training has no empty example. */
     const size_t used = masked && training && count == EXAMPLES ? EXAMPLES - 1 : count;
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, training, examples, used, NULL), SR_OK);
-    if (w->settings.training.contrastive.in_use)
+    if (w->settings.model.contrastive.in_use)
         build_views(w, examples, used);
 }
 
@@ -225,8 +226,10 @@ static sr_status choose(sr_settings *settings, const char *const *chosen, size_t
         assignments[used++] = chosen[i];
     (void)sr_settings_parse(settings, "data:\n", "test", assignments, used, NULL); /* for its backbone */
     used = 1;
+    sr_schema schema;
+    sr_settings_schema(&schema);
     for (size_t i = 0; i < SIZES; ++i)
-        if (schema_fits_backbone(schema_find("model", sizes[i].key), settings))
+        if (schema_in_scope(schema_find(&schema, "model", sizes[i].key), settings))
             assignments[used++] = sizes[i].assignment;
     for (size_t i = 0; i < count && chosen[i]; ++i)
         assignments[used++] = chosen[i];
@@ -275,7 +278,7 @@ static sr_tensor *states_of_view(world *w, const sr_batch *batch, sr_pass pass, 
 {
     sr_encoding encoding;
     pass.view = view;
-    pass.every_row = w->settings.model.backbone == SR_BACKBONE_FEAREC;
+    pass.every_row = sr_model_state_weight(&w->settings.model) > 0;
     encode_in_training(w, batch, pass, &encoding);
     *states = encoding.states;
     return sr_select_rows(w->tape, encoding.representation, batch->example_reads, batch->examples);
@@ -283,7 +286,7 @@ static sr_tensor *states_of_view(world *w, const sr_batch *batch, sr_pass pass, 
 
 static sr_tensor *with_contrast(world *w, const sr_pass *pass, sr_tensor *ranking)
 {
-    const sr_contrastive_settings *settings = &w->settings.training.contrastive;
+    const sr_contrastive_settings *settings = &w->settings.model.contrastive;
     sr_tensor *again_states, *alike_states;
     sr_tensor *again = states_of_view(w, &w->again, *pass, 1, &again_states);
     sr_tensor *alike = states_of_view(w, &w->alike, *pass, 2, &alike_states);
@@ -296,10 +299,11 @@ static sr_tensor *with_contrast(world *w, const sr_pass *pass, sr_tensor *rankin
     assert_true(sr_contrastive_log_sums(w->tape, &batch, again->columns, log_sums));
     sr_tensor *loss = sr_contrastive_loss(w->tape, again, alike, &batch, log_sums, 0.5 / (double)again->rows);
     sr_tensor *total = sr_weighted_add(w->tape, ranking, 1, loss, settings->weight);
-    if (w->settings.model.backbone != SR_BACKBONE_FEAREC)
+    const double state_weight = sr_model_state_weight(&w->settings.model);
+    if (state_weight == 0)
         return total;
-    sr_tensor *distance = sr_model_spectral_distance(w->model, w->tape, &w->again, again_states, alike_states, 0.01);
-    return sr_weighted_add(w->tape, total, 1, distance, settings->spectral_weight);
+    sr_tensor *distance = sr_model_state_distance(w->model, w->tape, &w->again, again_states, alike_states, EXAMPLES);
+    return sr_weighted_add(w->tape, total, 1, distance, state_weight);
 }
 
 static losses compute_losses(world *w)
@@ -309,15 +313,14 @@ static losses compute_losses(world *w)
     sr_encoding encoding;
     sr_tape_reset(w->tape);
     encode_in_training(w, &w->batch, pass, &encoding);
-    losses made = {
-        .loss = sr_model_loss(w->model, w->tape, &w->batch, encoding.representation, w->settings.training.loss, weight)};
-    if (w->settings.training.contrastive.in_use)
+    losses made = {.loss = sr_model_loss(w->model, w->tape, &w->batch, encoding.representation, weight)};
+    if (w->settings.model.contrastive.in_use)
         made.loss = with_contrast(w, &pass, made.loss);
     if (!encoding.attacked)
         return made;
-    sr_tensor *ranking = sr_model_loss(w->model, w->tape, &w->batch, encoding.attacked, w->settings.training.loss, weight);
+    sr_tensor *ranking = sr_model_loss(w->model, w->tape, &w->batch, encoding.attacked, weight);
     made.attacked = sr_model_attacked_loss(w->model, w->tape, &encoding, ranking, encoding.mask_square_sums);
-    made.attacked_value = w->settings.model.calibrators.adversarial.penalty_weight *
+    made.attacked_value = sr_model_penalty_weight(&w->settings.model) *
                               sr_mask_penalty(encoding.mask_square_sums, encoding.mask_count) -
                           ranking->values[0];
     return made;
@@ -349,11 +352,11 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
     create_world(&w, *state);
     build_batch(&w, true, EXAMPLES);
     sr_parameters *parameters = sr_model_parameters(w.model);
-    const bool has_lags = w.settings.model.backbone == SR_BACKBONE_FEAREC;
+    const bool has_lags = sr_model_needs_of(&w.settings.model, true).sums_in_passes;
     w.freezing = has_lags ? LAGS_ARE_KEPT : LAGS_ARE_CHOSEN;
     const losses made = compute_losses(&w);
     w.freezing = has_lags ? LAGS_ARE_FROZEN : LAGS_ARE_CHOSEN;
-    assert_int_equal(made.attacked != NULL, w.settings.model.calibrators.adversarial.in_use);
+    assert_int_equal(made.attacked != NULL, sr_model_needs_of(&w.settings.model, true).couples_batch);
     const sr_parameter_set followers = made.attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
     assert_int_equal(sr_tape_backward(w.tape, made.loss, followers, NULL, NULL, NULL), SR_OK);
     if (made.attacked)
@@ -558,6 +561,25 @@ static bool check_causality_of(const char *backbone, const char *stage, sr_error
     return true;
 }
 
+/* The same with each value of a choice or a switch, and with the default of a number, which stands for its stage alone; returns
+ * how many were checked. */
+static size_t check_causality_with(const char *backbone, const sr_key *key, sr_error *error)
+{
+    static const sr_choice truths[] = {{"true", 1, NULL}, {"false", 0, NULL}, {NULL, 0, NULL}};
+    const sr_choice defaults[] = {{key->standard, 0, NULL}, {NULL, 0, NULL}};
+    const bool is_choice = key->type == SR_KEY_CHOICE;
+    size_t checked = 0;
+    for (size_t i = 0;; ++i) {
+        const sr_choice *values = key->type == SR_KEY_BOOLEAN ? truths : defaults;
+        const sr_choice value = is_choice ? schema_choice_at(key, i) : values[i];
+        char chosen[128];
+        if (!value.name)
+            return checked;
+        snprintf(chosen, sizeof chosen, "%s.%s=%s", key->section, key->name, value.name);
+        checked += check_causality_of(backbone, chosen, error);
+    }
+}
+
 /* Every backbone, alone and with each value of each choice and switch of each calibrator, as far as the configuration allows
  * it: a stage that is added to the schema is covered without a word here. */
 static void nothing_before_a_changed_item_changes(void **state)
@@ -565,26 +587,17 @@ static void nothing_before_a_changed_item_changes(void **state)
     (void)state;
     size_t checked = 0;
     sr_error error;
-    const schema_row *backbones = schema_find("model", "backbone");
-    for (const schema_choice *backbone = backbones->choices; backbone->name; ++backbone) {
-        checked += check_causality_of(backbone->name, NULL, &error);
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    const sr_key *backbones = schema_find(&schema, "model", "backbone")->key;
+    for (size_t b = 0; schema_choice_at(backbones, b).name; ++b) {
+        const char *backbone = schema_choice_at(backbones, b).name;
+        checked += check_causality_of(backbone, NULL, &error);
         if (error.status != SR_OK && !strstr(error.message, "training.objective is all"))
             fail_msg("%s", error.message);
-        for (size_t r = 0; r < schema_row_count; ++r) {
-            const schema_row *row = &schema_rows[r];
-            if (strncmp(row->section, "calibrators.", strlen("calibrators.")) != 0)
-                continue;
-            static const schema_choice truths[] = {{"true", 1, NULL}, {"false", 0, NULL}, {NULL, 0, NULL}};
-            static const schema_choice defaults[] = {{NULL, 0, NULL}};
-            const schema_choice *values = row->type == SCHEMA_CHOICE    ? row->choices
-                                          : row->type == SCHEMA_BOOLEAN ? truths
-                                                                        : defaults;
-            for (; values->name; ++values) {
-                char chosen[128];
-                snprintf(chosen, sizeof chosen, "%s.%s=%s", row->section, row->key, values->name);
-                checked += check_causality_of(backbone->name, chosen, &error);
-            }
-        }
+        for (size_t r = 0; r < schema.key_count; ++r)
+            if (strncmp(schema.keys[r].key->section, "calibrators.", strlen("calibrators.")) == 0)
+                checked += check_causality_with(backbone, schema.keys[r].key, &error);
     }
     assert_true(checked > 50);
 }
@@ -619,11 +632,11 @@ static void losses_of_parts_contain_the_penalty_once(void **state)
             build_part(&w, firsts[part], counts[part]);
             sr_tape_reset(w.tape);
             sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
-            *(part == 0 ? &whole[v] : &parts[v]) += sr_model_loss(w.model, w.tape, &w.batch, encoding.representation,
-                                                                  SR_LOSS_CROSS_ENTROPY, 1.0 / EXAMPLES)
-                                                        ->values[0];
+            *(part == 0
+                  ? &whole[v]
+                  : &parts[v]) += sr_model_loss(w.model, w.tape, &w.batch, encoding.representation, 1.0 / EXAMPLES)->values[0];
         }
-        norms = sr_model_penalty(w.model, w.tape)->values[0];
+        norms = sr_model_penalty(w.model, w.tape, &(double){0})->values[0];
         free_world(&w);
     }
     assert_true(norms > 10);
@@ -652,7 +665,7 @@ static void attacked_gradients_of_parts_add_up_to_those_of_the_batch(void **stat
         memcpy(squares[part], encoding.mask_square_sums, sizeof squares[part]);
         if (round < 3)
             continue;
-        sr_tensor *ranking = sr_model_loss(w.model, w.tape, &w.batch, encoding.attacked, SR_LOSS_CROSS_ENTROPY, 1.0 / EXAMPLES);
+        sr_tensor *ranking = sr_model_loss(w.model, w.tape, &w.batch, encoding.attacked, 1.0 / EXAMPLES);
         sr_tensor *attacked = sr_model_attacked_loss(w.model, w.tape, &encoding, ranking, squares[0]);
         assert_int_equal(sr_tape_backward(w.tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
         if (part == 0) {
@@ -942,7 +955,7 @@ static void check_trace(const variant *v)
         for (size_t layer = 0; layer <= layers; ++layer)
             assert_int_equal(trace.states[layer]->rows, layout->offsets[layout->sequences]);
         const sr_tensor *last = trace.states[layers];
-        const bool mapped = w.settings.model.backbone == SR_BACKBONE_GRU4REC; /* what is read is a map of it */
+        const bool mapped = w.settings.model.backbone == sr_backbone_number("gru4rec"); /* what is read is a map of it */
         for (size_t row = 0; row < rows && !mapped; ++row)
             assert_memory_equal(last->values + w.batch.reads.tokens[row] * last->columns, actual->values + row * columns,
                                 columns * sizeof *copy);
@@ -1035,7 +1048,7 @@ static void a_batch_without_examples_has_no_loss_and_no_gradient(void **state)
     const sr_pass pass = {.training = true};
     sr_encoding encoding;
     sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
-    sr_tensor *loss = sr_model_loss(w.model, w.tape, &w.batch, encoding.representation, SR_LOSS_CROSS_ENTROPY, 0.25);
+    sr_tensor *loss = sr_model_loss(w.model, w.tape, &w.batch, encoding.representation, 0.25);
     assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
     const sr_parameters *parameters = sr_model_parameters(w.model);
     assert_true(loss->values[0] == 0);

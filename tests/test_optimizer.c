@@ -1,6 +1,7 @@
 /* Adam, clipping and the learning rate. */
 #include "cpu_level.h"
 #include "srtrain/optimizer.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -136,9 +137,9 @@ static void mask_generators_step_and_decay_at_their_own_rate(void **state)
         sr_parameters parameters;
         sr_optimizer optimizer;
         sr_training_settings settings = default_settings();
-        settings.attack_learning_rate_ratio = 10;
         settings.weight_decay = decays ? 0.5 : 0;
         create_two_sets(&parameters, &optimizer);
+        optimizer.attack_learning_rate_ratio = 10;
         fill(&parameters, parameters.gradients, decays ? 0 : 4);
         sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01, 0, NULL, 0, 1);
         if (decays)

@@ -1,6 +1,7 @@
 /* Training examples, their order over an epoch, and their division among ranks. */
 #include "optional.h"
 #include "small_dataset.h"
+#include "srtrain/model.h"
 #include "srtrain/sampler.h"
 
 #include "data/same_target.h"
@@ -190,7 +191,7 @@ static void ranks_divide_the_same_batch_without_overlap(void **state)
 {
     world *w = *state;
     w->settings.data.samples = SR_SAMPLES_WINDOW;
-    w->settings.training.loss = SR_LOSS_BPR;
+    w->settings.model.loss = sr_loss_number("bpr");
     sr_sampler *sampler = make_sampler(w);
     /* More ranks than examples as well, and so many that they form groups. */
     for (size_t ranks = 1; ranks <= 150; ranks = ranks == 12 ? 64 : ranks == 65 ? 150 : ranks + 1) {
@@ -223,7 +224,7 @@ static void ranks_divide_the_same_batch_without_overlap(void **state)
 static void all_positions_gives_one_example_a_user_with_the_next_items_as_targets(void **state)
 {
     world *w = *state;
-    w->settings.training.objective = SR_OBJECTIVE_ALL;
+    w->settings.model.objective = SR_OBJECTIVE_ALL;
     sr_sampler *sampler = make_sampler(w);
     assert_int_equal(sr_sampler_examples(sampler), USERS); /* even the shortest has two training items */
     sr_batch batch;
@@ -241,10 +242,10 @@ static void all_positions_gives_one_example_a_user_with_the_next_items_as_target
 static void every_target_has_a_negative_outside_its_history_with_the_losses_that_compare_two_items(void **state)
 {
     world *w = *state;
-    static const sr_loss losses[] = {SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY, SR_LOSS_STOSA};
+    static const char *const losses[] = {"bpr", "binary_cross_entropy", "stosa"};
     for (size_t i = 0; i < 2 * sizeof losses / sizeof *losses; ++i) {
-        w->settings.training.loss = losses[i / 2];
-        w->settings.training.objective = i % 2 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
+        w->settings.model.loss = sr_loss_number(losses[i / 2]);
+        w->settings.model.objective = i % 2 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
         sr_sampler *sampler = make_sampler(w);
         sr_batch batch;
         draw(w, sampler, 0, 0, 0, 1, &batch);
@@ -262,7 +263,7 @@ static void every_target_has_a_negative_outside_its_history_with_the_losses_that
         }
         sr_sampler_free(sampler);
     }
-    w->settings.training.loss = SR_LOSS_CROSS_ENTROPY;
+    w->settings.model.loss = sr_loss_number("cross_entropy");
     sr_sampler *sampler = make_sampler(w);
     sr_batch batch;
     draw(w, sampler, 0, 0, 0, 1, &batch);
@@ -287,15 +288,15 @@ static void find_prefix(const world *w, uint64_t number, size_t *user, size_t *l
 static void models_get_the_users_and_times_that_they_need(void **state)
 {
     world *w = *state;
-    const sr_backbone backbones[] = {SR_BACKBONE_SASREC, SR_BACKBONE_SSEPT, SR_BACKBONE_TISASREC};
+    const char *const backbones[] = {"sasrec", "ssept", "tisasrec"};
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
-        w->settings.model.backbone = backbones[b];
+        w->settings.model.backbone = sr_backbone_number(backbones[b]);
         sr_sampler *sampler = make_sampler(w);
         for (size_t index = 0; index < sr_sampler_batches(sampler); ++index) {
             sr_batch batch;
             draw(w, sampler, 2, index, 0, 1, &batch);
-            assert_int_equal(batch.users != NULL, backbones[b] == SR_BACKBONE_SSEPT);
-            assert_int_equal(batch.times != NULL, backbones[b] == SR_BACKBONE_TISASREC);
+            assert_int_equal(batch.users != NULL, strcmp(backbones[b], "ssept") == 0);
+            assert_int_equal(batch.times != NULL, strcmp(backbones[b], "tisasrec") == 0);
             for (size_t s = 0; s < batch.layout.sequences; ++s) {
                 size_t user, length;
                 find_prefix(w, batch.layout.identity[s], &user, &length);
@@ -314,7 +315,7 @@ static void models_get_the_users_and_times_that_they_need(void **state)
 static void empty_prefixes_of_users_are_sequences_of_their_own_on_any_rank(void **state)
 {
     world *w = *state;
-    w->settings.model.backbone = SR_BACKBONE_SSEPT;
+    w->settings.model.backbone = sr_backbone_number("ssept");
     w->settings.data.samples = SR_SAMPLES_WINDOW;
     w->settings.training.batch_size = 1000;
     sr_sampler *sampler = make_sampler(w);
@@ -346,7 +347,7 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
     sr_error error;
     assert_int_equal(sr_sampler_create(&sampler, w->timeless, &w->settings, &error), SR_OK);
     sr_sampler_free(sampler);
-    w->settings.model.backbone = SR_BACKBONE_TISASREC;
+    w->settings.model.backbone = sr_backbone_number("tisasrec");
     assert_int_equal(sr_sampler_create(&sampler, w->timeless, &w->settings, &error), SR_ERROR_USAGE);
     assert_null(sampler);
     assert_non_null(strstr(error.message, sr_dataset_directory(w->timeless)));
@@ -375,7 +376,7 @@ static void take_apart(const world *w, const sr_batch *batch, size_t s, size_t *
 {
     const size_t begin = batch->layout.offsets[s], length = batch->layout.offsets[s + 1] - begin;
     size_t user = batch->layout.identity[s], prefix;
-    if (w->settings.training.objective == SR_OBJECTIVE_ALL)
+    if (w->settings.model.objective == SR_OBJECTIVE_ALL)
         prefix = sr_dataset_sequence(w->dataset, user).train_end;
     else
         find_prefix(w, batch->layout.identity[s], &user, &prefix);
@@ -424,11 +425,14 @@ static size_t visit_epoch(const world *w, const sr_sampler *sampler, size_t epoc
     return all_targets;
 }
 
-static sr_sampler *make_masked_sampler(world *w, double ratio, sr_masking masking, int64_t max_length)
+static sr_sampler *make_masked_sampler(world *w, double ratio, const char *masking, int64_t max_length)
 {
-    w->settings.model.backbone = SR_BACKBONE_BERT4REC;
-    w->settings.model.mask_ratio = ratio;
-    w->settings.model.masking = masking;
+    w->settings.model.backbone = sr_backbone_number("bert4rec");
+    char assignment[64];
+    snprintf(assignment, sizeof assignment, "model.mask_ratio=%g", ratio);
+    assert_int_equal(sr_settings_assign(&w->settings, assignment, NULL), SR_OK);
+    snprintf(assignment, sizeof assignment, "model.masking=%s", masking);
+    assert_int_equal(sr_settings_assign(&w->settings, assignment, NULL), SR_OK);
     w->settings.model.max_length = max_length;
     return make_sampler(w);
 }
@@ -453,7 +457,7 @@ static void count_masks(void *context, const world *w, const masked_sequence *se
     assert_true(sequence->scored_count <= counts->limit);
     size_t later = 0; /* masked items behind this one: only the last ones are scored */
     for (size_t i = sequence->length; i-- > 0;) {
-        const bool never = i == 0 && w->settings.model.masking == SR_MASKING_RELEASED;
+        const bool never = i == 0 && !sr_model_needs_of(&w->settings.model, true).masks_at_least_one;
         assert_int_equal(sequence->scored[i], sequence->masked[i] && later < counts->limit && !never);
         later += sequence->masked[i];
         if (sequence->length == (size_t)w->settings.model.max_length)
@@ -473,7 +477,7 @@ static void items_are_masked_with_the_given_probability(void **state)
 {
     enum { EPOCHS = 300, LENGTH = 10 };
     world *w = *state;
-    sr_sampler *sampler = make_masked_sampler(w, 0.3, SR_MASKING_RELEASED, LENGTH);
+    sr_sampler *sampler = make_masked_sampler(w, 0.3, "released", LENGTH);
     const masking_counts counts = count_epochs(w, sampler, EPOCHS, 3);
     assert_int_equal(counts.sequences, EPOCHS * sr_sampler_examples(sampler));
     const double items = (double)counts.items, deviation = sqrt(items * 0.3 * 0.7);
@@ -486,10 +490,10 @@ static void items_are_masked_with_the_given_probability(void **state)
 static void only_the_last_masked_items_are_scored(void **state)
 {
     world *w = *state;
-    sr_sampler *sampler = make_masked_sampler(w, 0.5, SR_MASKING_AT_LEAST_ONE, 6);
+    sr_sampler *sampler = make_masked_sampler(w, 0.5, "at_least_one", 6);
     assert_true(count_epochs(w, sampler, 5, 3).over_limit > 0);
     sr_sampler_free(sampler);
-    sampler = make_masked_sampler(w, 0.15, SR_MASKING_AT_LEAST_ONE, 6); /* int(0.15 * 6) is 0, and one is scored even so */
+    sampler = make_masked_sampler(w, 0.15, "at_least_one", 6); /* int(0.15 * 6) is 0, and one is scored even so */
     assert_true(count_epochs(w, sampler, 20, 1).over_limit > 0);
     sr_sampler_free(sampler);
 }
@@ -498,12 +502,12 @@ static void at_least_one_item_is_masked_and_scored_unless_as_released(void **sta
 {
     enum { EPOCHS = 40 };
     world *w = *state;
-    sr_sampler *sampler = make_masked_sampler(w, 0.2, SR_MASKING_AT_LEAST_ONE, 6);
+    sr_sampler *sampler = make_masked_sampler(w, 0.2, "at_least_one", 6);
     masking_counts counts = count_epochs(w, sampler, EPOCHS, 1);
     assert_int_equal(counts.without_score, 0);
     assert_true(counts.first_scored > 0);
     sr_sampler_free(sampler);
-    sampler = make_masked_sampler(w, 0.2, SR_MASKING_RELEASED, 6);
+    sampler = make_masked_sampler(w, 0.2, "released", 6);
     counts = count_epochs(w, sampler, EPOCHS, 1);
     assert_true(counts.without_score > 0);
     assert_true(counts.first_masked > 0);
@@ -515,7 +519,7 @@ static void the_one_item_that_must_be_masked_is_any(void **state)
 {
     enum { EPOCHS = 300, LENGTH = 6 };
     world *w = *state;
-    sr_sampler *sampler = make_masked_sampler(w, 1e-12, SR_MASKING_AT_LEAST_ONE, LENGTH);
+    sr_sampler *sampler = make_masked_sampler(w, 1e-12, "at_least_one", LENGTH);
     const masking_counts counts = count_epochs(w, sampler, EPOCHS, 1);
     assert_int_equal(counts.masked, counts.sequences);
     size_t sum = 0;
@@ -545,7 +549,7 @@ static void record_masks(void *context, const world *w, const masked_sequence *s
 static void masks_depend_on_the_epoch_and_not_on_ranks(void **state)
 {
     world *w = *state;
-    sr_sampler *sampler = make_masked_sampler(w, 0.4, SR_MASKING_AT_LEAST_ONE, 6);
+    sr_sampler *sampler = make_masked_sampler(w, 0.4, "at_least_one", 6);
     masking_record one = {{0}, {0}}, next = {{0}, {0}};
     const size_t targets = visit_epoch(w, sampler, 4, 1, record_masks, &one);
     for (size_t ranks = 2; ranks <= 3; ++ranks) {
@@ -568,7 +572,7 @@ static void a_masked_model_takes_whole_training_parts_or_non_empty_prefixes(void
         with_items += train >= 1;
     }
     w->settings.data.samples = SR_SAMPLES_WINDOW;
-    sr_sampler *sampler = make_masked_sampler(w, 0.4, SR_MASKING_AT_LEAST_ONE, 6);
+    sr_sampler *sampler = make_masked_sampler(w, 0.4, "at_least_one", 6);
     assert_int_equal(sr_sampler_examples(sampler), window_prefixes);
     for (size_t index = 0; index < sr_sampler_batches(sampler); ++index) {
         sr_batch batch;
@@ -578,8 +582,8 @@ static void a_masked_model_takes_whole_training_parts_or_non_empty_prefixes(void
     }
     sr_sampler_free(sampler);
     w->settings.data.samples = SR_SAMPLES_SLIDING;
-    w->settings.training.objective = SR_OBJECTIVE_ALL;
-    sampler = make_masked_sampler(w, 0.4, SR_MASKING_AT_LEAST_ONE, 6);
+    w->settings.model.objective = SR_OBJECTIVE_ALL;
+    sampler = make_masked_sampler(w, 0.4, "at_least_one", 6);
     assert_int_equal(sr_sampler_examples(sampler), with_items);
     assert_int_equal(count_epochs(w, sampler, 1, 2).sequences, with_items); /* with the checks of take_apart() */
     sr_sampler_free(sampler);
@@ -599,8 +603,8 @@ static void check_negatives(void *context, const world *w, const masked_sequence
 static void negatives_of_masked_items_are_not_in_the_history_behind_the_masks(void **state)
 {
     world *w = *state;
-    w->settings.training.loss = SR_LOSS_BPR;
-    sr_sampler *sampler = make_masked_sampler(w, 0.5, SR_MASKING_AT_LEAST_ONE, 6);
+    w->settings.model.loss = sr_loss_number("bpr");
+    sr_sampler *sampler = make_masked_sampler(w, 0.5, "at_least_one", 6);
     assert_true(visit_epoch(w, sampler, 0, 2, check_negatives, NULL) > 0);
     sr_sampler_free(sampler);
 }
@@ -688,7 +692,7 @@ static void an_example_meets_another_history_with_the_same_target_where_there_is
 {
     world *w = *state;
     static short_history list[MOST_EXAMPLES], alike[MOST_EXAMPLES];
-    w->settings.training.contrastive.in_use = true;
+    w->settings.model.contrastive.in_use = true;
     for (size_t s = 0; s < 2; ++s) {
         w->settings.data.samples = every_samples[s];
         const size_t count = list_examples(w, list);
@@ -717,7 +721,7 @@ static void other_histories_are_drawn_uniformly_and_anew_in_every_epoch(void **s
     world *w = *state;
     static short_history list[MOST_EXAMPLES], alike[MOST_EXAMPLES];
     static unsigned met[MOST_EXAMPLES][MOST_EXAMPLES];
-    w->settings.training.contrastive.in_use = true;
+    w->settings.model.contrastive.in_use = true;
     w->settings.training.batch_size = 1000;
     const size_t count = list_examples(w, list);
     for (size_t epoch = 0; epoch < EPOCHS; ++epoch) {
@@ -749,7 +753,7 @@ static void other_histories_depend_on_the_seed_and_not_on_ranks(void **state)
 {
     world *w = *state;
     static short_history list[MOST_EXAMPLES], one[MOST_EXAMPLES], many[MOST_EXAMPLES];
-    w->settings.training.contrastive.in_use = true;
+    w->settings.model.contrastive.in_use = true;
     for (size_t s = 0; s < 2; ++s) {
         w->settings.data.samples = every_samples[s];
         const size_t count = list_examples(w, list);
@@ -864,7 +868,7 @@ static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_
     assert_int_equal(targets, count);
     assert_int_equal(examples, count);
     sr_sampler_free(sampler);
-    w->settings.training.objective = SR_OBJECTIVE_ALL;
+    w->settings.model.objective = SR_OBJECTIVE_ALL;
     sampler = make_sampler(w);
     assert_int_equal(sr_sampler_batch(sampler, 1, 0, 0, 1, w->arena, &batch, &expected, &examples, NULL), SR_OK);
     assert_false(sr_sampler_sums_targets(sampler, 16));
@@ -1014,7 +1018,10 @@ static void empty_histories_are_divided_where_they_are_too_many_for_one_rank(voi
     assert_true(most < 24);
     assert_true(ranks_with_empty_histories(w, sampler, 100, &targets, &sum) <= USERS);
     assert_int_equal(targets, 2 * USERS);
-    w->settings.model.calibrators.adversarial.in_use = true; /* its penalty counts the cells of the sequence */
+    sr_sampler_free(sampler);
+    w->settings.model.calibrators[sr_calibrator_number("adversarial")] =
+        true; /* its penalty counts the cells of the sequence */
+    sampler = make_sampler(w);
     assert_int_equal(ranks_with_empty_histories(w, sampler, 4, &targets, &sum), 1);
     assert_int_equal(sum, expected);
     sr_sampler_free(sampler);

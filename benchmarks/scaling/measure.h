@@ -7,7 +7,7 @@
 #include "scaling/rows.h"
 
 #include "srtrain/command_line.h"
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 
 enum { COUNTS_MAXIMUM = 32 };
 

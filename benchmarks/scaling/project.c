@@ -44,10 +44,10 @@ typedef struct {
 
 const char *projection_refusal(const scaling_options *options)
 {
-    return options->settings.training.contrastive.in_use ? "contrastive training compares every example with the whole global "
-                                                           "batch, so that compute times on one rank say "
-                                                           "nothing about many: there is no projection"
-                                                         : NULL;
+    return options->settings.model.contrastive.in_use ? "contrastive training compares every example with the whole global "
+                                                        "batch, so that compute times on one rank say "
+                                                        "nothing about many: there is no projection"
+                                                      : NULL;
 }
 
 /* ---- batches ---- */
@@ -268,7 +268,7 @@ static sr_status add_rows(projector *p, bool weak, sr_error *error)
 static size_t small_sums(const sr_model_settings *model)
 {
     const sr_model_needs needs = sr_model_needs_of(model, true);
-    const size_t coupled = needs.masked || model->calibrators.adversarial.in_use ? 1 : 0;
+    const size_t coupled = needs.masked || needs.couples_batch ? 1 : 0;
     return 1 + coupled + (needs.sums_in_passes ? (size_t)model->layers : 0);
 }
 

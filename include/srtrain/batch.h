@@ -2,7 +2,7 @@
 #ifndef SRTRAIN_BATCH_H
 #define SRTRAIN_BATCH_H
 
-#include "srtrain/config.h"
+#include "srtrain/model_settings.h"
 #include "srtrain/memory.h"
 #include "srtrain/ragged.h"
 #include "srtrain/status.h"

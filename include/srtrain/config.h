@@ -1,7 +1,10 @@
-/* The configuration of a run: YAML and --set options in, typed settings out.
+/* The mechanics of configurations: YAML files and "section.key=value" assignments in, typed settings out.
  *
- * One table of rows (src/config/schema.c) describes every key: section, name, type, range or choices, default, help. Parsing,
- * checking, `srtrain config`, `srtrain models` and docs/configuration.md all come from it, so that they cannot drift apart. */
+ * Nothing here knows a key. Settings are a struct of the caller. Whoever owns a part of it describes that part by keys,
+ * sections and rules; a schema lists them all. Reading, checking, defaults, writing, documentation, manual and completion come
+ * from the schema, so that they cannot drift apart.
+ *
+ * A setting is known by its path, as "training.batch_size": the path of its section, a dot, and the name of the key. */
 #ifndef SRTRAIN_CONFIG_H
 #define SRTRAIN_CONFIG_H
 
@@ -12,253 +15,206 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_TOP_K_MAXIMUM = 16 };
+enum { SR_PATH_SIZE = 1024, SR_NAME_SIZE = 64, SR_LIST_MAXIMUM = 16 };
 
-typedef enum { SR_SAMPLES_SLIDING, SR_SAMPLES_WINDOW } sr_samples;
-typedef enum { SR_PREFETCH_AUTO, SR_PREFETCH_ALWAYS, SR_PREFETCH_NEVER } sr_prefetch;
+/* ---- what owners describe ---- */
+
 typedef enum {
-    SR_BACKBONE_SASREC,
-    SR_BACKBONE_BERT4REC,
-    SR_BACKBONE_SSEPT,
-    SR_BACKBONE_TISASREC,
-    SR_BACKBONE_STOSA,
-    SR_BACKBONE_FMLPREC,
-    SR_BACKBONE_GRU4REC,
-    SR_BACKBONE_CASER,
-    SR_BACKBONE_FEAREC
-} sr_backbone;
-typedef enum {
-    SR_ACTIVATION_GELU,
-    SR_ACTIVATION_RELU,
-    SR_ACTIVATION_SWISH,
-    SR_ACTIVATION_TANH,
-    SR_ACTIVATION_SIGMOID,
-    SR_ACTIVATION_ELU
-} sr_activation;
-typedef enum { SR_POSITIONS_LEARNED, SR_POSITIONS_NONE } sr_positions;
-typedef enum { SR_PADDING_RIGHT, SR_PADDING_LEFT } sr_padding;
-typedef enum { SR_MASKING_AT_LEAST_ONE, SR_MASKING_RELEASED } sr_masking;
-typedef enum { SR_TIME_DROPOUT_TABLE, SR_TIME_DROPOUT_CELLS } sr_time_dropout;
-typedef enum { SR_MEAN_FROZEN, SR_MEAN_UPDATED } sr_mean_update;
-typedef enum { SR_REFINEMENT_SIMPLE, SR_REFINEMENT_VALUE, SR_REFINEMENT_ADDITIVE, SR_REFINEMENT_STOCHASTIC } sr_refinement_kind;
-typedef enum { SR_SOURCE_PROBABILITIES, SR_SOURCE_SCORES } sr_refinement_source;
-typedef enum { SR_VALUE_IDENTITY, SR_VALUE_LEARNED } sr_refinement_value;
-typedef enum { SR_DISTANCE_SCALE_NORMAL, SR_DISTANCE_SCALE_ONE } sr_distance_scale;
-typedef enum { SR_COMBINE_GATE, SR_COMBINE_FIXED, SR_COMBINE_ANNEALING } sr_combine;
-typedef enum { SR_RICH_COMBINE_FIXED, SR_RICH_COMBINE_TRAINABLE } sr_rich_combine;
-typedef enum { SR_RENORMALIZE_SOFTMAX, SR_RENORMALIZE_NONE, SR_RENORMALIZE_MASS } sr_renormalize;
-typedef enum { SR_MASKED_CELLS_INCLUDED, SR_MASKED_CELLS_EXCLUDED } sr_masked_cells;
-typedef enum { SR_PENALTY_ALL, SR_PENALTY_VISIBLE } sr_penalty;
-typedef enum { SR_WINDOW_PADDED, SR_WINDOW_SEQUENCE } sr_frequency_window;
-typedef enum { SR_FOURIER_AUTO, SR_FOURIER_FFTW, SR_FOURIER_PROJECTION } sr_fourier_engine;
-typedef enum { SR_LOSS_CROSS_ENTROPY, SR_LOSS_BPR, SR_LOSS_BINARY_CROSS_ENTROPY, SR_LOSS_STOSA } sr_loss;
-typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
-typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
-typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
-typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
-typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
-typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
-typedef enum { SR_HISTORY_KEEP, SR_HISTORY_EXCLUDE, SR_HISTORY_ZERO } sr_history;
-typedef enum { SR_PRECISION_FP32, SR_PRECISION_BF16, SR_PRECISIONS } sr_precision;
+    SR_KEY_BOOLEAN,     /* bool */
+    SR_KEY_INTEGER,     /* int64_t */
+    SR_KEY_NUMBER,      /* double */
+    SR_KEY_TEXT,        /* char [size] */
+    SR_KEY_CHOICE,      /* int: the value of the choice */
+    SR_KEY_INTEGER_LIST /* int64_t [SR_LIST_MAXIMUM], with a size_t that counts them */
+} sr_key_type;
 
 typedef struct {
-    char path[SR_PATH_SIZE];
-    sr_samples samples;
-    sr_prefetch prefetch;
-    bool verify; /* check the checksums of the data set before training */
-} sr_data_settings;
+    const char *name; /* as in YAML; NULL: there is no such choice */
+    int value;
+    const char *help; /* or NULL */
+} sr_choice;
 
-/* AC-TSR's spatial calibrator. */
+/* One key, and the field that holds its value. */
 typedef struct {
-    bool in_use; /* the section is named in the configuration */
-    bool order, distance;
-    sr_distance_scale distance_scale; /* how the scale of the distance term starts */
-} sr_spatial_settings;
+    const char *section; /* path of the section, as "training" or "training.early_stopping" */
+    const char *name;
+    sr_key_type type;
+    size_t offset; /* of the field in the struct of the key's group */
+    size_t size;   /* of a text field in bytes; of a list the offset of its count */
+    double minimum, maximum;
+    bool above, below;                    /* of a number: the minimum itself, or the maximum itself, is not allowed */
+    const sr_choice *choices;             /* ends with a name of NULL; or */
+    sr_choice (*choice_at)(size_t index); /* choices from a list of rows */
+    const char *standard;                 /* the default as in YAML; NULL: the key is required */
+    const char *help;
+    unsigned scope; /* bits that the scope of the key's group understands; 0: the key has a meaning wherever the group has */
+    bool free_to_change; /* it may differ between a checkpoint and the run that goes on from it */
+} sr_key;
 
-/* AC-TSR's adversarial calibrator. */
+/* Where keys and sections have a meaning. */
+typedef struct sr_scope {
+    /* Whether those with these bits have one, given the part of the settings at `at`. NULL: everywhere. */
+    bool (*holds)(const struct sr_scope *scope, unsigned bits, const void *part);
+    /* Whose they are, in words: the names of models. */
+    void (*owners)(const struct sr_scope *scope, unsigned bits, char *text, size_t size);
+    const void *context;
+    size_t at;
+    const char *decided_by; /* path of the key or section that decides */
+} sr_scope;
+
+/* Two settings that do not go together. The reason is printed in the message and in the documentation. */
 typedef struct {
-    bool in_use;
-    sr_combine combine;
-    int64_t annealing_steps; /* combine annealing: a = exp(-step / annealing_steps) */
-    bool two_level;
-    sr_rich_combine rich_combine;
-    sr_renormalize renormalize;
-    sr_masked_cells masked_cells;
-    sr_penalty penalty;
-    double penalty_weight;
-} sr_adversarial_settings;
+    const char *first, *second; /* paths of keys, or of sections that are in use */
+    /* Whether the settings break the rule; `part` is what the rule's group says. */
+    bool (*broken)(const void *part);
+    const char *reason; /* what is wrong and what helps: part of a sentence */
+    /* What a message says before the reason: the numbers in settings that break the rule. NULL: nothing. */
+    void (*explain)(const void *part, char *text, size_t size);
+    unsigned scope; /* as of a key: where the rule holds */
+} sr_rule;
 
-/* AWRSR's refinement of attention weights by attention among them. */
+/* What one owner adds to a schema. Its rules hold where its scope has a meaning. */
 typedef struct {
-    bool in_use;
-    sr_refinement_kind kind;
-    sr_refinement_source source;
-    int64_t rank; /* width of the space in which weights attend to weights; 0: max_length */
-    bool per_head;
-    sr_refinement_value value; /* kind value */
-} sr_refinement_settings;
-
-/* BSARec's frequency rescaler. */
-typedef struct {
-    bool in_use;
-    double alpha;   /* share of its branch in the mixture with attention's */
-    int64_t cutoff; /* two-sided frequencies that count as low: bins 0 .. cutoff / 2 */
-    sr_frequency_window window;
-    sr_fourier_engine engine;
-} sr_frequency_settings;
-
-/* How many bins are low, from 0 on; a short sequence may have fewer. */
-static inline size_t sr_frequency_low_bins(const sr_frequency_settings *settings)
-{
-    return (size_t)settings->cutoff / 2 + 1;
-}
-
-typedef struct {
-    sr_spatial_settings spatial;
-    sr_refinement_settings refinement;
-    sr_adversarial_settings adversarial;
-    sr_frequency_settings frequency;
-} sr_calibrator_settings;
+    const sr_key *keys;
+    size_t key_count;
+    size_t keys_at; /* offset in the settings of the struct whose fields they are */
+    sr_scope scope;
+    const sr_rule *rules;
+    size_t rule_count;
+    size_t rules_at; /* offset in the settings of what broken() gets */
+} sr_key_group;
 
 typedef struct {
-    sr_backbone backbone;
-    int64_t layers, heads, hidden_size, inner_size, max_length;
-    sr_activation activation;
-    double hidden_dropout, attention_dropout;
-    double layer_norm_epsilon;
-    double initializer_range; /* standard deviation of the initial weights */
-    double initializer_mean;
-    sr_positions positions;
-    sr_padding padding;
-    double mask_ratio;                                 /* bert4rec: probability that an item of a training sequence is masked */
-    sr_masking masking;                                /* bert4rec */
-    int64_t user_hidden_size;                          /* ssept: the columns of hidden_size that belong to the user */
-    double sse_user_probability, sse_item_probability; /* ssept: that an id is replaced by a random one in training */
-    int64_t time_span;                                 /* tisasrec: the largest gap that is told apart */
-    int64_t time_unit;                                 /* tisasrec: what a gap of 1 is, in units of the time stamps */
-    sr_time_dropout time_dropout;                      /* tisasrec */
-    double pvn_weight;                                 /* stosa: of the second term of its loss; key training.pvn_weight */
-    sr_mean_update mean_update;                        /* stosa: whether a layer's mean goes on to the next */
-    sr_fourier_engine filter_engine;                   /* fmlprec, fearec: how their filters are computed */
-    double global_ratio;                               /* fearec: share of the bins that a layer sees */
-    double spatial_ratio;                              /* fearec: share of attention beside auto-correlation */
-    double topk_factor;                                /* fearec: int(topk_factor ln max_length) lags are kept */
-    int64_t gru_hidden_size;                           /* gru4rec: width of the recurrent layers */
-    int64_t vertical_filters, horizontal_filters;      /* caser: how many; horizontal ones of each height */
-    double frobenius_penalty;                          /* caser: weight of the weights' norms; key training.frobenius_penalty */
-    sr_calibrator_settings calibrators;
-} sr_model_settings;
+    const char *path; /* parents come before children, in the order in which they are written */
+    const char *help;
+    size_t in_use; /* offset in the settings of the bool that says whether it is named; SR_ALWAYS_IN_USE: it always counts */
+    sr_scope scope;
+    unsigned scope_bits;
+    /* Why it cannot be used outside of its scope: part of a sentence, before "; use one of ...". Needed where it has a scope.
+     */
+    const char *refusal;
+    const char *contents; /* what is in it, for messages about what is unknown there; NULL: keys */
+    bool free_to_change;  /* as of a key, of all of the section's */
+} sr_section;
+
+#define SR_ALWAYS_IN_USE SIZE_MAX
+
+/* ---- the schema ---- */
+
+enum { SR_SECTIONS_MAXIMUM = 32, SR_KEYS_MAXIMUM = 256, SR_RULES_MAXIMUM = 96 };
 
 typedef struct {
-    char metric[SR_NAME_SIZE]; /* hr@K, ndcg@K or mrr@K with K one of evaluation.top_k */
-    int64_t patience;          /* validations without improvement before training stops; 0: never stop early */
-} sr_early_stopping_settings;
-
-/* InfoNCE beside the ranking loss (DuoRec). */
-typedef struct {
-    bool in_use; /* the section is named in the configuration */
-    double weight, temperature;
-    double spectral_weight; /* fearec: of the distance of spectra */
-} sr_contrastive_settings;
+    const sr_key *key;
+    size_t at; /* offset of its field in the settings */
+    sr_scope scope;
+} sr_schema_key;
 
 typedef struct {
-    int64_t epochs, batch_size;
-    double learning_rate;
-    double attack_learning_rate_ratio; /* learning rate of mask generators, relative to that of everything else */
-    double adam_beta1, adam_beta2, adam_epsilon;
-    double weight_decay;
-    sr_weight_decay_kind weight_decay_kind;
-    double clip_norm; /* 0: no clipping */
-    sr_item_updates item_updates;
-    sr_schedule schedule;
-    int64_t warmup_steps;
-    int64_t seed;
-    sr_loss loss;
-    sr_objective objective;
-    sr_precision precision;
-    double kept_logits_megabytes;
-    int64_t threads; /* of a rank; 0: as many as it has cores to itself */
-    sr_reduction_mode reduction;
-    double reduction_bucket_megabytes;
-    int64_t skip_nonfinite_steps;      /* in a row; 0: the first one ends training */
-    int64_t compare_ranks_every_steps; /* 0: only with every checkpoint */
-    sr_precision reduction_precision;  /* of the gradients that processes send each other */
-    sr_contrastive_settings contrastive;
-    sr_early_stopping_settings early_stopping;
-} sr_training_settings;
+    const sr_rule *rule;
+    size_t at;
+    sr_scope scope;
+} sr_schema_rule;
+
+/* Which keys were given, and where; known while settings are read. */
+typedef struct sr_given sr_given;
 
 typedef struct {
-    int64_t top_k[SR_TOP_K_MAXIMUM];
-    size_t top_k_count;
-    sr_history history;
-    int64_t every_epochs;
-    int64_t batch_size;
-} sr_evaluation_settings;
+    size_t settings_size;
+    sr_section sections[SR_SECTIONS_MAXIMUM];
+    sr_schema_key keys[SR_KEYS_MAXIMUM];
+    sr_schema_rule rules[SR_RULES_MAXIMUM];
+    size_t section_count, key_count, rule_count;
+    bool overflowed; /* more was added than there is room for, or its owner has no room for its settings: reading fails */
+    /* Defaults that depend on other keys; called before rules are checked. NULL: none. */
+    void (*settle)(void *settings, const sr_given *given);
+    const char *introduction; /* of the documentation, in Markdown */
+} sr_schema;
 
-typedef struct {
-    int64_t every_epochs, every_steps; /* 0: never by this count */
-    double every_minutes;              /* 0: never by time */
-    int64_t keep;                      /* how many step checkpoints stay on disk */
-    sr_writing writing;
-} sr_checkpoint_settings;
+/* An empty schema of settings of `size` bytes. */
+void sr_schema_begin(sr_schema *schema, size_t size);
 
-typedef struct {
-    int64_t every_steps;
-} sr_logging_settings;
+/* Sections, keys and rules are documented, and rules checked, in the order in which they are added. Keys of one section need
+ * not come together. What is pointed to must outlive the schema. */
+void sr_schema_add_section(sr_schema *schema, const sr_section *section);
+void sr_schema_add_group(sr_schema *schema, const sr_key_group *group);
 
-typedef struct {
-    char name[SR_NAME_SIZE]; /* of the run: the configuration file's name without ".yaml"; not a key */
-    sr_data_settings data;
-    sr_model_settings model;
-    sr_training_settings training;
-    sr_evaluation_settings evaluation;
-    sr_checkpoint_settings checkpoint;
-    sr_logging_settings logging;
-} sr_settings;
+/* Whether the key with this path was given, rather than left to its default. */
+bool sr_is_given(const sr_given *given, const char *path);
 
-/* FEARec: the bins [*first, *last) that layer `layer` sees, and how many lags a layer keeps. A configuration that has been
- * checked has at least one of each. */
-void sr_fearec_band(const sr_model_settings *model, size_t layer, size_t *first, size_t *last);
-size_t sr_fearec_lags(const sr_model_settings *model);
+/* ---- settings ---- */
 
-/* Every default, as the schema states it. */
-void sr_settings_default(sr_settings *settings);
+/* Every default. */
+void sr_schema_defaults(const sr_schema *schema, void *settings);
 
-/* Reads the YAML file at `path` over the defaults, then applies `assignment_count` assignments "section.key=value" (nested
- * keys with more dots; values in YAML, so that lists work), then checks each value and their combinations. Errors:
- * SR_ERROR_USAGE, in the form "FILE:LINE:COLUMN: error: ..." with the source line and a caret where the YAML is at fault,
- * naming the key, what was found, what is allowed and, for an unknown key or choice, the nearest known one. Assignments are
- * named as "--set section.key=value". */
-sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments, size_t assignment_count,
-                           sr_error *error);
+/* Reads YAML text over the defaults, then applies `assignment_count` assignments "section.key=value" (nested keys with more
+ * dots; values in YAML, so that lists work), then checks each value and every rule. `name` stands for the file in messages.
+ * Errors: SR_ERROR_RUNTIME for want of memory or of room in the schema; else SR_ERROR_USAGE, in the form "FILE:LINE:COLUMN:
+ * error: ..." with the source line and a caret where the YAML is at fault, naming the key, what was found, what is allowed and,
+ * for an unknown key or choice, the nearest known one. Assignments are named as "--set section.key=value". */
+sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
+                          const char *const *assignments, size_t assignment_count, sr_error *error);
 
-/* The same from YAML text; `name` stands for the file in messages. */
-sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
-                            size_t assignment_count, sr_error *error);
+/* A whole file as text for sr_schema_parse(); release with free(). SR_ERROR_USAGE when it cannot be a configuration. */
+sr_status sr_config_read_file(const char *path, char **text, sr_error *error);
 
-/* Writes the resolved configuration as YAML that sr_settings_read() reads back to the same settings, each key with its
- * help as a comment if `with_help`. */
-sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error);
+/* Changes one setting and checks its value alone, no rule. */
+sr_status sr_schema_assign(const sr_schema *schema, void *settings, const char *assignment, sr_error *error);
+
+/* Copies the fields of the keys that `which` says yes to, and whether their sections are in use. */
+void sr_schema_copy(const sr_schema *schema, void *to, const void *from,
+                    bool (*which)(const sr_section *section, const sr_key *key));
+
+/* Calls `differs` for every key in which two settings differ, with both values as in YAML; "(none)" is the value of a key that
+ * has no meaning in one of them. Of a section that only one has, the section is the key. */
+typedef void (*sr_difference_function)(void *context, const char *path, const char *left, const char *right);
+void sr_schema_compare(const sr_schema *schema, const void *left, const void *right, sr_difference_function differs,
+                       void *context);
+
+/* Writes settings as YAML that reads back to the same, each key with its help as a comment if `with_help`. */
+sr_status sr_schema_write(const sr_schema *schema, const void *settings, FILE *file, bool with_help, sr_error *error);
 
 /* The same into a string; release with free(). */
-sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *error);
+sr_status sr_schema_text(const sr_schema *schema, const void *settings, char **text, sr_error *error);
 
-/* Calls `differs` for every key in which two configurations differ, with both values as in YAML; "(none)" is the value of a key
- * that has no meaning in one of them. Of a section that only one has, the section is the key. */
-typedef void (*sr_difference_function)(void *context, const char *key, const char *left, const char *right);
-void sr_settings_compare(const sr_settings *left, const sr_settings *right, sr_difference_function differs, void *context);
+/* ---- documentation ---- */
 
-/* The table of every backbone, calibrator and option with type, range or choices, default and help: `srtrain models` as
- * plain text, docs/configuration.md as Markdown. */
-sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error);
+/* Every key with type, range or choices, default and help, as plain text or Markdown; Markdown has the rules too. */
+sr_status sr_schema_describe(const sr_schema *schema, FILE *file, bool markdown, sr_error *error);
 
-/* The page srtrain-config(5) of the manual, in roff; and lines for the completion of bash: _srtrain_choices[section.key]="..."
- * for every key, with its choices if it has any. */
-sr_status sr_settings_manual(FILE *file, const char *version, sr_error *error);
-void sr_settings_completion(FILE *file);
+/* The keys as a section of a manual page, in roff. */
+void sr_schema_manual(const sr_schema *schema, FILE *file);
 
-/* The name of a choice, as it stands in YAML: sr_settings_choice("training.loss", SR_LOSS_BPR) is "bpr". NULL if there is none.
- */
-const char *sr_settings_choice(const char *key, int value);
+/* Lines for the completion of bash: _srtrain_choices[section.key]="..." for every key, with its choices if it has any. */
+void sr_schema_completion(const sr_schema *schema, FILE *file);
+
+/* The name of a choice, as it stands in YAML. NULL if there is none. */
+const char *sr_schema_choice(const sr_schema *schema, const char *path, int value);
+
+/* ---- tables of keys ----
+ *
+ * One row a key, for a struct type `type`. The help comes last; fields that few rows have may follow it, as `.below = true`. */
+#define SR_KEY(path, label, kind, type_, field, text, ...)                                                                    \
+    {                                                                                                                         \
+        .section = path, .name = label, .type = kind, .offset = offsetof(type_, field), .standard = text, .help = __VA_ARGS__ \
+    }
+#define SR_BOOLEAN(path, label, type_, field, text, ...) SR_KEY(path, label, SR_KEY_BOOLEAN, type_, field, text, __VA_ARGS__)
+#define SR_INTEGER(path, label, type_, field, least, most, text, ...) \
+    SR_KEY(path, label, SR_KEY_INTEGER, type_, field, text, __VA_ARGS__, .minimum = least, .maximum = most)
+#define SR_NUMBER(path, label, type_, field, least, most, text, ...) \
+    SR_KEY(path, label, SR_KEY_NUMBER, type_, field, text, __VA_ARGS__, .minimum = least, .maximum = most)
+#define SR_TEXT(path, label, type_, field, text, ...) \
+    SR_KEY(path, label, SR_KEY_TEXT, type_, field, text, __VA_ARGS__, .size = sizeof(((type_ *)0)->field))
+#define SR_CHOICE(path, label, type_, field, table, text, ...) \
+    SR_KEY(path, label, SR_KEY_CHOICE, type_, field, text, __VA_ARGS__, .choices = table)
+
+/* One row a rule. The reason comes last; `.explain = function` may follow it. */
+#define SR_RULE(first_path, second_path, function, ...)                                       \
+    {                                                                                         \
+        .first = first_path, .second = second_path, .broken = function, .reason = __VA_ARGS__ \
+    }
+
+/* Tables of keys and of rules with their lengths, for an sr_key_group and for whatever hands its tables to one. */
+#define SR_KEYS(table) .keys = (table), .key_count = sizeof(table) / sizeof *(table)
+#define SR_RULES(table) .rules = (table), .rule_count = sizeof(table) / sizeof *(table)
 
 #endif

@@ -13,7 +13,7 @@
 #ifndef SRTRAIN_EVALUATE_H
 #define SRTRAIN_EVALUATE_H
 
-#include "srtrain/config.h"
+#include "srtrain/evaluation_settings.h"
 #include "srtrain/dataset.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"

@@ -13,7 +13,7 @@
 #ifndef SRTRAIN_FOURIER_H
 #define SRTRAIN_FOURIER_H
 
-#include "srtrain/config.h"
+#include "srtrain/arithmetic.h"
 #include "srtrain/kernels.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"

@@ -6,7 +6,7 @@
 #ifndef SRTRAIN_KERNELS_H
 #define SRTRAIN_KERNELS_H
 
-#include "srtrain/config.h"
+#include "srtrain/arithmetic.h"
 #include "srtrain/real.h"
 
 #include <stddef.h>

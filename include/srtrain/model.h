@@ -3,7 +3,7 @@
 #define SRTRAIN_MODEL_H
 
 #include "srtrain/batch.h"
-#include "srtrain/config.h"
+#include "srtrain/model_settings.h"
 #include "srtrain/parameters.h"
 #include "srtrain/tape.h"
 
@@ -11,15 +11,23 @@ typedef struct sr_model sr_model;
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
 typedef struct {
-    bool masked;         /* it trains on masked items, and is evaluated at a mask token behind the history (BERT4Rec) */
-    bool users, times;   /* of examples */
-    bool whole_window;   /* padding is computed, up to the width of the window */
-    bool causal;         /* a token sees no later token */
-    bool sums_in_passes; /* passes of training sum over ranks: all run the same passes, if need be over an empty batch (FEARec)
-                          */
+    bool masked;             /* it trains on masked items, and is evaluated at a mask token behind the history */
+    double mask_ratio;       /* masked: probability that an item is masked */
+    bool masks_at_least_one; /* masked: where no item of an example was drawn, one is masked all the same */
+    bool users, times;       /* of examples */
+    int64_t time_span;       /* times: gaps beyond this many units count as equally long; 0: it knows no gaps */
+    int64_t time_unit;       /* times: of the data's time stamps */
+    bool whole_window;       /* padding is computed, up to the width of the window */
+    bool causal;             /* a token sees no later token */
+    bool negatives;          /* its loss compares targets with sampled items */
+    bool couples_batch;      /* its loss is no sum over examples: what it needs of the batch is summed before */
+    bool sums_in_passes;     /* passes of training sum over ranks: all run the same passes, if need be over an empty batch */
 } sr_model_needs;
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);
+
+/* The name of a model's backbone, as it stands in YAML. */
+const char *sr_model_name(const sr_model_settings *settings);
 
 /* A model for a catalogue of `items` items and `users` users (ids from 1; 0 is padding), to be trained: its parameters have
  * names and shapes, but no memory yet, which sr_stepper_create() gives them. Release with sr_model_free(). Errors:
@@ -74,8 +82,8 @@ typedef struct {
      * computes every row. 0 for backbones without a state for every token. */
     size_t state_count;
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
-    /* FEARec: the lags that each layer keeps, ascending: [lag_count] for all sequences in training, [sequences, lag_count] in
-     * evaluation. 0 for other backbones. */
+    /* Backbones that choose lags: those that each layer keeps, ascending: [lag_count] for all sequences in training,
+     * [sequences, lag_count] in evaluation. 0 for other backbones. */
     size_t lag_count;
     const size_t *lags[SR_LAYERS_MAXIMUM];
 } sr_trace;
@@ -99,10 +107,11 @@ typedef struct {
     size_t chunk_tokens;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
-    /* Noise of the adversarial calibrator in the padded frame, [sequences, heads, window, window], in the place of random
+    /* Noise of the attacked branch in the padded frame, [sequences, heads, window, window], in the place of random
      * draws (tests); or NULL. */
     const double *noise;
-    /* FEARec in training: the lags of each layer, as a trace has them, in the place of a choice (tests); or NULL. */
+    /* Backbones that choose lags, in training: those of each layer, as a trace has them, in the place of a choice (tests); or
+     * NULL. */
     const size_t *const *lags;
 } sr_pass;
 
@@ -110,7 +119,7 @@ typedef struct {
 typedef struct {
     sr_tensor *representation; /* [R, width]: of each read row; what is scored against the item table */
     sr_tensor *states;         /* [T, width]: of every token, when the pass computes every row; NULL where there are none */
-    /* Adversarial calibrator, in training only; else NULL and 0: */
+    /* With an attacked branch, in training only; else NULL and 0: */
     sr_tensor *attacked;                        /* [R, width]: the same of the attacked branch */
     size_t mask_count;                          /* one mask a layer: M_l */
     sr_tensor *mask_squares[SR_LAYERS_MAXIMUM]; /* [1, 1]: sum (1 - M_l)^2 over this batch's part of the penalised cells */
@@ -121,22 +130,46 @@ void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, cons
 
 /* The training loss of a batch (of its calibrated or of its attacked representation) as [1, 1]: the sum over the batch's
  * targets times `weight` (1 / number of targets in the global batch makes the sum over ranks the mean over the global batch).
- * A penalty (Caser's) is weighted by the batch's share of the global targets, so that the sum over ranks contains it once.
- */
-sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
-                         double weight);
+ * A penalty of the parameters is weighted by the batch's share of the global targets, so that the sum over ranks contains it
+ * once. */
+sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight);
 
-/* The sum of the Frobenius norms of all weights as [1, 1], which the loss of Caser contains frobenius_penalty times; NULL for
- * backbones whose loss has no such term. */
-sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape);
+/* What the loss of a whole batch contains *weight times, a function of the parameters as [1, 1]; NULL for backbones whose loss
+ * has no such term. */
+sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape, double *weight);
 
-/* FEARec's distance of spectra as [1, 1]: `weight` times the sum over sequences, bins and channels of the modulus of the
- * difference of the orthonormal Fourier transforms, along the positions, of two passes' states [T, width]; both batches have
- * sequences that fill the window, equally many. */
-sr_tensor *sr_model_spectral_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
-                                      double weight);
+/* Contrastive training: the weight in the loss of a distance of the states of every token of two passes; 0 where they are not
+ * compared. */
+double sr_model_state_weight(const sr_model_settings *settings);
 
-/* AC-TSR's mask penalty (1 / n_l) sum_l ||1 - M_l||: one norm over the whole global batch for each layer, `global_squares`
+/* That distance as [1, 1], of states [T, width] of two passes: the sum over this part's sequences, divided by the `examples` of
+ * the global batch. Only where the weight is not 0. */
+sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
+                                   double examples);
+
+/* Bytes of the tape that a loss over the whole catalogue takes: of `targets` targets and `items` items, where logits of at most
+ * `kept` bytes stay from forward to backward. 0 for losses that do not grow with the catalogue. */
+size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept);
+
+/* The learning rate of a set of parameters, in units of that of the others. */
+double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parameter_set set);
+
+/* The weight of the mask penalty in the attacked loss; 0 without an attacked branch. */
+double sr_model_penalty_weight(const sr_model_settings *settings);
+
+/* What a user should know who begins with weights that were trained elsewhere; NULL: nothing. */
+const char *sr_model_import_warning(const sr_model_settings *settings);
+
+/* Filters along the window: whether the backbone has one, or a calibrator. */
+typedef enum { SR_FILTER_BACKBONE, SR_FILTER_CALIBRATOR } sr_model_filter_kind;
+bool sr_model_filters(const sr_model *model, sr_model_filter_kind kind);
+
+/* What that of a layer multiplies bin `bin` of the window's transform with: moduli [hidden_size]; of a calibrator also its
+ * factors [hidden_size], which are the same for all bins but the low ones. */
+void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t layer, size_t bin, double *moduli,
+                     double *factors);
+
+/* The mask penalty (1 / n_l) sum_l ||1 - M_l||: one norm over the whole global batch for each layer, `global_squares`
  * [layers] being the sums of squares over all ranks. */
 double sr_mask_penalty(const double *global_squares, size_t layers);
 
@@ -146,9 +179,9 @@ double sr_mask_penalty(const double *global_squares, size_t layers);
 sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
                                   const double *global_squares);
 
-/* The item tables whose rows have no gradient in training with `loss` but where an id of the batch names them: items, targets
+/* The item tables whose rows have no gradient in training but where an id of the batch names them: items, targets
  * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. */
-sr_table_list sr_model_item_tables(const sr_model *model, sr_loss loss);
+sr_table_list sr_model_item_tables(const sr_model *model);
 
 /* ---- scores ---- */
 
@@ -163,10 +196,7 @@ void sr_catalogue_free(sr_catalogue *catalogue); /* NULL is allowed */
 size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items);
 
 /* Scores of every item for `count` representations [count, width] -> scores [count, items + 1]; larger is better. Dot products
- * with the item table, or minus the squared 2-Wasserstein distance (STOSA). */
+ * with the item table, or minus the squared 2-Wasserstein distance where items are Gaussians. */
 void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores);
-
-/* Whether `loss` needs sampled negatives. */
-bool sr_loss_needs_negatives(sr_loss loss);
 
 #endif

@@ -5,7 +5,7 @@
 #ifndef SRTRAIN_OPERATIONS_H
 #define SRTRAIN_OPERATIONS_H
 
-#include "srtrain/config.h"
+#include "srtrain/arithmetic.h"
 #include "srtrain/fourier.h"
 #include "srtrain/ragged.h"
 #include "srtrain/random.h"
@@ -95,7 +95,7 @@ sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *va
 sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const sr_attention_map *from,
                                        const sr_attention_map *to);
 
-/* ---- intervals.c: relative time in attention (TiSASRec, Li, Wang, McAuley 2020) ---- */
+/* ---- intervals.c: relative time in attention (Li, Wang, McAuley 2020) ---- */
 
 /* The gap between two tokens is min(|time_i - time_j| / unit, span) in whole numbers, [0, span]. */
 typedef struct {
@@ -115,7 +115,7 @@ sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table,
 sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
                                const sr_intervals *intervals);
 
-/* ---- refinement.c: rows of a map as vectors over the window (AWRSR) ---- */
+/* ---- window_rows.c: rows of a map as vectors over the window (Liu et al. 2024) ---- */
 
 /* Row i of a head as a vector x_i over the columns of the window, 0 where no key is visible, times a matrix: W x_i, W [rank,
  * columns] with columns >= window. weight holds one such matrix, or with `per_head` one a head after the other -> [Q, heads *
@@ -128,7 +128,7 @@ sr_tensor *sr_project_rows(sr_tape *tape, sr_tensor *cells, sr_tensor *weight, c
 sr_tensor *sr_rows_to_window(sr_tape *tape, sr_tensor *cells, const sr_attention_map *map, size_t width);
 sr_tensor *sr_rows_from_window(sr_tape *tape, sr_tensor *matrix, const sr_attention_map *map);
 
-/* ---- gaussian.c: squared 2-Wasserstein distances (STOSA, Fan et al. 2022) ---- */
+/* ---- gaussian.c: squared 2-Wasserstein distances (Fan et al. 2022) ---- */
 
 /* elu(x) + 1, which is positive; the root of max(x, 1e-24); the square. */
 sr_tensor *sr_elu_plus_one(sr_tape *tape, sr_tensor *x);
@@ -159,7 +159,7 @@ sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *quer
 sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
                                   sr_tensor *bias, sr_tensor *steepness, const sr_attention_map *map, double scale);
 
-/* ---- adversarial.c: AC-TSR's adversarial calibrator (Zhou et al. 2023) ---- */
+/* ---- attack_mask.c: what a mask over attention weights does to them (Zhou et al. 2023) ---- */
 
 /* Attacked weights: base * mask + noise * (1 - mask), cell by cell; noise [cells] constant. */
 sr_tensor *sr_attacked_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask, const sr_real *noise);
@@ -210,7 +210,7 @@ sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, 
  * the other -> h' of every token [T, g]. Padding tokens are tokens like any other. */
 sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout);
 
-/* ---- convolution.c: over the window of each sequence (Caser, Tang and Wang 2018) ---- */
+/* ---- convolution.c: over the window of each sequence (Tang and Wang 2018) ---- */
 
 /* A sequence's window has layout->window rows: in the column of an item its row of x [T, d], in all others padding [1, d]. Rows
  * of x that belong to padding tokens are not read.
@@ -243,12 +243,13 @@ sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *ta
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes);
 
 /* |F(left) - F(right)|, F the orthonormal Fourier transform along the positions, summed over sequences, bins and channels and
- * times `weight`, as [1, 1] (FEARec); left, right [T, d], every sequence fills the window. The gradient of a modulus at 0 is 0.
+ * times `weight`, as [1, 1] (Du et al. 2023); left, right [T, d], every sequence fills the window. The gradient of a modulus at
+ * 0 is 0.
  */
 sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *left, sr_tensor *right, const sr_layout *layout,
                                 double weight);
 
-/* ---- correlation.c: auto-correlation in the place of attention (FEARec, Du et al. 2023); every sequence fills the window, of
+/* ---- correlation.c: auto-correlation in the place of attention (Du et al. 2023); every sequence fills the window, of
  * n positions ---- */
 
 /* r[s, lag] = scale sum_t <query at (t + lag) mod n, key at t>: query, key [T, d] -> [sequences, n]. */

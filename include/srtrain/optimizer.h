@@ -3,7 +3,7 @@
 #ifndef SRTRAIN_OPTIMIZER_H
 #define SRTRAIN_OPTIMIZER_H
 
-#include "srtrain/config.h"
+#include "srtrain/training_settings.h"
 #include "srtrain/kernels.h"
 #include "srtrain/parameters.h"
 
@@ -14,6 +14,8 @@ typedef struct {
     sr_real *first_moment;     /* [block_size], same layout as the parameters */
     sr_real *second_moment;
     bool placed; /* the moments belong to somebody else */
+    /* Of parameters of the set SR_PARAMETERS_ATTACK, in units of the learning rate of all others; 1 at first. */
+    double attack_learning_rate_ratio;
     /* Deferred rows: */
     sr_table_list tables;
     int64_t *updated;            /* [rows]: how many of the steps that are remembered each row of the tables has taken */
@@ -72,7 +74,7 @@ void sr_optimizer_forget(sr_optimizer *optimizer);
 /* ---- a step ---- */
 
 /* Step number `step` (from 0) with the gradients in the parameter block, whose norm is `gradient_norm`. Parameters of the set
- * SR_PARAMETERS_ATTACK move, and decay, at learning_rate * training.attack_learning_rate_ratio, all others at learning_rate.
+ * SR_PARAMETERS_ATTACK move, and decay, at learning_rate * attack_learning_rate_ratio, all others at learning_rate.
  * Neighbours of one set take their step together. Part `part` of `parts` of the block alone, so that workers can share the
  * work: (0, 1) is all of it. Where rows are deferred, `touched` (else NULL) says which of them take the step; they are up to
  * date.

@@ -5,7 +5,7 @@
 #ifndef SRTRAIN_PLAN_H
 #define SRTRAIN_PLAN_H
 
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 #include "srtrain/dataset.h"
 #include "srtrain/kernels.h"
 #include "srtrain/log.h"

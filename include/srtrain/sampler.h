@@ -8,13 +8,14 @@
 
 #include "srtrain/batch.h"
 #include "srtrain/dataset.h"
+#include "srtrain/settings.h"
 
 typedef struct sr_sampler sr_sampler;
 
 /* Whether a data set has the time stamps that a model may need: SR_ERROR_USAGE if not. For training and evaluation. Local. */
 sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *model, sr_error *error);
 
-/* Examples of the training parts of all sequences, by settings->data.samples and settings->training.objective.
+/* Examples of the training parts of all sequences, by settings->data.samples and settings->model.objective.
  *
  * Sliding, objective last: every non-empty prefix of the training part predicts the item after it, from its latest max_length
  * items.

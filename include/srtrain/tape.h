@@ -10,7 +10,7 @@
 #ifndef SRTRAIN_TAPE_H
 #define SRTRAIN_TAPE_H
 
-#include "srtrain/config.h"
+#include "srtrain/arithmetic.h"
 #include "srtrain/parameters.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"

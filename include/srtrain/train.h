@@ -3,7 +3,6 @@
 #define SRTRAIN_TRAIN_H
 
 #include "srtrain/checkpoint.h"
-#include "srtrain/config.h"
 #include "srtrain/cpu.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/log.h"
@@ -12,6 +11,7 @@
 #include "srtrain/optimizer.h"
 #include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
+#include "srtrain/settings.h"
 
 /* ---- threads ---- */
 
@@ -98,7 +98,7 @@ typedef enum {
 typedef struct {
     double loss_sum; /* of the ranking loss, over the targets of the global batch */
     double targets, examples;
-    bool has_attack;             /* adversarial calibrator in use: */
+    bool has_attack;             /* there is an attacked branch: */
     double attacked_ranking_sum; /* the loss of the attacked branch, over the targets of the global batch */
     double mask_penalty;         /* (1 / n_l) sum_l ||1 - M_l|| of the global batch */
     bool has_contrast;           /* contrastive training: */

@@ -4,6 +4,7 @@
  * The papers' analyses of a trained model as numbers (analysis.h5) and pictures; docs/analysis.md. */
 #include "commands/analysis_pictures.h"
 #include "commands/command.h"
+#include "srtrain/model.h"
 #include "storage/analysis_file.h"
 #include "storage/output_directory.h"
 
@@ -175,7 +176,7 @@ static sr_status write_results(command_context *context, const request *asked, c
                                const sr_analysis *analysis, sr_error *error)
 {
     const sr_analysis_origin origin = {.checkpoint = asked->checkpoint,
-                                       .backbone = sr_settings_choice("model.backbone", (int)loaded->settings.model.backbone),
+                                       .backbone = sr_model_name(&loaded->settings.model),
                                        .program_version = SRTRAIN_PROGRAM_VERSION,
                                        .step = sr_model_step(loaded->model)};
     sr_output_directory directory;

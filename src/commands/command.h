@@ -3,12 +3,12 @@
 #define SRTRAIN_COMMANDS_COMMAND_H
 
 #include "srtrain/command_line.h"
-#include "srtrain/config.h"
 #include "srtrain/cpu.h"
 #include "srtrain/dataset.h"
 #include "srtrain/log.h"
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
+#include "srtrain/settings.h"
 #include "srtrain/status.h"
 #include "srtrain/watchdog.h"
 

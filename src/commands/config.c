@@ -1,6 +1,6 @@
 /* srtrain config CONFIG.yaml [--set section.key=value ...]: the resolved configuration, every default written out. */
 #include "commands/command.h"
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 
 sr_status command_config(command_context *context, sr_error *error)
 {

@@ -6,6 +6,7 @@
 #include "commands/command.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/directories.h"
+#include "srtrain/model.h"
 #include "srtrain/optimizer.h"
 
 #include <stdio.h>
@@ -120,7 +121,7 @@ static sr_status count_by_options(imported_model *imported, const import_options
         return read_count("users", options->users, &imported->users, error);
     if (sr_model_needs_of(model, false).users)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain import: model.backbone %s has parameters of users: give --users N",
-                       sr_settings_choice("model.backbone", (int)model->backbone));
+                       sr_model_name(model));
     return SR_OK;
 }
 
@@ -181,22 +182,20 @@ static sr_status write_checkpoint(sr_parallel *parallel, const imported_model *i
 
 static void report(sr_log *log, const imported_model *imported, const import_options *options)
 {
-    const sr_adversarial_settings *adversarial = &imported->settings.model.calibrators.adversarial;
+    const char *warning = sr_model_import_warning(&imported->settings.model);
     const sr_parameters *parameters = imported->optimizer.parameters;
     size_t count = 0;
     for (size_t i = 0; i < parameters->count; ++i)
         count += parameters->list[i].size;
     sr_log_information(log, "%s: a checkpoint of %s with %zu parameters in %zu arrays from %s", options->output,
-                       sr_settings_choice("model.backbone", (int)imported->settings.model.backbone), count, parameters->count,
-                       options->weights);
+                       sr_model_name(&imported->settings.model), count, parameters->count, options->weights);
     if (!imported->dataset)
         sr_log_warning(log,
                        "imported without a data set: it will be used with any of %zu items, and nobody can check that "
                        "they are numbered as in the weights",
                        imported->items);
-    if (adversarial->in_use && adversarial->combine == SR_COMBINE_ANNEALING)
-        sr_log_warning(log, "combine annealing depends on the number of training steps, which begins at 0 again: calibrated "
-                            "weights have no share until it is trained on");
+    if (warning)
+        sr_log_warning(log, "%s", warning);
 }
 
 static sr_status import(command_context *context, import_options *options, imported_model *imported, sr_error *error)

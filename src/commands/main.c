@@ -1,8 +1,8 @@
 /* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit code. */
 #include "commands/command.h"
 #include "srtrain/clock.h"
-#include "srtrain/config.h"
 #include "srtrain/denormals.h"
+#include "srtrain/settings.h"
 #include "srtrain/standard_streams.h"
 #include "srtrain/train.h"
 #include "tensor/gemm.h"

@@ -1,6 +1,6 @@
 /* srtrain models [--markdown | --man]: the table of backbones, calibrators and their options. */
 #include "commands/command.h"
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 
 sr_status command_models(command_context *context, sr_error *error)
 {

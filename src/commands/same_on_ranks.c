@@ -56,11 +56,31 @@ sr_status command_line_read(const command_context *context, const char *operand_
     return status;
 }
 
+/* Programs of one version may know other models or keys; settings of one would mean something else to the other. */
+static sr_status describe_program(const char *command, char **text, sr_error *error)
+{
+    size_t size;
+    FILE *stream = open_memstream(text, &size);
+    if (!stream)
+        return sr_fail_memory(error, 1, "the text of a program");
+    fprintf(stream, "srtrain %s\ncommand %s\n", SRTRAIN_PROGRAM_VERSION, command);
+    const sr_status status = sr_settings_describe(stream, false, error);
+    if (fclose(stream) == 0 && status == SR_OK)
+        return SR_OK;
+    free(*text);
+    *text = NULL;
+    return status ? status : sr_fail_memory(error, 1, "the text of a program");
+}
+
 sr_status command_compare_programs(sr_parallel *parallel, const char *command, sr_error *error)
 {
-    char text[256];
-    snprintf(text, sizeof text, "srtrain %s\ncommand %s\n", SRTRAIN_PROGRAM_VERSION, command);
-    return sr_parallel_compare(parallel, text, "all ranks need the same program and command", error);
+    char *text = NULL;
+    sr_status status = describe_program(command, &text, error);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = sr_parallel_compare(parallel, text, "all ranks need the same program and command", error);
+    free(text);
+    return status;
 }
 
 /* ---- configurations ---- */

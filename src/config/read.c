@@ -1,6 +1,6 @@
 /* From YAML and assignments to settings, with errors that point at the line. */
-#include "config/combinations.h"
 #include "config/place.h"
+#include "config/rules.h"
 #include "config/schema.h"
 
 #include "srtrain/memory.h"
@@ -12,11 +12,16 @@
 enum { FOUND_SIZE = 128, PATH_SIZE = 128 };
 
 typedef struct {
-    sr_settings *settings;
-    place *places;   /* [schema_row_count]: where each key was given; line -1 and no assignment when it was not */
-    place *sections; /* [schema_section_count]: where each section was first named; likewise */
+    const sr_schema *schema;
+    void *settings;
+    place *places;   /* [keys]: where each key was given; line -1 and no assignment when it was not */
+    place *sections; /* [sections]: where each section was first named; likewise */
     sr_error *error;
 } reader;
+
+struct sr_given {
+    const reader *r;
+};
 
 /* ---- what is said about keys and values ---- */
 
@@ -30,15 +35,15 @@ static void suggest(const char *name, const char *const *names, size_t count, ch
 }
 
 /* The keys and sections that may stand in a section ("" for the whole configuration). */
-static size_t known_names(const char *section, const char **names, size_t room)
+static size_t known_names(const sr_schema *schema, const char *section, const char **names, size_t room)
 {
     const size_t length = strlen(section);
     size_t count = 0;
-    for (size_t i = 0; i < schema_row_count && count < room; ++i)
-        if (strcmp(schema_rows[i].section, section) == 0)
-            names[count++] = schema_rows[i].key;
-    for (size_t i = 0; i < schema_section_count && count < room; ++i) {
-        const char *path = schema_sections[i].path;
+    for (size_t i = 0; i < schema->key_count && count < room; ++i)
+        if (strcmp(schema->keys[i].key->section, section) == 0)
+            names[count++] = schema->keys[i].key->name;
+    for (size_t i = 0; i < schema->section_count && count < room; ++i) {
+        const char *path = schema->sections[i].path;
         const bool inside = length == 0 || (strncmp(path, section, length) == 0 && path[length] == '.');
         const char *name = inside && length ? path + length + 1 : path;
         if (inside && !strchr(name, '.'))
@@ -48,11 +53,11 @@ static size_t known_names(const char *section, const char **names, size_t room)
 }
 
 /* The only thing that a key can mean when it stands in the wrong section. */
-static const schema_row *find_elsewhere(const char *key)
+static const sr_key *find_elsewhere(const sr_schema *schema, const char *name)
 {
-    for (size_t i = 0; i < schema_row_count; ++i)
-        if (strcmp(schema_rows[i].key, key) == 0)
-            return &schema_rows[i];
+    for (size_t i = 0; i < schema->key_count; ++i)
+        if (strcmp(schema->keys[i].key->name, name) == 0)
+            return schema->keys[i].key;
     return NULL;
 }
 
@@ -60,39 +65,40 @@ static sr_status fail_unknown_key(const reader *r, const place *at, const char *
 {
     enum { ROOM = 128 };
     const char *names[ROOM];
-    const size_t count = known_names(section, names, ROOM);
-    const schema_row *elsewhere = find_elsewhere(key);
+    const size_t count = known_names(r->schema, section, names, ROOM);
+    const sr_key *elsewhere = find_elsewhere(r->schema, key);
     char list[1024] = "none yet", hint[FOUND_SIZE];
     for (size_t i = 0, used = 0; i < count && used < sizeof list; ++i)
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     if (elsewhere)
-        snprintf(hint, sizeof hint, ", did you mean '%s.%s'?", elsewhere->section, elsewhere->key);
+        snprintf(hint, sizeof hint, ", did you mean '%s.%s'?", elsewhere->section, elsewhere->name);
     else
         suggest(key, names, count, hint, sizeof hint);
-    if (strcmp(section, "calibrators") == 0)
-        return place_fail(at, r->error, "unknown calibrator '%s'%s; known are: %s", key, hint, list);
+    const sr_section *row = schema_find_section(r->schema, section);
+    if (row && row->contents)
+        return place_fail(at, r->error, "unknown %s '%s'%s; known are: %s", row->contents, key, hint, list);
     return place_fail(at, r->error, "unknown key '%s%s%s'%s known %s%s: %s", section, *section ? "." : "", key,
                       *hint ? hint : ";", *section ? "in " : "sections", section, list);
 }
 
-static sr_status fail_value(const reader *r, const place *at, const schema_row *row, const char *found)
+static sr_status fail_value(const reader *r, const place *at, const sr_key *key, const char *found)
 {
     char allowed[512];
-    schema_allowed(row, allowed, sizeof allowed);
-    return place_fail(at, r->error, "%s.%s is %s; allowed is %s", row->section, row->key, found, allowed);
+    schema_allowed(key, allowed, sizeof allowed);
+    return place_fail(at, r->error, "%s.%s is %s; allowed is %s", key->section, key->name, found, allowed);
 }
 
-static sr_status fail_choice(const reader *r, const place *at, const schema_row *row, const char *found)
+static sr_status fail_choice(const reader *r, const place *at, const sr_key *key, const char *found)
 {
     enum { ROOM = 32 };
     char allowed[512], hint[FOUND_SIZE];
     const char *names[ROOM];
     size_t count = 0;
-    for (const schema_choice *choice = row->choices; choice->name && count < ROOM; ++choice)
-        names[count++] = choice->name;
-    schema_allowed(row, allowed, sizeof allowed);
+    for (; schema_choice_at(key, count).name && count < ROOM; ++count)
+        names[count] = schema_choice_at(key, count).name;
+    schema_allowed(key, allowed, sizeof allowed);
     suggest(found, names, count, hint, sizeof hint);
-    return place_fail(at, r->error, "%s.%s is %s%s; allowed is %s", row->section, row->key, found, hint, allowed);
+    return place_fail(at, r->error, "%s.%s is %s%s; allowed is %s", key->section, key->name, found, hint, allowed);
 }
 
 /* ---- nodes ---- */
@@ -139,41 +145,42 @@ static void describe_node(struct fy_node *node, char *text, size_t size)
 
 /* A scalar as a string that its node owns, or NULL when it cannot be a value of the row: aliases and tags have no use here,
  * quoted text is never a number or a truth value, and a number or a truth value is text only in quotes. */
-static const char *scalar_text(struct fy_node *node, const schema_row *row)
+static const char *scalar_text(struct fy_node *node, const sr_key *key)
 {
     if (!node || !fy_node_is_scalar(node) || fy_node_is_alias(node) || fy_node_is_null(node) || fy_node_get_tag_token(node))
         return NULL;
     const char *text = fy_node_get_scalar0(node);
     if (!text || strlen(text) != fy_node_get_scalar_length(node)) /* "\0" within the text */
         return NULL;
-    const bool wants_text = row->type == SCHEMA_TEXT || row->type == SCHEMA_CHOICE;
+    const bool wants_text = key->type == SR_KEY_TEXT || key->type == SR_KEY_CHOICE;
     if (fy_node_get_style(node) != FYNS_PLAIN)
         return wants_text ? text : NULL;
     return wants_text && plain_meaning(text) ? NULL : text;
 }
 
-static sr_status assign_node(reader *r, const schema_row *row, struct fy_node *node, place at)
+static sr_status assign_node(reader *r, const sr_schema_key *row, struct fy_node *node, place at)
 {
-    const char *values[SR_TOP_K_MAXIMUM + 1] = {NULL};
+    const sr_key *key = row->key;
+    const char *values[SR_LIST_MAXIMUM + 1] = {NULL};
     char found[FOUND_SIZE];
     size_t count = 0;
     bool readable;
     place_move(&at, node);
     describe_node(node, found, sizeof found);
-    if (row->type == SCHEMA_INTEGER_LIST) {
+    if (key->type == SR_KEY_INTEGER_LIST) {
         readable = node && fy_node_is_sequence(node);
         const int length = readable ? fy_node_sequence_item_count(node) : 0;
-        for (int i = 0; i < length && readable && count <= SR_TOP_K_MAXIMUM; ++i) {
-            values[count] = scalar_text(fy_node_sequence_get_by_index(node, i), row);
+        for (int i = 0; i < length && readable && count <= SR_LIST_MAXIMUM; ++i) {
+            values[count] = scalar_text(fy_node_sequence_get_by_index(node, i), key);
             readable = values[count++] != NULL;
         }
     } else {
-        values[count++] = scalar_text(node, row);
+        values[count++] = scalar_text(node, key);
         readable = values[0] != NULL;
     }
     if (!readable || !schema_assign(row, r->settings, values, count))
-        return row->type == SCHEMA_CHOICE ? fail_choice(r, &at, row, found) : fail_value(r, &at, row, found);
-    r->places[row - schema_rows] = at;
+        return key->type == SR_KEY_CHOICE ? fail_choice(r, &at, key, found) : fail_value(r, &at, key, found);
+    r->places[row - r->schema->keys] = at;
     return SR_OK;
 }
 
@@ -189,9 +196,9 @@ static struct fy_node_pair *find_earlier(struct fy_node *mapping, const char *ke
     return NULL;
 }
 
-static void use_section(reader *r, const schema_section *section, const place *at)
+static void use_section(reader *r, const sr_section *section, const place *at)
 {
-    place *named = &r->sections[section - schema_sections];
+    place *named = &r->sections[section - r->schema->sections];
     if (!place_is_given(named))
         *named = *at;
     schema_use_section(section, r->settings);
@@ -216,17 +223,17 @@ static sr_status read_pair(reader *r, const char *path, struct fy_node *mapping,
         place_move(&first, fy_node_pair_key(earlier));
         return place_fail(&at, r->error, "duplicate key '%s', first given in line %d", inner, first.line + 1);
     }
-    const schema_row *row = schema_find(path, key);
+    const sr_schema_key *row = schema_find(r->schema, path, key);
     if (row)
         return assign_node(r, row, fy_node_pair_value(pair), at);
-    if (schema_find_section(inner))
+    if (schema_find_section(r->schema, inner))
         return read_section(r, inner, fy_node_pair_value(pair), &at);
     return fail_unknown_key(r, &at, path, key);
 }
 
 static sr_status read_section(reader *r, const char *path, struct fy_node *node, const place *section_place)
 {
-    const schema_section *section = schema_find_section(path); /* NULL: the whole configuration */
+    const sr_section *section = schema_find_section(r->schema, path); /* NULL: the whole configuration */
     if (section)
         use_section(r, section, section_place);
     if (!node || fy_node_is_null(node))
@@ -248,13 +255,13 @@ static sr_status read_section(reader *r, const char *path, struct fy_node *node,
 /* Says which part of a path that names no key is unknown. */
 static sr_status fail_assigned_path(const reader *r, const place *at, char *path)
 {
-    if (!strchr(path, '.') && !schema_find_section(path))
+    if (!strchr(path, '.') && !schema_find_section(r->schema, path))
         return fail_unknown_key(r, at, "", path);
-    if (schema_find_section(path))
+    if (schema_find_section(r->schema, path))
         return place_fail(at, r->error, "%s is a section; set its keys one by one, as --set %s.KEY=VALUE", path, path);
     for (char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
         *dot = '\0';
-        if (!schema_find_section(path)) {
+        if (!schema_find_section(r->schema, path)) {
             char *parent_end = strrchr(path, '.');
             if (!parent_end)
                 return fail_unknown_key(r, at, "", path);
@@ -277,13 +284,7 @@ static sr_status apply_assignment(reader *r, const char *assignment)
                           equals ? "there is no key before '='" : "there is no '='");
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%.*s", (int)(equals - assignment), assignment);
-    char *dot = strrchr(path, '.');
-    const schema_row *row = NULL;
-    if (dot) {
-        *dot = '\0';
-        row = schema_find(path, dot + 1);
-        *dot = '.';
-    }
+    const sr_schema_key *row = schema_find_path(r->schema, path);
     if (!row)
         return fail_assigned_path(r, &at, path);
     struct fy_document *document;
@@ -292,100 +293,114 @@ static sr_status apply_assignment(reader *r, const char *assignment)
     if (document)
         fy_document_destroy(document);
     if (status == SR_OK)
-        use_section(r, schema_find_section(row->section), &at);
+        use_section(r, schema_find_section(r->schema, row->key->section), &at);
     return status;
-}
-
-/* TiSASRec has relative positions of its own, so that there the key's default is none; who asks for learned ones is told. */
-static void settle_positions(const reader *r)
-{
-    const place *at = &r->places[schema_find("model", "positions") - schema_rows];
-    if (r->settings->model.backbone == SR_BACKBONE_TISASREC && !place_is_given(at))
-        r->settings->model.positions = SR_POSITIONS_NONE;
 }
 
 /* ---- entry points ---- */
 
-void sr_settings_default(sr_settings *settings)
+void sr_schema_defaults(const sr_schema *schema, void *settings)
 {
-    memset(settings, 0, sizeof *settings);
-    for (size_t i = 0; i < schema_row_count; ++i) {
-        const schema_row *row = &schema_rows[i];
-        if (!row->standard)
+    memset(settings, 0, schema->settings_size);
+    for (size_t i = 0; i < schema->key_count; ++i) {
+        const sr_schema_key *row = &schema->keys[i];
+        if (!row->key->standard)
             continue;
         char text[256];
-        const char *values[SR_TOP_K_MAXIMUM];
+        const char *values[SR_LIST_MAXIMUM];
         size_t count = 0;
-        snprintf(text, sizeof text, "%s", row->standard);
+        snprintf(text, sizeof text, "%s", row->key->standard);
         char *rest = NULL;
-        for (char *word = strtok_r(text, "[], ", &rest); word && count < SR_TOP_K_MAXIMUM; word = strtok_r(NULL, "[], ", &rest))
+        for (char *word = strtok_r(text, "[], ", &rest); word && count < SR_LIST_MAXIMUM; word = strtok_r(NULL, "[], ", &rest))
             values[count++] = word;
         (void)schema_assign(row, settings, values, count); /* that every default is allowed is tested */
     }
 }
 
-/* The run's name: the file's, without folders and ".yaml". */
-static void name_run(sr_settings *settings, const char *path)
+bool sr_is_given(const sr_given *given, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    snprintf(settings->name, sizeof settings->name, "%s", slash ? slash + 1 : path);
-    char *dot = strrchr(settings->name, '.');
-    if (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0))
-        *dot = '\0';
+    const reader *r = given->r;
+    const sr_schema_key *row = schema_find_path(r->schema, path);
+    return row && place_is_given(&r->places[row - r->schema->keys]);
 }
 
-static sr_status fail_missing_path(const reader *r, const place *section, const char *name)
+/* A key without a default that was not given: points at its section, if that is in the file. */
+static sr_status check_required(const reader *r)
 {
-    const place at = section->line >= 0 ? *section : (place){.file = name, .line = -1};
-    return place_fail(&at, r->error,
-                      "data.path is missing; it is the directory of the data set that srprep wrote: write it in section "
-                      "data, or give --set data.path=DIR");
+    for (size_t i = 0; i < r->schema->key_count; ++i) {
+        const sr_key *key = r->schema->keys[i].key;
+        const place *section = &r->sections[schema_find_section(r->schema, key->section) - r->schema->sections];
+        if (key->standard || place_is_given(&r->places[i]))
+            continue;
+        const place *at = section->line >= 0 ? section : &r->places[i];
+        return place_fail(at, r->error, "%s.%s is missing; it is the %s: write it in section %s, or give --set %s.%s=...",
+                          key->section, key->name, key->help, key->section, key->section, key->name);
+    }
+    return SR_OK;
+}
+
+static sr_status read_document(reader *r, const char *text, const char *name)
+{
+    struct fy_document *document;
+    place start = {.file = name, .text = text};
+    SR_TRY(place_build_document(text, &start, &document, r->error));
+    if (!document)
+        return SR_OK;
+    struct fy_node *root = fy_document_root(document);
+    place_move(&start, root);
+    const sr_status status = read_section(r, "", root, &start);
+    fy_document_destroy(document);
+    return status;
 }
 
 static sr_status read_all(reader *r, const char *text, const char *name, const char *const *assignments,
                           size_t assignment_count)
 {
-    struct fy_document *document;
-    place start = {.file = name, .text = text};
-    place data = {.file = name, .text = text, .line = -1};
-    SR_TRY(place_build_document(text, &start, &document, r->error));
-    if (document) {
-        struct fy_node *root = fy_document_root(document);
-        place_move(&start, root);
-        const sr_status status = read_section(r, "", root, &start);
-        struct fy_node_pair *pair = status == SR_OK && root && fy_node_is_mapping(root)
-                                        ? fy_node_mapping_lookup_pair_by_string(root, "data", FY_NT)
-                                        : NULL;
-        if (pair)
-            place_move(&data, fy_node_pair_key(pair));
-        fy_document_destroy(document);
-        SR_TRY(status);
-    }
+    SR_TRY(read_document(r, text, name));
     for (size_t i = 0; i < assignment_count; ++i)
         SR_TRY(apply_assignment(r, assignments[i]));
-    if (!*r->settings->data.path)
-        return fail_missing_path(r, &data, name);
-    settle_positions(r);
-    return check_combinations(r->settings, r->places, r->sections, r->error);
+    SR_TRY(check_required(r));
+    if (r->schema->settle)
+        r->schema->settle(r->settings, &(sr_given){r});
+    return check_rules(r->schema, r->settings, r->places, r->sections, r->error);
 }
 
-sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
-                            size_t assignment_count, sr_error *error)
+/* A reader that has read nothing yet; release its places with free(). */
+static sr_status begin(reader *r, const sr_schema *schema, void *settings, const char *text, const char *name, sr_error *error)
 {
-    reader r = {.settings = settings, .error = error};
-    sr_settings_default(settings);
-    name_run(settings, name);
-    SR_TRY(SR_ALLOCATE_ZERO(&r.places, schema_row_count + schema_section_count, "reading a configuration", error));
-    r.sections = r.places + schema_row_count;
-    for (size_t i = 0; i < schema_row_count + schema_section_count; ++i)
-        r.places[i] = (place){.file = name, .text = text, .line = -1};
+    *r = (reader){.schema = schema, .settings = settings, .error = error};
+    const size_t places = schema->key_count + schema->section_count;
+    if (schema->overflowed)
+        return sr_fail(error, SR_ERROR_RUNTIME,
+                       "the schema of configurations has more keys, sections, rules or settings than it has room for");
+    SR_TRY(SR_ALLOCATE_ZERO(&r->places, places, "reading a configuration", error));
+    r->sections = r->places + schema->key_count;
+    for (size_t i = 0; i < places; ++i)
+        r->places[i] = (place){.file = name, .text = text, .line = -1};
+    return SR_OK;
+}
+
+sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
+                          const char *const *assignments, size_t assignment_count, sr_error *error)
+{
+    reader r;
+    sr_schema_defaults(schema, settings);
+    SR_TRY(begin(&r, schema, settings, text, name, error));
     const sr_status status = read_all(&r, text, name, assignments, assignment_count);
     free(r.places);
     return status;
 }
 
-/* The whole file as a string; release with free(). */
-static sr_status read_file(const char *path, char **text, sr_error *error)
+sr_status sr_schema_assign(const sr_schema *schema, void *settings, const char *assignment, sr_error *error)
+{
+    reader r;
+    SR_TRY(begin(&r, schema, settings, NULL, NULL, error));
+    const sr_status status = apply_assignment(&r, assignment);
+    free(r.places);
+    return status;
+}
+
+sr_status sr_config_read_file(const char *path, char **text, sr_error *error)
 {
     enum { LARGEST = 1 << 20 };
     *text = NULL;
@@ -411,15 +426,5 @@ static sr_status read_file(const char *path, char **text, sr_error *error)
         *text = buffer;
     else
         free(buffer);
-    return status;
-}
-
-sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments, size_t assignment_count,
-                           sr_error *error)
-{
-    char *text;
-    SR_TRY(read_file(path, &text, error));
-    const sr_status status = sr_settings_parse(settings, text, path, assignments, assignment_count, error);
-    free(text);
     return status;
 }

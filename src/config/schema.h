@@ -1,82 +1,60 @@
-/* The schema: one row for each configuration key, one for each section. Everything in src/config walks these tables. */
+/* Inside src/config: looking up what a schema holds, and values as text. */
 #ifndef SRTRAIN_CONFIG_SCHEMA_H
 #define SRTRAIN_CONFIG_SCHEMA_H
 
 #include "srtrain/config.h"
 
-typedef enum { SCHEMA_BOOLEAN, SCHEMA_INTEGER, SCHEMA_NUMBER, SCHEMA_TEXT, SCHEMA_CHOICE, SCHEMA_INTEGER_LIST } schema_type;
-
-typedef struct {
-    const char *name; /* as in YAML; NULL ends a list of choices */
-    int value;        /* of the enum in srtrain/config.h */
-    const char *help; /* or NULL */
-} schema_choice;
-
-typedef struct {
-    const char *section; /* path of the section, as "training" or "training.early_stopping" */
-    const char *key;
-    schema_type type;
-    size_t offset; /* of the field in sr_settings */
-    size_t size;   /* of a text field in bytes; of a list its offset of the count field */
-    double minimum, maximum;
-    bool above, below; /* of a number: the minimum itself, or the maximum itself, is not allowed */
-    const schema_choice *choices;
-    const char *standard; /* the default as in YAML; NULL: the key is required */
-    const char *help;
-    unsigned backbones;    /* those that have the key, bits 1 << sr_backbone; 0: all */
-    const char *companion; /* path of the section without which the key has no meaning, beside its own; NULL: none */
-} schema_row;
-
-typedef struct {
-    const char *path; /* parents come before children, in the order in which they are written */
-    const char *help;
-    size_t in_use;      /* offset of the bool in sr_settings that says whether the section is named; 0: it always counts */
-    unsigned backbones; /* those that can have the section, as in schema_row; 0: all */
-} schema_section;
-
-extern const schema_section schema_sections[];
-extern const size_t schema_section_count;
-extern const schema_row schema_rows[];
-extern const size_t schema_row_count;
-
-/* The row of a key in a section, or NULL. */
-const schema_row *schema_find(const char *section, const char *key);
+/* The row of a key in a section, or NULL; the same by its path. */
+const sr_schema_key *schema_find(const sr_schema *schema, const char *section, const char *name);
+const sr_schema_key *schema_find_path(const sr_schema *schema, const char *path);
 
 /* The section with this path, or NULL. */
-const schema_section *schema_find_section(const char *path);
+const sr_section *schema_find_section(const sr_schema *schema, const char *path);
 
 /* Whether a section counts: it is one of those that always do, or it was named. */
-bool schema_section_in_use(const schema_section *section, const sr_settings *settings);
+bool schema_section_in_use(const sr_section *section, const void *settings);
 
 /* Marks a section as named; nothing for those that always count. */
-void schema_use_section(const schema_section *section, sr_settings *settings);
+void schema_use_section(const sr_section *section, void *settings);
 
-/* Whether the row's key belongs to the backbone of `settings`. */
-bool schema_fits_backbone(const schema_row *row, const sr_settings *settings);
+/* Whether a key has a meaning in its scope, and whether it has one in all: its section is in use as well. */
+bool schema_in_scope(const sr_schema_key *row, const void *settings);
+bool schema_applies(const sr_schema *schema, const sr_schema_key *row, const void *settings);
 
-/* Whether the row's key has a meaning in `settings`: its section and its companion are in use, and the backbone has it. */
-bool schema_applies(const schema_row *row, const sr_settings *settings);
+/* Whether a section may be in use. */
+bool schema_section_in_scope(const sr_section *section, const void *settings);
 
-/* Whether the backbone of `settings` can have the section. */
-bool schema_section_fits_backbone(const schema_section *section, const sr_settings *settings);
+/* Whether the settings break a rule that holds for them. */
+bool schema_breaks(const sr_schema_rule *row, const void *settings);
 
-/* A set of backbones in words: "bert4rec", "ssept, tisasrec"; empty for the set 0, which stands for all. */
-void schema_backbones(unsigned backbones, char *text, size_t size);
+/* Whose a key, a rule or a section is, in words; empty where it is everybody's. */
+void schema_owners(const sr_schema_key *row, char *text, size_t size);
+void schema_rule_owners(const sr_schema_rule *row, char *text, size_t size);
+void schema_section_owners(const sr_section *section, char *text, size_t size);
 
-/* What a row allows, in words: "a whole number in digits from 1 to 64", "one of last, all". */
-void schema_allowed(const schema_row *row, char *text, size_t size);
+/* Choice `index` of a key; its name is NULL behind the last. */
+sr_choice schema_choice_at(const sr_key *key, size_t index);
+
+/* What a key allows, in words: "a whole number in digits from 1 to 64", "one of last, all". */
+void schema_allowed(const sr_key *key, char *text, size_t size);
 
 /* Room for any value as YAML: a text whose every byte is written as \xNN, in quotes. */
 enum { SCHEMA_VALUE_SIZE = 4 * SR_PATH_SIZE + 8 };
 
-/* The value of the row in `settings` as YAML; `size` is at least SCHEMA_VALUE_SIZE unless the row is known to need less. */
-void schema_format(const schema_row *row, const sr_settings *settings, char *text, size_t size);
+/* The value of the key in `settings` as YAML; `size` is at least SCHEMA_VALUE_SIZE unless the key is known to need less. */
+void schema_format(const sr_schema_key *row, const void *settings, char *text, size_t size);
 
 /* Whether a text is a decimal number with or without fraction and exponent: 256, 0.5, 5.0e-4, 1e-3. */
 bool schema_is_number(const char *text);
 
 /* Puts values given as text into the field. A list has `count` values, everything else one. Returns false when they are not of
- * the row's type or out of its range; the field is unchanged then. */
-bool schema_assign(const schema_row *row, sr_settings *settings, const char *const *values, size_t count);
+ * the key's type or out of its range; the field is unchanged then. */
+bool schema_assign(const sr_schema_key *row, void *settings, const char *const *values, size_t count);
+
+/* Copies the field of the key, whatever its type. */
+void schema_copy_value(const sr_schema_key *row, void *to, const void *from);
+
+/* SR_ERROR_RUNTIME when `file` has an error. */
+sr_status schema_check_stream(FILE *file, const char *what, sr_error *error);
 
 #endif

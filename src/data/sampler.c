@@ -32,7 +32,7 @@ sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *mod
     return sr_fail(error, SR_ERROR_USAGE,
                    "%s has no time stamps, but model.backbone %s needs them: prepare the data from interactions with time "
                    "stamps, or use another backbone",
-                   sr_dataset_directory(dataset), sr_settings_choice("model.backbone", (int)model->backbone));
+                   sr_dataset_directory(dataset), sr_model_name(model));
 }
 
 /* The first item that the examples of a sequence use. */
@@ -54,7 +54,7 @@ static size_t examples_of(const void *context, size_t user)
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    if (sampler->settings->training.objective == SR_OBJECTIVE_ALL)
+    if (sampler->settings->model.objective == SR_OBJECTIVE_ALL)
         return sequence.train_end >= (sampler->needs.masked ? 1 : 2);
     const size_t items = sequence.train_end - first_item(sampler, &sequence), shortest = shortest_prefix(sampler);
     return items > shortest ? items - shortest : 0;
@@ -107,7 +107,7 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
     if (status == SR_OK && made->examples == 0)
         status = sr_fail(error, SR_ERROR_DATA, "%s holds no training example: every sequence's training part is too short",
                          sr_dataset_directory(dataset));
-    if (status == SR_OK && settings->training.contrastive.in_use)
+    if (status == SR_OK && settings->model.contrastive.in_use)
         status = index_targets(made, error);
     if (status != SR_OK) {
         sr_sampler_free(made);
@@ -129,7 +129,7 @@ void sr_sampler_free(sr_sampler *sampler)
 size_t sr_sampler_memory(const sr_sampler *sampler)
 {
     const size_t of_users = example_index_memory(sr_dataset_users(sampler->dataset));
-    const bool by_target = sampler->settings->training.contrastive.in_use;
+    const bool by_target = sampler->settings->model.contrastive.in_use;
     return of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
 }
 
@@ -158,7 +158,7 @@ static sr_example example_at(const void *context, size_t number)
     size_t begin;
     const size_t user = example_index_user(&sampler->index, &counts, number, &begin);
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    const bool all = sampler->settings->training.objective == SR_OBJECTIVE_ALL;
+    const bool all = sampler->settings->model.objective == SR_OBJECTIVE_ALL;
     size_t first = 0, length = needs->masked ? sequence.train_end : sequence.train_end - 1;
     if (!all) {
         first = first_item(sampler, &sequence);
@@ -196,7 +196,7 @@ static sr_status draw_views(const sr_sampler *sampler, size_t epoch, const sr_ex
 {
     const sr_settings *settings = sampler->settings;
     *drawn = (views){NULL, NULL};
-    if (!settings->training.contrastive.in_use)
+    if (!settings->model.contrastive.in_use)
         return SR_OK;
     *drawn = (views){sr_arena_take(arena, count * sizeof *drawn->again), sr_arena_take(arena, count * sizeof *drawn->alike)};
     if (!drawn->again || !drawn->alike)
@@ -219,17 +219,17 @@ static sr_status build_view(const sr_sampler *sampler, const sr_example *example
     if (!made)
         return sr_fail_memory(error, sizeof *made, "a view of a batch");
     *view = made;
-    return sr_batch_build(made, arena, &sampler->settings->model, sampler->settings->training.objective, true, examples, count,
+    return sr_batch_build(made, arena, &sampler->settings->model, sampler->settings->model.objective, true, examples, count,
                           error);
 }
 
 /* ---- who computes which examples ---- */
 
-/* Whether something of the model sums over the sequences of a batch, a penalty on attention or FEARec's choice of lags: then
+/* Whether something of the model sums over the sequences of a batch, a penalty on attention or a choice for all of them: then
  * the one that empty histories share has to be one on all ranks together. */
 static bool counts_sequences(const sr_sampler *sampler)
 {
-    return sampler->settings->model.calibrators.adversarial.in_use || sampler->needs.sums_in_passes;
+    return sampler->needs.couples_batch || sampler->needs.sums_in_passes;
 }
 
 /* Ranks that divide a slice of the global batch among themselves, and draw nothing but that slice: on many ranks, drawing and
@@ -333,7 +333,7 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
 
 static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
 {
-    return sampler->settings->training.objective == SR_OBJECTIVE_ALL
+    return sampler->settings->model.objective == SR_OBJECTIVE_ALL
                ? smaller(example->length, (size_t)sampler->settings->model.max_length)
                : 1;
 }
@@ -346,19 +346,18 @@ static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_ex
     const size_t items = sr_dataset_items(sampler->dataset);
     const sr_example history = *example;
     if (sampler->needs.masked)
-        SR_TRY(mask_items(&settings->model, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1, example, arena,
-                          error));
-    if (!sr_loss_needs_negatives(settings->training.loss))
+        SR_TRY(mask_items(&settings->model, &sampler->needs, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1,
+                          example, arena, error));
+    if (!sampler->needs.negatives)
         return SR_OK;
-    const bool every_position = sampler->needs.masked || settings->training.objective == SR_OBJECTIVE_ALL;
+    const bool every_position = sampler->needs.masked || settings->model.objective == SR_OBJECTIVE_ALL;
     return draw_negatives(stream_of(sampler, SR_RANDOM_NEGATIVES, epoch), items, &history, every_position ? example->length : 1,
                           example, arena, error);
 }
 
 bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
 {
-    return sampler->needs.masked ||
-           (sampler->settings->training.objective == SR_OBJECTIVE_ALL && groups_of(sampler, ranks) > 1);
+    return sampler->needs.masked || (sampler->settings->model.objective == SR_OBJECTIVE_ALL && groups_of(sampler, ranks) > 1);
 }
 
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
@@ -383,11 +382,11 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         }
         ++mine;
     }
-    SR_TRY(sr_batch_build(batch, arena, &settings->model, settings->training.objective, true, examples, mine, error));
+    SR_TRY(sr_batch_build(batch, arena, &settings->model, settings->model.objective, true, examples, mine, error));
     *global_examples = batch_end(sampler, index) - index * (size_t)settings->training.batch_size;
-    *global_targets = sr_sampler_sums_targets(sampler, ranks)            ? batch->targets
-                      : settings->training.objective == SR_OBJECTIVE_ALL ? slice_targets
-                                                                         : *global_examples;
+    *global_targets = sr_sampler_sums_targets(sampler, ranks)         ? batch->targets
+                      : settings->model.objective == SR_OBJECTIVE_ALL ? slice_targets
+                                                                      : *global_examples;
     if (!drawn.again)
         return SR_OK;
     SR_TRY(build_view(sampler, drawn.again, mine, arena, &batch->again, error));

@@ -308,8 +308,8 @@ static sr_status finish(const analyser *a, sr_analysis *analysis, sr_error *erro
 {
     SR_TRY(finish_states(a, &analysis->states, error));
     SR_TRY(finish_attention(a, &analysis->attention, error));
-    SR_TRY(rescaler_response(a->model, &analysis->rescaler, error));
-    return filter_response(a->model, &analysis->filter, error);
+    SR_TRY(filter_response(a->model, SR_FILTER_CALIBRATOR, &analysis->rescaler, error));
+    return filter_response(a->model, SR_FILTER_BACKBONE, &analysis->filter, error);
 }
 
 /* ---- examples ---- */

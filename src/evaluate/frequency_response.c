@@ -101,65 +101,23 @@ static sr_status summarise_all(sr_filter_analysis *filter, sr_error *error)
     return SR_OK;
 }
 
-/* The parameter "layers.LAYER.NAME", or NULL. */
-static const sr_parameter *find(sr_model *model, size_t layer, const char *name, const sr_real **values)
+sr_status filter_response(const sr_model *model, sr_model_filter_kind kind, sr_filter_analysis *filter, sr_error *error)
 {
-    const sr_parameters *parameters = sr_model_parameters(model);
-    char whole[SR_PARAMETER_NAME_SIZE];
-    snprintf(whole, sizeof whole, "layers.%zu.%s", layer, name);
-    const size_t index = sr_parameters_find(parameters, whole);
-    if (index == SIZE_MAX)
-        return NULL;
-    *values = parameters->values + parameters->list[index].offset;
-    return &parameters->list[index];
-}
-
-/* BSARec: low + beta (x - low), low the bins 0 .. cutoff / 2 and beta = sqrt_beta^2 [channels]. */
-sr_status rescaler_response(sr_model *model, sr_filter_analysis *rescaler, sr_error *error)
-{
-    static const char name[] = "frequency.sqrt_beta";
     const sr_model_settings *settings = sr_model_configuration(model);
-    const sr_real *root;
-    const sr_parameter *first = find(model, 0, name, &root);
-    *rescaler = (sr_filter_analysis){.layers = 0};
-    if (!first)
-        return SR_OK;
     const size_t window = (size_t)settings->max_length + (sr_model_mask_token(model) ? 1 : 0);
-    const size_t kept = sr_frequency_low_bins(&settings->calibrators.frequency), bins = window / 2 + 1, channels = first->size;
-    SR_TRY(allocate(rescaler, (size_t)settings->layers, bins, channels, error));
-    SR_TRY(SR_ALLOCATE(&rescaler->factor, rescaler->layers * channels, "the response of filters", error));
-    for (size_t layer = 0; layer < rescaler->layers; ++layer) {
-        (void)find(model, layer, name, &root);
-        double *beta = rescaler->factor + layer * channels;
-        for (size_t i = 0; i < channels; ++i)
-            beta[i] = (double)root[i] * (double)root[i];
-        for (size_t bin = 0; bin < bins; ++bin)
-            for (size_t i = 0; i < channels; ++i)
-                rescaler->response[(layer * bins + bin) * channels + i] = bin < kept ? 1 : beta[i];
-    }
-    return summarise_all(rescaler, error);
-}
-
-/* |w_k| of FMLP-Rec: weight [bins, channels, 2], real and imaginary parts. The imaginary part has no effect in bin 0, nor in
- * the last one of a window of even length. */
-sr_status filter_response(sr_model *model, sr_filter_analysis *filter, sr_error *error)
-{
-    static const char name[] = "filter.weight";
-    const sr_real *weight;
-    const sr_parameter *first = find(model, 0, name, &weight);
+    const size_t layers = (size_t)settings->layers, bins = window / 2 + 1, channels = (size_t)settings->hidden_size;
+    double *factors = NULL;
     *filter = (sr_filter_analysis){.layers = 0};
-    if (!first)
+    if (!sr_model_filters(model, kind))
         return SR_OK;
-    const size_t bins = first->shape[0], channels = first->shape[1], window = (size_t)sr_model_configuration(model)->max_length;
-    SR_TRY(allocate(filter, (size_t)sr_model_configuration(model)->layers, bins, channels, error));
-    for (size_t layer = 0; layer < filter->layers; ++layer) {
-        (void)find(model, layer, name, &weight);
+    SR_TRY(allocate(filter, layers, bins, channels, error));
+    if (kind == SR_FILTER_CALIBRATOR)
+        SR_TRY(SR_ALLOCATE(&filter->factor, layers * channels, "the response of filters", error));
+    for (size_t layer = 0; layer < layers; ++layer) {
+        if (filter->factor)
+            factors = filter->factor + layer * channels;
         for (size_t bin = 0; bin < bins; ++bin)
-            for (size_t i = 0; i < channels; ++i) {
-                const double real = (double)weight[2 * (bin * channels + i)];
-                const double imaginary = bin == 0 || 2 * bin == window ? 0 : (double)weight[2 * (bin * channels + i) + 1];
-                filter->response[(layer * bins + bin) * channels + i] = hypot(real, imaginary);
-            }
+            sr_model_filter(model, kind, layer, bin, filter->response + (layer * bins + bin) * channels, factors);
     }
     return summarise_all(filter, error);
 }

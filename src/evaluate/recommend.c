@@ -206,7 +206,7 @@ static sr_status recommend_rounds(recommender *r, sr_parallel *parallel, sr_reco
 sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_source *source, sr_error *error)
 {
     const sr_model_needs needs = sr_model_needs_of(model, false);
-    const char *backbone = sr_settings_choice("model.backbone", (int)model->backbone);
+    const char *backbone = sr_model_name(model);
     if (needs.times && !source->has_times)
         return sr_fail(error, SR_ERROR_USAGE, "%s has no time stamps, but model.backbone %s needs them", source->origin,
                        backbone);

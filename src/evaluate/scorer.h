@@ -3,6 +3,7 @@
 #define SRTRAIN_EVALUATE_SCORER_H
 
 #include "srtrain/dataset.h"
+#include "srtrain/evaluation_settings.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
 

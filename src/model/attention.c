@@ -87,10 +87,11 @@ sr_tensor *attention_every_query(const attention_block *block)
     return model_linear(block->model, block->tape, block->input, &block->model->layers[block->layer].attention.query);
 }
 
-sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, dropout_site_name site_name)
+sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, unsigned site)
 {
-    const sr_dropout_site site = dropout_site(block->pass, block->layer, site_name, block->model->settings.attention_dropout);
-    return sr_attention_dropout(block->tape, probabilities, block->map, &site);
+    const double probability = block->model->settings.attention_dropout;
+    const sr_dropout_site dropout = dropout_site(block->pass, block->layer, site, probability);
+    return sr_attention_dropout(block->tape, probabilities, block->map, &dropout);
 }
 
 static void trace(const attention_block *block)
@@ -112,11 +113,11 @@ void attention_weigh(attention_block *block)
     bool refined = false;
     block->scores = block->raw_scores;
     for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->calibrate_scores && calibrators[i]->in_use(settings))
+        if (calibrators[i]->calibrate_scores && calibrates(settings, i))
             calibrators[i]->calibrate_scores(block);
     block->probabilities = sr_attention_softmax(block->tape, block->scores, block->score_map);
     for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->calibrate_probabilities && calibrators[i]->in_use(settings)) {
+        if (calibrators[i]->calibrate_probabilities && calibrates(settings, i)) {
             calibrators[i]->calibrate_probabilities(block);
             refined = true;
         }
@@ -125,7 +126,7 @@ void attention_weigh(attention_block *block)
     block->weights = attention_dropped(block, block->probabilities, SITE_ATTENTION);
     block->weights_map = block->map;
     for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->calibrate_weights && calibrators[i]->in_use(settings))
+        if (calibrators[i]->calibrate_weights && calibrates(settings, i))
             calibrators[i]->calibrate_weights(block);
     trace(block);
 }
@@ -138,7 +139,7 @@ layer_rows rows_of_block(const attention_block *block)
 }
 
 sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
-                            const affine_parameters *output, dropout_site_name site)
+                            const affine_parameters *output, unsigned site)
 {
     sr_model *model = block->model;
     const layer_rows rows = rows_of_block(block);
@@ -162,7 +163,7 @@ sr_tensor *wasserstein_scores(sr_tape *tape, gaussians query, gaussians key, con
 
 /* ---- dot products ---- */
 
-/* scale (q_i k_jᵀ), and with TiSASRec's terms scale q_i (k_j + PK_j + TK_gap(i,j))ᵀ. */
+/* scale (q_i k_jᵀ), and with relative terms scale q_i (k_j + PK_j + TK_gap(i,j))ᵀ. */
 static sr_tensor *dot_product_scores(const attention_block *block)
 {
     sr_tape *tape = block->tape;
@@ -176,9 +177,9 @@ static sr_tensor *dot_product_scores(const attention_block *block)
                                      block->score_scale));
 }
 
-/* LN(x + dropout(output(sum_j weights_ij v_j))); with TiSASRec's terms the sum runs over v_j + PV_j + TV_gap(i,j). */
+/* LN(x + dropout(output(sum_j weights_ij v_j))); with relative terms the sum runs over v_j + PV_j + TV_gap(i,j). */
 static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, const sr_attention_map *map, sr_tensor *value,
-                            sr_tensor *residual, dropout_site_name site_name)
+                            sr_tensor *residual, unsigned number)
 {
     sr_tape *tape = block->tape;
     if (!map)
@@ -187,7 +188,7 @@ static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, co
     if (block->terms)
         context = sr_add(tape, context,
                          sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->value_intervals));
-    return attention_output(block, context, residual, &block->model->layers[block->layer].attention.output, site_name);
+    return attention_output(block, context, residual, &block->model->layers[block->layer].attention.output, number);
 }
 
 sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked)
@@ -212,7 +213,7 @@ sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor 
         *attacked = output_of(block, block->attacked_weights, block->attacked_map, value, residual, SITE_ATTACKED_OUTPUT);
     sr_tensor *y = output_of(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
     for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->mix && calibrators[i]->in_use(&model->settings))
+        if (calibrators[i]->mix && calibrates(&model->settings, i))
             calibrators[i]->mix(block, residual, &y, block->attacked_weights ? attacked : NULL);
     return y;
 }

@@ -25,7 +25,7 @@ typedef struct attention_block {
     double score_scale;                /* 1 / sqrt(e) */
 
     /* Set by the backbone: */
-    const relative_terms *terms; /* of TiSASRec, or NULL */
+    const relative_terms *terms; /* of backbones that have some, or NULL */
     sr_tensor *input;            /* x [T, d] */
     sr_tensor *score_query;      /* projections of score_map's queries, before they are split into heads */
     sr_tensor *query, *key;      /* of the block's queries [Q, d] and keys [K, d] */
@@ -68,7 +68,7 @@ sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor 
 
 /* LN(residual + dropout(output(context))) with the attention norm of the layer. */
 sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
-                            const affine_parameters *output, dropout_site_name site);
+                            const affine_parameters *output, unsigned site);
 
 /* The rows that the block computes. */
 layer_rows rows_of_block(const attention_block *block);
@@ -90,6 +90,6 @@ sr_tensor *attention_of_queries(const attention_block *block, sr_tensor *cells);
 sr_tensor *attention_every_query(const attention_block *block);
 
 /* The dropout of `site` on cells of the block. */
-sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, dropout_site_name site);
+sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, unsigned site);
 
 #endif

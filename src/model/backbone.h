@@ -1,10 +1,11 @@
-/* What a backbone is: one file in backbones/ and one row in the table of backbone.c.
+/* What a backbone is: one file in backbones/ and one row in the list of backbones.c.
  *
  * A backbone declares its parameters and composes the forward mathematics of the tape's operations; everything else (backward,
  * reduction, optimizer, checkpoint) follows from that. */
 #ifndef SRTRAIN_MODEL_BACKBONE_H
 #define SRTRAIN_MODEL_BACKBONE_H
 
+#include "model/component.h"
 #include "srtrain/model.h"
 #include "srtrain/operations.h"
 
@@ -13,74 +14,61 @@ typedef struct {
     size_t weight, bias;
 } affine_parameters;
 
-/* Matrices of the refinement calibrator; those of other kinds than the one in use are not declared. */
-typedef struct {
-    size_t query, key, value;
-    size_t mean_query, mean_key, covariance_query, covariance_key;
-} refinement_parameters;
-
 typedef struct {
     affine_parameters query, key, value, output, norm;
-    affine_parameters order, distance; /* spatial calibrator */
-    size_t distance_scale;
-    affine_parameters attack_query, attack_key, gate; /* adversarial calibrator */
-    size_t mix_ratio;
-    refinement_parameters refinement;
 } attention_parameters;
-
-/* A filter over positions in the frequency domain: BSARec's square root of the residual's scale, FMLP-Rec's complex weights. */
-typedef struct {
-    size_t weight;
-    affine_parameters norm;
-} frequency_parameters;
 
 typedef struct {
     affine_parameters inner, outer, norm;
 } feed_forward_parameters;
 
-/* What STOSA has twice. */
-typedef struct {
-    affine_parameters query, key, value, output;
-    feed_forward_parameters feed_forward;
-} stream_parameters;
-
-/* Weights of a layer of gated recurrent units. */
-typedef struct {
-    size_t input, hidden;
-} gru_parameters;
-
+/* What the layers of transformers share. Backbones whose layers are others keep their own (component.h). */
 typedef struct {
     attention_parameters attention;
-    frequency_parameters frequency; /* frequency rescaler; fmlprec: in the place of attention */
     feed_forward_parameters feed_forward;
-    stream_parameters mean, covariance; /* STOSA: in the place of query .. output and feed_forward */
-    gru_parameters gru;                 /* GRU4Rec: in the place of everything else */
 } layer_parameters;
 
-/* Caser. */
-typedef struct {
-    affine_parameters vertical, sequence_dense, output_dense;
-    affine_parameters *horizontal; /* [max_length]: of heights 1, 2, ... */
-} caser_parameters;
+/* What a backbone has, of which keys and combinations follow (bits). */
+typedef enum {
+    HAS_LAYERS = 1,
+    HAS_ATTENTION = 2,
+    HAS_FEED_FORWARD = 4, /* position embeddings, norms and feed-forward layers */
+    HAS_FILTERS = 8,      /* transforms along the window, whose engine may be chosen */
+    IS_CALIBRATED = 16    /* its attention is the pipeline of attention.h, which calibrators plug into */
+} backbone_capability;
 
 typedef struct backbone {
-    const char *name;
+    component component;
+    unsigned capabilities;
     bool masked;         /* see sr_model_needs */
     bool users, times;   /* see sr_model_needs */
     bool sums_in_passes; /* see sr_model_needs */
     bool at_once;        /* its operations gain from having all sequences of a batch together: no chunks (model/chunks.h) */
     bool distances;      /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
+    bool mixes_window;   /* a position hears of later ones, so that it cannot be asked for the next item */
+    bool one_state;      /* a window has one state, none of its positions */
+    bool places_itself;  /* it has positions of its own: model.positions is none */
     /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
      * to the window, and padding tokens are tokens like any other. NULL: never. */
     bool (*reads_padding)(const sr_model_settings *settings);
+    /* Whether a step may read other items than those that the batch names. NULL: never. */
+    bool (*replaces_items)(const sr_model_settings *settings);
+    /* Masked models: probability that an item is masked, and whether one of each example has to be. NULL: nothing is masked. */
+    void (*masking)(const sr_model_settings *settings, double *ratio, bool *at_least_one);
+    /* Of models that know the time between items: see sr_model_needs. NULL: none. */
+    void (*gaps)(const sr_model_settings *settings, int64_t *span, int64_t *unit);
     /* Declares every parameter and keeps their indices in the model. */
     sr_status (*declare)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
-    /* The loss of states [n, width] and the batch's targets, see sr_model_loss(). NULL: that of dot products, model.c. */
-    sr_tensor *(*loss)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight);
-    /* What the loss of a whole batch adds, but for frobenius_penalty: a function of the parameters as [1, 1]. NULL: nothing. */
-    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape);
+    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], times *weight. NULL: nothing. */
+    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape, double *weight);
+    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both or none. */
+    double (*state_weight)(const sr_model_settings *settings);
+    sr_tensor *(*state_distance)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
+                                 double examples);
+    /* What the filter of a layer multiplies a bin of the window's transform with, [hidden_size] moduli. NULL: no filter. */
+    void (*response)(const sr_model *model, size_t layer, size_t bin, double *moduli);
 } backbone;
 
 struct sr_model {
@@ -88,25 +76,31 @@ struct sr_model {
     size_t items, users;
     int64_t step; /* trained so far */
     const backbone *backbone;
+    const struct loss *loss;
     sr_parameters parameters;
     size_t item_embedding;
-    size_t position_embedding;                                     /* SIZE_MAX when there is none */
-    size_t user_embedding;                                         /* SSE-PT, Caser */
-    size_t position_keys, position_values, time_keys, time_values; /* TiSASRec */
-    size_t item_covariance, position_covariance;                   /* STOSA, beside the tables of means */
+    size_t item_covariance;    /* of backbones whose items are Gaussians, whose means are item_embedding */
+    size_t position_embedding; /* SIZE_MAX when there is none */
+    size_t user_embedding;     /* of backbones that know users */
     affine_parameters input_norm;
-    affine_parameters dense; /* GRU4Rec */
-    caser_parameters caser;
-    layer_parameters *layers; /* [settings.layers] */
-    sr_fourier *fourier;      /* of models that transform, else NULL */
-    bool is_share;            /* all else but gradients and transforms belongs to another model */
+    layer_parameters *layers;     /* [settings.layers] */
+    component_memory *components; /* what components keep */
+    sr_fourier *fourier;          /* of models that transform, else NULL */
+    bool is_share;                /* all else but gradients and transforms belongs to another model */
 };
+
+/* The backbones, in the order of their numbers. */
+extern const backbone *const backbones[];
+extern const size_t backbone_count;
+
+/* For keys that choose how transforms are computed. */
+extern const sr_choice fourier_choices[];
+
+/* The row of settings->backbone. */
+const backbone *backbone_of(const sr_model_settings *settings);
 
 /* Columns of the window in training or evaluation, whichever has more. */
 size_t model_window(const sr_model *model);
-
-/* The row for a backbone. */
-const backbone *backbone_find(sr_backbone kind);
 
 /* ---- declaring parameters: declare.c ---- */
 
@@ -121,7 +115,10 @@ sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *
 sr_status declare_uniform(sr_model *model, size_t *index, const char *name, const size_t *shape, size_t rank, double bound,
                           sr_error *error);
 
-/* Declares an embedding table [rows, width] named NAME. */
+/* Declares a single number [1] named NAME that starts as `value`. */
+sr_status declare_number(sr_model *model, size_t *index, const char *name, double value, sr_error *error);
+
+/* Declares an embedding table [rows, width] named "NAME.weight". */
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error);
 
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
@@ -147,30 +144,26 @@ sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *e
 
 /* ---- shared by transformer backbones: encoder.c ---- */
 
-/* Dropout sites of a layer: each has random numbers of its own. Part of the reproducibility promise: append, never renumber. */
+/* Dropout sites of a layer: each has random numbers of its own. Part of the reproducibility promise: never renumber. Sites that
+ * one backbone or calibrator has alone are numbered in its file: 5, 8 to 14 and 16 are taken so. A new one takes the next
+ * number that nobody has, below SITES_OF_A_LAYER, and is added to this list. */
 typedef enum {
     SITE_INPUT = 0,
     SITE_ATTENTION = 1,
     SITE_ATTENTION_OUTPUT = 2,
     SITE_FEED_FORWARD = 3,
     SITE_RAW_ATTENTION = 4,
-    SITE_ATTACK_MASK = 5,
     SITE_ATTACKED_OUTPUT = 6,
     SITE_ATTACKED_FEED_FORWARD = 7,
-    SITE_POSITION_KEYS = 8,
-    SITE_POSITION_VALUES = 9,
-    SITE_TIME_KEYS = 10,
-    SITE_TIME_VALUES = 11,
-    SITE_COVARIANCE_INPUT = 12,
-    SITE_COVARIANCE_OUTPUT = 13,
-    SITE_COVARIANCE_FEED_FORWARD = 14,
     SITE_FREQUENCY = 15,
-    SITE_CONVOLUTIONS = 16,
     SITES_OF_A_LAYER = 32
 } dropout_site_name;
 
 /* The site of a layer in this pass; outside training its probability is 0. */
-sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, dropout_site_name site, double probability);
+sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, unsigned site, double probability);
+
+/* The values of a parameter. */
+const sr_real *model_values(const sr_model *model, size_t index);
 
 /* Parameters as tensors, and the maps that use them. */
 sr_tensor *model_parameter(sr_model *model, sr_tape *tape, size_t index);
@@ -188,12 +181,10 @@ typedef struct {
 } layer_rows;
 
 /* LN(x + dropout(outcome)) for the layer's rows. */
-sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm,
-                        dropout_site_name site);
+sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm, unsigned site);
 
 /* LN(y + dropout(outer(f(inner(y))))) */
-sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters,
-                        dropout_site_name site);
+sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site);
 
 /* x plus the position row of each token, when the model has positions. */
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch);
@@ -207,7 +198,7 @@ void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const s
 /* x0 = dropout(LN(x)). */
 sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
-/* What TiSASRec adds to keys and values: vectors of the key's position, and of the time between query and key. */
+/* What may be added to keys and values: vectors of the key's position, and of the time between query and key. */
 typedef struct {
     sr_tensor *position_keys, *position_values; /* [T, d]: of each token's column */
     sr_tensor *time_keys, *time_values;         /* [time_span + 1, d] */
@@ -225,8 +216,5 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
 
 /* The read rows of the last layer's output, which has no others unless the pass asks for every row. */
 sr_tensor *rows_that_are_read(sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
-
-extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone, fmlprec_backbone;
-extern const backbone gru4rec_backbone, caser_backbone, fearec_backbone;
 
 #endif

@@ -1,10 +1,10 @@
-/* What a calibrator is: stages of the attention pipeline, one file in calibrators/ and one row in the table of calibrator.c.
+/* What a calibrator is: stages of the attention pipeline, one file in calibrators/ and one row in the list of calibrators.c.
  *
  *   scores -> [score stages] -> softmax -> [probability stages] -> dropout -> [weight stages] -> context
  *   -> output, residual and norm -> [mixing stages]
  *
  * A calibrator declares its parameters and composes operations of the tape; it may act at several places. Several in use act in
- * the order of the table. */
+ * the order of the list. */
 #ifndef SRTRAIN_MODEL_CALIBRATOR_H
 #define SRTRAIN_MODEL_CALIBRATOR_H
 
@@ -19,8 +19,9 @@ typedef enum {
 } padding_use;
 
 typedef struct calibrator {
-    const char *name;
-    bool (*in_use)(const sr_model_settings *settings);
+    /* It has at least one key. The first lies in the calibrator's own section, "calibrators.NAME". */
+    component component;
+    bool couples_batch; /* see sr_model_needs */
     /* NULL: PADDING_UNUSED always. */
     padding_use (*padding)(const sr_model_settings *settings, bool training);
     bool scores_every_query; /* it reads the scores of every token, in the last layer too */
@@ -37,10 +38,28 @@ typedef struct calibrator {
     /* Mixes the block's output *y, and that of the attacked branch if `attacked` is not NULL, with something else made of the
      * block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
     void (*mix)(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked);
+    /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: their learning rate in units of that of all others, and
+     * the weight of the penalty in their loss. Both, or NULL: it has none. */
+    double (*attack_learning_rate_ratio)(const sr_model_settings *settings);
+    double (*penalty_weight)(const sr_model_settings *settings);
+    /* What its filter multiplies a bin of the transform with, [hidden_size], and the factors behind it, [hidden_size]. NULL: it
+     * has no filter. */
+    void (*response)(const sr_model *model, size_t layer, size_t bin, double *moduli, double *factors);
+    /* The bins that it needs of a model's transforms, from 0 on. NULL: all, or it does not transform. */
+    size_t (*bins)(const sr_model_settings *settings);
+    /* What a user should know who begins with weights that were trained elsewhere. NULL, or a result of NULL: nothing. */
+    const char *(*import_warning)(const sr_model_settings *settings);
 } calibrator;
 
+/* The calibrators, in the order of their numbers, in which they act. */
 extern const calibrator *const calibrators[];
 extern const size_t calibrator_count;
+
+/* Whether the calibrator with this number is in use. */
+static inline bool calibrates(const sr_model_settings *settings, size_t number)
+{
+    return settings->calibrators[number];
+}
 
 /* The most that any calibrator in use does with padding. */
 padding_use calibrators_padding(const sr_model_settings *settings, bool training);
@@ -51,6 +70,7 @@ bool calibrators_score_every_query(const sr_model_settings *settings);
 /* Whether any calibrator in use reads what padding attends to in the last layer. */
 bool calibrators_read_rows_of_padding(const sr_model_settings *settings, bool training);
 
-extern const calibrator spatial_calibrator, refinement_calibrator, adversarial_calibrator, frequency_calibrator;
+/* Whether the loss of any calibrator in use couples the examples of a batch. */
+bool calibrators_couple_batch(const sr_model_settings *settings);
 
 #endif

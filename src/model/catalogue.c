@@ -20,11 +20,6 @@ struct sr_catalogue {
     sr_real *states;    /* [STATES, width]: z */
 };
 
-static const sr_real *values_of(const sr_model *model, size_t index)
-{
-    return model->parameters.values + model->parameters.list[index].offset;
-}
-
 static sr_real squared_norm(const sr_real *vector, size_t width)
 {
     double sum = 0;
@@ -38,7 +33,8 @@ static void prepare_gaussians(sr_catalogue *catalogue)
 {
     const sr_model *model = catalogue->model;
     const size_t half = catalogue->width / 2;
-    const sr_real *means = values_of(model, model->item_embedding), *covariances = values_of(model, model->item_covariance);
+    const sr_real *means = model_values(model, model->item_embedding),
+                  *covariances = model_values(model, model->item_covariance);
     for (size_t item = 0; item < catalogue->items; ++item) {
         sr_real *gaussian = catalogue->gaussians + item * catalogue->width;
         memcpy(gaussian, means + item * half, half * sizeof *gaussian);
@@ -53,7 +49,7 @@ static void prepare_gaussians(sr_catalogue *catalogue)
 size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
 {
     const size_t width = 2 * (size_t)settings->hidden_size;
-    if (!backbone_find(settings->backbone)->distances)
+    if (!backbone_of(settings)->distances)
         return 0;
     return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
 }
@@ -66,7 +62,7 @@ sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, c
     made->model = model;
     made->kernels = kernels;
     made->items = model->items + 1;
-    made->table = values_of(model, model->item_embedding);
+    made->table = model_values(model, model->item_embedding);
     made->width = model->parameters.list[model->item_embedding].shape[1];
     sr_status status = SR_OK;
     if (model->backbone->distances) {

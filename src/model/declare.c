@@ -35,6 +35,12 @@ sr_status declare_uniform(sr_model *model, size_t *index, const char *name, cons
                                  index, error);
 }
 
+sr_status declare_number(sr_model *model, size_t *index, const char *name, double value, sr_error *error)
+{
+    return sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1, SR_INITIAL_CONSTANT, value, SR_PARAMETERS_ORDINARY,
+                                 index, error);
+}
+
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error)
 {
     return declare_part(model, index, name, "weight", (size_t[]){rows, width}, 2, SR_INITIAL_NORMAL,
@@ -61,7 +67,7 @@ sr_status check_heads(const sr_model *model, sr_error *error)
 sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error)
 {
     for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->in_use(&model->settings))
+        if (calibrates(&model->settings, i))
             SR_TRY(calibrators[i]->declare(model, layer, error));
     return SR_OK;
 }

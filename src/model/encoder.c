@@ -9,13 +9,18 @@
 #include "model/attention.h"
 #include "model/backbone.h"
 
-sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, dropout_site_name site, double probability)
+sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, unsigned site, double probability)
 {
     if (!pass->training)
         return (sr_dropout_site){.probability = 0};
     const sr_random_stream step = sr_random_open(pass->seed, SR_RANDOM_DROPOUT, pass->step);
     const uint64_t layer_of_view = (uint64_t)pass->view * SR_LAYERS_MAXIMUM + layer;
     return (sr_dropout_site){sr_random_fork(step, layer_of_view * SITES_OF_A_LAYER + site), probability};
+}
+
+const sr_real *model_values(const sr_model *model, size_t index)
+{
+    return model->parameters.values + model->parameters.list[index].offset;
 }
 
 sr_tensor *model_parameter(sr_model *model, sr_tape *tape, size_t index)
@@ -34,16 +39,15 @@ sr_tensor *model_norm(sr_model *model, sr_tape *tape, sr_tensor *x, const affine
                          model->settings.layer_norm_epsilon);
 }
 
-sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm,
-                        dropout_site_name site_name)
+sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm, unsigned site)
 {
     sr_model *model = rows->model;
-    const sr_dropout_site site = dropout_site(rows->pass, rows->layer, site_name, model->settings.hidden_dropout);
-    sr_tensor *sum = sr_add_dropped(rows->tape, x, outcome, rows->layout, rows->rows->tokens, &site);
+    const sr_dropout_site dropout = dropout_site(rows->pass, rows->layer, site, model->settings.hidden_dropout);
+    sr_tensor *sum = sr_add_dropped(rows->tape, x, outcome, rows->layout, rows->rows->tokens, &dropout);
     return model_norm(model, rows->tape, sum, norm);
 }
 
-sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, dropout_site_name site)
+sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site)
 {
     sr_model *model = rows->model;
     sr_tape *tape = rows->tape;

@@ -4,6 +4,7 @@
 #include "model/backbone.h"
 #include "model/calibrator.h"
 #include "model/chunks.h"
+#include "model/loss.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,10 +18,13 @@ sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, 
     made->items = items;
     made->users = users;
     made->position_embedding = SIZE_MAX;
-    made->backbone = backbone_find(settings->backbone);
+    made->backbone = backbone_of(settings);
+    made->loss = loss_of(settings);
     sr_parameters_initialise(&made->parameters);
     made->parameters.normal_mean = settings->initializer_mean;
     sr_status status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
+    if (status == SR_OK)
+        status = components_allocate(&made->components, settings, error);
     if (status == SR_OK)
         status = made->backbone->declare(made, error);
     if (status != SR_OK) {
@@ -64,7 +68,7 @@ void sr_model_free(sr_model *model)
     } else {
         sr_parameters_free(&model->parameters);
         free(model->layers);
-        free(model->caser.horizontal);
+        components_free(model->components);
     }
     free(model);
 }
@@ -108,23 +112,36 @@ size_t sr_model_items(const sr_model *model)
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training)
 {
-    const backbone *row = backbone_find(settings->backbone);
+    const backbone *row = backbone_of(settings);
     const bool reads_padding = row->reads_padding && row->reads_padding(settings);
-    return (sr_model_needs){.masked = row->masked,
+    sr_model_needs needs = {.masked = row->masked,
                             .users = row->users,
                             .times = row->times,
                             .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
                             .causal = !row->masked,
+                            .negatives = loss_of(settings)->samples,
+                            .couples_batch = calibrators_couple_batch(settings),
                             .sums_in_passes = row->sums_in_passes};
+    if (row->masking)
+        row->masking(settings, &needs.mask_ratio, &needs.masks_at_least_one);
+    if (row->gaps)
+        row->gaps(settings, &needs.time_span, &needs.time_unit);
+    return needs;
+}
+
+const char *sr_model_name(const sr_model_settings *settings)
+{
+    return backbone_of(settings)->component.name;
 }
 
 /* What a model transforms most: the whole window, in the bins that it needs. */
 static sr_band band_of(const sr_model *model)
 {
-    const size_t bins = sr_fourier_bins((size_t)model->settings.max_length);
-    const sr_frequency_settings *frequency = &model->settings.calibrators.frequency;
-    const size_t low = sr_frequency_low_bins(frequency);
-    return (sr_band){0, frequency->in_use && low < bins ? low : bins};
+    size_t bins = sr_fourier_bins((size_t)model->settings.max_length);
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(&model->settings, i) && calibrators[i]->bins && calibrators[i]->bins(&model->settings) < bins)
+            bins = calibrators[i]->bins(&model->settings);
+    return (sr_band){0, bins};
 }
 
 bool sr_model_uses_fftw(const sr_model *model)
@@ -169,58 +186,103 @@ void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, cons
         model->backbone->encode(model, tape, batch, pass, encoding);
 }
 
-sr_tensor *sr_model_spectral_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
-                                      double weight)
+double sr_model_state_weight(const sr_model_settings *settings)
 {
-    return sr_spectral_distance(tape, model->fourier, left, right, &batch->layout, weight);
+    const backbone *row = backbone_of(settings);
+    return settings->contrastive.in_use && row->state_weight ? row->state_weight(settings) : 0;
 }
 
-bool sr_loss_needs_negatives(sr_loss loss)
+sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
+                                   double examples)
 {
-    return loss != SR_LOSS_CROSS_ENTROPY;
+    return model->backbone->state_distance(model, tape, batch, left, right, examples);
 }
 
-sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape)
+size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept)
 {
-    return model->backbone->penalty ? model->backbone->penalty(model, tape) : NULL;
+    const loss *row = loss_of(settings);
+    return row->catalogue_memory ? row->catalogue_memory(targets, items, kept) : 0;
 }
 
-/* Losses of scores that are dot products. */
-static sr_tensor *dot_product_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, sr_loss loss,
-                                   double weight)
+sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape, double *weight)
 {
-    sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
-    if (loss == SR_LOSS_CROSS_ENTROPY)
-        return sr_catalogue_cross_entropy(tape, states, table, model->items + 1, batch->target_items, weight);
-    sr_tensor *positive = sr_item_scores(tape, states, table, batch->target_items);
-    sr_tensor *negative = sr_item_scores(tape, states, table, batch->negative_items);
-    return loss == SR_LOSS_BPR ? sr_bpr_loss(tape, positive, negative, weight)
-                               : sr_binary_cross_entropy(tape, positive, negative, weight);
+    return model->backbone->penalty ? model->backbone->penalty(model, tape, weight) : NULL;
 }
 
-sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, sr_loss loss,
-                         double weight)
+sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
     sr_tensor *states = sr_select_rows(tape, representation, batch->target_reads, batch->targets);
-    if (model->backbone->loss)
-        return model->backbone->loss(model, tape, batch, states, weight);
-    sr_tensor *of_targets = dot_product_loss(model, tape, batch, states, loss, weight);
+    sr_tensor *of_targets = model->loss->compute(model, tape, batch, states, weight);
+    double penalty_weight;
+    sr_tensor *penalty = sr_model_penalty(model, tape, &penalty_weight);
     if (!model->backbone->penalty)
         return of_targets;
     const double share = weight * (double)batch->targets; /* of this batch in the global one */
-    return sr_weighted_add(tape, of_targets, 1, sr_model_penalty(model, tape), model->settings.frobenius_penalty * share);
+    return sr_weighted_add(tape, of_targets, 1, penalty, penalty_weight * share);
 }
 
-sr_table_list sr_model_item_tables(const sr_model *model, sr_loss loss)
+sr_table_list sr_model_item_tables(const sr_model *model)
 {
     const sr_model_settings *settings = &model->settings;
-    const bool replaces = settings->backbone == SR_BACKBONE_SSEPT && settings->sse_item_probability > 0;
-    if (!sr_loss_needs_negatives(loss) || model->backbone->penalty || replaces)
+    const backbone *row = model->backbone;
+    if (!model->loss->samples || row->penalty || (row->replaces_items && row->replaces_items(settings)))
         return (sr_table_list){.count = 0};
     sr_table_list tables = {.index = {model->item_embedding}, .count = 1};
-    if (model->backbone->distances)
+    if (row->distances)
         tables.index[tables.count++] = model->item_covariance;
     return tables;
+}
+
+/* The calibrator whose parameters follow a loss of their own, or NULL. */
+static const calibrator *attacker_of(const sr_model_settings *settings)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(settings, i) && calibrators[i]->penalty_weight)
+            return calibrators[i];
+    return NULL;
+}
+
+double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parameter_set set)
+{
+    const calibrator *attacker = set == SR_PARAMETERS_ATTACK ? attacker_of(settings) : NULL;
+    return attacker ? attacker->attack_learning_rate_ratio(settings) : 1;
+}
+
+const char *sr_model_import_warning(const sr_model_settings *settings)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(settings, i) && calibrators[i]->import_warning && calibrators[i]->import_warning(settings))
+            return calibrators[i]->import_warning(settings);
+    return NULL;
+}
+
+/* The calibrator in use that filters, or NULL. */
+static const calibrator *filter_of(const sr_model *model)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(&model->settings, i) && calibrators[i]->response)
+            return calibrators[i];
+    return NULL;
+}
+
+bool sr_model_filters(const sr_model *model, sr_model_filter_kind kind)
+{
+    return kind == SR_FILTER_BACKBONE ? model->backbone->response != NULL : filter_of(model) != NULL;
+}
+
+void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t layer, size_t bin, double *moduli,
+                     double *factors)
+{
+    if (kind == SR_FILTER_BACKBONE)
+        model->backbone->response(model, layer, bin, moduli);
+    else
+        filter_of(model)->response(model, layer, bin, moduli, factors);
+}
+
+double sr_model_penalty_weight(const sr_model_settings *settings)
+{
+    const calibrator *attacker = attacker_of(settings);
+    return attacker ? attacker->penalty_weight(settings) : 0;
 }
 
 double sr_mask_penalty(const double *global_squares, size_t layers)
@@ -236,13 +298,13 @@ double sr_mask_penalty(const double *global_squares, size_t layers)
 sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
                                   const double *global_squares)
 {
-    const double weight = model->settings.calibrators.adversarial.penalty_weight;
+    const double weight = sr_model_penalty_weight(&model->settings);
     const double layers = (double)encoding->mask_count;
     static const sr_real minus_one = -1;
-    sr_tensor *loss = sr_weighted_sum(tape, attacked_ranking, &minus_one);
+    sr_tensor *total = sr_weighted_sum(tape, attacked_ranking, &minus_one);
     for (size_t layer = 0; layer < encoding->mask_count; ++layer) {
         const double norm = sqrt(global_squares[layer]);
-        loss = sr_weighted_add(tape, loss, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
+        total = sr_weighted_add(tape, total, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
     }
-    return loss;
+    return total;
 }

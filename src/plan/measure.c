@@ -66,7 +66,7 @@ static double reduction(const sr_plan *plan, const sr_plan_network *known)
 
 sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const sr_plan_network *network, sr_error *error)
 {
-    if (request->settings->training.contrastive.in_use && request->ranks * request->threads > 1)
+    if (request->settings->model.contrastive.in_use && request->ranks * request->threads > 1)
         return sr_fail(error, SR_ERROR_USAGE,
                        "--measure: contrastive training compares every example with the whole global batch, so that a part of "
                        "it alone says nothing about the time of a step");

@@ -152,7 +152,7 @@ static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t bl
     const size_t bucket = (size_t)(settings->training.reduction_bucket_megabytes * 0x1p20);
     const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
     plan->message = smaller(bucket > 0 ? bucket : (size_t)1, block);
-    plan->small_sums = needs.masked || settings->model.calibrators.adversarial.in_use ? 2 : 1;
+    plan->small_sums = needs.masked || needs.couples_batch ? 2 : 1;
     if (plan->ranks == 1)
         return;
     plan->reduced = block;
@@ -182,7 +182,7 @@ static size_t steps_between_settlings(const sr_plan *plan, const sr_settings *se
 /* The model that parts are computed with has fewer items, but the same tables. */
 static size_t deferral(const sr_plan *plan, const sr_settings *settings, const probe *p)
 {
-    const sr_table_list tables = sr_model_item_tables(p->model, settings->training.loss);
+    const sr_table_list tables = sr_model_item_tables(p->model);
     if (tables.count == 0)
         return 0;
     const size_t rows = sr_model_parameters(p->model)->list[tables.index[0]].shape[0] - p->items + plan->items;
@@ -214,11 +214,10 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->batches = threads * batch;
     /* Steps differ in what they place where, so that more pages are touched in all than by any one step. */
     m->activations = threads * (tensors.tape + tensors.tape / 10);
-    if (settings->training.loss == SR_LOSS_CROSS_ENTROPY)
-        m->tiles = threads * tensors.scorings *
-                   sr_catalogue_cross_entropy_memory(tensors.targets, sr_dataset_items(request->dataset) + 1,
-                                                     sr_training_kept_bytes(&settings->training, threads));
-    if (settings->training.contrastive.in_use) /* the rows of the whole batch on each thread, with logarithms of sums */
+    m->tiles = threads * tensors.scorings *
+               sr_model_catalogue_memory(&settings->model, tensors.targets, sr_dataset_items(request->dataset),
+                                         sr_training_kept_bytes(&settings->training, threads));
+    if (settings->model.contrastive.in_use) /* the rows of the whole batch on each thread, with logarithms of sums */
         m->exchange = threads * 2 * plan->batch * ((size_t)settings->model.hidden_size * sizeof(sr_real) + sizeof(double));
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;

@@ -75,7 +75,6 @@ typedef struct {
 static sr_tensor *encode_view(probe *p, const sr_batch *view, sr_pass pass, unsigned number, sr_tensor **states,
                               sr_error *error)
 {
-    const sr_training_settings *training = &p->request->settings->training;
     sr_encoding encoding;
     sr_batch *batch = sr_arena_take(p->arena, sizeof *batch); /* the tape keeps pointers into it */
     sr_status status = batch ? SR_OK : sr_fail_memory(error, sizeof *batch, "a part of a batch");
@@ -88,7 +87,7 @@ static sr_tensor *encode_view(probe *p, const sr_batch *view, sr_pass pass, unsi
         return NULL;
     }
     pass.view = number;
-    pass.every_row = p->request->settings->model.backbone == SR_BACKBONE_FEAREC && training->contrastive.spectral_weight > 0;
+    pass.every_row = sr_model_state_weight(&p->request->settings->model) > 0;
     sr_model_encode(p->model, p->tape, batch, &pass, &encoding);
     *states = encoding.states;
     return sr_select_rows(p->tape, encoding.representation, batch->example_reads, batch->examples);
@@ -97,7 +96,8 @@ static sr_tensor *encode_view(probe *p, const sr_batch *view, sr_pass pass, unsi
 /* The loss of the part's own pairs: that of the whole global batch needs other ranks, but no more memory on the tape. */
 static sr_tensor *contrastive_loss(probe *p, const sr_batch *batch, const views *v)
 {
-    const sr_training_settings *training = &p->request->settings->training;
+    const sr_model_settings *model = &p->request->settings->model;
+    const double state_weight = sr_model_state_weight(model);
     if (!v->again || !v->alike)
         return NULL;
     const size_t width = v->again->columns, pairs = v->again->rows, size = pairs * width;
@@ -108,13 +108,13 @@ static sr_tensor *contrastive_loss(probe *p, const sr_batch *batch, const views 
     memcpy(rows, v->again->values, size * sizeof *rows);
     memcpy(rows + size, v->alike->values, size * sizeof *rows);
     const sr_contrast contrast = {
-        .rows = rows, .count = 2 * pairs, .pairs = pairs, .temperature = training->contrastive.temperature};
+        .rows = rows, .count = 2 * pairs, .pairs = pairs, .temperature = model->contrastive.temperature};
     sr_contrastive_log_sums(p->tape, &contrast, width, log_sums);
     sr_tensor *loss = sr_contrastive_loss(p->tape, v->again, v->alike, &contrast, log_sums, 1 / (double)(2 * pairs));
-    if (!v->again_states || training->contrastive.spectral_weight == 0)
+    if (!v->again_states || state_weight == 0)
         return loss;
-    sr_tensor *spectral = sr_model_spectral_distance(p->model, p->tape, batch->again, v->again_states, v->alike_states, 1);
-    return sr_weighted_add(p->tape, loss, 1, spectral, training->contrastive.spectral_weight);
+    sr_tensor *distance = sr_model_state_distance(p->model, p->tape, batch->again, v->again_states, v->alike_states, 1);
+    return sr_weighted_add(p->tape, loss, 1, distance, state_weight);
 }
 
 /* ---- a step ---- */
@@ -126,19 +126,20 @@ static sr_status compute(probe *p, sr_batch *batch, part_memory *memory, sr_erro
     const double weight = batch->targets ? 1 / (double)batch->targets : 0;
     sr_encoding encoding;
     views v = {NULL, NULL, NULL, NULL};
-    const bool contrastive = training->contrastive.in_use && batch->examples > 0;
+    const sr_contrastive_settings *contrast = &p->request->settings->model.contrastive;
+    const bool contrastive = contrast->in_use && batch->examples > 0;
     SR_TRY(fold_batch(p, batch, error));
     sr_model_encode(p->model, p->tape, batch, &pass, &encoding);
     if (contrastive) {
         v.again = encode_view(p, batch->again, pass, 1, &v.again_states, error);
         v.alike = encode_view(p, batch->alike, pass, 2, &v.alike_states, error);
     }
-    sr_tensor *total = sr_model_loss(p->model, p->tape, batch, encoding.representation, training->loss, weight);
+    sr_tensor *total = sr_model_loss(p->model, p->tape, batch, encoding.representation, weight);
     sr_tensor *attacked = NULL;
     if (contrastive)
-        total = sr_weighted_add(p->tape, total, 1, contrastive_loss(p, batch, &v), training->contrastive.weight);
+        total = sr_weighted_add(p->tape, total, 1, contrastive_loss(p, batch, &v), contrast->weight);
     if (encoding.attacked) {
-        sr_tensor *ranking = sr_model_loss(p->model, p->tape, batch, encoding.attacked, training->loss, weight);
+        sr_tensor *ranking = sr_model_loss(p->model, p->tape, batch, encoding.attacked, weight);
         attacked = sr_model_attacked_loss(p->model, p->tape, &encoding, ranking, encoding.mask_square_sums);
     }
     SR_TRY(sr_tape_status(p->tape, error));
@@ -161,8 +162,8 @@ sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_e
     SR_TRY(compute(p, &batch, &own, error));
     own.targets = batch.targets;
     own.tape = sr_tape_memory(p->tape);
-    if (p->request->settings->training.loss == SR_LOSS_CROSS_ENTROPY)
-        own.tape -= own.scorings * sr_catalogue_cross_entropy_memory(batch.targets, p->items + 1, sr_tape_kept_bytes(p->tape));
+    own.tape -= own.scorings *
+                sr_model_catalogue_memory(&p->request->settings->model, batch.targets, p->items, sr_tape_kept_bytes(p->tape));
     if (memory)
         *memory = own;
     return SR_OK;

@@ -2,6 +2,7 @@
 #ifndef SRTRAIN_GEMM_H
 #define SRTRAIN_GEMM_H
 
+#include "srtrain/arithmetic.h"
 #include "srtrain/kernels.h"
 #include "tensor/product.h"
 

@@ -7,14 +7,13 @@
 
 bool contrast_in_use(const sr_worker *worker)
 {
-    return worker->stepper->settings->training.contrastive.in_use;
+    return worker->stepper->settings->model.contrastive.in_use;
 }
 
-/* Whether the spectra of further passes are compared (FEARec). */
-static bool compares_spectra(const sr_worker *worker)
+/* Whether the states of further passes are compared, too. */
+static bool compares_states(const sr_worker *worker)
 {
-    const sr_settings *settings = worker->stepper->settings;
-    return settings->model.backbone == SR_BACKBONE_FEAREC && settings->training.contrastive.spectral_weight > 0;
+    return sr_model_state_weight(&worker->stepper->settings->model) > 0;
 }
 
 /* The states of a further pass, one row an example; and those of every token, if they are compared. */
@@ -22,7 +21,7 @@ static sr_tensor *encode_view(sr_worker *worker, const sr_batch *batch, sr_pass 
 {
     sr_encoding encoding;
     pass.view = view;
-    pass.every_row = compares_spectra(worker);
+    pass.every_row = compares_states(worker);
     sr_model_encode(worker->model, worker->tape, batch, &pass, &encoding);
     *states = encoding.states;
     return sr_select_rows(worker->tape, encoding.representation, batch->example_reads, batch->examples);
@@ -65,7 +64,7 @@ sr_status contrast_gather(contrast *c, sr_worker *worker, sr_status status, sr_e
                              .count = offsets[ranks],
                              .first = offsets[rank],
                              .pairs = c->again->rows,
-                             .temperature = worker->stepper->settings->training.contrastive.temperature};
+                             .temperature = worker->stepper->settings->model.contrastive.temperature};
     free(offsets);
     worker->times.reduction += sr_lap(&mark);
     sr_contrastive_log_sums(worker->tape, &c->batch, width, log_sums);
@@ -85,25 +84,22 @@ static sr_tensor *contrastive_loss(const contrast *c, sr_worker *worker)
     return sr_contrastive_loss(worker->tape, c->again, c->alike, &c->batch, c->log_sums, 1 / (double)c->batch.count);
 }
 
-/* This rank's part of the mean distance of the spectra of the global batch's states. */
-static sr_tensor *spectral_distance(const contrast *c, sr_worker *worker, const sr_batch *again)
+/* This rank's part of the mean distance of the global batch's states. */
+static sr_tensor *state_distance(const contrast *c, sr_worker *worker, const sr_batch *again)
 {
-    const sr_model_settings *settings = &worker->stepper->settings->model;
-    const double bins = (double)(settings->max_length / 2 + 1), width = (double)settings->hidden_size;
     const double examples = (double)c->batch.count / 2;
-    return sr_model_spectral_distance(worker->model, worker->tape, again, c->again_states, c->alike_states,
-                                      1 / (examples * bins * width));
+    return sr_model_state_distance(worker->model, worker->tape, again, c->again_states, c->alike_states, examples);
 }
 
 sr_tensor *contrast_add_losses(contrast *c, sr_worker *worker, const sr_batch *batch, sr_tensor *loss)
 {
-    const sr_contrastive_settings *settings = &worker->stepper->settings->training.contrastive;
+    const sr_contrastive_settings *settings = &worker->stepper->settings->model.contrastive;
     c->loss = contrastive_loss(c, worker);
     loss = sr_weighted_add(worker->tape, loss, 1, c->loss, settings->weight);
-    if (!compares_spectra(worker))
+    if (!compares_states(worker))
         return loss;
-    c->spectral = spectral_distance(c, worker, batch->again);
-    return sr_weighted_add(worker->tape, loss, 1, c->spectral, settings->spectral_weight);
+    c->spectral = state_distance(c, worker, batch->again);
+    return sr_weighted_add(worker->tape, loss, 1, c->spectral, sr_model_state_weight(&worker->stepper->settings->model));
 }
 
 void contrast_report(const contrast *c, sr_step_result *result)

@@ -1,6 +1,6 @@
 /* Contrastive training within a step (training.contrastive): each example is encoded again with other dropout, and so is
  * another example with the same target; InfoNCE brings the two together against those of the whole global batch (DuoRec, Qiu et
- * al. 2022), and with FEARec so does the distance of their spectra (Du et al. 2023).
+ * al. 2022), and so does a distance of their states where the backbone has one.
  *
  * A step encodes, gathers over ranks, adds the losses to its own, reports and frees, in this order. */
 #ifndef SRTRAIN_TRAIN_CONTRAST_H

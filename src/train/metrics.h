@@ -21,7 +21,7 @@ sr_status sr_metrics_synchronise(sr_metrics_file *file, sr_error *error);
 /* Numbers of one training step. */
 typedef struct {
     int64_t step, epoch;
-    bool has_attack; /* adversarial calibrator in use: */
+    bool has_attack; /* there is an attacked branch: */
     double attacked_ranking, mask_penalty;
     bool has_contrast; /* contrastive training: */
     double contrastive;

@@ -11,15 +11,18 @@
 
 sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, sr_error *error)
 {
-    *optimizer = (sr_optimizer){.parameters = parameters};
+    *optimizer = (sr_optimizer){.parameters = parameters, .attack_learning_rate_ratio = 1};
     SR_TRY(SR_ALLOCATE_ZERO(&optimizer->first_moment, parameters->block_size, "Adam's first moment", error));
     return SR_ALLOCATE_ZERO(&optimizer->second_moment, parameters->block_size, "Adam's second moment", error);
 }
 
 void sr_optimizer_place(sr_optimizer *optimizer, sr_parameters *parameters, sr_real *first_moment, sr_real *second_moment)
 {
-    *optimizer = (sr_optimizer){
-        .parameters = parameters, .first_moment = first_moment, .second_moment = second_moment, .placed = true};
+    *optimizer = (sr_optimizer){.parameters = parameters,
+                                .first_moment = first_moment,
+                                .second_moment = second_moment,
+                                .placed = true,
+                                .attack_learning_rate_ratio = 1};
 }
 
 void sr_optimizer_free(sr_optimizer *optimizer)
@@ -287,7 +290,7 @@ void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const
     for (size_t first = 0, next; first < parameters->count; first = next) {
         next = end_of_set(parameters, first);
         const bool attack = parameters->list[first].set == SR_PARAMETERS_ATTACK;
-        const double rate = attack ? learning_rate * settings->attack_learning_rate_ratio : learning_rate;
+        const double rate = attack ? learning_rate * optimizer->attack_learning_rate_ratio : learning_rate;
         adam.step_size = (sr_real)(rate / first_correction(settings, step));
         adam.decay = (sr_real)decay_of(settings, rate);
         const sr_element_range of_set = {parameters->list[first].offset,

@@ -126,35 +126,6 @@ sr_status sr_run_began_at(const sr_run_paths *paths, const char *path, bool *beg
 
 /* ---- what may change between a checkpoint and going on ---- */
 
-/* Settings that may differ between a checkpoint and the run that goes on from it. */
-static void copy_free_settings(sr_settings *to, const sr_settings *from)
-{
-    memcpy(to->name, from->name, sizeof to->name);
-    memcpy(to->data.path, from->data.path, sizeof to->data.path);
-    to->data.verify = from->data.verify;
-    to->data.prefetch = from->data.prefetch;
-    to->training.epochs = from->training.epochs;
-    to->training.kept_logits_megabytes = from->training.kept_logits_megabytes;
-    to->training.threads = from->training.threads;
-    to->training.reduction = from->training.reduction;
-    to->training.reduction_bucket_megabytes = from->training.reduction_bucket_megabytes;
-    to->training.skip_nonfinite_steps = from->training.skip_nonfinite_steps;
-    to->training.compare_ranks_every_steps = from->training.compare_ranks_every_steps;
-    to->training.item_updates = from->training.item_updates;
-    to->training.early_stopping = from->training.early_stopping;
-    to->evaluation = from->evaluation;
-    to->checkpoint = from->checkpoint;
-    to->logging = from->logging;
-}
-
-/* Of parameters that no step has been trained here yet (srtrain import) only the model is settled. */
-static void copy_training_settings(sr_settings *to, const sr_settings *from)
-{
-    to->data = from->data;
-    to->training = from->training;
-    to->model.pvn_weight = from->model.pvn_weight; /* a key of the section training */
-}
-
 /* What a message says of settings that differ. */
 typedef struct {
     size_t count;
@@ -210,8 +181,8 @@ sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, c
     if (status != SR_OK)
         return sr_fail(error, SR_ERROR_DATA, "%s: the stored configuration cannot be read", path);
     *before = stored;
-    copy_free_settings(&stored, settings);
+    sr_settings_copy_free(&stored, settings);
     if (checkpoint->progress.step == 0)
-        copy_training_settings(&stored, settings);
+        sr_settings_copy_training(&stored, settings);
     return compare_settings(path, &stored, settings, error);
 }

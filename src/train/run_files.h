@@ -3,7 +3,7 @@
 #define SRTRAIN_TRAIN_RUN_FILES_H
 
 #include "srtrain/checkpoint.h"
-#include "srtrain/config.h"
+#include "srtrain/settings.h"
 #include "srtrain/dataset.h"
 #include "srtrain/log.h"
 

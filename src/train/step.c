@@ -33,7 +33,7 @@ static bool sums_targets(const sr_worker *worker)
  * drawn their parts: that takes a sum over ranks between forward and backward. */
 static bool is_coupled(const sr_worker *worker)
 {
-    return sums_targets(worker) || worker->stepper->settings->model.calibrators.adversarial.in_use;
+    return sums_targets(worker) || sr_model_needs_of(&worker->stepper->settings->model, true).couples_batch;
 }
 
 /* Sums over ranks that the model asks for within a pass, which returns nothing: a failure is kept. */
@@ -155,19 +155,18 @@ static sr_status couple(sr_worker *worker, sr_status status, step_work *work, sr
 }
 
 /* Losses of this rank's part and their gradients, not yet summed over ranks: those of the global mean loss and, for the mask
- * generators of an adversarial calibrator, those of the attacked loss, both at the same parameters (Zhou et al. 2023). */
+ * generators, those of the attacked loss, both at the same parameters (Zhou et al. 2023). */
 static sr_status backward(sr_worker *worker, step_work *work, sr_step_result *result, sr_error *error)
 {
-    const sr_loss kind = worker->stepper->settings->training.loss;
     const double targets = work->global_targets, weight = targets > 0 ? 1 / targets : 0;
     const sr_encoding *encoding = &work->encoding;
     double mark = sr_seconds();
-    sr_tensor *loss = sr_model_loss(worker->model, worker->tape, &work->batch, encoding->representation, kind, weight);
+    sr_tensor *loss = sr_model_loss(worker->model, worker->tape, &work->batch, encoding->representation, weight);
     sr_tensor *ranking = NULL, *attacked = NULL, *total = loss;
     if (contrast_in_use(worker))
         total = contrast_add_losses(&work->contrast, worker, &work->batch, loss);
     if (encoding->attacked) {
-        ranking = sr_model_loss(worker->model, worker->tape, &work->batch, encoding->attacked, kind, weight);
+        ranking = sr_model_loss(worker->model, worker->tape, &work->batch, encoding->attacked, weight);
         attacked = sr_model_attacked_loss(worker->model, worker->tape, encoding, ranking, work->global_squares);
     }
     SR_TRY(sr_tape_status(worker->tape, error));

@@ -52,7 +52,7 @@ static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
     if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
-    const sr_table_list tables = sr_model_item_tables(stepper->model, training->loss);
+    const sr_table_list tables = sr_model_item_tables(stepper->model);
     return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
 }
 
@@ -85,6 +85,7 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
     sr_status status = shared_state_create(stepper, error);
     if (status == SR_OK && !stepper->node)
         status = create_own_state(stepper, error);
+    stepper->optimizer.attack_learning_rate_ratio = sr_model_learning_rate_ratio(&settings->model, SR_PARAMETERS_ATTACK);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
     for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
@@ -146,7 +147,7 @@ size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, 
                                   size_t threads)
 {
     const sr_training_settings *training = &settings->training;
-    const sr_table_list tables = sr_model_item_tables(model, training->loss);
+    const sr_table_list tables = sr_model_item_tables(model);
     const size_t late = sr_optimizer_deferral_memory(training, rows, steps);
     if (training->item_updates != SR_ITEM_UPDATES_DEFERRED || tables.count == 0 || late == 0)
         return 0;

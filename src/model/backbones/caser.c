@@ -7,11 +7,49 @@
  * The loss adds frobenius_penalty times the sum of the Frobenius norms of all weights. A window has one state. What padding
  * contributes is computed once (convolution.c), so that batches need not hold it. */
 #include "model/backbone.h"
-#include "srtrain/memory.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+
+extern const backbone caser_backbone;
+
+enum { SITE_CONVOLUTIONS = 16 };
+
+typedef struct {
+    int64_t vertical_filters, horizontal_filters; /* how many; horizontal ones of each height */
+    double frobenius_penalty;                     /* weight of the weights' norms */
+} caser_settings;
+
+static const sr_key keys[] = {
+    SR_INTEGER("model", "vertical_filters", caser_settings, vertical_filters, 1, 4096, "4",
+               "filters over the columns of the window, which sum it channel by channel"),
+    SR_INTEGER("model", "horizontal_filters", caser_settings, horizontal_filters, 1, 4096, "8",
+               "filters over rows of the window, of each height from 1 to max_length"),
+    SR_NUMBER("training", "frobenius_penalty", caser_settings, frobenius_penalty, 0, 1e6, "0.0001",
+              "weight in the loss of the sum of the Frobenius norms of all weight matrices"),
+};
+
+static const caser_settings *settings_of(const sr_model *model)
+{
+    return component_settings(&model->settings, &caser_backbone.component);
+}
+
+typedef struct {
+    affine_parameters vertical, sequence_dense, output_dense;
+    affine_parameters first_horizontal; /* the filters of height 1; those of greater heights follow, declared one by one */
+} caser_parameters;
+
+static caser_parameters *parameters_of(const sr_model *model)
+{
+    return component_parameters(model, &caser_backbone.component);
+}
+
+static affine_parameters horizontal_of(const sr_model *model, size_t height)
+{
+    const affine_parameters *first = &parameters_of(model)->first_horizontal;
+    return (affine_parameters){first->weight + 2 * (height - 1), first->bias + 2 * (height - 1)};
+}
 
 /* The default of the published code's library for convolutions: weight and bias uniform in +-1 / sqrt(fan in). */
 static sr_status declare_convolution(sr_model *model, affine_parameters *indices, const char *name, const size_t *shape,
@@ -28,17 +66,19 @@ static sr_status declare_convolution(sr_model *model, affine_parameters *indices
 static sr_status declare(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, window = (size_t)model->settings.max_length;
-    const size_t vertical = (size_t)model->settings.vertical_filters, horizontal = (size_t)model->settings.horizontal_filters;
-    caser_parameters *caser = &model->caser;
+    const size_t vertical = (size_t)settings_of(model)->vertical_filters;
+    const size_t horizontal = (size_t)settings_of(model)->horizontal_filters;
+    caser_parameters *caser = parameters_of(model);
     SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
     SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, width, error));
     SR_TRY(declare_convolution(model, &caser->vertical, "vertical", (size_t[]){vertical, window}, 2, window, error));
-    SR_TRY(SR_ALLOCATE_ZERO(&caser->horizontal, window, "the convolutions of a model", error));
     for (size_t height = 1; height <= window; ++height) {
         char name[SR_PARAMETER_NAME_SIZE / 2];
         snprintf(name, sizeof name, "horizontal.%zu", height);
-        SR_TRY(declare_convolution(model, &caser->horizontal[height - 1], name, (size_t[]){horizontal, height, width}, 3,
-                                   height * width, error));
+        affine_parameters indices;
+        SR_TRY(declare_convolution(model, &indices, name, (size_t[]){horizontal, height, width}, 3, height * width, error));
+        if (height == 1)
+            caser->first_horizontal = indices;
     }
     SR_TRY(declare_linear(model, &caser->sequence_dense, "sequence_dense", width, vertical * width + horizontal * window,
                           SR_PARAMETERS_ORDINARY, error));
@@ -52,8 +92,8 @@ static sr_tensor *horizontal_convolutions(sr_model *model, sr_tape *tape, sr_ten
     sr_tensor **weights = sr_tape_take(tape, heights, sizeof(sr_tensor *));
     sr_tensor **biases = sr_tape_take(tape, heights, sizeof(sr_tensor *));
     for (size_t i = 0; weights && biases && i < heights; ++i) {
-        weights[i] = model_parameter(model, tape, model->caser.horizontal[i].weight);
-        biases[i] = model_parameter(model, tape, model->caser.horizontal[i].bias);
+        weights[i] = model_parameter(model, tape, horizontal_of(model, i + 1).weight);
+        biases[i] = model_parameter(model, tape, horizontal_of(model, i + 1).bias);
     }
     return weights && biases ? sr_horizontal_convolutions(tape, x, padding, weights, biases, layout) : NULL;
 }
@@ -73,19 +113,20 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
 {
     const sr_layout *layout = &batch->layout;
     const sr_parameter *table = &model->parameters.list[model->item_embedding];
+    const caser_parameters *caser = parameters_of(model);
     const sr_dropout_site site = dropout_site(pass, 0, SITE_CONVOLUTIONS, model->settings.hidden_dropout);
     assert(sr_rows_count(&batch->reads, layout) == layout->sequences); /* the one state of each window */
     sr_tensor *items = model_parameter(model, tape, model->item_embedding);
     sr_tensor *x = sr_embedding(tape, items, batch->items, layout->offsets[layout->sequences], true);
     /* Row 0 gets no gradient from being read. */
     sr_tensor *padding = sr_tape_constant(tape, model->parameters.values + table->offset, 1, table->shape[1]);
-    sr_tensor *vertical = sr_vertical_convolution(tape, x, padding, model_parameter(model, tape, model->caser.vertical.weight),
-                                                  model_parameter(model, tape, model->caser.vertical.bias), layout);
+    sr_tensor *vertical = sr_vertical_convolution(tape, x, padding, model_parameter(model, tape, caser->vertical.weight),
+                                                  model_parameter(model, tape, caser->vertical.bias), layout);
     sr_tensor *both = sr_concatenate_columns(tape, vertical, horizontal_convolutions(model, tape, x, padding, layout));
     both = sr_dropout(tape, both, layout, batch->reads.tokens, &site);
-    sr_tensor *z = sr_activate(tape, model_linear(model, tape, both, &model->caser.sequence_dense), SR_ACTIVATION_RELU);
+    sr_tensor *z = sr_activate(tape, model_linear(model, tape, both, &caser->sequence_dense), SR_ACTIVATION_RELU);
     z = sr_concatenate_columns(tape, z, embed_users(model, tape, batch));
-    encoding->representation = sr_activate(tape, model_linear(model, tape, z, &model->caser.output_dense), SR_ACTIVATION_RELU);
+    encoding->representation = sr_activate(tape, model_linear(model, tape, z, &caser->output_dense), SR_ACTIVATION_RELU);
 }
 
 static sr_tensor *add_norm(sr_model *model, sr_tape *tape, sr_tensor *sum, size_t index)
@@ -93,16 +134,30 @@ static sr_tensor *add_norm(sr_model *model, sr_tape *tape, sr_tensor *sum, size_
     return sr_add(tape, sum, sr_frobenius_norm(tape, model_parameter(model, tape, index)));
 }
 
-static sr_tensor *penalty(sr_model *model, sr_tape *tape)
+static sr_tensor *penalty(sr_model *model, sr_tape *tape, double *weight)
 {
+    const caser_parameters *caser = parameters_of(model);
     sr_tensor *sum = sr_frobenius_norm(tape, model_parameter(model, tape, model->user_embedding));
+    *weight = settings_of(model)->frobenius_penalty;
     sum = add_norm(model, tape, sum, model->item_embedding);
-    sum = add_norm(model, tape, sum, model->caser.vertical.weight);
-    for (size_t i = 0; i < (size_t)model->settings.max_length; ++i)
-        sum = add_norm(model, tape, sum, model->caser.horizontal[i].weight);
-    sum = add_norm(model, tape, sum, model->caser.sequence_dense.weight);
-    return add_norm(model, tape, sum, model->caser.output_dense.weight);
+    sum = add_norm(model, tape, sum, caser->vertical.weight);
+    for (size_t height = 1; height <= (size_t)model->settings.max_length; ++height)
+        sum = add_norm(model, tape, sum, horizontal_of(model, height).weight);
+    sum = add_norm(model, tape, sum, caser->sequence_dense.weight);
+    return add_norm(model, tape, sum, caser->output_dense.weight);
 }
 
 const backbone caser_backbone = {
-    .name = "caser", .users = true, .at_once = true, .declare = declare, .encode = encode, .penalty = penalty};
+    .component = {.name = "caser",
+                  .help = "convolutions over the window, and a user embedding (Tang and Wang 2018)",
+                  SR_KEYS(keys),
+                  .settings_size = sizeof(caser_settings),
+                  .parameters_size = sizeof(caser_parameters)},
+    .users = true,
+    .at_once = true,
+    .one_state = true,
+    .mixes_window = true,
+    .declare = declare,
+    .encode = encode,
+    .penalty = penalty,
+};

@@ -12,10 +12,113 @@
  * smallest lags are taken, and equal means equal but for rounding, whose measure is ||q|| ||k|| / d of q and k as they are
  * before P (sr_choose_lags). In training, the sums of r and of that measure go over all ranks: every pass calls pass->sum once
  * a layer, whatever happens. */
-#include "model/attention.h"
-#include "model/backbone.h"
+#include "model/backbones/fearec.h"
 
+#include "model/attention.h"
+
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+extern const backbone fearec_backbone;
+
+typedef struct {
+    double global_ratio;    /* share of the bins that a layer sees */
+    double spatial_ratio;   /* share of attention beside auto-correlation */
+    double topk_factor;     /* int(topk_factor ln max_length) lags are kept */
+    double spectral_weight; /* contrastive training: of the distance of spectra */
+} fearec_settings;
+
+static const sr_key keys[] = {
+    SR_NUMBER("model", "global_ratio", fearec_settings, global_ratio, 0, 1, "0.6",
+              "share of the frequencies that a layer sees, the first one the highest, the last one the lowest; at least 1 / "
+              "layers",
+              .above = true),
+    SR_NUMBER("model", "spatial_ratio", fearec_settings, spatial_ratio, 0, 1, "0.1",
+              "share of attention in the outcome of a layer; the rest is auto-correlation"),
+    SR_NUMBER("model", "topk_factor", fearec_settings, topk_factor, 0, 1000, "10",
+              "int(topk_factor ln(max_length)) lags of the auto-correlation are kept", .above = true),
+    SR_NUMBER("training.contrastive", "spectral_weight", fearec_settings, spectral_weight, 0, 1e6, "0.1",
+              "weight of the mean distance of the spectra, along the positions, of the states that are compared"),
+};
+
+static const fearec_settings *settings_of(const sr_model_settings *settings)
+{
+    return component_settings(settings, &fearec_backbone.component);
+}
+
+/* ---- what the ratios come to, in the arithmetic of the released code ---- */
+
+/* A ramp: the last layer begins at bin 0, each earlier one a step higher, the first one ends at the highest bin. */
+sr_band fearec_band(const sr_model_settings *model, size_t layer)
+{
+    const double layers = (double)model->layers, bins = (double)(model->max_length / 2 + 1);
+    double share = settings_of(model)->global_ratio, step = 0;
+    if (share > 1 / layers) { /* not with a single layer */
+        step = floor(bins * (1 - share) / (layers - 1));
+    } else {
+        share = 1 / layers;
+        step = bins / layers;
+    }
+    const double begin = bins * (1 - share) - (double)layer * step, end = bins - (double)layer * step;
+    return (sr_band){.first = begin > 0 ? (size_t)begin : 0, .last = end > 0 ? (size_t)end : 0};
+}
+
+size_t fearec_lags(const sr_model_settings *model)
+{
+    return (size_t)(settings_of(model)->topk_factor * log((double)model->max_length));
+}
+
+/* ---- rules: every layer needs a band of frequencies, and lags to choose from ---- */
+
+static bool has_no_lags(const void *part)
+{
+    const sr_model_settings *settings = part;
+    const size_t lags = fearec_lags(settings);
+    return lags < 1 || lags > (size_t)settings->max_length;
+}
+
+static void explain_lags(const void *part, char *text, size_t size)
+{
+    const sr_model_settings *settings = part;
+    snprintf(text, size, "int(topk_factor ln(max_length)) is %zu, but the window has %lld lags", fearec_lags(settings),
+             (long long)settings->max_length);
+}
+
+/* The first layer without a frequency; as many as there are layers when each has one. */
+static size_t layer_without_band(const sr_model_settings *settings)
+{
+    size_t layer = 0;
+    while (layer < (size_t)settings->layers && fearec_band(settings, layer).first < fearec_band(settings, layer).last)
+        ++layer;
+    return layer;
+}
+
+static bool has_no_band(const void *part)
+{
+    const sr_model_settings *settings = part;
+    return layer_without_band(settings) < (size_t)settings->layers;
+}
+
+static void explain_band(const void *part, char *text, size_t size)
+{
+    const sr_model_settings *settings = part;
+    snprintf(text, size, "layer %zu would see none of the %lld frequencies", layer_without_band(settings),
+             (long long)settings->max_length / 2 + 1);
+}
+
+static const sr_rule rules[] = {
+    SR_RULE("model.topk_factor", "model.max_length", has_no_lags,
+            "fearec keeps int(topk_factor ln(max_length)) of the window's lags, at least 1; use another topk_factor or a "
+            "larger max_length",
+            .explain = explain_lags),
+    SR_RULE("model.layers", "model.max_length", has_no_band,
+            "every layer of fearec sees at least one of the max_length / 2 + 1 frequencies; use fewer layers, or a larger "
+            "global_ratio",
+            .explain = explain_band),
+};
+
+/* ---- parameters ---- */
 
 static sr_status declare(sr_model *model, sr_error *error)
 {
@@ -81,7 +184,7 @@ static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pa
     enum { LONGEST = 4096 }; /* of model.max_length: the sums must not need memory that may be missing on one rank */
     double values[LONGEST + 1];
     const size_t n = (size_t)model->settings.max_length;
-    chosen_lags chosen = {.count = sr_fearec_lags(&model->settings)};
+    chosen_lags chosen = {.count = fearec_lags(&model->settings)};
     if (pass->training && pass->lags)
         chosen.lags = pass->lags[layer];
     else if (pass->training)
@@ -111,9 +214,8 @@ static sr_tensor *encode_layer(sr_model *model, sr_tape *tape, sr_tensor *x, con
                                const sr_pass *pass, size_t layer, sr_encoding *encoding)
 {
     const attention_parameters *parameters = &model->layers[layer].attention;
-    const double share = model->settings.spatial_ratio;
-    sr_band band;
-    sr_fearec_band(&model->settings, layer, &band.first, &band.last);
+    const double share = settings_of(&model->settings)->spatial_ratio;
+    const sr_band band = fearec_band(&model->settings, layer);
     sr_tensor *query = model_linear(model, tape, x, &parameters->query), *key = model_linear(model, tape, x, &parameters->key);
     sr_tensor *band_query = rows ? sr_band_pass(tape, model->fourier, query, &batch->layout, rows->tokens, band) : NULL;
     const double scale = 1 / (double)model->settings.hidden_size;
@@ -158,5 +260,36 @@ static bool reads_padding(const sr_model_settings *settings)
     return true;
 }
 
+/* ---- contrastive training ---- */
+
+static double state_weight(const sr_model_settings *settings)
+{
+    return settings_of(settings)->spectral_weight;
+}
+
+/* The distance of the spectra of two passes: the modulus of the difference of the orthonormal Fourier transforms, along the
+ * positions, of their states; the mean over bins and channels, the sum over sequences divided by `examples`. */
+static sr_tensor *state_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
+                                 double examples)
+{
+    const double bins = (double)(model->settings.max_length / 2 + 1), width = (double)model->settings.hidden_size;
+    return sr_spectral_distance(tape, model->fourier, left, right, &batch->layout, 1 / (examples * bins * width));
+}
+
 const backbone fearec_backbone = {
-    .name = "fearec", .sums_in_passes = true, .reads_padding = reads_padding, .declare = declare, .encode = encode};
+    .component = {.name = "fearec",
+                  .help =
+                      "auto-correlation and attention in bands of frequencies; as published with training.contrastive (Du et "
+                      "al. 2023)",
+                  SR_KEYS(keys),
+                  .settings_size = sizeof(fearec_settings),
+                  SR_RULES(rules)},
+    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | HAS_FILTERS,
+    .sums_in_passes = true,
+    .mixes_window = true,
+    .reads_padding = reads_padding,
+    .declare = declare,
+    .encode = encode,
+    .state_weight = state_weight,
+    .state_distance = state_distance,
+};

@@ -8,11 +8,25 @@
  * A product in the frequency domain is a circular convolution: every position hears of every other. */
 #include "model/backbone.h"
 
+#include <math.h>
 #include <stdio.h>
+
+extern const backbone fmlprec_backbone;
+
+/* A layer's filter, in the place of attention. */
+typedef struct {
+    size_t weight;
+    affine_parameters norm;
+} filter_parameters;
+
+static filter_parameters *layer_of(const sr_model *model, size_t layer)
+{
+    return component_layer(model, &fmlprec_backbone.component, layer);
+}
 
 static sr_status declare_filter(sr_model *model, size_t layer, sr_error *error)
 {
-    frequency_parameters *filter = &model->layers[layer].frequency;
+    filter_parameters *filter = layer_of(model, layer);
     const size_t width = (size_t)model->settings.hidden_size;
     const size_t shape[] = {sr_fourier_bins((size_t)model->settings.max_length), width, 2};
     char name[SR_PARAMETER_NAME_SIZE / 2];
@@ -21,7 +35,7 @@ static sr_status declare_filter(sr_model *model, size_t layer, sr_error *error)
                                  SR_PARAMETERS_ORDINARY, &filter->weight, error));
     /* As released, where one layer is copied to make the others and filters are not drawn again. */
     if (layer > 0)
-        sr_parameters_start_same(&model->parameters, filter->weight, model->layers[0].frequency.weight);
+        sr_parameters_start_same(&model->parameters, filter->weight, layer_of(model, 0)->weight);
     snprintf(name, sizeof name, "layers.%zu.filter.norm", layer);
     return declare_norm(model, &filter->norm, name, width, error);
 }
@@ -48,7 +62,7 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     for (size_t layer = 0; layer < layers && tokens; ++layer) {
         const bool only_read = layer + 1 == layers && !pass->every_row;
         const layer_rows rows = {model, tape, pass, layer, &batch->layout, only_read ? &batch->reads : tokens};
-        const frequency_parameters *filter = &model->layers[layer].frequency;
+        const filter_parameters *filter = layer_of(model, layer);
         const size_t count = sr_rows_count(rows.rows, rows.layout);
         /* [L/2 + 1, d, 2] as the tape sees it: [L/2 + 1, 2 d]. */
         sr_tensor *filtered = sr_spectral_filter(tape, model->fourier, x, rows.layout, rows.rows,
@@ -67,4 +81,25 @@ static bool reads_padding(const sr_model_settings *settings)
     return true;
 }
 
-const backbone fmlprec_backbone = {.name = "fmlprec", .reads_padding = reads_padding, .declare = declare, .encode = encode};
+/* |w_k|: weight [bins, channels, 2], real and imaginary parts. The imaginary part has no effect in bin 0, nor in the last one
+ * of a window of even length. */
+static void response(const sr_model *model, size_t layer, size_t bin, double *moduli)
+{
+    const size_t channels = (size_t)model->settings.hidden_size, window = (size_t)model->settings.max_length;
+    const sr_real *weight = model_values(model, layer_of(model, layer)->weight) + 2 * bin * channels;
+    const bool is_real = bin == 0 || 2 * bin == window;
+    for (size_t i = 0; i < channels; ++i)
+        moduli[i] = hypot((double)weight[2 * i], is_real ? 0 : (double)weight[2 * i + 1]);
+}
+
+const backbone fmlprec_backbone = {
+    .component = {.name = "fmlprec",
+                  .help = "learned filters over the window in the place of attention (Zhou et al. 2022)",
+                  .layer_size = sizeof(filter_parameters)},
+    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD | HAS_FILTERS,
+    .mixes_window = true,
+    .reads_padding = reads_padding,
+    .declare = declare,
+    .encode = encode,
+    .response = response,
+};

@@ -9,14 +9,45 @@
 #include <math.h>
 #include <stdio.h>
 
+extern const backbone gru4rec_backbone;
+
+typedef struct {
+    int64_t gru_hidden_size; /* width of the recurrent layers */
+} gru4rec_settings;
+
+static const sr_key keys[] = {
+    SR_INTEGER("model", "gru_hidden_size", gru4rec_settings, gru_hidden_size, 1, 8192, "64", "width of the recurrent layers"),
+};
+
+static size_t unit_width(const sr_model *model)
+{
+    const gru4rec_settings *own = component_settings(&model->settings, &gru4rec_backbone.component);
+    return (size_t)own->gru_hidden_size;
+}
+
+/* Weights of a layer of gated recurrent units. */
+typedef struct {
+    size_t input, hidden;
+} gru_parameters;
+
+static gru_parameters *layer_of(const sr_model *model, size_t layer)
+{
+    return component_layer(model, &gru4rec_backbone.component, layer);
+}
+
+static affine_parameters *dense_of(const sr_model *model)
+{
+    return component_parameters(model, &gru4rec_backbone.component);
+}
+
 /* Only the first layer's matrices are drawn by Glorot and Bengio's rule in the published code; deeper ones keep the default of
  * their library. */
 static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
 {
-    const size_t g = (size_t)model->settings.gru_hidden_size, in = index == 0 ? (size_t)model->settings.hidden_size : g;
+    const size_t g = unit_width(model), in = index == 0 ? (size_t)model->settings.hidden_size : g;
     const double deeper = 1 / sqrt((double)g);
     char name[SR_PARAMETER_NAME_SIZE];
-    gru_parameters *gru = &model->layers[index].gru;
+    gru_parameters *gru = layer_of(model, index);
     snprintf(name, sizeof name, "layers.%zu.gru.input.weight", index);
     SR_TRY(declare_uniform(model, &gru->input, name, (size_t[]){3 * g, in}, 2,
                            index == 0 ? sqrt(6.0 / (double)(3 * g + in)) : deeper, error));
@@ -31,8 +62,7 @@ static sr_status declare(sr_model *model, sr_error *error)
     SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer)
         SR_TRY(declare_layer(model, layer, error));
-    return declare_linear(model, &model->dense, "dense", width, (size_t)model->settings.gru_hidden_size, SR_PARAMETERS_ORDINARY,
-                          error);
+    return declare_linear(model, dense_of(model), "dense", width, unit_width(model), SR_PARAMETERS_ORDINARY, error);
 }
 
 static bool reads_padding(const sr_model_settings *settings)
@@ -49,13 +79,24 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     x = sr_dropout(tape, x, layout, NULL, &site);
     trace_states(pass, 0, x);
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
-        const gru_parameters *gru = &model->layers[layer].gru;
+        const gru_parameters *gru = layer_of(model, layer);
         sr_tensor *input = sr_linear(tape, x, model_parameter(model, tape, gru->input), NULL);
         x = sr_gru(tape, input, model_parameter(model, tape, gru->hidden), layout);
         trace_states(pass, layer + 1, x);
     }
     sr_tensor *read = sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, layout));
-    encoding->representation = model_linear(model, tape, read, &model->dense);
+    encoding->representation = model_linear(model, tape, read, dense_of(model));
 }
 
-const backbone gru4rec_backbone = {.name = "gru4rec", .reads_padding = reads_padding, .declare = declare, .encode = encode};
+const backbone gru4rec_backbone = {
+    .component = {.name = "gru4rec",
+                  .help = "gated recurrent units over the items of a history (Hidasi et al. 2016)",
+                  SR_KEYS(keys),
+                  .settings_size = sizeof(gru4rec_settings),
+                  .parameters_size = sizeof(affine_parameters),
+                  .layer_size = sizeof(gru_parameters)},
+    .capabilities = HAS_LAYERS,
+    .reads_padding = reads_padding,
+    .declare = declare,
+    .encode = encode,
+};

@@ -12,4 +12,10 @@ static sr_status declare(sr_model *model, sr_error *error)
     return declare_layers(model, error);
 }
 
-const backbone sasrec_backbone = {.name = "sasrec", .declare = declare, .encode = encode_items};
+const backbone sasrec_backbone = {
+    .component = {.name = "sasrec",
+                  .help = "causal transformer over the items of a history, post-norm (Kang and McAuley 2018)"},
+    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .declare = declare,
+    .encode = encode_items,
+};

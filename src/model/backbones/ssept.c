@@ -11,9 +11,48 @@
 
 #include <string.h>
 
+extern const backbone ssept_backbone;
+
+typedef struct {
+    int64_t user_hidden_size;                          /* the columns of hidden_size that belong to the user */
+    double sse_user_probability, sse_item_probability; /* that an id is replaced by a random one in training */
+} ssept_settings;
+
+static const sr_key keys[] = {
+    SR_INTEGER("model", "user_hidden_size", ssept_settings, user_hidden_size, 1, 8191, "32",
+               "how much of hidden_size is the user's; items have the rest"),
+    SR_NUMBER("model", "sse_user_probability", ssept_settings, sse_user_probability, 0, 1, "0",
+              "probability that a user is replaced by a random one in training (stochastic shared embeddings)", .below = true),
+    SR_NUMBER("model", "sse_item_probability", ssept_settings, sse_item_probability, 0, 1, "0",
+              "probability that an item is replaced by a random one in training (stochastic shared embeddings)", .below = true),
+};
+
+static const ssept_settings *settings_of(const sr_model_settings *settings)
+{
+    return component_settings(settings, &ssept_backbone.component);
+}
+
+static bool replaces_items(const sr_model_settings *settings)
+{
+    return settings_of(settings)->sse_item_probability > 0;
+}
+
+static bool leaves_no_width(const void *part)
+{
+    const sr_model_settings *settings = part;
+    return settings_of(settings)->user_hidden_size >= settings->hidden_size;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE("model.user_hidden_size", "model.hidden_size", leaves_no_width,
+            "the user's part of the width must leave some for the items, so it must be smaller"),
+};
+
+/* ---- the model ---- */
+
 static size_t user_width(const sr_model *model)
 {
-    return (size_t)model->settings.user_hidden_size;
+    return (size_t)settings_of(&model->settings)->user_hidden_size;
 }
 
 static size_t item_width(const sr_model *model)
@@ -38,7 +77,8 @@ static const int32_t *share_embeddings(const sr_model *model, sr_tape *tape, con
     const sr_layout *layout = &batch->layout;
     const bool users = table == TABLE_USERS;
     const int32_t *ids = users ? batch->users : batch->items;
-    const double probability = users ? model->settings.sse_user_probability : model->settings.sse_item_probability;
+    const ssept_settings *own = settings_of(&model->settings);
+    const double probability = users ? own->sse_user_probability : own->sse_item_probability;
     if (!pass->training || probability <= 0)
         return ids;
     int32_t *shared = sr_tape_take(tape, layout->offsets[layout->sequences], sizeof *shared);
@@ -71,4 +111,15 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
         encoding->attacked = sr_select_columns(tape, encoding->attacked, 0, item_width(model));
 }
 
-const backbone ssept_backbone = {.name = "ssept", .users = true, .declare = declare, .encode = encode};
+const backbone ssept_backbone = {
+    .component = {.name = "ssept",
+                  .help = "SASRec with a user embedding beside each item's (Wu et al. 2020)",
+                  SR_KEYS(keys),
+                  .settings_size = sizeof(ssept_settings),
+                  SR_RULES(rules)},
+    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .users = true,
+    .replaces_items = replaces_items,
+    .declare = declare,
+    .encode = encode,
+};

@@ -9,13 +9,69 @@
  *
  * With mean_update frozen, as in the released code, every layer reads m0 and the state's mean is m0; only covariances pass.
  *
- * The state of a position is [m, c]. Loss, with d the squared 2-Wasserstein distance and items' Gaussians N(E_mean, P(E_cov)):
- *
- *   softplus(d(state, target) - d(state, negative)) + pvn_weight max(0, d(state, target) - d(target, negative)) */
+ * The state of a position is [m, c], the Gaussians of items are N(E_mean, P(E_cov)); losses/stosa.c compares them. */
 #include "model/attention.h"
 #include "model/backbone.h"
+#include "model/loss.h"
 
 #include <stdio.h>
+
+extern const backbone stosa_backbone;
+
+enum { SITE_COVARIANCE_INPUT = 12, SITE_COVARIANCE_OUTPUT = 13, SITE_COVARIANCE_FEED_FORWARD = 14 };
+
+typedef enum { MEAN_FROZEN, MEAN_UPDATED } mean_update_kind;
+
+typedef struct {
+    mean_update_kind mean_update; /* whether a layer's mean goes on to the next */
+} stosa_settings;
+
+static const sr_choice mean_update_choices[] = {
+    {"frozen", MEAN_FROZEN, "dropped: all layers and the state have the mean of the input, only covariances pass, as released"},
+    {"updated", MEAN_UPDATED, "it goes on to the next layer, as published"},
+    {NULL, 0, NULL}};
+
+static const sr_key keys[] = {
+    SR_CHOICE("model", "mean_update", stosa_settings, mean_update, mean_update_choices, "frozen",
+              "what becomes of a layer's mean"),
+};
+
+static const stosa_settings *settings_of(const sr_model *model)
+{
+    return component_settings(&model->settings, &stosa_backbone.component);
+}
+
+static bool compares_distances(const void *part)
+{
+    return !loss_of(part)->distances;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE("training.loss", "model.backbone", compares_distances,
+            "the distances of stosa's Gaussians have a loss of their own; use loss stosa (with a training.pvn_weight of 0 it "
+            "is bpr of distances)"),
+};
+
+/* What there is twice in a layer, for means and for covariances. */
+typedef struct {
+    affine_parameters query, key, value, output;
+    feed_forward_parameters feed_forward;
+} stream_parameters;
+
+typedef struct {
+    stream_parameters mean, covariance;
+} stosa_layer;
+
+static stosa_layer *layer_of(const sr_model *model, size_t layer)
+{
+    return component_layer(model, &stosa_backbone.component, layer);
+}
+
+/* The table of positions of covariances, beside that of means. */
+static size_t *position_covariance_of(const sr_model *model)
+{
+    return component_parameters(model, &stosa_backbone.component);
+}
 
 /* ---- parameters ---- */
 
@@ -37,12 +93,12 @@ static sr_status declare_stream(sr_model *model, stream_parameters *stream, size
 
 static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
 {
-    layer_parameters *layer = &model->layers[index];
+    stosa_layer *layer = layer_of(model, index);
     char name[SR_PARAMETER_NAME_SIZE / 2];
     SR_TRY(declare_stream(model, &layer->mean, index, "mean", error));
     SR_TRY(declare_stream(model, &layer->covariance, index, "covariance", error));
     snprintf(name, sizeof name, "layers.%zu.attention.norm", index);
-    SR_TRY(declare_norm(model, &layer->attention.norm, name, (size_t)model->settings.hidden_size, error));
+    SR_TRY(declare_norm(model, &model->layers[index].attention.norm, name, (size_t)model->settings.hidden_size, error));
     return declare_calibrators(model, index, error);
 }
 
@@ -54,7 +110,7 @@ static sr_status declare(sr_model *model, sr_error *error)
     SR_TRY(declare_table(model, &model->item_covariance, "item_covariance_embedding", model->items + 1, width, error));
     if (model->settings.positions == SR_POSITIONS_LEARNED) {
         SR_TRY(declare_table(model, &model->position_embedding, "position_mean_embedding", columns, width, error));
-        SR_TRY(declare_table(model, &model->position_covariance, "position_covariance_embedding", columns, width, error));
+        SR_TRY(declare_table(model, position_covariance_of(model), "position_covariance_embedding", columns, width, error));
     }
     SR_TRY(declare_norm(model, &model->input_norm, "input_norm", width, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer)
@@ -66,10 +122,10 @@ static sr_status declare(sr_model *model, sr_error *error)
 
 /* dropout(LN(items' rows + columns' rows)) of one stream. */
 static sr_tensor *embed(sr_model *model, sr_tape *tape, size_t items, size_t positions, const sr_batch *batch,
-                        const sr_pass *pass, dropout_site_name site_name)
+                        const sr_pass *pass, unsigned number)
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
-    const sr_dropout_site site = dropout_site(pass, 0, site_name, model->settings.hidden_dropout);
+    const sr_dropout_site site = dropout_site(pass, 0, number, model->settings.hidden_dropout);
     sr_tensor *x = sr_embedding(tape, model_parameter(model, tape, items), batch->items, tokens, true);
     if (model->settings.positions == SR_POSITIONS_LEARNED)
         x = sr_add(tape, x, sr_embedding(tape, model_parameter(model, tape, positions), batch->layout.columns, tokens, false));
@@ -81,7 +137,7 @@ static sr_tensor *distance_scores(const attention_block *block, gaussians x, sr_
 {
     sr_model *model = block->model;
     sr_tape *tape = block->tape;
-    const layer_parameters *layer = &model->layers[block->layer];
+    const stosa_layer *layer = layer_of(model, block->layer);
     const gaussians query = {model_linear(model, tape, rows_of_score_queries(block, x.mean), &layer->mean.query),
                              model_linear(model, tape, rows_of_score_queries(block, x.covariance), &layer->covariance.query)};
     const gaussians key = {model_linear(model, tape, rows_of_keys(block, x.mean), &layer->mean.key),
@@ -91,7 +147,7 @@ static sr_tensor *distance_scores(const attention_block *block, gaussians x, sr_
 
 /* LN(x + dropout(output(context))), then the feed-forward block, of one stream. */
 static sr_tensor *finish_stream(const attention_block *block, const stream_parameters *stream, sr_tensor *residual,
-                                sr_tensor *context, dropout_site_name output_site, dropout_site_name feed_forward_site)
+                                sr_tensor *context, unsigned output_site, unsigned feed_forward_site)
 {
     sr_tensor *y = attention_output(block, context, residual, &stream->output, output_site);
     const layer_rows rows = rows_of_block(block);
@@ -103,12 +159,12 @@ static gaussians encode_layer(attention_block *block, gaussians x)
 {
     sr_model *model = block->model;
     sr_tape *tape = block->tape;
-    const layer_parameters *layer = &model->layers[block->layer];
+    const stosa_layer *layer = layer_of(model, block->layer);
     sr_tensor *keys_of_covariance = rows_of_keys(block, x.covariance);
     gaussians out = {.mean = rows_of_queries(block, x.mean)};
     block->raw_scores = distance_scores(block, x, keys_of_covariance);
     attention_weigh(block);
-    if (model->settings.mean_update == SR_MEAN_UPDATED) {
+    if (settings_of(model)->mean_update == MEAN_UPDATED) {
         sr_tensor *value = model_linear(model, tape, rows_of_keys(block, x.mean), &layer->mean.value);
         sr_tensor *context = sr_attention_context(tape, block->weights, value, block->map);
         out.mean = finish_stream(block, &layer->mean, out.mean, context, SITE_ATTENTION_OUTPUT, SITE_FEED_FORWARD);
@@ -133,7 +189,7 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     if (!attention_rows_make(&rows, model, tape, batch, pass))
         return;
     sr_tensor *mean = embed(model, tape, model->item_embedding, model->position_embedding, batch, pass, SITE_INPUT);
-    sr_tensor *covariance = embed(model, tape, model->item_covariance, model->position_covariance, batch, pass,
+    sr_tensor *covariance = embed(model, tape, model->item_covariance, *position_covariance_of(model), batch, pass,
                                   SITE_COVARIANCE_INPUT);
     gaussians x = {sr_activate(tape, mean, SR_ACTIVATION_ELU), sr_elu_plus_one(tape, covariance)};
     trace_gaussians(tape, pass, 0, x);
@@ -148,29 +204,16 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
                                                       rows_that_are_read(tape, x.covariance, batch, pass));
 }
 
-/* ---- loss ---- */
-
-/* [mean, root of the covariance] of items, whose squared Euclidean distances are the squared 2-Wasserstein distances. */
-static sr_tensor *item_points(sr_model *model, sr_tape *tape, const int32_t *ids, size_t count)
-{
-    sr_tensor *means = sr_embedding(tape, model_parameter(model, tape, model->item_embedding), ids, count, false);
-    sr_tensor *covariances = sr_embedding(tape, model_parameter(model, tape, model->item_covariance), ids, count, false);
-    return sr_concatenate_columns(tape, means, sr_square_root(tape, sr_elu_plus_one(tape, covariances)));
-}
-
-static sr_tensor *loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
-{
-    const size_t width = (size_t)model->settings.hidden_size;
-    sr_tensor *roots = sr_square_root(tape, sr_select_columns(tape, states, width, width));
-    sr_tensor *points = sr_concatenate_columns(tape, sr_select_columns(tape, states, 0, width), roots);
-    sr_tensor *targets = item_points(model, tape, batch->target_items, batch->targets);
-    sr_tensor *negatives = item_points(model, tape, batch->negative_items, batch->targets);
-    sr_tensor *to_target = sr_row_distances(tape, points, targets);
-    sr_tensor *to_negative = sr_row_distances(tape, points, negatives);
-    sr_tensor *between = sr_row_distances(tape, targets, negatives);
-    /* bpr of distances: the smaller one wins. */
-    return sr_weighted_add(tape, sr_bpr_loss(tape, to_negative, to_target, weight), 1,
-                           sr_hinge_loss(tape, to_target, between, weight), model->settings.pvn_weight);
-}
-
-const backbone stosa_backbone = {.name = "stosa", .distances = true, .declare = declare, .encode = encode, .loss = loss};
+const backbone stosa_backbone = {
+    .component = {.name = "stosa",
+                  .help = "items are Gaussians, attention and scores are Wasserstein distances (Fan et al. 2022)",
+                  SR_KEYS(keys),
+                  .settings_size = sizeof(stosa_settings),
+                  SR_RULES(rules),
+                  .parameters_size = sizeof(size_t),
+                  .layer_size = sizeof(stosa_layer)},
+    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .distances = true,
+    .declare = declare,
+    .encode = encode,
+};

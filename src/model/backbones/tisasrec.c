@@ -7,36 +7,86 @@
  * values. There is no position in the input. Row 0 of each table is read and never trained, as in the published code. */
 #include "model/backbone.h"
 
+extern const backbone tisasrec_backbone;
+
+enum { SITE_POSITION_KEYS = 8, SITE_POSITION_VALUES = 9, SITE_TIME_KEYS = 10, SITE_TIME_VALUES = 11 };
+
+typedef enum { TIME_DROPOUT_TABLE, TIME_DROPOUT_CELLS } time_dropout_kind;
+
+typedef struct {
+    int64_t time_span; /* the largest gap that is told apart */
+    int64_t time_unit; /* what a gap of 1 is, in units of the time stamps */
+    time_dropout_kind time_dropout;
+} tisasrec_settings;
+
+static const sr_choice time_dropout_choices[] = {
+    {"table", TIME_DROPOUT_TABLE, "rows of the tables are dropped, once a batch"},
+    {"cells", TIME_DROPOUT_CELLS, "each pair of query and key drops its own copy of a row, as released"},
+    {NULL, 0, NULL}};
+
+static const sr_key keys[] = {
+    SR_INTEGER("model", "time_span", tisasrec_settings, time_span, 1, 65535, "256",
+               "the largest gap in time that is told apart from longer ones"),
+    SR_INTEGER("model", "time_unit", tisasrec_settings, time_unit, 1, 9e14, "1",
+               "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds"),
+    SR_CHOICE("model", "time_dropout", tisasrec_settings, time_dropout, time_dropout_choices, "table",
+              "how hidden_dropout acts on the embeddings of gaps and relative positions"),
+};
+
+static const tisasrec_settings *settings_of(const sr_model *model)
+{
+    return component_settings(&model->settings, &tisasrec_backbone.component);
+}
+
+static void gaps(const sr_model_settings *settings, int64_t *span, int64_t *unit)
+{
+    const tisasrec_settings *own = component_settings(settings, &tisasrec_backbone.component);
+    *span = own->time_span;
+    *unit = own->time_unit;
+}
+
+/* Tables of a key's column and of the gap, for keys and for values. */
+typedef struct {
+    size_t position_keys, position_values, time_keys, time_values;
+} tisasrec_parameters;
+
+static tisasrec_parameters *parameters_of(const sr_model *model)
+{
+    return component_parameters(model, &tisasrec_backbone.component);
+}
+
 static sr_status declare(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
-    const size_t gaps = (size_t)model->settings.time_span + 1;
+    const size_t gaps = (size_t)settings_of(model)->time_span + 1;
+    tisasrec_parameters *own = parameters_of(model);
     SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
-    SR_TRY(declare_table(model, &model->position_keys, "pos_key_embedding", columns, width, error));
-    SR_TRY(declare_table(model, &model->position_values, "pos_value_embedding", columns, width, error));
-    SR_TRY(declare_table(model, &model->time_keys, "time_key_embedding", gaps, width, error));
-    SR_TRY(declare_table(model, &model->time_values, "time_value_embedding", gaps, width, error));
+    SR_TRY(declare_table(model, &own->position_keys, "pos_key_embedding", columns, width, error));
+    SR_TRY(declare_table(model, &own->position_values, "pos_value_embedding", columns, width, error));
+    SR_TRY(declare_table(model, &own->time_keys, "time_key_embedding", gaps, width, error));
+    SR_TRY(declare_table(model, &own->time_values, "time_value_embedding", gaps, width, error));
     return declare_layers(model, error);
 }
 
 /* The vector of each token's column. */
 static sr_tensor *position_vectors(sr_model *model, sr_tape *tape, size_t table, const sr_batch *batch, const sr_pass *pass,
-                                   dropout_site_name site_name)
+                                   unsigned number)
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
-    const sr_dropout_site site = dropout_site(pass, 0, site_name, model->settings.hidden_dropout);
+    const sr_dropout_site site = dropout_site(pass, 0, number, model->settings.hidden_dropout);
     sr_tensor *rows = sr_embedding(tape, model_parameter(model, tape, table), batch->layout.columns, tokens, true);
     return sr_dropout(tape, rows, &batch->layout, NULL, &site);
 }
 
 /* The table of gaps, whose dropout acts on its rows or, as in the published code, on what each cell reads. */
 static sr_tensor *time_table(sr_model *model, sr_tape *tape, size_t table, const sr_batch *batch, const sr_pass *pass,
-                             dropout_site_name site_name, sr_intervals *intervals)
+                             unsigned number, sr_intervals *intervals)
 {
-    const sr_dropout_site site = dropout_site(pass, 0, site_name, model->settings.hidden_dropout);
+    const sr_dropout_site site = dropout_site(pass, 0, number, model->settings.hidden_dropout);
     sr_tensor *rows = model_parameter(model, tape, table);
-    *intervals = (sr_intervals){.times = batch->times, .unit = model->settings.time_unit, .span = model->settings.time_span};
-    if (model->settings.time_dropout == SR_TIME_DROPOUT_TABLE)
+    const tisasrec_settings *own = settings_of(model);
+    *intervals = (sr_intervals){.times = batch->times, .unit = own->time_unit, .span = own->time_span};
+    if (own->time_dropout == TIME_DROPOUT_TABLE)
         return sr_table_dropout(tape, rows, &site);
     intervals->cell_dropout = site;
     return rows;
@@ -45,14 +95,27 @@ static sr_tensor *time_table(sr_model *model, sr_tape *tape, size_t table, const
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
+    const tisasrec_parameters *own = parameters_of(model);
     sr_tensor *items = model_parameter(model, tape, model->item_embedding);
     sr_tensor *x = encode_input(model, tape, sr_embedding(tape, items, batch->items, tokens, true), batch, pass);
     relative_terms terms;
-    terms.position_keys = position_vectors(model, tape, model->position_keys, batch, pass, SITE_POSITION_KEYS);
-    terms.position_values = position_vectors(model, tape, model->position_values, batch, pass, SITE_POSITION_VALUES);
-    terms.time_keys = time_table(model, tape, model->time_keys, batch, pass, SITE_TIME_KEYS, &terms.key_intervals);
-    terms.time_values = time_table(model, tape, model->time_values, batch, pass, SITE_TIME_VALUES, &terms.value_intervals);
+    terms.position_keys = position_vectors(model, tape, own->position_keys, batch, pass, SITE_POSITION_KEYS);
+    terms.position_values = position_vectors(model, tape, own->position_values, batch, pass, SITE_POSITION_VALUES);
+    terms.time_keys = time_table(model, tape, own->time_keys, batch, pass, SITE_TIME_KEYS, &terms.key_intervals);
+    terms.time_values = time_table(model, tape, own->time_values, batch, pass, SITE_TIME_VALUES, &terms.value_intervals);
     encode_layers(model, tape, x, &terms, batch, pass, encoding);
 }
 
-const backbone tisasrec_backbone = {.name = "tisasrec", .times = true, .declare = declare, .encode = encode};
+const backbone tisasrec_backbone = {
+    .component = {.name = "tisasrec",
+                  .help = "time intervals and relative positions in keys and values (Li et al. 2020)",
+                  SR_KEYS(keys),
+                  .settings_size = sizeof(tisasrec_settings),
+                  .parameters_size = sizeof(tisasrec_parameters)},
+    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .times = true,
+    .places_itself = true,
+    .gaps = gaps,
+    .declare = declare,
+    .encode = encode,
+};

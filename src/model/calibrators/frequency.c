@@ -11,55 +11,137 @@
 
 #include <stdio.h>
 
-static const sr_frequency_settings *settings_of(const sr_model *model)
+extern const calibrator frequency_calibrator;
+
+typedef enum { WINDOW_PADDED, WINDOW_SEQUENCE } window_kind;
+
+typedef struct {
+    double alpha;   /* share of the branch in the mixture with attention's */
+    int64_t cutoff; /* two-sided frequencies that count as low: bins 0 .. cutoff / 2 */
+    window_kind window;
+    sr_fourier_engine engine;
+} frequency_settings;
+
+static const sr_choice window_choices[] = {
+    {"padded", WINDOW_PADDED, "all max_length columns, padding included, as released"},
+    {"sequence", WINDOW_SEQUENCE, "the items of the history alone, whose number is then the length of the transform"},
+    {NULL, 0, NULL}};
+
+static const char section[] = "calibrators.frequency";
+
+static const sr_key keys[] = {
+    SR_NUMBER(section, "alpha", frequency_settings, alpha, 0, 1, "0.7", "share of the branch; attention has the rest"),
+    SR_INTEGER(section, "cutoff", frequency_settings, cutoff, 0, 8192, "5",
+               "frequencies that are low, counted on both sides of 0: bins 0 to cutoff / 2, rounded down"),
+    SR_CHOICE(section, "window", frequency_settings, window, window_choices, "padded", "what is transformed"),
+    SR_CHOICE(section, "engine", frequency_settings, engine, fourier_choices, "auto",
+              "how it is computed; results differ by rounding"),
+};
+
+static const frequency_settings *settings_of(const sr_model_settings *settings)
 {
-    return &model->settings.calibrators.frequency;
+    return component_settings(settings, &frequency_calibrator.component);
 }
 
-static bool in_use(const sr_model_settings *settings)
+/* How many bins are low, from 0 on; a short sequence may have fewer. */
+static size_t low_bins(const sr_model_settings *settings)
 {
-    return settings->calibrators.frequency.in_use;
+    return (size_t)settings_of(settings)->cutoff / 2 + 1;
+}
+
+static bool filters_gaussians(const void *part)
+{
+    return backbone_of(part)->distances;
+}
+
+static bool shows_targets(const void *part)
+{
+    const sr_model_settings *settings = part;
+    return settings->objective == SR_OBJECTIVE_ALL && !backbone_of(settings)->masked;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE(section, "model.backbone", filters_gaussians,
+            "this calibrator filters states that are vectors, while stosa's are Gaussians; use another backbone, or no "
+            "calibrator but refinement"),
+    SR_RULE(section, "training.objective", shows_targets,
+            "a filter over the whole sequence adds later items to earlier positions, so that each position would be shown the "
+            "item that it has to predict; use objective last, which reads the last position alone"),
+};
+
+typedef struct {
+    size_t sqrt_beta; /* the square root of the residual's scale */
+    affine_parameters norm;
+} frequency_layer;
+
+static frequency_layer *layer_of(const sr_model *model, size_t layer)
+{
+    return component_layer(model, &frequency_calibrator.component, layer);
 }
 
 /* Padding is computed, because the next layer's transform and, in front of the items, other padding reads it. */
 static padding_use padding(const sr_model_settings *settings, bool training)
 {
     (void)training;
-    return settings->calibrators.frequency.window == SR_WINDOW_PADDED ? PADDING_QUERIES : PADDING_UNUSED;
+    return settings_of(settings)->window == WINDOW_PADDED ? PADDING_QUERIES : PADDING_UNUSED;
 }
 
 /* The published code copies one layer to make the others and draws again what it knows how to draw, which sqrt_beta is not: all
  * layers start from the same. */
 static sr_status declare(sr_model *model, size_t layer, sr_error *error)
 {
-    frequency_parameters *own = &model->layers[layer].frequency;
+    frequency_layer *own = layer_of(model, layer);
     const size_t width = (size_t)model->settings.hidden_size;
     char name[SR_PARAMETER_NAME_SIZE / 2];
     snprintf(name, sizeof name, "layers.%zu.frequency.sqrt_beta", layer);
     SR_TRY(sr_parameters_declare(&model->parameters, name, &width, 1, SR_INITIAL_CENTRED, 1, SR_PARAMETERS_ORDINARY,
-                                 &own->weight, error));
+                                 &own->sqrt_beta, error));
     if (layer > 0)
-        sr_parameters_start_same(&model->parameters, own->weight, model->layers[0].frequency.weight);
+        sr_parameters_start_same(&model->parameters, own->sqrt_beta, layer_of(model, 0)->sqrt_beta);
     snprintf(name, sizeof name, "layers.%zu.frequency.norm", layer);
     SR_TRY(declare_norm(model, &own->norm, name, width, error));
-    return declare_fourier(model, settings_of(model)->engine, error);
+    return declare_fourier(model, settings_of(&model->settings)->engine, error);
 }
 
 static void mix(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked)
 {
     sr_model *model = block->model;
     sr_tape *tape = block->tape;
-    const frequency_parameters *own = &model->layers[block->layer].frequency;
-    const double alpha = settings_of(model)->alpha;
-    const sr_band low_band = {0, sr_frequency_low_bins(settings_of(model))};
+    const frequency_layer *own = layer_of(model, block->layer);
+    const double alpha = settings_of(&model->settings)->alpha;
+    const sr_band low_band = {0, low_bins(&model->settings)};
     const layer_rows rows = rows_of_block(block);
     sr_tensor *low = sr_band_pass(tape, model->fourier, block->input, rows.layout, rows.rows, low_band);
-    sr_tensor *rescaled = sr_rescale_residual(tape, residual, low, model_parameter(model, tape, own->weight));
+    sr_tensor *rescaled = sr_rescale_residual(tape, residual, low, model_parameter(model, tape, own->sqrt_beta));
     sr_tensor *branch = add_and_norm(&rows, residual, rescaled, &own->norm, SITE_FREQUENCY);
     *y = sr_weighted_add(tape, branch, alpha, *y, 1 - alpha);
     if (attacked)
         *attacked = sr_weighted_add(tape, branch, alpha, *attacked, 1 - alpha);
 }
 
+/* low + beta (x - low): 1 in the low bins, beta = sqrt_beta^2 in the others. */
+static void response(const sr_model *model, size_t layer, size_t bin, double *moduli, double *factors)
+{
+    const sr_real *root = model_values(model, layer_of(model, layer)->sqrt_beta);
+    for (size_t i = 0; i < (size_t)model->settings.hidden_size; ++i) {
+        factors[i] = (double)root[i] * (double)root[i];
+        moduli[i] = bin < low_bins(&model->settings) ? 1 : factors[i];
+    }
+}
+
 const calibrator frequency_calibrator = {
-    .name = "frequency", .in_use = in_use, .padding = padding, .declare = declare, .mix = mix};
+    .component =
+        {.name = "frequency",
+         .help = "BSARec's frequency rescaler: each layer's attention block is mixed with a branch that knows low and high "
+                 "frequencies of its input x, LN(x + dropout(low + b (x - low))), low the cutoff / 2 + 1 lowest bins of x "
+                 "along the positions, b a learned square for each channel",
+         SR_KEYS(keys),
+         .settings_size = sizeof(frequency_settings),
+         SR_RULES(rules),
+         .layer_size = sizeof(frequency_layer)},
+    .padding = padding,
+    .declare = declare,
+    .mix = mix,
+    .response = response,
+    .bins = low_bins,
+};

@@ -16,19 +16,83 @@
 #include <math.h>
 #include <stdio.h>
 
-static const sr_refinement_settings *settings_of(const attention_block *block)
+extern const calibrator refinement_calibrator;
+
+typedef enum { REFINEMENT_SIMPLE, REFINEMENT_VALUE, REFINEMENT_ADDITIVE, REFINEMENT_STOCHASTIC } refinement_kind;
+typedef enum { SOURCE_PROBABILITIES, SOURCE_SCORES } refinement_source;
+typedef enum { VALUE_IDENTITY, VALUE_LEARNED } refinement_value;
+
+typedef struct {
+    refinement_kind kind;
+    refinement_source source;
+    int64_t rank; /* width of the space in which weights attend to weights; 0: max_length */
+    bool per_head;
+    refinement_value value; /* kind value */
+} refinement_settings;
+
+static const sr_choice kind_choices[] = {
+    {"simple", REFINEMENT_SIMPLE, "R"},
+    {"value", REFINEMENT_VALUE, "R times what the key value says, in visible columns; not renormalised"},
+    {"additive", REFINEMENT_ADDITIVE, "(A + R) / 2"},
+    {"stochastic", REFINEMENT_STOCHASTIC, "R, by Wasserstein distances of Gaussians instead of dot products; stosa only"},
+    {NULL, 0, NULL}};
+static const sr_choice source_choices[] = {{"probabilities", SOURCE_PROBABILITIES, "A"},
+                                           {"scores", SOURCE_SCORES, "the scores before softmax, 0 where a query sees no key"},
+                                           {NULL, 0, NULL}};
+static const sr_choice value_choices[] = {
+    {"identity", VALUE_IDENTITY, "A itself"},
+    {"learned", VALUE_LEARNED, "A after a learned map of its columns, which starts as the identity; kind value only"},
+    {NULL, 0, NULL}};
+
+static const char section[] = "calibrators.refinement";
+
+static const sr_key keys[] = {
+    SR_CHOICE(section, "kind", refinement_settings, kind, kind_choices, "simple", "what takes the place of A"),
+    SR_CHOICE(section, "source", refinement_settings, source, source_choices, "probabilities", "what X is"),
+    SR_INTEGER(section, "rank", refinement_settings, rank, 0, 65536, "0",
+               "width of the learned maps of the rows of X that R compares; 0: max_length"),
+    SR_BOOLEAN(section, "per_head", refinement_settings, per_head, "false",
+               "true: each head has learned maps of its own; false: the heads of a layer share them"),
+    SR_CHOICE(section, "value", refinement_settings, value, value_choices, "identity", "what R multiplies, with kind value"),
+};
+
+static const refinement_settings *settings_of(const sr_model_settings *settings)
 {
-    return &block->model->settings.calibrators.refinement;
+    return component_settings(settings, &refinement_calibrator.component);
 }
 
-static bool in_use(const sr_model_settings *settings)
+static bool is_stochastic_alone(const void *part)
 {
-    return settings->calibrators.refinement.in_use;
+    return settings_of(part)->kind == REFINEMENT_STOCHASTIC && !backbone_of(part)->distances;
+}
+
+static bool learns_no_value(const void *part)
+{
+    return settings_of(part)->value == VALUE_LEARNED && settings_of(part)->kind != REFINEMENT_VALUE;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE("calibrators.refinement.kind", "model.backbone", is_stochastic_alone,
+            "stochastic refinement is for stosa alone, whose attention is stochastic itself; use backbone stosa or kind "
+            "simple, value or additive"),
+    SR_RULE("calibrators.refinement.value", "calibrators.refinement.kind", learns_no_value,
+            "no other kind than value has a value to learn; use kind value or value identity"),
+};
+
+/* Matrices; those of other kinds than the one in use are not declared. */
+typedef struct {
+    size_t query, key, value;
+    size_t mean_query, mean_key, covariance_query, covariance_key;
+} refinement_layer;
+
+static refinement_layer *layer_of(const sr_model *model, size_t layer)
+{
+    return component_layer(model, &refinement_calibrator.component, layer);
 }
 
 static size_t rank_of(const sr_model *model)
 {
-    const int64_t rank = model->settings.calibrators.refinement.rank;
+    const int64_t rank = settings_of(&model->settings)->rank;
     return (size_t)(rank ? rank : model->settings.max_length);
 }
 
@@ -38,7 +102,7 @@ static size_t rank_of(const sr_model *model)
 static sr_status declare_matrix(sr_model *model, size_t layer, const char *what, size_t rows, size_t *index, sr_error *error)
 {
     const size_t heads = (size_t)model->settings.heads, columns = model_window(model);
-    const bool per_head = model->settings.calibrators.refinement.per_head;
+    const bool per_head = settings_of(&model->settings)->per_head;
     const size_t shape[] = {heads, rows, columns};
     char name[SR_PARAMETER_NAME_SIZE];
     snprintf(name, sizeof name, "layers.%zu.refinement.%s.weight", layer, what);
@@ -48,10 +112,10 @@ static sr_status declare_matrix(sr_model *model, size_t layer, const char *what,
 
 static sr_status declare(sr_model *model, size_t layer, sr_error *error)
 {
-    const sr_refinement_settings *settings = &model->settings.calibrators.refinement;
-    refinement_parameters *own = &model->layers[layer].attention.refinement;
+    const refinement_settings *settings = settings_of(&model->settings);
+    refinement_layer *own = layer_of(model, layer);
     const size_t rank = rank_of(model);
-    if (settings->kind == SR_REFINEMENT_STOCHASTIC) {
+    if (settings->kind == REFINEMENT_STOCHASTIC) {
         SR_TRY(declare_matrix(model, layer, "mean_query", rank, &own->mean_query, error));
         SR_TRY(declare_matrix(model, layer, "mean_key", rank, &own->mean_key, error));
         SR_TRY(declare_matrix(model, layer, "covariance_query", rank, &own->covariance_query, error));
@@ -59,7 +123,7 @@ static sr_status declare(sr_model *model, size_t layer, sr_error *error)
     }
     SR_TRY(declare_matrix(model, layer, "query", rank, &own->query, error));
     SR_TRY(declare_matrix(model, layer, "key", rank, &own->key, error));
-    if (settings->kind != SR_REFINEMENT_VALUE || settings->value != SR_VALUE_LEARNED)
+    if (settings->kind != REFINEMENT_VALUE || settings->value != VALUE_LEARNED)
         return SR_OK;
     SR_TRY(declare_matrix(model, layer, "value", model_window(model), &own->value, error));
     model->parameters.list[own->value].initial = SR_INITIAL_IDENTITY;
@@ -72,12 +136,12 @@ static sr_status declare(sr_model *model, size_t layer, sr_error *error)
 static sr_tensor *project(const attention_block *block, sr_tensor *cells, size_t weight, size_t rank)
 {
     return sr_project_rows(block->tape, cells, model_parameter(block->model, block->tape, weight), block->score_map, rank,
-                           settings_of(block)->per_head);
+                           settings_of(&block->model->settings)->per_head);
 }
 
 static sr_tensor *dot_product_scores(const attention_block *block, sr_tensor *source)
 {
-    const refinement_parameters *own = &block->model->layers[block->layer].attention.refinement;
+    const refinement_layer *own = layer_of(block->model, block->layer);
     const size_t rank = rank_of(block->model);
     sr_tensor *query = rows_of_queries(block, project(block, source, own->query, rank));
     sr_tensor *key = rows_of_keys(block, project(block, source, own->key, rank));
@@ -86,7 +150,7 @@ static sr_tensor *dot_product_scores(const attention_block *block, sr_tensor *so
 
 static sr_tensor *stochastic_scores(const attention_block *block, sr_tensor *source)
 {
-    const refinement_parameters *own = &block->model->layers[block->layer].attention.refinement;
+    const refinement_layer *own = layer_of(block->model, block->layer);
     const size_t rank = rank_of(block->model);
     const gaussians query = {rows_of_queries(block, project(block, source, own->mean_query, rank)),
                              rows_of_queries(block, project(block, source, own->covariance_query, rank))};
@@ -100,9 +164,8 @@ static sr_tensor *apply_to_weights(const attention_block *block, sr_tensor *refi
 {
     sr_tape *tape = block->tape;
     const size_t width = model_window(block->model);
-    const bool learned = settings_of(block)->value == SR_VALUE_LEARNED;
-    sr_tensor *values = learned ? project(block, block->probabilities,
-                                          block->model->layers[block->layer].attention.refinement.value, width)
+    const bool learned = settings_of(&block->model->settings)->value == VALUE_LEARNED;
+    sr_tensor *values = learned ? project(block, block->probabilities, layer_of(block->model, block->layer)->value, width)
                                 : sr_rows_to_window(tape, block->probabilities, block->score_map, width);
     sr_tensor *context = sr_attention_context(tape, refined, rows_of_keys(block, values), block->map);
     return sr_rows_from_window(tape, context, block->map);
@@ -110,20 +173,28 @@ static sr_tensor *apply_to_weights(const attention_block *block, sr_tensor *refi
 
 static void calibrate_probabilities(attention_block *block)
 {
-    const sr_refinement_settings *settings = settings_of(block);
-    sr_tensor *source = settings->source == SR_SOURCE_SCORES ? block->scores : block->probabilities;
-    sr_tensor *scores = settings->kind == SR_REFINEMENT_STOCHASTIC ? stochastic_scores(block, source)
-                                                                   : dot_product_scores(block, source);
+    const refinement_settings *settings = settings_of(&block->model->settings);
+    sr_tensor *source = settings->source == SOURCE_SCORES ? block->scores : block->probabilities;
+    sr_tensor *scores = settings->kind == REFINEMENT_STOCHASTIC ? stochastic_scores(block, source)
+                                                                : dot_product_scores(block, source);
     sr_tensor *refined = sr_attention_softmax(block->tape, scores, block->map);
-    if (settings->kind == SR_REFINEMENT_ADDITIVE)
+    if (settings->kind == REFINEMENT_ADDITIVE)
         refined = sr_weighted_add(block->tape, attention_of_queries(block, block->probabilities), 0.5, refined, 0.5);
-    else if (settings->kind == SR_REFINEMENT_VALUE)
+    else if (settings->kind == REFINEMENT_VALUE)
         refined = apply_to_weights(block, refined);
     block->probabilities = refined;
 }
 
-const calibrator refinement_calibrator = {.name = "refinement",
-                                          .in_use = in_use,
-                                          .scores_every_query = true, /* rows attend to rows: a query needs those of its keys */
-                                          .declare = declare,
-                                          .calibrate_probabilities = calibrate_probabilities};
+const calibrator refinement_calibrator = {
+    .component =
+        {.name = "refinement",
+         .help = "AWRSR's refinement of the attention weights A by R, the attention of the rows of X to each other (equations "
+                 "reconstructed, see docs/models.md)",
+         SR_KEYS(keys),
+         .settings_size = sizeof(refinement_settings),
+         SR_RULES(rules),
+         .layer_size = sizeof(refinement_layer)},
+    .scores_every_query = true, /* rows attend to rows: a query needs those of its keys */
+    .declare = declare,
+    .calibrate_probabilities = calibrate_probabilities,
+};

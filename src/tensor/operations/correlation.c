@@ -1,4 +1,4 @@
-/* Auto-correlation along the positions of sequences that fill the window (FEARec, Du et al. 2023, after Wu et al. 2021).
+/* Auto-correlation along the positions of sequences that fill the window (Du et al. 2023, after Wu et al. 2021).
  *
  *   r[lag] = scale sum_t <q_{t + lag}, k_t>              positions modulo n
  *   out_t  = sum_lag w[lag] v_{t + lag}                  w the softmax of r over the largest lags

@@ -1,5 +1,5 @@
 /* Operations along the positions of each sequence, in the frequency domain (srtrain/fourier.h): projection onto a band of bins
- * (BSARec, Shin et al. 2024; FEARec, Du et al. 2023) and learned filters (FMLP-Rec, Zhou et al. 2022).
+ * (Shin et al. 2024; Du et al. 2023) and learned filters (Zhou et al. 2022).
  *
  * Every sequence of a layout is transformed over all of its tokens, padding included. Outputs may be some of the rows only. */
 #include "srtrain/fourier.h"

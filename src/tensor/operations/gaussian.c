@@ -1,4 +1,4 @@
-/* Gaussians with diagonal covariance, compared by the squared 2-Wasserstein distance (STOSA, Fan et al. 2022):
+/* Gaussians with diagonal covariance, compared by the squared 2-Wasserstein distance (Fan et al. 2022):
  *
  *   W(a, b) = |mean_a - mean_b|^2 + |root_a - root_b|^2,   root = sqrt(covariance), element by element
  *

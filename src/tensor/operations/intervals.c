@@ -1,4 +1,5 @@
-/* Relative time in attention: the terms of scores and context that depend on the time between query and key (TiSASRec).
+/* Relative time in attention: the terms of scores and context that depend on the time between query and key (Li, Wang and
+ * McAuley 2020).
  *
  *   scores_ij = scale <q_i, r_ij>,   context_i = sum_j weights_ij r_ij,   r_ij = table_gap(i,j) * f_ij for each head
  *

@@ -1,4 +1,4 @@
-/* AC-TSR's adversarial calibrator (Zhou et al. 2023, section 4.2): what a mask M over the attention weights does to them.
+/* An attack on attention (Zhou et al. 2023, section 4.2): what a mask M over the attention weights does to them.
  *
  *   attacked   = base * M + noise * (1 - M)
  *   calibrated = base * exp(1 - M)

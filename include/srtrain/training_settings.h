@@ -1,0 +1,60 @@
+/* How a training is carried out: the settings of the sections training, checkpoint and logging, but for what is learned, which
+ * is the model's (model_settings.h). */
+#ifndef SRTRAIN_TRAINING_SETTINGS_H
+#define SRTRAIN_TRAINING_SETTINGS_H
+
+#include "srtrain/arithmetic.h"
+#include "srtrain/config.h"
+
+typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
+typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
+typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
+typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
+typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
+
+typedef struct {
+    char metric[SR_NAME_SIZE]; /* hr@K, ndcg@K or mrr@K with K one of evaluation.top_k */
+    int64_t patience;          /* validations without improvement before training stops; 0: never stop early */
+} sr_early_stopping_settings;
+
+typedef struct {
+    int64_t epochs, batch_size;
+    double learning_rate;
+    double adam_beta1, adam_beta2, adam_epsilon;
+    double weight_decay;
+    sr_weight_decay_kind weight_decay_kind;
+    double clip_norm; /* 0: no clipping */
+    sr_item_updates item_updates;
+    sr_schedule schedule;
+    int64_t warmup_steps;
+    int64_t seed;
+    sr_precision precision;
+    double kept_logits_megabytes;
+    int64_t threads; /* of a rank; 0: as many as it has cores to itself */
+    sr_reduction_mode reduction;
+    double reduction_bucket_megabytes;
+    int64_t skip_nonfinite_steps;      /* in a row; 0: the first one ends training */
+    int64_t compare_ranks_every_steps; /* 0: only with every checkpoint */
+    sr_precision reduction_precision;  /* of the gradients that processes send each other */
+    sr_early_stopping_settings early_stopping;
+} sr_training_settings;
+
+typedef struct {
+    int64_t every_epochs, every_steps; /* 0: never by this count */
+    double every_minutes;              /* 0: never by time */
+    int64_t keep;                      /* how many step checkpoints stay on disk */
+    sr_writing writing;
+} sr_checkpoint_settings;
+
+typedef struct {
+    int64_t every_steps;
+} sr_logging_settings;
+
+/* Add sections and keys to a schema of settings that have these parts at offsets `at`. */
+void sr_training_add_section(sr_schema *schema);
+void sr_training_add_keys(sr_schema *schema, size_t at);
+void sr_early_stopping_add_section(sr_schema *schema);
+void sr_run_add_sections(sr_schema *schema);
+void sr_run_add_keys(sr_schema *schema, size_t checkpoint_at, size_t logging_at);
+
+#endif

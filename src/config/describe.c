@@ -1,0 +1,188 @@
+/* The schema as documentation: plain text, Markdown, a manual page, completion. */
+#include "config/schema.h"
+
+#include "srtrain/command_line.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { ALLOWED_SIZE = 512, OWNERS_SIZE = 160, SCOPE_SIZE = 256 };
+
+static bool has_keys(const sr_schema *schema, const char *section)
+{
+    for (size_t i = 0; i < schema->key_count; ++i)
+        if (strcmp(schema->keys[i].key->section, section) == 0)
+            return true;
+    return false;
+}
+
+/* "; with KEY OWNERS only", or nothing. The deciding key goes without its section where that is this one. */
+static void describe_scope(const char *section, const char *decided_by, const char *owners, char *text, size_t size)
+{
+    const size_t length = strlen(section);
+    if (*owners && strncmp(decided_by, section, length) == 0 && decided_by[length] == '.')
+        decided_by += length + 1;
+    snprintf(text, size, "%s%s%s%s%s", *owners ? "; with " : "", *owners ? decided_by : "", *owners ? " " : "", owners,
+             *owners ? " only" : "");
+}
+
+/* Keys within the section that decides say nothing. */
+static void describe_scope_of_key(const sr_schema *schema, const sr_schema_key *row, char *text, size_t size)
+{
+    char owners[OWNERS_SIZE];
+    const char *decided_by = row->scope.decided_by, *section = row->key->section;
+    schema_owners(row, owners, sizeof owners);
+    if (!*owners || schema_find_path(schema, decided_by))
+        describe_scope(section, decided_by, owners, text, size);
+    else if (strcmp(section, decided_by) == 0)
+        *text = '\0';
+    else
+        snprintf(text, size, "; with %s only", decided_by);
+}
+
+static void describe_scope_of_section(const sr_section *section, char *text, size_t size)
+{
+    char owners[OWNERS_SIZE];
+    schema_section_owners(section, owners, sizeof owners);
+    describe_scope(section->path, section->scope.decided_by, owners, text, size);
+}
+
+static const char *standard_of(const sr_key *key, const char *none)
+{
+    return key->standard ? key->standard : none;
+}
+
+/* ---- plain text and Markdown ---- */
+
+static void describe_key_plain(const sr_schema *schema, FILE *file, const sr_schema_key *row)
+{
+    const sr_key *key = row->key;
+    char allowed[ALLOWED_SIZE], scope[SCOPE_SIZE];
+    schema_allowed(key, allowed, sizeof allowed);
+    describe_scope_of_key(schema, row, scope, sizeof scope);
+    fprintf(file, "  %-26s %s%s\n  %26s   %s; default %s\n", key->name, key->help, scope, "", allowed,
+            standard_of(key, "none, required"));
+    for (size_t i = 0; schema_choice_at(key, i).name; ++i)
+        if (schema_choice_at(key, i).help)
+            fprintf(file, "  %26s   %s: %s\n", "", schema_choice_at(key, i).name, schema_choice_at(key, i).help);
+}
+
+static void describe_key_markdown(const sr_schema *schema, FILE *file, const sr_schema_key *row)
+{
+    const sr_key *key = row->key;
+    char allowed[ALLOWED_SIZE], scope[SCOPE_SIZE];
+    schema_allowed(key, allowed, sizeof allowed);
+    describe_scope_of_key(schema, row, scope, sizeof scope);
+    fprintf(file, "| `%s` | %s | %s | %s%s", key->name, standard_of(key, "required"), allowed, key->help, scope);
+    for (size_t i = 0; schema_choice_at(key, i).name; ++i)
+        if (schema_choice_at(key, i).help)
+            fprintf(file, "<br>`%s`: %s", schema_choice_at(key, i).name, schema_choice_at(key, i).help);
+    fputs(" |\n", file);
+}
+
+static void describe_section(const sr_schema *schema, const sr_section *section, FILE *file, bool markdown)
+{
+    char scope[SCOPE_SIZE];
+    describe_scope_of_section(section, scope, sizeof scope);
+    if (markdown)
+        fprintf(file, "\n## `%s`\n\n%c%s%s.\n", section->path, toupper((unsigned char)*section->help), section->help + 1,
+                scope);
+    else
+        fprintf(file, "\n%s: %s%s\n", section->path, section->help, scope);
+    if (markdown && has_keys(schema, section->path))
+        fputs("\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n", file);
+    for (size_t i = 0; i < schema->key_count; ++i)
+        if (strcmp(schema->keys[i].key->section, section->path) == 0)
+            (markdown ? describe_key_markdown : describe_key_plain)(schema, file, &schema->keys[i]);
+}
+
+/* The reasons that the rules' messages give. */
+static void describe_rules(const sr_schema *schema, FILE *file)
+{
+    fputs("\n## Values that do not go together\n\n| settings | why |\n| --- | --- |\n", file);
+    for (size_t i = 0; i < schema->section_count; ++i)
+        if (schema->sections[i].scope.holds && schema->sections[i].refusal) {
+            char owners[OWNERS_SIZE];
+            schema_section_owners(&schema->sections[i], owners, sizeof owners);
+            fprintf(file, "| `%s`, `%s` | %s; use one of %s |\n", schema->sections[i].path,
+                    schema->sections[i].scope.decided_by, schema->sections[i].refusal, owners);
+        }
+    for (size_t i = 0; i < schema->rule_count; ++i) {
+        const sr_rule *rule = schema->rules[i].rule;
+        char owners[OWNERS_SIZE];
+        schema_rule_owners(&schema->rules[i], owners, sizeof owners);
+        fprintf(file, "| `%s`, `%s` | %s%s%s |\n", rule->first, rule->second, owners, *owners ? ": " : "", rule->reason);
+    }
+}
+
+sr_status sr_schema_describe(const sr_schema *schema, FILE *file, bool markdown, sr_error *error)
+{
+    if (markdown)
+        fputs(schema->introduction, file);
+    else
+        fputs("Every option of a configuration (srtrain config CONFIG.yaml prints a resolved one)\n", file);
+    for (size_t i = 0; i < schema->section_count; ++i)
+        describe_section(schema, &schema->sections[i], file, markdown);
+    if (markdown)
+        describe_rules(schema, file);
+    return schema_check_stream(file, "documentation", error);
+}
+
+/* ---- manual ---- */
+
+static void manual_key(const sr_schema *schema, FILE *file, const sr_schema_key *row)
+{
+    const sr_key *key = row->key;
+    char allowed[ALLOWED_SIZE], scope[SCOPE_SIZE];
+    schema_allowed(key, allowed, sizeof allowed);
+    describe_scope_of_key(schema, row, scope, sizeof scope);
+    fputs(".TP\n.B ", file);
+    sr_manual_text(file, key->name);
+    fputs("\n", file);
+    sr_manual_text(file, key->help);
+    sr_manual_text(file, scope);
+    fputs(".\nAllowed: ", file);
+    sr_manual_text(file, allowed);
+    fputs("; default: ", file);
+    sr_manual_text(file, standard_of(key, "none, required"));
+    fputs(".\n", file);
+    for (size_t i = 0; schema_choice_at(key, i).name; ++i)
+        if (schema_choice_at(key, i).help) {
+            fputs(".br\n", file);
+            sr_manual_text(file, schema_choice_at(key, i).name);
+            fputs(": ", file);
+            sr_manual_text(file, schema_choice_at(key, i).help);
+            fputs("\n", file);
+        }
+}
+
+void sr_schema_manual(const sr_schema *schema, FILE *file)
+{
+    for (size_t s = 0; s < schema->section_count; ++s) {
+        const sr_section *section = &schema->sections[s];
+        char scope[SCOPE_SIZE];
+        describe_scope_of_section(section, scope, sizeof scope);
+        fprintf(file, ".SS %s\n", section->path);
+        sr_manual_text(file, section->help);
+        sr_manual_text(file, scope);
+        fputs(".\n", file);
+        for (size_t i = 0; i < schema->key_count; ++i)
+            if (strcmp(schema->keys[i].key->section, section->path) == 0)
+                manual_key(schema, file, &schema->keys[i]);
+    }
+}
+
+/* ---- completion ---- */
+
+void sr_schema_completion(const sr_schema *schema, FILE *file)
+{
+    for (size_t i = 0; i < schema->key_count; ++i) {
+        const sr_key *key = schema->keys[i].key;
+        fprintf(file, "_srtrain_choices[%s.%s]=\"", key->section, key->name);
+        if (key->type == SR_KEY_BOOLEAN)
+            fputs("true false", file);
+        for (size_t c = 0; schema_choice_at(key, c).name; ++c)
+            fprintf(file, "%s%s", c == 0 ? "" : " ", schema_choice_at(key, c).name);
+        fputs("\"\n", file);
+    }
+}

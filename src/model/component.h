@@ -1,0 +1,51 @@
+/* What backbones, calibrators and losses have in common: a name, keys and rules, settings of their own, and places for what
+ * they keep in a model.
+ *
+ * Each is one file and one row in the list of its kind (backbones.c, calibrators.c, losses.c). The structs of its settings and
+ * of its parameters' indices are known to that file alone: it gets them back through its row. */
+#ifndef SRTRAIN_MODEL_COMPONENT_H
+#define SRTRAIN_MODEL_COMPONENT_H
+
+#include "srtrain/model.h"
+
+typedef struct component {
+    const char *name;
+    const char *help;
+    const sr_key *keys; /* fields of its settings, in whatever sections */
+    size_t key_count;
+    size_t settings_size;
+    const sr_rule *rules; /* checked while it is in use; broken() gets the sr_model_settings */
+    size_t rule_count;
+    size_t parameters_size; /* of the struct that it keeps in a model, zero at first; 0: none */
+    size_t layer_size;      /* the same in each layer */
+} component;
+
+/* Its part of the settings. */
+const void *component_settings(const sr_model_settings *settings, const component *row);
+
+/* What it keeps in a model that uses it, and in a layer of it. */
+void *component_parameters(const sr_model *model, const component *row);
+void *component_layer(const sr_model *model, const component *row, size_t layer);
+
+/* ---- for those that know all of them ---- */
+
+/* Component `number` of all lists; NULL behind the last. Whether settings use it. */
+const component *component_at(size_t number);
+bool component_in_use(const sr_model_settings *settings, const component *row);
+
+/* Whether the settings of all components, and a flag for each calibrator, fit into sr_model_settings; a test asks. */
+bool components_fit(void);
+
+/* Where its settings begin in `components`, in bytes. */
+size_t component_offset(const component *row);
+
+/* Memory for what the components in use keep in a model, zero. */
+typedef struct {
+    void *parameters;
+    char *layers; /* [layers][layer_size] */
+} component_memory;
+
+sr_status components_allocate(component_memory **memory, const sr_model_settings *settings, sr_error *error);
+void components_free(component_memory *memory); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,29 @@
+/* The list of losses: one row each. Numbers are places in it. */
+#include "model/loss.h"
+
+#include <string.h>
+
+extern const loss cross_entropy_loss, bpr_loss, binary_cross_entropy_loss, stosa_loss;
+
+/* clang-format off */
+const loss *const losses[] = {
+    &cross_entropy_loss,
+    &bpr_loss,
+    &binary_cross_entropy_loss,
+    &stosa_loss,
+};
+/* clang-format on */
+const size_t loss_count = sizeof losses / sizeof *losses;
+
+const loss *loss_of(const sr_model_settings *settings)
+{
+    return losses[settings->loss];
+}
+
+int sr_loss_number(const char *name)
+{
+    for (size_t i = 0; i < loss_count; ++i)
+        if (strcmp(losses[i]->component.name, name) == 0)
+            return (int)i;
+    return -1;
+}

@@ -1,0 +1,246 @@
+/* All sections together, and the rules between parts of different owners. */
+#include "srtrain/settings.h"
+
+#include "srtrain/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- rules ---- */
+
+static bool wants_prefixes_and_all(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->data.samples == SR_SAMPLES_WINDOW && settings->model.objective == SR_OBJECTIVE_ALL;
+}
+
+static bool has_no_order(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->data.samples == SR_SAMPLES_WINDOW && settings->model.max_length < 2;
+}
+
+/* Parameters that follow a loss of their own have a learning rate of their own. */
+static bool takes_all(const void *part)
+{
+    const sr_training_settings *training = &((const sr_settings *)part)->training;
+    const double ratio = sr_model_learning_rate_ratio(&((const sr_settings *)part)->model, SR_PARAMETERS_ATTACK);
+    return training->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED &&
+           training->learning_rate * ratio * training->weight_decay >= 1;
+}
+
+static bool names_no_metric(const void *part)
+{
+    static const char *const kinds[] = {"hr", "ndcg", "mrr"};
+    const sr_settings *settings = part;
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; ++kind)
+        for (size_t k = 0; k < settings->evaluation.top_k_count; ++k) {
+            char name[SR_NAME_SIZE];
+            snprintf(name, sizeof name, "%s@%lld", kinds[kind], (long long)settings->evaluation.top_k[k]);
+            if (strcmp(name, settings->training.early_stopping.metric) == 0)
+                return false;
+        }
+    return true;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE("training.objective", "data.samples", wants_prefixes_and_all,
+            "window makes one example of each prefix of the last max_length items, the empty one included, while all takes "
+            "every prefix in one pass over the sequence; use samples sliding or objective last"),
+    SR_RULE("model.max_length", "data.samples", has_no_order,
+            "a window of one item has the empty prefix as its only example, from which no order can be learned; use a "
+            "max_length of at least 2 or samples sliding"),
+    SR_RULE("training.weight_decay", "training.attack_learning_rate_ratio", takes_all,
+            "their product with training.learning_rate is the share of every weight of the mask generators that decoupled "
+            "decay takes away in a step, and must be below 1"),
+    SR_RULE("training.early_stopping.metric", "evaluation.top_k", names_no_metric,
+            "the metric must be hr@K, ndcg@K or mrr@K with K one of top_k"),
+};
+
+/* ---- the schema ---- */
+
+static const char introduction[] =
+    "# Configuration\n\n"
+    "This page is written from the keys and rules in the code. A test fails when the two differ, and says how to write\n"
+    "it anew.\n\n"
+    "A configuration is YAML with the sections below. Every key but `data.path` has a default, and an empty section keeps\n"
+    "its defaults. `srtrain config CONFIG.yaml` prints the resolved configuration, `srtrain models` this page as plain\n"
+    "text.\n\n"
+    "- A calibrator is in use when its section is named, or when `--set` gives one of its keys; `calibrators: {}` is none.\n"
+    "  The same holds for `training.contrastive`.\n"
+    "- Keys that belong to some backbones only, or to a calibrator or a loss, are errors without these.\n"
+    "- `--set section.key=value` overrides the file; the value is YAML, so that `--set 'evaluation.top_k=[5, 10]'` works.\n"
+    "  Several may follow one `--set`; of the same key the last one counts.\n"
+    "- Whole numbers are written in digits alone (`1000`, not `1e3`); numbers as `256`, `0.5`, `5.0e-4` or `1e-3`; truth\n"
+    "  values are `true` and `false`, never `yes` or `on`. Text that looks like one of these needs quotes: `path: \"2024\"`.\n"
+    "- An unknown or repeated key, a wrong type, a value out of range, values that do not go together, an alias, a tag or a\n"
+    "  second document is an error (exit code 2) before anything is written. It names file, line, key, what was found, what\n"
+    "  is allowed and the nearest known name:\n\n"
+    "```\n"
+    "run.yaml:3:3: error: unknown key 'model.haeds', did you mean 'heads'? known in model: backbone, layers, heads, ...\n"
+    "    haeds: 2\n"
+    "    ^\n"
+    "```\n";
+
+static void settle(void *settings, const sr_given *given)
+{
+    sr_model_settle(&((sr_settings *)settings)->model, given);
+}
+
+void sr_settings_schema(sr_schema *schema)
+{
+    const size_t model = offsetof(sr_settings, model);
+    sr_schema_begin(schema, sizeof(sr_settings));
+    schema->introduction = introduction;
+    schema->settle = settle;
+    sr_data_add_section(schema);
+    sr_model_add_sections(schema, model);
+    sr_training_add_section(schema);
+    sr_objective_add_section(schema, model);
+    sr_early_stopping_add_section(schema);
+    sr_evaluation_add_section(schema);
+    sr_run_add_sections(schema);
+    sr_data_add_keys(schema, offsetof(sr_settings, data));
+    sr_objective_add_keys(schema, model);
+    sr_model_add_keys(schema, model);
+    sr_training_add_keys(schema, offsetof(sr_settings, training));
+    sr_evaluation_add_keys(schema, offsetof(sr_settings, evaluation));
+    sr_run_add_keys(schema, offsetof(sr_settings, checkpoint), offsetof(sr_settings, logging));
+    sr_schema_add_group(schema, &(sr_key_group){SR_RULES(rules)});
+}
+
+/* ---- reading ---- */
+
+void sr_settings_default(sr_settings *settings)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    sr_schema_defaults(&schema, settings);
+}
+
+/* The run's name: the file's, without folders and ".yaml". */
+static void name_run(sr_settings *settings, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(settings->name, sizeof settings->name, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(settings->name, '.');
+    if (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0))
+        *dot = '\0';
+}
+
+sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
+                            size_t assignment_count, sr_error *error)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    const sr_status status = sr_schema_parse(&schema, settings, text, name, assignments, assignment_count, error);
+    name_run(settings, name);
+    return status;
+}
+
+sr_status sr_settings_read(sr_settings *settings, const char *path, const char *const *assignments, size_t assignment_count,
+                           sr_error *error)
+{
+    char *text;
+    SR_TRY(sr_config_read_file(path, &text, error));
+    const sr_status status = sr_settings_parse(settings, text, path, assignments, assignment_count, error);
+    free(text);
+    return status;
+}
+
+sr_status sr_settings_assign(sr_settings *settings, const char *assignment, sr_error *error)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    return sr_schema_assign(&schema, settings, assignment, error);
+}
+
+static bool is_free(const sr_section *section, const sr_key *key)
+{
+    return section->free_to_change || key->free_to_change;
+}
+
+void sr_settings_copy_free(sr_settings *to, const sr_settings *from)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    memcpy(to->name, from->name, sizeof to->name);
+    sr_schema_copy(&schema, to, from, is_free);
+}
+
+static bool is_training(const sr_section *section, const sr_key *key)
+{
+    (void)key;
+    return strcmp(section->path, "data") == 0 || strncmp(section->path, "training", strlen("training")) == 0;
+}
+
+void sr_settings_copy_training(sr_settings *to, const sr_settings *from)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    sr_schema_copy(&schema, to, from, is_training);
+}
+
+void sr_settings_compare(const sr_settings *left, const sr_settings *right, sr_difference_function differs, void *context)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    sr_schema_compare(&schema, left, right, differs, context);
+}
+
+/* ---- writing ---- */
+
+sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    return sr_schema_write(&schema, settings, file, with_help, error);
+}
+
+sr_status sr_settings_text(const sr_settings *settings, char **text, sr_error *error)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    return sr_schema_text(&schema, settings, text, error);
+}
+
+sr_status sr_settings_describe(FILE *file, bool markdown, sr_error *error)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    return sr_schema_describe(&schema, file, markdown, error);
+}
+
+sr_status sr_settings_manual(FILE *file, const char *version, sr_error *error)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    fprintf(
+        file,
+        ".TH SRTRAIN\\-CONFIG 5 \"\" \"srtrain %s\" \"File Formats\"\n"
+        ".SH NAME\nsrtrain\\-config \\- configurations of srtrain\n"
+        ".SH DESCRIPTION\nA configuration is YAML with the sections below. Every key but data.path has a default.\n"
+        "A calibrator is in use when its section is named; the same holds for training.contrastive.\n"
+        "An unknown or repeated key, a wrong type, a value out of range, or values that do not go together are errors that\n"
+        "name file, line and key.\n"
+        ".B srtrain config\nprints a configuration with every default written out.\n"
+        ".SH KEYS\n",
+        version);
+    sr_schema_manual(&schema, file);
+    fputs(".SH SEE ALSO\n.BR srtrain (1),\n.BR srprep (1)\n", file);
+    return fflush(file) != 0 || ferror(file) ? sr_fail(error, SR_ERROR_RUNTIME, "the manual cannot be written") : SR_OK;
+}
+
+void sr_settings_completion(FILE *file)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    sr_schema_completion(&schema, file);
+}
+
+const char *sr_settings_choice(const char *path, int value)
+{
+    sr_schema schema;
+    sr_settings_schema(&schema);
+    return sr_schema_choice(&schema, path, value);
+}

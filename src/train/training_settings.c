@@ -1,0 +1,181 @@
+/* The keys of the sections training, checkpoint and logging. */
+#include "srtrain/training_settings.h"
+
+static const sr_choice decay_choices[] = {
+    {"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "as AdamW"}, {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"}, {NULL, 0, NULL}};
+static const sr_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTANT, NULL},
+                                             {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
+                                             {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
+                                             {NULL, 0, NULL}};
+static const sr_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"},
+                                              {"bf16", SR_PRECISION_BF16,
+                                               "operands of linear maps, of attention and of scores of the catalogue are "
+                                               "rounded to bf16, sums and all else stay in single precision: "
+                                               "faster where the processor has AMX"},
+                                              {NULL, 0, NULL}};
+static const sr_choice reduction_precision_choices[] = {
+    {"fp32", SR_PRECISION_FP32, "as they are"},
+    {"bf16", SR_PRECISION_BF16,
+     "rounded, summed in single precision, and what rounding takes is added to the next step's; not with reduction overlapped"},
+    {NULL, 0, NULL}};
+static const sr_choice reduction_choices[] = {
+    {"shared", SR_REDUCTION_SHARED,
+     "ranks of a node keep one copy of parameters and moments, and each sums and updates its part of them; blocking where "
+     "nodes have different numbers of ranks"},
+    {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
+    {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},
+    {NULL, 0, NULL}};
+static const sr_choice writing_choices[] = {
+    {"overlapped", SR_WRITING_OVERLAPPED,
+     "a thread of rank 0 writes a copy of the state while training goes on, where rank 0 has memory for it; else as blocking"},
+    {"blocking", SR_WRITING_BLOCKING, "all ranks write together, and train on when the file is complete"},
+    {NULL, 0, NULL}};
+static const sr_choice item_updates_choices[] = {{"deferred", SR_ITEM_UPDATES_DEFERRED,
+                                                  "when it is read again, all at once: for large catalogues; with a loss "
+                                                  "of sampled items, and while few rows have a gradient"},
+                                                 {"every_step", SR_ITEM_UPDATES_EVERY_STEP, "in the step"},
+                                                 {NULL, 0, NULL}};
+
+static const sr_key training_keys[] = {
+    SR_INTEGER("training", "epochs", sr_training_settings, epochs, 0, 1e6, "200", "passes over the training examples",
+               .free_to_change = true),
+    SR_INTEGER("training", "batch_size", sr_training_settings, batch_size, 1, 1e8, "256",
+               "examples of a global batch, shared by all ranks"),
+    SR_NUMBER("training", "learning_rate", sr_training_settings, learning_rate, 0, 1, "0.001", "of Adam, after warm-up",
+              .above = true),
+    SR_NUMBER("training", "adam_beta1", sr_training_settings, adam_beta1, 0, 0.9999999, "0.9", "decay of the first moment"),
+    SR_NUMBER("training", "adam_beta2", sr_training_settings, adam_beta2, 0, 0.9999999, "0.999", "decay of the second moment"),
+    SR_NUMBER("training", "adam_epsilon", sr_training_settings, adam_epsilon, 0, 1, "1.0e-08",
+              "added to the root of the second moment", .above = true),
+    SR_NUMBER("training", "weight_decay", sr_training_settings, weight_decay, 0, 10, "0", "strength of weight decay; 0: none"),
+    SR_CHOICE("training", "weight_decay_kind", sr_training_settings, weight_decay_kind, decay_choices, "decoupled",
+              "how weight decay acts"),
+    SR_NUMBER("training", "clip_norm", sr_training_settings, clip_norm, 0, 1e9, "0",
+              "largest norm of the whole gradient; 0: no clipping"),
+    SR_CHOICE("training", "item_updates", sr_training_settings, item_updates, item_updates_choices, "every_step",
+              "when an item's row that has no gradient in a step moves by Adam's moments; the same within rounding",
+              .free_to_change = true),
+    SR_CHOICE("training", "schedule", sr_training_settings, schedule, schedule_choices, "constant",
+              "learning rate after warm-up"),
+    SR_INTEGER("training", "warmup_steps", sr_training_settings, warmup_steps, 0, 1e9, "0",
+               "steps over which the learning rate rises from 0"),
+    SR_INTEGER("training", "seed", sr_training_settings, seed, 0, 9007199254740992.0, "42", "of every random number"),
+    SR_CHOICE("training", "precision", sr_training_settings, precision, precision_choices, "fp32",
+              "arithmetic of matrix products"),
+    SR_NUMBER(
+        "training", "kept_logits_megabytes", sr_training_settings, kept_logits_megabytes, 0, 1048576, "256",
+        "logits of loss cross_entropy that a rank keeps from forward to backward, in MiB; the rest is computed again: slower, "
+        "the same bits",
+        .free_to_change = true),
+    SR_INTEGER("training", "threads", sr_training_settings, threads, 0, 1024, "0",
+               "threads of each rank, which share its part of a batch; 0: OMP_NUM_THREADS, or as many as the rank has cores to "
+               "itself, of all ranks the least (1 with reduction overlapped)",
+               .free_to_change = true),
+    SR_CHOICE("training", "reduction", sr_training_settings, reduction, reduction_choices, "shared",
+              "how gradients are summed over ranks", .free_to_change = true),
+    SR_NUMBER("training", "reduction_bucket_megabytes", sr_training_settings, reduction_bucket_megabytes, 0, 4096, "1",
+              "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true,
+              .free_to_change = true),
+    SR_INTEGER("training", "skip_nonfinite_steps", sr_training_settings, skip_nonfinite_steps, 0, 1e6, "0",
+               "steps in a row that are skipped when their loss or gradient is not finite; one more ends training, and so does "
+               "the first with 0",
+               .free_to_change = true),
+    SR_INTEGER("training", "compare_ranks_every_steps", sr_training_settings, compare_ranks_every_steps, 0, 1e12, "1000",
+               "steps between comparisons of the parameters of all ranks, which must be equal to the bit; 0: only before every "
+               "checkpoint",
+               .free_to_change = true),
+    SR_CHOICE("training", "reduction_precision", sr_training_settings, reduction_precision, reduction_precision_choices, "fp32",
+              "how gradients travel between ranks"),
+    SR_TEXT("training.early_stopping", "metric", sr_training_settings, early_stopping.metric, "ndcg@10",
+            "hr@K, ndcg@K or mrr@K on the validation split, K one of evaluation.top_k; the best parameters by it are kept"),
+    SR_INTEGER("training.early_stopping", "patience", sr_training_settings, early_stopping.patience, 0, 1e6, "10",
+               "validations without a strictly better metric after which training stops; 0: never"),
+};
+
+static const sr_key checkpoint_keys[] = {
+    SR_INTEGER("checkpoint", "every_epochs", sr_checkpoint_settings, every_epochs, 0, 1e6, "1",
+               "epochs between checkpoints; 0: not by epochs"),
+    SR_INTEGER("checkpoint", "every_steps", sr_checkpoint_settings, every_steps, 0, 1e12, "0",
+               "steps between checkpoints; 0: not by steps"),
+    SR_NUMBER("checkpoint", "every_minutes", sr_checkpoint_settings, every_minutes, 0, 1e6, "0",
+              "minutes between checkpoints; 0: not by time"),
+    SR_INTEGER("checkpoint", "keep", sr_checkpoint_settings, keep, 2, 1000, "2",
+               "how many of the newest checkpoints stay on disk"),
+    SR_CHOICE("checkpoint", "writing", sr_checkpoint_settings, writing, writing_choices, "overlapped",
+              "how a checkpoint is written from which training goes on at once; the last one before the end of the program is "
+              "always blocking"),
+};
+
+static const sr_key logging_keys[] = {
+    SR_INTEGER("logging", "every_steps", sr_logging_settings, every_steps, 1, 1e9, "50",
+               "steps between `train` lines in metrics.jsonl"),
+};
+
+/* ---- rules ---- */
+
+static bool takes_all(const void *part)
+{
+    const sr_training_settings *training = part;
+    return training->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED && training->learning_rate * training->weight_decay >= 1;
+}
+
+/* Reports of several threads would have to meet before a bucket could go. */
+static bool threads_overlap(const void *part)
+{
+    const sr_training_settings *training = part;
+    return training->threads > 1 && training->reduction == SR_REDUCTION_OVERLAPPED;
+}
+
+static bool rounds_overlapped(const void *part)
+{
+    const sr_training_settings *training = part;
+    return training->reduction_precision != SR_PRECISION_FP32 && training->reduction == SR_REDUCTION_OVERLAPPED;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE("training.weight_decay", "training.learning_rate", takes_all,
+            "their product is the share of every weight that decoupled decay takes away in a step, and must be below 1"),
+    SR_RULE("training.threads", "training.reduction", threads_overlap,
+            "gradients of threads are added up after backward; use reduction shared or blocking, or one thread and more ranks"),
+    SR_RULE("training.reduction_precision", "training.reduction", rounds_overlapped,
+            "rounded sums take two exchanges one after the other, which cannot go on by themselves; use reduction shared or "
+            "blocking, or fp32"),
+};
+
+/* ---- the schema ---- */
+
+void sr_training_add_section(sr_schema *schema)
+{
+    sr_schema_add_section(
+        schema, &(sr_section){.path = "training", .help = "the objective and its optimisation", .in_use = SR_ALWAYS_IN_USE});
+}
+
+void sr_early_stopping_add_section(sr_schema *schema)
+{
+    sr_schema_add_section(schema, &(sr_section){.path = "training.early_stopping",
+                                                .help = "when to stop before the last epoch",
+                                                .in_use = SR_ALWAYS_IN_USE,
+                                                .free_to_change = true});
+}
+
+void sr_training_add_keys(sr_schema *schema, size_t at)
+{
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(training_keys), .keys_at = at, SR_RULES(rules), .rules_at = at});
+}
+
+void sr_run_add_sections(sr_schema *schema)
+{
+    sr_schema_add_section(schema, &(sr_section){.path = "checkpoint",
+                                                .help = "when the state is saved",
+                                                .in_use = SR_ALWAYS_IN_USE,
+                                                .free_to_change = true});
+    sr_schema_add_section(
+        schema,
+        &(sr_section){.path = "logging", .help = "what is reported", .in_use = SR_ALWAYS_IN_USE, .free_to_change = true});
+}
+
+void sr_run_add_keys(sr_schema *schema, size_t checkpoint_at, size_t logging_at)
+{
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(checkpoint_keys), .keys_at = checkpoint_at});
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(logging_keys), .keys_at = logging_at});
+}
