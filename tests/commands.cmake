@@ -16,7 +16,7 @@ set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_wh
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
 # These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
-set_tests_properties(test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
+set_tests_properties(test_end_to_end test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
 # Recommendations of imported parameters are compared with fixtures.
 target_sources(test_recommend PRIVATE fixture.c)
