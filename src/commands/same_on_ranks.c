@@ -20,6 +20,18 @@ static void write_option(const sr_option *option, FILE *to)
     fputc('\n', to);
 }
 
+/* Ends the text that a stream of open_memstream() has written; none is left where that failed. */
+static sr_status end_text(FILE *stream, sr_status status, char **text, sr_error *error)
+{
+    if (fclose(stream) != 0 && status == SR_OK)
+        status = sr_fail_memory(error, 1, "a text that ranks compare");
+    if (status != SR_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
+}
+
 /* Assignments are left out: what becomes of them stands in the configuration, which is compared key by key. */
 static sr_status describe_options(const char *operand, const sr_option *options, size_t count, char **text, sr_error *error)
 {
@@ -32,11 +44,7 @@ static sr_status describe_options(const char *operand, const sr_option *options,
     for (size_t i = 0; i < count; ++i)
         if (!options[i].assignments)
             write_option(&options[i], stream);
-    if (fclose(stream) == 0)
-        return SR_OK;
-    free(*text);
-    *text = NULL;
-    return sr_fail_memory(error, 1, "the text of a command line");
+    return end_text(stream, SR_OK, text, error);
 }
 
 sr_status command_line_read(const command_context *context, const char *operand_name, const char **operand,
@@ -64,12 +72,7 @@ static sr_status describe_program(const char *command, char **text, sr_error *er
     if (!stream)
         return sr_fail_memory(error, 1, "the text of a program");
     fprintf(stream, "srtrain %s\ncommand %s\n", SRTRAIN_PROGRAM_VERSION, command);
-    const sr_status status = sr_settings_describe(stream, false, error);
-    if (fclose(stream) == 0 && status == SR_OK)
-        return SR_OK;
-    free(*text);
-    *text = NULL;
-    return status ? status : sr_fail_memory(error, 1, "the text of a program");
+    return end_text(stream, sr_settings_describe(stream, false, error), text, error);
 }
 
 sr_status command_compare_programs(sr_parallel *parallel, const char *command, sr_error *error)
