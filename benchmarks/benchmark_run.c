@@ -11,8 +11,9 @@
 #include "srtrain/command_line.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/directories.h"
+#include "srtrain/evaluate.h"
 #include "srtrain/memory.h"
-#include "srtrain/train.h"
+#include "srtrain/step.h"
 #include "tensor/gemm.h"
 
 #include <cjson/cJSON.h>

@@ -10,7 +10,8 @@
 #include "srtrain/clock.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/memory.h"
-#include "srtrain/train.h"
+#include "srtrain/run.h"
+#include "srtrain/step.h"
 #include "tensor/gemm.h"
 
 #include <cjson/cJSON.h>

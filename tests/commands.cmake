@@ -18,6 +18,8 @@ set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_
 # These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
 set_tests_properties(test_end_to_end test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
+srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
+
 # Recommendations of imported parameters are compared with fixtures.
 target_sources(test_recommend PRIVATE fixture.c)
 target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")

@@ -16,8 +16,8 @@
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
-#include "srtrain/train.h"
-#include "train/contrast.h"
+#include "srtrain/step.h"
+#include "step/contrast.h"
 
 #include "fixture.h"
 #include "fixture_configuration.h"

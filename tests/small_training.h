@@ -3,7 +3,7 @@
 #define SRTRAIN_TESTS_SMALL_TRAINING_H
 
 #include "shared_dataset.h"
-#include "srtrain/train.h"
+#include "srtrain/step.h"
 
 typedef struct {
     sr_settings settings;

@@ -5,7 +5,8 @@
 #include "program.h"
 #include "shared_dataset.h"
 #include "srtrain/analysis.h"
-#include "srtrain/train.h"
+#include "srtrain/checkpoint.h"
+#include "srtrain/run.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

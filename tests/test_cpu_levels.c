@@ -6,7 +6,7 @@
 #include "srtrain/fourier.h"
 #include "srtrain/log.h"
 #include "tensor/gemm.h"
-#include "train/wisdom.h"
+#include "run/wisdom.h"
 
 #include <math.h>
 #include <omp.h>

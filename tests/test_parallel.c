@@ -2,7 +2,7 @@
 #include "srtrain/parallel.h"
 
 #include "srtrain/clock.h"
-#include "srtrain/train.h"
+#include "srtrain/run.h"
 #include "srtrain/watchdog.h"
 #include "tensor/gemm.h"
 

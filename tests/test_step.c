@@ -2,7 +2,7 @@
  * not finite, or not the same everywhere. */
 #include "optional.h"
 #include "small_training.h"
-#include "train/run.h"
+#include "run/run_state.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* How long a run may take: durations, and what batch systems say. */
 #include "srtrain/clock.h"
-#include "train/time_limit.h"
+#include "commands/time_limit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 
 #include "srtrain/compare_doubles.h"
 #include "srtrain/memory.h"
-#include "storage/analysis_file.h"
+#include "evaluate/analysis_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

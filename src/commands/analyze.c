@@ -5,7 +5,7 @@
 #include "commands/analysis_pictures.h"
 #include "commands/command.h"
 #include "srtrain/model.h"
-#include "storage/analysis_file.h"
+#include "evaluate/analysis_file.h"
 #include "storage/output_directory.h"
 
 #include <libgen.h>

@@ -3,8 +3,8 @@
 #include "commands/command.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/output_file.h"
-#include "srtrain/train.h"
-#include "train/metrics.h"
+#include "srtrain/run.h"
+#include "run/metrics.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "srtrain/denormals.h"
 #include "srtrain/settings.h"
 #include "srtrain/standard_streams.h"
-#include "srtrain/train.h"
+#include "srtrain/run.h"
 #include "tensor/gemm.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "commands/command.h"
 #include "srtrain/memory.h"
 #include "srtrain/plan.h"
-#include "srtrain/train.h"
+#include "srtrain/step.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 #include "base/names.h"
 #include "evaluate/new_users.h"
 #include "srtrain/evaluate.h"
-#include "storage/recommendations.h"
+#include "evaluate/recommendations.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* --stall-timeout, which every command has whose ranks wait for each other for long. */
 #include "commands/command.h"
-#include "train/time_limit.h"
+#include "commands/time_limit.h"
 
 #include <string.h>
 

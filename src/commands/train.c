@@ -2,8 +2,8 @@
  * [--time-limit DURATION|auto] [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/directories.h"
-#include "srtrain/train.h"
-#include "train/time_limit.h"
+#include "srtrain/run.h"
+#include "commands/time_limit.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "plan/probe.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/operations.h"
-#include "srtrain/train.h"
+#include "srtrain/step.h"
 
 #include <stdlib.h>
 #include <string.h>

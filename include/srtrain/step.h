@@ -1,0 +1,109 @@
+/* One step of training on all ranks. */
+#ifndef SRTRAIN_STEP_H
+#define SRTRAIN_STEP_H
+
+#include "srtrain/checkpoint.h"
+#include "srtrain/model.h"
+#include "srtrain/node.h"
+#include "srtrain/optimizer.h"
+#include "srtrain/parallel.h"
+#include "srtrain/sampler.h"
+#include "srtrain/settings.h"
+
+/* Seconds spent in the parts of training steps on this rank; forward is the encoder alone. */
+typedef struct {
+    double data, forward, loss, backward, reduction, optimizer;
+} sr_step_times;
+
+typedef struct sr_stepper sr_stepper;
+
+/* Whether ranks of a node share parameters and moments where there are several. Not with rows that may be late: which steps
+ * they have taken is known to each process alone. Local. */
+bool sr_training_shares(const sr_training_settings *settings);
+
+/* What each thread of a rank may keep of its logits, in bytes: its part of training.kept_logits_megabytes. */
+size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threads);
+
+/* What one thread of a rank works with: its part of the batch is computed as if it were a rank of its own. */
+typedef struct {
+    sr_stepper *stepper;
+    sr_parallel *parallel; /* the member of the process that this thread is */
+    sr_model *model;       /* the stepper's, or a share of it with gradients of its own */
+    sr_arena *arena;       /* of the batch */
+    sr_tape *tape;
+    sr_reduction_engine *reduction;
+    struct touched_rows *touched; /* where rows of item tables may be deferred, else NULL */
+    sr_step_times times;          /* summed over all steps so far */
+} sr_worker;
+
+/* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */
+struct sr_stepper {
+    sr_parallel *parallel;
+    const sr_settings *settings;
+    const sr_kernels *kernels;
+    const sr_sampler *sampler;
+    sr_model *model;
+    int64_t total_steps; /* of the whole training, for the learning rate */
+
+    size_t threads;     /* those of `parallel` when the stepper was made */
+    sr_worker *workers; /* [threads] */
+    sr_node *node;      /* whose processes share parameters and moments (training.reduction: shared); else NULL */
+    char why_not[256];  /* what speaks against sharing them, where that was asked for; else empty */
+    sr_optimizer optimizer;
+    sr_step_times times; /* of the first worker, summed over all steps so far */
+};
+
+/* Gives the model, which has been declared only, its memory and the initial values of training.seed. Where processes of a node
+ * share parameters, that is memory of the node, of which each worker draws a part; the model has none any more when the stepper
+ * is freed. Collective; fails on all ranks together. */
+sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
+                            const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
+void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a node */
+
+/* Brings rows of item tables that have missed steps (training.item_updates) to the present, and forgets what rounding took from
+ * gradients (training.reduction_precision), so that a run that goes on from here is no different from one that starts here: to
+ * be called before anything but a step reads parameters or moments. Local. */
+void sr_stepper_settle(sr_stepper *stepper);
+
+/* Bytes of tensors that the step last taken holds, over all workers. */
+size_t sr_stepper_memory(const sr_stepper *stepper);
+
+/* Bytes that a stepper of `threads` threads on each of `ranks` ranks holds to update rows late (training.item_updates), for a
+ * model that is like `model` but for `rows` rows in each item table, and up to `steps` steps between two calls of
+ * sr_stepper_settle(). 0 where no row is deferred. */
+size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
+                                  size_t threads);
+
+/* What ranks vote on in a step: one yes is enough. The votes travel with the sum of the loss. */
+typedef enum {
+    SR_VOTE_STOP,    /* save the state after this step and end */
+    SR_VOTE_SAVE,    /* save the state after this step */
+    SR_VOTE_WRITTEN, /* a checkpoint that was written beside training is done, or has failed */
+    SR_VOTES
+} sr_vote;
+
+/* What a step did, the same on every rank. */
+typedef struct {
+    double loss_sum; /* of the ranking loss, over the targets of the global batch */
+    double targets, examples;
+    bool has_attack;             /* there is an attacked branch: */
+    double attacked_ranking_sum; /* the loss of the attacked branch, over the targets of the global batch */
+    double mask_penalty;         /* (1 / n_l) sum_l ||1 - M_l|| of the global batch */
+    bool has_contrast;           /* contrastive training: */
+    double contrastive;          /* mean InfoNCE over the pairs of the global batch, before its weight */
+    bool has_spectra;            /* with the distance of spectra: */
+    double spectral;             /* its mean over the examples of the global batch, bins and channels, before its weight */
+    double gradient_norm, learning_rate;
+    bool votes[SR_VOTES]; /* whether any rank voted for it */
+    bool skipped;         /* the loss or the gradient was not finite: nothing has changed, and `reason` tells why */
+    char reason[512];
+} sr_step_result;
+
+/* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `votes` are this rank's. Collective; a
+ * failure on any rank is an error on all of them, with the parameters unchanged but for steps that rows have
+ * missed. So is a loss or gradient that is not finite,
+ * unless training.skip_nonfinite_steps allows for it: then the step is skipped. */
+sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
+                        sr_step_result *result, sr_error *error);
+
+#endif

@@ -1,0 +1,247 @@
+/* Where a run goes on: which checkpoint, and whether the run's directory may be written to then.
+ *
+ * With --resume PATH the run begins at PATH once. It notes that in its directory, so that the same command, given again, goes
+ * on from the newest checkpoint that it has written since, as without --resume. */
+#include "run/run_state.h"
+
+#include "srtrain/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    sr_log *log;
+    int64_t count;
+} refusals;
+
+static void report_refused(void *context, const char *path, const char *reason)
+{
+    refusals *refused = context;
+    ++refused->count;
+    sr_log_warning(refused->log, "checkpoint %s is not used: %s", path, reason);
+}
+
+/* The newest valid checkpoint of the run's directory; NULL if it holds none. Where all that it holds are damaged, somebody must
+ * decide: training anew would write over what may be all that is left. */
+static sr_status find_newest(run *r, char **path, sr_error *error)
+{
+    refusals refused = {.log = r->log};
+    sr_status status = sr_checkpoint_newest(r->parallel, r->paths.checkpoints, path, report_refused, &refused, error);
+    if (status == SR_OK && !*path && refused.count > 0)
+        status = sr_fail(error, SR_ERROR_DATA,
+                         "none of the %lld checkpoints in %s can be used: remove them to train from the beginning, or choose "
+                         "another --output",
+                         (long long)refused.count, r->paths.checkpoints);
+    return sr_parallel_agree(r->parallel, status, error);
+}
+
+/* Whether this run's directory began at options->resume_path: rank 0 looks, all learn it. */
+static sr_status has_begun_there(run *r, bool *begun, sr_error *error)
+{
+    sr_status status = SR_OK;
+    *begun = false;
+    if (sr_parallel_rank(r->parallel) == 0)
+        status = sr_run_began_at(&r->paths, r->options->resume_path, begun, error);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    *begun = *begun && sr_run_newest_step(&r->paths) >= 0;
+    return sr_parallel_broadcast(r->parallel, begun, sizeof *begun, error);
+}
+
+/* The checkpoint that the user has named. */
+static sr_status named_checkpoint(run *r, char **path, sr_error *error)
+{
+    const char *name = r->options->resume_path;
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(r->parallel) == 0 && access(name, F_OK) != 0)
+        status = sr_fail(error, SR_ERROR_DATA, "--resume %s: %s; allowed are auto, never and the path of a checkpoint", name,
+                         strerror(errno));
+    if (status == SR_OK)
+        status = sr_copy_string(path, name, error);
+    status = sr_parallel_agree(r->parallel, status, error);
+    if (status != SR_OK) {
+        free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
+/* The checkpoint to go on from, or NULL: *path is released with free(). `first` says that the run begins there. */
+static sr_status find_checkpoint(run *r, char **path, bool *first, sr_error *error)
+{
+    *path = NULL;
+    *first = false;
+    if (r->options->resume == SR_RESUME_NEVER)
+        return SR_OK;
+    if (r->options->resume == SR_RESUME_PATH) {
+        bool begun;
+        SR_TRY(has_begun_there(r, &begun, error));
+        *first = !begun;
+        if (!begun)
+            return named_checkpoint(r, path, error);
+    }
+    return find_newest(r, path, error);
+}
+
+/* What has ended may have been given more to do. And what is best by one metric says nothing about another, nor about the same
+ * one with another treatment of the history. */
+static void adapt_progress(run *r, const sr_settings *before)
+{
+    sr_progress *progress = &r->progress;
+    const sr_early_stopping_settings *was = &before->training.early_stopping, *is = &r->settings->training.early_stopping;
+    const char *old_history = sr_settings_choice("evaluation.history", (int)before->evaluation.history);
+    const char *history = sr_settings_choice("evaluation.history", (int)r->settings->evaluation.history);
+    const bool other_metric = strcmp(was->metric, is->metric) != 0;
+    const bool other_history = before->evaluation.history != r->settings->evaluation.history;
+    if (progress->epoch >= r->settings->training.epochs) {
+        if (progress->best_metric >= 0 && (other_metric || other_history))
+            sr_log_warning(
+                r->log,
+                "training has ended: its best parameters stay those chosen by %s (history %s), though %s (history %s) "
+                "would choose now",
+                was->metric, old_history, is->metric, history);
+        return;
+    }
+    if (progress->finished == SR_FINISHED_EARLY && !other_metric && is->patience > 0 &&
+        progress->validations_without_improvement >= is->patience) {
+        sr_log_information(r->log, "training had ended there: %s had not improved for %lld validations (best epoch %lld)",
+                           is->metric, (long long)progress->validations_without_improvement, (long long)progress->best_epoch);
+        return;
+    }
+    progress->finished = SR_UNFINISHED;
+    if (progress->best_metric < 0 || (!other_metric && !other_history))
+        return;
+    sr_log_information(r->log,
+                       "the best parameters so far were chosen by %s (history %s), now they are by %s (history %s): the next "
+                       "validation counts as the best",
+                       was->metric, old_history, is->metric, history);
+    progress->best_metric = -1;
+    progress->best_epoch = progress->best_step = progress->validations_without_improvement = 0;
+}
+
+/* A run that has trained for more epochs than are asked for cannot be made shorter, and its results are not those of a shorter
+ * one. */
+static sr_status check_epochs(const run *r, const char *path, const sr_progress *progress, sr_error *error)
+{
+    const int64_t epochs = r->settings->training.epochs;
+    if (progress->epoch < epochs || (progress->epoch == epochs && progress->batch == 0))
+        return SR_OK;
+    char batches[48] = "";
+    if (progress->batch > 0)
+        snprintf(batches, sizeof batches, " and %lld steps", (long long)progress->batch);
+    return sr_fail(
+        error, SR_ERROR_USAGE,
+        "not going on from %s: nothing is to be done, %lld of %lld epochs%s are done. Nothing was changed. To train for "
+        "so few, begin in another --output, without --resume PATH; to evaluate what there is, use srtrain evaluate; to "
+        "train on, ask for more training.epochs",
+        path, (long long)progress->epoch, (long long)epochs, batches);
+}
+
+static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
+{
+    sr_checkpoint checkpoint = {0};
+    sr_settings before;
+    if (r->begins_at_path) /* what was found has been looked at */
+        SR_TRY(sr_checkpoint_verify(r->parallel, path, true, error));
+    SR_TRY(sr_checkpoint_read_header(r->parallel, path, &checkpoint, error));
+    sr_status status = sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, &before, error);
+    if (status == SR_OK)
+        status = check_epochs(r, path, &checkpoint.progress, error);
+    status = sr_parallel_agree(r->parallel, status, error);
+    if (status == SR_OK)
+        status = sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
+                                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment, error);
+    if (status == SR_OK) {
+        r->progress = checkpoint.progress;
+        r->progress.seed = (uint64_t)r->settings->training.seed; /* the same, unless no step has been trained yet */
+        sr_log_information(r->log, "going on from %s: epoch %lld, step %lld", path, (long long)r->progress.epoch + 1,
+                           (long long)r->progress.step);
+        adapt_progress(r, &before);
+    }
+    sr_checkpoint_free(&checkpoint);
+    return status;
+}
+
+/* A run that does not go on from the newest checkpoint of its directory must not write among those: they would be taken for its
+ * own. */
+static sr_status check_directory(const run *r, bool first, sr_error *error)
+{
+    const bool anew = r->options->resume == SR_RESUME_NEVER;
+    const int64_t newest = anew || first ? sr_run_newest_step(&r->paths) : -1;
+    if (newest < 0 || (first && newest <= r->progress.step))
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "%s already holds checkpoints up to step %lld, and this run would start at step %lld: choose another "
+                   "--output, or --resume auto to go on from the newest of them, or remove them",
+                   r->paths.checkpoints, (long long)newest, (long long)r->progress.step);
+}
+
+sr_status run_resume(run *r, sr_error *error)
+{
+    char *path = NULL;
+    SR_TRY(find_checkpoint(r, &path, &r->begins_at_path, error));
+    sr_status status = path ? load_checkpoint(r, path, error) : SR_OK;
+    const bool is_root = sr_parallel_rank(r->parallel) == 0;
+    if (status == SR_OK)
+        status = sr_parallel_agree(r->parallel, is_root ? check_directory(r, r->begins_at_path, error) : SR_OK, error);
+    /* What was refused on the way must not count as one of those that rotation keeps. */
+    if (status == SR_OK && path && !r->begins_at_path)
+        status = sr_checkpoint_set_aside(r->parallel, r->paths.checkpoints, r->progress.step, error);
+    free(path);
+    return status;
+}
+
+/* ---- the best parameters so far ---- */
+
+/* Whether `path` holds the best parameters that progress tells of. */
+static sr_status holds_best(run *r, const char *path, bool *holds, sr_error *error)
+{
+    sr_checkpoint checkpoint;
+    sr_error reason;
+    *holds = sr_parallel_rank(r->parallel) == 0 && access(path, R_OK) == 0;
+    SR_TRY(sr_parallel_broadcast(r->parallel, holds, sizeof *holds, error));
+    if (!*holds)
+        return SR_OK;
+    *holds = sr_checkpoint_verify(r->parallel, path, false, &reason) == SR_OK &&
+             sr_checkpoint_read_header(r->parallel, path, &checkpoint, &reason) == SR_OK;
+    if (!*holds) {
+        sr_log_warning(r->log, "%s is not used: %s", path, reason.message);
+        return SR_OK;
+    }
+    *holds = checkpoint.progress.step == r->progress.best_step && checkpoint.progress.best_metric == r->progress.best_metric;
+    sr_checkpoint_free(&checkpoint);
+    return SR_OK;
+}
+
+/* The best.h5 that belongs to the checkpoint at which this run began. */
+static void best_beside(const char *checkpoint, char *path, size_t size)
+{
+    const char *slash = strrchr(checkpoint, '/');
+    snprintf(path, size, "%.*s%s../best.h5", (int)(slash ? slash - checkpoint : 0), checkpoint, slash ? "/" : "");
+}
+
+sr_status run_adopt_best(run *r, sr_error *error)
+{
+    bool holds = false;
+    char other[SR_PATH_SIZE + 32] = "";
+    if (r->progress.best_metric < 0)
+        return SR_OK;
+    SR_TRY(holds_best(r, r->paths.best, &holds, error));
+    if (holds)
+        return SR_OK;
+    if (r->begins_at_path) {
+        best_beside(r->options->resume_path, other, sizeof other);
+        SR_TRY(holds_best(r, other, &holds, error));
+    }
+    if (holds)
+        return sr_parallel_agree(
+            r->parallel, sr_parallel_rank(r->parallel) == 0 ? sr_run_copy_file(other, r->paths.best, error) : SR_OK, error);
+    /* A run that was killed between its best.h5 and its checkpoint trains the difference once more, and finds it again. */
+    sr_log_information(r->log, "the best parameters so far (step %lld) are not at hand: the next validation counts as the best",
+                       (long long)r->progress.best_step);
+    r->progress.best_metric = -1;
+    r->progress.best_epoch = r->progress.best_step = 0;
+    return SR_OK;
+}

@@ -1,0 +1,146 @@
+/* What the parts of a run share: set-up and loop (run.c), resuming (run_resume.c), saving (run_save.c), validation and test
+ * (run_evaluate.c), reports (run_report.c), and when to stop (run_stop.c). Everything here is collective unless it says
+ * "local". */
+#ifndef SRTRAIN_TRAIN_RUN_H
+#define SRTRAIN_TRAIN_RUN_H
+
+#include "srtrain/plan.h"
+#include "srtrain/run.h"
+#include "srtrain/step.h"
+#include "srtrain/watchdog.h"
+#include "storage/directory_lock.h"
+#include "run/metrics.h"
+#include "run/files.h"
+
+/* What has passed since the last `train` line. */
+typedef struct {
+    double since, examples, reduction;
+} interval;
+
+/* The longest that parts of this run have taken so far, in seconds; 0 before the first. */
+typedef struct {
+    double step, checkpoint, validation;
+} longest_times;
+
+/* What the checkpoints of this process have cost. */
+typedef struct {
+    int64_t count;
+    double waited; /* seconds in which training stood still */
+    double held;   /* by the one that is being written */
+} saving_costs;
+
+typedef struct {
+    sr_parallel *parallel;
+    const sr_run_options *options;
+    const sr_settings *settings;
+    const sr_kernels *kernels;
+    sr_log *log;
+    sr_watchdog *watchdog;
+    sr_run_paths paths;
+    directory_lock *lock; /* of the run's directory; rank 0 only */
+    sr_dataset *dataset;
+    sr_sampler *sampler;
+    sr_model *model;
+    sr_stepper stepper;
+    sr_preflight preflight;
+    size_t program;           /* bytes in memory at the start */
+    double projected_from;    /* clock when steps began to be timed for the projection; -1: it has been made */
+    int64_t projected_step;   /* the step at that time */
+    sr_metrics_file *metrics; /* rank 0 only */
+    sr_progress progress;
+    double started, progress_before; /* clock at the start of this process's training; seconds trained before */
+    double last_checkpoint, last_drawn;
+    bool is_saving;              /* a checkpoint is being written beside training: */
+    sr_background_write *saving; /* rank 0 only */
+    saving_costs costs;
+    int64_t last_checkpoint_step; /* -1: none in this process */
+    int64_t skipped_in_a_row;     /* steps that were not finite */
+    bool warned_of_no_case;       /* to validate with */
+    longest_times longest;
+    interval passed;
+    bool begins_at_path; /* the run starts from options->resume_path now, for the first time */
+} run;
+
+/* Seconds of training, those before a resume included. Local. */
+double run_trained_seconds(const run *r);
+
+/* ---- run_resume.c ---- */
+
+/* Finds where to go on, as options->resume says, and reads it into model, optimizer and progress; with nothing to go on from,
+ * these stay as they are. */
+sr_status run_resume(run *r, sr_error *error);
+
+/* Makes sure that best.h5 holds what progress says of the best parameters so far, if need be by copying it from beside the
+ * checkpoint at which the run begins; otherwise progress forgets about them. After the run's directory has been made. */
+sr_status run_adopt_best(run *r, sr_error *error);
+
+/* ---- run_save.c ---- */
+
+/* The model alone into best.h5. */
+sr_status run_write_best(run *r, sr_error *error);
+
+/* A checkpoint of this step, unless there is one. With `beside` it may be written beside training; otherwise it is complete
+ * when this returns, and old ones have been deleted. */
+sr_status run_save(run *r, bool beside, sr_error *error);
+
+/* Waits until a checkpoint that is being written beside training is complete, and deletes old ones. Before anything of this
+ * process may use HDF5. */
+sr_status run_finish_saving(run *r, sr_error *error);
+
+/* Lets go of what is being written when the run has failed. Local. */
+void run_abandon_saving(run *r);
+
+/* Whether that is complete, so that nobody would have to wait. Local. */
+bool run_has_saved(const run *r);
+
+void run_report_saving(const run *r); /* local */
+
+/* Whether a checkpoint is due after the step now taken, by the number of steps. Local, the same on every rank. */
+bool run_save_is_due(const run *r);
+
+/* Whether rank 0's clock says that a checkpoint is due. Local. */
+bool run_save_is_overdue(const run *r);
+
+/* SR_ERROR_RUNTIME, naming ranks, unless the parameters are the same to the bit on every rank. */
+sr_status run_compare_ranks(run *r, sr_error *error);
+
+/* ---- run_evaluate.c ---- */
+
+/* Validates at the end of an epoch and keeps the best parameters. SR_STOPPED, with nothing changed, when a rank was asked to
+ * stop meanwhile. */
+sr_status run_validate(run *r, sr_error *error);
+
+/* Evaluates the best parameters on the test split. SR_STOPPED likewise. */
+sr_status run_test(run *r, sr_error *error);
+
+/* ---- run_stop.c ---- */
+
+/* Whether this rank was asked to stop, or (rank 0) the time limit comes so near that only the checkpoint still fits. `last`:
+ * the next step is the last before a validation, which must fit too. Local. */
+bool run_must_stop(const run *r, bool last);
+
+/* run_must_stop() in the midst of an evaluation; `context` is the run. Local. */
+bool run_must_stop_evaluating(void *context);
+
+/* ---- run_report.c ---- */
+
+void run_describe(const run *r); /* local */
+
+/* Progress, and the `train` line when it is due. */
+sr_status run_report_step(run *r, const sr_step_result *result, sr_error *error);
+
+/* Where the time of this process's `steps` steps went, as means over ranks. */
+sr_status run_report_times(run *r, int64_t steps, sr_error *error);
+
+/* Once, when the time of a step has settled: how long everything will take. Local. */
+void run_project_time(run *r);
+
+/* What ranks held at most, for comparison with the plan. */
+sr_status run_report_memory(run *r, sr_error *error);
+
+/* The mean loss of the current epoch so far; -1 before its first step. Local. */
+double run_epoch_loss(const run *r);
+
+void run_log_ranking(const run *r, const char *what, const sr_ranking_metrics *metrics); /* local */
+
+#endif

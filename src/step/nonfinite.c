@@ -1,0 +1,57 @@
+#include "step/nonfinite.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* The first parameter with an element of `block` (its values, or gradients) that is not finite; NULL if there is none. */
+static const char *first_bad_parameter(const sr_parameters *parameters, const sr_real *block)
+{
+    for (size_t i = 0; i < parameters->count; ++i)
+        for (size_t k = 0; k < parameters->list[i].size; ++k)
+            if (!isfinite(block[parameters->list[i].offset + k]))
+                return parameters->list[i].name;
+    return NULL;
+}
+
+/* The part of the loss that is not finite, or NULL. */
+static const char *bad_part(const sr_step_result *result, double *value)
+{
+    const struct {
+        const char *name;
+        double value;
+    } parts[] = {{"ranking loss", result->loss_sum},
+                 {"attacked ranking loss", result->attacked_ranking_sum},
+                 {"mask penalty", result->mask_penalty},
+                 {"contrastive loss", result->contrastive},
+                 {"spectral distance", result->spectral}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {
+        *value = parts[i].value;
+        if (!isfinite(*value))
+            return parts[i].name;
+    }
+    return NULL;
+}
+
+bool nonfinite_is_found(const sr_step_result *result)
+{
+    double value;
+    return bad_part(result, &value) || !isfinite(result->gradient_norm);
+}
+
+void nonfinite_describe(const sr_parameters *parameters, const sr_step_result *result, char *text, size_t size)
+{
+    double value;
+    const char *part = bad_part(result, &value);
+    const char *of_values = first_bad_parameter(parameters, parameters->values);
+    const char *of_gradients = first_bad_parameter(parameters, parameters->gradients);
+    const char *parameter = of_values ? of_values : of_gradients;
+    char which[SR_PARAMETER_NAME_SIZE + 64] = "its norm overflows";
+    if (parameter)
+        snprintf(which, sizeof which, "the first parameter whose %s are not finite is %s", of_values ? "values" : "gradients",
+                 parameter);
+    if (part)
+        snprintf(text, size, "the %s is not finite (%g)%s%s", part, isnan(value) ? (double)NAN : value, /* without a sign */
+                 parameter ? "; " : "", parameter ? which : "");
+    else
+        snprintf(text, size, "the gradient is not finite, while the loss is %g; %s", result->loss_sum / result->targets, which);
+}

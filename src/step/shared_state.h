@@ -1,0 +1,20 @@
+/* One copy of parameters and moments for all processes of a node (training.reduction: shared).
+ *
+ * Where processes of a node cannot share them, or nothing is to be shared, each keeps its own: stepper->node stays NULL. */
+#ifndef SRTRAIN_TRAIN_SHARED_STATE_H
+#define SRTRAIN_TRAIN_SHARED_STATE_H
+
+#include "srtrain/step.h"
+
+/* Places the model's parameters and gradients and the optimizer's moments in memory of the node, all 0; or says in
+ * stepper->why_not why not, if that was asked for and there are processes that might have. Collective; a failure is one of all
+ * ranks. */
+sr_status shared_state_create(sr_stepper *stepper, sr_error *error);
+
+/* This worker's part of what is done once for each copy of the state: the workers of the process, or of the node, divide it. */
+void shared_state_part(const sr_worker *worker, size_t *part, size_t *parts);
+
+/* Takes the memory back: the model has no parameters any more. Collective over the processes of a node. */
+void shared_state_free(sr_stepper *stepper);
+
+#endif

@@ -1,0 +1,161 @@
+/* What steps need: memory for the state of training, initial values, and workers. */
+#include "srtrain/step.h"
+#include "srtrain/denormals.h"
+#include "step/shared_state.h"
+#include "step/touched_rows.h"
+
+#include <omp.h>
+#include <stdlib.h>
+
+size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threads)
+{
+    return (size_t)(settings->kept_logits_megabytes * 0x1p20) / threads;
+}
+
+/* How the gradients of this model are reduced. */
+static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    const sr_table_list tables = stepper->optimizer.tables; /* none unless rows are deferred */
+    return (sr_reduction_settings){.node = stepper->node,
+                                   .overlapped = training->reduction == SR_REDUCTION_OVERLAPPED,
+                                   .bucket_bytes = (size_t)(training->reduction_bucket_megabytes * 0x1p20),
+                                   .rounded = training->reduction_precision == SR_PRECISION_BF16,
+                                   .keeps_rest = true,
+                                   .tables = tables,
+                                   .most_rows = touched_rows_most(sr_model_parameters(stepper->model), &tables)};
+}
+
+/* Worker 0 works with the model itself, the others with shares of it. */
+static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *error)
+{
+    sr_worker *worker = &stepper->workers[thread];
+    const sr_reduction_settings reduction = reduction_settings(stepper);
+    *worker = (sr_worker){
+        .stepper = stepper, .parallel = sr_parallel_member(stepper->parallel, thread), .model = stepper->model};
+    if (thread > 0)
+        SR_TRY(sr_model_share(&worker->model, stepper->model, true, error));
+    SR_TRY(sr_arena_create(&worker->arena, (size_t)4 << 20, error));
+    SR_TRY(sr_tape_create(&worker->tape, stepper->kernels, true, error));
+    sr_tape_set_precision(worker->tape, stepper->settings->training.precision);
+    sr_tape_set_kept_bytes(worker->tape, sr_training_kept_bytes(&stepper->settings->training, stepper->threads));
+    if (sr_optimizer_defers(&stepper->optimizer))
+        SR_TRY(touched_rows_create(&worker->touched, sr_model_parameters(worker->model), &stepper->optimizer.tables, error));
+    return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);
+}
+
+/* Parameters, gradients and moments in memory of this process. */
+static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
+    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
+    if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
+        return SR_OK;
+    const sr_table_list tables = sr_model_item_tables(stepper->model);
+    return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
+}
+
+/* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
+static sr_status draw_initial_values(sr_stepper *stepper, sr_error *error)
+{
+    sr_parameters *parameters = sr_model_parameters(stepper->model);
+    const uint64_t seed = (uint64_t)stepper->settings->training.seed;
+    const sr_element_range all = {0, parameters->block_size};
+#pragma omp parallel num_threads((int)stepper->threads) default(shared)
+    {
+        size_t part, parts;
+        sr_flush_denormals();
+        shared_state_part(&stepper->workers[omp_get_thread_num()], &part, &parts);
+        sr_parameters_draw_part(parameters, seed, sr_part_of_range(all, part, parts));
+    }
+    return stepper->node ? sr_node_wait(stepper->node, stepper->parallel, error) : SR_OK;
+}
+
+sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
+                            const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error)
+{
+    *stepper = (sr_stepper){.parallel = parallel,
+                            .settings = settings,
+                            .kernels = kernels,
+                            .sampler = sampler,
+                            .model = model,
+                            .total_steps = total_steps,
+                            .threads = sr_parallel_threads(parallel)};
+    sr_status status = shared_state_create(stepper, error);
+    if (status == SR_OK && !stepper->node)
+        status = create_own_state(stepper, error);
+    stepper->optimizer.attack_learning_rate_ratio = sr_model_learning_rate_ratio(&settings->model, SR_PARAMETERS_ATTACK);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
+    for (size_t thread = 0; status == SR_OK && thread < stepper->threads; ++thread)
+        status = create_worker(stepper, thread, error);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = draw_initial_values(stepper, error);
+    if (status != SR_OK)
+        sr_stepper_free(stepper);
+    return status;
+}
+
+void sr_stepper_free(sr_stepper *stepper)
+{
+    for (size_t thread = 0; stepper->workers && thread < stepper->threads; ++thread) {
+        sr_worker *worker = &stepper->workers[thread];
+        sr_reduction_free(worker->reduction);
+        touched_rows_free(worker->touched);
+        sr_tape_free(worker->tape);
+        sr_arena_free(worker->arena);
+        if (thread > 0)
+            sr_model_free(worker->model);
+    }
+    free(stepper->workers);
+    sr_optimizer_free(&stepper->optimizer);
+    shared_state_free(stepper);
+    *stepper = (sr_stepper){0};
+}
+
+void sr_stepper_settle(sr_stepper *stepper)
+{
+    const sr_touched_rows all = {.tables = stepper->optimizer.tables, .every = true};
+#pragma omp parallel num_threads((int)stepper->threads) default(shared)
+    {
+        sr_flush_denormals();
+        sr_optimizer_catch_up(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
+    }
+    sr_optimizer_forget(&stepper->optimizer);
+    sr_reduction_forget(stepper->workers[0].reduction);
+}
+
+size_t sr_stepper_memory(const sr_stepper *stepper)
+{
+    size_t bytes = 0;
+    for (size_t thread = 0; thread < stepper->threads; ++thread)
+        bytes += sr_tape_memory(stepper->workers[thread].tape);
+    return bytes;
+}
+
+/* Ids that the whole batch names, which every thread gathers, unless each brings as many as are told apart. */
+static size_t gathered_ids(const sr_settings *settings, size_t most, size_t members)
+{
+    enum { IDS = 3 }; /* of an item, its target and a negative */
+    const size_t named = IDS * (size_t)(settings->training.batch_size * settings->model.max_length);
+    return members == 1 ? 0 : named < members * most ? named : members * most;
+}
+
+size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
+                                  size_t threads)
+{
+    const sr_training_settings *training = &settings->training;
+    const sr_table_list tables = sr_model_item_tables(model);
+    const size_t late = sr_optimizer_deferral_memory(training, rows, steps);
+    if (training->item_updates != SR_ITEM_UPDATES_DEFERRED || tables.count == 0 || late == 0)
+        return 0;
+    const size_t most = touched_rows_most_of(rows), blocks = training->reduction_precision == SR_PRECISION_BF16 ? 2 : 1;
+    size_t width = 0;
+    for (size_t i = 0; i < tables.count; ++i)
+        width += sr_model_parameters(model)->list[tables.index[i]].shape[1];
+    const size_t packed = ranks > 1 ? blocks * most * width * sizeof(sr_real) : 0;
+    return late + packed +
+           threads * (touched_rows_memory(rows) + gathered_ids(settings, most, ranks * threads) * sizeof(int32_t));
+}

@@ -1,0 +1,18 @@
+srtrain_add_test(test_optimizer)
+srtrain_add_test(test_deferred_rows LIBRARY srtrain_double)
+srtrain_add_test(test_deferred_rows_single FILE test_deferred_rows.c)
+srtrain_add_test(test_step SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)
+srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
+srtrain_add_test(test_lags SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
+srtrain_add_test(test_item_updates SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)
+srtrain_add_test(test_rounded_reduction SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
+# What AddressSanitizer does not allow.
+if(SRTRAIN_SANITIZE)
+  srtrain_add_optional_tests(test_step a_rank_without_memory_ends_the_step_on_all
+    a_rank_without_memory_ends_a_step_of_contrastive_training_on_all
+    a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all
+    a_rank_without_memory_ends_a_step_of_adversarial_training_on_all)
+  srtrain_add_optional_tests(test_item_updates what_late_rows_take_is_known_before)
+endif()
+
+srtrain_add_allocation_test(test_allocations_step SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2)
