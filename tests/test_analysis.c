@@ -483,7 +483,14 @@ static void check_variant(world *w, const variant *v, sr_split split)
         if (user == asked[1])
             of_asked = passes[sequences - 1];
     }
-    if (sr_analyze(w->parallel, w->model, w->dataset, 4, split, asked, 2, tested_kernels(), &analysis, &error) != SR_OK)
+    if (sr_analyze(w->parallel, w->model,
+                   &(sr_analysis_request){.dataset = w->dataset,
+                                          .split = split,
+                                          .batch_size = 4,
+                                          .kernels = tested_kernels(),
+                                          .users = asked,
+                                          .user_count = 2},
+                   &analysis, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(analysis.sequences, sequences);
     assert_int_equal(analysis.left_out, USERS - sequences);
@@ -518,9 +525,15 @@ static void a_user_without_a_sequence_is_refused_on_every_rank(void **state)
     sr_analysis analysis;
     sr_error error;
     make_model(w, assignments, 1);
-    assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, &user, 1, tested_kernels(), &analysis, &error),
-        SR_ERROR_USAGE);
+    assert_int_equal(sr_analyze(w->parallel, w->model,
+                                &(sr_analysis_request){.dataset = w->dataset,
+                                                       .split = SR_SPLIT_TEST,
+                                                       .batch_size = 4,
+                                                       .kernels = tested_kernels(),
+                                                       .users = &user,
+                                                       .user_count = 1},
+                                &analysis, &error),
+                     SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "n9"));
     sr_model_free(w->model);
 }
@@ -532,8 +545,15 @@ static void the_example_is_the_first_user_with_a_history_of_median_length(void *
     const char *const assignments[] = {"model.backbone=sasrec"};
     sr_analysis analysis;
     make_model(w, assignments, 1);
-    assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 64, SR_SPLIT_TEST, NULL, 0, tested_kernels(), &analysis, NULL), SR_OK);
+    assert_int_equal(sr_analyze(w->parallel, w->model,
+                                &(sr_analysis_request){.dataset = w->dataset,
+                                                       .split = SR_SPLIT_TEST,
+                                                       .batch_size = 64,
+                                                       .kernels = tested_kernels(),
+                                                       .users = NULL,
+                                                       .user_count = 0},
+                                &analysis, NULL),
+                     SR_OK);
     if (sr_parallel_rank(w->parallel) == 0) {
         assert_int_equal(analysis.example_count, 1);
         assert_int_equal(analysis.examples[0].user, 4);
@@ -551,8 +571,15 @@ static void without_full_windows_attention_is_that_of_the_longest_sequences(void
     const char *const assignments[] = {"model.max_length=12"};
     sr_analysis analysis;
     make_model(w, assignments, 1);
-    assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, NULL, 0, tested_kernels(), &analysis, NULL), SR_OK);
+    assert_int_equal(sr_analyze(w->parallel, w->model,
+                                &(sr_analysis_request){.dataset = w->dataset,
+                                                       .split = SR_SPLIT_TEST,
+                                                       .batch_size = 4,
+                                                       .kernels = tested_kernels(),
+                                                       .users = NULL,
+                                                       .user_count = 0},
+                                &analysis, NULL),
+                     SR_OK);
     assert_false(analysis.attention.full_length);
     assert_int_equal(analysis.attention.length, 8);
     assert_int_equal(analysis.attention.bins, 5);

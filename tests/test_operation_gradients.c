@@ -248,12 +248,12 @@ static sr_tensor *build_order_in_both_directions(sr_tape *tape, sr_tensor **x)
 
 static sr_tensor *build_distance(sr_tape *tape, sr_tensor **x)
 {
-    return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], read_map(tape), 0.7);
+    return sr_add_distance_scores(tape, x[0], x[1], x[2], &(sr_distance_map){x[3], x[4], x[5]}, read_map(tape), 0.7);
 }
 
 static sr_tensor *build_distance_in_both_directions(sr_tape *tape, sr_tensor **x)
 {
-    return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], padded_map(tape), 0.7);
+    return sr_add_distance_scores(tape, x[0], x[1], x[2], &(sr_distance_map){x[3], x[4], x[5]}, padded_map(tape), 0.7);
 }
 
 static sr_tensor *build_project_rows(sr_tape *tape, sr_tensor **x)
@@ -904,8 +904,8 @@ static size_t declare_inputs(const operation_case *row, sr_parameters *parameter
     for (; count < MOST_INPUTS && row->shapes[count][0]; ++count) {
         char name[32];
         snprintf(name, sizeof name, "input.%zu", count);
-        assert_int_equal(sr_parameters_declare(parameters, name, row->shapes[count], 2, SR_INITIAL_NORMAL, 0.8,
-                                               SR_PARAMETERS_ORDINARY, NULL, NULL),
+        assert_int_equal(sr_parameters_declare(parameters, name, row->shapes[count], 2,
+                                               (sr_initial_values){SR_INITIAL_NORMAL, 0.8}, SR_PARAMETERS_ORDINARY, NULL, NULL),
                          SR_OK);
     }
     assert_int_equal(sr_parameters_allocate(parameters, NULL), SR_OK);

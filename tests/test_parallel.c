@@ -383,9 +383,9 @@ static void gradients_of_threads_are_summed_into_those_of_the_first(void **state
     assert_int_equal(sr_parallel_use_threads(w->parallel, THREADS, NULL), SR_OK);
     for (size_t t = 0; t < THREADS; ++t) {
         sr_parameters_initialise(&parameters[t]);
-        assert_int_equal(
-            sr_parameters_declare(&parameters[t], "weight", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
-            SR_OK);
+        assert_int_equal(sr_parameters_declare(&parameters[t], "weight", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                               SR_PARAMETERS_ORDINARY, NULL, NULL),
+                         SR_OK);
         assert_int_equal(sr_parameters_allocate(&parameters[t], NULL), SR_OK);
     }
 #pragma omp parallel num_threads(THREADS)
@@ -434,9 +434,9 @@ static void make_parameters(sr_parameters *parameters)
     for (size_t i = 0; i < PARAMETERS; ++i) {
         char name[16];
         snprintf(name, sizeof name, "p%zu", i);
-        assert_int_equal(
-            sr_parameters_declare(parameters, name, &sizes[i], 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
-            SR_OK);
+        assert_int_equal(sr_parameters_declare(parameters, name, &sizes[i], 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                               SR_PARAMETERS_ORDINARY, NULL, &error),
+                         SR_OK);
     }
     assert_int_equal(sr_parameters_allocate(parameters, &error), SR_OK);
 }
