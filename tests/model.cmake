@@ -1,6 +1,6 @@
 srtrain_add_test(test_parameters)
-srtrain_add_test(test_model LEVELS LIBRARY srtrain_double)
-srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double)
+srtrain_add_test(test_model LEVELS LIBRARY srtrain_double SOURCES transforms.c)
+srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double SOURCES transforms.c)
 
 # The parity program, its run over the fixtures of the project, all of whose models exist, and over those of another directory: that
 # which SRTRAIN_FIXTURES names when the test runs, or one that lies beside the project.

@@ -370,7 +370,7 @@ static sr_status compare_attack(comparison *c, const sr_batch *batch, const sr_e
 {
     sr_tensor *ranking = sr_model_loss(c->model, c->tape, batch, encoding->attacked, 1.0 / (double)batch->targets);
     sr_tensor *attacked = sr_model_attacked_loss(c->model, c->tape, encoding, ranking, encoding->mask_square_sums);
-    SR_TRY(sr_tape_backward(c->tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, error));
+    SR_TRY(sr_tape_backward(c->tape, attacked, SR_PARAMETERS_ATTACK, error));
     const double penalty = sr_mask_penalty(encoding->mask_square_sums, encoding->mask_count);
     const double weight = sr_model_penalty_weight(&c->settings.model);
     SR_TRY(compare_loss(c, "loss.attacked_ranking", (double)ranking->values[0], error));
@@ -429,7 +429,7 @@ static sr_status compare_losses(comparison *c, training_passes *passes, sr_error
     SR_TRY(sr_tape_status(c->tape, error));
     if (contrasted)
         SR_TRY(add_contrast(c, passes, pass, &total, error));
-    SR_TRY(sr_tape_backward(c->tape, total, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
+    SR_TRY(sr_tape_backward(c->tape, total, SR_PARAMETERS_ORDINARY, error));
     double of_targets = (double)loss->values[0];
     if (penalty) {
         SR_TRY(compare_loss(c, "loss.frobenius_penalty", (double)penalty->values[0], error));

@@ -7,6 +7,7 @@
 #include "srtrain/operations.h"
 #include "srtrain/random.h"
 #include "srtrain/settings.h"
+#include "transforms.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -33,6 +34,9 @@ typedef struct {
     const char *name;
     const char *assignments[12];
 } variant;
+
+/* Ends the names of variants that transform by FFTW; windows as short as theirs would take products. */
+#define BY_TRANSFORMS ", by transforms"
 
 #define BERT4REC "model.backbone=bert4rec"
 #define SSEPT "model.backbone=ssept"
@@ -64,7 +68,7 @@ static const variant variants[] = {
     {"ssept", {SSEPT}},
     {"ssept with shared embeddings", {SSEPT, "model.sse_user_probability=0.5", "model.sse_item_probability=0.5"}},
     {"tisasrec", {TISASREC}},
-    {"tisasrec with dropout of cells", {TISASREC, "model.time_dropout=cells", "training.objective=all"}},
+    {"tisasrec, all positions", {TISASREC, "training.objective=all"}},
     {"spatial", {SPATIAL}},
     {"spatial, padding left, all positions", {SPATIAL, "model.padding=left", "training.objective=all"}},
     {"order alone", {SPATIAL, "calibrators.spatial.distance=false"}},
@@ -104,7 +108,7 @@ static const variant variants[] = {
     {"refined and calibrated", {AC, ONE_LEVEL, REFINEMENT("additive")}},
     {"refined and calibrated as released", {AC_RELEASED, REFINEMENT("value"), "calibrators.refinement.source=scores"}},
     {"frequency rescaler", {FREQUENCY, "model.padding=left"}},
-    {"frequency rescaler, padding right, by transforms", {FREQUENCY, "calibrators.frequency.engine=fftw", "training.loss=bpr"}},
+    {"frequency rescaler, padding right" BY_TRANSFORMS, {FREQUENCY, "training.loss=bpr"}},
     {"frequency rescaler of each sequence", {FREQUENCY, "calibrators.frequency.window=sequence"}},
     {"frequency rescaler of each sequence, padding left, alone",
      {FREQUENCY, "calibrators.frequency.window=sequence", "calibrators.frequency.alpha=1", "model.padding=left"}},
@@ -114,8 +118,7 @@ static const variant variants[] = {
     {"rescaled ssept", {SSEPT, FREQUENCY}},
     {"rescaled tisasrec", {TISASREC, FREQUENCY, "calibrators.frequency.window=sequence"}},
     {"fmlprec", {FMLPREC, "model.padding=left"}},
-    {"fmlprec by transforms",
-     {FMLPREC, "model.filter_engine=fftw", "model.max_length=7", "training.loss=binary_cross_entropy"}},
+    {"fmlprec" BY_TRANSFORMS, {FMLPREC, "model.max_length=7", "training.loss=binary_cross_entropy"}},
     {"stosa", {STOSA}},
     {"stosa with updated means, last position", {STOSA, "model.mean_update=updated", "model.padding=left"}},
     {"stosa, all positions", {STOSA, "model.mean_update=updated", "training.objective=all", "training.pvn_weight=0.5"}},
@@ -123,8 +126,7 @@ static const variant variants[] = {
     {"stochastic refinement of scores by head",
      {STOSA, REFINEMENT("stochastic"), "calibrators.refinement.source=scores", "calibrators.refinement.per_head=true"}},
     {"fearec", {FEAREC}},
-    {"fearec with an odd window, by transforms",
-     {FEAREC, "model.max_length=7", "model.padding=left", "model.filter_engine=fftw"}},
+    {"fearec with an odd window" BY_TRANSFORMS, {FEAREC, "model.max_length=7", "model.padding=left"}},
     {"fearec in bands that do not overlap, bpr", {FEAREC, "model.global_ratio=0.1", "training.loss=bpr", "model.layers=3"}},
     {"fearec, contrastive with spectra",
      {FEAREC, "model.padding=left", "training.contrastive.weight=0.5", "training.contrastive.spectral_weight=0.4"}},
@@ -243,6 +245,8 @@ static void create_world(world *w, const variant *v)
     if (choose(&w->settings, v->assignments, sizeof v->assignments / sizeof *v->assignments, &error) != SR_OK)
         fail_msg("%s", error.message);
     open_world(w);
+    if (strstr(v->name, BY_TRANSFORMS))
+        use_transforms(w->model, SR_FOURIER_FFTW);
 }
 
 static void free_world(world *w)
@@ -358,9 +362,9 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
     w.freezing = has_lags ? LAGS_ARE_FROZEN : LAGS_ARE_CHOSEN;
     assert_int_equal(made.attacked != NULL, sr_model_needs_of(&w.settings.model, true).couples_batch);
     const sr_parameter_set followers = made.attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
-    assert_int_equal(sr_tape_backward(w.tape, made.loss, followers, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w.tape, made.loss, followers, NULL), SR_OK);
     if (made.attacked)
-        assert_int_equal(sr_tape_backward(w.tape, made.attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
+        assert_int_equal(sr_tape_backward(w.tape, made.attacked, SR_PARAMETERS_ATTACK, NULL), SR_OK);
     const double step = 1e-5;
     for (size_t p = 0; p < parameters->count; ++p)
         for (size_t i = 0; i < parameters->list[p].size; ++i) {
@@ -389,9 +393,9 @@ static losses losses_with_gradients(world *w, size_t chunk_tokens)
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     const losses made = compute_losses(w);
     const sr_parameter_set followers = made.attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
-    assert_int_equal(sr_tape_backward(w->tape, made.loss, followers, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w->tape, made.loss, followers, NULL), SR_OK);
     if (made.attacked)
-        assert_int_equal(sr_tape_backward(w->tape, made.attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
+        assert_int_equal(sr_tape_backward(w->tape, made.attacked, SR_PARAMETERS_ATTACK, NULL), SR_OK);
     return made;
 }
 
@@ -667,7 +671,7 @@ static void attacked_gradients_of_parts_add_up_to_those_of_the_batch(void **stat
             continue;
         sr_tensor *ranking = sr_model_loss(w.model, w.tape, &w.batch, encoding.attacked, 1.0 / EXAMPLES);
         sr_tensor *attacked = sr_model_attacked_loss(w.model, w.tape, &encoding, ranking, squares[0]);
-        assert_int_equal(sr_tape_backward(w.tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
+        assert_int_equal(sr_tape_backward(w.tape, attacked, SR_PARAMETERS_ATTACK, NULL), SR_OK);
         if (part == 0) {
             memcpy(whole, parameters->gradients, parameters->block_size * sizeof *whole);
             memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
@@ -1049,7 +1053,7 @@ static void a_batch_without_examples_has_no_loss_and_no_gradient(void **state)
     sr_encoding encoding;
     sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
     sr_tensor *loss = sr_model_loss(w.model, w.tape, &w.batch, encoding.representation, 0.25);
-    assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_EVERY, NULL), SR_OK);
     const sr_parameters *parameters = sr_model_parameters(w.model);
     assert_true(loss->values[0] == 0);
     for (size_t i = 0; i < parameters->block_size; ++i)

@@ -144,8 +144,8 @@ static sr_status compute(probe *p, sr_batch *batch, part_memory *memory, sr_erro
     }
     SR_TRY(sr_tape_status(p->tape, error));
     memory->scorings = attacked ? 2 : 1;
-    SR_TRY(sr_tape_backward(p->tape, total, attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY, NULL, NULL, error));
-    return attacked ? sr_tape_backward(p->tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, error) : SR_OK;
+    SR_TRY(sr_tape_backward(p->tape, total, attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY, error));
+    return attacked ? sr_tape_backward(p->tape, attacked, SR_PARAMETERS_ATTACK, error) : SR_OK;
 }
 
 sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_error *error)

@@ -8,6 +8,7 @@
 #include "srtrain/denormals.h"
 #include "step/contrast.h"
 #include "step/nonfinite.h"
+#include "step/reduction.h"
 #include "step/shared_state.h"
 #include "step/touched_rows.h"
 
@@ -126,7 +127,6 @@ static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_
                                         worker->arena, &work->batch, &targets, &examples, error);
     worker->times.data += sr_lap(&mark);
     status = prepare_rows(worker, status, &work->batch, error);
-    sr_reduction_begin(worker->reduction, touched_by(worker)); /* a rank that failed takes part in it */
     if (status != SR_OK) {
         run_empty_passes(worker, step);
         return status;
@@ -180,9 +180,9 @@ static sr_status backward(sr_worker *worker, step_work *work, sr_step_result *re
     }
     contrast_report(&work->contrast, result);
     const sr_parameter_set followers = attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
-    SR_TRY(sr_tape_backward(worker->tape, total, followers, sr_reduction_ready, worker->reduction, error));
+    SR_TRY(sr_tape_backward(worker->tape, total, followers, error));
     if (attacked)
-        SR_TRY(sr_tape_backward(worker->tape, attacked, SR_PARAMETERS_ATTACK, sr_reduction_ready, worker->reduction, error));
+        SR_TRY(sr_tape_backward(worker->tape, attacked, SR_PARAMETERS_ATTACK, error));
     worker->times.backward += sr_lap(&mark);
     return SR_OK;
 }
@@ -238,7 +238,7 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
     if (status == SR_OK)
         status = backward(worker, work, result, error);
     mark = sr_seconds();
-    SR_TRY(sr_reduction_finish(worker->reduction, status == SR_OK ? error : NULL));
+    SR_TRY(sr_reduction_run(worker->reduction, touched_by(worker), status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(worker, status, votes, result, error));
     worker->times.reduction += sr_lap(&mark);
     return SR_OK;
