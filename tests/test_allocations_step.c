@@ -60,7 +60,7 @@ static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
     sr_step_result step;
     const bool votes[SR_VOTES] = {false};
     sr_parallel *parallel = t->data->parallel;
-    sr_status status = sr_sampler_create(&sampler, t->data->dataset, &t->settings, error);
+    sr_status status = sr_settings_sampler(&sampler, t->data->dataset, &t->settings, error);
     if (status == SR_OK)
         status = sr_model_declare(&model, &t->settings.model, ITEMS, USERS, error);
     status = sr_parallel_agree(parallel, status, error);

@@ -4,7 +4,7 @@
 #include "srtrain/memory.h"
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
-#include "srtrain/sampler.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ static sr_status for_batches(projector *p, size_t batch, size_t first, size_t co
 {
     sr_sampler *sampler;
     p->settings.training.batch_size = (int64_t)batch;
-    SR_TRY(sr_sampler_create(&sampler, p->dataset, &p->settings, error));
+    SR_TRY(sr_settings_sampler(&sampler, p->dataset, &p->settings, error));
     const size_t batches = sr_sampler_batches(sampler);
     sr_status status = SR_OK;
     for (size_t i = first; i < first + count && status == SR_OK; ++i) {
@@ -308,7 +308,7 @@ static void describe_network(const scaling_options *o, const measurements *measu
 static sr_status project_all(projector *p, sr_error *error)
 {
     sr_sampler *sampler;
-    SR_TRY(sr_sampler_create(&sampler, p->dataset, &p->settings, error));
+    SR_TRY(sr_settings_sampler(&sampler, p->dataset, &p->settings, error));
     p->made->examples = sr_sampler_examples(sampler);
     sr_sampler_free(sampler);
     SR_TRY(make_curve(p, error));

@@ -195,6 +195,27 @@ void sr_settings_compare(const sr_settings *left, const sr_settings *right, sr_d
     sr_schema_compare(&schema, left, right, differs, context);
 }
 
+/* ---- what follows from settings ---- */
+
+sr_sampling sr_settings_sampling(const sr_settings *settings)
+{
+    const sr_model_settings *model = &settings->model;
+    const sr_model_needs needs = sr_model_needs_of(model, true);
+    return (sr_sampling){.samples = settings->data.samples,
+                         .prefetch = settings->data.prefetch,
+                         .batch_size = (size_t)settings->training.batch_size,
+                         .seed = (uint64_t)settings->training.seed,
+                         .every_position = model->objective == SR_OBJECTIVE_ALL,
+                         .masked = needs.masked,
+                         .mask_ratio = needs.mask_ratio,
+                         .masks_at_least_one = needs.masks_at_least_one,
+                         .negatives = needs.negatives,
+                         .contrasts = model->contrastive.in_use,
+                         .sums_over_batch = needs.couples_batch || needs.sums_in_passes,
+                         .packing = sr_model_packing(model, model->objective, true),
+                         .model = sr_model_name(model)};
+}
+
 /* ---- writing ---- */
 
 sr_status sr_settings_write(const sr_settings *settings, FILE *file, bool with_help, sr_error *error)
