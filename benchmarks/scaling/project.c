@@ -3,6 +3,7 @@
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/model.h"
+#include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
 
 #include <math.h>
@@ -317,9 +318,8 @@ static sr_status project_all(projector *p, sr_error *error)
 
 sr_status project(const scaling_options *options, const measurements *measured, projection *made, sr_error *error)
 {
-    enum { LEAST_MESSAGE = 16 << 10 }; /* as in src/parallel/reduction.c */
     *made = (projection){.bytes = measured->runs[0].bytes_reduced,
-                         .message = fmax(options->settings.training.reduction_bucket_megabytes * 0x1p20, LEAST_MESSAGE),
+                         .message = SR_MESSAGE_BYTES,
                          .small_sums = small_sums(&options->settings.model)};
     describe_network(options, measured, made);
     projector *p;

@@ -37,6 +37,10 @@ sr_status sr_settings_read(sr_settings *settings, const char *path, const char *
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
                             size_t assignment_count, sr_error *error);
 
+/* The same from the text that a checkpoint holds: see sr_schema_parse_stored(). */
+sr_status sr_settings_parse_stored(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
+                                   size_t assignment_count, const sr_stored_reading *stored, sr_error *error);
+
 /* Changes one setting and checks its value alone, no rule. */
 sr_status sr_settings_assign(sr_settings *settings, const char *assignment, sr_error *error);
 

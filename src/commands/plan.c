@@ -43,8 +43,6 @@ static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ra
     const long said = text ? strtol(text, NULL, 10) : 0;
     if (settings->training.threads > 0)
         return (size_t)settings->training.threads;
-    if (settings->training.reduction == SR_REDUCTION_OVERLAPPED)
-        return 1;
     if (said > 0)
         return (size_t)said;
     return cores > ranks_of_node ? cores / ranks_of_node : 1;

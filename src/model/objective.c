@@ -210,9 +210,9 @@ static sr_status compute_gradients(computation *c, sr_error *error)
     const sr_parameter_set followers = c->attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
     if (!sr_tape_is_recording(o->tape))
         return SR_OK;
-    SR_TRY(sr_tape_backward(o->tape, c->loss, followers, o->ready, o->ready_context, error));
+    SR_TRY(sr_tape_backward(o->tape, c->loss, followers, error));
     if (c->attacked)
-        SR_TRY(sr_tape_backward(o->tape, c->attacked, SR_PARAMETERS_ATTACK, o->ready, o->ready_context, error));
+        SR_TRY(sr_tape_backward(o->tape, c->attacked, SR_PARAMETERS_ATTACK, error));
     c->outcome->backward += lap(c);
     return SR_OK;
 }

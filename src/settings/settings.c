@@ -131,9 +131,16 @@ static void name_run(sr_settings *settings, const char *path)
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
                             size_t assignment_count, sr_error *error)
 {
+    return sr_settings_parse_stored(settings, text, name, assignments, assignment_count, NULL, error);
+}
+
+sr_status sr_settings_parse_stored(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
+                                   size_t assignment_count, const sr_stored_reading *stored, sr_error *error)
+{
     sr_schema schema;
     sr_settings_schema(&schema);
-    const sr_status status = sr_schema_parse(&schema, settings, text, name, assignments, assignment_count, error);
+    const sr_status status = sr_schema_parse_stored(&schema, settings, text, name, assignments, assignment_count, stored,
+                                                    error);
     name_run(settings, name);
     return status;
 }

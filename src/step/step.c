@@ -7,6 +7,7 @@
 #include "srtrain/denormals.h"
 #include "srtrain/objective.h"
 #include "step/nonfinite.h"
+#include "step/reduction.h"
 #include "step/shared_state.h"
 #include "step/touched_rows.h"
 
@@ -82,7 +83,6 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
                                         examples, error);
     worker->times.data += sr_lap(&mark);
     status = prepare_rows(worker, status, batch, error);
-    sr_reduction_begin(worker->reduction, touched_by(worker));
     if (status == SR_OK)
         sr_sampler_prefetch(sampler, (size_t)epoch, (size_t)index + 1, rank, ranks);
     return status;
@@ -103,9 +103,7 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
         .batch = &batch,
         .pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step, .ranks = &ranks},
         .targets = (double)targets,
-        .sums_targets = sr_sampler_sums_targets(stepper->sampler, ranks.count),
-        .ready = sr_reduction_ready,
-        .ready_context = worker->reduction};
+        .sums_targets = sr_sampler_sums_targets(stepper->sampler, ranks.count)};
     status = sr_objective_run(&request, status, outcome, error);
     *examples = (double)drawn;
     worker->times.forward += outcome->forward;
@@ -163,7 +161,7 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
     result->terms = outcome.terms;
     result->targets = outcome.targets;
     double mark = sr_seconds();
-    SR_TRY(sr_reduction_finish(worker->reduction, status == SR_OK ? error : NULL));
+    SR_TRY(sr_reduction_run(worker->reduction, touched_by(worker), status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(worker, status, votes, result, error));
     worker->times.reduction += sr_lap(&mark);
     return SR_OK;
