@@ -1,3 +1,6 @@
+# What srtrain plan computes with.
+srtrain_add_test(test_network)
+
 # End to end: the programs themselves, as a user runs them.
 foreach(test test_end_to_end test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints

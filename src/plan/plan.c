@@ -153,6 +153,8 @@ static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t bl
     const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
     plan->message = smaller(bucket > 0 ? bucket : (size_t)1, block);
     plan->small_sums = needs.masked || needs.couples_batch ? 2 : 1;
+    if (needs.sums_in_passes)
+        plan->small_sums += (size_t)settings->model.layers;
     if (plan->ranks == 1)
         return;
     plan->reduced = block;
