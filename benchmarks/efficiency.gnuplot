@@ -5,13 +5,13 @@ set output 'efficiency.svg'
 set datafile separator comma
 set datafile columnheaders
 set title 'Parallel efficiency of training, measured'
-set xlabel 'ranks' offset 0,0.5
+set xlabel 'ranks'
 set ylabel 'efficiency'
 set logscale x 2
 set yrange [0:1.2]
 set offsets graph 0.05, graph 0.05, 0, 0
 set grid lt 1 lc rgb '#dddddd'
-set key below
+set key below height 1
 
 efficiency(kind) = strcol('kind') eq kind ? column('efficiency') : NaN
 least(kind) = efficiency(kind) * column('step_ms') / column('step_maximum_ms')

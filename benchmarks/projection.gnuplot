@@ -3,10 +3,10 @@ set terminal svg dynamic size 1100,480 noenhanced background rgb 'white' font 's
 set output 'projection.svg'
 set datafile separator comma
 set datafile columnheaders
-set xlabel 'ranks' offset 0,0.5
+set xlabel 'ranks'
 set logscale x 2
 set grid lt 1 lc rgb '#dddddd'
-set key below
+set key below height 1
 
 of(kind, name) = strcol('kind') eq kind ? column(name) : NaN
 set multiplot layout 1,2 title 'Projection by a model of compute, division and network (dots: measured)'

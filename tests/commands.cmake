@@ -13,7 +13,7 @@ foreach(test test_end_to_end test_bad_input test_import test_recommend test_anal
 endforeach()
 
 srtrain_add_optional_tests(test_batch_operation a_full_disk_ends_the_run_and_leaves_what_it_has_saved)
-srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures)
+srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures maps_of_attention_are_drawn_as_shapes)
 set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_what_it_has_saved PROPERTIES PROCESSORS 2)
 
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.

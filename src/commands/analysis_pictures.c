@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <math.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -24,13 +26,64 @@ typedef struct {
     const sr_dataset *dataset;
     sr_log *log;
     sr_error *failed;
+    char *files;     /* the directory of the gnuplot files; NULL: not found */
     bool no_gnuplot; /* has been noticed */
     /* The picture that is being written: */
     char name[64];
     FILE *data, *script;
 } painter;
 
-/* ---- files ---- */
+/* ---- the gnuplot files ---- */
+
+/* Looked for from the program's own place: where it is installed, and where it is built. */
+static const char *const places[] = {SRTRAIN_INSTALLED_PICTURES, "pictures"};
+
+/* *files stays NULL, and *failed says so, where there are none: numbers are written all the same. */
+static sr_status find_files(painter *p, sr_error *error)
+{
+    char program[PATH_MAX];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length > 0 ? length : 0] = '\0';
+    const char *directory = dirname(program);
+    for (size_t i = 0; i < sizeof places / sizeof *places && !p->files; ++i) {
+        if (asprintf(&p->files, "%s/%s", directory, places[i]) < 0) {
+            p->files = NULL;
+            return sr_fail_memory(error, sizeof program, "a file name");
+        }
+        if (access(p->files, R_OK | X_OK) == 0)
+            break;
+        free(p->files);
+        p->files = NULL;
+    }
+    if (!p->files)
+        (void)sr_fail(p->failed, SR_ERROR_RUNTIME,
+                      "no pictures are drawn, as their gnuplot files are neither in %s/%s nor in %s/%s: install srtrain as a "
+                      "whole, or give --pictures none",
+                      directory, places[0], directory, places[1]);
+    return SR_OK;
+}
+
+/* Adds a gnuplot file to the script. */
+static sr_status add_file(const painter *p, const char *name, sr_error *error)
+{
+    char *path;
+    if (asprintf(&path, "%s/%s.gnuplot", p->files, name) < 0)
+        return sr_fail_memory(error, strlen(p->files) + strlen(name), "a file name");
+    FILE *file = fopen(path, "r");
+    sr_status status = file ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
+    if (file) {
+        fputc('\n', p->script);
+        for (int c; (c = fgetc(file)) != EOF;)
+            fputc(c, p->script);
+        if (ferror(file))
+            status = sr_fail(error, SR_ERROR_RUNTIME, "cannot read %s: %s", path, strerror(errno));
+        fclose(file);
+    }
+    free(path);
+    return status;
+}
+
+/* ---- files of a picture ---- */
 
 static sr_status open_file(const painter *p, const char *end, FILE **file, sr_error *error)
 {
@@ -54,10 +107,9 @@ static sr_status close_file(const painter *p, const char *end, FILE **file, sr_e
                : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s/%s%s: %s", p->directory, p->name, end, strerror(errno));
 }
 
-/* Opens NAME.dat and NAME.gp, and begins the script. */
-static sr_status begin(painter *p, size_t width, size_t height, sr_error *error, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
-static sr_status begin(painter *p, size_t width, size_t height, sr_error *error, const char *format, ...)
+/* Opens NAME.dat and NAME.gp, and begins the script. Numbers that its gnuplot file needs are set behind this. */
+static sr_status begin(painter *p, sr_error *error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static sr_status begin(painter *p, sr_error *error, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -68,12 +120,14 @@ static sr_status begin(painter *p, size_t width, size_t height, sr_error *error,
     SR_TRY(open_file(p, ".gp", &p->script, error));
     fprintf(p->script,
             "# Draws %s.%s from %s.dat: gnuplot %s.gp\n"
-            "set terminal %s size %zu,%zu noenhanced background rgb 'white'\n"
-            "set output '%s.%s'\n"
-            "set grid\n",
-            p->name, png ? "png" : "svg", p->name, p->name, png ? "pngcairo" : "svg dynamic", width, height, p->name,
-            png ? "png" : "svg");
+            "name = '%s'\nending = '%s'\nterminal = '%s'\n",
+            p->name, png ? "png" : "svg", p->name, p->name, p->name, png ? "png" : "svg", png ? "pngcairo" : "svg dynamic");
     return SR_OK;
+}
+
+static void set(const painter *p, const char *name, size_t value)
+{
+    fprintf(p->script, "%s = %zu\n", name, value);
 }
 
 /* ---- gnuplot ---- */
@@ -117,9 +171,11 @@ static bool has_drawn(const painter *p, pid_t process)
     return good;
 }
 
-/* Ends both files and draws. */
-static sr_status draw(painter *p, sr_error *error)
+/* Ends both files and draws by the gnuplot file `file`. */
+static sr_status draw(painter *p, const char *file, sr_error *error)
 {
+    SR_TRY(add_file(p, "style", error));
+    SR_TRY(add_file(p, file, error));
     SR_TRY(close_file(p, ".dat", &p->data, error));
     SR_TRY(close_file(p, ".gp", &p->script, error));
     if (p->no_gnuplot)
@@ -144,7 +200,7 @@ static sr_status draw(painter *p, sr_error *error)
 static sr_status draw_singular_values(painter *p, sr_error *error)
 {
     const sr_state_analysis *states = &p->analysis->states;
-    SR_TRY(begin(p, 800, 500, error, "singular-values"));
+    SR_TRY(begin(p, error, "singular-values"));
     fprintf(p->data,
             "# i, s_i / s_1 of the last-position states; one block a layer, the first is what the first layer reads\n");
     for (size_t layer = 0; layer < states->count; ++layer) {
@@ -153,46 +209,38 @@ static sr_status draw_singular_values(painter *p, sr_error *error)
             fprintf(p->data, "%zu %.9g\n", i + 1, values[0] > 0 ? values[i] / values[0] : 0);
         fprintf(p->data, "\n\n");
     }
-    fprintf(p->script,
-            "set title 'Singular values of the last states'\nset xlabel 'i'\nset ylabel 's_i / s_1'\n"
-            "set logscale y\nset yrange [1e-4:1]\n"
-            "plot for [l=0:%zu] 'singular-values.dat' index l using 1:2 with lines lw 2 title sprintf('layer %%d', l)\n",
-            states->count - 1);
-    return draw(p, error);
+    set(p, "layers", states->count - 1);
+    return draw(p, "singular-values", error);
 }
 
 static sr_status draw_smoothing(painter *p, sr_error *error)
 {
     const sr_state_analysis *states = &p->analysis->states;
-    SR_TRY(begin(p, 900, 700, error, "layers"));
+    SR_TRY(begin(p, error, "layers"));
     fprintf(p->data, "# layer, cosine, published cosine, effective rank, cosine of positions, high-frequency share\n");
     for (size_t layer = 0; layer < states->count; ++layer)
         fprintf(p->data, "%zu %.9g %.9g %.9g %.9g %.9g\n", layer, states->cosine[layer], states->published_cosine[layer],
                 states->effective_rank[layer], states->of_tokens ? states->position_cosine[layer] : (double)NAN,
                 states->of_tokens ? states->high_frequency_share[layer] : (double)NAN);
-    fprintf(p->script,
-            "set xlabel 'layer'\nset xrange [-0.2:%zu.2]\nset xtics 1\n"
-            "set multiplot layout 2,2\n"
-            "set title 'Cosine similarity of different sequences'\n"
-            "plot 'layers.dat' using 1:2 with linespoints lw 2 pt 7 notitle\n"
-            "set title 'Effective rank of the last states'\nset yrange [0:*]\n"
-            "plot 'layers.dat' using 1:4 with linespoints lw 2 pt 7 notitle\n",
-            states->count - 1);
-    if (states->of_tokens && states->sequences_with_pairs)
-        fprintf(p->script, "set title 'Cosine similarity of positions'\nset yrange [*:*]\n"
-                           "plot 'layers.dat' using 1:5 with linespoints lw 2 pt 7 notitle\n"
-                           "set title 'High-frequency share of energy'\nset yrange [0:*]\n"
-                           "plot 'layers.dat' using 1:6 with linespoints lw 2 pt 7 notitle\n");
-    fprintf(p->script, "unset multiplot\n");
-    return draw(p, error);
+    set(p, "layers", states->count - 1);
+    set(p, "of_positions", states->of_tokens && states->sequences_with_pairs);
+    return draw(p, "layers", error);
 }
 
 /* ---- attention ---- */
 
+static void set_attention(const painter *p)
+{
+    set(p, "layers", p->analysis->attention.layers);
+    set(p, "heads", p->analysis->attention.heads);
+    set(p, "items", p->analysis->attention.length);
+}
+
 static sr_status draw_gains(painter *p, sr_error *error)
 {
     const sr_attention_analysis *a = &p->analysis->attention;
-    SR_TRY(begin(p, 480 * (a->layers < 4 ? a->layers : 4), 420 * ((a->layers + 3) / 4), error, "attention-gain"));
+    SR_TRY(begin(p, error, "attention-gain"));
+    set_attention(p);
     fprintf(p->data,
             "# frequency, gain before and after calibration; for each layer one block a head, then one of the mean over "
             "heads\n");
@@ -206,34 +254,15 @@ static sr_status draw_gains(painter *p, sr_error *error)
                 fprintf(p->data, "%zu %.9g %.9g\n", k, gains[SR_BEFORE_CALIBRATION][k], gains[SR_AFTER_CALIBRATION][k]);
             fprintf(p->data, "\n\n");
         }
-    fprintf(
-        p->script,
-        "layers = %zu\nheads = %zu\n"
-        "set xlabel 'periods in %zu positions'\nset ylabel '|A f_k|'\nset yrange [0:*]\n"
-        "set multiplot layout %zu,%zu title 'Gain of attention by frequency (dashed: before calibration)'\n"
-        "do for [l=0:layers-1] {\n"
-        "set title sprintf('layer %%d', l + 1)\n"
-        "plot for [h=0:heads-1] 'attention-gain.dat' index l*(heads+1)+h using 1:3 with lines lc h+1 title sprintf('head %%d', "
-        "h + 1), \\\n"
-        "     for [h=0:heads-1] 'attention-gain.dat' index l*(heads+1)+h using 1:2 with lines lc h+1 dt 2 notitle, \\\n"
-        "     'attention-gain.dat' index l*(heads+1)+heads using 1:3 with lines lw 3 lc rgb 'black' title 'mean of heads'\n"
-        "}\nunset multiplot\n",
-        a->layers, a->heads, a->length, (a->layers + 3) / 4, a->layers < 4 ? a->layers : (size_t)4);
-    return draw(p, error);
-}
-
-/* Colours of heat maps; gnuplot 5.4 has no viridis by name. */
-static void begin_heat_map(FILE *script)
-{
-    fprintf(script,
-            "set palette defined (0 '#440154', 0.25 '#3b528b', 0.5 '#21908d', 0.75 '#5dc963', 1 '#fde725')\nunset grid\n");
+    return draw(p, "attention-gain", error);
 }
 
 static sr_status draw_spectra(painter *p, sr_error *error)
 {
     const sr_attention_analysis *a = &p->analysis->attention;
     const size_t n = a->length;
-    SR_TRY(begin(p, 360 * a->layers, 680, error, "attention-spectrum"));
+    SR_TRY(begin(p, error, "attention-spectrum"));
+    set_attention(p);
     fprintf(p->data,
             "# log10 of |F A F^-1|, A the mean over heads, frequency 0 in the middle; for each layer one matrix before and "
             "one after calibration\n");
@@ -248,42 +277,29 @@ static sr_status draw_spectra(painter *p, sr_error *error)
             }
             fprintf(p->data, "\n\n");
         }
-    begin_heat_map(p->script);
-    fprintf(p->script,
-            "layers = %zu\nhalf = %zu\n"
-            "set cbrange [-3:0]\nset size ratio 1\nset xrange [-half-0.5:%zu-half-0.5]\nset yrange [-half-0.5:%zu-half-0.5]\n"
-            "set xlabel 'frequency in'\nset ylabel 'frequency out'\n"
-            "set multiplot layout 2,layers title 'Spectrum of attention, log10 |F A F^-1|'\n"
-            "do for [stage=0:1] {\n"
-            "do for [l=0:layers-1] {\n"
-            "set title sprintf('layer %%d, %%s calibration', l + 1, stage ? 'after' : 'before')\n"
-            "plot 'attention-spectrum.dat' index 2*l+stage matrix using ($1-half):($2-half):3 with image notitle\n"
-            "}\n}\nunset multiplot\n",
-            a->layers, n / 2, n, n);
-    return draw(p, error);
+    return draw(p, "attention-spectrum", error);
 }
 
 static sr_status draw_keys(painter *p, sr_error *error)
 {
     const sr_attention_analysis *a = &p->analysis->attention;
-    SR_TRY(begin(p, 300 + 80 * a->layers * a->heads, 450, error, "attended-keys"));
+    SR_TRY(begin(p, error, "attended-keys"));
+    set_attention(p);
     fprintf(p->data, "# layer.head, effective number of attended keys before and after calibration, visible keys\n");
     for (size_t i = 0; i < a->layers * a->heads; ++i)
         fprintf(p->data, "%zu.%zu %.9g %.9g %.9g\n", i / a->heads + 1, i % a->heads + 1,
                 a->effective_keys[SR_BEFORE_CALIBRATION][i], a->effective_keys[SR_AFTER_CALIBRATION][i],
                 a->visible_keys[SR_AFTER_CALIBRATION][i / a->heads]);
-    fprintf(p->script, "set title 'Effective number of attended keys'\nset xlabel 'layer.head'\nset yrange [0:*]\n"
-                       "set style data histograms\nset style fill solid 0.7\nset key outside\n"
-                       "plot 'attended-keys.dat' using 2:xtic(1) title 'before calibration', '' using 3 title 'after', \\\n"
-                       "     '' using 0:4 with points pt 7 lc rgb 'black' title 'visible'\n");
-    return draw(p, error);
+    return draw(p, "attended-keys", error);
 }
 
 /* ---- filters ---- */
 
-static sr_status draw_filter(painter *p, const sr_filter_analysis *filter, const char *name, const char *title, sr_error *error)
+static sr_status draw_filter(painter *p, const sr_filter_analysis *filter, const char *name, const char *what, sr_error *error)
 {
-    SR_TRY(begin(p, 480 * filter->layers, 420, error, "%s", name));
+    SR_TRY(begin(p, error, "%s", name));
+    set(p, "layers", filter->layers);
+    fprintf(p->script, "what = '%s'\n", what);
     fprintf(p->data, "# frequency, mean over channels, quantiles 0.05, 0.25, 0.5, 0.75, 0.95; one block a layer\n");
     for (size_t layer = 0; layer < filter->layers; ++layer) {
         for (size_t bin = 0; bin < filter->bins; ++bin) {
@@ -294,19 +310,7 @@ static sr_status draw_filter(painter *p, const sr_filter_analysis *filter, const
         }
         fprintf(p->data, "\n\n");
     }
-    fprintf(p->script,
-            "layers = %zu\n"
-            "set xlabel 'periods in the window'\nset ylabel 'response'\nset yrange [0:*]\nset style fill transparent solid 0.3 "
-            "noborder\n"
-            "set multiplot layout 1,layers title '%s'\n"
-            "do for [l=0:layers-1] {\n"
-            "set title sprintf('layer %%d', l + 1)\n"
-            "plot '%s.dat' index l using 1:3:7 with filledcurves lc 3 title '5 to 95 %%', \\\n"
-            "     '' index l using 1:4:6 with filledcurves lc 1 title '25 to 75 %%', \\\n"
-            "     '' index l using 1:2 with lines lw 2 lc rgb 'black' title 'mean of channels'\n"
-            "}\nunset multiplot\n",
-            filter->layers, title, name);
-    return draw(p, error);
+    return draw(p, "response", error);
 }
 
 /* Beta of every channel, each layer's in ascending order. */
@@ -315,7 +319,8 @@ static sr_status draw_beta(painter *p, sr_error *error)
     const sr_filter_analysis *rescaler = &p->analysis->rescaler;
     const size_t channels = rescaler->channels;
     double *sorted;
-    SR_TRY(begin(p, 800, 500, error, "rescaler-beta"));
+    SR_TRY(begin(p, error, "rescaler-beta"));
+    set(p, "layers", rescaler->layers);
     SR_TRY(SR_ALLOCATE(&sorted, channels, "beta", error));
     fprintf(p->data, "# place in ascending order, beta; one block a layer\n");
     for (size_t layer = 0; layer < rescaler->layers; ++layer) {
@@ -326,28 +331,44 @@ static sr_status draw_beta(painter *p, sr_error *error)
         fprintf(p->data, "\n\n");
     }
     free(sorted);
-    fprintf(p->script,
-            "set title 'Factor of high frequencies in every channel'\nset xlabel 'channels in ascending order'\n"
-            "set ylabel 'beta'\nset yrange [0:*]\nset key left top\n"
-            "plot for [l=0:%zu] 'rescaler-beta.dat' index l using 1:2 with lines lw 2 title sprintf('layer %%d', l + 1)\n",
-            rescaler->layers - 1);
-    return draw(p, error);
+    return draw(p, "rescaler-beta", error);
 }
 
 /* ---- examples ---- */
 
-enum { LABEL_LENGTH = 24 };
+/* Bytes of a text that are shown: cut, but within no character of UTF-8. */
+static size_t shown(const char *text, size_t length)
+{
+    enum { LONGEST = 24 };
+    if (length <= LONGEST)
+        return length;
+    size_t end = LONGEST;
+    while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80)
+        --end;
+    return end;
+}
 
 /* A text as gnuplot reads it between single quotes, cut. */
 static void print_quoted(FILE *script, const char *text, size_t length)
 {
     fputc('\'', script);
-    for (size_t i = 0; i < length && i < LABEL_LENGTH; ++i) {
+    for (size_t i = 0; i < shown(text, length); ++i) {
         if (text[i] == '\'')
             fputc('\'', script);
         fputc((unsigned char)text[i] < ' ' || text[i] == '\\' ? '?' : text[i], script);
     }
     fputc('\'', script);
+}
+
+static size_t longest_name(const painter *p, const sr_attention_example *example)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < example->tokens; ++i) {
+        size_t length;
+        const char *name = sr_analysis_token_name(p->dataset, example->items[i], &length);
+        longest = shown(name, length) > longest ? shown(name, length) : longest;
+    }
+    return longest;
 }
 
 static void print_tics(const painter *p, const char *axis, const sr_attention_example *example)
@@ -367,10 +388,18 @@ static sr_status draw_example(painter *p, size_t index, size_t layer, sr_error *
 {
     const sr_attention_example *example = &p->analysis->examples[index];
     const size_t heads = p->analysis->attention.heads, n = example->tokens;
-    const size_t side = 260 + 9 * n;
     size_t length;
     const char *user = sr_dataset_user_name(p->dataset, example->user, &length);
-    SR_TRY(begin(p, heads * side, 2 * side + 40, error, "attention-user-%zu-layer-%zu", index + 1, layer + 1));
+    SR_TRY(begin(p, error, "attention-user-%zu-layer-%zu", index + 1, layer + 1));
+    set(p, "heads", heads);
+    set(p, "tokens", n);
+    set(p, "layer", layer + 1);
+    set(p, "letters", longest_name(p, example));
+    fputs("user = ", p->script);
+    print_quoted(p->script, user, length);
+    fputc('\n', p->script);
+    print_tics(p, "xtics rotate", example);
+    print_tics(p, "ytics", example);
     fprintf(p->data, "# rows: queries, columns: keys; for each head one matrix before and one after calibration\n");
     for (size_t block = 0; block < 2 * heads; ++block) {
         const double *weights = example->weights[block % 2] + (layer * heads + block / 2) * n * n;
@@ -378,24 +407,7 @@ static sr_status draw_example(painter *p, size_t index, size_t layer, sr_error *
             fprintf(p->data, "%.6g%c", weights[cell], (cell + 1) % n ? ' ' : '\n');
         fprintf(p->data, "\n\n");
     }
-    begin_heat_map(p->script);
-    print_tics(p, "xtics rotate", example);
-    print_tics(p, "ytics", example);
-    fprintf(p->script,
-            "set tics font ',7'\nset size ratio 1\nset cbrange [0:*]\nset xrange [-0.5:%zu-0.5]\nset yrange [%zu-0.5:-0.5]\n"
-            "set xlabel 'key'\nset ylabel 'query'\n"
-            "set multiplot layout 2,%zu title 'Attention of user '.",
-            n, n, heads);
-    print_quoted(p->script, user, length);
-    fprintf(p->script,
-            ".', layer %zu'\n"
-            "do for [stage=0:1] {\n"
-            "do for [h=0:%zu] {\n"
-            "set title sprintf('head %%d, %%s calibration', h + 1, stage ? 'after' : 'before')\n"
-            "plot '%s.dat' index 2*h+stage matrix using 1:2:3 with image notitle\n"
-            "}\n}\nunset multiplot\n",
-            layer + 1, heads - 1, p->name);
-    return draw(p, error);
+    return draw(p, "attention-map", error);
 }
 
 /* ---- all pictures ---- */
@@ -434,8 +446,11 @@ sr_status analysis_pictures_draw(const char *directory, picture_format format, c
         .directory = directory, .format = format, .analysis = analysis, .dataset = dataset, .log = log, .failed = failed};
     if (format == PICTURES_NONE)
         return SR_OK;
-    const sr_status status = draw_all(&p, error);
+    sr_status status = find_files(&p, error);
+    if (status == SR_OK && p.files)
+        status = draw_all(&p, error);
     (void)close_file(&p, ".dat", &p.data, NULL);
     (void)close_file(&p, ".gp", &p.script, NULL);
+    free(p.files);
     return status;
 }
