@@ -1,8 +1,8 @@
 /* What an all-reduce costs on many nodes, by a model of latency and bandwidth. Times in seconds, sizes in bytes. Pure
  * functions.
  *
- * With p ranks of which q share a node, N = ceil(p / q) nodes, n bytes, latency a and bandwidth B of the network and a', B' of
- * a node, in which a' and B' belong to one rank's exchange with another:
+ * With p ranks of which q share a node, N = ceil(p / q) nodes, n bytes, latency a and bandwidth B of the network; a' and
+ * B' are those of an exchange between two ranks of a node:
  *
  *   2 ceil(lg q) a' + 2 (q-1)/q n/B' + 2 ceil(lg N) a + 2 (N-1)/N n/B
  *       Recursive halving and doubling: Rabenseifner, "Optimization of collective reduction operations", ICCS 2004, LNCS 3036;
