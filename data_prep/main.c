@@ -169,6 +169,8 @@ int main(int argument_count, char **arguments)
     const bool wants_version = strcmp(arguments[1], "--version") == 0;
     const bool is_alone = wants_version || sr_help_is_wanted(argument_count, arguments);
     sr_status status = SR_OK;
+    if (is_alone && !sr_parallel_is_first()) /* of several processes one prints */
+        return SR_OK;
     if (wants_version)
         puts("srprep " SRTRAIN_PROGRAM_VERSION);
     else if (sr_help_is_wanted(2, arguments))

@@ -123,6 +123,25 @@ sr_status launch_check(const launch_promise *promise, int size, sr_error *error)
         promise->processes, promise->source, library);
 }
 
+/* The least number of this process that a launcher of MPI says, or else Slurm, from 0; -1 where neither says any. Of two
+ * launchers, one in the other, one may say 0 to all. */
+static long least_number(void)
+{
+    launch_promise promise = {.processes = 1};
+    long least = -1;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
+        const long number = number_of(numbers[i]);
+        least = number >= 0 && (least < 0 || number < least) ? number : least;
+    }
+    return !look_at_mpi(&promise) && least < 0 && is_task() ? number_of("SLURM_PROCID") : least;
+}
+
+bool sr_parallel_is_first(void)
+{
+    const launch_promise promise = launch_look();
+    return promise.processes <= 1 || are_independent() || least_number() <= 0;
+}
+
 sr_status sr_parallel_check_alone(sr_error *error)
 {
     const launch_promise promise = launch_look();
