@@ -60,7 +60,7 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pairs --input D/pairs.txt --output ''", "--output needs a value, and found an empty one"},
         {"convert --format pairs --inptu D/pairs.txt --output D/out", "did you mean --input?"},
         {"convert --format pairs --input D/pairs.txt --output D/out --min-user x", "--min-user x"},
-        {"convert --format pairs --input D/pairs.txt --output D/out --deduplicate once", "first, last and none"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --deduplicate once", "allowed are none, first and last"},
         {"convert --format pairs --input D/pairs.txt --output D/out --split half", "leave-one-out, ratio:A,B,C and time:T1,T2"},
         {"convert --format pairs --input D/pairs.txt --output D/out --split time:1,2", "no time stamps"},
         {"convert --format pairs --input D/pairs.txt --output D/out --min-rating 3", "no ratings"},

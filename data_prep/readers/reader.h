@@ -71,6 +71,7 @@ typedef struct {
 
 extern const reader readers[];
 extern const size_t reader_count;
+enum { READERS_MAXIMUM = 64 };
 
 const reader *reader_find(const char *name);
 

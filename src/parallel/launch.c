@@ -8,8 +8,10 @@
  * well, and the number 0, but is no step. */
 #include "parallel/launch.h"
 
+#include "base/units.h"
 #include "srtrain/parallel.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +21,8 @@
 static long number_of(const char *name)
 {
     const char *text = getenv(name);
-    char *end;
-    if (!text || *text < '0' || *text > '9')
-        return -1;
-    const long value = strtol(text, &end, 10);
-    return *end ? -1 : value;
+    uint64_t value;
+    return text && sr_read_whole(text, &value) && value <= LONG_MAX ? (long)value : -1;
 }
 
 static void promise_at_least(launch_promise *promise, long processes, const char *name)
