@@ -11,6 +11,7 @@
 sr_status command_convert(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
 sr_status command_synth(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
 sr_status command_export(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
+sr_status command_formats(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
 sr_status command_info(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
 
 /* Options that convert and synth have: --shards, --memory (0: not given) and --temporary. */

@@ -6,15 +6,15 @@
 void reading_options_list(reading_request *request, sr_option *table)
 {
     reader_options *options = &request->options;
-    for (size_t i = 0; i < reader_count && i < READERS_MAXIMUM; ++i)
-        request->format_names[i] = readers[i].name;
+    for (size_t i = 0; i < raw_format_count && i < RAW_FORMATS_MAXIMUM; ++i)
+        request->format_names[i] = raw_formats[i]->name;
     const sr_option rows[READING_OPTIONS] = {
         {.name = "format",
          .choice = &request->format_number,
          .choices = request->format_names,
          .given = &request->has_format,
          .argument = "FORMAT",
-         .help = "how the input is written (srprep --help lists formats); required"},
+         .help = "how the input is written (srprep formats lists all); required"},
         {.name = "columns",
          .value = &options->columns,
          .argument = "user=..,item=..,time=..,rating=..",
@@ -29,7 +29,6 @@ void reading_options_list(reading_request *request, sr_option *table)
          .choice = &request->time_unit,
          .choices = time_unit_names,
          .standard = time_unit_names[TIME_AUTO],
-         .given = &request->has_time_unit,
          .help = "how times are written"},
         {.name = "time-decimals",
          .count = &request->time_decimals,
@@ -47,26 +46,8 @@ void reading_options_list(reading_request *request, sr_option *table)
     memcpy(table, rows, sizeof rows);
 }
 
-/* Options that only some formats have a use for. */
-static sr_status check_use(const reading_request *request, const reader *format, sr_error *error)
+static sr_status check_na_values(const reader_options *options, sr_error *error)
 {
-    const reader_options *options = &request->options;
-    if (!format->takes_delimiter && (options->delimiter || options->header || options->no_quotes || options->multiline_quotes))
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "--delimiter, --header, --no-quotes and --multiline-quotes belong to --format csv, not to %s",
-                       format->name);
-    if (options->no_quotes && options->multiline_quotes)
-        return sr_fail(error, SR_ERROR_USAGE, "--no-quotes and --multiline-quotes exclude each other");
-    if (!format->takes_columns && options->columns)
-        return sr_fail(error, SR_ERROR_USAGE, "--columns belongs to --format csv and json, not to %s", format->name);
-    if (format->takes_columns && !options->columns)
-        return sr_fail(error, SR_ERROR_USAGE, "--format %s needs --columns, as in --columns %s: columns cannot be guessed",
-                       format->name, format->takes_delimiter ? "user=0,item=1,time=3" : "user=user_id,item=item_id,time=date");
-    if (format->has_no_times && (request->has_time_unit || options->times.has_decimals))
-        return sr_fail(error, SR_ERROR_USAGE, "--time-unit and --time-decimals: --format %s has no time stamps", format->name);
-    if (options->delimiter && (!*options->delimiter || strchr(options->delimiter, '"')))
-        return sr_fail(error, SR_ERROR_USAGE,
-                       *options->delimiter ? "--delimiter: quotes cannot delimit" : "--delimiter is empty");
     size_t values = 1;
     for (const char *at = options->na_values; at && *at; ++at)
         values += *at == ',';
@@ -75,27 +56,35 @@ static sr_status check_use(const reading_request *request, const reader *format,
                : sr_fail(error, SR_ERROR_USAGE, "--na-values has %zu values, allowed are at most %d", values, READER_NA_VALUES);
 }
 
-/* What is needed of the names of formats when none is given. */
-static sr_status fail_without_format(sr_error *error)
+/* Says which formats there are, and which one the files look like. */
+static sr_status fail_without_format(const sr_text_list *inputs, sr_error *error)
 {
     char list[512] = "";
-    for (size_t i = 0; i < reader_count; ++i)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", readers[i].name);
+    for (size_t i = 0; i < raw_format_count; ++i)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", raw_formats[i]->name);
+    for (size_t i = 0; i < inputs->count; ++i) {
+        const raw_format *format = raw_format_of_file(inputs->texts[i]);
+        if (format)
+            return sr_fail(error, SR_ERROR_USAGE,
+                           "srprep convert: --format is missing; %s is called like files of %s; known are %s", inputs->texts[i],
+                           format->name, list);
+    }
     return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --format is missing; known are %s", list);
 }
 
-sr_status reading_options_finish(reading_request *request, sr_error *error)
+sr_status reading_options_finish(reading_request *request, const sr_text_list *inputs, sr_error *error)
 {
     reader_options *options = &request->options;
     if (!request->has_format)
-        return fail_without_format(error);
-    request->format = &readers[request->format_number];
+        return fail_without_format(inputs, error);
+    request->format = raw_formats[request->format_number];
     if (options->delimiter && strcmp(options->delimiter, "\\t") == 0) /* as it is typed in a shell */
         options->delimiter = "\t";
-    SR_TRY(check_use(request, request->format, error));
     options->times.unit = (time_unit)request->time_unit;
     options->times.decimals = (unsigned)request->time_decimals;
     options->times.rounds = options->times.has_decimals;
+    SR_TRY(raw_format_check(request->format, options, error));
+    SR_TRY(check_na_values(options, error));
     return options->times.unit == TIME_NONE && options->times.has_decimals
                ? sr_fail(error, SR_ERROR_USAGE, "--time-decimals has no use with --time-unit none")
                : SR_OK;

@@ -113,21 +113,18 @@ sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, c
 
 sr_status table_read(reading *r, sr_error *error);
 
-/* ---- formats ---- */
+/* ---- lines of words: words.c ---- */
 
-sr_status begin_sequences(reading *r, sr_error *error);
-sr_status read_sequences(reading *r, sr_error *error);
-sr_status read_pairs(reading *r, sr_error *error);
-sr_status begin_recbole(reading *r, sr_error *error);
-sr_status begin_movielens_100k(reading *r, sr_error *error);
-sr_status begin_movielens_1m(reading *r, sr_error *error);
-sr_status begin_movielens_csv(reading *r, sr_error *error);
-sr_status begin_amazon_csv(reading *r, sr_error *error);
-sr_status begin_amazon_csv_2018(reading *r, sr_error *error);
-sr_status begin_csv(reading *r, sr_error *error);
-sr_status begin_amazon_json(reading *r, sr_error *error);
-sr_status begin_yelp_json(reading *r, sr_error *error);
-sr_status begin_json(reading *r, sr_error *error);
+/* Nothing is known of a file beforehand. */
+sr_status words_begin(reading *r, sr_error *error);
+
+/* Lines "user item item ...", or with `exactly_one` "user item". */
+sr_status words_read(reading *r, bool exactly_one, sr_error *error);
+
+/* ---- lines of JSON: json.c ---- */
+
+/* An object a line, which holds the roles at these keys; "" for a role that is not there. */
+void json_begin(reading *r, const char *const keys[ROLES]);
 sr_status json_read(reading *r, sr_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 /* RecBole atomic files: a tab-separated table whose header names each column with its type, as "timestamp:float". */
-#include "reading.h"
+#include "readers/reading.h"
 
-sr_status begin_recbole(reading *r, sr_error *error)
+static sr_status begin(reading *r, sr_error *error)
 {
     static const char *const names[ROLES] = {"user_id", "item_id", "timestamp", "rating"};
     const char *line;
@@ -25,3 +25,13 @@ sr_status begin_recbole(reading *r, sr_error *error)
     table_begin_fixed(r, "\t", QUOTES_NONE, columns, count, " as the header has");
     return SR_OK;
 }
+
+const raw_format recbole_format = {
+    .name = "recbole",
+    .help = "RecBole .inter: tab-separated with a typed header, as user_id:token item_id:token timestamp:float",
+    .note = "Of the columns user_id, item_id, timestamp and rating are read, in any order",
+    .files = "*.inter",
+    .times = "with a column timestamp",
+    .takes = TAKES_TIMES,
+    .begin = begin,
+    .records = table_read};

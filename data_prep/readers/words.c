@@ -1,7 +1,7 @@
 /* Lines "user item item ...", and lines "user item": words separated by spaces or tabs, already in order. */
 #include "reading.h"
 
-sr_status begin_sequences(reading *r, sr_error *error)
+sr_status words_begin(reading *r, sr_error *error)
 {
     (void)r;
     (void)error;
@@ -60,7 +60,7 @@ static sr_status add_line(reading *r, const char *line, size_t length, bool exac
     return SR_OK;
 }
 
-static sr_status read_lines(reading *r, bool exactly_one, sr_error *error)
+sr_status words_read(reading *r, bool exactly_one, sr_error *error)
 {
     const char *line;
     size_t length;
@@ -70,14 +70,4 @@ static sr_status read_lines(reading *r, bool exactly_one, sr_error *error)
             return SR_OK;
         SR_TRY(add_line(r, line, length, exactly_one, error));
     }
-}
-
-sr_status read_sequences(reading *r, sr_error *error)
-{
-    return read_lines(r, false, error);
-}
-
-sr_status read_pairs(reading *r, sr_error *error)
-{
-    return read_lines(r, true, error);
 }
