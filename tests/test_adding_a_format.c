@@ -26,7 +26,7 @@ static void visits_are_read_and_failures_left_out(void **state)
 static void a_line_that_does_not_fit_is_told(void **state)
 {
     assert_bad(*state, "visits", &raw_default, "2017-10-01T03:00:00Z|u7|/index.html\n", SR_ERROR_DATA,
-               "found 3 columns, expected 4: time, user, page, status");
+               "found 3 columns, expected time, user, page, status");
     assert_bad(*state, "visits", &raw_default, "2017-10-01T03:00:00Z||/index.html|200\n", SR_ERROR_DATA,
                "the user identifier is empty");
 }

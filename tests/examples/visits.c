@@ -32,7 +32,7 @@ static sr_status add_line(reading *r, const char *line, size_t length, sr_error 
     const size_t count = reading_split(r, line, length);
     const field *fields = r->fields, values[ROLES] = {[TIME] = fields[0], [USER] = fields[1], [ITEM] = fields[2]};
     if (count != FIELDS)
-        return reading_drop(r, DROPPED_COLUMNS, error, "found %zu columns, expected 4: time, user, page, status", count);
+        return reading_drop(r, DROPPED_COLUMNS, error, "found %zu columns, expected time, user, page, status", count);
     if (fields[STATUS].length == 3 && *fields[STATUS].text >= '4')
         return SR_OK;
     return reading_add(r, values, error);
