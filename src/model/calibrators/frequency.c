@@ -88,7 +88,7 @@ static padding_use padding(const sr_model_settings *settings, bool training)
 
 /* The published code copies one layer to make the others and draws again what it knows how to draw, which sqrt_beta is not: all
  * layers start from the same. */
-static sr_status declare(sr_model *model, size_t layer, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *error)
 {
     frequency_layer *own = layer_of(model, layer);
     const size_t width = (size_t)model->settings.hidden_size;
@@ -140,7 +140,7 @@ const calibrator frequency_calibrator = {
          SR_RULES(rules),
          .layer_size = sizeof(frequency_layer)},
     .padding = padding,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .mix = mix,
     .response = response,
     .bins = low_bins,

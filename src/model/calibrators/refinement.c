@@ -110,7 +110,7 @@ static sr_status declare_matrix(sr_model *model, size_t layer, const char *what,
                                  model->settings.initializer_range, SR_PARAMETERS_ORDINARY, index, error);
 }
 
-static sr_status declare(sr_model *model, size_t layer, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *error)
 {
     const refinement_settings *settings = settings_of(&model->settings);
     refinement_layer *own = layer_of(model, layer);
@@ -195,6 +195,6 @@ const calibrator refinement_calibrator = {
          SR_RULES(rules),
          .layer_size = sizeof(refinement_layer)},
     .scores_every_query = true, /* rows attend to rows: a query needs those of its keys */
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .calibrate_probabilities = calibrate_probabilities,
 };
