@@ -1,4 +1,4 @@
-/* The commands of srprep: one file each. */
+/* The commands of srprep: one file command_NAME.c each, one row each in the table of main.c. */
 #ifndef SRTRAIN_DATA_PREP_COMMANDS_H
 #define SRTRAIN_DATA_PREP_COMMANDS_H
 

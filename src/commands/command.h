@@ -1,4 +1,4 @@
-/* The commands of srtrain: one file each, one row each in the table of main.c. */
+/* The commands of srtrain: one file command_NAME.c each, one row each in the table of main.c. */
 #ifndef SRTRAIN_COMMANDS_COMMAND_H
 #define SRTRAIN_COMMANDS_COMMAND_H
 
