@@ -135,7 +135,7 @@ static char *describe_origin(const conversion *c, const reader_facts *facts)
 /* ---- the work ---- */
 
 /* The identifiers in a file, one a line. */
-static sr_status read_item_list(const char *path, dictionary *items, sr_error *error)
+static sr_status read_item_list(const char *path, name_table *items, sr_error *error)
 {
     lines *file;
     const char *line;
@@ -146,7 +146,7 @@ static sr_status read_item_list(const char *path, dictionary *items, sr_error *e
         const size_t length = strlen(line);
         status = lines_check_identifier(file, line, "item", length, error);
         if (status == SR_OK)
-            status = dictionary_number(items, line, length, &number, error);
+            status = names_number(items, line, length, &number, error);
         if (status != SR_OK)
             break;
     }
@@ -231,10 +231,10 @@ static sr_status convert(const conversion *c, workplace *place, collector *to, s
 static sr_status convert_with(conversion *c, workplace *place, sr_error *error)
 {
     collector to = {.run_events = {.descriptor = -1}, .run_users = {.descriptor = -1}, .run_items = {.descriptor = -1}};
-    dictionary items = {.count = 0};
+    name_table items = {.count = 0};
     sr_status status = SR_OK;
     if (c->item_list) {
-        status = dictionary_create(&items, error);
+        status = names_create(&items, error);
         if (status == SR_OK)
             status = read_item_list(c->item_list, &items, error);
         c->entry.items = &items;
@@ -245,7 +245,7 @@ static sr_status convert_with(conversion *c, workplace *place, sr_error *error)
     if (status == SR_OK)
         status = convert(c, place, &to, error);
     collector_free(&to);
-    dictionary_free(&items);
+    names_free(&items);
     return status;
 }
 

@@ -376,9 +376,16 @@ static void many_names_keep_their_numbers(void **state)
             assert_int_equal(number, i);
         }
     assert_int_equal(table.count, COUNT);
-    assert_string_equal(table.texts[COUNT - 1], "name-199999");
+    const identifier last = names_get(&table, COUNT - 1);
+    assert_int_equal(last.length, strlen("name-199999"));
+    assert_memory_equal(last.bytes, "name-199999", last.length);
     assert_int_equal(names_number(&table, "name-19", 6, &number, &error), SR_OK); /* a beginning of other names */
     assert_int_equal(number, 1);
+    assert_int_equal(names_find(&table, "name-200000", 11), NAMES_NONE);
+    static const char long_name[UINT16_MAX + 2];
+    assert_int_equal(names_find(&table, long_name, UINT16_MAX + 1), NAMES_NONE);
+    assert_int_equal(names_number(&table, long_name, UINT16_MAX + 1, &number, &error), SR_ERROR_DATA);
+    assert_int_equal(table.count, COUNT);
     names_free(&table);
 }
 

@@ -153,12 +153,5 @@ static sr_status add_line(reading *r, const char *line, size_t length, sr_error 
 
 sr_status json_read(reading *r, sr_error *error)
 {
-    const char *line;
-    size_t length;
-    for (;;) {
-        SR_TRY(reading_line(r, &line, &length, error));
-        if (!line)
-            return SR_OK;
-        SR_TRY(add_line(r, line, length, error));
-    }
+    return reading_lines(r, add_line, error);
 }

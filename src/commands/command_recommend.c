@@ -108,9 +108,12 @@ static sr_status find_users(audience *found, const sr_dataset *dataset, const na
     free(is_known);
     if (found->listed_count == 0)
         return sr_fail(error, SR_ERROR_DATA, "none of the users in %s is in the data set", path);
-    if (first_unknown < names->count)
-        sr_log_warning(log, "%zu of the %u users in %s are not in the data set and are left out, the first is \"%.40s\"",
-                       names->count - found->listed_count, names->count, path, names->texts[first_unknown]);
+    if (first_unknown < names->count) {
+        const identifier unknown = names_get(names, (uint32_t)first_unknown);
+        sr_log_warning(log, "%zu of the %u users in %s are not in the data set and are left out, the first is \"%.*s\"",
+                       names->count - found->listed_count, names->count, path, unknown.length < 40 ? unknown.length : 40,
+                       unknown.bytes);
+    }
     return SR_OK;
 }
 

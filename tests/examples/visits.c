@@ -40,14 +40,7 @@ static sr_status add_line(reading *r, const char *line, size_t length, sr_error 
 
 static sr_status records(reading *r, sr_error *error)
 {
-    const char *line;
-    size_t length;
-    for (;;) {
-        SR_TRY(reading_line(r, &line, &length, error));
-        if (!line)
-            return SR_OK;
-        SR_TRY(add_line(r, line, length, error));
-    }
+    return reading_lines(r, add_line, error);
 }
 
 const raw_format visits_format = {

@@ -5,8 +5,9 @@ static sr_status begin(reading *r, sr_error *error)
 {
     static const char *const names[ROLES] = {"user_id", "item_id", "timestamp", "rating"};
     const char *line;
-    size_t length, columns[ROLES];
+    size_t length;
     r->delimiter = "\t";
+    r->quotes = QUOTES_NONE;
     SR_TRY(reading_header(r, &line, &length, error));
     if (r->is_empty)
         return SR_OK;
@@ -14,16 +15,7 @@ static sr_status begin(reading *r, sr_error *error)
     for (size_t i = 0; i < count && i < READER_FIELDS; ++i)
         r->fields[i] = reading_without_type(r->fields[i]);
     r->header_is_typed = true;
-    for (size_t i = 0; i < ROLES; ++i) {
-        columns[i] = reading_find_column(r, count, names[i]);
-        if (columns[i] == SIZE_MAX && (i == USER || i == ITEM))
-            return reading_fail_column(r, count, names, (role)i, error);
-        if (columns[i] == SIZE_MAX)
-            reading_lacks_column(r, count, names, (role)i);
-    }
-    SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
-    table_begin_fixed(r, "\t", QUOTES_NONE, columns, count, " as the header has");
-    return SR_OK;
+    return table_begin_header(r, names, count, error);
 }
 
 const raw_format recbole_format = {
