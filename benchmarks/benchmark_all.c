@@ -57,7 +57,8 @@ static const model_case models[] = {
 enum { MODELS = sizeof models / sizeof *models };
 
 typedef struct {
-    const char *output, *configurations, *steps, *repetitions, *ranks, *users, *items, *bytes, *launcher;
+    const char *output, *configurations, *steps, *repetitions, *users, *items, *bytes, *launcher;
+    uint64_t ranks; /* 0: not given */
     sr_text_list data, models;
     launch_method method;
     size_t rank_count;
@@ -378,9 +379,7 @@ static sr_status run(benchmark *b, sr_error *error)
     SR_TRY(check_models(b, error));
     SR_TRY(find_programs(b, error));
     SR_TRY(launcher_find(&b->method, b->launcher, 1, error));
-    b->rank_count = b->ranks ? strtoul(b->ranks, NULL, 10) : (cores > 1 ? 2 : 1);
-    if (b->rank_count == 0)
-        return sr_fail(error, SR_ERROR_USAGE, "--ranks %s: at least 1 is needed", b->ranks);
+    b->rank_count = b->ranks > 0 ? b->ranks : cores > 1 ? 2 : 1;
     snprintf(path, sizeof path, "%s/measurements", b->output);
     SR_TRY(sr_make_directories(path, error));
     snprintf(path, sizeof path, "%s/all.txt", b->output);
@@ -417,7 +416,7 @@ int main(int argument_count, char **arguments)
                                {.name = "configurations", .value = &b.configurations},
                                {.name = "steps", .value = &b.steps},
                                {.name = "repetitions", .value = &b.repetitions},
-                               {.name = "ranks", .value = &b.ranks},
+                               {.name = "ranks", .count = &b.ranks, .least = 1},
                                {.name = "users", .value = &b.users},
                                {.name = "items", .value = &b.items},
                                {.name = "bytes", .value = &b.bytes},
