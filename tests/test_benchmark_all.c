@@ -98,7 +98,7 @@ static void what_is_unknown_is_refused(void **state)
     assert_code(&w->result, 2);
     run_built(&w->result, "benchmarks/benchmark_run", "%s", w->configuration);
     assert_code(&w->result, 2);
-    assert_says(&w->result, "--output DIR is needed");
+    assert_says(&w->result, "--output is missing; expected --output DIR");
 }
 
 int main(void)
