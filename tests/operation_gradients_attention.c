@@ -101,12 +101,12 @@ static sr_tensor *build_order_in_both_directions(sr_tape *tape, sr_tensor **x)
 
 static sr_tensor *build_distance(sr_tape *tape, sr_tensor **x)
 {
-    return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], read_map(tape), 0.7);
+    return sr_add_distance_scores(tape, x[0], x[1], x[2], &(sr_distance_map){x[3], x[4], x[5]}, read_map(tape), 0.7);
 }
 
 static sr_tensor *build_distance_in_both_directions(sr_tape *tape, sr_tensor **x)
 {
-    return sr_add_distance_scores(tape, x[0], x[1], x[2], x[3], x[4], x[5], padded_map(tape), 0.7);
+    return sr_add_distance_scores(tape, x[0], x[1], x[2], &(sr_distance_map){x[3], x[4], x[5]}, padded_map(tape), 0.7);
 }
 
 static sr_tensor *build_project_rows(sr_tape *tape, sr_tensor **x)

@@ -20,8 +20,8 @@ static size_t declare_inputs(const operation_case *row, sr_parameters *parameter
     for (; count < MOST_INPUTS && row->shapes[count][0]; ++count) {
         char name[32];
         snprintf(name, sizeof name, "input.%zu", count);
-        assert_int_equal(sr_parameters_declare(parameters, name, row->shapes[count], 2, SR_INITIAL_NORMAL, 0.8,
-                                               SR_PARAMETERS_ORDINARY, NULL, NULL),
+        assert_int_equal(sr_parameters_declare(parameters, name, row->shapes[count], 2,
+                                               (sr_initial_values){SR_INITIAL_NORMAL, 0.8}, SR_PARAMETERS_ORDINARY, NULL, NULL),
                          SR_OK);
     }
     assert_int_equal(sr_parameters_allocate(parameters, NULL), SR_OK);

@@ -265,11 +265,12 @@ static double catalogue_gradients(size_t kept_bytes, int passes, sr_real *gradie
     const size_t x[] = {CATALOGUE_ROWS, CATALOGUE_WIDTH}, table[] = {CATALOGUE_ITEMS, CATALOGUE_WIDTH};
     world w;
     sr_parameters_initialise(&w.parameters);
-    assert_int_equal(
-        sr_parameters_declare(&w.parameters, "x", x, 2, SR_INITIAL_NORMAL, 0.8, SR_PARAMETERS_ORDINARY, NULL, NULL), SR_OK);
-    assert_int_equal(
-        sr_parameters_declare(&w.parameters, "table", table, 2, SR_INITIAL_NORMAL, 0.8, SR_PARAMETERS_ORDINARY, NULL, NULL),
-        SR_OK);
+    assert_int_equal(sr_parameters_declare(&w.parameters, "x", x, 2, (sr_initial_values){SR_INITIAL_NORMAL, 0.8},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
+    assert_int_equal(sr_parameters_declare(&w.parameters, "table", table, 2, (sr_initial_values){SR_INITIAL_NORMAL, 0.8},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
     assert_int_equal(sr_parameters_allocate(&w.parameters, NULL), SR_OK);
     sr_parameters_draw(&w.parameters, 3);
     assert_int_equal(sr_tape_create(&w.tape, tested_kernels(), true, NULL), SR_OK);

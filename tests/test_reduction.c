@@ -20,9 +20,9 @@ static void gradients_of_threads_are_summed_into_those_of_the_first(void **state
     assert_int_equal(sr_parallel_use_threads(w->parallel, THREADS, NULL), SR_OK);
     for (size_t t = 0; t < THREADS; ++t) {
         sr_parameters_initialise(&parameters[t]);
-        assert_int_equal(
-            sr_parameters_declare(&parameters[t], "weight", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
-            SR_OK);
+        assert_int_equal(sr_parameters_declare(&parameters[t], "weight", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                               SR_PARAMETERS_ORDINARY, NULL, NULL),
+                         SR_OK);
         assert_int_equal(sr_parameters_allocate(&parameters[t], NULL), SR_OK);
     }
 #pragma omp parallel num_threads(THREADS)
@@ -58,9 +58,9 @@ static void make_parameters(sr_parameters *parameters)
     for (size_t i = 0; i < PARAMETERS; ++i) {
         char name[16];
         snprintf(name, sizeof name, "p%zu", i);
-        assert_int_equal(
-            sr_parameters_declare(parameters, name, &sizes[i], 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
-            SR_OK);
+        assert_int_equal(sr_parameters_declare(parameters, name, &sizes[i], 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                               SR_PARAMETERS_ORDINARY, NULL, &error),
+                         SR_OK);
     }
     assert_int_equal(sr_parameters_allocate(parameters, &error), SR_OK);
 }
@@ -125,12 +125,15 @@ static void of_tables_the_rows_that_are_touched_are_summed_and_no_others(void **
     sr_touched_rows touched = {.tables = {.count = 2}, .rows = rows, .count = sizeof rows / sizeof *rows};
     sr_parameters_initialise(&parameters);
     size_t *index = touched.tables.index;
-    assert_int_equal(
-        sr_parameters_declare(&parameters, "a", first, 2, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, &index[0], NULL), SR_OK);
-    assert_int_equal(
-        sr_parameters_declare(&parameters, "b", between, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL), SR_OK);
-    assert_int_equal(
-        sr_parameters_declare(&parameters, "c", second, 2, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, &index[1], NULL), SR_OK);
+    assert_int_equal(sr_parameters_declare(&parameters, "a", first, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, &index[0], NULL),
+                     SR_OK);
+    assert_int_equal(sr_parameters_declare(&parameters, "b", between, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
+    assert_int_equal(sr_parameters_declare(&parameters, "c", second, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, &index[1], NULL),
+                     SR_OK);
     assert_int_equal(sr_parameters_allocate(&parameters, NULL), SR_OK);
     const sr_reduction_settings settings = {.tables = touched.tables, .most_rows = touched.count};
     assert_int_equal(sr_reduction_create(&reduction, w->parallel, &parameters, &settings, NULL), SR_OK);

@@ -50,12 +50,12 @@ static int set_up(void **state)
     w->parallel = w->data.parallel;
     const size_t table[] = {ROWS, WIDTH}, others[] = {OTHERS};
     sr_parameters_initialise(&w->parameters);
-    assert_int_equal(
-        sr_parameters_declare(&w->parameters, "items", table, 2, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
-        SR_OK);
-    assert_int_equal(
-        sr_parameters_declare(&w->parameters, "others", others, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
-        SR_OK);
+    assert_int_equal(sr_parameters_declare(&w->parameters, "items", table, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, &error),
+                     SR_OK);
+    assert_int_equal(sr_parameters_declare(&w->parameters, "others", others, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, &error),
+                     SR_OK);
     assert_int_equal(sr_parameters_allocate(&w->parameters, &error), SR_OK);
     w->tables.count = 1;
     assert_true(sr_parallel_size(w->parallel) <= RANKS);
@@ -214,7 +214,7 @@ static double train(world *w, const char *precision, const char *loss)
         sr_step_result result;
         if (small_training_step(&t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
-        sum += step >= STEPS - 10 ? result.loss_sum / result.targets / 10 : 0;
+        sum += step >= STEPS - 10 ? sr_step_loss(&result) / 10 : 0;
     }
     assert_same_bits(w, sr_model_parameters(t.model)->values, sr_model_parameters(t.model)->block_size);
     small_training_end(&t);

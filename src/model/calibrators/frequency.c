@@ -88,16 +88,16 @@ static padding_use padding(const sr_model_settings *settings, bool training)
     return settings_of(settings)->window == WINDOW_PADDED ? PADDING_QUERIES : PADDING_UNUSED;
 }
 
-/* The published code copies one layer to make the others and draws again what it knows how to draw, which sqrt_beta is not: all
- * layers start from the same. */
+/* All layers start with the same sqrt_beta. The published code makes layers by copying the first. Then it draws the weights of
+ * linear maps and tables again, but not sqrt_beta. */
 static sr_status declare(sr_model *model, size_t layer, sr_error *error)
 {
     frequency_layer *own = layer_of(model, layer);
     const size_t width = (size_t)model->settings.hidden_size;
     char name[SR_PARAMETER_NAME_SIZE / 2];
     snprintf(name, sizeof name, "layers.%zu.frequency.sqrt_beta", layer);
-    SR_TRY(sr_parameters_declare(&model->parameters, name, &width, 1, SR_INITIAL_CENTRED, 1, SR_PARAMETERS_ORDINARY,
-                                 &own->sqrt_beta, error));
+    SR_TRY(sr_parameters_declare(&model->parameters, name, &width, 1, (sr_initial_values){SR_INITIAL_CENTRED, 1},
+                                 SR_PARAMETERS_ORDINARY, &own->sqrt_beta, error));
     if (layer > 0)
         sr_parameters_start_same(&model->parameters, own->sqrt_beta, layer_of(model, 0)->sqrt_beta);
     snprintf(name, sizeof name, "layers.%zu.frequency.norm", layer);
