@@ -10,9 +10,9 @@
 #include <string.h>
 
 #define SIMD _Pragma("omp simd")
-#define SIMD_SUM(name) SIMD_TEXT(omp simd reduction(+ : name))
+#define SIMD_SUM(...) SIMD_TEXT(omp simd reduction(+ : __VA_ARGS__))
 #define SIMD_MAXIMUM(name) SIMD_TEXT(omp simd reduction(max : name))
-#define SIMD_TEXT(text) _Pragma(#text)
+#define SIMD_TEXT(...) _Pragma(#__VA_ARGS__)
 
 /* ---- elementary functions ---- */
 
@@ -674,6 +674,8 @@ static void adam_gap_sum(sr_real *restrict values, sr_real *restrict first_momen
     }
 }
 
+#include "tensor/optimizer_kernels.h"
+
 /* ---- the tables ---- */
 
 #define NAME_OF(name, level) NAME_TEXT(name, level)
@@ -704,7 +706,8 @@ static const sr_products by_rounding = {
     .layer_norm_backward = layer_norm_backward, .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, \
     .softmax_backward = softmax_backward, .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,   \
     .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                   \
-    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum
+    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,     \
+    .lamb_measure = lamb_measure, .lamb_move = lamb_move
 
 extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
 const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {
