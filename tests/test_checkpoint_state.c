@@ -132,6 +132,7 @@ static void a_file_of_the_first_program_is_read(void **state)
     static const double values[] = {0.0451843776, -0.0217938796, -0.00545101054, 0.00413677515},
                         first[] = {-6.30419072e-06, -1.02563554e-05, -6.00349313e-06, -1.30238766e-06},
                         second[] = {1.95505764e-10, 4.61782071e-11, 6.58405996e-10, 3.36839723e-10};
+    const sr_stored_reading reading = {.trains = true};
     world *w = *state;
     const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
     char path[4096];
@@ -143,7 +144,7 @@ static void a_file_of_the_first_program_is_read(void **state)
     check(w, sr_checkpoint_verify(w->parallel, path, true, &w->error));
     check(w, sr_checkpoint_read_header(w->parallel, path, &checkpoint, &w->error));
     assert_int_equal(checkpoint.progress.step, 6);
-    check(w, sr_settings_parse(&settings, checkpoint.configuration, path, NULL, 0, &w->error));
+    check(w, sr_settings_parse_stored(&settings, checkpoint.configuration, path, NULL, 0, &reading, &w->error));
     assert_int_equal(settings.training.optimizer, sr_optimizer_number("adamw"));
     check(w, sr_model_create(&model, &settings.model, (size_t)checkpoint.items, (size_t)checkpoint.users, &w->error));
     sr_parameters *parameters = sr_model_parameters(model);

@@ -59,9 +59,9 @@ static void declare(sr_parameters *parameters)
     static const char *const names[ARRAYS] = {"table", "bias", "generator"};
     sr_parameters_initialise(parameters);
     for (size_t i = 0; i < ARRAYS; ++i)
-        assert_int_equal(
-            sr_parameters_declare(parameters, names[i], shapes[i], ranks_of_shapes[i], SR_INITIAL_ZERO, 0, sets[i], NULL, NULL),
-            SR_OK);
+        assert_int_equal(sr_parameters_declare(parameters, names[i], shapes[i], ranks_of_shapes[i],
+                                               (sr_initial_values){SR_INITIAL_ZERO, 0}, sets[i], NULL, NULL),
+                         SR_OK);
 }
 
 static double value_at(size_t element)
@@ -261,8 +261,9 @@ static void numbers_are_those_of_pytorch(void **state)
         sr_parameters parameters;
         sr_optimizer optimizer;
         sr_parameters_initialise(&parameters);
-        assert_int_equal(
-            sr_parameters_declare(&parameters, "w", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL), SR_OK);
+        assert_int_equal(sr_parameters_declare(&parameters, "w", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                               SR_PARAMETERS_ORDINARY, NULL, NULL),
+                         SR_OK);
         assert_int_equal(sr_parameters_allocate(&parameters, NULL), SR_OK);
         assert_int_equal(sr_optimizer_create(&optimizer, &parameters, &settings.training, NULL), SR_OK);
         parameters.values[0] = 1;
@@ -289,7 +290,8 @@ static void lamb_moves_an_array_in_proportion_to_its_size(void **state)
     sr_optimizer optimizer;
     (void)state;
     sr_parameters_initialise(&parameters);
-    assert_int_equal(sr_parameters_declare(&parameters, "w", shape, 2, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
+    assert_int_equal(sr_parameters_declare(&parameters, "w", shape, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
                      SR_OK);
     assert_int_equal(sr_parameters_allocate(&parameters, NULL), SR_OK);
     assert_int_equal(sr_optimizer_create(&optimizer, &parameters, &settings.training, NULL), SR_OK);

@@ -22,5 +22,7 @@ sr_key_group component_keys(const component *row, const sr_scope *scope, size_t 
                           .scope = *scope,
                           .rules = row->rules,
                           .rule_count = row->rule_count,
-                          .rules_at = rules_at};
+                          .rules_at = rules_at,
+                          .gone = row->gone,
+                          .gone_count = row->gone_count};
 }

@@ -7,7 +7,7 @@
 #define SRTRAIN_MODEL_COMPONENT_H
 
 #include "config/component.h"
-#include "srtrain/model.h"
+#include "srtrain/objective.h"
 
 /* Its part of the settings. */
 const void *component_settings(const sr_model_settings *settings, const component *row);
