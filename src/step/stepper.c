@@ -45,16 +45,16 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
     return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);
 }
 
-/* Parameters, gradients and moments in memory of this process. */
+/* Parameters, gradients and the optimizer's state in memory of this process. */
 static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     const sr_training_settings *training = &stepper->settings->training;
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
-    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
+    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), training, error));
     if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
     const sr_table_list tables = sr_model_item_tables(stepper->model);
-    return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
+    return sr_optimizer_defer(&stepper->optimizer, &tables, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
