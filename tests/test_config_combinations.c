@@ -103,6 +103,7 @@ static void combinations_that_a_model_cannot_train_with_are_refused(void **state
         {PATH "training: {loss: binary_cross_entropy}\n",
          "model.backbone=bert4rec",
          {"--set model.backbone=bert4rec: error: training.loss is binary_cross_entropy (line 2)", "whole catalogue"}},
+        {PATH "training: {threads: 2, reduction: overlapped}\n", NULL, {"training.threads is 2 (line 2)"}},
         {PATH "training: {reduction: overlapped, reduction_precision: bf16}\n",
          NULL,
          {"run.yaml:2:56: ", "training.reduction_precision is bf16 (line 2)", "training.reduction is overlapped (line 2)",

@@ -1,5 +1,5 @@
 /* A whole life: synthetic data, training on several ranks, being killed and resumed, evaluation, recommendations. */
-#include "life.h"
+#include "world.h"
 
 #include <glob.h>
 #include <setjmp.h>
@@ -9,6 +9,75 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+enum { STEPS = 1000 };
+
+static const char configuration[] = "data: {path: none}\n"
+                                    "model: {hidden_size: 16, inner_size: 32, max_length: 12, hidden_dropout: 0.3}\n"
+                                    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
+                                    "evaluation: {top_k: [5, 10]}\n"
+                                    "logging: {every_steps: 1}\n";
+
+/* The same without keys that only attention and feed-forward layers have. */
+static const char plain_configuration[] =
+    "data: {path: none}\n"
+    "model: {hidden_size: 16, max_length: 12, hidden_dropout: 0.3, initializer_range: 0.1}\n"
+    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
+    "evaluation: {top_k: [5, 10]}\n"
+    "logging: {every_steps: 1}\n";
+
+static const char synthesis[] = "--users 300 --items 120 --mean-length 9 --seed 3 --shards 2";
+
+static int set_up(void **state)
+{
+    return world_set_up(state, configuration, synthesis);
+}
+
+/* So many items that a step reads few of them. */
+static int set_up_large(void **state)
+{
+    return world_set_up(state, configuration, "--users 300 --items 2000 --mean-length 9 --seed 3 --shards 2");
+}
+
+static int set_up_plain(void **state)
+{
+    return world_set_up(state, plain_configuration, synthesis);
+}
+
+static void train(world *w, int ranks, const char *run, const char *options)
+{
+    world_train(w, ranks, run, options);
+    assert_code(&w->result, 0);
+}
+
+static size_t lines_of(const world *w, const char *run, train_line lines[STEPS])
+{
+    char name[64], path[WORLD_PATH_SIZE];
+    snprintf(name, sizeof name, "%s/metrics.jsonl", run);
+    world_path(w, name, path);
+    const size_t steps = read_train_lines(path, lines, STEPS);
+    assert_true(steps >= 50);
+    return steps;
+}
+
+static void assert_same_best(const world *w, const char *left_run, const char *right_run)
+{
+    world_assert_same_parameters(w, left_run, right_run, "best.h5");
+}
+
+/* ---- options ---- */
+
+#define MODEL(setting) "--set model." setting " "
+#define TRAINING(setting) "--set training." setting " "
+#define ADVERSARIAL(setting) "--set calibrators.adversarial." setting " "
+
+/* Initial weights so large that attention, and with it noise and masks, makes a difference to the losses. */
+#define CALIBRATED                 \
+    MODEL("initializer_range=0.1") \
+    MODEL("hidden_dropout=0.5")    \
+    MODEL("attention_dropout=0.5") "--set calibrators.spatial.order=true " ADVERSARIAL("penalty=visible")
+
+#define CONTRASTIVE "--set training.contrastive.weight=0.1 --set data.samples=window " MODEL("attention_dropout=0.3")
 
 /* ---- stopping and going on ---- */
 
@@ -357,7 +426,7 @@ int main(void)
     const struct CMUnitTest large_tests[] = {
         cmocka_unit_test(a_killed_run_with_deferred_rows_ends_with_the_same_bits),
     };
-    return cmocka_run_group_tests_name("a life with attention", tests, life_set_up, world_tear_down) +
-           cmocka_run_group_tests_name("a life without", plain_tests, life_set_up_plain, world_tear_down) +
-           cmocka_run_group_tests_name("a life with many items", large_tests, life_set_up_large, world_tear_down);
+    return cmocka_run_group_tests_name("a life with attention", tests, set_up, world_tear_down) +
+           cmocka_run_group_tests_name("a life without", plain_tests, set_up_plain, world_tear_down) +
+           cmocka_run_group_tests_name("a life with many items", large_tests, set_up_large, world_tear_down);
 }
