@@ -22,8 +22,8 @@ const checkpoint_array arrays[ARRAYS] = {{"item_embedding.weight", {1100, 1000},
 
 void declare(world *w, sr_parameters *parameters, const char *name, const size_t *shape, size_t rank)
 {
-    if (sr_parameters_declare(parameters, name, shape, rank, SR_INITIAL_NORMAL, 0.02, SR_PARAMETERS_ORDINARY, NULL,
-                              &w->error) != SR_OK)
+    if (sr_parameters_declare(parameters, name, shape, rank, (sr_initial_values){SR_INITIAL_NORMAL, 0.02},
+                              SR_PARAMETERS_ORDINARY, NULL, &w->error) != SR_OK)
         fail_msg("%s", w->error.message);
 }
 

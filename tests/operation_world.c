@@ -46,9 +46,9 @@ int operation_tear_down(void **state)
 sr_tensor *parameter(world *w, size_t rows, size_t columns)
 {
     const size_t shape[] = {rows, columns};
-    assert_int_equal(
-        sr_parameters_declare(&w->parameters, "x", shape, 2, SR_INITIAL_NORMAL, 0.8, SR_PARAMETERS_ORDINARY, NULL, NULL),
-        SR_OK);
+    assert_int_equal(sr_parameters_declare(&w->parameters, "x", shape, 2, (sr_initial_values){SR_INITIAL_NORMAL, 0.8},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
     assert_int_equal(sr_parameters_allocate(&w->parameters, NULL), SR_OK);
     sr_parameters_draw(&w->parameters, 17);
     return sr_tape_parameter(w->tape, &w->parameters, 0);
@@ -67,7 +67,7 @@ void backward(world *w, sr_tensor *x)
 {
     sr_tensor *weights = filled(w, x->rows, x->columns, 1);
     sr_tensor *loss = sr_weighted_sum(w->tape, x, weights->values);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
 }
 
 sr_dropout_site half_site(void)
