@@ -40,7 +40,7 @@ ssize_t __wrap___getdelim(char **line, size_t *room, int delimiter, FILE *file);
 ssize_t __wrap_getline(char **line, size_t *room, FILE *file);
 void *__wrap_sr_arena_take(sr_arena *arena, size_t bytes);
 
-enum { FRAMES = 16, MOST_CALLS = 64, BUCKETS = 1 << 12 };
+enum { FRAMES = 16, BUCKETS = 1 << 12 };
 
 /* Where in the program something was asked for. */
 typedef struct {
@@ -67,21 +67,13 @@ static block **bucket_of(const void *memory)
     return &blocks[((uintptr_t)memory >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 52 & (BUCKETS - 1)];
 }
 
-/* How many calls lead to what is watched; 0 in its threads. */
-static _Thread_local int calls_before;
-
-static int count_calls(void)
-{
-    void *frames[MOST_CALLS];
-    return backtrace(frames, MOST_CALLS);
-}
-
-/* A number for the chain of calls from what is watched to the allocation. */
+/* A number for the calls that lead to the allocation: the last ones, behind those of this file. */
 static uint64_t number_of_place(void)
 {
-    void *frames[MOST_CALLS];
-    const int depth = backtrace(frames, MOST_CALLS) - calls_before;
-    return XXH3_64bits(frames, (size_t)(depth > 1 ? depth : 1) * sizeof *frames);
+    enum { OWN = 3, CALLERS = 5 };
+    void *frames[OWN + CALLERS];
+    const int depth = backtrace(frames, OWN + CALLERS);
+    return depth > OWN ? XXH3_64bits(frames + OWN, (size_t)(depth - OWN) * sizeof *frames) : 1;
 }
 
 /* Counts an allocation; whether it is the one that fails. */
@@ -355,7 +347,6 @@ static sr_status run_once(const trials *t, size_t at, uint64_t *result, size_t *
     *error = (sr_error){.message = ""};
     *result = 0;
     (void)alarm(LIMIT);
-    calls_before = count_calls();
     allocations_watch(chosen ? at : 0);
     const sr_status status = trial->run(trial->context, result, error);
     *count = allocations_rest(reached);

@@ -38,7 +38,7 @@ typedef struct {
 
 /* Runs the operation again and again, and lets one allocation after the other fail: on each rank alone, and on all at once
  * (there each fifth will do). An allocation in a place of the program where none has failed in this process so far always has
- * its turn; a place is the chain of calls that leads there. With SRTRAIN_EVERY_ALLOCATION in the environment all others have
+ * its turn; a place is the last five calls that lead there. With SRTRAIN_EVERY_ALLOCATION in the environment all others have
  * theirs too. Every run must end on every rank with SR_ERROR_RUNTIME and a message that names what there is no
  * memory for or, where the program knows a way without, with the right result; nothing may be left, and no run may take longer
  * than two minutes. Fails the test otherwise, after all have been tried. */

@@ -145,8 +145,7 @@ static void try_evaluation(shared_dataset *data, const char *name, const char *o
     evaluated e;
     prepare(&e, data, option);
     snprintf(e.path, sizeof e.path, "%s/data", data->directory);
-    every_allocation_may_fail(data->parallel,
-                              &(allocation_trial){.name = name, .run = evaluate, .context = &e, .stride = 7});
+    every_allocation_may_fail(data->parallel, &(allocation_trial){.name = name, .run = evaluate, .context = &e, .stride = 7});
     sr_model_free(e.model);
 }
 
@@ -349,6 +348,7 @@ static void try_run(shared_dataset *data, const char *name, const char *option, 
     const char *const assignments[] = {path,
                                        "model.max_length=5",
                                        "model.hidden_size=4",
+                                       "model.layers=1",
                                        "training.batch_size=30",
                                        "training.epochs=1",
                                        "training.threads=1",
