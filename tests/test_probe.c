@@ -62,7 +62,7 @@ static void begin(world *w, const char *option)
     sr_error error = {.message = ""};
     if (sr_settings_parse(&w->settings, "data:\n", "test", assignments, 5, &error) != SR_OK)
         fail_msg("%s", error.message);
-    assert_int_equal(sr_sampler_create(&w->sampler, w->dataset, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_settings_sampler(&w->sampler, w->dataset, &w->settings, &error), SR_OK);
     w->request = (sr_plan_request){.settings = &w->settings,
                                    .dataset = w->dataset,
                                    .sampler = w->sampler,
