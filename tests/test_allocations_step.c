@@ -79,8 +79,8 @@ static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
     return status;
 }
 
-/* Every place has its turn (failing_allocations.h). Of the other allocations more have theirs where ranks or threads do something
- * together that they do in no other step. */
+/* Every place has its turn (failing_allocations.h). Of the other allocations more have theirs where ranks or threads do
+ * something together that they do in no other step. */
 static size_t stride_of(const sr_settings *settings, int ranks)
 {
     const sr_model_needs needs = sr_model_needs_of(&settings->model, true);

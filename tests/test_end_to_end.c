@@ -194,14 +194,14 @@ static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
     /* Long enough that the signal comes while training goes on. */
     const char *options = TRAINING("early_stopping.patience=0") TRAINING("epochs=15");
     char command[2048];
-    train(w, 1, "whole", options);
+    train(w, 0, "whole", options);
     snprintf(command, sizeof command,
              "%s/srtrain %s --set data.path=%s --output %s/stopped %s > /dev/null 2>&1 & p=$!; "
              "for i in $(seq 4000); do [ -s %s/stopped/metrics.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p",
              getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, options, w->directory);
     assert_int_equal(system(command) >> 8, 75);
     assert_true(newest(w, "stopped", NULL) < newest(w, "whole", NULL));
-    train(w, 1, "stopped", options);
+    train(w, 0, "stopped", options);
     assert_says(&w->result, "going on from");
     assert_same_end(w, "whole", "stopped");
 }
@@ -324,7 +324,7 @@ static void models_without_attention_are_evaluated_as_in_training(void **state)
         train(w, 2, backbones[i], options);
         use(w, 3, "evaluate", backbones[i], "--split test --json %s", evaluation);
         assert_same_test_metrics(metrics, evaluation);
-        use(w, 1, "recommend", backbones[i], "--top-k 5 --output %s/one.tsv", w->directory);
+        use(w, 0, "recommend", backbones[i], "--top-k 5 --output %s/one.tsv", w->directory);
         use(w, 3, "recommend", backbones[i], "--top-k 5 --output %s/three.tsv", w->directory);
         assert_shell(w, "cut -f1-3 one.tsv > a && cut -f1-3 three.tsv > b && cmp a b && [ $(wc -l < a) -eq 1501 ]");
     }
@@ -348,9 +348,9 @@ static void an_annealed_model_is_evaluated_as_in_training(void **state)
                          TRAINING("early_stopping.patience=1") "--set model.backbone=%s",
                  backbones[i]);
         train(w, 2, run, options);
-        use(w, 1, "evaluate", run, "--split test --json %s", evaluation);
+        use(w, 0, "evaluate", run, "--split test --json %s", evaluation);
         assert_true(assert_same_test_metrics(metrics, evaluation) < newest(w, run, NULL));
-        use(w, 1, "recommend", run, "--top-k 5 --output %s/one.tsv", w->directory);
+        use(w, 0, "recommend", run, "--top-k 5 --output %s/one.tsv", w->directory);
         use(w, 3, "recommend", run, "--top-k 5 --output %s/three.tsv", w->directory);
         assert_shell(w, "cmp one.tsv three.tsv && [ $(wc -l < one.tsv) -eq 1501 ]");
     }
