@@ -1,0 +1,220 @@
+/* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
+ *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
+ *
+ * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
+#include "commands/command.h"
+
+#include "base/lines.h"
+#include "base/names.h"
+#include "evaluate/new_users.h"
+#include "srtrain/evaluate.h"
+#include "evaluate/recommendations.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const char *checkpoint, *data, *users, *histories, *output;
+    double stall_seconds;
+    uint64_t top_k;
+    sr_history history;
+} recommend_options;
+
+/* Whom to recommend to. All but `source` is filled on rank 0 only. */
+typedef struct {
+    sr_user_source source;
+    size_t *listed; /* users of the data set, ascending; NULL: all */
+    size_t listed_count;
+    sr_users_in_dataset in_dataset;
+    new_users *new_users;
+} audience;
+
+/* ---- options ---- */
+
+static sr_status read_options(const command_context *context, recommend_options *options, sr_error *error)
+{
+    static const char *const histories[] = {[SR_HISTORY_KEEP] = "keep", [SR_HISTORY_EXCLUDE] = "exclude", NULL};
+    int history;
+    const sr_option known[] = {
+        {.name = "data", .directory = &options->data, .help = "the data set, if it is not where training found it"},
+        {.name = "users",
+         .file = &options->users,
+         .help = "recommends to the users of the data set whose names are the lines of this file; to all by default"},
+        {.name = "histories",
+         .file = &options->histories,
+         .help = "recommends to new users: each line is a name and its items, oldest first"},
+        {.name = "top-k",
+         .count = &options->top_k,
+         .least = 1,
+         .most = 100000,
+         .standard = "10",
+         .argument = "K",
+         .help = "so many items for each user"},
+        {.name = "history",
+         .choice = &history,
+         .choices = histories,
+         .standard = "exclude",
+         .help = "whether items of the history are left out"},
+        {.name = "output",
+         .file = &options->output,
+         .argument = "FILE.tsv|FILE.h5",
+         .help = "where recommendations go; standard output by default"},
+        stall_timeout_option(&options->stall_seconds)};
+    SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
+    options->history = (sr_history)history;
+    if (options->users && options->histories)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "srtrain recommend: give --users (of the data set) or --histories (of new "
+                       "users), not both");
+    return sr_recommendations_check_path(options->output, error);
+}
+
+/* ---- users of the data set ---- */
+
+/* The distinct lines of a file. */
+static sr_status read_names(const char *path, name_table *names, sr_error *error)
+{
+    lines *file;
+    const char *line;
+    uint32_t number;
+    SR_TRY(lines_open(&file, path, error));
+    sr_status status;
+    while ((status = lines_next(file, &line, error)) == SR_OK && line)
+        if (*line && (status = names_number(names, line, strlen(line), &number, error)) != SR_OK)
+            break;
+    lines_close(file);
+    return status;
+}
+
+/* Looks the names up among the users of the data set; unknown ones are reported and left out. */
+static sr_status find_users(audience *found, const sr_dataset *dataset, const name_table *names, const char *path, sr_log *log,
+                            sr_error *error)
+{
+    bool *is_known;
+    SR_TRY(SR_ALLOCATE(&found->listed, names->count, "the users asked for", error));
+    SR_TRY(SR_ALLOCATE_ZERO(&is_known, names->count, "the users asked for", error));
+    for (size_t user = 0; user < sr_dataset_users(dataset); ++user) {
+        size_t length;
+        const char *name = sr_dataset_user_name(dataset, user, &length);
+        const uint32_t number = names_find(names, name, length);
+        if (number != NAMES_NONE && !is_known[number]) {
+            is_known[number] = true;
+            found->listed[found->listed_count++] = user;
+        }
+    }
+    size_t first_unknown = 0;
+    while (first_unknown < names->count && is_known[first_unknown])
+        ++first_unknown;
+    free(is_known);
+    if (found->listed_count == 0)
+        return sr_fail(error, SR_ERROR_DATA, "none of the users in %s is in the data set", path);
+    if (first_unknown < names->count) {
+        const identifier unknown = names_get(names, (uint32_t)first_unknown);
+        sr_log_warning(log, "%zu of the %u users in %s are not in the data set and are left out, the first is \"%.*s\"",
+                       names->count - found->listed_count, names->count, path, unknown.length < 40 ? unknown.length : 40,
+                       unknown.bytes);
+    }
+    return SR_OK;
+}
+
+static sr_status list_users(audience *found, const sr_dataset *dataset, const char *path, sr_log *log, sr_error *error)
+{
+    name_table names;
+    sr_status status = names_create(&names, error);
+    if (status == SR_OK)
+        status = read_names(path, &names, error);
+    if (status == SR_OK)
+        status = find_users(found, dataset, &names, path, log, error);
+    names_free(&names);
+    return status;
+}
+
+static sr_status choose_known_users(audience *found, command_context *context, const sr_dataset *dataset, const char *path,
+                                    sr_error *error)
+{
+    const bool is_root = sr_parallel_rank(context->parallel) == 0;
+    sr_status status = is_root && path ? list_users(found, dataset, path, context->log, error) : SR_OK;
+    SR_TRY(sr_parallel_agree(context->parallel, status, error));
+    found->source = sr_users_of_dataset(&found->in_dataset, dataset, found->listed, found->listed_count);
+    return SR_OK;
+}
+
+/* ---- new users ---- */
+
+/* Whether training shows the model empty histories, or a mask token alone. */
+static bool knows_empty_histories(const sr_settings *settings)
+{
+    return sr_model_needs_of(&settings->model, false).masked || settings->data.samples == SR_SAMPLES_WINDOW;
+}
+
+static void report_new_users(sr_log *log, const new_users_report *report, const char *path, bool keeps_empty)
+{
+    sr_log_information(log, "%s: %zu users, %zu interactions", path, report->users, report->interactions);
+    if (report->unknown)
+        sr_log_warning(log, "%zu interactions in %s are with items that are not in the data set and are left out: %s",
+                       report->unknown, path, report->unknown_shown);
+    if (report->empty)
+        sr_log_warning(log, "%zu users in %s have no item of the data set and %s: %s", report->empty, path,
+                       keeps_empty ? "are recommended what suits an empty history"
+                                   : "are left out, because the model was not trained on empty histories",
+                       report->empty_shown);
+}
+
+static sr_status read_new_users(audience *found, command_context *context, const checkpointed_model *loaded, const char *path,
+                                sr_error *error)
+{
+    const bool keeps_empty = knows_empty_histories(&loaded->settings);
+    found->source = (sr_user_source){.origin = path, .next = new_users_next};
+    SR_TRY(sr_recommend_check(&loaded->settings.model, &found->source, error));
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(context->parallel) == 0)
+        status = new_users_open(&found->new_users, path, loaded->dataset, keeps_empty, error);
+    SR_TRY(sr_parallel_agree(context->parallel, status, error));
+    if (found->new_users) {
+        const new_users_report *report = new_users_found(found->new_users);
+        found->source.context = found->new_users;
+        found->source.longest_name = report->longest_name;
+        report_new_users(context->log, report, path, keeps_empty);
+    }
+    return SR_OK;
+}
+
+/* ---- the command ---- */
+
+static sr_status recommend_to(command_context *context, const checkpointed_model *loaded, const sr_user_source *source,
+                              const recommend_options *options, sr_error *error)
+{
+    sr_recommendations_writer *writer = NULL;
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(context->parallel) == 0)
+        status = sr_recommendations_open(&writer, options->output, loaded->dataset, source->longest_name, error);
+    status = sr_parallel_agree(context->parallel, status, error);
+    if (status == SR_OK)
+        status = sr_recommend(
+            context->parallel, loaded->model, source,
+            &(sr_recommendation_request){.top_k = options->top_k, .history = options->history, .kernels = context->cpu.kernels},
+            sr_recommendations_add, writer, error);
+    if (writer)
+        status = sr_recommendations_close(writer, status, error);
+    return sr_parallel_agree(context->parallel, status, error);
+}
+
+sr_status command_recommend(command_context *context, sr_error *error)
+{
+    static const char *const no_keys[] = {NULL};
+    const evaluation_keys nothing_set = {.keys = no_keys};
+    recommend_options options = {.checkpoint = NULL};
+    audience found = {.listed = NULL};
+    checkpointed_model loaded;
+    SR_TRY(read_options(context, &options, error));
+    SR_TRY(command_watch(context, options.stall_seconds, SR_PHASE_RECOMMENDATION, error));
+    SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &nothing_set, error));
+    sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
+                                         : choose_known_users(&found, context, loaded.dataset, options.users, error);
+    if (status == SR_OK)
+        status = recommend_to(context, &loaded, &found.source, &options, error);
+    new_users_close(found.new_users);
+    free(found.listed);
+    checkpointed_model_free(&loaded);
+    return status;
+}
