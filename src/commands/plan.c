@@ -2,6 +2,7 @@
 #include "commands/command.h"
 #include "srtrain/memory.h"
 #include "srtrain/plan.h"
+#include "srtrain/run.h"
 #include "srtrain/step.h"
 
 #include <math.h>
@@ -36,23 +37,27 @@ static sr_status read_number(const char *name, const char *text, double least, d
     return SR_OK;
 }
 
-/* As a run finds its threads: what is configured, or OMP_NUM_THREADS, or the cores that a rank has to itself. */
-static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ranks_of_node)
+/* Reads the configuration as training does: --threads is one more assignment, so that a number that training would refuse is
+ * refused here. */
+static sr_status read_settings(const plan_options *o, sr_settings *settings, sr_error *error)
 {
-    const char *text = getenv("OMP_NUM_THREADS");
-    const long said = text ? strtol(text, NULL, 10) : 0;
-    if (settings->training.threads > 0)
-        return (size_t)settings->training.threads;
-    if (settings->training.reduction == SR_REDUCTION_OVERLAPPED)
-        return 1;
-    if (said > 0)
-        return (size_t)said;
-    return cores > ranks_of_node ? cores / ranks_of_node : 1;
+    double threads = 0;
+    char assignment[64];
+    SR_TRY(read_number("threads", o->threads, 1, 1024, true, &threads, error));
+    sr_text_list all = o->assignments;
+    if (o->threads) {
+        if (all.count == SR_TEXT_LIST_MAXIMUM)
+            return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --threads and %d times --set are too many",
+                           SR_TEXT_LIST_MAXIMUM);
+        snprintf(assignment, sizeof assignment, "training.threads=%.0f", threads);
+        all.texts[all.count++] = assignment;
+    }
+    return sr_settings_read(settings, o->path, all.texts, all.count, error);
 }
 
 static sr_status read_numbers(const plan_options *o, const sr_settings *settings, plan_numbers *n, sr_error *error)
 {
-    double ranks = 0, threads = 0, ranks_of_node = 0, memory = 0, latency = 2, bandwidth = 12.5;
+    double ranks = 0, ranks_of_node = 0, memory = 0, latency = 2, bandwidth = 12.5;
     sr_machine_look(&n->node, NULL);
     if (!o->ranks)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --ranks is missing (srtrain --help)");
@@ -62,7 +67,6 @@ static sr_status read_numbers(const plan_options *o, const sr_settings *settings
         return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --%s belongs to --measure, which is not given",
                        o->latency ? "latency" : "bandwidth");
     SR_TRY(read_number("ranks", o->ranks, 1, 1e6, true, &ranks, error));
-    SR_TRY(read_number("threads", o->threads, 1, 4096, true, &threads, error));
     SR_TRY(read_number("ranks-per-node", o->ranks_per_node, 1, 4096, true, &ranks_of_node, error));
     SR_TRY(read_number("memory", o->memory, 1e-3, 1e6, false, &memory, error));
     SR_TRY(read_number("rate", o->rate, 1e-6, 1e12, false, &n->rate, error));
@@ -72,7 +76,8 @@ static sr_status read_numbers(const plan_options *o, const sr_settings *settings
     n->ranks_of_node = ranks_of_node > 0 ? (size_t)ranks_of_node : n->node.cores;
     if (n->ranks_of_node > n->ranks)
         n->ranks_of_node = n->ranks;
-    n->threads = threads > 0 ? (size_t)threads : usual_threads(settings, n->node.cores, n->ranks_of_node);
+    SR_TRY(sr_choose_threads(&settings->training, n->node.cores > n->ranks_of_node ? n->node.cores / n->ranks_of_node : 1,
+                             &n->threads, error));
     if (memory > 0) {
         n->node.memory = (size_t)(memory * 0x1p30);
         snprintf(n->node.limit, sizeof n->node.limit, "--memory");
@@ -135,7 +140,8 @@ sr_status command_plan(command_context *context, sr_error *error)
         {.name = "threads",
          .value = &o.threads,
          .argument = "T",
-         .help = "threads of a rank; by default what training would use on this machine"},
+         .help = "threads of a rank, in place of any training.threads in CONFIG.yaml or --set; by default what training would "
+                 "use on this machine"},
         {.name = "ranks-per-node",
          .value = &o.ranks_per_node,
          .argument = "Q",
@@ -163,7 +169,7 @@ sr_status command_plan(command_context *context, sr_error *error)
     sr_cpu cpu;
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &o.path, options,
                                 sizeof options / sizeof *options, error));
-    SR_TRY(sr_settings_read(&settings, o.path, o.assignments.texts, o.assignments.count, error));
+    SR_TRY(read_settings(&o, &settings, error));
     SR_TRY(sr_cpu_agree(&cpu, NULL, error));
     request.kernels = cpu.kernels;
     SR_TRY(read_numbers(&o, &settings, &numbers, error));
