@@ -46,7 +46,6 @@ static void what_the_configuration_leaves_open_is_found_as_by_a_run(void **state
     world *w = *state;
     setenv("OMP_NUM_THREADS", "5", 1);
     assert_true(planned_threads(w, "--set training.threads=0") == 5);
-    assert_true(planned_threads(w, "--set training.threads=0 --set training.reduction=overlapped") == 1);
     assert_true(planned_threads(w, "") == 3);
     setenv("OMP_NUM_THREADS", "1", 1);
 }
@@ -57,11 +56,9 @@ static void threads_that_training_refuses_are_refused(void **state)
     static const struct {
         const char *options, *training, *part;
     } cases[] = {
-        {"--threads 2 --set training.reduction=overlapped", "--set training.threads=2 --set training.reduction=overlapped",
-         "gradients of threads are added up after backward"},
-        {"--set training.reduction=overlapped", "--set training.reduction=overlapped",
-         "gradients of threads are added up after backward"},
         {"--threads 1025", "--set training.threads=1025", "to 1024"},
+        {"--threads 2.5", "--set training.threads=2.5", "whole number"},
+        {"--threads 2 --set training.threads=-1", "--set training.threads=-1", "from 0 to 1024"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         run_srtrain(&w->result, 0, "plan %s --ranks 2 --set data.path=%s %s", w->configuration, w->data, cases[i].options);
@@ -72,8 +69,6 @@ static void threads_that_training_refuses_are_refused(void **state)
         assert_code(&w->result, 2);
         assert_says(&w->result, cases[i].part);
     }
-    /* What makes the file right for training makes it right for the plan. */
-    assert_true(planned_threads(w, "--threads 1 --set training.reduction=overlapped") == 1);
 }
 
 int main(void)

@@ -101,9 +101,6 @@ sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const 
 typedef struct {
     const int64_t *times; /* [T] of the layout's tokens */
     int64_t unit, span;
-    /* Dropout of the vector that each cell (query, key) gathers, shared by all heads' columns: every channel of every cell has
-     * its own factor. A probability of 0: none. */
-    sr_dropout_site cell_dropout;
 } sr_intervals;
 
 /* scale <q_i, table_gap(i,j)> for each head: query [Q, d], table [span + 1, d] -> cells of the map, 0 where not visible. Row 0
@@ -156,8 +153,11 @@ sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *quer
                                sr_tensor *bias, const sr_attention_map *map, double scale);
 
 /* Distance: m_ij that map, S_ij = -1/2 steepness^2 (ln(|i - j| + 1) - m_ij)^2; steepness [1, 1]. */
-sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
-                                  sr_tensor *bias, sr_tensor *steepness, const sr_attention_map *map, double scale);
+typedef struct {
+    sr_tensor *weight, *bias, *steepness;
+} sr_distance_map;
+sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key,
+                                  const sr_distance_map *affine, const sr_attention_map *map, double scale);
 
 /* ---- attack_mask.c: what a mask over attention weights does to them (Zhou et al. 2023) ---- */
 

@@ -5,6 +5,7 @@
 #ifndef SRTRAIN_PARAMETERS_H
 #define SRTRAIN_PARAMETERS_H
 
+#include "srtrain/range.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
 
@@ -24,6 +25,11 @@ typedef enum {
     SR_INITIAL_SAME,     /* as the parameter `same_as` */
     SR_INITIAL_IDENTITY  /* 1 on the diagonal of the last two dimensions */
 } sr_initial;
+
+typedef struct {
+    sr_initial initial;
+    double scale; /* 0 where there is none */
+} sr_initial_values;
 
 /* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
  * generators by another loss than everything else. */
@@ -72,11 +78,6 @@ typedef struct {
     size_t count;
 } sr_touched_rows;
 
-/* Elements [begin, end) of a block. */
-typedef struct {
-    size_t begin, end;
-} sr_element_range;
-
 /* The elements that may have a gradient whatever the rows: those outside of the tables, or the whole block if `touched` is NULL
  * or says so. Fills ranges [SR_TABLES_MAXIMUM + 1] in ascending order and returns how many there are. */
 size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touched_rows *touched,
@@ -84,9 +85,6 @@ size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touc
 
 /* How many rows are to be treated one by one: 0 where dense ranges hold everything. */
 size_t sr_touched_count(const sr_touched_rows *touched);
-
-/* Part `part` of `parts` of a range. */
-sr_element_range sr_part_of_range(sr_element_range range, size_t part, size_t parts);
 
 /* Sets the gradient to 0 where it may have been given a value. */
 void sr_parameters_clear_gradients(sr_parameters *parameters, const sr_touched_rows *touched);
@@ -98,7 +96,7 @@ void sr_parameters_free(sr_parameters *parameters);
 /* Declares one more parameter and returns its index in *index (may be NULL). Only before allocation. `rank` of the sizes
  * in `shape` are read. */
 sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,
-                                sr_initial initial, double scale, sr_parameter_set set, size_t *index, sr_error *error);
+                                sr_initial_values start, sr_parameter_set set, size_t *index, sr_error *error);
 
 /* Lets a declared parameter start with the values that another one, declared before it and of the same size, is drawn with. */
 void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as);

@@ -19,7 +19,8 @@ sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, c
     *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels};
     s->columns = (dataset ? sr_dataset_items(dataset) : sr_model_items(model)) + 1;
     if (model && dataset)
-        SR_TRY(sr_check_times(dataset, sr_model_configuration(model), error));
+        SR_TRY(sr_check_times(dataset, sr_model_needs_of(sr_model_configuration(model), false).times,
+                              sr_model_name(sr_model_configuration(model)), error));
     s->rows = SCORE_BLOCK_BYTES / sizeof *s->scores / s->columns;
     s->rows = s->rows ? s->rows : 1;
     sr_status status = SR_ALLOCATE(&s->scores, s->rows * s->columns, "scores of the catalogue", error);

@@ -38,7 +38,8 @@ attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_
                              .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
     const bool only_read = block.last && !pass->every_row;
     const bool scores_all = calibrators_score_every_query(&model->settings);
-    const bool items_alone = only_read && !scores_all && !reads_padding(model, pass) && /* are queries, and what they see */
+    /* Padding is neither a query nor seen by one. */
+    const bool items_alone = only_read && !scores_all && !reads_padding(model, pass) &&
                              !calibrators_read_rows_of_padding(&model->settings, pass->training);
     const sr_rows *keys = rows->keys;
     if (items_alone && keys)
@@ -173,7 +174,7 @@ static sr_tensor *dot_product_scores(const attention_block *block)
     if (!terms)
         return scores;
     return sr_add(tape, scores,
-                  sr_interval_scores(tape, block->score_query, terms->time_keys, block->score_map, &terms->key_intervals,
+                  sr_interval_scores(tape, block->score_query, terms->time_keys, block->score_map, &terms->intervals,
                                      block->score_scale));
 }
 
@@ -187,7 +188,7 @@ static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, co
     sr_tensor *context = sr_attention_context(tape, weights, value, map);
     if (block->terms)
         context = sr_add(tape, context,
-                         sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->value_intervals));
+                         sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->intervals));
     return attention_output(block, context, residual, &block->model->layers[block->layer].attention.output, number);
 }
 

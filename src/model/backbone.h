@@ -33,8 +33,7 @@ typedef enum {
     HAS_LAYERS = 1,
     HAS_ATTENTION = 2,
     HAS_FEED_FORWARD = 4, /* position embeddings, norms and feed-forward layers */
-    HAS_FILTERS = 8,      /* transforms along the window, whose engine may be chosen */
-    IS_CALIBRATED = 16    /* its attention is the pipeline of attention.h, which calibrators plug into */
+    IS_CALIBRATED = 8     /* its attention is the pipeline of attention.h, which calibrators plug into */
 } backbone_capability;
 
 typedef struct backbone {
@@ -61,9 +60,14 @@ typedef struct backbone {
     sr_status (*declare)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
-    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], times *weight. NULL: nothing. */
-    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape, double *weight);
-    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both or none. */
+    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], and its weight. Both with a name, or NULL.
+     */
+    sr_term_name penalty_term;
+    double (*penalty_weight)(const sr_model_settings *settings);
+    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape);
+    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both with a
+     * name, or NULL. */
+    sr_term_name state_term;
     double (*state_weight)(const sr_model_settings *settings);
     sr_tensor *(*state_distance)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
                                  double examples);
@@ -92,9 +96,6 @@ struct sr_model {
 /* The backbones, in the order of their numbers. */
 extern const backbone *const backbones[];
 extern const size_t backbone_count;
-
-/* For keys that choose how transforms are computed. */
-extern const sr_choice fourier_choices[];
 
 /* The row of settings->backbone. */
 const backbone *backbone_of(const sr_model_settings *settings);
@@ -140,7 +141,7 @@ sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
 sr_status declare_layers(sr_model *model, sr_error *error);
 
 /* Makes the model's Fourier transforms of hidden_size channels; once, by the part that has a use for them. */
-sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *error);
+sr_status declare_fourier(sr_model *model, sr_error *error);
 
 /* ---- shared by transformer backbones: encoder.c ---- */
 
@@ -202,7 +203,7 @@ sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_b
 typedef struct {
     sr_tensor *position_keys, *position_values; /* [T, d]: of each token's column */
     sr_tensor *time_keys, *time_values;         /* [time_span + 1, d] */
-    sr_intervals key_intervals, value_intervals;
+    sr_intervals intervals;
 } relative_terms;
 
 /* Keeps x in the pass's trace, if it has one: as what the first layer reads (layer 0) or as the output of layer `layer` - 1.

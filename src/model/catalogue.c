@@ -104,8 +104,8 @@ static void score_gaussians(sr_catalogue *catalogue, const sr_real *representati
         for (size_t i = half; i < width; ++i)
             state[i] = (sr_real)sqrt((double)representations[row * width + i]);
     }
-    sr_gemm(catalogue->kernels, false, true, count, catalogue->items, width, 2, catalogue->states, width, catalogue->table,
-            width, 0, scores, catalogue->items);
+    sr_gemm(catalogue->kernels, (sr_product_size){count, catalogue->items, width}, 2, sr_plain(catalogue->states, width),
+            sr_transposed(catalogue->table, width), 0, scores, catalogue->items);
     for (size_t row = 0; row < count; ++row) {
         const sr_real norm = squared_norm(catalogue->states + row * width, width);
         for (size_t item = 0; item < catalogue->items; ++item)
@@ -117,8 +117,8 @@ void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations,
 {
     const size_t width = catalogue->width;
     if (!catalogue->gaussians) {
-        sr_gemm(catalogue->kernels, false, true, count, catalogue->items, width, 1, representations, width, catalogue->table,
-                width, 0, scores, catalogue->items);
+        sr_gemm(catalogue->kernels, (sr_product_size){count, catalogue->items, width}, 1, sr_plain(representations, width),
+                sr_transposed(catalogue->table, width), 0, scores, catalogue->items);
         return;
     }
     for (size_t first = 0; first < count; first += STATES) {

@@ -51,7 +51,8 @@ static sr_status try_threads(size_t threads, sr_error *error)
                    granted);
 }
 
-/* Members are numbered by that: with different numbers they would take themselves for one another. */
+/* A member's number follows from its rank and the number of threads. With unlike numbers of threads two members would get the
+ * same number. */
 static sr_status check_equal(sr_parallel *parallel, size_t threads, sr_error *error)
 {
     int64_t extremes[] = {(int64_t)threads, -(int64_t)threads};
@@ -101,6 +102,11 @@ sr_parallel *sr_parallel_member(sr_parallel *parallel, size_t thread)
 size_t sr_parallel_thread(const sr_parallel *member)
 {
     return member->process ? member->thread : 0;
+}
+
+sr_parallel *sr_parallel_process(sr_parallel *member)
+{
+    return member->process ? member->process : member;
 }
 
 /* ---- how many threads a rank should have ---- */
@@ -188,6 +194,24 @@ sr_status member_agree_locally(sr_parallel *member, sr_status status, sr_error *
     const sr_status agreed = common_status(team, error);
     team_wait();
     return agreed;
+}
+
+sr_status sr_parallel_agree_in_process(sr_parallel *member, sr_status status, sr_error *error)
+{
+    return member->process ? member_agree_locally(member, status, error) : status;
+}
+
+void *const *sr_parallel_exchange(sr_parallel *member, void *mine)
+{
+    member->team->slots[member->thread] = mine;
+    team_wait();
+    return member->team->slots;
+}
+
+void sr_parallel_wait_for_threads(sr_parallel *member)
+{
+    if (member->process)
+        team_wait();
 }
 
 sr_status member_barrier(sr_parallel *member, sr_error *error)

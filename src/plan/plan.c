@@ -149,9 +149,8 @@ static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
 
 static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t block)
 {
-    const size_t bucket = (size_t)(settings->training.reduction_bucket_megabytes * 0x1p20);
     const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
-    plan->message = smaller(bucket > 0 ? bucket : (size_t)1, block);
+    plan->message = smaller(SR_MESSAGE_BYTES, block);
     plan->small_sums = needs.masked || needs.couples_batch ? 2 : 1;
     if (plan->ranks == 1)
         return;
@@ -212,7 +211,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->moments = 2 * m->parameters;
     m->index = sr_sampler_memory(request->sampler);
     m->batches = threads * batch;
-    /* Steps differ in what they place where, so that more pages are touched in all than by any one step. */
+    /* Each step places its tensors anew. All steps together touch more pages than any one of them. */
     m->activations = threads * (tensors.tape + tensors.tape / 10);
     m->tiles = threads * tensors.scorings *
                sr_model_catalogue_memory(&settings->model, tensors.targets, sr_dataset_items(request->dataset),

@@ -29,7 +29,7 @@ static sr_status open_data(run *r, sr_error *error)
                          "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
-        status = sr_sampler_create(&r->sampler, r->dataset, r->settings, error);
+        status = sr_settings_sampler(&r->sampler, r->dataset, r->settings, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     char text[128];
     snprintf(text, sizeof text, "a data set with fingerprint %s", sr_dataset_fingerprint(r->dataset));
@@ -163,7 +163,7 @@ static sr_status take_step(run *r, const bool votes[SR_VOTES], sr_step_result *r
     ++r->progress.batch;
     if (!result->skipped) {
         r->skipped_in_a_row = 0;
-        r->progress.epoch_loss_sum += result->loss_sum;
+        r->progress.epoch_loss_sum += result->terms.list[0].value; /* a sum over targets */
         r->progress.epoch_loss_count += result->targets;
         SR_TRY(run_report_step(r, result, error));
         run_project_time(r);

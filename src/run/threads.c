@@ -24,8 +24,7 @@ sr_status sr_choose_threads(const sr_training_settings *settings, size_t own_cor
     *threads = configured;
     if (configured > 0)
         return SR_OK;
-    const bool allowed = sr_blas_is_thread_safe() && settings->reduction != SR_REDUCTION_OVERLAPPED;
-    *threads = !allowed ? 1 : said > 0 ? said : own_cores;
+    *threads = !sr_blas_is_thread_safe() ? 1 : said > 0 ? said : own_cores;
     return SR_OK;
 }
 

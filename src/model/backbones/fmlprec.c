@@ -31,7 +31,8 @@ static sr_status declare_filter(sr_model *model, size_t layer, sr_error *error)
     const size_t shape[] = {sr_fourier_bins((size_t)model->settings.max_length), width, 2};
     char name[SR_PARAMETER_NAME_SIZE / 2];
     snprintf(name, sizeof name, "layers.%zu.filter.weight", layer);
-    SR_TRY(sr_parameters_declare(&model->parameters, name, shape, 3, SR_INITIAL_CENTRED, model->settings.initializer_range,
+    SR_TRY(sr_parameters_declare(&model->parameters, name, shape, 3,
+                                 (sr_initial_values){SR_INITIAL_CENTRED, model->settings.initializer_range},
                                  SR_PARAMETERS_ORDINARY, &filter->weight, error));
     /* As released, where one layer is copied to make the others and filters are not drawn again. */
     if (layer > 0)
@@ -50,7 +51,7 @@ static sr_status declare(sr_model *model, sr_error *error)
         SR_TRY(declare_filter(model, layer, error));
         SR_TRY(declare_layer_feed_forward(model, layer, error));
     }
-    return declare_fourier(model, model->settings.filter_engine, error);
+    return declare_fourier(model, error);
 }
 
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
@@ -96,7 +97,7 @@ const backbone fmlprec_backbone = {
     .component = {.name = "fmlprec",
                   .help = "learned filters over the window in the place of attention (Zhou et al. 2022)",
                   .layer_size = sizeof(filter_parameters)},
-    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD | HAS_FILTERS,
+    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD,
     .mixes_window = true,
     .reads_padding = reads_padding,
     .declare = declare,
