@@ -65,7 +65,7 @@ static const sr_rule rules[] = {
 
 /* ---- the model ---- */
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 2, (size_t)model->settings.hidden_size,
                          error));
@@ -82,6 +82,6 @@ const backbone bert4rec_backbone = {
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
     .masked = true,
     .masking = masking,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode_items,
 };

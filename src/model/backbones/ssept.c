@@ -60,7 +60,7 @@ static size_t item_width(const sr_model *model)
     return (size_t)model->settings.hidden_size - user_width(model);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, item_width(model), error));
     SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, user_width(model), error));
@@ -120,6 +120,6 @@ const backbone ssept_backbone = {
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
     .users = true,
     .replaces_items = replaces_items,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
 };
