@@ -115,7 +115,7 @@ static sr_status write_file(const measured_format *format, const char *path, uin
 }
 
 /* Takes an interaction as cheaply as can be without its being optimised away. */
-static sr_status add_up(void *context, const reader_record *record, sr_error *error)
+static sr_status add_up(void *context, const interaction *record, sr_error *error)
 {
     (void)error;
     *(uint64_t *)context += (uint64_t)record->time + record->user_length + record->item_length + (uint64_t)record->rating;

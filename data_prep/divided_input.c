@@ -142,13 +142,12 @@ static sr_status set_range(division *d, sr_error *error)
     return set_bound(&d->facts, "--before", d->plan->before, &filter->has_before, &filter->before, error);
 }
 
-static sr_status collect(void *context, const reader_record *record, sr_error *error)
+static sr_status collect(void *context, const interaction *record, sr_error *error)
 {
     division *d = context;
     if (!d->range_is_set)
         SR_TRY(set_range(d, error));
-    return collector_add(d->to, record->user, record->user_length, record->item, record->item_length, record->time,
-                         record->rating, record->line, error);
+    return collector_add(d->to, record, error);
 }
 
 static sr_status read_own_parts(const workplace *place, division *d, sr_error *error)

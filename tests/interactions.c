@@ -22,14 +22,14 @@ sr_status interactions_add(interactions *all, const char *user, size_t user_leng
 {
     if (all->count == all->room) {
         const size_t room = all->room ? 2 * all->room : 65536;
-        interaction *list = realloc(all->list, room * sizeof *list);
+        numbered *list = realloc(all->list, room * sizeof *list);
         if (!list)
             return sr_fail_memory(error, room * sizeof *list, "interactions");
         all->list = list;
         all->room = room;
     }
-    interaction *added = &all->list[all->count];
-    *added = (interaction){.time = time, .rating = rating, .order = all->count};
+    numbered *added = &all->list[all->count];
+    *added = (numbered){.time = time, .rating = rating, .order = all->count};
     SR_TRY(names_number(&all->users, user, user_length, &added->user, error));
     SR_TRY(names_number(&all->items, item, item_length, &added->item, error));
     ++all->count;

@@ -11,11 +11,11 @@ typedef struct {
     int64_t time;        /* 0 without time stamps */
     uint64_t order;      /* of the input, over all files */
     float rating;        /* 0 without ratings */
-} interaction;
+} numbered;
 
 typedef struct {
     name_table users, items;
-    interaction *list;
+    numbered *list;
     size_t count, room;
     bool has_times, has_ratings;
 } interactions;

@@ -10,7 +10,7 @@
 
 const reader_options raw_default;
 
-sr_status raw_collect(void *context, const reader_record *record, sr_error *error)
+sr_status raw_collect(void *context, const interaction *record, sr_error *error)
 {
     raw_rows *all = context;
     (void)error;

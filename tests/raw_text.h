@@ -16,12 +16,12 @@ typedef struct {
     size_t count;
     struct {
         char user[64], item[64];
-        reader_record record;
+        interaction record;
     } rows[64];
 } raw_rows;
 
 /* A sink: `context` is raw_rows, which have room. */
-sr_status raw_collect(void *context, const reader_record *record, sr_error *error);
+sr_status raw_collect(void *context, const interaction *record, sr_error *error);
 
 /* No options. */
 extern const reader_options raw_default;

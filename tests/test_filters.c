@@ -40,10 +40,16 @@ static sr_status run(const char *directory, const row *rows, size_t count, const
     assert_int_equal(workplace_open(&place, parallel, NULL, output, r->memory ? r->memory : PLENTY, error), SR_OK);
     assert_int_equal(collector_create(&from, &place, r->rules.one_line_a_user, &r->entry, error), SR_OK);
     collector_begin_part(&from, 0);
-    for (size_t i = 0; i < count; ++i)
-        assert_int_equal(collector_add(&from, rows[i].user, strlen(rows[i].user), rows[i].item, strlen(rows[i].item),
-                                       rows[i].time, rows[i].rating, rows[i].line ? rows[i].line : i + 1, error),
-                         SR_OK);
+    for (size_t i = 0; i < count; ++i) {
+        const interaction added = {.user = rows[i].user,
+                                   .user_length = strlen(rows[i].user),
+                                   .item = rows[i].item,
+                                   .item_length = strlen(rows[i].item),
+                                   .time = rows[i].time,
+                                   .rating = rows[i].rating,
+                                   .line = rows[i].line ? rows[i].line : i + 1};
+        assert_int_equal(collector_add(&from, &added, error), SR_OK);
+    }
     const uint64_t start = 0;
     const engine_plan plan = {.rules = r->rules,
                               .split = {.kind = SPLIT_LEAVE_ONE_OUT},

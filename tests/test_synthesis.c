@@ -41,7 +41,7 @@ static void make(const synthesis *process, interactions *all)
 static bool same(const interactions *left, const interactions *right, size_t count)
 {
     for (size_t i = 0; i < count; ++i) {
-        const interaction *a = &left->list[i], *b = &right->list[i];
+        const numbered *a = &left->list[i], *b = &right->list[i];
         const identifier users[] = {names_get(&left->users, a->user), names_get(&right->users, b->user)},
                          items[] = {names_get(&left->items, a->item), names_get(&right->items, b->item)};
         if (a->time != b->time || name_compare(&users[0], &users[1]) != 0 || name_compare(&items[0], &items[1]) != 0)
@@ -132,7 +132,7 @@ static void count_training(const interactions *all, counts *c)
     assert_int_equal(SR_ALLOCATE_ZERO(&c->popularity, c->items, "counts", NULL), SR_OK);
     assert_int_equal(SR_ALLOCATE_ZERO(&c->transitions, c->items * c->items, "counts", NULL), SR_OK);
     for (size_t i = 0; i + 2 < all->count; ++i) {
-        const interaction *one = &all->list[i];
+        const numbered *one = &all->list[i];
         if (all->list[i + 2].user != one->user)
             continue; /* one of the last two: for validation and test */
         ++c->popularity[one->item];
@@ -159,7 +159,7 @@ static void transitions_predict_far_better_than_popularity(void **state)
     count_training(&all, &c);
     size_t cases = 0, by_popularity = 0, by_transition = 0;
     for (size_t i = 1; i < all.count; ++i) {
-        const interaction *one = &all.list[i];
+        const numbered *one = &all.list[i];
         if (i + 1 < all.count && one[1].user == one->user)
             continue;
         ++cases;

@@ -216,14 +216,14 @@ static int64_t line_of(uint64_t order, uint64_t line)
     return (int64_t)((order >> ORDER_PART_SHIFT << ORDER_PART_SHIFT) + line);
 }
 
-static bool passes(collector *c, const char *item, size_t item_length, int64_t time, float rating)
+static bool passes(collector *c, const interaction *added)
 {
     const entry_filter *filter = &c->filter;
-    if (filter->has_min_rating && !((double)rating >= filter->min_rating))
+    if (filter->has_min_rating && !((double)added->rating >= filter->min_rating))
         ++c->low_rating;
-    else if ((filter->has_after && time < filter->after) || (filter->has_before && time >= filter->before))
+    else if ((filter->has_after && added->time < filter->after) || (filter->has_before && added->time >= filter->before))
         ++c->out_of_time;
-    else if (filter->items && names_find(filter->items, item, item_length) == NAMES_NONE)
+    else if (filter->items && names_find(filter->items, added->item, added->item_length) == NAMES_NONE)
         ++c->not_listed;
     else
         return true;
@@ -239,20 +239,19 @@ static sr_status make_room(collector *c, sr_error *error)
     return SR_GROW(&c->events, &c->room, c->count + CHECK_EVERY, "interactions", error);
 }
 
-sr_status collector_add(collector *c, const char *user, size_t user_length, const char *item, size_t item_length, int64_t time,
-                        float rating, uint64_t line, sr_error *error)
+sr_status collector_add(collector *c, const interaction *added, sr_error *error)
 {
     const uint64_t order = c->next_order++;
-    if (!passes(c, item, item_length, time, rating))
+    if (!passes(c, added))
         return SR_OK;
     if (c->count % CHECK_EVERY == 0)
         SR_TRY(make_room(c, error));
-    event *added = &c->events[c->count];
-    *added = (event){.time = c->one_line_a_user ? line_of(order, line) : time, .order = order};
-    SR_TRY(names_number(&c->users, user, user_length, &added->user, error));
-    SR_TRY(names_number(&c->items, item, item_length, &added->item, error));
-    c->first_time = time < c->first_time ? time : c->first_time;
-    c->last_time = time > c->last_time ? time : c->last_time;
+    event *kept = &c->events[c->count];
+    *kept = (event){.time = c->one_line_a_user ? line_of(order, added->line) : added->time, .order = order};
+    SR_TRY(names_number(&c->users, added->user, added->user_length, &kept->user, error));
+    SR_TRY(names_number(&c->items, added->item, added->item_length, &kept->item, error));
+    c->first_time = added->time < c->first_time ? added->time : c->first_time;
+    c->last_time = added->time > c->last_time ? added->time : c->last_time;
     ++c->kept;
     ++c->count;
     return SR_OK;

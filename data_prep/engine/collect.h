@@ -8,6 +8,7 @@
 
 #include "base/names.h"
 #include "engine/workplace.h"
+#include "interaction.h"
 
 /* One interaction on its way through the engine. */
 typedef struct {
@@ -61,9 +62,8 @@ void collector_begin_part(collector *c, uint64_t part);
 /* The number of interactions of the part, dropped ones included. Local. */
 uint64_t collector_part_size(const collector *c);
 
-/* Adds one; `line` tells the lines of a part apart. Local. */
-sr_status collector_add(collector *c, const char *user, size_t user_length, const char *item, size_t item_length, int64_t time,
-                        float rating, uint64_t line, sr_error *error);
+/* Adds one; its line tells the lines of a part apart. Local. */
+sr_status collector_add(collector *c, const interaction *added, sr_error *error);
 
 /* After the last one: with one rank whose input has fitted into memory, sorts it there; otherwise writes the last run. Local,
  * but with several ranks the directory for temporary files must have been made. */

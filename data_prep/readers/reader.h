@@ -3,6 +3,7 @@
 #ifndef SRTRAIN_DATA_PREP_READER_H
 #define SRTRAIN_DATA_PREP_READER_H
 
+#include "interaction.h"
 #include "report.h"
 #include "times.h"
 
@@ -20,20 +21,9 @@ typedef struct {
     bool strict;       /* a line that does not fit is an error */
 } reader_options;
 
-/* One interaction. The identifiers are bytes without terminator, of 1 to LINES_IDENTIFIER_MAXIMUM bytes and without null bytes,
- * valid during the call. */
-typedef struct {
-    const char *user, *item;
-    size_t user_length, item_length;
-    int64_t time;  /* see time_format in reader_facts; 0 without time stamps */
-    float rating;  /* 0 without ratings */
-    uint64_t line; /* where it stands, from 1, within the file or the part of it; several of a line in format `sequences` */
-    uint32_t file; /* the number given for the file */
-} reader_record;
-
 /* Takes the interactions in the order of the input. Failing ends the reading with the same status. */
 typedef struct {
-    sr_status (*add)(void *context, const reader_record *record, sr_error *error);
+    sr_status (*add)(void *context, const interaction *record, sr_error *error);
     void *context;
 } reader_sink;
 

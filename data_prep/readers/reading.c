@@ -326,12 +326,12 @@ sr_status reading_add(reading *r, const field *values, sr_error *error)
         time_observe(&r->seen, values[TIME]);
         return SR_OK;
     }
-    reader_record record = {.user = values[USER].text,
-                            .item = values[ITEM].text,
-                            .user_length = values[USER].length,
-                            .item_length = values[ITEM].length,
-                            .line = lines_number(r->file),
-                            .file = r->file_number};
+    interaction record = {.user = values[USER].text,
+                          .item = values[ITEM].text,
+                          .user_length = values[USER].length,
+                          .item_length = values[ITEM].length,
+                          .line = lines_number(r->file),
+                          .file = r->file_number};
     if (r->has_times) {
         const number_kind kind = time_parse(&r->times, values[TIME], &record.time);
         if (kind != NUMBER_GOOD && !(kind == NUMBER_TOO_FINE && r->times.rounds))

@@ -24,7 +24,7 @@ static void demand(outcome *all, bool holds, const char *what)
         all->wrong = what;
 }
 
-static sr_status collect(void *context, const reader_record *record, sr_error *error)
+static sr_status collect(void *context, const interaction *record, sr_error *error)
 {
     outcome *all = context;
     (void)error;
