@@ -39,9 +39,8 @@ static sr_tensor *margins(sr_tape *tape, double margin, size_t n)
 static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
 {
     const margin_settings *settings = component_settings(&model->settings, &margin_loss.component);
-    sr_tensor *table = model_parameter(model, tape, model->item_embedding);
-    sr_tensor *target = sr_item_scores(tape, states, table, batch->target_items);
-    sr_tensor *negative = sr_item_scores(tape, states, table, batch->negative_items);
+    sr_tensor *target = item_table_scores(&model->item_table, tape, states, batch->target_items);
+    sr_tensor *negative = item_table_scores(&model->item_table, tape, states, batch->negative_items);
     sr_tensor *rival = sr_add(tape, negative, margins(tape, settings->margin, batch->targets));
     return sr_hinge_loss(tape, rival, target, weight);
 }

@@ -6,9 +6,8 @@
 
 static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
 {
-    sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
-    sr_tensor *positive = sr_item_scores(tape, states, table, batch->target_items);
-    sr_tensor *negative = sr_item_scores(tape, states, table, batch->negative_items);
+    sr_tensor *positive = item_table_scores(&model->item_table, tape, states, batch->target_items);
+    sr_tensor *negative = item_table_scores(&model->item_table, tape, states, batch->negative_items);
     return sr_bpr_loss(tape, positive, negative, weight);
 }
 
