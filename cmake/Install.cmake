@@ -1,6 +1,6 @@
 # cmake --install: programs, libsrtrain with its headers and pkg-config file, job scripts, configurations and documentation.
 install(TARGETS srtrain_program srprep RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS srtrain_library ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${SRTRAIN_EXPORTED_LIBRARY} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/srtrain DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # Scripts of jobs; srtrain-job, which they call, has to be in PATH like srtrain.
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/srtrain-job DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -108,8 +108,8 @@ static void check_gemm(const sr_kernels *kernels, const shape *s)
         for (size_t j = 0; j < s->n; ++j)
             made.c[i * made.c_stride + j] = (sr_real)NAN;
     memcpy(before, made.c, made.c_size * sizeof *before);
-    sr_gemm(kernels, s->transpose_a, s->transpose_b, s->m, s->n, s->k, s->alpha, made.a, made.a_stride, made.b, made.b_stride,
-            s->beta, made.c, made.c_stride);
+    sr_gemm(kernels, (sr_product_size){s->m, s->n, s->k}, s->alpha, (sr_operand){made.a, made.a_stride, s->transpose_a},
+            (sr_operand){made.b, made.b_stride, s->transpose_b}, s->beta, made.c, made.c_stride);
     check(s, &made, before, itself);
     free(before);
     release(&made);
@@ -144,8 +144,8 @@ static void nothing_is_written_for_an_empty_product(void **state)
     const sr_kernels *kernels = *state;
     sr_real c[] = {7};
     const sr_real one[] = {1};
-    sr_gemm(kernels, false, false, 0, 1, 1, 1, one, 1, one, 1, 0, c, 1);
-    sr_gemm(kernels, false, false, 1, 0, 1, 1, one, 1, one, 1, 0, c, 1);
+    sr_gemm(kernels, (sr_product_size){0, 1, 1}, 1, sr_plain(one, 1), sr_plain(one, 1), 0, c, 1);
+    sr_gemm(kernels, (sr_product_size){1, 0, 1}, 1, sr_plain(one, 1), sr_plain(one, 1), 0, c, 1);
     assert_true(c[0] == 7);
 }
 

@@ -129,8 +129,8 @@ static void score_gaussians(sr_catalogue *catalogue, const sr_real *representati
         for (size_t i = half; i < width; ++i)
             state[i] = (sr_real)sqrt((double)representations[row * width + i]);
     }
-    sr_gemm(catalogue->kernels, false, true, count, columns, width, 2, catalogue->states, width, catalogue->gaussians, width, 0,
-            scores, columns);
+    sr_gemm(catalogue->kernels, (sr_product_size){count, columns, width}, 2, sr_plain(catalogue->states, width),
+            sr_transposed(catalogue->gaussians, width), 0, scores, columns);
     for (size_t row = 0; row < count; ++row) {
         const sr_real norm = squared_norm(catalogue->states + row * width, width);
         for (size_t column = 0; column < columns; ++column)
@@ -141,11 +141,12 @@ static void score_gaussians(sr_catalogue *catalogue, const sr_real *representati
 static void score_vectors(const sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
 {
     const sr_item_table *table = catalogue->table;
+    const size_t width = catalogue->width;
     for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
         const sr_score_tile *tile = &catalogue->tiles[slab];
-        sr_gemm(catalogue->kernels, false, true, count, tile->items.count, catalogue->width, 1, representations,
-                catalogue->width, table->kind->slab_values(table, slab, ITEM_VECTORS), catalogue->width, 0,
-                scores + tile->begin, catalogue->columns);
+        sr_gemm(catalogue->kernels, (sr_product_size){count, tile->items.count, width}, 1, sr_plain(representations, width),
+                sr_transposed(table->kind->slab_values(table, slab, ITEM_VECTORS), width), 0, scores + tile->begin,
+                catalogue->columns);
     }
 }
 

@@ -256,14 +256,15 @@ static void project_analyse(const sr_fourier *fourier, size_t n, sr_band band, c
     const transforms *length = &fourier->lengths[n];
     const size_t width = fourier->channels, rows = 2 * (band.last - band.first);
     if (!positions) {
-        sr_gemm(fourier->kernels, false, false, rows, width, n, 1, length->basis + 2 * band.first * n, n, x, width, 0,
-                coordinates, width);
+        sr_gemm(fourier->kernels, (sr_product_size){rows, width, n}, 1, sr_plain(length->basis + 2 * band.first * n, n),
+                sr_plain(x, width), 0, coordinates, width);
         return;
     }
     memset(coordinates, 0, rows * width * sizeof *coordinates);
     for (size_t i = 0; i < count; ++i)
-        sr_gemm(fourier->kernels, false, false, rows, width, 1, 1, length->basis + 2 * band.first * n + positions[i], n,
-                x + i * width, width, 1, coordinates, width);
+        sr_gemm(fourier->kernels, (sr_product_size){rows, width, 1}, 1,
+                sr_plain(length->basis + 2 * band.first * n + positions[i], n), sr_plain(x + i * width, width), 1, coordinates,
+                width);
 }
 
 static void project_synthesise(const sr_fourier *fourier, size_t n, sr_band band, const sr_real *coordinates,
@@ -273,12 +274,13 @@ static void project_synthesise(const sr_fourier *fourier, size_t n, sr_band band
     const size_t width = fourier->channels, inner = 2 * (band.last - band.first), stride = 2 * length->bins;
     const sr_real *transposed = length->transposed + 2 * band.first, beta = accumulate ? 1 : 0;
     if (!positions) {
-        sr_gemm(fourier->kernels, false, false, n, width, inner, 1, transposed, stride, coordinates, width, beta, x, width);
+        sr_gemm(fourier->kernels, (sr_product_size){n, width, inner}, 1, sr_plain(transposed, stride),
+                sr_plain(coordinates, width), beta, x, width);
         return;
     }
     for (size_t i = 0; i < count; ++i)
-        sr_gemm(fourier->kernels, false, false, 1, width, inner, 1, transposed + positions[i] * stride, stride, coordinates,
-                width, beta, x + i * width, width);
+        sr_gemm(fourier->kernels, (sr_product_size){1, width, inner}, 1, sr_plain(transposed + positions[i] * stride, stride),
+                sr_plain(coordinates, width), beta, x + i * width, width);
 }
 
 /* ---- either ---- */

@@ -84,32 +84,30 @@ sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product 
     return products->is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
-void sr_gemm_with(const sr_products *products, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
-                  const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c,
-                  size_t c_stride)
+void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
+                  sr_real *c, size_t c_stride)
 {
-    const matrix_product product = {.transpose_a = transpose_a,
-                                    .transpose_b = transpose_b,
-                                    .m = m,
-                                    .n = n,
-                                    .k = k,
+    const matrix_product product = {.transpose_a = a.transposed,
+                                    .transpose_b = b.transposed,
+                                    .m = size.m,
+                                    .n = size.n,
+                                    .k = size.k,
                                     .alpha = alpha,
-                                    .a = a,
-                                    .a_stride = a_stride,
-                                    .b = b,
-                                    .b_stride = b_stride,
+                                    .a = a.values,
+                                    .a_stride = a.stride,
+                                    .b = b.values,
+                                    .b_stride = b.stride,
                                     .beta = beta,
                                     .c = c,
                                     .c_stride = c_stride};
-    if (m > 0 && n > 0)
+    if (size.m > 0 && size.n > 0)
         sr_gemm_by(sr_gemm_choose(products, &product), products, &product);
 }
 
-void sr_gemm(const sr_kernels *kernels, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
-             const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride)
+void sr_gemm(const sr_kernels *kernels, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
+             sr_real *c, size_t c_stride)
 {
-    sr_gemm_with(kernels->products[SR_PRECISION_FP32], transpose_a, transpose_b, m, n, k, alpha, a, a_stride, b, b_stride, beta,
-                 c, c_stride);
+    sr_gemm_with(kernels->products[SR_PRECISION_FP32], size, alpha, a, b, beta, c, c_stride);
 }
 
 void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)

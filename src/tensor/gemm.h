@@ -15,15 +15,35 @@ typedef struct sr_products {
     bool is_fast;             /* has more than the vectors that every processor of this kind has */
 } sr_products;
 
-/* c = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n], c is [m, n]; *_stride are the row strides of the
- * matrices as they are stored. c must not overlap a or b. Nothing happens when m or n is 0. */
-void sr_gemm_with(const sr_products *products, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
-                  const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c,
-                  size_t c_stride);
+/* op(a) is [m, k], op(b) is [k, n], c is [m, n]. */
+typedef struct {
+    size_t m, n, k;
+} sr_product_size;
+
+/* A factor, row-major as it is stored: its rows begin `stride` numbers apart. op() is the matrix itself, or its transpose. */
+typedef struct {
+    const sr_real *values;
+    size_t stride;
+    bool transposed;
+} sr_operand;
+
+static inline sr_operand sr_plain(const sr_real *values, size_t stride)
+{
+    return (sr_operand){.values = values, .stride = stride, .transposed = false};
+}
+
+static inline sr_operand sr_transposed(const sr_real *values, size_t stride)
+{
+    return (sr_operand){.values = values, .stride = stride, .transposed = true};
+}
+
+/* c = beta c + alpha op(a) op(b); c must not overlap a or b. Nothing happens when m or n is 0. */
+void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
+                  sr_real *c, size_t c_stride);
 
 /* The same by the kernels' products of full precision. */
-void sr_gemm(const sr_kernels *kernels, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, sr_real alpha,
-             const sr_real *a, size_t a_stride, const sr_real *b, size_t b_stride, sr_real beta, sr_real *c, size_t c_stride);
+void sr_gemm(const sr_kernels *kernels, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
+             sr_real *c, size_t c_stride);
 
 /* Engines of fp32. */
 typedef enum {

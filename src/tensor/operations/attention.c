@@ -29,8 +29,8 @@ static void scores_forward(sr_tape *tape, const sr_attention_map *map, const hea
     sr_real *scores = state->scores->values + block->cell;
     const bool product = block->queries * block->keys >= PRODUCT_CELLS;
     if (product)
-        sr_gemm_with(sr_tape_products(tape), false, true, block->queries, block->keys, block->width, state->scale, query,
-                     stride, key, stride, 0, scores, block->keys);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->keys, block->width}, state->scale,
+                     sr_plain(query, stride), sr_transposed(key, stride), 0, scores, block->keys);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
@@ -55,11 +55,11 @@ static void scores_backward_head(sr_tape *tape, const sr_attention_map *map, con
     sr_real *key_gradient = state->key->wants_gradient ? state->key->gradient + key_offset : NULL;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
         if (query_gradient)
-            sr_gemm_with(sr_tape_products(tape), false, false, block->queries, block->width, block->keys, state->scale,
-                         gradient, block->keys, key, stride, 1, query_gradient, stride);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->width, block->keys}, state->scale,
+                         sr_plain(gradient, block->keys), sr_plain(key, stride), 1, query_gradient, stride);
         if (key_gradient)
-            sr_gemm_with(sr_tape_products(tape), true, false, block->keys, block->width, block->queries, state->scale, gradient,
-                         block->keys, query, stride, 1, key_gradient, stride);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->keys, block->width, block->queries}, state->scale,
+                         sr_transposed(gradient, block->keys), sr_plain(query, stride), 1, key_gradient, stride);
         return;
     }
     const sr_kernels *kernels = sr_tape_kernels(tape);
@@ -271,8 +271,8 @@ static void context_forward_head(sr_tape *tape, const sr_attention_map *map, con
     const sr_real *value = state->value->values + block->key_row * stride + block->column;
     sr_real *context = state->context->values + block->query_row * stride + block->column;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
-        sr_gemm_with(sr_tape_products(tape), false, false, block->queries, block->width, block->keys, 1, weights, block->keys,
-                     value, stride, 0, context, stride);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->width, block->keys}, 1,
+                     sr_plain(weights, block->keys), sr_plain(value, stride), 0, context, stride);
         return;
     }
     for (size_t i = 0; i < block->queries; ++i) {
@@ -298,11 +298,11 @@ static void context_backward_head(sr_tape *tape, const sr_attention_map *map, co
     sr_real *value_gradient = state->value->wants_gradient ? state->value->gradient + value_offset : NULL;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
         if (weights_gradient)
-            sr_gemm_with(sr_tape_products(tape), false, true, block->queries, block->keys, block->width, 1, gradient, stride,
-                         value, stride, 1, weights_gradient, block->keys);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->keys, block->width}, 1,
+                         sr_plain(gradient, stride), sr_transposed(value, stride), 1, weights_gradient, block->keys);
         if (value_gradient)
-            sr_gemm_with(sr_tape_products(tape), true, false, block->keys, block->width, block->queries, 1, weights,
-                         block->keys, gradient, stride, 1, value_gradient, stride);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->keys, block->width, block->queries}, 1,
+                         sr_transposed(weights, block->keys), sr_plain(gradient, stride), 1, value_gradient, stride);
         return;
     }
     const sr_kernels *kernels = sr_tape_kernels(tape);

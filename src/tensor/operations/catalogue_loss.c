@@ -115,8 +115,9 @@ typedef struct {
 static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
 {
     const size_t width = state->x->columns;
-    sr_gemm_with(sr_tape_products(tape), false, true, tile->rows, tile->columns, width, 1, state->x->values + tile->row * width,
-                 width, tile->slab->rows->values + tile->column * width, width, 0, tile->exponentials, tile->columns);
+    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, tile->columns, width}, 1,
+                 sr_plain(state->x->values + tile->row * width, width),
+                 sr_transposed(tile->slab->rows->values + tile->column * width, width), 0, tile->exponentials, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         sr_real *row = tile->exponentials + i * tile->columns;
         size_t target;
@@ -157,11 +158,13 @@ static void backward_tile(sr_tape *tape, const catalogue_state *state, const log
     }
     sr_tensor *x = state->x, *table = tile->slab->rows;
     if (x->wants_gradient)
-        sr_gemm_with(sr_tape_products(tape), false, false, tile->rows, width, tile->columns, 1, difference, tile->columns,
-                     table->values + tile->column * width, width, 1, x->gradient + tile->row * width, width);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, width, tile->columns}, 1,
+                     sr_plain(difference, tile->columns), sr_plain(table->values + tile->column * width, width), 1,
+                     x->gradient + tile->row * width, width);
     if (table->wants_gradient)
-        sr_gemm_with(sr_tape_products(tape), true, false, tile->columns, width, tile->rows, 1, difference, tile->columns,
-                     x->values + tile->row * width, width, 1, table->gradient + tile->column * width, width);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->columns, width, tile->rows}, 1,
+                     sr_transposed(difference, tile->columns), sr_plain(x->values + tile->row * width, width), 1,
+                     table->gradient + tile->column * width, width);
 }
 
 static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)

@@ -36,8 +36,9 @@ static scores_tile tile_at(const sr_contrast *batch, size_t row, size_t column)
 /* s_ij of a tile; that of a row with itself has the exponential 0. */
 static void score(const sr_tape *tape, const sr_contrast *batch, size_t width, const scores_tile *tile, sr_real *scores)
 {
-    sr_gemm(sr_tape_kernels(tape), false, true, tile->rows, tile->columns, width, (sr_real)(1 / batch->temperature),
-            batch->rows + tile->row * width, width, batch->rows + tile->column * width, width, 0, scores, tile->columns);
+    sr_gemm(sr_tape_kernels(tape), (sr_product_size){tile->rows, tile->columns, width}, (sr_real)(1 / batch->temperature),
+            sr_plain(batch->rows + tile->row * width, width), sr_transposed(batch->rows + tile->column * width, width), 0,
+            scores, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         const size_t itself = tile->row + i - tile->column;
         if (itself < tile->columns) /* unsigned: a row before the tile wraps to a huge number */
@@ -142,8 +143,9 @@ static void contrastive_backward(sr_tape *tape, const sr_tensor *loss, const voi
             const scores_tile tile = tile_at(batch, row, column);
             score(tape, batch, width, &tile, state->scores);
             to_shares(tape, state, &tile);
-            sr_gemm(sr_tape_kernels(tape), false, false, tile.rows, width, tile.columns, 1, state->scores, tile.columns,
-                    batch->rows + column * width, width, column > 0, state->gradient, width);
+            sr_gemm(sr_tape_kernels(tape), (sr_product_size){tile.rows, width, tile.columns}, 1,
+                    sr_plain(state->scores, tile.columns), sr_plain(batch->rows + column * width, width), column > 0,
+                    state->gradient, width);
             rows = tile.rows;
         }
         for (size_t i = 0; i < rows; ++i)

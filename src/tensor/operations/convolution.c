@@ -55,11 +55,12 @@ static void vertical_backward(sr_tape *tape, const sr_tensor *out, const void *s
         const size_t count = items.end - items.begin;
         const sr_real *gradient = out->gradient + s * filters * width;
         if (x->wants_gradient)
-            sr_gemm_with(sr_tape_products(tape), true, false, count, width, filters, 1, weight->values + items.begin, window,
-                         gradient, width, 1, x->gradient + items.token * width, width);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){count, width, filters}, 1,
+                         sr_transposed(weight->values + items.begin, window), sr_plain(gradient, width), 1,
+                         x->gradient + items.token * width, width);
         if (weight->wants_gradient)
-            sr_gemm_with(sr_tape_products(tape), false, true, filters, count, width, 1, gradient, width,
-                         x->values + items.token * width, width, 1, weight->gradient + items.begin, window);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){filters, count, width}, 1, sr_plain(gradient, width),
+                         sr_transposed(x->values + items.token * width, width), 1, weight->gradient + items.begin, window);
         for (size_t filter = 0; filter < filters; ++filter) {
             const sr_real *row = gradient + filter * width;
             if (weight->wants_gradient) {
@@ -99,8 +100,9 @@ sr_tensor *sr_vertical_convolution(sr_tape *tape, sr_tensor *x, sr_tensor *paddi
                 rows[filter * width + channel] = bias->values[filter] + sum * padding->values[channel];
         }
         if (items.end > items.begin)
-            sr_gemm_with(sr_tape_products(tape), false, false, filters, width, items.end - items.begin, 1,
-                         weight->values + items.begin, window, x->values + items.token * width, width, 1, rows, width);
+            sr_gemm_with(sr_tape_products(tape), (sr_product_size){filters, width, items.end - items.begin}, 1,
+                         sr_plain(weight->values + items.begin, window), sr_plain(x->values + items.token * width, width), 1,
+                         rows, width);
     }
     return out;
 }
@@ -236,9 +238,10 @@ static void find_maxima(sr_tape *tape, const horizontal_state *state, const bloc
         const size_t begin = larger(start, b->begin), end = smaller(start + last, b->end);
         if (begin >= end)
             continue;
-        sr_gemm_with(sr_tape_products(tape), false, false, b->count, columns, (end - begin) * width, 1,
-                     state->rows + row_at(b, 0, begin) * width, stride,
-                     group->matrix + (begin - start) * width * group->columns, group->columns, 0, products, group->columns);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){b->count, columns, (end - begin) * width}, 1,
+                     sr_plain(state->rows + row_at(b, 0, begin) * width, stride),
+                     sr_plain(group->matrix + (begin - start) * width * group->columns, group->columns), 0, products,
+                     group->columns);
         for (size_t i = 0; i < b->count; ++i) {
             const size_t at = (b->sequences[i] * window + group->first - 1) * state->filters;
             sr_tape_kernels(tape)->raise_maximum(state->out->values + at, state->starts + at, products + i * group->columns,

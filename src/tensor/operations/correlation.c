@@ -56,11 +56,11 @@ static void correlations_backward(sr_tape *tape, const sr_tensor *out, const voi
         const size_t first = state->layout->offsets[s] * width;
         fill_circulant(out->gradient + s * n, n, state->positions, n, state->matrix);
         if (state->key->wants_gradient)
-            sr_gemm(sr_tape_kernels(tape), false, false, n, width, n, state->scale, state->matrix, n,
-                    state->query->values + first, width, 1, state->key->gradient + first, width);
+            sr_gemm(sr_tape_kernels(tape), (sr_product_size){n, width, n}, state->scale, sr_plain(state->matrix, n),
+                    sr_plain(state->query->values + first, width), 1, state->key->gradient + first, width);
         if (state->query->wants_gradient)
-            sr_gemm(sr_tape_kernels(tape), true, false, n, width, n, state->scale, state->matrix, n, state->key->values + first,
-                    width, 1, state->query->gradient + first, width);
+            sr_gemm(sr_tape_kernels(tape), (sr_product_size){n, width, n}, state->scale, sr_transposed(state->matrix, n),
+                    sr_plain(state->key->values + first, width), 1, state->query->gradient + first, width);
     }
 }
 
@@ -90,8 +90,8 @@ sr_tensor *sr_correlations(sr_tape *tape, sr_tensor *query, sr_tensor *key, cons
     memset(out->values, 0, layout->sequences * n * sizeof *out->values);
     for (size_t s = 0; s < layout->sequences; ++s) {
         const size_t first = layout->offsets[s] * width;
-        sr_gemm(sr_tape_kernels(tape), false, true, n, n, width, (sr_real)scale, key->values + first, width,
-                query->values + first, width, 0, state->matrix, n);
+        sr_gemm(sr_tape_kernels(tape), (sr_product_size){n, n, width}, (sr_real)scale, sr_plain(key->values + first, width),
+                sr_transposed(query->values + first, width), 0, state->matrix, n);
         add_diagonals(sr_tape_kernels(tape), state->matrix, n, state->positions, n, out->values + s * n);
     }
     return out;
@@ -254,12 +254,12 @@ static void shifted_sum_backward(sr_tape *tape, const sr_tensor *out, const void
         const sr_real *gradient = out->gradient + begin * width;
         if (state->value->wants_gradient) {
             fill_circulant(state->weights->values + s * n, n, state->positions + begin, count, state->matrix);
-            sr_gemm(sr_tape_kernels(tape), true, false, n, width, count, 1, state->matrix, n, gradient, width, 1,
-                    state->value->gradient + first, width);
+            sr_gemm(sr_tape_kernels(tape), (sr_product_size){n, width, count}, 1, sr_transposed(state->matrix, n),
+                    sr_plain(gradient, width), 1, state->value->gradient + first, width);
         }
         if (state->weights->wants_gradient) {
-            sr_gemm(sr_tape_kernels(tape), false, true, count, n, width, 1, gradient, width, state->value->values + first,
-                    width, 0, state->matrix, n);
+            sr_gemm(sr_tape_kernels(tape), (sr_product_size){count, n, width}, 1, sr_plain(gradient, width),
+                    sr_transposed(state->value->values + first, width), 0, state->matrix, n);
             add_diagonals(sr_tape_kernels(tape), state->matrix, n, state->positions + begin, count,
                           state->weights->gradient + s * n);
         }
@@ -301,8 +301,8 @@ sr_tensor *sr_shifted_sum(sr_tape *tape, sr_tensor *weights, sr_tensor *value, c
     for (size_t s = 0; out && s < layout->sequences; ++s) {
         const size_t begin = rows->offsets[s], count = rows->offsets[s + 1] - begin;
         fill_circulant(weights->values + s * n, n, state->positions + begin, count, state->matrix);
-        sr_gemm(sr_tape_kernels(tape), false, false, count, width, n, 1, state->matrix, n,
-                value->values + layout->offsets[s] * width, width, 0, out->values + begin * width, width);
+        sr_gemm(sr_tape_kernels(tape), (sr_product_size){count, width, n}, 1, sr_plain(state->matrix, n),
+                sr_plain(value->values + layout->offsets[s] * width, width), 0, out->values + begin * width, width);
     }
     return out;
 }

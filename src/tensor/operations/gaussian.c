@@ -194,9 +194,9 @@ static void distance_forward_head(sr_tape *tape, const sr_attention_map *map, co
     const distance_state *state = saved;
     const size_t stride = state->query->columns, heads = map->heads;
     sr_real *scores = state->scores->values + block->cell;
-    sr_gemm(sr_tape_kernels(tape), false, true, block->queries, block->keys, block->width, 2 * state->scale,
-            state->query->values + block->query_row * stride + block->column, stride,
-            state->key->values + block->key_row * stride + block->column, stride, 0, scores, block->keys);
+    sr_gemm(sr_tape_kernels(tape), (sr_product_size){block->queries, block->keys, block->width}, 2 * state->scale,
+            sr_plain(state->query->values + block->query_row * stride + block->column, stride),
+            sr_transposed(state->key->values + block->key_row * stride + block->column, stride), 0, scores, block->keys);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
@@ -231,16 +231,16 @@ static void distance_backward_head(sr_tape *tape, const sr_attention_map *map, c
     }
     if (state->query->wants_gradient) {
         sr_real *out = state->query->gradient + query_offset;
-        sr_gemm(sr_tape_kernels(tape), false, false, block->queries, block->width, block->keys, 2 * state->scale, gradient,
-                block->keys, key, stride, 1, out, stride);
+        sr_gemm(sr_tape_kernels(tape), (sr_product_size){block->queries, block->width, block->keys}, 2 * state->scale,
+                sr_plain(gradient, block->keys), sr_plain(key, stride), 1, out, stride);
         for (size_t i = 0; i < block->queries; ++i)
             kernels->accumulate_scaled(out + i * stride, -2 * state->scale * state->row_sums[i], query + i * stride,
                                        block->width);
     }
     if (state->key->wants_gradient) {
         sr_real *out = state->key->gradient + key_offset;
-        sr_gemm(sr_tape_kernels(tape), true, false, block->keys, block->width, block->queries, 2 * state->scale, gradient,
-                block->keys, query, stride, 1, out, stride);
+        sr_gemm(sr_tape_kernels(tape), (sr_product_size){block->keys, block->width, block->queries}, 2 * state->scale,
+                sr_transposed(gradient, block->keys), sr_plain(query, stride), 1, out, stride);
         for (size_t j = 0; j < block->keys; ++j)
             kernels->accumulate_scaled(out + j * stride, -2 * state->scale * state->column_sums[j], key + j * stride,
                                        block->width);

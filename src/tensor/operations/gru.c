@@ -72,7 +72,8 @@ static void step_forward(sr_tape *tape, const gru_state *state, const sr_real *t
         } else
             memcpy(previous + i * g, out->values + (tokens[i] - 1) * g, g * sizeof *previous);
     if (step > 0)
-        sr_gemm_with(sr_tape_products(tape), false, false, rows, 3 * g, g, 1, previous, g, transposed, 3 * g, 0, gates, 4 * g);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, 3 * g, g}, 1, sr_plain(previous, g),
+                     sr_plain(transposed, 3 * g), 0, gates, 4 * g);
     for (size_t i = 0; i < rows; ++i)
         sr_tape_kernels(tape)->gru(out->values + tokens[i] * g, gates + i * 4 * g, state->input->values + tokens[i] * 3 * g,
                                    previous + i * g, g);
@@ -95,8 +96,9 @@ static void step_backward(sr_tape *tape, const gru_state *state, size_t step, co
         }
     }
     if (step > 0)
-        sr_gemm_with(sr_tape_products(tape), false, false, rows, g, 3 * g, 1, state->gate_gradients + first * 4 * g, 4 * g,
-                     state->weight->values, g, 1, state->state_gradients, g);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, g, 3 * g}, 1,
+                     sr_plain(state->gate_gradients + first * 4 * g, 4 * g), sr_plain(state->weight->values, g), 1,
+                     state->state_gradients, g);
 }
 
 /* Time runs backwards; dW = sum over tokens of (gradients of the hidden products)ᵀ (state before the step) */
@@ -111,8 +113,9 @@ static void gru_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
     for (size_t step = steps; step-- > 0;)
         step_backward(tape, state, step, out);
     if (state->weight->wants_gradient && rows > 0)
-        sr_gemm_with(sr_tape_products(tape), true, false, 3 * g, g, rows, 1, state->gate_gradients + sequences * 4 * g, 4 * g,
-                     state->previous + sequences * g, g, 1, state->weight->gradient, g);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){3 * g, g, rows}, 1,
+                     sr_transposed(state->gate_gradients + sequences * 4 * g, 4 * g),
+                     sr_plain(state->previous + sequences * g, g), 1, state->weight->gradient, g);
 }
 
 sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout)

@@ -16,11 +16,11 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
     sr_tensor *x = state->x, *weight = state->weight, *bias = state->bias;
     const size_t rows = y->rows, in = x->columns, out = y->columns;
     if (x->wants_gradient)
-        sr_gemm_with(sr_tape_products(tape), false, false, rows, in, out, 1, y->gradient, out, weight->values, in, 1,
-                     x->gradient, in);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, in, out}, 1, sr_plain(y->gradient, out),
+                     sr_plain(weight->values, in), 1, x->gradient, in);
     if (weight->wants_gradient)
-        sr_gemm_with(sr_tape_products(tape), true, false, out, in, rows, 1, y->gradient, out, x->values, in, 1,
-                     weight->gradient, in);
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){out, in, rows}, 1, sr_transposed(y->gradient, out),
+                     sr_plain(x->values, in), 1, weight->gradient, in);
     if (bias && bias->wants_gradient)
         for (size_t row = 0; row < rows; ++row)
             sr_tape_kernels(tape)->accumulate(bias->gradient, y->gradient + row * out, out);
@@ -46,7 +46,7 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
         for (size_t row = 0; row < rows; ++row)
             for (size_t column = 0; column < out; ++column)
                 y->values[row * out + column] = bias->values[column];
-    sr_gemm_with(sr_tape_products(tape), false, false, rows, out, in, 1, x->values, in, transposed, out, bias ? 1 : 0,
-                 y->values, out);
+    sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, out, in}, 1, sr_plain(x->values, in),
+                 sr_plain(transposed, out), bias ? 1 : 0, y->values, out);
     return y;
 }

@@ -31,8 +31,9 @@ static void project_head(sr_tape *tape, const sr_attention_map *map, const head_
     (void)map;
     const projection_state *state = saved;
     const size_t stride = state->out->columns;
-    sr_gemm(sr_tape_kernels(tape), false, true, block->queries, state->rank, block->keys, 1, state->cells->values + block->cell,
-            block->keys, state->weight->values + weight_offset(state, block), state->columns, 0,
+    sr_gemm(sr_tape_kernels(tape), (sr_product_size){block->queries, state->rank, block->keys}, 1,
+            sr_plain(state->cells->values + block->cell, block->keys),
+            sr_transposed(state->weight->values + weight_offset(state, block), state->columns), 0,
             state->out->values + block->query_row * stride + block->head * state->rank, stride);
 }
 
@@ -44,12 +45,12 @@ static void project_head_backward(sr_tape *tape, const sr_attention_map *map, co
     const sr_real *gradient = state->out->gradient + block->query_row * stride + block->head * state->rank;
     const size_t offset = weight_offset(state, block);
     if (state->weight->wants_gradient)
-        sr_gemm(sr_tape_kernels(tape), true, false, state->rank, keys, block->queries, 1, gradient, stride,
-                state->cells->values + block->cell, keys, 1, state->weight->gradient + offset, state->columns);
+        sr_gemm(sr_tape_kernels(tape), (sr_product_size){state->rank, keys, block->queries}, 1, sr_transposed(gradient, stride),
+                sr_plain(state->cells->values + block->cell, keys), 1, state->weight->gradient + offset, state->columns);
     if (!state->cells->wants_gradient)
         return;
-    sr_gemm(sr_tape_kernels(tape), false, false, block->queries, keys, state->rank, 1, gradient, stride,
-            state->weight->values + offset, state->columns, 0, state->scratch, keys);
+    sr_gemm(sr_tape_kernels(tape), (sr_product_size){block->queries, keys, state->rank}, 1, sr_plain(gradient, stride),
+            sr_plain(state->weight->values + offset, state->columns), 0, state->scratch, keys);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
