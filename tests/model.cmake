@@ -1,4 +1,5 @@
 srtrain_add_test(test_parameters)
+srtrain_add_test(test_item_table LIBRARY srtrain_double SOURCES scattered_items.c)
 srtrain_add_test(test_model LEVELS LIBRARY srtrain_double)
 srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double)
 
