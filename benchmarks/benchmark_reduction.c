@@ -352,11 +352,13 @@ static sr_status declare_block(sr_parameters *parameters, size_t elements, sr_er
 {
     enum { LAYERS = 16 };
     const size_t layer = elements / 8 / LAYERS, table = elements - LAYERS * layer;
-    SR_TRY(sr_parameters_declare(parameters, "items", &table, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, error));
+    SR_TRY(sr_parameters_declare(parameters, "items", &table, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                 SR_PARAMETERS_ORDINARY, NULL, error));
     for (int i = 0; i < LAYERS; ++i) {
         char name[32];
         snprintf(name, sizeof name, "layer%d", i);
-        SR_TRY(sr_parameters_declare(parameters, name, &layer, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, error));
+        SR_TRY(sr_parameters_declare(parameters, name, &layer, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                     SR_PARAMETERS_ORDINARY, NULL, error));
     }
     return sr_parameters_allocate(parameters, error);
 }

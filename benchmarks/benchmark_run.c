@@ -77,8 +77,11 @@ static sr_status read_sequences(benchmark *b, sr_error *error)
 static sr_status evaluate(benchmark *b, sr_error *error)
 {
     sr_ranking_metrics metrics;
-    SR_TRY(sr_evaluate_model(b->parallel, b->model, b->dataset, &b->settings.evaluation, SR_SPLIT_VALID, b->kernels, &metrics,
-                             error));
+    SR_TRY(sr_evaluate_model(
+        b->parallel, b->model,
+        &(sr_evaluation){
+            .dataset = b->dataset, .settings = &b->settings.evaluation, .split = SR_SPLIT_VALID, .kernels = b->kernels},
+        &metrics, error));
     b->units[EVALUATING] = (double)metrics.cases;
     return SR_OK;
 }

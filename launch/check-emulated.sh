@@ -22,11 +22,12 @@ usage() {
 }
 
 # Tests that start no program: at a CPU level, and those that have none, which run once.
-level_tests='(test_(kernels|gemm|operations|operation_gradients|fourier|fearec|model)|parity)'
-other_tests='^(test_(base|random|output_file|config|config_errors|tape|parameters|batch|sampler|damage|lines|table|times|filters'
+level_tests='(test_(kernels|gemm|operations|intervals|operation_gradients|fourier|fearec|model)|parity)'
+other_tests='^(test_(base|random|output_file|config|config_errors|config_combinations|tape|parameters|batch|sampler|masking|same_target|damage'
+other_tests+='|lines|table|times|filters'
 other_tests+='|dataset|readers|synthesis|line_limits|optimizer|deferred_rows|deferred_rows_single)|test_parallel.without-mpirun'
-other_tests+='|test_(parallel|checkpoint|step|node)\.ranks-[12])$'
-x86_tests=(test_kernels test_gemm test_operations test_operation_gradients test_fourier)
+other_tests+='|test_(parallel|threads|reduction|checkpoint|checkpoint_damage|step|node)\.ranks-[12])$'
+x86_tests=(test_kernels test_gemm test_operations test_intervals test_operation_gradients test_fourier)
 
 # The packages of the build and of its tests for arm64, unpacked and not installed: no emulation, and no need to be root.
 fetch_libraries() {

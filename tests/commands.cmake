@@ -1,5 +1,5 @@
 # End to end: the programs themselves, as a user runs them.
-foreach(test test_end_to_end test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
+foreach(test test_end_to_end test_same_losses test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
              test_mixed_machines)
   srtrain_add_test(${test} SOURCES program.c world.c optional.c)
@@ -9,6 +9,9 @@ foreach(test test_end_to_end test_bad_input test_import test_recommend test_anal
   set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT})
 endforeach()
 
+target_sources(test_end_to_end PRIVATE life.c)
+target_sources(test_same_losses PRIVATE life.c)
+
 srtrain_add_optional_tests(test_batch_operation a_full_disk_ends_the_run_and_leaves_what_it_has_saved)
 srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures)
 set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_what_it_has_saved PROPERTIES PROCESSORS 2)
@@ -16,7 +19,7 @@ set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_wh
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
 # These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
-set_tests_properties(test_end_to_end test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
+set_tests_properties(test_end_to_end test_same_losses test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 

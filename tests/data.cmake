@@ -1,3 +1,5 @@
 srtrain_add_test(test_batch)
-srtrain_add_test(test_sampler SOURCES small_dataset.c optional.c)
+srtrain_add_test(test_sampler SOURCES sampler_world.c small_dataset.c optional.c)
+srtrain_add_test(test_masking SOURCES sampler_world.c small_dataset.c)
+srtrain_add_test(test_same_target SOURCES sampler_world.c small_dataset.c)
 srtrain_add_optional_tests(test_sampler what_the_next_batch_reads_comes_into_memory_and_nothing_else)

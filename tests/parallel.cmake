@@ -1,4 +1,6 @@
-srtrain_add_test(test_parallel RANKS 1 2 3 4)
+foreach(test test_parallel test_threads test_reduction)
+  srtrain_add_test(${test} SOURCES rank_world.c RANKS 1 2 3 4)
+endforeach()
 # Started without mpirun it is one rank.
 add_test(NAME test_parallel.without-mpirun COMMAND test_parallel)
 set_tests_properties(test_parallel.without-mpirun PROPERTIES TIMEOUT ${SRTRAIN_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")

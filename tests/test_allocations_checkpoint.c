@@ -55,8 +55,8 @@ static void make_state(world *w)
     sr_error error;
     sr_parameters_initialise(&w->parameters);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; ++i)
-        check(sr_parameters_declare(&w->parameters, arrays[i].name, arrays[i].shape, 2, SR_INITIAL_NORMAL, 0.02,
-                                    SR_PARAMETERS_ORDINARY, NULL, &error),
+        check(sr_parameters_declare(&w->parameters, arrays[i].name, arrays[i].shape, 2,
+                                    (sr_initial_values){SR_INITIAL_NORMAL, 0.02}, SR_PARAMETERS_ORDINARY, NULL, &error),
               &error);
     check(sr_parameters_allocate(&w->parameters, &error), &error);
     fill(w->parameters.values, w->parameters.block_size, 1);
@@ -199,7 +199,7 @@ static sr_status read_it(void *context, uint64_t *result, sr_error *error)
     sr_parameters_initialise(&read);
     sr_status status = SR_OK;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && status == SR_OK; ++i)
-        status = sr_parameters_declare(&read, arrays[i].name, arrays[i].shape, 2, SR_INITIAL_NORMAL, 0.02,
+        status = sr_parameters_declare(&read, arrays[i].name, arrays[i].shape, 2, (sr_initial_values){SR_INITIAL_NORMAL, 0.02},
                                        SR_PARAMETERS_ORDINARY, NULL, error);
     if (status == SR_OK)
         status = sr_parameters_allocate(&read, error);

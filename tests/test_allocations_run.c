@@ -119,12 +119,20 @@ static sr_status evaluate(void *context, uint64_t *result, sr_error *error)
         status = sr_dataset_verify(dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error);
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
-        status = sr_evaluate_model(parallel, e->model, dataset, &e->settings.evaluation, SR_SPLIT_VALID,
-                                   sr_kernels_choose(NULL), &metrics, error);
+        status = sr_evaluate_model(parallel, e->model,
+                                   &(sr_evaluation){.dataset = dataset,
+                                                    .settings = &e->settings.evaluation,
+                                                    .split = SR_SPLIT_VALID,
+                                                    .kernels = sr_kernels_choose(NULL)},
+                                   &metrics, error);
     if (status == SR_OK)
         *result = add_metrics(0, &metrics);
     if (status == SR_OK)
-        status = sr_evaluate_popularity(parallel, dataset, &e->settings.evaluation, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+        status = sr_evaluate_popularity(parallel,
+                                        &(sr_evaluation){.dataset = dataset,
+                                                         .settings = &e->settings.evaluation,
+                                                         .split = SR_SPLIT_TEST,
+                                                         .kernels = sr_kernels_choose(NULL)},
                                         &metrics, error);
     if (status == SR_OK)
         *result = add_metrics(*result, &metrics);
@@ -182,8 +190,10 @@ static sr_status recommend(void *context, uint64_t *result, sr_error *error)
     sr_users_in_dataset users;
     recommended found = {.result = 0};
     const sr_user_source source = sr_users_of_dataset(&users, e->data->dataset, NULL, 0);
-    const sr_status status = sr_recommend(e->data->parallel, e->model, &source, 3, e->settings.evaluation.history,
-                                          sr_kernels_choose(NULL), add_recommendation, &found, error);
+    const sr_status status = sr_recommend(
+        e->data->parallel, e->model, &source,
+        &(sr_recommendation_request){.top_k = 3, .history = e->settings.evaluation.history, .kernels = sr_kernels_choose(NULL)},
+        add_recommendation, &found, error);
     *result = found.result;
     return status;
 }
@@ -212,8 +222,10 @@ static sr_status recommend_to_new_users(void *context, uint64_t *result, sr_erro
     source.next = new_users_next;
     source.longest_name = users ? new_users_found(users)->longest_name : 0;
     if (status == SR_OK)
-        status = sr_recommend(e->data->parallel, e->model, &source, 3, SR_HISTORY_EXCLUDE, sr_kernels_choose(NULL),
-                              add_recommendation, &found, error);
+        status = sr_recommend(
+            e->data->parallel, e->model, &source,
+            &(sr_recommendation_request){.top_k = 3, .history = SR_HISTORY_EXCLUDE, .kernels = sr_kernels_choose(NULL)},
+            add_recommendation, &found, error);
     new_users_close(users);
     *result = found.result;
     return status;
@@ -241,7 +253,13 @@ static sr_status analyze(void *context, uint64_t *result, sr_error *error)
     const evaluated *e = context;
     static const size_t users[] = {3};
     sr_analysis analysis;
-    SR_TRY(sr_analyze(e->data->parallel, e->model, e->data->dataset, 4, SR_SPLIT_TEST, users, 1, sr_kernels_choose(NULL),
+    SR_TRY(sr_analyze(e->data->parallel, e->model,
+                      &(sr_analysis_request){.dataset = e->data->dataset,
+                                             .split = SR_SPLIT_TEST,
+                                             .batch_size = 4,
+                                             .kernels = sr_kernels_choose(NULL),
+                                             .users = users,
+                                             .user_count = 1},
                       &analysis, error));
     *result = add_to_result((uint64_t)analysis.sequences, analysis.states.cosine,
                             analysis.states.count * sizeof *analysis.states.cosine);

@@ -452,6 +452,17 @@ static void check_example(const sr_attention_example *example, const one_pass *o
             assert_near(example->weights[stage][cell], one->weights[stage][cell], 1e-5);
 }
 
+/* Four sequences at a time. */
+static sr_analysis_request request_of(const world *w, sr_split split, const size_t *users, size_t user_count)
+{
+    return (sr_analysis_request){.dataset = w->dataset,
+                                 .split = split,
+                                 .batch_size = 4,
+                                 .kernels = tested_kernels(),
+                                 .users = users,
+                                 .user_count = user_count};
+}
+
 typedef struct {
     const char *assignments[8];
     bool changed; /* by calibration */
@@ -483,7 +494,8 @@ static void check_variant(world *w, const variant *v, sr_split split)
         if (user == asked[1])
             of_asked = passes[sequences - 1];
     }
-    if (sr_analyze(w->parallel, w->model, w->dataset, 4, split, asked, 2, tested_kernels(), &analysis, &error) != SR_OK)
+    const sr_analysis_request request = request_of(w, split, asked, 2);
+    if (sr_analyze(w->parallel, w->model, &request, &analysis, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(analysis.sequences, sequences);
     assert_int_equal(analysis.left_out, USERS - sequences);
@@ -518,9 +530,8 @@ static void a_user_without_a_sequence_is_refused_on_every_rank(void **state)
     sr_analysis analysis;
     sr_error error;
     make_model(w, assignments, 1);
-    assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, &user, 1, tested_kernels(), &analysis, &error),
-        SR_ERROR_USAGE);
+    const sr_analysis_request request = request_of(w, SR_SPLIT_TEST, &user, 1);
+    assert_int_equal(sr_analyze(w->parallel, w->model, &request, &analysis, &error), SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "n9"));
     sr_model_free(w->model);
 }
@@ -532,8 +543,8 @@ static void the_example_is_the_first_user_with_a_history_of_median_length(void *
     const char *const assignments[] = {"model.backbone=sasrec"};
     sr_analysis analysis;
     make_model(w, assignments, 1);
-    assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 64, SR_SPLIT_TEST, NULL, 0, tested_kernels(), &analysis, NULL), SR_OK);
+    const sr_analysis_request request = request_of(w, SR_SPLIT_TEST, NULL, 0);
+    assert_int_equal(sr_analyze(w->parallel, w->model, &request, &analysis, NULL), SR_OK);
     if (sr_parallel_rank(w->parallel) == 0) {
         assert_int_equal(analysis.example_count, 1);
         assert_int_equal(analysis.examples[0].user, 4);
@@ -551,8 +562,8 @@ static void without_full_windows_attention_is_that_of_the_longest_sequences(void
     const char *const assignments[] = {"model.max_length=12"};
     sr_analysis analysis;
     make_model(w, assignments, 1);
-    assert_int_equal(
-        sr_analyze(w->parallel, w->model, w->dataset, 4, SR_SPLIT_TEST, NULL, 0, tested_kernels(), &analysis, NULL), SR_OK);
+    const sr_analysis_request request = request_of(w, SR_SPLIT_TEST, NULL, 0);
+    assert_int_equal(sr_analyze(w->parallel, w->model, &request, &analysis, NULL), SR_OK);
     assert_false(analysis.attention.full_length);
     assert_int_equal(analysis.attention.length, 8);
     assert_int_equal(analysis.attention.bins, 5);

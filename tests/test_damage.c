@@ -98,8 +98,8 @@ static void write_checkpoint(world *w)
     sr_error error = {.message = ""};
     sr_parameters_initialise(&w->parameters);
     for (size_t i = 0; i < ARRAYS; ++i)
-        assert_int_equal(sr_parameters_declare(&w->parameters, names[i], shapes[i], 2, SR_INITIAL_NORMAL, 1,
-                                               SR_PARAMETERS_ORDINARY, NULL, &error),
+        assert_int_equal(sr_parameters_declare(&w->parameters, names[i], shapes[i], 2,
+                                               (sr_initial_values){SR_INITIAL_NORMAL, 1}, SR_PARAMETERS_ORDINARY, NULL, &error),
                          SR_OK);
     assert_int_equal(sr_parameters_allocate(&w->parameters, &error), SR_OK);
     sr_parameters_draw(&w->parameters, 1);

@@ -37,7 +37,8 @@ static void make(subject *s, const sr_training_settings *settings, bool deferred
     sr_parameters_initialise(&s->parameters);
     for (size_t i = 0; i < 5; ++i)
         assert_int_equal(sr_parameters_declare(&s->parameters, names[i], i % 2 ? table : others, i % 2 ? 2 : 1,
-                                               SR_INITIAL_NORMAL, 0.05, SR_PARAMETERS_ORDINARY, NULL, NULL),
+                                               (sr_initial_values){SR_INITIAL_NORMAL, 0.05}, SR_PARAMETERS_ORDINARY, NULL,
+                                               NULL),
                          SR_OK);
     s->tables = (sr_table_list){.index = {1, 3}, .count = 2};
     assert_int_equal(sr_parameters_allocate(&s->parameters, NULL), SR_OK);

@@ -230,12 +230,20 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
         for (int split = SR_SPLIT_VALID; split <= SR_SPLIT_TEST; ++split) {
             sr_ranking_metrics metrics;
             w->settings.history = (sr_history)history;
-            assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, (sr_split)split,
-                                               tested_kernels(), &metrics, NULL),
+            assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                               &(sr_evaluation){.dataset = w->dataset,
+                                                                .settings = &w->settings,
+                                                                .split = (sr_split)split,
+                                                                .kernels = tested_kernels()},
+                                               &metrics, NULL),
                              SR_OK);
             assert_int_equal(metrics.cases, USERS);
             assert_metrics(w, (sr_split)split, naive_scores, &metrics);
-            assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, (sr_split)split, tested_kernels(),
+            assert_int_equal(sr_evaluate_popularity(w->parallel,
+                                                    &(sr_evaluation){.dataset = w->dataset,
+                                                                     .settings = &w->settings,
+                                                                     .split = (sr_split)split,
+                                                                     .kernels = tested_kernels()},
                                                     &metrics, NULL),
                              SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);
@@ -259,10 +267,18 @@ static void a_target_that_is_left_out_is_a_miss_where_k_reaches_behind_the_catal
     for (size_t h = 0; h < 2; ++h) {
         sr_ranking_metrics model, popularity;
         w->settings.history = histories[h];
-        assert_int_equal(sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST,
-                                           sr_kernels_choose(NULL), &model, NULL),
+        assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                           &(sr_evaluation){.dataset = w->dataset,
+                                                            .settings = &w->settings,
+                                                            .split = SR_SPLIT_TEST,
+                                                            .kernels = sr_kernels_choose(NULL)},
+                                           &model, NULL),
                          SR_OK);
-        assert_int_equal(sr_evaluate_popularity(w->parallel, w->dataset, &w->settings, SR_SPLIT_TEST, sr_kernels_choose(NULL),
+        assert_int_equal(sr_evaluate_popularity(w->parallel,
+                                                &(sr_evaluation){.dataset = w->dataset,
+                                                                 .settings = &w->settings,
+                                                                 .split = SR_SPLIT_TEST,
+                                                                 .kernels = sr_kernels_choose(NULL)},
                                                 &popularity, NULL),
                          SR_OK);
         const double hits = h == 0 ? (double)(USERS - seen) / USERS : 1;
@@ -280,9 +296,13 @@ static void metrics_of_every_backbone_are_those_of_a_naive_ranking(void **state)
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         sr_ranking_metrics metrics;
         make_model(w, backbones[b]);
-        assert_int_equal(
-            sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, NULL),
-            SR_OK);
+        assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                           &(sr_evaluation){.dataset = w->dataset,
+                                                            .settings = &w->settings,
+                                                            .split = SR_SPLIT_TEST,
+                                                            .kernels = tested_kernels()},
+                                           &metrics, NULL),
+                         SR_OK);
         assert_metrics(w, SR_SPLIT_TEST, naive_scores, &metrics);
     }
 }
@@ -296,9 +316,13 @@ static void equal_scores_are_ranked_by_item_id(void **state)
         parameters->values[table->offset + i] = (float)(i % WIDTH) * 0.1f;
     sr_ranking_metrics metrics;
     w->settings.history = SR_HISTORY_KEEP;
-    assert_int_equal(
-        sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, NULL),
-        SR_OK);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                       &(sr_evaluation){.dataset = w->dataset,
+                                                        .settings = &w->settings,
+                                                        .split = SR_SPLIT_TEST,
+                                                        .kernels = tested_kernels()},
+                                       &metrics, NULL),
+                     SR_OK);
     /* Padding does not compete: the rank of an item is its id. */
     size_t expected = 0;
     for (size_t user = 0; user < USERS; ++user) {
@@ -316,9 +340,13 @@ static void parameters_that_are_not_numbers_fail_on_all_ranks(void **state)
     parameters->values[parameters->list[0].offset + 40] = NAN;
     sr_ranking_metrics metrics;
     sr_error error;
-    assert_int_equal(
-        sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
-        SR_ERROR_RUNTIME);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                       &(sr_evaluation){.dataset = w->dataset,
+                                                        .settings = &w->settings,
+                                                        .split = SR_SPLIT_TEST,
+                                                        .kernels = tested_kernels()},
+                                       &metrics, &error),
+                     SR_ERROR_RUNTIME);
     assert_non_null(strstr(error.message, "not a number"));
 }
 
@@ -353,7 +381,9 @@ static void assert_recommendations_by_a_full_sort(world *w, collected *c)
                 c->count = 0;
                 sr_users_in_dataset users;
                 const sr_user_source source = sr_users_of_dataset(&users, w->dataset, subset ? some : NULL, 4);
-                assert_int_equal(sr_recommend(w->parallel, w->model, &source, top_k, (sr_history)history, tested_kernels(),
+                assert_int_equal(sr_recommend(w->parallel, w->model, &source,
+                                              &(sr_recommendation_request){
+                                                  .top_k = top_k, .history = (sr_history)history, .kernels = tested_kernels()},
                                               collect, c, NULL),
                                  SR_OK);
                 size_t at = 0;
@@ -399,11 +429,17 @@ static void assert_same_results(world *w, sr_model *other, collected *expected, 
             sr_users_in_dataset users;
             const sr_user_source source = sr_users_of_dataset(&users, w->dataset, NULL, 0);
             collections[i]->count = 0;
-            assert_int_equal(sr_evaluate_model(w->parallel, models[i], w->dataset, &w->settings, SR_SPLIT_TEST,
-                                               tested_kernels(), &metrics[i], NULL),
+            assert_int_equal(sr_evaluate_model(w->parallel, models[i],
+                                               &(sr_evaluation){.dataset = w->dataset,
+                                                                .settings = &w->settings,
+                                                                .split = SR_SPLIT_TEST,
+                                                                .kernels = tested_kernels()},
+                                               &metrics[i], NULL),
                              SR_OK);
-            assert_int_equal(sr_recommend(w->parallel, models[i], &source, 5, (sr_history)history, tested_kernels(), collect,
-                                          collections[i], NULL),
+            assert_int_equal(sr_recommend(w->parallel, models[i], &source,
+                                          &(sr_recommendation_request){
+                                              .top_k = 5, .history = (sr_history)history, .kernels = tested_kernels()},
+                                          collect, collections[i], NULL),
                              SR_OK);
         }
         const size_t size = metrics[0].top_k_count * sizeof *metrics[0].ndcg;
@@ -445,19 +481,30 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
     sr_ranking_metrics metrics;
     sr_error error;
     make_model(w, "tisasrec");
-    assert_int_equal(
-        sr_evaluate_model(w->parallel, w->model, w->timeless, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
-        SR_ERROR_USAGE);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                       &(sr_evaluation){.dataset = w->timeless,
+                                                        .settings = &w->settings,
+                                                        .split = SR_SPLIT_TEST,
+                                                        .kernels = tested_kernels()},
+                                       &metrics, &error),
+                     SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
     error.message[0] = '\0';
     sr_users_in_dataset users;
     const sr_user_source source = sr_users_of_dataset(&users, w->timeless, NULL, 0);
-    assert_int_equal(sr_recommend(w->parallel, w->model, &source, 3, SR_HISTORY_KEEP, tested_kernels(), collect, NULL, &error),
-                     SR_ERROR_USAGE);
-    assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
     assert_int_equal(
-        sr_evaluate_popularity(w->parallel, w->timeless, &w->settings, SR_SPLIT_TEST, tested_kernels(), &metrics, &error),
-        SR_OK);
+        sr_recommend(w->parallel, w->model, &source,
+                     &(sr_recommendation_request){.top_k = 3, .history = SR_HISTORY_KEEP, .kernels = tested_kernels()}, collect,
+                     NULL, &error),
+        SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
+    assert_int_equal(sr_evaluate_popularity(w->parallel,
+                                            &(sr_evaluation){.dataset = w->timeless,
+                                                             .settings = &w->settings,
+                                                             .split = SR_SPLIT_TEST,
+                                                             .kernels = tested_kernels()},
+                                            &metrics, &error),
+                     SR_OK);
 }
 
 /* ---- stopping ---- */
@@ -480,15 +527,31 @@ static void an_evaluation_that_one_rank_stops_is_stopped_on_all(void **state)
     sr_ranking_metrics metrics, expected;
     sr_error error = {.message = ""};
     make_model(w, "sasrec");
-    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(),
-                                              stops_on_the_last_rank, w, &metrics, &error),
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                       &(sr_evaluation){.dataset = w->dataset,
+                                                        .settings = &w->settings,
+                                                        .split = SR_SPLIT_TEST,
+                                                        .kernels = tested_kernels(),
+                                                        .stop = stops_on_the_last_rank,
+                                                        .context = w},
+                                       &metrics, &error),
                      SR_STOPPED);
-    assert_int_equal(sr_evaluate_model_unless(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(),
-                                              never_stops, w, &metrics, &error),
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                       &(sr_evaluation){.dataset = w->dataset,
+                                                        .settings = &w->settings,
+                                                        .split = SR_SPLIT_TEST,
+                                                        .kernels = tested_kernels(),
+                                                        .stop = never_stops,
+                                                        .context = w},
+                                       &metrics, &error),
                      SR_OK);
-    assert_int_equal(
-        sr_evaluate_model(w->parallel, w->model, w->dataset, &w->settings, SR_SPLIT_TEST, tested_kernels(), &expected, &error),
-        SR_OK);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
+                                       &(sr_evaluation){.dataset = w->dataset,
+                                                        .settings = &w->settings,
+                                                        .split = SR_SPLIT_TEST,
+                                                        .kernels = tested_kernels()},
+                                       &expected, &error),
+                     SR_OK);
     assert_memory_equal(metrics.ndcg, expected.ndcg, metrics.top_k_count * sizeof *metrics.ndcg);
 }
 

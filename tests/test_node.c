@@ -179,9 +179,9 @@ static void check_sums(const shared_dataset *data, size_t threads, bool rounded)
     assert_int_equal(sr_parallel_use_threads(data->parallel, threads, NULL), SR_OK);
     for (size_t t = 0; t < threads; ++t) {
         sr_parameters_initialise(&parameters[t]);
-        assert_int_equal(
-            sr_parameters_declare(&parameters[t], "weight", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
-            SR_OK);
+        assert_int_equal(sr_parameters_declare(&parameters[t], "weight", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                               SR_PARAMETERS_ORDINARY, NULL, NULL),
+                         SR_OK);
         assert_int_equal(sr_parameters_allocate(&parameters[t], NULL), SR_OK);
     }
     sr_node *node = make_node(data, parameters[0].block_size, parameters[0].block_size);

@@ -39,7 +39,8 @@ static void create(sr_parameters *parameters, sr_optimizer *optimizer)
 {
     const size_t shape[] = {SIZE};
     sr_parameters_initialise(parameters);
-    assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, NULL),
+    assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
                      SR_OK);
     start_at_one(parameters, optimizer);
     for (size_t i = 0; i < SIZE; ++i)
@@ -113,7 +114,9 @@ static void create_two_sets(sr_parameters *parameters, sr_optimizer *optimizer)
         const size_t shape[] = {7 + 10 * i};
         char name[16];
         snprintf(name, sizeof name, "p%zu", i);
-        assert_int_equal(sr_parameters_declare(parameters, name, shape, 1, SR_INITIAL_ZERO, 0, sets[i], NULL, NULL), SR_OK);
+        assert_int_equal(
+            sr_parameters_declare(parameters, name, shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0}, sets[i], NULL, NULL),
+            SR_OK);
     }
     start_at_one(parameters, optimizer);
 }

@@ -12,7 +12,8 @@ static void declare(sr_parameters *parameters, const char *name, size_t rows, si
 {
     sr_error error;
     const size_t shape[] = {rows, columns};
-    if (sr_parameters_declare(parameters, name, shape, 2, initial, scale, SR_PARAMETERS_ORDINARY, NULL, &error) != SR_OK)
+    if (sr_parameters_declare(parameters, name, shape, 2, (sr_initial_values){initial, scale}, SR_PARAMETERS_ORDINARY, NULL,
+                              &error) != SR_OK)
         fail_msg("%s", error.message);
 }
 
@@ -25,9 +26,9 @@ static void parameters_lie_one_after_the_other_at_aligned_offsets(void **state)
     declare(&parameters, "item_embedding.weight", 5, 3, SR_INITIAL_NORMAL, 0.02);
     const size_t shape[] = {2, 3, 4};
     size_t index = 0;
-    assert_int_equal(
-        sr_parameters_declare(&parameters, "layer.0.bias", shape, 3, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ATTACK, &index, &error),
-        SR_OK);
+    assert_int_equal(sr_parameters_declare(&parameters, "layer.0.bias", shape, 3, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ATTACK, &index, &error),
+                     SR_OK);
     assert_int_equal(index, 1);
     assert_int_equal(parameters.list[0].size, 15);
     assert_int_equal(parameters.list[1].size, 24);
@@ -63,8 +64,9 @@ static void impossible_declarations_are_refused(void **state)
                  {"empty", empty, "dimension 1 is 0"},
                  {"huge", huge, "too large"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
-        assert_int_equal(sr_parameters_declare(&parameters, cases[i].name, cases[i].shape, 2, SR_INITIAL_CONSTANT, 1,
-                                               SR_PARAMETERS_ORDINARY, NULL, &error),
+        assert_int_equal(sr_parameters_declare(&parameters, cases[i].name, cases[i].shape, 2,
+                                               (sr_initial_values){SR_INITIAL_CONSTANT, 1}, SR_PARAMETERS_ORDINARY, NULL,
+                                               &error),
                          SR_ERROR_RUNTIME);
         assert_non_null(strstr(error.message, cases[i].says));
     }

@@ -49,12 +49,12 @@ static int set_up(void **state)
     w->parallel = w->data.parallel;
     const size_t table[] = {ROWS, WIDTH}, others[] = {OTHERS};
     sr_parameters_initialise(&w->parameters);
-    assert_int_equal(
-        sr_parameters_declare(&w->parameters, "items", table, 2, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
-        SR_OK);
-    assert_int_equal(
-        sr_parameters_declare(&w->parameters, "others", others, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, NULL, &error),
-        SR_OK);
+    assert_int_equal(sr_parameters_declare(&w->parameters, "items", table, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, &error),
+                     SR_OK);
+    assert_int_equal(sr_parameters_declare(&w->parameters, "others", others, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, &error),
+                     SR_OK);
     assert_int_equal(sr_parameters_allocate(&w->parameters, &error), SR_OK);
     w->tables.count = 1;
     assert_true(sr_parallel_size(w->parallel) <= RANKS);

@@ -22,7 +22,7 @@ static int set_up(void **state)
     sr_parameters_initialise(&w->parameters);
     for (int i = 0; i < 3; ++i) {
         const char name[2] = {(char)('a' + i), '\0'};
-        assert_int_equal(sr_parameters_declare(&w->parameters, name, shape, 2, SR_INITIAL_CONSTANT, 1,
+        assert_int_equal(sr_parameters_declare(&w->parameters, name, shape, 2, (sr_initial_values){SR_INITIAL_CONSTANT, 1},
                                                i == 2 ? SR_PARAMETERS_ATTACK : SR_PARAMETERS_ORDINARY, NULL, NULL),
                          SR_OK);
     }

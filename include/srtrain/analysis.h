@@ -81,14 +81,23 @@ typedef struct {
     sr_attention_example *examples; /* rank 0 only */
 } sr_analysis;
 
-/* Analyses `model` with `batch_size` sequences at a time. `users` [user_count] (indices in the data set, read on rank 0) are
- * those whose attention is kept as examples; none: the first user whose sequence has the median length. Memory does not grow
- * with the number of sequences. Collective: users are divided among ranks, sums are reduced, and every rank gets all but the
- * examples. Release with sr_analysis_free().
+typedef struct {
+    const sr_dataset *dataset;
+    sr_split split;
+    size_t batch_size; /* sequences at a time */
+    const sr_kernels *kernels;
+    /* [user_count], indices in the data set, read on rank 0: whose attention is kept as examples. None: the first user whose
+     * sequence has the median length. */
+    const size_t *users;
+    size_t user_count;
+} sr_analysis_request;
+
+/* Analyses `model` over the sequences of a split. Memory does not grow with the number of sequences. Collective: users are
+ * divided among ranks, sums are reduced, and every rank gets all but the examples. Release with sr_analysis_free().
  *
  * Errors: SR_ERROR_USAGE when one of `users` has no sequence, and from sr_check_times(); SR_ERROR_DATA when nobody has one. */
-sr_status sr_analyze(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset, size_t batch_size, sr_split split,
-                     const size_t *users, size_t user_count, const sr_kernels *kernels, sr_analysis *analysis, sr_error *error);
+sr_status sr_analyze(sr_parallel *parallel, sr_model *model, const sr_analysis_request *request, sr_analysis *analysis,
+                     sr_error *error);
 void sr_analysis_free(sr_analysis *analysis); /* local */
 
 #endif

@@ -41,22 +41,27 @@ typedef struct {
 /* The metric with the name of training.early_stopping.metric ("hr@10", ...); negative if there is none of that name. Local. */
 double sr_ranking_metric(const sr_ranking_metrics *metrics, const char *name);
 
-/* Ranks every test case of `split` with the model. `settings` says top_k, history and batch_size (test cases encoded at a
- * time). */
-sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
-                            const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
+typedef bool (*sr_stop_function)(void *context);
+
+/* Which test cases are ranked, and how. */
+typedef struct {
+    const sr_dataset *dataset;
+    const sr_evaluation_settings *settings; /* top_k, history, and batch_size: test cases encoded at a time */
+    sr_split split;
+    const sr_kernels *kernels;
+    /* Ends the evaluation with SR_STOPPED on all ranks when it returns true on any of them; NULL: nothing does. Every thread of
+     * every rank calls it between batches, with `context`. */
+    sr_stop_function stop;
+    void *context;
+} sr_evaluation;
+
+/* Ranks every test case with the model. */
+sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_evaluation *evaluation,
                             sr_ranking_metrics *metrics, sr_error *error);
 
-/* The same, but ends with SR_STOPPED on all ranks when `stop` (called between batches by every thread of every rank, with
- * `context`) has returned true on any of them. */
-typedef bool (*sr_stop_function)(void *context);
-sr_status sr_evaluate_model_unless(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
-                                   const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
-                                   sr_stop_function stop, void *context, sr_ranking_metrics *metrics, sr_error *error);
-
 /* The same with the popularity of items in the training part as their scores. */
-sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
-                                 sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error);
+sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_evaluation *evaluation, sr_ranking_metrics *metrics,
+                                 sr_error *error);
 
 /* ---- recommendations ---- */
 
@@ -98,11 +103,18 @@ typedef sr_status (*sr_recommendation_function)(void *context, const char *user,
  * source has none. Local. */
 sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_source *source, sr_error *error);
 
-/* The `top_k` best items for every user of `source`, which the model must be able to serve. History `keep` or `exclude`. What
+typedef struct {
+    size_t top_k;
+    sr_history history; /* keep or exclude */
+    const sr_kernels *kernels;
+} sr_recommendation_request;
+
+/* The `top_k` best items for every user of `source`, which the model must be able to serve. What
  * is held does not grow with the number of users: they are read, dealt to ranks, and handed on in rounds, and scores are
  * computed for a bounded block of users at a time. Which users are computed together does not depend on the number of ranks, so
  * that the results do not, to the bit. SR_ERROR_USAGE as above. */
-sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source, size_t top_k, sr_history history,
-                       const sr_kernels *kernels, sr_recommendation_function emit, void *context, sr_error *error);
+sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source,
+                       const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
+                       sr_error *error);
 
 #endif

@@ -24,7 +24,7 @@ typedef struct {
     sr_real gradient_scale; /* from clipping by the global norm; 1 for none */
 } sr_adam_step;
 
-/* Several steps of Adam without a gradient, all at once (docs/architecture.md). With r the root of the second moment and m the
+/* Several steps of Adam without a gradient, all at once (docs/internals/ranks.md). With r the root of the second moment and m the
  * first one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
 enum { SR_ADAM_POWERS = 7 };
 typedef struct {

@@ -157,8 +157,11 @@ sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *quer
                                sr_tensor *bias, const sr_attention_map *map, double scale);
 
 /* Distance: m_ij that map, S_ij = -1/2 steepness^2 (ln(|i - j| + 1) - m_ij)^2; steepness [1, 1]. */
-sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
-                                  sr_tensor *bias, sr_tensor *steepness, const sr_attention_map *map, double scale);
+typedef struct {
+    sr_tensor *weight, *bias, *steepness;
+} sr_distance_map;
+sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key,
+                                  const sr_distance_map *affine, const sr_attention_map *map, double scale);
 
 /* ---- attack_mask.c: what a mask over attention weights does to them (Zhou et al. 2023) ---- */
 

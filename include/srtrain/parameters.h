@@ -25,6 +25,11 @@ typedef enum {
     SR_INITIAL_IDENTITY  /* 1 on the diagonal of the last two dimensions */
 } sr_initial;
 
+typedef struct {
+    sr_initial initial;
+    double scale; /* 0 where there is none */
+} sr_initial_values;
+
 /* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
  * generators by another loss than everything else. */
 typedef enum { SR_PARAMETERS_ORDINARY = 1, SR_PARAMETERS_ATTACK = 2, SR_PARAMETERS_EVERY = 3 } sr_parameter_set;
@@ -98,7 +103,7 @@ void sr_parameters_free(sr_parameters *parameters);
 /* Declares one more parameter and returns its index in *index (may be NULL). Only before allocation. `rank` of the sizes
  * in `shape` are read. */
 sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,
-                                sr_initial initial, double scale, sr_parameter_set set, size_t *index, sr_error *error);
+                                sr_initial_values start, sr_parameter_set set, size_t *index, sr_error *error);
 
 /* Lets a declared parameter start with the values that another one, declared before it and of the same size, is drawn with. */
 void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as);

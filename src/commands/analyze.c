@@ -212,8 +212,14 @@ static sr_status analyze(command_context *context, const request *asked, checkpo
         status = find_users(loaded->dataset, &asked->users, users, error);
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
-        status = sr_analyze(context->parallel, loaded->model, loaded->dataset, (size_t)loaded->settings.evaluation.batch_size,
-                            asked->split, users, asked->users.count, context->cpu.kernels, &analysis, error);
+        status = sr_analyze(context->parallel, loaded->model,
+                            &(sr_analysis_request){.dataset = loaded->dataset,
+                                                   .split = asked->split,
+                                                   .batch_size = (size_t)loaded->settings.evaluation.batch_size,
+                                                   .kernels = context->cpu.kernels,
+                                                   .users = users,
+                                                   .user_count = asked->users.count},
+                            &analysis, error);
     free(users);
     if (status != SR_OK)
         return status;

@@ -100,12 +100,16 @@ static sr_status evaluate(command_context *context, checkpointed_model *loaded, 
     const sr_evaluation_settings *settings = &loaded->settings.evaluation;
     loaded->settings.training.threads = 0; /* this machine is not the one that trained */
     SR_TRY(sr_use_threads(context->parallel, &loaded->settings.training, error));
-    SR_TRY(sr_evaluate_model(context->parallel, loaded->model, loaded->dataset, settings, result->split, kernels,
-                             &result->model, error));
+    SR_TRY(sr_evaluate_model(
+        context->parallel, loaded->model,
+        &(sr_evaluation){.dataset = loaded->dataset, .settings = settings, .split = result->split, .kernels = kernels},
+        &result->model, error));
     if (result->model.cases == 0)
         return sr_fail_without_cases(loaded->dataset, result->split, error);
-    SR_TRY(sr_evaluate_popularity(context->parallel, loaded->dataset, settings, result->split, kernels, &result->popularity,
-                                  error));
+    SR_TRY(sr_evaluate_popularity(
+        context->parallel,
+        &(sr_evaluation){.dataset = loaded->dataset, .settings = settings, .split = result->split, .kernels = kernels},
+        &result->popularity, error));
     if (sr_parallel_rank(context->parallel) != 0)
         return SR_OK;
     print_table(result, &loaded->settings);

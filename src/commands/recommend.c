@@ -203,8 +203,10 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
         status = sr_recommendations_open(&writer, options->output, loaded->dataset, source->longest_name, error);
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
-        status = sr_recommend(context->parallel, loaded->model, source, options->top_k, options->history, context->cpu.kernels,
-                              sr_recommendations_add, writer, error);
+        status = sr_recommend(
+            context->parallel, loaded->model, source,
+            &(sr_recommendation_request){.top_k = options->top_k, .history = options->history, .kernels = context->cpu.kernels},
+            sr_recommendations_add, writer, error);
     if (writer)
         status = sr_recommendations_close(writer, status, error);
     return sr_parallel_agree(context->parallel, status, error);

@@ -391,14 +391,18 @@ static sr_status run(analyser *a, const size_t *users, size_t user_count, sr_ana
     return sr_parallel_agree(parallel, status, error);
 }
 
-sr_status sr_analyze(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset, size_t batch_size, sr_split split,
-                     const size_t *users, size_t user_count, const sr_kernels *kernels, sr_analysis *analysis, sr_error *error)
+sr_status sr_analyze(sr_parallel *parallel, sr_model *model, const sr_analysis_request *request, sr_analysis *analysis,
+                     sr_error *error)
 {
-    *analysis = (sr_analysis){.split = split};
-    analyser a = {.parallel = parallel, .model = model, .dataset = dataset, .split = split, .batch_size = batch_size};
-    sr_status status = sr_parallel_agree(parallel, create(&a, kernels, error), error);
+    *analysis = (sr_analysis){.split = request->split};
+    analyser a = {.parallel = parallel,
+                  .model = model,
+                  .dataset = request->dataset,
+                  .split = request->split,
+                  .batch_size = request->batch_size};
+    sr_status status = sr_parallel_agree(parallel, create(&a, request->kernels, error), error);
     if (status == SR_OK)
-        status = run(&a, users, user_count, analysis, error);
+        status = run(&a, request->users, request->user_count, analysis, error);
     free(a.histories);
     free(a.block);
     free(a.state_sums);

@@ -20,11 +20,7 @@ typedef struct {
 } test_case;
 
 typedef struct {
-    const sr_dataset *dataset;
-    const sr_evaluation_settings *settings;
-    sr_split split;
-    sr_stop_function stop; /* or NULL */
-    void *context;
+    const sr_evaluation *evaluation;
     scorer scorer;
     test_case *cases;          /* [batch_size] of the current batch */
     scored_history *histories; /* [batch_size] */
@@ -66,7 +62,7 @@ static size_t rank_of(const scorer *s, const sr_real *scores, int32_t target)
 static sr_status rank_batch(ranker *r, sr_error *error)
 {
     scorer *s = &r->scorer;
-    if (r->stop && r->stop(r->context))
+    if (r->evaluation->stop && r->evaluation->stop(r->evaluation->context))
         return sr_fail(error, SR_STOPPED, "the evaluation was stopped on request");
     SR_TRY(scorer_encode(s, r->histories, r->case_count, error));
     for (size_t first = 0; first < r->case_count; first += s->rows) {
@@ -75,7 +71,7 @@ static sr_status rank_batch(ranker *r, sr_error *error)
         for (size_t row = 0; row < count; ++row) {
             const test_case *one = &r->cases[first + row];
             sr_real *scores = s->scores + row * s->columns;
-            scorer_apply_history(s, scores, r->settings->history, one->history.items, one->history.length);
+            scorer_apply_history(s, scores, r->evaluation->settings->history, one->history.items, one->history.length);
             const size_t rank = rank_of(s, scores, one->target);
             if (rank == NOT_A_NUMBER)
                 return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target,
@@ -90,14 +86,14 @@ static sr_status rank_batch(ranker *r, sr_error *error)
 /* Ranks the cases of one user, in batches over several. */
 static sr_status add_user(ranker *r, size_t user, sr_error *error)
 {
-    const sr_sequence sequence = sr_dataset_sequence(r->dataset, user);
-    const size_t begin = r->split == SR_SPLIT_VALID ? sequence.train_end : sequence.valid_end;
-    const size_t end = r->split == SR_SPLIT_VALID ? sequence.valid_end : sequence.length;
+    const sr_sequence sequence = sr_dataset_sequence(r->evaluation->dataset, user);
+    const size_t begin = r->evaluation->split == SR_SPLIT_VALID ? sequence.train_end : sequence.valid_end;
+    const size_t end = r->evaluation->split == SR_SPLIT_VALID ? sequence.valid_end : sequence.length;
     for (size_t at = begin; at < end; ++at) {
-        const test_case one = {scored_history_of(r->dataset, user, at), sequence.items[at]};
+        const test_case one = {scored_history_of(r->evaluation->dataset, user, at), sequence.items[at]};
         r->cases[r->case_count] = one;
         r->histories[r->case_count] = one.history;
-        if (++r->case_count == (size_t)r->settings->batch_size)
+        if (++r->case_count == (size_t)r->evaluation->settings->batch_size)
             SR_TRY(rank_batch(r, error));
     }
     return SR_OK;
@@ -106,7 +102,7 @@ static sr_status add_user(ranker *r, size_t user, sr_error *error)
 /* Users are dealt to ranks in blocks of one batch, round robin. */
 static sr_status rank_users(ranker *r, size_t rank, size_t ranks, sr_error *error)
 {
-    const size_t users = sr_dataset_users(r->dataset), block = (size_t)r->settings->batch_size;
+    const size_t users = sr_dataset_users(r->evaluation->dataset), block = (size_t)r->evaluation->settings->batch_size;
     for (size_t first = rank * block; first < users; first += ranks * block)
         for (size_t user = first; user < users && user < first + block; ++user)
             SR_TRY(add_user(r, user, error));
@@ -115,35 +111,25 @@ static sr_status rank_users(ranker *r, size_t rank, size_t ranks, sr_error *erro
 
 static sr_status allocate(ranker *r, sr_error *error)
 {
-    SR_TRY(SR_ALLOCATE(&r->cases, (size_t)r->settings->batch_size, "test cases", error));
-    SR_TRY(SR_ALLOCATE(&r->histories, (size_t)r->settings->batch_size, "test cases", error));
+    SR_TRY(SR_ALLOCATE(&r->cases, (size_t)r->evaluation->settings->batch_size, "test cases", error));
+    SR_TRY(SR_ALLOCATE(&r->histories, (size_t)r->evaluation->settings->batch_size, "test cases", error));
     return SR_ALLOCATE_ZERO(&r->histogram, r->deepest + 1, "ranks", error);
 }
 
-/* What is ranked, and by what: `model`, or `popularity`. */
+/* By what test cases are ranked: `model`, or `popularity`. */
 typedef struct {
     sr_model *model;
     const int64_t *popularity;
-    const sr_dataset *dataset;
-    const sr_evaluation_settings *settings;
-    sr_split split;
-    const sr_kernels *kernels;
-    sr_stop_function stop;
-    void *context;
-} question;
+} score_source;
 
 /* The part of a rank, or of one of its threads. `status` says whether it is ready; if not, it takes part in failing. */
-static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const question *asked, sr_ranking_metrics *metrics,
-                               sr_error *error)
+static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const score_source *source,
+                               const sr_evaluation *evaluation, sr_ranking_metrics *metrics, sr_error *error)
 {
-    ranker r = {.dataset = asked->dataset,
-                .settings = asked->settings,
-                .split = asked->split,
-                .stop = asked->stop,
-                .context = asked->context,
-                .deepest = (size_t)asked->settings->top_k[asked->settings->top_k_count - 1]};
+    const sr_evaluation_settings *settings = evaluation->settings;
+    ranker r = {.evaluation = evaluation, .deepest = (size_t)settings->top_k[settings->top_k_count - 1]};
     if (status == SR_OK)
-        status = scorer_create(&r.scorer, asked->model, asked->popularity, asked->dataset, asked->kernels, error);
+        status = scorer_create(&r.scorer, source->model, source->popularity, evaluation->dataset, evaluation->kernels, error);
     const bool has_scorer = status == SR_OK;
     if (status == SR_OK)
         status = allocate(&r, error);
@@ -153,7 +139,7 @@ static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const qu
     if (status == SR_OK)
         status = sr_parallel_sum_int64(parallel, r.histogram, r.deepest + 1, error);
     if (status == SR_OK)
-        ranking_metrics_compute(r.histogram, asked->settings, metrics);
+        ranking_metrics_compute(r.histogram, settings, metrics);
     free(r.cases);
     free(r.histories);
     free(r.histogram);
@@ -163,7 +149,8 @@ static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const qu
 }
 
 /* All threads of this rank, each with a share of the model. */
-static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranking_metrics *metrics, sr_error *error)
+static sr_status evaluate(sr_parallel *parallel, const score_source *source, const sr_evaluation *evaluation,
+                          sr_ranking_metrics *metrics, sr_error *error)
 {
     const double start = sr_seconds();
     sr_status first_status = SR_OK;
@@ -172,13 +159,13 @@ static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranki
         const size_t thread = (size_t)omp_get_thread_num();
         sr_error own_error = {.status = SR_OK};
         sr_ranking_metrics own_metrics;
-        question own = *asked;
+        score_source own = *source;
         sr_status status = SR_OK;
         sr_flush_denormals();
-        if (thread > 0 && asked->model)
-            status = sr_model_share(&own.model, asked->model, false, &own_error);
-        status = evaluate_part(sr_parallel_member(parallel, thread), status, &own, &own_metrics, &own_error);
-        if (thread > 0 && asked->model)
+        if (thread > 0 && source->model)
+            status = sr_model_share(&own.model, source->model, false, &own_error);
+        status = evaluate_part(sr_parallel_member(parallel, thread), status, &own, evaluation, &own_metrics, &own_error);
+        if (thread > 0 && source->model)
             sr_model_free(own.model);
         if (thread == 0) {
             first_status = status;
@@ -193,34 +180,15 @@ static sr_status evaluate(sr_parallel *parallel, const question *asked, sr_ranki
     return first_status;
 }
 
-sr_status sr_evaluate_model_unless(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
-                                   const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
-                                   sr_stop_function stop, void *context, sr_ranking_metrics *metrics, sr_error *error)
-{
-    const question asked = {.model = model,
-                            .dataset = dataset,
-                            .settings = settings,
-                            .split = split,
-                            .kernels = kernels,
-                            .stop = stop,
-                            .context = context};
-    return evaluate(parallel, &asked, metrics, error);
-}
-
-sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_dataset *dataset,
-                            const sr_evaluation_settings *settings, sr_split split, const sr_kernels *kernels,
+sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_evaluation *evaluation,
                             sr_ranking_metrics *metrics, sr_error *error)
 {
-    return sr_evaluate_model_unless(parallel, model, dataset, settings, split, kernels, NULL, NULL, metrics, error);
+    return evaluate(parallel, &(score_source){.model = model}, evaluation, metrics, error);
 }
 
-sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_dataset *dataset, const sr_evaluation_settings *settings,
-                                 sr_split split, const sr_kernels *kernels, sr_ranking_metrics *metrics, sr_error *error)
+sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_evaluation *evaluation, sr_ranking_metrics *metrics,
+                                 sr_error *error)
 {
-    const question asked = {.popularity = sr_dataset_popularity(dataset),
-                            .dataset = dataset,
-                            .settings = settings,
-                            .split = split,
-                            .kernels = kernels};
-    return evaluate(parallel, &asked, metrics, error);
+    const score_source source = {.popularity = sr_dataset_popularity(evaluation->dataset)};
+    return evaluate(parallel, &source, evaluation, metrics, error);
 }

@@ -231,17 +231,18 @@ sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_sourc
     return SR_OK;
 }
 
-sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source, size_t top_k, sr_history history,
-                       const sr_kernels *kernels, sr_recommendation_function emit, void *context, sr_error *error)
+sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source,
+                       const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
+                       sr_error *error)
 {
     const size_t items = sr_model_items(model);
-    recommender r = {.source = source, .top_k = top_k < items ? top_k : items, .history = history};
+    recommender r = {.source = source, .top_k = request->top_k < items ? request->top_k : items, .history = request->history};
     const size_t round_users = at_least_one(ROUND_ENTRIES / r.top_k < ROUND_USERS ? ROUND_ENTRIES / r.top_k : ROUND_USERS);
     const size_t unit_users = round_users < UNIT_USERS ? round_users : UNIT_USERS;
     const bool with_times = sr_model_needs_of(sr_model_configuration(model), false).times;
     sr_status status = sr_recommend_check(sr_model_configuration(model), source, error);
     if (status == SR_OK)
-        status = scorer_create(&r.scorer, model, NULL, NULL, kernels, error);
+        status = scorer_create(&r.scorer, model, NULL, NULL, request->kernels, error);
     if (status == SR_OK)
         status = SR_ALLOCATE(&r.histories, unit_users, "histories", error);
     status = sr_parallel_agree(parallel, status, error);

@@ -4,47 +4,57 @@
 
 #include <stdio.h>
 
-/* "NAME.SUFFIX" */
-static sr_status declare_part(sr_model *model, size_t *index, const char *name, const char *suffix, const size_t *shape,
-                              size_t rank, sr_initial initial, double scale, sr_parameter_set set, sr_error *error)
+/* The parameter "NAME.weight" or "NAME.bias". */
+typedef struct {
+    const char *name, *part;
+} part_of;
+
+static sr_status declare_part(sr_model *model, size_t *index, part_of part, const size_t *shape, size_t rank,
+                              sr_initial_values start, sr_parameter_set set, sr_error *error)
 {
     char full_name[SR_PARAMETER_NAME_SIZE];
-    snprintf(full_name, sizeof full_name, "%s.%s", name, suffix);
-    return sr_parameters_declare(&model->parameters, full_name, shape, rank, initial, scale, set, index, error);
+    snprintf(full_name, sizeof full_name, "%s.%s", part.name, part.part);
+    return sr_parameters_declare(&model->parameters, full_name, shape, rank, start, set, index, error);
+}
+
+static sr_initial_values drawn(const sr_model *model)
+{
+    return (sr_initial_values){SR_INITIAL_NORMAL, model->settings.initializer_range};
 }
 
 sr_status declare_linear(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in,
                          sr_parameter_set set, sr_error *error)
 {
-    SR_TRY(declare_part(model, &indices->weight, name, "weight", (size_t[]){out, in}, 2, SR_INITIAL_NORMAL,
-                        model->settings.initializer_range, set, error));
-    return declare_part(model, &indices->bias, name, "bias", &out, 1, SR_INITIAL_ZERO, 0, set, error);
+    SR_TRY(declare_part(model, &indices->weight, (part_of){name, "weight"}, (size_t[]){out, in}, 2, drawn(model), set, error));
+    return declare_part(model, &indices->bias, (part_of){name, "bias"}, &out, 1, (sr_initial_values){SR_INITIAL_ZERO, 0}, set,
+                        error);
 }
 
 sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *name, size_t width, sr_error *error)
 {
-    SR_TRY(declare_part(model, &indices->weight, name, "weight", &width, 1, SR_INITIAL_CONSTANT, 1, SR_PARAMETERS_ORDINARY,
-                        error));
-    return declare_part(model, &indices->bias, name, "bias", &width, 1, SR_INITIAL_ZERO, 0, SR_PARAMETERS_ORDINARY, error);
+    SR_TRY(declare_part(model, &indices->weight, (part_of){name, "weight"}, &width, 1,
+                        (sr_initial_values){SR_INITIAL_CONSTANT, 1}, SR_PARAMETERS_ORDINARY, error));
+    return declare_part(model, &indices->bias, (part_of){name, "bias"}, &width, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                        SR_PARAMETERS_ORDINARY, error);
 }
 
 sr_status declare_uniform(sr_model *model, size_t *index, const char *name, const size_t *shape, size_t rank, double bound,
                           sr_error *error)
 {
-    return sr_parameters_declare(&model->parameters, name, shape, rank, SR_INITIAL_UNIFORM, bound, SR_PARAMETERS_ORDINARY,
-                                 index, error);
+    return sr_parameters_declare(&model->parameters, name, shape, rank, (sr_initial_values){SR_INITIAL_UNIFORM, bound},
+                                 SR_PARAMETERS_ORDINARY, index, error);
 }
 
 sr_status declare_number(sr_model *model, size_t *index, const char *name, double value, sr_error *error)
 {
-    return sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1, SR_INITIAL_CONSTANT, value, SR_PARAMETERS_ORDINARY,
-                                 index, error);
+    return sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1, (sr_initial_values){SR_INITIAL_CONSTANT, value},
+                                 SR_PARAMETERS_ORDINARY, index, error);
 }
 
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error)
 {
-    return declare_part(model, index, name, "weight", (size_t[]){rows, width}, 2, SR_INITIAL_NORMAL,
-                        model->settings.initializer_range, SR_PARAMETERS_ORDINARY, error);
+    return declare_part(model, index, (part_of){name, "weight"}, (size_t[]){rows, width}, 2, drawn(model),
+                        SR_PARAMETERS_ORDINARY, error);
 }
 
 sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error)

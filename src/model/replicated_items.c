@@ -6,8 +6,8 @@ static sr_status declare(sr_item_table *table, item_part part, double deviation,
 {
     item_table_part *made = &table->parts[part];
     const size_t shape[] = {table->rows, made->width};
-    return sr_parameters_declare(table->parameters, made->name, shape, 2, SR_INITIAL_NORMAL, deviation, SR_PARAMETERS_ORDINARY,
-                                 &made->parameter, error);
+    return sr_parameters_declare(table->parameters, made->name, shape, 2, (sr_initial_values){SR_INITIAL_NORMAL, deviation},
+                                 SR_PARAMETERS_ORDINARY, &made->parameter, error);
 }
 
 static sr_tensor *whole(sr_item_table *table, sr_tape *tape, item_part part)

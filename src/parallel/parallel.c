@@ -368,70 +368,74 @@ sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t byt
 
 /* ---- gather on every rank ---- */
 
-/* How many elements each rank has and where they go, in the integers of MPI; each [ranks]. */
+/* A gather under way: what this rank gives, how many elements each rank has and where they go (in the integers of MPI; each
+ * [ranks]), and what all get. `size` bytes are one element, so that MPI counts elements and not bytes. */
 typedef struct {
+    const void *data;
+    size_t count, size;
+    uint64_t *sizes;
     int *counts, *starts;
-} gather_plan;
+    void *gathered;
+    size_t *offsets; /* [ranks + 1] */
+} gather_work;
 
-static sr_status add_up_counts(const uint64_t *counts, size_t ranks, gather_plan *plan, size_t *offsets, sr_error *error)
+static sr_status add_up_sizes(gather_work *work, size_t ranks, sr_error *error)
 {
-    offsets[0] = 0;
+    work->offsets[0] = 0;
     for (size_t rank = 0; rank < ranks; ++rank) {
-        if (counts[rank] > INT_MAX || offsets[rank] > INT_MAX - counts[rank])
+        if (work->sizes[rank] > INT_MAX || work->offsets[rank] > INT_MAX - work->sizes[rank])
             return sr_fail(error, SR_ERROR_RUNTIME, "more than %d rows cannot be gathered from all ranks", INT_MAX);
-        plan->counts[rank] = (int)counts[rank];
-        plan->starts[rank] = (int)offsets[rank];
-        offsets[rank + 1] = offsets[rank] + counts[rank];
+        work->counts[rank] = (int)work->sizes[rank];
+        work->starts[rank] = (int)work->offsets[rank];
+        work->offsets[rank + 1] = work->offsets[rank] + work->sizes[rank];
     }
     return SR_OK;
 }
 
-/* `size` bytes are one element, so that MPI counts elements and not bytes. */
-static sr_status exchange_blocks(sr_parallel *parallel, const void *data, size_t count, size_t size, const gather_plan *plan,
-                                 void *gathered, sr_error *error)
+static sr_status exchange_blocks(sr_parallel *parallel, const gather_work *work, sr_error *error)
 {
     if (parallel->alone) {
-        if (count > 0)
-            memcpy(gathered, data, count * size);
+        if (work->count > 0)
+            memcpy(work->gathered, work->data, work->count * work->size);
         return SR_OK;
     }
     MPI_Datatype element;
-    SR_TRY(sr_mpi_check(MPI_Type_contiguous((int)size, MPI_BYTE, &element), "MPI_Type_contiguous", error));
+    SR_TRY(sr_mpi_check(MPI_Type_contiguous((int)work->size, MPI_BYTE, &element), "MPI_Type_contiguous", error));
     sr_status status = sr_mpi_check(MPI_Type_commit(&element), "MPI_Type_commit", error);
     if (status == SR_OK)
-        status = SR_MPI_WAIT(
-            parallel, "MPI_Allgatherv",
-            MPI_Allgatherv(data, (int)count, element, gathered, plan->counts, plan->starts, element, parallel->world), error);
+        status = SR_MPI_WAIT(parallel, "MPI_Allgatherv",
+                             MPI_Allgatherv(work->data, (int)work->count, element, work->gathered, work->counts, work->starts,
+                                            element, parallel->world),
+                             error);
     MPI_Type_free(&element);
     return status;
 }
 
-static sr_status take_plan(gather_plan *plan, uint64_t **counts, size_t **offsets, size_t ranks, sr_error *error)
+static sr_status make_room_to_gather(gather_work *work, size_t ranks, sr_error *error)
 {
-    SR_TRY(SR_ALLOCATE(counts, ranks, "the sizes of a gather", error));
-    SR_TRY(SR_ALLOCATE(&plan->counts, ranks, "the sizes of a gather", error));
-    SR_TRY(SR_ALLOCATE(&plan->starts, ranks, "the sizes of a gather", error));
-    return SR_ALLOCATE(offsets, ranks + 1, "the offsets of a gather", error);
+    SR_TRY(SR_ALLOCATE(&work->sizes, ranks, "the sizes of a gather", error));
+    SR_TRY(SR_ALLOCATE(&work->counts, ranks, "the sizes of a gather", error));
+    SR_TRY(SR_ALLOCATE(&work->starts, ranks, "the sizes of a gather", error));
+    return SR_ALLOCATE(&work->offsets, ranks + 1, "the offsets of a gather", error);
 }
 
-static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
-                                   gather_plan *plan, uint64_t **counts, void **gathered, size_t **offsets, sr_error *error)
+static sr_status gather_everywhere(sr_parallel *parallel, sr_status status, gather_work *work, sr_error *error)
 {
     const size_t ranks = (size_t)parallel->size;
-    const uint64_t mine = count;
+    const uint64_t mine = work->count;
     if (status == SR_OK)
-        status = take_plan(plan, counts, offsets, ranks, error);
+        status = make_room_to_gather(work, ranks, error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    **counts = mine; /* which is all there is for a process alone */
+    work->sizes[0] = mine; /* which is all there is for a process alone */
     if (!parallel->alone)
         status = SR_MPI_WAIT(parallel, "MPI_Allgather",
-                             MPI_Allgather(&mine, 1, MPI_UINT64_T, *counts, 1, MPI_UINT64_T, parallel->world), error);
+                             MPI_Allgather(&mine, 1, MPI_UINT64_T, work->sizes, 1, MPI_UINT64_T, parallel->world), error);
     if (status == SR_OK)
-        status = add_up_counts(*counts, ranks, plan, *offsets, error);
+        status = add_up_sizes(work, ranks, error);
     if (status == SR_OK)
-        status = sr_allocate(gathered, (*offsets)[ranks], size, "what is gathered from all ranks", error);
+        status = sr_allocate(&work->gathered, work->offsets[ranks], work->size, "what is gathered from all ranks", error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    return exchange_blocks(parallel, data, count, size, plan, *gathered, error);
+    return exchange_blocks(parallel, work, error);
 }
 
 sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
@@ -449,20 +453,19 @@ sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const 
         }
         return status;
     }
-    gather_plan plan = {NULL, NULL};
-    uint64_t *counts = NULL;
-    *gathered = NULL;
-    *offsets = NULL;
-    status = gather_everywhere(parallel, status, data, count, size, &plan, &counts, gathered, offsets, error);
-    free(counts);
-    free(plan.counts);
-    free(plan.starts);
-    if (status == SR_OK)
-        return SR_OK;
-    free(*gathered);
-    free(*offsets);
-    *gathered = NULL;
-    *offsets = NULL;
+    gather_work work = {.data = data, .count = count, .size = size};
+    status = gather_everywhere(parallel, status, &work, error);
+    free(work.sizes);
+    free(work.counts);
+    free(work.starts);
+    if (status != SR_OK) {
+        free(work.gathered);
+        free(work.offsets);
+        work.gathered = NULL;
+        work.offsets = NULL;
+    }
+    *gathered = work.gathered;
+    *offsets = work.offsets;
     return status;
 }
 

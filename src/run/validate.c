@@ -12,8 +12,14 @@ sr_status run_validate(run *r, sr_error *error)
     sr_parallel_phase(r->parallel, SR_PHASE_VALIDATION, r->progress.step);
     sr_stepper_settle(&r->stepper);
     sr_model_set_step(r->model, r->progress.step);
-    SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_VALID, r->kernels,
-                                    run_must_stop_evaluating, r, &metrics, error));
+    SR_TRY(sr_evaluate_model(r->parallel, r->model,
+                             &(sr_evaluation){.dataset = r->dataset,
+                                              .settings = &r->settings->evaluation,
+                                              .split = SR_SPLIT_VALID,
+                                              .kernels = r->kernels,
+                                              .stop = run_must_stop_evaluating,
+                                              .context = r},
+                             &metrics, error));
     if (metrics.cases == 0) {
         if (!r->warned_of_no_case)
             sr_log_warning(r->log,
@@ -64,10 +70,19 @@ sr_status run_test(run *r, sr_error *error)
     const int64_t epoch = validated ? r->progress.best_epoch : r->progress.epoch;
     sr_model_set_step(r->model, step);
     sr_ranking_metrics model, popularity;
-    SR_TRY(sr_evaluate_model_unless(r->parallel, r->model, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels,
-                                    run_must_stop_evaluating, r, &model, error));
-    SR_TRY(sr_evaluate_popularity(r->parallel, r->dataset, &r->settings->evaluation, SR_SPLIT_TEST, r->kernels, &popularity,
-                                  error));
+    SR_TRY(sr_evaluate_model(r->parallel, r->model,
+                             &(sr_evaluation){.dataset = r->dataset,
+                                              .settings = &r->settings->evaluation,
+                                              .split = SR_SPLIT_TEST,
+                                              .kernels = r->kernels,
+                                              .stop = run_must_stop_evaluating,
+                                              .context = r},
+                             &model, error));
+    SR_TRY(sr_evaluate_popularity(
+        r->parallel,
+        &(sr_evaluation){
+            .dataset = r->dataset, .settings = &r->settings->evaluation, .split = SR_SPLIT_TEST, .kernels = r->kernels},
+        &popularity, error));
     if (model.cases > 0) {
         run_log_ranking(r, "test, popularity", &popularity);
         run_log_ranking(r, "test, model", &model);

@@ -31,7 +31,7 @@ static sr_status make_room(sr_parameters *parameters, sr_error *error)
 }
 
 sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, const size_t *shape, size_t rank,
-                                sr_initial initial, double scale, sr_parameter_set set, size_t *index, sr_error *error)
+                                sr_initial_values start, sr_parameter_set set, size_t *index, sr_error *error)
 {
     assert(!parameters->values && rank >= 1 && rank <= SR_PARAMETER_RANK_MAXIMUM);
     if (strlen(name) >= SR_PARAMETER_NAME_SIZE)
@@ -42,7 +42,7 @@ sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, con
     SR_TRY(make_room(parameters, error));
     sr_parameter *parameter = &parameters->list[parameters->count];
     *parameter = (sr_parameter){
-        .rank = rank, .size = 1, .offset = parameters->block_size, .initial = initial, .scale = scale, .set = set};
+        .rank = rank, .size = 1, .offset = parameters->block_size, .initial = start.initial, .scale = start.scale, .set = set};
     snprintf(parameter->name, sizeof parameter->name, "%s", name);
     for (size_t i = 0; i < rank; ++i) {
         if (shape[i] == 0 || parameter->size > (SIZE_MAX / 2 - parameters->block_size) / sizeof(sr_real) / shape[i])

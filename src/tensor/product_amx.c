@@ -108,10 +108,12 @@ static void lay_out_all(tile (*tiles)[DEPTH_TILES], const float *first, size_t s
         memset(tiles[(lines + SIDE - 1) / SIDE], 0, sizeof *tiles);
 }
 
-/* c [rows, columns], up to 32 x 32, of two rows of tiles of a and two columns of tiles of b. */
-static void multiply_block(float *c, size_t c_stride, size_t rows, size_t columns, tile (*a)[DEPTH_TILES],
-                           tile (*b)[DEPTH_TILES], size_t depth_tiles, float alpha, float beta)
+/* The block of c from `row` and `column` on, up to 32 x 32, of two rows of tiles of a and two columns of tiles of b. */
+static void multiply_block(const matrix_product *p, size_t row, size_t column, tile (*a)[DEPTH_TILES], tile (*b)[DEPTH_TILES],
+                           size_t depth_tiles, float beta)
 {
+    const size_t rows = least(BLOCK, p->m - row), columns = least(BLOCK, p->n - column);
+    float *c = p->c + row * p->c_stride + column;
     float sums[BLOCK][BLOCK] __attribute__((aligned(64)));
     MEMORY_IS_READ();
     TILE_ZERO(0);
@@ -134,7 +136,7 @@ static void multiply_block(float *c, size_t c_stride, size_t rows, size_t column
     TILE_STORE(3, &sums[SIDE][SIDE], sizeof sums[0]);
     for (size_t i = 0; i < rows; ++i)
         for (size_t j = 0; j < columns; ++j)
-            c[i * c_stride + j] = alpha * sums[i][j] + (beta == 0 ? 0 : beta * c[i * c_stride + j]);
+            c[i * p->c_stride + j] = p->alpha * sums[i][j] + (beta == 0 ? 0 : beta * c[i * p->c_stride + j]);
 }
 
 void multiply_amx(const matrix_product *p)
@@ -162,8 +164,7 @@ void multiply_amx(const matrix_product *p)
                             !p->transpose_a, rows, depth, true);
                 for (size_t i = 0; i < rows; i += BLOCK)
                     for (size_t j = 0; j < columns; j += BLOCK)
-                        multiply_block(p->c + (row + i) * p->c_stride + column + j, p->c_stride, least(BLOCK, rows - i),
-                                       least(BLOCK, columns - j), a + i / SIDE, b + j / SIDE, depth_tiles, p->alpha, beta);
+                        multiply_block(p, row + i, column + j, a + i / SIDE, b + j / SIDE, depth_tiles, beta);
             }
         }
     }

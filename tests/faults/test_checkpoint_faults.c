@@ -50,8 +50,8 @@ static int start(void **state)
     snprintf(w->path, sizeof w->path, "%s/step-0000000042.h5", w->directory);
     sr_parameters_initialise(&w->parameters);
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; ++i)
-        check(sr_parameters_declare(&w->parameters, arrays[i].name, arrays[i].shape, arrays[i].rank, SR_INITIAL_NORMAL, 0.02,
-                                    SR_PARAMETERS_ORDINARY, NULL, &error),
+        check(sr_parameters_declare(&w->parameters, arrays[i].name, arrays[i].shape, arrays[i].rank,
+                                    (sr_initial_values){SR_INITIAL_NORMAL, 0.02}, SR_PARAMETERS_ORDINARY, NULL, &error),
               &error);
     check(sr_parameters_allocate(&w->parameters, &error), &error);
     for (int i = 0; i < 2; ++i)

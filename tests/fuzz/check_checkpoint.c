@@ -26,8 +26,8 @@ static bool make_model(void)
     sr_error error;
     sr_parameters_initialise(&valid.parameters);
     for (size_t i = 0; i < ARRAYS; ++i)
-        if (sr_parameters_declare(&valid.parameters, names[i], shapes[i], 2, SR_INITIAL_NORMAL, 1, SR_PARAMETERS_ORDINARY, NULL,
-                                  &error) != SR_OK)
+        if (sr_parameters_declare(&valid.parameters, names[i], shapes[i], 2, (sr_initial_values){SR_INITIAL_NORMAL, 1},
+                                  SR_PARAMETERS_ORDINARY, NULL, &error) != SR_OK)
             return false;
     if (sr_parameters_allocate(&valid.parameters, &error) != SR_OK)
         return false;

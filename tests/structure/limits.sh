@@ -1,5 +1,6 @@
 #!/bin/sh
-# limits.sh SOURCE: no file has more than 600 lines, no function more than 80 lines or 8 parameters. The layout is clang-format's: a
+# limits.sh SOURCE: no file has more than 600 lines, no function more than 80 lines or 8 parameters. A name with a last _ is
+# LAPACK's, whose interface is not ours. The layout is clang-format's: a
 # function's head begins in the first column, its body stands between braces in the first column.
 set -eu
 cd "$1"
@@ -19,7 +20,7 @@ find src include data_prep tests benchmarks -name '*.[ch]' | sort | xargs awk '
     }
     function name_of(head) { sub(/\(.*/, "", head); sub(/.*[ *]/, "", head); return head }
     function check_head() {
-        if (count_parameters(head) > 8) {
+        if (count_parameters(head) > 8 && name_of(head) !~ /_$/) {
             print FILENAME ":" FNR ": " name_of(head) " has " count_parameters(head) " parameters, 8 are allowed"
             broken = 1
         }

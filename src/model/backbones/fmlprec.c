@@ -31,7 +31,8 @@ static sr_status declare_filter(sr_model *model, size_t layer, sr_error *error)
     const size_t shape[] = {sr_fourier_bins((size_t)model->settings.max_length), width, 2};
     char name[SR_PARAMETER_NAME_SIZE / 2];
     snprintf(name, sizeof name, "layers.%zu.filter.weight", layer);
-    SR_TRY(sr_parameters_declare(&model->parameters, name, shape, 3, SR_INITIAL_CENTRED, model->settings.initializer_range,
+    SR_TRY(sr_parameters_declare(&model->parameters, name, shape, 3,
+                                 (sr_initial_values){SR_INITIAL_CENTRED, model->settings.initializer_range},
                                  SR_PARAMETERS_ORDINARY, &filter->weight, error));
     /* As released, where one layer is copied to make the others and filters are not drawn again. */
     if (layer > 0)

@@ -94,8 +94,8 @@ static sr_status declare(sr_model *model, size_t layer, sr_error *error)
     const size_t width = (size_t)model->settings.hidden_size;
     char name[SR_PARAMETER_NAME_SIZE / 2];
     snprintf(name, sizeof name, "layers.%zu.frequency.sqrt_beta", layer);
-    SR_TRY(sr_parameters_declare(&model->parameters, name, &width, 1, SR_INITIAL_CENTRED, 1, SR_PARAMETERS_ORDINARY,
-                                 &own->sqrt_beta, error));
+    SR_TRY(sr_parameters_declare(&model->parameters, name, &width, 1, (sr_initial_values){SR_INITIAL_CENTRED, 1},
+                                 SR_PARAMETERS_ORDINARY, &own->sqrt_beta, error));
     if (layer > 0)
         sr_parameters_start_same(&model->parameters, own->sqrt_beta, layer_of(model, 0)->sqrt_beta);
     snprintf(name, sizeof name, "layers.%zu.frequency.norm", layer);

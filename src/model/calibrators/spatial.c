@@ -67,8 +67,9 @@ static sr_status declare_distance_scale(sr_model *model, size_t index, const cha
 {
     const bool drawn = settings_of(model)->distance_scale == DISTANCE_SCALE_NORMAL;
     size_t *scale = &layer_of(model, index)->distance_scale;
-    SR_TRY(sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1, drawn ? SR_INITIAL_CENTRED : SR_INITIAL_CONSTANT,
-                                 1, SR_PARAMETERS_ORDINARY, scale, error));
+    SR_TRY(sr_parameters_declare(&model->parameters, name, (size_t[]){1}, 1,
+                                 (sr_initial_values){drawn ? SR_INITIAL_CENTRED : SR_INITIAL_CONSTANT, 1},
+                                 SR_PARAMETERS_ORDINARY, scale, error));
     if (index > 0)
         sr_parameters_start_same(&model->parameters, *scale, layer_of(model, 0)->distance_scale);
     return SR_OK;
@@ -103,10 +104,11 @@ static void calibrate_scores(attention_block *block)
             tape, block->scores, block->score_query, block->key, model_parameter(model, tape, layer->order.weight),
             model_parameter(model, tape, layer->order.bias), block->score_map, block->score_scale);
     if (settings->distance)
-        block->scores = sr_add_distance_scores(
-            tape, block->scores, block->score_query, block->key, model_parameter(model, tape, layer->distance.weight),
-            model_parameter(model, tape, layer->distance.bias), model_parameter(model, tape, layer->distance_scale),
-            block->score_map, block->score_scale);
+        block->scores = sr_add_distance_scores(tape, block->scores, block->score_query, block->key,
+                                               &(sr_distance_map){model_parameter(model, tape, layer->distance.weight),
+                                                                  model_parameter(model, tape, layer->distance.bias),
+                                                                  model_parameter(model, tape, layer->distance_scale)},
+                                               block->score_map, block->score_scale);
 }
 
 const calibrator spatial_calibrator = {

@@ -252,10 +252,10 @@ static void distance_backward(sr_tape *tape, const sr_tensor *scores, const void
     backward_through_terms(tape, saved, distance_backward_head);
 }
 
-sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
-                                  sr_tensor *bias, sr_tensor *steepness, const sr_attention_map *map, double scale)
+sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key,
+                                  const sr_distance_map *affine, const sr_attention_map *map, double scale)
 {
-    if (!scores || !query || !key || !weight || !bias || !steepness)
+    if (!scores || !query || !key || !affine->weight || !affine->bias || !affine->steepness)
         return NULL;
     const size_t window = map->layout->window;
     sr_real *logarithms = sr_tape_take(tape, window, sizeof *logarithms);
@@ -267,9 +267,9 @@ sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *q
                                  .before = scores,
                                  .query = query,
                                  .key = key,
-                                 .weight = weight,
-                                 .bias = bias,
-                                 .steepness = steepness,
+                                 .weight = affine->weight,
+                                 .bias = affine->bias,
+                                 .steepness = affine->steepness,
                                  .scale = (sr_real)scale,
                                  .logarithms = logarithms};
     spatial_state *state;
