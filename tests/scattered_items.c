@@ -206,7 +206,7 @@ static size_t bytes(const sr_item_table *table)
     size_t width = 0;
     for (size_t part = 0; part < table->part_count; ++part)
         width += table->parts[part].width;
-    return 2 * table->rows * width * sizeof(sr_real);
+    return table->rows * width * sizeof(sr_real);
 }
 
 static const item_table_kind scattered_items = {

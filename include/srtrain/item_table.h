@@ -16,6 +16,12 @@ typedef struct sr_item_table sr_item_table;
 /* The table of a model; it belongs to the model. Each share of a model has its own, of the same rows. */
 sr_item_table *sr_model_item_table(sr_model *model);
 
+/* Rows that it has: padding, items, and the mask token where there is one. */
+size_t sr_item_table_rows(const sr_item_table *table);
+
+/* Bytes that the values of its rows take in this process. */
+size_t sr_item_table_bytes(const sr_item_table *table);
+
 /* ---- what a batch reads ---- */
 
 enum { SR_ITEM_LISTS_MAXIMUM = 9 }; /* inputs, targets and negatives of a batch and of the two that go with it */

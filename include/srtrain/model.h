@@ -42,6 +42,7 @@ typedef struct {
     size_t numbers; /* that are trained */
     size_t block;   /* elements of a block, gaps included */
     size_t arrays;
+    size_t item_table; /* bytes of values of the item table, of these, in one process */
 } sr_model_size;
 sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
                                 sr_error *error);

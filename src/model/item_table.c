@@ -39,6 +39,16 @@ sr_status item_table_share(sr_item_table *share, const sr_item_table *table, sr_
     return table->kind->share ? table->kind->share(share, table, error) : SR_OK;
 }
 
+size_t sr_item_table_rows(const sr_item_table *table)
+{
+    return table->rows;
+}
+
+size_t sr_item_table_bytes(const sr_item_table *table)
+{
+    return table->kind->bytes(table);
+}
+
 /* ---- rows by their ids ---- */
 
 sr_tensor *item_table_read(sr_item_table *table, sr_tape *tape, item_part part, const int32_t *ids, size_t count,

@@ -55,7 +55,7 @@ typedef struct item_table_kind {
     sr_row_numbers (*slab_items)(const sr_item_table *table, size_t slab);
     const sr_real *(*slab_values)(const sr_item_table *table, size_t slab, item_part part);
     sr_tensor *(*slab_on_tape)(sr_item_table *table, sr_tape *tape, size_t slab, item_part part);
-    /* Bytes of values and gradients that this process holds beside the model's other parameters. */
+    /* Bytes that values of rows take in this process. */
     size_t (*bytes)(const sr_item_table *table);
 } item_table_kind;
 

@@ -58,7 +58,9 @@ sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *se
 {
     sr_model *model;
     SR_TRY(sr_model_declare(&model, settings, items, users, error));
-    *size = (sr_model_size){.block = model->parameters.block_size, .arrays = model->parameters.count};
+    *size = (sr_model_size){.block = model->parameters.block_size,
+                            .arrays = model->parameters.count,
+                            .item_table = sr_item_table_bytes(&model->item_table)};
     for (size_t i = 0; i < model->parameters.count; ++i)
         size->numbers += model->parameters.list[i].size;
     sr_model_free(model);

@@ -52,15 +52,18 @@ static void sum_in_pass(void *context, double *values, size_t count)
     sums->seconds += sr_lap(&mark);
 }
 
+static sr_pass pass_of_step(const sr_worker *worker, int64_t step)
+{
+    return (sr_pass){.training = true, .seed = (uint64_t)worker->stepper->settings->training.seed, .step = (uint64_t)step};
+}
+
 /* The passes of a step, over whatever is in work->batch. */
 static sr_status run_passes(sr_worker *worker, int64_t step, step_work *work, sr_error *error)
 {
     pass_sums sums = {.parallel = worker->parallel, .failure = {.status = SR_OK}};
-    const sr_pass pass = {.training = true,
-                          .seed = (uint64_t)worker->stepper->settings->training.seed,
-                          .step = (uint64_t)step,
-                          .sum = sum_in_pass,
-                          .sum_context = &sums};
+    sr_pass pass = pass_of_step(worker, step);
+    pass.sum = sum_in_pass;
+    pass.sum_context = &sums;
     double mark = sr_seconds();
     sr_model_encode(worker->model, worker->tape, &work->batch, &pass, &work->encoding);
     if (contrast_in_use(worker))
@@ -96,7 +99,7 @@ static const sr_touched_rows *touched_by(const sr_worker *worker)
 
 /* Rows that the step reads, and so updates, take the steps that they have missed. A rank that failed takes part; then all fail.
  */
-static sr_status prepare_rows(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
+static sr_status catch_up_rows(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
 {
     sr_optimizer *optimizer = &worker->stepper->optimizer;
     if (!worker->touched)
@@ -113,6 +116,17 @@ static sr_status prepare_rows(sr_worker *worker, sr_status status, const sr_batc
     return SR_OK;
 }
 
+/* Rows of the item table that the step reads are up to date and at hand. */
+static sr_status prepare_rows(sr_worker *worker, sr_status status, int64_t step, const sr_batch *batch, sr_error *error)
+{
+    const sr_pass pass = pass_of_step(worker, step);
+    status = catch_up_rows(worker, status, batch, error);
+    double mark = sr_seconds();
+    status = sr_model_fetch_items(worker->model, worker->tape, batch, &pass, status, error);
+    worker->times.reduction += sr_lap(&mark);
+    return status;
+}
+
 /* This rank's part of the batch through the encoder. */
 static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_t step, step_work *work, sr_step_result *result,
                          sr_error *error)
@@ -125,7 +139,7 @@ static sr_status forward(sr_worker *worker, int64_t epoch, int64_t index, int64_
                                         (size_t)sr_parallel_rank(worker->parallel), (size_t)sr_parallel_size(worker->parallel),
                                         worker->arena, &work->batch, &targets, &examples, error);
     worker->times.data += sr_lap(&mark);
-    status = prepare_rows(worker, status, &work->batch, error);
+    status = prepare_rows(worker, status, step, &work->batch, error);
     sr_reduction_begin(worker->reduction, touched_by(worker)); /* a rank that failed takes part in it */
     if (status != SR_OK) {
         run_empty_passes(worker, step);
@@ -238,6 +252,7 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
     if (status == SR_OK)
         status = backward(worker, work, result, error);
     mark = sr_seconds();
+    status = sr_model_hand_back_items(worker->model, status, error);
     SR_TRY(sr_reduction_finish(worker->reduction, status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(worker, status, votes, result, error));
     worker->times.reduction += sr_lap(&mark);
