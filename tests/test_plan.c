@@ -389,7 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_estimate_of_memory_is_near_what_runs_take, set_up, world_tear_down),
-        cmocka_unit_test(the_item_table_is_named_beside_all_parameters),
+        cmocka_unit_test_setup_teardown(the_item_table_is_named_beside_all_parameters, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(the_copy_for_saving_is_planned, set_up_many, world_tear_down),
         cmocka_unit_test_setup_teardown(late_rows_are_planned, set_up_many, world_tear_down),
         cmocka_unit_test_setup_teardown(parts_that_are_too_large_to_compute_are_scaled, set_up_many, world_tear_down),
