@@ -213,7 +213,7 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
             r->milliseconds[part * r->steps + step - WARM_UP] = parts[part];
         r->seconds += seconds;
         r->examples += result.examples;
-        r->losses += result.targets > 0 ? result.loss_sum / result.targets : 0;
+        r->losses += sr_step_loss(&result);
     }
     return SR_OK;
 }

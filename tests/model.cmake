@@ -1,6 +1,8 @@
 srtrain_add_test(test_parameters)
 srtrain_add_test(test_item_table LIBRARY srtrain_double SOURCES scattered_items.c)
-srtrain_add_test(test_model LEVELS LIBRARY srtrain_double)
+foreach(name test_model test_model_gradients test_model_causality test_objective)
+  srtrain_add_test(${name} LEVELS LIBRARY srtrain_double SOURCES model_world.c)
+endforeach()
 srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double)
 
 # The parity program, its run over the fixtures of the project, all of whose models exist, and over those of another directory: that

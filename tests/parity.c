@@ -14,10 +14,8 @@
 #include "cpu_level.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
-#include "srtrain/model.h"
-#include "srtrain/parallel.h"
-#include "srtrain/step.h"
-#include "step/contrast.h"
+#include "srtrain/objective.h"
+#include "srtrain/settings.h"
 
 #include "fixture.h"
 #include "fixture_configuration.h"
@@ -37,7 +35,6 @@ typedef struct {
     sr_model *model;
     sr_arena *arena;
     sr_tape *tape;
-    sr_parallel *parallel; /* a single rank */
     size_t examples, max_length;
     int32_t *sequence, *targets, *negatives; /* [B, L], [B] or [B, L], likewise or NULL */
     int32_t *users;                          /* [B] or NULL */
@@ -156,7 +153,6 @@ static sr_status load(comparison *c, const char *path, sr_error *error)
     SR_TRY(sr_model_create(&c->model, &c->settings.model, (size_t)fixture_items(c->fixture), (size_t)fixture_users(c->fixture),
                            error));
     sr_model_set_step(c->model, fixture_annealing_step(c->fixture));
-    SR_TRY(sr_parallel_start_alone(&c->parallel, error));
     SR_TRY(sr_arena_create(&c->arena, 1 << 20, error));
     SR_TRY(sr_tape_create(&c->tape, tested_kernels(), true, error));
     SR_TRY(load_parameters(c, error));
@@ -327,13 +323,6 @@ static sr_status compare_evaluation(comparison *c, sr_error *error)
     return compare_scores(c, encoding.representation, &batch, error);
 }
 
-/* The dataset with the value of the loss that is configured. */
-static const char *loss_dataset(const sr_settings *settings, char *name, size_t size)
-{
-    snprintf(name, size, "loss.%s", sr_settings_choice("training.loss", settings->model.loss));
-    return name;
-}
-
 static sr_status compare_gradient(comparison *c, const sr_parameter *parameter, sr_error *error)
 {
     const sr_real *gradient = sr_model_parameters(c->model)->gradients + parameter->offset;
@@ -365,96 +354,70 @@ static sr_status compare_loss(comparison *c, const char *dataset, double actual,
     return SR_OK;
 }
 
-/* The loss that mask generators follow, and its gradient in them. */
-static sr_status compare_attack(comparison *c, const sr_batch *batch, const sr_encoding *encoding, sr_error *error)
+/* The dataset with the value of the loss by which items are ranked: that of the calibrated branch, where there is another. */
+static const char *ranking_dataset(const sr_settings *settings, bool attacked, char *name, size_t size)
 {
-    sr_tensor *ranking = sr_model_loss(c->model, c->tape, batch, encoding->attacked, 1.0 / (double)batch->targets);
-    sr_tensor *attacked = sr_model_attacked_loss(c->model, c->tape, encoding, ranking, encoding->mask_square_sums);
-    SR_TRY(sr_tape_backward(c->tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, error));
-    const double penalty = sr_mask_penalty(encoding->mask_square_sums, encoding->mask_count);
-    const double weight = sr_model_penalty_weight(&c->settings.model);
-    SR_TRY(compare_loss(c, "loss.attacked_ranking", (double)ranking->values[0], error));
-    SR_TRY(compare_loss(c, "loss.mask_penalty", penalty, error));
-    return compare_loss(c, "loss.attacked", weight * penalty - (double)ranking->values[0], error);
+    snprintf(name, size, "loss.%s", attacked ? "calibrated" : sr_settings_choice("training.loss", settings->model.loss));
+    return name;
 }
 
-/* What a training pass leaves until its gradients are computed. */
-typedef struct {
-    sr_batch batch, again, alike; /* the latter two of contrastive training */
-    sr_encoding encoding;
-    sr_trace trace;
-    contrast contrast;
-} training_passes;
-
-/* The further passes of contrastive training, by the code of training steps: `loss` and theirs. */
-static sr_status add_contrast(comparison *c, training_passes *passes, sr_pass pass, sr_tensor **loss, sr_error *error)
+/* Every term has a dataset of its name; the first one that of its loss, which holds nothing of what is within it. */
+static sr_status compare_terms(comparison *c, const sr_outcome *outcome, bool attacked, sr_error *error)
 {
-    sr_stepper stepper = {.settings = &c->settings};
-    sr_worker worker = {.stepper = &stepper, .parallel = c->parallel, .model = c->model, .tape = c->tape};
-    SR_TRY(build_view(c, c->sequence, &passes->again, error));
-    SR_TRY(build_view(c, c->same_target, &passes->alike, error));
-    passes->batch.again = &passes->again;
-    passes->batch.alike = &passes->alike;
-    pass.trace = NULL; /* which is of the first pass */
-    contrast_encode(&passes->contrast, &worker, &passes->batch, pass);
-    SR_TRY(contrast_gather(&passes->contrast, &worker, sr_tape_status(c->tape, error), error));
-    *loss = contrast_add_losses(&passes->contrast, &worker, &passes->batch, *loss);
-    return sr_tape_status(c->tape, error);
-}
-
-static sr_status compare_contrast(comparison *c, const contrast *views, sr_error *error)
-{
-    sr_step_result result;
-    contrast_report(views, &result);
-    SR_TRY(compare_loss(c, "loss.contrastive", result.contrastive, error));
-    return result.has_spectra ? compare_loss(c, "loss.spectral", result.spectral, error) : SR_OK;
-}
-
-/* The passes, their losses, and the gradients of their sum. */
-static sr_status compare_losses(comparison *c, training_passes *passes, sr_error *error)
-{
-    const bool calibrated = sr_model_needs_of(&c->settings.model, true).couples_batch;
-    const bool contrasted = c->settings.model.contrastive.in_use;
-    const sr_pass pass = {.training = true,
-                          .step = (uint64_t)sr_model_step(c->model),
-                          .every_row = c->attention,
-                          .trace = c->attention ? &passes->trace : NULL,
-                          .noise = c->noise};
-    sr_model_encode(c->model, c->tape, &passes->batch, &pass, &passes->encoding);
-    sr_tensor *loss = sr_model_loss(c->model, c->tape, &passes->batch, passes->encoding.representation,
-                                    1.0 / (double)passes->batch.targets);
-    double penalty_weight = 0;
+    const sr_terms *terms = &outcome->terms;
+    double ranking = sr_term_mean(&terms->list[0], outcome->targets);
     char name[SR_NAME_SIZE];
-    sr_tensor *penalty = sr_model_penalty(c->model, c->tape, &penalty_weight), *total = loss;
-    SR_TRY(sr_tape_status(c->tape, error));
-    if (contrasted)
-        SR_TRY(add_contrast(c, passes, pass, &total, error));
-    SR_TRY(sr_tape_backward(c->tape, total, SR_PARAMETERS_ORDINARY, NULL, NULL, error));
-    double of_targets = (double)loss->values[0];
-    if (penalty) {
-        SR_TRY(compare_loss(c, "loss.frobenius_penalty", (double)penalty->values[0], error));
-        of_targets -= penalty_weight * (double)penalty->values[0];
+    for (size_t i = 1; i < terms->count; ++i) {
+        const double value = sr_term_mean(&terms->list[i], outcome->targets);
+        snprintf(name, sizeof name, "loss.%s", terms->list[i].name);
+        SR_TRY(compare_loss(c, name, value, error));
+        if (terms->list[i].within)
+            ranking -= terms->list[i].weight * value;
     }
-    if (penalty || contrasted)
-        SR_TRY(compare_loss(c, "loss.total", (double)total->values[0], error));
-    if (contrasted)
-        SR_TRY(compare_contrast(c, &passes->contrast, error));
-    SR_TRY(compare_loss(c, calibrated ? "loss.calibrated" : loss_dataset(&c->settings, name, sizeof name), of_targets, error));
-    return calibrated ? compare_attack(c, &passes->batch, &passes->encoding, error) : SR_OK;
+    return compare_loss(c, ranking_dataset(&c->settings, attacked, name, sizeof name), ranking, error);
+}
+
+/* The losses that parameters follow. Where it has one term alone, it has no dataset of its own. */
+static sr_status compare_losses(comparison *c, const sr_outcome *outcome, sr_error *error)
+{
+    const sr_terms *terms = &outcome->terms;
+    const bool attacked = terms->list[0].followers == SR_PARAMETERS_ORDINARY;
+    SR_TRY(compare_terms(c, outcome, attacked, error));
+    const double ordinary = sr_terms_total(terms, SR_PARAMETERS_ORDINARY, outcome->targets);
+    const double attack = sr_terms_total(terms, SR_PARAMETERS_ATTACK, outcome->targets);
+    if (attacked)
+        return compare_loss(c, "loss.attacked", attack, error);
+    return terms->count > 1 ? compare_loss(c, "loss.total", ordinary, error) : SR_OK;
 }
 
 static sr_status compare_training(comparison *c, sr_error *error)
 {
-    training_passes passes = {.trace = {0}};
-    SR_TRY(build_batch(c, true, &passes.batch, error));
+    sr_batch batch, again, alike;
+    sr_trace trace = {.layers = 0};
+    sr_outcome outcome;
+    SR_TRY(build_batch(c, true, &batch, error));
+    if (c->settings.model.contrastive.in_use) {
+        SR_TRY(build_view(c, c->sequence, &again, error));
+        SR_TRY(build_view(c, c->same_target, &alike, error));
+        batch.again = &again;
+        batch.alike = &alike;
+    }
+    const sr_objective_request request = {.model = c->model,
+                                          .tape = c->tape,
+                                          .batch = &batch,
+                                          .pass = {.training = true,
+                                                   .step = (uint64_t)sr_model_step(c->model),
+                                                   .every_row = c->attention,
+                                                   .trace = c->attention ? &trace : NULL,
+                                                   .noise = c->noise},
+                                          .targets = (double)batch.targets};
     sr_tape_reset(c->tape);
-    const sr_status status = compare_losses(c, &passes, error);
-    contrast_free(&passes.contrast);
-    SR_TRY(status);
+    SR_TRY(sr_objective_run(&request, SR_OK, &outcome, error));
+    SR_TRY(compare_losses(c, &outcome, error));
     const sr_parameters *parameters = sr_model_parameters(c->model);
     for (size_t i = 0; i < parameters->count; ++i)
         SR_TRY(compare_gradient(c, &parameters->list[i], error));
-    return c->attention ? compare_attention(c, &passes.trace, error) : SR_OK;
+    return c->attention ? compare_attention(c, &trace, error) : SR_OK;
 }
 
 static void release(comparison *c)
@@ -463,7 +426,6 @@ static void release(comparison *c)
     sr_model_free(c->model);
     sr_tape_free(c->tape);
     sr_arena_free(c->arena);
-    sr_parallel_finish(c->parallel);
     free(c->sequence);
     free(c->targets);
     free(c->negatives);

@@ -4,7 +4,7 @@
 #include "model/component.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
-#include "srtrain/model.h"
+#include "srtrain/objective.h"
 #include "srtrain/settings.h"
 
 #include <math.h>
@@ -97,24 +97,23 @@ static void build_batch(world *w)
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, true, examples, EXAMPLES, NULL), SR_OK);
 }
 
-/* A pass of training with dropout, whose random numbers are those of one step. */
-static sr_tensor *compute_loss(world *w)
-{
-    const sr_pass pass = {.training = true, .seed = 3, .step = 7};
-    sr_encoding encoding;
-    sr_tape_reset(w->tape);
-    sr_model_encode(w->model, w->tape, &w->batch, &pass, &encoding);
-    return sr_model_loss(w->model, w->tape, &w->batch, encoding.representation, 1 / (double)w->batch.targets);
-}
-
-/* The loss of the present parameters, and its gradient in the model. */
-static double differentiate(world *w)
+/* The loss of the present parameters in a pass, with its gradient in the model. */
+static double loss_of_pass(world *w, const sr_pass *pass)
 {
     sr_parameters *parameters = sr_model_parameters(w->model);
+    const sr_objective_request request = {
+        .model = w->model, .tape = w->tape, .batch = &w->batch, .pass = *pass, .targets = (double)w->batch.targets};
+    sr_outcome outcome;
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
-    sr_tensor *loss = compute_loss(w);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
-    return loss->values[0];
+    sr_tape_reset(w->tape);
+    assert_int_equal(sr_objective_run(&request, SR_OK, &outcome, NULL), SR_OK);
+    return sr_term_mean(&outcome.terms.list[0], outcome.targets);
+}
+
+/* The same with dropout, whose random numbers are those of one step. */
+static double differentiate(world *w)
+{
+    return loss_of_pass(w, &(sr_pass){.training = true, .seed = 3, .step = 7});
 }
 
 static void check_gradient(world *w, const sr_parameter *parameter, size_t i)
@@ -122,11 +121,12 @@ static void check_gradient(world *w, const sr_parameter *parameter, size_t i)
     const double step = 1e-5;
     sr_parameters *parameters = sr_model_parameters(w->model);
     sr_real *element = parameters->values + parameter->offset + i;
+    differentiate(w);
     const double original = *element, actual = parameters->gradients[parameter->offset + i];
     *element = original + step;
-    const double above = compute_loss(w)->values[0];
+    const double above = differentiate(w);
     *element = original - step;
-    const double below = compute_loss(w)->values[0];
+    const double below = differentiate(w);
     *element = original;
     const double expected = (above - below) / (2 * step);
     if (fabs(actual - expected) > 1e-6 * (1 + fabs(expected)))
@@ -281,9 +281,8 @@ static void margin_is_the_mean_of_what_targets_lack(void **state)
         sum += lack > 0 ? lack : 0;
         content += lack <= 0;
     }
-    const sr_tensor *loss = sr_model_loss(w.model, w.tape, &w.batch, encoding.representation, 1 / (double)w.batch.targets);
     assert_true(content > 0 && content < w.batch.targets);
-    assert_true(fabs(loss->values[0] - sum / (double)w.batch.targets) < 1e-12);
+    assert_true(fabs(loss_of_pass(&w, &pass) - sum / (double)w.batch.targets) < 1e-12);
     free_world(&w);
 }
 

@@ -68,8 +68,10 @@ static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
         status = sr_stepper_create(&stepper, parallel, &t->settings, sr_kernels_choose(NULL), sampler, model, 4, error);
     if (status == SR_OK) {
         status = sr_train_step(&stepper, 0, 0, 0, votes, &step, error);
-        if (status == SR_OK)
-            *result = add_to_result(sr_parameters_checksum(sr_model_parameters(model)), &step.loss_sum, sizeof step.loss_sum);
+        if (status == SR_OK) {
+            const double loss = sr_step_loss(&step);
+            *result = add_to_result(sr_parameters_checksum(sr_model_parameters(model)), &loss, sizeof loss);
+        }
         sr_stepper_free(&stepper);
     }
     sr_model_free(model);

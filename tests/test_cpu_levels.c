@@ -71,7 +71,7 @@ static void train(const shared_dataset *data, const sr_kernels *kernels, const c
         sr_step_result result;
         if (small_training_step(&t, (int64_t)step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
-        made->losses[step] = result.loss_sum / result.targets;
+        made->losses[step] = sr_step_loss(&result);
         made->norms[step] = result.gradient_norm;
     }
     small_training_end(&t);

@@ -320,13 +320,15 @@ typedef struct {
     bool opposite;        /* another rank turns the choice round */
 } other_ranks;
 
-static void add_other_ranks(void *context, double *values, size_t count)
+static sr_status add_other_ranks(void *context, double *values, size_t count, sr_error *error)
 {
+    (void)error;
     other_ranks *other = context;
     assert_int_equal(count, L + 1); /* the last is the scale */
     ++other->calls;
     for (size_t i = 0; i < count; ++i)
         values[i] = other->opposite && i < L ? -values[i] : values[i] * (1 + (double)other->others);
+    return SR_OK;
 }
 
 static void lags_of_training_are_chosen_by_the_sums_of_all_ranks(void **test)
@@ -340,8 +342,7 @@ static void lags_of_training_are_chosen_by_the_sums_of_all_ranks(void **test)
     sr_encoding encoding;
     sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
     memcpy(alone, encoding.representation->values, sizeof alone);
-    pass.sum = add_other_ranks;
-    pass.sum_context = &other;
+    pass.ranks = &(sr_ranks){.count = 3, .context = &other, .sum = add_other_ranks};
     sr_tape_reset(w.tape);
     sr_model_encode(w.model, w.tape, &w.batch, &pass, &encoding);
     assert_int_equal(other.calls, LAYERS);
@@ -361,7 +362,8 @@ static void a_rank_that_failed_or_has_nothing_to_do_takes_part_in_every_sum(void
     world w;
     open_world(&w, "training.seed=1");
     other_ranks other = {.others = 0};
-    const sr_pass pass = {.training = true, .sum = add_other_ranks, .sum_context = &other};
+    sr_ranks ranks = {.count = 1, .context = &other, .sum = add_other_ranks};
+    const sr_pass pass = {.training = true, .ranks = &ranks};
     const sr_batch empty = {.layout = {.offsets = no_offsets, .window = L, .causal = true}, .reads = {.offsets = no_offsets}};
     sr_encoding encoding;
     sr_model_encode(w.model, w.tape, &empty, &pass, &encoding);

@@ -1,6 +1,7 @@
 /* The face of the item table (model/item_table.h), by plain loops, and models over a table whose rows lie in no order. */
 #include "model/backbone.h"
 #include "scattered_items.h"
+#include "srtrain/objective.h"
 #include "srtrain/settings.h"
 
 #include <math.h>
@@ -103,17 +104,17 @@ static void build_batch(world *w)
 /* A step's loss and its gradients, with dropout. */
 static double differentiate(world *w, sr_model *model)
 {
-    const sr_pass pass = {.training = true, .seed = 3, .step = 7};
     sr_parameters *parameters = sr_model_parameters(model);
-    sr_encoding encoding;
+    const sr_objective_request request = {.model = model,
+                                          .tape = w->tape,
+                                          .batch = &w->batch,
+                                          .pass = {.training = true, .seed = 3, .step = 7},
+                                          .targets = (double)w->batch.targets};
+    sr_outcome outcome;
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_tape_reset(w->tape);
-    assert_int_equal(sr_model_fetch_items(model, w->tape, &w->batch, &pass, SR_OK, NULL), SR_OK);
-    sr_model_encode(model, w->tape, &w->batch, &pass, &encoding);
-    sr_tensor *loss = sr_model_loss(model, w->tape, &w->batch, encoding.representation, 1 / (double)w->batch.targets);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
-    assert_int_equal(sr_model_hand_back_items(model, SR_OK, NULL), SR_OK);
-    return loss->values[0];
+    assert_int_equal(sr_objective_run(&request, SR_OK, &outcome, NULL), SR_OK);
+    return sr_terms_total(&outcome.terms, SR_PARAMETERS_EVERY, outcome.targets);
 }
 
 static void assert_close(const char *name, const sr_real *found, const sr_real *expected, size_t count)

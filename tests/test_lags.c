@@ -179,11 +179,11 @@ static void in_bands_of_one_bin_each_sequence_keeps_the_smallest_of_equal_lags(v
     assert_memory_equal(lags[0], lags[1], sizeof lags[0]);
 }
 
-static void sum_over_ranks(void *context, double *values, size_t count)
+static sr_status sum_over_ranks(void *context, double *values, size_t count, sr_error *error)
 {
     sr_parallel *parallel = context;
     assert_int_equal(count, L + 1);
-    assert_int_equal(sr_parallel_sum_double(parallel, values, count, NULL), SR_OK);
+    return sr_parallel_sum_double(parallel, values, count, error);
 }
 
 /* All ranks together, each a part of the batch, and each rank alone with the whole batch. */
@@ -201,10 +201,8 @@ static void in_training_ranks_and_engines_choose_the_lags_of_the_whole_batch(voi
         sr_encoding encoding;
         open_world(&w, engines[i / 2], single_bins, "training.seed=1");
         build_part(&w, true, together ? rank : 0, together ? ranks : 1, &batch);
-        const sr_pass pass = {.training = true,
-                              .step = 1,
-                              .sum = together ? sum_over_ranks : NULL,
-                              .sum_context = together ? data->parallel : NULL};
+        sr_ranks all = {.rank = rank, .count = ranks, .context = data->parallel, .sum = sum_over_ranks};
+        const sr_pass pass = {.training = true, .step = 1, .ranks = together ? &all : NULL};
         run_pass(&w, &batch, pass, &trace, &encoding);
         assert_lags_of_single_bins(&trace, 1);
         for (size_t layer = 0; layer < MOST_LAYERS; ++layer)
@@ -317,7 +315,7 @@ static void losses_of_steps(const shared_dataset *data, const char *engine, cons
     for (int64_t step = 0; step < STEPS; ++step) {
         if (small_training_step(&t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
-        losses[step] = result.loss_sum / result.targets;
+        losses[step] = sr_step_loss(&result);
     }
     small_training_end(&t);
 }

@@ -272,7 +272,7 @@ static void train(const shared_dataset *data, const char *const options[OPTIONS]
             snprintf(found->failure, sizeof found->failure, "%s", error.message);
             break;
         }
-        found->losses[step] = result.loss_sum / result.targets;
+        found->losses[step] = sr_step_loss(&result);
         found->norms[step] = result.gradient_norm;
     }
     sr_stepper_settle(&t.stepper);

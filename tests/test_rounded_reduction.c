@@ -215,7 +215,7 @@ static double train(world *w, const char *precision, const char *loss)
         sr_step_result result;
         if (small_training_step(&t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
-        sum += step >= STEPS - 10 ? result.loss_sum / result.targets / 10 : 0;
+        sum += step >= STEPS - 10 ? sr_step_loss(&result) / 10 : 0;
     }
     assert_same_bits(w, sr_model_parameters(t.model)->values, sr_model_parameters(t.model)->block_size);
     small_training_end(&t);

@@ -94,7 +94,7 @@ static void losses_of_steps(const shared_dataset *data, const char *option, doub
     for (size_t step = 0; step < steps; ++step) {
         if (small_training_step(&t, (int64_t)step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
-        losses[step] = result.loss_sum / result.targets;
+        losses[step] = sr_step_loss(&result);
     }
     small_training_end(&t);
 }

@@ -88,8 +88,23 @@ typedef struct {
     const size_t *lags[SR_LAYERS_MAXIMUM];
 } sr_trace;
 
-/* Adds up `count` numbers over all ranks, in place. */
-typedef void (*sr_sum_function)(void *context, double *values, size_t count);
+/* The ranks that divide a global batch, as models see them: models know no MPI, and whoever does fills this in. Every call is
+ * collective. A rank that has failed makes the same calls as the others, so that nobody waits for it in vain. */
+typedef struct {
+    size_t rank, count; /* this one, of so many */
+    void *context;      /* what the functions get */
+    /* Adds up `count` numbers over all ranks, in place. */
+    sr_status (*sum)(void *context, double *values, size_t count, sr_error *error);
+    /* Turns the failure of one rank into the same failure of all. */
+    sr_status (*agree)(void *context, sr_status status, sr_error *error);
+    /* Blocks of any number of elements of `size` bytes from every rank, one after the other in the order of ranks, on every
+     * rank: *gathered, and *offsets [ranks + 1] in elements. The caller releases both with free(). A rank that passes a
+     * `status` other than SR_OK takes part without data; then all fail together. */
+    sr_status (*gather)(void *context, sr_status status, const void *data, size_t elements, size_t size, void **gathered,
+                        size_t **offsets, sr_error *error);
+    double seconds; /* that the calls of models have taken so far */
+    bool failed;    /* a sum within a pass has failed, and so will all others: passes ask for no more */
+} sr_ranks;
 
 /* How to run the encoder. */
 typedef struct {
@@ -98,10 +113,9 @@ typedef struct {
     uint64_t step;
     /* Which of several passes of a step this is: each has random numbers of its own. */
     unsigned view;
-    /* For backbones that sum over ranks in passes (sr_model_needs), in training; NULL: there is one rank alone. Every rank
-     * calls it equally often, a rank whose tape has failed or whose batch is empty too. */
-    sr_sum_function sum;
-    void *sum_context;
+    /* In training: those who share the batch; NULL: this rank has all of it. Backbones that sum over ranks in passes
+     * (sr_model_needs) do so equally often on every rank, also on one whose tape has failed or whose batch is empty. */
+    sr_ranks *ranks;
     /* Sequences go through the encoder in chunks of about so many tokens, unless something in the pass needs all of them at
      * once: a chunk stays in the cache from layer to layer. 0: as many as are good for that. */
     size_t chunk_tokens;
@@ -110,8 +124,8 @@ typedef struct {
     /* Noise of the attacked branch in the padded frame, [sequences, heads, window, window], in the place of random
      * draws (tests); or NULL. */
     const double *noise;
-    /* Backbones that choose lags, in training: those of each layer, as a trace has them, in the place of a choice (tests); or
-     * NULL. */
+    /* Backbones that choose lags, in training: those of each layer of each view, as a trace has them, in the place of a choice
+     * [views * layers] (tests); or NULL. */
     const size_t *const *lags;
 } sr_pass;
 
@@ -138,16 +152,6 @@ sr_status sr_model_hand_back_items(sr_model *model, sr_status status, sr_error *
 
 void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
 
-/* The training loss of a batch (of its calibrated or of its attacked representation) as [1, 1]: the sum over the batch's
- * targets times `weight` (1 / number of targets in the global batch makes the sum over ranks the mean over the global batch).
- * A penalty of the parameters is weighted by the batch's share of the global targets, so that the sum over ranks contains it
- * once. */
-sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight);
-
-/* What the loss of a whole batch contains *weight times, a function of the parameters as [1, 1]; NULL for backbones whose loss
- * has no such term. */
-sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape, double *weight);
-
 /* Contrastive training: the weight in the loss of a distance of the states of every token of two passes; 0 where they are not
  * compared. */
 double sr_model_state_weight(const sr_model_settings *settings);
@@ -164,9 +168,6 @@ size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targe
 /* The learning rate of a set of parameters, in units of that of the others. */
 double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parameter_set set);
 
-/* The weight of the mask penalty in the attacked loss; 0 without an attacked branch. */
-double sr_model_penalty_weight(const sr_model_settings *settings);
-
 /* What a user should know who begins with weights that were trained elsewhere; NULL: nothing. */
 const char *sr_model_import_warning(const sr_model_settings *settings);
 
@@ -178,16 +179,6 @@ bool sr_model_filters(const sr_model *model, sr_model_filter_kind kind);
  * factors [hidden_size], which are the same for all bins but the low ones. */
 void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t layer, size_t bin, double *moduli,
                      double *factors);
-
-/* The mask penalty (1 / n_l) sum_l ||1 - M_l||: one norm over the whole global batch for each layer, `global_squares`
- * [layers] being the sums of squares over all ranks. */
-double sr_mask_penalty(const double *global_squares, size_t layers);
-
-/* The loss that mask generators follow, as [1, 1]: -attacked_ranking + penalty_weight * penalty (Zhou et al. 2023). The
- * gradient is exact for this rank's part of the global batch; the value is not that of the loss, because the norm is not a sum
- * over ranks: report -ranking + penalty_weight * sr_mask_penalty() instead. */
-sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
-                                  const double *global_squares);
 
 /* The item tables whose rows have no gradient in training but where an id of the batch names them: items, targets
  * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. */

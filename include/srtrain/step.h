@@ -5,6 +5,7 @@
 #include "srtrain/checkpoint.h"
 #include "srtrain/model.h"
 #include "srtrain/node.h"
+#include "srtrain/objective.h"
 #include "srtrain/optimizer.h"
 #include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
@@ -84,20 +85,16 @@ typedef enum {
 
 /* What a step did, the same on every rank. */
 typedef struct {
-    double loss_sum; /* of the ranking loss, over the targets of the global batch */
-    double targets, examples;
-    bool has_attack;             /* there is an attacked branch: */
-    double attacked_ranking_sum; /* the loss of the attacked branch, over the targets of the global batch */
-    double mask_penalty;         /* (1 / n_l) sum_l ||1 - M_l|| of the global batch */
-    bool has_contrast;           /* contrastive training: */
-    double contrastive;          /* mean InfoNCE over the pairs of the global batch, before its weight */
-    bool has_spectra;            /* with the distance of spectra: */
-    double spectral;             /* its mean over the examples of the global batch, bins and channels, before its weight */
+    sr_terms terms;           /* of the global batch */
+    double targets, examples; /* of the global batch */
     double gradient_norm, learning_rate;
     bool votes[SR_VOTES]; /* whether any rank voted for it */
     bool skipped;         /* the loss or the gradient was not finite: nothing has changed, and `reason` tells why */
     char reason[512];
 } sr_step_result;
+
+/* The loss by which items are ranked, a mean over the targets of the global batch. */
+double sr_step_loss(const sr_step_result *result);
 
 /* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `votes` are this rank's. Collective; a
  * failure on any rank is an error on all of them, with the parameters unchanged but for steps that rows have

@@ -2,9 +2,9 @@
 
 #include "srtrain/sampler.h"
 
-/* How many of `count` empty histories make one piece, `scoring` being the work of each besides the sequence that those of a
- * piece share: all, unless that is more than every rank's share of the batch. The sequence is computed once for each piece, so
- * that scoring should be at least as much. */
+/* How many of `count` empty histories make one piece: all, unless that is more work than a rank's share of the batch. Those of
+ * a piece share a sequence. `scoring` is the work of each besides. Every piece computes the sequence anew: its scoring should
+ * take at least as long. */
 static size_t group_size(const empty_histories *empty, size_t others, size_t count, size_t scoring, size_t ranks)
 {
     const size_t sequence = empty->sequence, share = (others + sequence + count * scoring) / ranks;

@@ -1,6 +1,6 @@
-/* The pieces of work in which examples are dealt to ranks: one for each example, except that empty histories together are one
- * where they share a sequence, so that only one rank has to compute it, or a few where they are so many that one rank would be
- * late. Called by sampler.c. */
+/* The pieces of work that are dealt to ranks. Each example is one piece. Empty histories that share a sequence are one piece
+ * together: then one rank alone computes that sequence. Very many of them are a few pieces: one rank would take too long.
+ * Called by sampler.c. */
 #ifndef SRTRAIN_DATA_PIECES_H
 #define SRTRAIN_DATA_PIECES_H
 

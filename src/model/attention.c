@@ -38,7 +38,8 @@ attention_block attention_begin(sr_model *model, sr_tape *tape, const attention_
                              .score_scale = 1 / sqrt((double)model->settings.hidden_size / (double)heads)};
     const bool only_read = block.last && !pass->every_row;
     const bool scores_all = calibrators_score_every_query(&model->settings);
-    const bool items_alone = only_read && !scores_all && !reads_padding(model, pass) && /* are queries, and what they see */
+    /* Padding is neither a query nor seen by one. */
+    const bool items_alone = only_read && !scores_all && !reads_padding(model, pass) &&
                              !calibrators_read_rows_of_padding(&model->settings, pass->training);
     const sr_rows *keys = rows->keys;
     if (items_alone && keys)

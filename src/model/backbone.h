@@ -64,9 +64,14 @@ typedef struct backbone {
     sr_status (*declare)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
-    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], times *weight. NULL: nothing. */
-    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape, double *weight);
-    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both or none. */
+    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], and its weight. Both with a name, or NULL.
+     */
+    sr_term_name penalty_term;
+    double (*penalty_weight)(const sr_model_settings *settings);
+    sr_tensor *(*penalty)(sr_model *model, sr_tape *tape);
+    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both with a
+     * name, or NULL. */
+    sr_term_name state_term;
     double (*state_weight)(const sr_model_settings *settings);
     sr_tensor *(*state_distance)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
                                  double examples);

@@ -38,8 +38,9 @@ typedef struct calibrator {
     /* Mixes the block's output *y, and that of the attacked branch if `attacked` is not NULL, with something else made of the
      * block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
     void (*mix)(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked);
-    /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: their learning rate in units of that of all others, and
-     * the weight of the penalty in their loss. Both, or NULL: it has none. */
+    /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: the names of its two terms, the learning rate of these
+     * parameters in units of that of all others, and the weight of the penalty in their loss. All, or NULL: it has none. */
+    sr_term_name attacked_term, penalty_term;
     double (*attack_learning_rate_ratio)(const sr_model_settings *settings);
     double (*penalty_weight)(const sr_model_settings *settings);
     /* What its filter multiplies a bin of the transform with, [hidden_size], and the factors behind it, [hidden_size]. NULL: it
@@ -69,6 +70,9 @@ bool calibrators_score_every_query(const sr_model_settings *settings);
 
 /* Whether any calibrator in use reads what padding attends to in the last layer. */
 bool calibrators_read_rows_of_padding(const sr_model_settings *settings, bool training);
+
+/* The calibrator in use whose parameters follow a loss of their own, or NULL. */
+const calibrator *calibrators_attacker(const sr_model_settings *settings);
 
 /* Whether the loss of any calibrator in use couples the examples of a batch. */
 bool calibrators_couple_batch(const sr_model_settings *settings);

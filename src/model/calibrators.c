@@ -51,6 +51,14 @@ bool calibrators_read_rows_of_padding(const sr_model_settings *settings, bool tr
     return false;
 }
 
+const calibrator *calibrators_attacker(const sr_model_settings *settings)
+{
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(settings, i) && calibrators[i]->penalty_weight)
+            return calibrators[i];
+    return NULL;
+}
+
 bool calibrators_couple_batch(const sr_model_settings *settings)
 {
     for (size_t i = 0; i < calibrator_count; ++i)

@@ -6,7 +6,7 @@
 #ifndef SRTRAIN_MODEL_COMPONENT_H
 #define SRTRAIN_MODEL_COMPONENT_H
 
-#include "srtrain/model.h"
+#include "srtrain/objective.h"
 
 typedef struct component {
     const char *name;

@@ -1,6 +1,8 @@
 /* The list of losses: one row each. Numbers are places in it. */
 #include "model/loss.h"
 
+#include "model/backbone.h"
+
 #include <string.h>
 
 extern const loss cross_entropy_loss, bpr_loss, binary_cross_entropy_loss, stosa_loss;
@@ -18,6 +20,13 @@ const size_t loss_count = sizeof losses / sizeof *losses;
 const loss *loss_of(const sr_model_settings *settings)
 {
     return losses[settings->loss];
+}
+
+pair_scores score_pairs(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states)
+{
+    sr_tensor *targets = item_table_scores(&model->item_table, tape, states, batch->target_items);
+    return (pair_scores){.targets = targets,
+                         .negatives = item_table_scores(&model->item_table, tape, states, batch->negative_items)};
 }
 
 int sr_loss_number(const char *name)

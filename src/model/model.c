@@ -1,4 +1,4 @@
-/* Models and their losses. */
+/* Models: their parts, and what they need. */
 #include "srtrain/model.h"
 
 #include "model/backbone.h"
@@ -6,7 +6,6 @@
 #include "model/chunks.h"
 #include "model/loss.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
@@ -214,23 +213,6 @@ size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targe
     return row->catalogue_memory ? row->catalogue_memory(targets, items, kept) : 0;
 }
 
-sr_tensor *sr_model_penalty(sr_model *model, sr_tape *tape, double *weight)
-{
-    return model->backbone->penalty ? model->backbone->penalty(model, tape, weight) : NULL;
-}
-
-sr_tensor *sr_model_loss(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
-{
-    sr_tensor *states = sr_select_rows(tape, representation, batch->target_reads, batch->targets);
-    sr_tensor *of_targets = model->loss->compute(model, tape, batch, states, weight);
-    double penalty_weight;
-    sr_tensor *penalty = sr_model_penalty(model, tape, &penalty_weight);
-    if (!model->backbone->penalty)
-        return of_targets;
-    const double share = weight * (double)batch->targets; /* of this batch in the global one */
-    return sr_weighted_add(tape, of_targets, 1, penalty, penalty_weight * share);
-}
-
 sr_table_list sr_model_item_tables(const sr_model *model)
 {
     const sr_model_settings *settings = &model->settings;
@@ -290,18 +272,9 @@ sr_status sr_model_hand_back_items(sr_model *model, sr_status status, sr_error *
     return kind->hand_back ? kind->hand_back(&model->item_table, status, error) : status;
 }
 
-/* The calibrator whose parameters follow a loss of their own, or NULL. */
-static const calibrator *attacker_of(const sr_model_settings *settings)
-{
-    for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrates(settings, i) && calibrators[i]->penalty_weight)
-            return calibrators[i];
-    return NULL;
-}
-
 double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parameter_set set)
 {
-    const calibrator *attacker = set == SR_PARAMETERS_ATTACK ? attacker_of(settings) : NULL;
+    const calibrator *attacker = set == SR_PARAMETERS_ATTACK ? calibrators_attacker(settings) : NULL;
     return attacker ? attacker->attack_learning_rate_ratio(settings) : 1;
 }
 
@@ -334,34 +307,4 @@ void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t la
         model->backbone->response(model, layer, bin, moduli);
     else
         filter_of(model)->response(model, layer, bin, moduli, factors);
-}
-
-double sr_model_penalty_weight(const sr_model_settings *settings)
-{
-    const calibrator *attacker = attacker_of(settings);
-    return attacker ? attacker->penalty_weight(settings) : 0;
-}
-
-double sr_mask_penalty(const double *global_squares, size_t layers)
-{
-    double sum = 0;
-    for (size_t layer = 0; layer < layers; ++layer)
-        sum += sqrt(global_squares[layer]);
-    return layers ? sum / (double)layers : 0;
-}
-
-/* L_att = -ranking + lambda / n_l sum_l sqrt(S_l): d L_att / d S_l = lambda / (2 n_l sqrt(S_l)), with S_l of the whole batch.
- */
-sr_tensor *sr_model_attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
-                                  const double *global_squares)
-{
-    const double weight = sr_model_penalty_weight(&model->settings);
-    const double layers = (double)encoding->mask_count;
-    static const sr_real minus_one = -1;
-    sr_tensor *total = sr_weighted_sum(tape, attacked_ranking, &minus_one);
-    for (size_t layer = 0; layer < encoding->mask_count; ++layer) {
-        const double norm = sqrt(global_squares[layer]);
-        total = sr_weighted_add(tape, total, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
-    }
-    return total;
 }

@@ -51,7 +51,8 @@ static sr_status try_threads(size_t threads, sr_error *error)
                    granted);
 }
 
-/* Members are numbered by that: with different numbers they would take themselves for one another. */
+/* A member's number follows from its rank and the number of threads. With unlike numbers of threads two members would get the
+ * same number. */
 static sr_status check_equal(sr_parallel *parallel, size_t threads, sr_error *error)
 {
     int64_t extremes[] = {(int64_t)threads, -(int64_t)threads};

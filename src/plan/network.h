@@ -1,8 +1,8 @@
 /* What an all-reduce costs on many nodes, by a model of latency and bandwidth. Times in seconds, sizes in bytes. Pure
  * functions.
  *
- * With p ranks of which q share a node, N = ceil(p / q) nodes, n bytes, latency a and bandwidth B of the network and a', B' of
- * a node, in which a' and B' belong to one rank's exchange with another:
+ * With p ranks of which q share a node, N = ceil(p / q) nodes, n bytes, latency a and bandwidth B of the network; a' and
+ * B' are those of an exchange between two ranks of a node:
  *
  *   halving  2 ceil(lg q) a' + 2 (q-1)/q n/B' + 2 ceil(lg N) a + 2 (N-1)/N n/B
  *            Recursive halving and doubling: Rabenseifner, "Optimization of collective reduction operations", ICCS 2004, LNCS
@@ -11,8 +11,9 @@
  *            neighbours, so that the halves that leave it add up to n bytes, which share its link.
  *   ring     2 (p-1) (a + n/(p B)), with a', B' where one node holds all
  *            Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", Journal of Parallel
- * and Distributed Computing 69 (2009). One message at a time crosses each link; the slowest link sets the pace. a sum of few
- * numbers   ceil(lg q) a' + ceil(lg N) a Recursive doubling (Thakur et al.).
+ *            and Distributed Computing 69 (2009). One message at a time crosses each link. The slowest link sets the pace.
+ *
+ * A sum of few numbers takes ceil(lg q) a' + ceil(lg N) a, by recursive doubling (Thakur et al.).
  *
  * The additions are part of B'; on the network they are left out. */
 #ifndef SRTRAIN_PLAN_NETWORK_H

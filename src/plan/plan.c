@@ -213,7 +213,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->moments = 2 * m->parameters;
     m->index = sr_sampler_memory(request->sampler);
     m->batches = threads * batch;
-    /* Steps differ in what they place where, so that more pages are touched in all than by any one step. */
+    /* Each step places its tensors anew. All steps together touch more pages than any one of them. */
     m->activations = threads * (tensors.tape + tensors.tape / 10);
     m->tiles = threads * tensors.scorings *
                sr_model_catalogue_memory(&settings->model, tensors.targets, sr_dataset_items(request->dataset),

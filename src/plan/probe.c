@@ -2,6 +2,7 @@
 
 #include "base/sizes.h"
 #include "evaluate/scorer.h"
+#include "srtrain/objective.h"
 #include "srtrain/operations.h"
 
 #include <string.h>
@@ -66,93 +67,48 @@ static sr_status fold_batch(const probe *p, sr_batch *batch, sr_error *error)
     return fold(&batch->negative_items, batch->targets, p->items, items, p->arena, error);
 }
 
-/* ---- contrastive training ---- */
-
-typedef struct {
-    sr_tensor *again, *alike, *again_states, *alike_states;
-} views;
-
-static sr_tensor *encode_view(probe *p, const sr_batch *view, sr_pass pass, unsigned number, sr_tensor **states,
-                              sr_error *error)
+/* The same for a further pass of contrastive training, whose batch is not the probe's to change. */
+static sr_status fold_view(const probe *p, const sr_batch **view, sr_error *error)
 {
-    sr_encoding encoding;
-    sr_batch *batch = sr_arena_take(p->arena, sizeof *batch); /* the tape keeps pointers into it */
-    sr_status status = batch ? SR_OK : sr_fail_memory(error, sizeof *batch, "a part of a batch");
-    if (status == SR_OK) {
-        *batch = *view;
-        status = fold_batch(p, batch, error);
-    }
-    if (status != SR_OK) {
-        sr_tape_fail(p->tape, error);
-        return NULL;
-    }
-    pass.view = number;
-    pass.every_row = sr_model_state_weight(&p->request->settings->model) > 0;
-    sr_model_encode(p->model, p->tape, batch, &pass, &encoding);
-    *states = encoding.states;
-    return sr_select_rows(p->tape, encoding.representation, batch->example_reads, batch->examples);
-}
-
-/* The loss of the part's own pairs: that of the whole global batch needs other ranks, but no more memory on the tape. */
-static sr_tensor *contrastive_loss(probe *p, const sr_batch *batch, const views *v)
-{
-    const sr_model_settings *model = &p->request->settings->model;
-    const double state_weight = sr_model_state_weight(model);
-    if (!v->again || !v->alike)
-        return NULL;
-    const size_t width = v->again->columns, pairs = v->again->rows, size = pairs * width;
-    sr_real *rows = sr_tape_take(p->tape, 2 * size, sizeof *rows);
-    double *log_sums = sr_tape_take(p->tape, 2 * pairs, sizeof *log_sums);
-    if (!rows || !log_sums)
-        return NULL;
-    memcpy(rows, v->again->values, size * sizeof *rows);
-    memcpy(rows + size, v->alike->values, size * sizeof *rows);
-    const sr_contrast contrast = {
-        .rows = rows, .count = 2 * pairs, .pairs = pairs, .temperature = model->contrastive.temperature};
-    sr_contrastive_log_sums(p->tape, &contrast, width, log_sums);
-    sr_tensor *loss = sr_contrastive_loss(p->tape, v->again, v->alike, &contrast, log_sums, 1 / (double)(2 * pairs));
-    if (!v->again_states || state_weight == 0)
-        return loss;
-    sr_tensor *distance = sr_model_state_distance(p->model, p->tape, batch->again, v->again_states, v->alike_states, 1);
-    return sr_weighted_add(p->tape, loss, 1, distance, state_weight);
+    sr_batch *folded_view = *view ? sr_arena_take(p->arena, sizeof *folded_view) : NULL;
+    if (!*view)
+        return SR_OK;
+    if (!folded_view)
+        return sr_fail_memory(error, sizeof *folded_view, "a part of a batch");
+    *folded_view = **view;
+    *view = folded_view;
+    return fold_batch(p, folded_view, error);
 }
 
 /* ---- a step ---- */
 
+/* Contrastive training compares the part's own examples: the whole global batch needs other ranks, but no more memory on the
+ * tape. */
 static sr_status compute(probe *p, sr_batch *batch, part_memory *memory, sr_error *error)
 {
-    const sr_training_settings *training = &p->request->settings->training;
-    const sr_pass pass = {.training = true, .seed = (uint64_t)training->seed};
-    const double weight = batch->targets ? 1 / (double)batch->targets : 0;
-    sr_encoding encoding;
-    views v = {NULL, NULL, NULL, NULL};
-    const sr_contrastive_settings *contrast = &p->request->settings->model.contrastive;
-    const bool contrastive = contrast->in_use && batch->examples > 0;
     SR_TRY(fold_batch(p, batch, error));
-    sr_model_encode(p->model, p->tape, batch, &pass, &encoding);
-    if (contrastive) {
-        v.again = encode_view(p, batch->again, pass, 1, &v.again_states, error);
-        v.alike = encode_view(p, batch->alike, pass, 2, &v.alike_states, error);
-    }
-    sr_tensor *total = sr_model_loss(p->model, p->tape, batch, encoding.representation, weight);
-    sr_tensor *attacked = NULL;
-    if (contrastive)
-        total = sr_weighted_add(p->tape, total, 1, contrastive_loss(p, batch, &v), contrast->weight);
-    if (encoding.attacked) {
-        sr_tensor *ranking = sr_model_loss(p->model, p->tape, batch, encoding.attacked, weight);
-        attacked = sr_model_attacked_loss(p->model, p->tape, &encoding, ranking, encoding.mask_square_sums);
-    }
-    SR_TRY(sr_tape_status(p->tape, error));
-    memory->scorings = attacked ? 2 : 1;
-    SR_TRY(sr_tape_backward(p->tape, total, attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY, NULL, NULL, error));
-    return attacked ? sr_tape_backward(p->tape, attacked, SR_PARAMETERS_ATTACK, NULL, NULL, error) : SR_OK;
+    SR_TRY(fold_view(p, &batch->again, error));
+    SR_TRY(fold_view(p, &batch->alike, error));
+    const sr_objective_request request = {
+        .model = p->model,
+        .tape = p->tape,
+        .batch = batch,
+        .pass = {.training = true, .seed = (uint64_t)p->request->settings->training.seed},
+        .targets = (double)batch->targets,
+    };
+    sr_outcome outcome;
+    SR_TRY(sr_objective_run(&request, SR_OK, &outcome, error));
+    memory->scorings = 0;
+    for (size_t i = 0; i < outcome.terms.count; ++i)
+        memory->scorings += outcome.terms.list[i].scale == SR_SCALE_TARGETS;
+    return SR_OK;
 }
 
 sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_error *error)
 {
     sr_parameters *parameters = sr_model_parameters(p->model);
     size_t targets, examples;
-    part_memory own = {.scorings = 1};
+    part_memory own;
     sr_batch batch;
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_arena_reset(p->arena);

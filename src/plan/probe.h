@@ -27,7 +27,7 @@ typedef struct {
 typedef struct {
     size_t tape;     /* bytes, without tiles of the catalogue */
     size_t targets;  /* rows that are scored against it */
-    size_t scorings; /* how often: attacked rankings are scored too */
+    size_t scorings; /* how often: by each term that is a mean over targets */
 } part_memory;
 
 /* Batch, passes, losses and gradients, which are set to zero before. `memory` may be NULL. */

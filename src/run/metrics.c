@@ -108,15 +108,21 @@ static bool add_number(cJSON *object, const char *name, double value)
     return cJSON_AddNumberToObject(object, name, value) != NULL;
 }
 
+/* A field for each term that no other contains. */
+static bool add_terms(cJSON *object, const sr_terms *terms, double targets)
+{
+    bool complete = true;
+    for (size_t i = 0; i < terms->count && complete; ++i)
+        if (!terms->list[i].within)
+            complete = add_number(object, terms->list[i].name, sr_term_mean(&terms->list[i], targets));
+    return complete;
+}
+
 sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *line, sr_error *error)
 {
     cJSON *object = cJSON_CreateObject();
     const bool complete = cJSON_AddStringToObject(object, "kind", "train") && add_number(object, "step", (double)line->step) &&
-                          add_number(object, "epoch", (double)line->epoch) && add_number(object, "loss", line->loss) &&
-                          (!line->has_attack || (add_number(object, "attacked_ranking", line->attacked_ranking) &&
-                                                 add_number(object, "mask_penalty", line->mask_penalty))) &&
-                          (!line->has_contrast || add_number(object, "contrastive", line->contrastive)) &&
-                          (!line->has_spectra || add_number(object, "spectral", line->spectral)) &&
+                          add_number(object, "epoch", (double)line->epoch) && add_terms(object, line->terms, line->targets) &&
                           add_number(object, "learning_rate", line->learning_rate) &&
                           add_number(object, "gradient_norm", line->gradient_norm) &&
                           add_number(object, "examples_per_second", line->examples_per_second) &&

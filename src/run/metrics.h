@@ -3,6 +3,7 @@
 #define SRTRAIN_TRAIN_METRICS_H
 
 #include "srtrain/evaluate.h"
+#include "srtrain/objective.h"
 #include "srtrain/status.h"
 
 #include <cjson/cJSON.h>
@@ -21,13 +22,9 @@ sr_status sr_metrics_synchronise(sr_metrics_file *file, sr_error *error);
 /* Numbers of one training step. */
 typedef struct {
     int64_t step, epoch;
-    bool has_attack; /* there is an attacked branch: */
-    double attacked_ranking, mask_penalty;
-    bool has_contrast; /* contrastive training: */
-    double contrastive;
-    bool has_spectra; /* with the distance of spectra: */
-    double spectral;
-    double loss, gradient_norm, learning_rate, examples_per_second, seconds, reduction_share;
+    const sr_terms *terms; /* of the global batch, */
+    double targets;        /* which has so many targets */
+    double gradient_norm, learning_rate, examples_per_second, seconds, reduction_share;
 } sr_train_line;
 
 sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *line, sr_error *error);

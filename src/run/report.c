@@ -66,8 +66,7 @@ sr_status run_report_step(run *r, const sr_step_result *result, sr_error *error)
     const double now = sr_seconds(), seconds = now - passed->since;
     const double rate = seconds > 0 ? passed->examples / seconds : 0;
     const double share = seconds > 0 ? (r->stepper.times.reduction - passed->reduction) / seconds : 0;
-    const double targets = result->targets > 0 ? result->targets : 1;
-    const double loss = result->loss_sum / targets;
+    const double loss = sr_step_loss(result);
     if (sr_log_is_terminal(r->log) && now - r->last_drawn > 0.2) {
         draw_progress(r, loss, rate, share);
         r->last_drawn = now;
@@ -78,14 +77,8 @@ sr_status run_report_step(run *r, const sr_step_result *result, sr_error *error)
     if (r->metrics) {
         const sr_train_line line = {.step = r->progress.step,
                                     .epoch = r->progress.epoch + 1,
-                                    .loss = loss,
-                                    .has_attack = result->has_attack,
-                                    .attacked_ranking = result->attacked_ranking_sum / targets,
-                                    .mask_penalty = result->mask_penalty,
-                                    .has_contrast = result->has_contrast,
-                                    .contrastive = result->contrastive,
-                                    .has_spectra = result->has_spectra,
-                                    .spectral = result->spectral,
+                                    .terms = &result->terms,
+                                    .targets = result->targets,
                                     .gradient_norm = result->gradient_norm,
                                     .learning_rate = result->learning_rate,
                                     .examples_per_second = rate,

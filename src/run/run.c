@@ -163,7 +163,7 @@ static sr_status take_step(run *r, const bool votes[SR_VOTES], sr_step_result *r
     ++r->progress.batch;
     if (!result->skipped) {
         r->skipped_in_a_row = 0;
-        r->progress.epoch_loss_sum += result->loss_sum;
+        r->progress.epoch_loss_sum += result->terms.list[0].value; /* a sum over targets */
         r->progress.epoch_loss_count += result->targets;
         SR_TRY(run_report_step(r, result, error));
         run_project_time(r);

@@ -1,5 +1,5 @@
-/* What the parts of a run share: set-up and loop (run.c), resuming (run_resume.c), saving (run_save.c), validation and test
- * (run_evaluate.c), reports (run_report.c), and when to stop (run_stop.c). Everything here is collective unless it says
+/* What the parts of a run share: set-up and loop (run.c), resuming (resume.c), saving (save.c), validation and test
+ * (validate.c), reports (report.c), and when to stop (stop.c). Everything here is collective unless it says
  * "local". */
 #ifndef SRTRAIN_TRAIN_RUN_H
 #define SRTRAIN_TRAIN_RUN_H
@@ -64,17 +64,17 @@ typedef struct {
 /* Seconds of training, those before a resume included. Local. */
 double run_trained_seconds(const run *r);
 
-/* ---- run_resume.c ---- */
+/* ---- resume.c ---- */
 
-/* Finds where to go on, as options->resume says, and reads it into model, optimizer and progress; with nothing to go on from,
- * these stay as they are. */
+/* Finds where to go on, as options->resume says, and reads it into model, optimizer and progress. Where there is nothing to go
+ * on from, these stay as they are. */
 sr_status run_resume(run *r, sr_error *error);
 
-/* Makes sure that best.h5 holds what progress says of the best parameters so far, if need be by copying it from beside the
- * checkpoint at which the run begins; otherwise progress forgets about them. After the run's directory has been made. */
+/* Makes best.h5 agree with progress. A run that begins at another run's checkpoint copies the best.h5 beside that. Where there
+ * is none, progress forgets the best parameters. To be called when the run's directory is there. */
 sr_status run_adopt_best(run *r, sr_error *error);
 
-/* ---- run_save.c ---- */
+/* ---- save.c ---- */
 
 /* The model alone into best.h5. */
 sr_status run_write_best(run *r, sr_error *error);
@@ -104,7 +104,7 @@ bool run_save_is_overdue(const run *r);
 /* SR_ERROR_RUNTIME, naming ranks, unless the parameters are the same to the bit on every rank. */
 sr_status run_compare_ranks(run *r, sr_error *error);
 
-/* ---- run_evaluate.c ---- */
+/* ---- validate.c ---- */
 
 /* Validates at the end of an epoch and keeps the best parameters. SR_STOPPED, with nothing changed, when a rank was asked to
  * stop meanwhile. */
@@ -113,7 +113,7 @@ sr_status run_validate(run *r, sr_error *error);
 /* Evaluates the best parameters on the test split. SR_STOPPED likewise. */
 sr_status run_test(run *r, sr_error *error);
 
-/* ---- run_stop.c ---- */
+/* ---- stop.c ---- */
 
 /* Whether this rank was asked to stop, or (rank 0) the time limit comes so near that only the checkpoint still fits. `last`:
  * the next step is the last before a validation, which must fit too. Local. */
@@ -122,7 +122,7 @@ bool run_must_stop(const run *r, bool last);
 /* run_must_stop() in the midst of an evaluation; `context` is the run. Local. */
 bool run_must_stop_evaluating(void *context);
 
-/* ---- run_report.c ---- */
+/* ---- report.c ---- */
 
 void run_describe(const run *r); /* local */
 

@@ -13,35 +13,23 @@ static const char *first_bad_parameter(const sr_parameters *parameters, const sr
     return NULL;
 }
 
-/* The part of the loss that is not finite, or NULL. */
-static const char *bad_part(const sr_step_result *result, double *value)
+/* The term that is not finite, or NULL. */
+static const sr_term *bad_term(const sr_step_result *result)
 {
-    const struct {
-        const char *name;
-        double value;
-    } parts[] = {{"ranking loss", result->loss_sum},
-                 {"attacked ranking loss", result->attacked_ranking_sum},
-                 {"mask penalty", result->mask_penalty},
-                 {"contrastive loss", result->contrastive},
-                 {"spectral distance", result->spectral}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; ++i) {
-        *value = parts[i].value;
-        if (!isfinite(*value))
-            return parts[i].name;
-    }
+    for (size_t i = 0; i < result->terms.count; ++i)
+        if (!isfinite(result->terms.list[i].value))
+            return &result->terms.list[i];
     return NULL;
 }
 
 bool nonfinite_is_found(const sr_step_result *result)
 {
-    double value;
-    return bad_part(result, &value) || !isfinite(result->gradient_norm);
+    return bad_term(result) || !isfinite(result->gradient_norm);
 }
 
 void nonfinite_describe(const sr_parameters *parameters, const sr_step_result *result, char *text, size_t size)
 {
-    double value;
-    const char *part = bad_part(result, &value);
+    const sr_term *term = bad_term(result);
     const char *of_values = first_bad_parameter(parameters, parameters->values);
     const char *of_gradients = first_bad_parameter(parameters, parameters->gradients);
     const char *parameter = of_values ? of_values : of_gradients;
@@ -49,9 +37,10 @@ void nonfinite_describe(const sr_parameters *parameters, const sr_step_result *r
     if (parameter)
         snprintf(which, sizeof which, "the first parameter whose %s are not finite is %s", of_values ? "values" : "gradients",
                  parameter);
-    if (part)
-        snprintf(text, size, "the %s is not finite (%g)%s%s", part, isnan(value) ? (double)NAN : value, /* without a sign */
+    if (term)
+        snprintf(text, size, "the %s is not finite (%g)%s%s", term->words,
+                 isnan(term->value) ? (double)NAN : term->value, /* without a sign */
                  parameter ? "; " : "", parameter ? which : "");
     else
-        snprintf(text, size, "the gradient is not finite, while the loss is %g; %s", result->loss_sum / result->targets, which);
+        snprintf(text, size, "the gradient is not finite, while the loss is %g; %s", sr_step_loss(result), which);
 }

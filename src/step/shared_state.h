@@ -6,9 +6,8 @@
 
 #include "srtrain/step.h"
 
-/* Places the model's parameters and gradients and the optimizer's moments in memory of the node, all 0; or says in
- * stepper->why_not why not, if that was asked for and there are processes that might have. Collective; a failure is one of all
- * ranks. */
+/* Places the model's parameters and gradients and the optimizer's moments in memory of the node, all 0. Where that was asked
+ * for and is not possible, stepper->why_not says why. Collective; a failure is one of all ranks. */
 sr_status shared_state_create(sr_stepper *stepper, sr_error *error);
 
 /* This worker's part of what is done once for each copy of the state: the workers of the process, or of the node, divide it. */

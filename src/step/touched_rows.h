@@ -16,7 +16,8 @@ void touched_rows_free(touched_rows *touched); /* NULL is allowed */
 /* Bytes that it holds for tables of `rows` rows. */
 size_t touched_rows_memory(size_t rows);
 
-/* As many rows are told apart at most; above, all count as touched: then one pass over the whole table is faster. */
+/* The largest number of rows that are told apart. If more are touched, all count as touched: one pass over the whole table is
+ * faster then. */
 size_t touched_rows_most(const sr_parameters *parameters, const sr_table_list *tables);
 size_t touched_rows_most_of(size_t rows);
 

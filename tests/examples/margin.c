@@ -39,10 +39,9 @@ static sr_tensor *margins(sr_tape *tape, double margin, size_t n)
 static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
 {
     const margin_settings *settings = component_settings(&model->settings, &margin_loss.component);
-    sr_tensor *target = item_table_scores(&model->item_table, tape, states, batch->target_items);
-    sr_tensor *negative = item_table_scores(&model->item_table, tape, states, batch->negative_items);
-    sr_tensor *rival = sr_add(tape, negative, margins(tape, settings->margin, batch->targets));
-    return sr_hinge_loss(tape, rival, target, weight);
+    const pair_scores scores = score_pairs(model, tape, batch, states);
+    sr_tensor *rivals = sr_add(tape, scores.negatives, margins(tape, settings->margin, batch->targets));
+    return sr_hinge_loss(tape, rivals, scores.targets, weight);
 }
 
 const loss margin_loss = {
@@ -51,6 +50,7 @@ const loss margin_loss = {
                   SR_KEYS(keys),
                   SR_RULES(rules),
                   .settings_size = sizeof(margin_settings)},
+    .term = {"loss", "ranking loss"},
     .samples = true,
     .compute = compute,
 };

@@ -131,11 +131,16 @@ static sr_tensor *add_norm(sr_model *model, sr_tape *tape, sr_tensor *sum, size_
     return sr_add(tape, sum, sr_frobenius_norm(tape, model_parameter(model, tape, index)));
 }
 
-static sr_tensor *penalty(sr_model *model, sr_tape *tape, double *weight)
+static double penalty_weight(const sr_model_settings *settings)
+{
+    const caser_settings *own = component_settings(settings, &caser_backbone.component);
+    return own->frobenius_penalty;
+}
+
+static sr_tensor *penalty(sr_model *model, sr_tape *tape)
 {
     const caser_parameters *caser = parameters_of(model);
     sr_tensor *sum = sr_frobenius_norm(tape, model_parameter(model, tape, model->user_embedding));
-    *weight = settings_of(model)->frobenius_penalty;
     sum = sr_add(tape, sum, item_table_norm(&model->item_table, tape, ITEM_VECTORS));
     sum = add_norm(model, tape, sum, caser->vertical.weight);
     for (size_t height = 1; height <= (size_t)model->settings.max_length; ++height)
@@ -156,5 +161,7 @@ const backbone caser_backbone = {
     .mixes_window = true,
     .declare = declare,
     .encode = encode,
+    .penalty_term = {"frobenius_penalty", "Frobenius penalty"},
+    .penalty_weight = penalty_weight,
     .penalty = penalty,
 };

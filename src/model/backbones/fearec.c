@@ -10,11 +10,12 @@
  * Which lags count is chosen by the mean of r over the whole batch in training, by each sequence's own r in evaluation. The
  * choice has no gradient. Values of r may be equal by definition: all of them are where the band is bin 0 alone. Then the
  * smallest lags are taken, and equal means equal but for rounding, whose measure is ||q|| ||k|| / d of q and k as they are
- * before P (sr_choose_lags). In training, the sums of r and of that measure go over all ranks: every pass calls pass->sum once
- * a layer, whatever happens. */
+ * before P (sr_choose_lags). In training, the sums of r and of that measure go over all ranks: every pass sums once a layer,
+ * whatever happens. */
 #include "model/backbones/fearec.h"
 
 #include "model/attention.h"
+#include "model/ranks.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -159,8 +160,7 @@ static void choose_for_all(sr_tape *tape, const sr_pass *pass, const correlation
             sums[lag] += (double)c->r->values[s * n + lag];
         sums[n] += bound_of(tape, c, s);
     }
-    if (pass->sum)
-        pass->sum(pass->sum_context, sums, n + 1);
+    ranks_sum_in_pass(tape, pass, sums, n + 1);
     size_t *lags = sr_tape_take(tape, chosen->count, sizeof *lags);
     chosen->lags = lags && sr_choose_lags(tape, sums, n, sums[n], chosen->count, lags) ? lags : NULL;
 }
@@ -185,7 +185,7 @@ static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pa
     const size_t n = (size_t)model->settings.max_length;
     chosen_lags chosen = {.count = fearec_lags(&model->settings)};
     if (pass->training && pass->lags)
-        chosen.lags = pass->lags[layer];
+        chosen.lags = pass->lags[pass->view * (size_t)model->settings.layers + layer];
     else if (pass->training)
         choose_for_all(tape, pass, c, values, n, &chosen);
     else
@@ -289,6 +289,7 @@ const backbone fearec_backbone = {
     .reads_padding = reads_padding,
     .declare = declare,
     .encode = encode,
+    .state_term = {"spectral", "spectral distance"},
     .state_weight = state_weight,
     .state_distance = state_distance,
 };

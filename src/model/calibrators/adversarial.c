@@ -14,7 +14,7 @@
  * stay as they are).
  *
  * Mask generators (attack_query, attack_key) follow the attacked loss, everything else the calibrated one;
- * sr_model_attacked_loss() and the parameter sets see to that. */
+ * the objective and the parameter sets see to that. */
 #include "model/calibrator.h"
 
 #include <math.h>
@@ -377,6 +377,8 @@ const calibrator adversarial_calibrator = {
     .reads_rows_of_padding = reads_rows_of_padding,
     .declare = declare,
     .calibrate_weights = calibrate_weights,
+    .attacked_term = {"attacked_ranking", "attacked ranking loss"},
+    .penalty_term = {"mask_penalty", "mask penalty"},
     .attack_learning_rate_ratio = attack_learning_rate_ratio,
     .penalty_weight = penalty_weight,
     .import_warning = import_warning,

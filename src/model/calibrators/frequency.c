@@ -86,8 +86,8 @@ static padding_use padding(const sr_model_settings *settings, bool training)
     return settings_of(settings)->window == WINDOW_PADDED ? PADDING_QUERIES : PADDING_UNUSED;
 }
 
-/* The published code copies one layer to make the others and draws again what it knows how to draw, which sqrt_beta is not: all
- * layers start from the same. */
+/* All layers start with the same sqrt_beta. The published code makes layers by copying the first. Then it draws the weights of
+ * linear maps and tables again, but not sqrt_beta. */
 static sr_status declare(sr_model *model, size_t layer, sr_error *error)
 {
     frequency_layer *own = layer_of(model, layer);

@@ -16,6 +16,7 @@ static size_t catalogue_memory(size_t targets, size_t items, size_t kept)
 
 const loss cross_entropy_loss = {
     .component = {.name = "cross_entropy", .help = "softmax over the whole catalogue"},
+    .term = {"loss", "ranking loss"},
     .compute = compute,
     .catalogue_memory = catalogue_memory,
 };

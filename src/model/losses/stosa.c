@@ -58,6 +58,7 @@ const loss stosa_loss = {
                   SR_KEYS(keys),
                   .settings_size = sizeof(stosa_loss_settings),
                   SR_RULES(rules)},
+    .term = {"loss", "ranking loss"},
     .samples = true,
     .distances = true,
     .compute = compute,

@@ -1,0 +1,38 @@
+#include "model/ranks.h"
+
+#include "srtrain/clock.h"
+
+void ranks_sum_in_pass(sr_tape *tape, const sr_pass *pass, double *values, size_t count)
+{
+    sr_error error;
+    sr_ranks *ranks = pass->ranks;
+    if (!ranks || ranks->failed || ranks_sum(ranks, values, count, &error) == SR_OK)
+        return;
+    ranks->failed = true;
+    sr_tape_fail(tape, &error);
+}
+
+sr_status ranks_sum(sr_ranks *ranks, double *values, size_t count, sr_error *error)
+{
+    double mark = sr_seconds();
+    const sr_status status = ranks->sum(ranks->context, values, count, error);
+    ranks->seconds += sr_lap(&mark);
+    return status;
+}
+
+sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error)
+{
+    double mark = sr_seconds();
+    status = ranks->agree(ranks->context, status, error);
+    ranks->seconds += sr_lap(&mark);
+    return status;
+}
+
+sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
+                       size_t **offsets, sr_error *error)
+{
+    double mark = sr_seconds();
+    status = ranks->gather(ranks->context, status, data, count, size, gathered, offsets, error);
+    ranks->seconds += sr_lap(&mark);
+    return status;
+}

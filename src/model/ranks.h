@@ -1,0 +1,16 @@
+/* What models ask of the other ranks. Each call adds the time that it takes to ranks->seconds. */
+#ifndef SRTRAIN_MODEL_RANKS_H
+#define SRTRAIN_MODEL_RANKS_H
+
+#include "srtrain/model.h"
+
+/* Adds up numbers over the ranks of a pass, in place. A pass goes on whatever happens, so that a failure is one of the tape. */
+void ranks_sum_in_pass(sr_tape *tape, const sr_pass *pass, double *values, size_t count);
+
+/* The functions of sr_ranks. */
+sr_status ranks_sum(sr_ranks *ranks, double *values, size_t count, sr_error *error);
+sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error);
+sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
+                       size_t **offsets, sr_error *error);
+
+#endif
