@@ -28,6 +28,9 @@ static const variant variants[] = {
     {"sasrec", {"training.objective=all"}},
     {"sasrec and bpr", {"training.loss=bpr"}},
     {"sasrec and binary cross entropy", {"training.loss=binary_cross_entropy"}},
+    {"sasrec, contrastive", {"training.contrastive.weight=0.3"}},
+    {"ssept, contrastive",
+     {"model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.5", "training.contrastive.weight=0.3"}},
     {"bert4rec", {"model.backbone=bert4rec"}},
     {"gru4rec", {"model.backbone=gru4rec", "model.padding=left"}},
     {"fmlprec", {"model.backbone=fmlprec"}},
@@ -43,7 +46,7 @@ typedef struct {
     sr_model *model;
     sr_arena *arena;
     sr_tape *tape;
-    sr_batch batch;
+    sr_batch batch, again, alike;
 } world;
 
 static bool has(const variant *v, const char *text)
@@ -75,6 +78,27 @@ static void free_world(world *w)
     sr_arena_free(w->arena);
 }
 
+/* The same examples without targets, and others in their place. */
+static void build_views(world *w, sr_example *examples)
+{
+    static const int32_t others[EXAMPLES][LENGTH] = {{10, 9, 7}, {1, 2, 3, 4, 5}, {11}, {6, 7}};
+    static const size_t lengths[EXAMPLES] = {3, 5, 1, 2};
+    sr_batch *const views[] = {&w->again, &w->alike};
+    for (size_t view = 0; view < 2; ++view) {
+        for (size_t e = 0; e < EXAMPLES; ++e) {
+            examples[e].targets = examples[e].negatives = NULL;
+            examples[e].own_sequence = true;
+            examples[e].items = view == 0 ? examples[e].items : others[e];
+            examples[e].length = view == 0 ? examples[e].length : lengths[e];
+        }
+        assert_int_equal(sr_batch_build(views[view], w->arena, &w->settings.model, w->settings.model.objective, true, examples,
+                                        EXAMPLES, NULL),
+                         SR_OK);
+    }
+    w->batch.again = &w->again;
+    w->batch.alike = &w->alike;
+}
+
 /* Histories of different length, one of them empty; of masked models, some items are masked. */
 static void build_batch(world *w)
 {
@@ -99,6 +123,8 @@ static void build_batch(world *w)
                                    .negatives = needs.negatives ? negatives[e] + first : NULL};
     }
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, true, examples, EXAMPLES, NULL), SR_OK);
+    if (w->settings.model.contrastive.in_use)
+        build_views(w, examples);
 }
 
 /* A step's loss and its gradients, with dropout. */
@@ -340,8 +366,8 @@ static void a_batch_names_what_it_reads(void **state)
     assert_ptr_equal(reads.lists[1].ids, w.batch.target_items);
     assert_ptr_equal(reads.lists[2].ids, w.batch.negative_items);
     w.batch.negative_items = NULL;
-    sr_batch again = w.batch;
-    w.batch.again = &again;
+    w.again = w.batch;
+    w.batch.again = &w.again;
     reads = sr_batch_item_reads(&w.batch);
     assert_int_equal(reads.count, 4);
     assert_int_equal(sr_batch_item_reads(NULL).count, 0);
