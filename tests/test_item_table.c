@@ -374,6 +374,23 @@ static void a_batch_names_what_it_reads(void **state)
     free_world(&w);
 }
 
+/* Parameters whose rows a step may leave alone. */
+static void tables_that_lie_elsewhere_are_no_parameters(void **state)
+{
+    world w;
+    (void)state;
+    create_world(&w, &variants[1]);
+    sr_model *scattered = scattered_model(w.model);
+    assert_int_equal(sr_model_item_tables(w.model).count, 1);
+    assert_int_equal(sr_model_item_tables(scattered).count, 0);
+    assert_int_equal(sr_model_parameters(scattered)->count + 1, sr_model_parameters(w.model)->count);
+    assert_int_equal(sr_item_table_rows(sr_model_item_table(scattered)), ROWS);
+    assert_int_equal(sr_item_table_bytes(sr_model_item_table(w.model)), ROWS * WIDTH * sizeof(sr_real));
+    assert_int_equal(sr_item_table_bytes(sr_model_item_table(scattered)), ROWS * WIDTH * sizeof(sr_real));
+    sr_model_free(scattered);
+    free_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +398,7 @@ int main(void)
         cmocka_unit_test(gradients_are_those_of_finite_differences),
         cmocka_unit_test(scores_are_found_by_the_tiles_of_their_columns),
         cmocka_unit_test(a_batch_names_what_it_reads),
+        cmocka_unit_test(tables_that_lie_elsewhere_are_no_parameters),
         cmocka_unit_test(models_cannot_tell_where_rows_lie),
         cmocka_unit_test(shares_read_the_same_rows),
     };

@@ -1,7 +1,7 @@
 /* The item table of a model, for those who run models: what a batch will read, and scores of the catalogue.
  *
- * Calls that are marked "of all ranks" are collective where the rows of the table are divided among ranks. Where every rank
- * has them all, as now, they are local. Callers make them on every rank equally often. */
+ * Calls that are marked "of all ranks" are for rows that are divided among ranks. Where every rank has them all, as now, they
+ * are local and do nothing. */
 #ifndef SRTRAIN_ITEM_TABLE_H
 #define SRTRAIN_ITEM_TABLE_H
 

@@ -181,7 +181,8 @@ void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t la
                      double *factors);
 
 /* The item tables whose rows have no gradient in training but where an id of the batch names them: items, targets
- * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. */
+ * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random, and
+ * none of tables whose rows lie elsewhere than among the parameters. */
 sr_table_list sr_model_item_tables(const sr_model *model);
 
 #endif

@@ -13,15 +13,21 @@
  *   | stage                    | called by             | with rows on other ranks                                    |
  *   | ------------------------ | --------------------- | ----------------------------------------------------------- |
  *   | declare, share, free     | model                 | local                                                       |
- *   | fetch                    | step, scorer          | collective: ids go to owners and rows come back             |
+ *   | fetch                    | objective, scorer     | collective: ids go to owners and rows come back             |
  *   | read, scores of ids      | backbones, losses     | local: among the rows that were fetched                     |
  *   | loss over the catalogue  | losses                | collective: each owner walks its own slabs                  |
- *   | hand back                | step, after backward  | collective: gradients of fetched rows go to owners          |
+ *   | hand back                | objective             | collective: gradients of fetched rows go to owners          |
+ *   | update, settle           | step/item_rows.c      | local: the owner updates its rows                           |
  *   | slabs, scores            | scorer                | local: of the rows that this rank owns                      |
+ *   | draw, save, load         | stepper, run, storage | collective: each owner its rows, in the order of ids        |
  *   | bytes                    | plan                  | local                                                       |
  *
- * A call that is collective for some kind is made on every rank equally often, with an empty batch where a rank has none or
- * has failed. So those who call need not know the kind. */
+ * Rows of a replicated table are drawn, summed, updated, saved and loaded with all other parameters: these stages are no
+ * functions of its kind.
+ *
+ * A call that is collective for some kind is made on every rank equally often in training, without a batch where a rank has
+ * none or has failed. Evaluation calls it once for each block of histories; its ranks have different numbers of blocks, which a
+ * collective kind has to make even. */
 #ifndef SRTRAIN_MODEL_ITEM_TABLE_H
 #define SRTRAIN_MODEL_ITEM_TABLE_H
 

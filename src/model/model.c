@@ -221,7 +221,8 @@ sr_table_list sr_model_item_tables(const sr_model *model)
         return (sr_table_list){.count = 0};
     sr_table_list tables = {.count = 0};
     for (size_t part = 0; part < model->item_table.part_count; ++part)
-        tables.index[tables.count++] = model->item_table.parts[part].parameter;
+        if (model->item_table.parts[part].parameter != SIZE_MAX)
+            tables.index[tables.count++] = model->item_table.parts[part].parameter;
     return tables;
 }
 

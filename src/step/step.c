@@ -6,9 +6,9 @@
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/objective.h"
+#include "step/item_rows.h"
 #include "step/nonfinite.h"
 #include "step/shared_state.h"
-#include "step/touched_rows.h"
 
 #include <math.h>
 #include <omp.h>
@@ -43,31 +43,6 @@ static sr_ranks ranks_of(const sr_worker *worker)
 
 /* ---- gradients ---- */
 
-/* The rows of the item tables that this step gives a gradient; NULL: any. */
-static const sr_touched_rows *touched_by(const sr_worker *worker)
-{
-    return worker->touched ? touched_rows_found(worker->touched) : NULL;
-}
-
-/* Rows that the step reads, and so updates, take the steps that they have missed. A rank that failed takes part; then all fail.
- */
-static sr_status prepare_rows(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
-{
-    sr_optimizer *optimizer = &worker->stepper->optimizer;
-    if (!worker->touched)
-        return status;
-    double mark = sr_seconds(), unused = 0;
-    const size_t thread = sr_parallel_thread(worker->parallel);
-    if (status == SR_OK && thread == 0)
-        status = sr_optimizer_reserve(optimizer, error);
-    SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
-    worker->times.reduction += sr_lap(&mark);
-    sr_optimizer_catch_up(optimizer, worker->stepper->kernels, touched_by(worker), thread, worker->stepper->threads);
-    sr_parallel_sum_over_threads(worker->parallel, &unused, 1); /* nobody reads what another is still updating */
-    worker->times.optimizer += sr_lap(&mark);
-    return SR_OK;
-}
-
 /* This rank's part of the batch, with the rows that it names up to date. `targets` and *examples are those of the global batch.
  * A rank that failed has taken part in what ranks do together. */
 static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_batch *batch, size_t *targets, size_t *examples,
@@ -81,8 +56,8 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
     sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, rank, ranks, worker->arena, batch, targets,
                                         examples, error);
     worker->times.data += sr_lap(&mark);
-    status = prepare_rows(worker, status, batch, error);
-    sr_reduction_begin(worker->reduction, touched_by(worker));
+    status = item_rows_prepare(worker, status, batch, error);
+    sr_reduction_begin(worker->reduction, item_rows_touched(worker));
     if (status == SR_OK)
         sr_sampler_prefetch(sampler, (size_t)epoch, (size_t)index + 1, rank, ranks);
     return status;
@@ -177,7 +152,7 @@ static sr_status gradient_norm(const sr_worker *worker, double *norm, sr_error *
     const sr_stepper *stepper = worker->stepper;
     size_t part, parts;
     shared_state_part(worker, &part, &parts);
-    *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, touched_by(worker), part, parts);
+    *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, item_rows_touched(worker), part, parts);
     if (stepper->node)
         SR_TRY(sr_node_sum(stepper->node, worker->parallel, norm, 1, error));
     else
@@ -195,7 +170,7 @@ static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *r
     shared_state_part(worker, &part, &parts);
     double mark = sr_seconds();
     sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
-                      result->gradient_norm, touched_by(worker), part, parts);
+                      result->gradient_norm, item_rows_touched(worker), part, parts);
     worker->times.optimizer += sr_lap(&mark);
     const sr_status status = stepper->node ? sr_node_wait(stepper->node, worker->parallel, error) : SR_OK;
     worker->times.reduction += sr_lap(&mark);
@@ -211,7 +186,7 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     sr_parameters *parameters = sr_model_parameters(worker->model);
     if (worker->model != stepper->model) /* which the others read now */
         sr_model_set_step(worker->model, sr_model_step(stepper->model));
-    sr_parameters_clear_gradients(parameters, touched_by(worker)); /* what the last step left */
+    sr_parameters_clear_gradients(parameters, item_rows_touched(worker)); /* what the last step left */
     SR_TRY(compute_gradients(worker, epoch, batch, step, thread == 0 ? votes : no_votes, result, error));
     double mark = sr_seconds();
     SR_TRY(gradient_norm(worker, &result->gradient_norm, error));
@@ -247,8 +222,7 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
             first = own;
     }
     if (first.status == SR_OK && !first.result.skipped)
-        sr_optimizer_note(&stepper->optimizer, &stepper->settings->training, step, first.result.learning_rate,
-                          touched_by(&stepper->workers[0]));
+        item_rows_note(stepper, step, first.result.learning_rate);
     stepper->times = stepper->workers[0].times;
     *result = first.result;
     if (first.status != SR_OK && error)
