@@ -1,12 +1,11 @@
 /* benchmark_reduction (--config CONFIG.yaml [--set section.key=value ...] | --bytes N) [--repetitions N] [--backward MS]
  *                     [--json FILE]
  *
- * Sums the gradient block of a model over ranks, as training does it (src/parallel/reduction.c), in both modes, and blocking as
- * bf16, with buckets of 0.25 to 64 MiB, beside one plain MPI_Allreduce of the whole block. Without a model the block is N
- * bytes: an item table of seven eighths and 16 equal parameters. Two figures each: `alone`, the reduction by itself, and
- * `exposed`, what it adds to an emulated backward pass of MS milliseconds that reports one parameter after the other, last to
- * first: the difference of the medians with and without it, and of the minima. All cases take turns in each repetition; a time
- * is that of the slowest rank.
+ * Sums the gradient block of a model over ranks, as training does it (src/step/reduction.c), as it is and as bf16, in messages
+ * of 0.25 to 64 MiB, beside one plain MPI_Allreduce of the whole block. Without a model the block is N bytes: an item table of
+ * seven eighths and 16 equal parameters. Two figures each: `alone`, the reduction by itself, and `exposed`, what it adds to an
+ * emulated backward pass of MS milliseconds: the difference of the medians with and without it, and of the minima. All cases
+ * take turns in each repetition; a time is that of the slowest rank.
  */
 #include "benchmark.h"
 #include "json.h"
@@ -18,16 +17,17 @@
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
 #include "srtrain/settings.h"
+#include "step/reduction.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZES = 9, MODES = 3, CASES = SIZES * MODES, WARM_UP = 2, SMALL_MESSAGE = 8 };
-enum { OVERLAPPED = 1, ROUNDED }; /* modes besides the blocking one */
-static const double bucket_mebibytes[SIZES] = {0.25, 0.5, 1, 2, 4, 8, 16, 32, 64};
-static const char *const mode_names[MODES] = {"blocking", "overlapped", "bf16"};
+enum { SIZES = 9, MODES = 2, CASES = SIZES * MODES, WARM_UP = 2, SMALL_MESSAGE = 8 };
+enum { ROUNDED = 1 }; /* the mode besides the blocking one */
+static const double message_mebibytes[SIZES] = {0.25, 0.5, 1, 2, 4, 8, 16, 32, 64};
+static const char *const mode_names[MODES] = {"blocking", "bf16"};
 
 typedef struct {
     const char *config, *bytes, *repetitions, *backward, *json;
@@ -36,7 +36,7 @@ typedef struct {
 
 /* Milliseconds, [repetitions] each. */
 typedef struct {
-    double *alone, *behind; /* by itself; with the backward pass in front of it or around it */
+    double *alone, *behind; /* by itself; with the backward pass in front of it */
 } samples;
 
 typedef struct {
@@ -44,7 +44,7 @@ typedef struct {
     sr_parameters *parameters;
     size_t repetitions;
     double backward;         /* milliseconds */
-    size_t loops;            /* of the emulated backward pass, for each parameter */
+    size_t loops;            /* of the emulated backward pass */
     double *small, *nothing; /* [repetitions]: a sum of 8 numbers; the emulated backward pass by itself */
     samples plain, of_case[CASES];
 } benchmark;
@@ -73,7 +73,7 @@ static sr_status choose_loops(benchmark *b, sr_error *error)
         const double here = b->backward * 1e-3 / (sr_seconds() - start) * TRIAL;
         loops = here > loops ? here : loops; /* the fastest trial is the least disturbed */
     }
-    b->loops = (size_t)(loops / (double)b->parameters->count);
+    b->loops = (size_t)loops;
     return sr_parallel_broadcast(b->parallel, &b->loops, sizeof b->loops, error);
 }
 
@@ -87,21 +87,14 @@ static sr_status slowest(sr_parallel *parallel, double start, double *millisecon
     return SR_OK;
 }
 
-/* `engine` NULL: only the backward pass. */
-static sr_status time_reduction(benchmark *b, sr_reduction_engine *engine, size_t loops, double *milliseconds, sr_error *error)
+/* `reduction` NULL: only the backward pass. */
+static sr_status time_reduction(benchmark *b, sr_reduction *reduction, size_t loops, double *milliseconds, sr_error *error)
 {
     SR_TRY(sr_parallel_barrier(b->parallel, error));
     const double start = sr_seconds();
-    if (engine)
-        sr_reduction_begin(engine, NULL);
-    for (size_t i = b->parameters->count; i-- > 0;) {
-        if (loops)
-            work(loops);
-        if (engine)
-            sr_reduction_ready(engine, i);
-    }
-    if (engine)
-        SR_TRY(sr_reduction_finish(engine, error));
+    work(loops);
+    if (reduction)
+        SR_TRY(sr_reduction_run(reduction, NULL, error));
     return slowest(b->parallel, start, milliseconds, error);
 }
 
@@ -162,42 +155,41 @@ static void set_gradients(benchmark *b, sr_real value)
 }
 
 /* What is measured is also right: sums of ones. */
-static sr_status check_case(benchmark *b, sr_reduction_engine *engine, const char *what, sr_error *error)
+static sr_status check_case(benchmark *b, sr_reduction *reduction, const char *what, sr_error *error)
 {
     double unused;
     set_gradients(b, 1);
-    SR_TRY(engine ? time_reduction(b, engine, 0, &unused, error) : time_plain(b, &unused, error));
+    SR_TRY(reduction ? time_reduction(b, reduction, 0, &unused, error) : time_plain(b, &unused, error));
     const sr_status status = sr_parallel_agree(b->parallel, check_sums(b, what, error), error);
     set_gradients(b, 0); /* zeros stay zeros, however often they are summed */
     return status;
 }
 
 /* Repetitions before `WARM_UP` are overwritten. */
-static sr_status repeat(benchmark *b, sr_reduction_engine *const engines[CASES], size_t at, sr_error *error)
+static sr_status repeat(benchmark *b, sr_reduction *const reductions[CASES], size_t at, sr_error *error)
 {
     SR_TRY(time_small(b, &b->small[at], error));
     SR_TRY(time_plain(b, &b->plain.alone[at], error));
     SR_TRY(time_reduction(b, NULL, b->loops, &b->nothing[at], error));
     for (size_t i = 0; i < CASES; ++i) {
-        SR_TRY(time_reduction(b, engines[i], 0, &b->of_case[i].alone[at], error));
-        SR_TRY(time_reduction(b, engines[i], b->loops, &b->of_case[i].behind[at], error));
+        SR_TRY(time_reduction(b, reductions[i], 0, &b->of_case[i].alone[at], error));
+        SR_TRY(time_reduction(b, reductions[i], b->loops, &b->of_case[i].behind[at], error));
     }
     return SR_OK;
 }
 
-static sr_status measure(benchmark *b, sr_reduction_engine *engines[CASES], sr_error *error)
+static sr_status measure(benchmark *b, sr_reduction *reductions[CASES], sr_error *error)
 {
     SR_TRY(choose_loops(b, error));
     SR_TRY(check_case(b, NULL, "plain MPI_Allreduce", error));
     for (size_t i = 0; i < CASES; ++i) {
-        const size_t bytes = (size_t)(bucket_mebibytes[i / MODES] * 0x1p20);
-        const sr_reduction_settings settings = {
-            .overlapped = i % MODES == OVERLAPPED, .rounded = i % MODES == ROUNDED, .keeps_rest = true, .bucket_bytes = bytes};
-        SR_TRY(sr_reduction_create(&engines[i], b->parallel, b->parameters, &settings, error));
-        SR_TRY(check_case(b, engines[i], mode_names[i % MODES], error));
+        const size_t bytes = (size_t)(message_mebibytes[i / MODES] * 0x1p20);
+        const sr_reduction_settings settings = {.rounded = i % MODES == ROUNDED, .keeps_rest = true, .message_bytes = bytes};
+        SR_TRY(sr_reduction_create(&reductions[i], b->parallel, b->parameters, &settings, error));
+        SR_TRY(check_case(b, reductions[i], mode_names[i % MODES], error));
     }
     for (size_t i = 0; i < WARM_UP + b->repetitions; ++i)
-        SR_TRY(repeat(b, engines, i < WARM_UP ? 0 : i - WARM_UP, error));
+        SR_TRY(repeat(b, reductions, i < WARM_UP ? 0 : i - WARM_UP, error));
     return SR_OK;
 }
 
@@ -241,7 +233,7 @@ static void print_table(const benchmark *b, const summary *s)
            "numbers %.4f ms\n",
            block_bytes(b) / 0x1p20, b->parameters->count, sr_parallel_size(b->parallel), b->repetitions, s->nothing.median,
            SMALL_MESSAGE, s->small.median);
-    printf("%-20s %9s   %9s %9s %9s %7s   %9s %11s\n", "ms", "bucket", "alone", "minimum", "maximum", "GB/s", "exposed",
+    printf("%-20s %9s   %9s %9s %9s %7s   %9s %11s\n", "ms", "message", "alone", "minimum", "maximum", "GB/s", "exposed",
            "of minima");
     printf("%-20s %9s   %9.3f %9.3f %9.3f %7.2f\n", "plain MPI_Allreduce", "whole", s->plain.median, s->plain.minimum,
            s->plain.maximum, 1e-6 * block_bytes(b) / s->plain.median);
@@ -249,7 +241,7 @@ static void print_table(const benchmark *b, const summary *s)
         for (size_t size = 0; size < SIZES; ++size) {
             const size_t i = size * MODES + mode;
             const spread *alone = &s->alone[i], *behind = &s->behind[i];
-            printf("%-20s %5.2f MiB   %9.3f %9.3f %9.3f %7.2f   %9.3f %11.3f\n", mode_names[mode], bucket_mebibytes[size],
+            printf("%-20s %5.2f MiB   %9.3f %9.3f %9.3f %7.2f   %9.3f %11.3f\n", mode_names[mode], message_mebibytes[size],
                    alone->median, alone->minimum, alone->maximum, 1e-6 * block_bytes(b) / alone->median,
                    behind->median - s->nothing.median, behind->minimum - s->nothing.minimum);
         }
@@ -269,7 +261,7 @@ static bool add_cases(cJSON *root, const summary *s)
     for (size_t i = 0; i < CASES && complete; ++i) {
         cJSON *one = cJSON_CreateObject();
         complete = one && cJSON_AddItemToArray(list, one) && cJSON_AddStringToObject(one, "mode", mode_names[i % MODES]) &&
-                   cJSON_AddNumberToObject(one, "bucket_mebibytes", bucket_mebibytes[i / MODES]) &&
+                   cJSON_AddNumberToObject(one, "bucket_mebibytes", message_mebibytes[i / MODES]) &&
                    add_spread(one, "alone_milliseconds", &s->alone[i]) &&
                    add_spread(one, "behind_backward_milliseconds", &s->behind[i]);
     }
@@ -318,16 +310,16 @@ static sr_status measure_and_report(sr_parallel *parallel, sr_parameters *parame
     if (b.repetitions == 0 || b.repetitions > 1000000 || !(b.backward > 0 && b.backward < 1e6))
         return sr_fail(error, SR_ERROR_USAGE, "--repetitions and --backward must be above 0");
     double *all = NULL;
-    sr_reduction_engine *engines[CASES] = {NULL};
+    sr_reduction *reductions[CASES] = {NULL};
     SR_TRY(sr_parallel_agree(parallel, allocate_samples(&b, &all, error), error));
-    sr_status status = measure(&b, engines, error);
+    sr_status status = measure(&b, reductions, error);
     if (status == SR_OK && sr_parallel_rank(parallel) == 0) {
         const summary s = summarise(&b);
         print_table(&b, &s);
         status = o->json ? write_json(o->json, &b, &s, error) : SR_OK;
     }
     for (size_t i = 0; i < CASES; ++i)
-        sr_reduction_free(engines[i]);
+        sr_reduction_free(reductions[i]);
     free(all);
     return status;
 }

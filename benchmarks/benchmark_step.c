@@ -275,7 +275,7 @@ static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_coun
     sr_sampler *sampler;
     sr_model *model;
     sr_stepper stepper;
-    SR_TRY(sr_sampler_create(&sampler, dataset, &settings, error));
+    SR_TRY(sr_settings_sampler(&sampler, dataset, &settings, error));
     SR_TRY(sr_model_declare(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
     SR_TRY(sr_stepper_create(&stepper, parallel, &settings, cpu->kernels, sampler, model, 1000000, error));
     const sr_status status = measure_and_report(&stepper, arguments[1], steps, json, error);

@@ -38,7 +38,7 @@ void assert_same_best(const world *w, const char *left_run, const char *right_ru
 
 /* An example is a user. */
 #define ALL_TARGETS TRAINING("objective=all") TRAINING("batch_size=8")
-#define OVERLAPPED TRAINING("reduction=overlapped") TRAINING("reduction_bucket_megabytes=0.01")
+#define BLOCKING TRAINING("reduction=blocking")
 
 #define FEAREC MODEL("backbone=fearec") MODEL("topk_factor=3") MODEL("attention_dropout=0.3")
 #define CONTRASTIVE "--set training.contrastive.weight=0.1 --set data.samples=window " MODEL("attention_dropout=0.3")

@@ -1,9 +1,9 @@
 srtrain_add_test(test_parameters)
 srtrain_add_test(test_item_table LIBRARY srtrain_double SOURCES scattered_items.c)
 foreach(name test_model test_model_gradients test_model_causality test_objective)
-  srtrain_add_test(${name} LEVELS LIBRARY srtrain_double SOURCES model_world.c)
+  srtrain_add_test(${name} LEVELS LIBRARY srtrain_double SOURCES model_world.c transforms.c)
 endforeach()
-srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double)
+srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double SOURCES transforms.c)
 
 # The parity program, its run over the fixtures of the project, all of whose models exist, and over those of another directory: that
 # which SRTRAIN_FIXTURES names when the test runs, or one that lies beside the project.

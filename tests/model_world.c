@@ -3,6 +3,7 @@
 #include "config/schema.h"
 #include "cpu_level.h"
 #include "srtrain/kernels.h"
+#include "transforms.h"
 
 #include <string.h>
 
@@ -16,6 +17,9 @@ static const int64_t times[EXAMPLES][8] = {{10, 11, 11, 40, 90}, {5}, {7, 9}, {1
 static const int32_t masked_histories[EXAMPLES][8] = {{3, 12, 4, 1, 12}, {12}, {2, 12}, {5, 3, 12, 12, 9, 7, 9, 12}, {0}};
 static const int32_t hidden_items[EXAMPLES][8] = {{0, 1, 0, 0, 5}, {9}, {0, 6}, {0, 0, 5, 8, 0, 0, 0, 3}, {0}};
 
+/* Ends the names of variants that transform by FFTW; windows as short as theirs would take products. */
+#define BY_TRANSFORMS ", by transforms"
+
 const variant variants[] = {
     {"last position", {"model.positions=learned"}},
     {"left padding without positions", {"model.padding=left", "model.positions=none"}},
@@ -28,7 +32,7 @@ const variant variants[] = {
     {"ssept", {SSEPT}},
     {"ssept with shared embeddings", {SSEPT, "model.sse_user_probability=0.5", "model.sse_item_probability=0.5"}},
     {"tisasrec", {TISASREC}},
-    {"tisasrec with dropout of cells", {TISASREC, "model.time_dropout=cells", "training.objective=all"}},
+    {"tisasrec, all positions", {TISASREC, "training.objective=all"}},
     {"spatial", {SPATIAL}},
     {"spatial, padding left, all positions", {SPATIAL, "model.padding=left", "training.objective=all"}},
     {"order alone", {SPATIAL, "calibrators.spatial.distance=false"}},
@@ -68,7 +72,7 @@ const variant variants[] = {
     {"refined and calibrated", {AC, ONE_LEVEL, REFINEMENT("additive")}},
     {"refined and calibrated as released", {AC_RELEASED, REFINEMENT("value"), "calibrators.refinement.source=scores"}},
     {"frequency rescaler", {FREQUENCY, "model.padding=left"}},
-    {"frequency rescaler, padding right, by transforms", {FREQUENCY, "calibrators.frequency.engine=fftw", "training.loss=bpr"}},
+    {"frequency rescaler, padding right" BY_TRANSFORMS, {FREQUENCY, "training.loss=bpr"}},
     {"frequency rescaler of each sequence", {FREQUENCY, "calibrators.frequency.window=sequence"}},
     {"frequency rescaler of each sequence, padding left, alone",
      {FREQUENCY, "calibrators.frequency.window=sequence", "calibrators.frequency.alpha=1", "model.padding=left"}},
@@ -78,8 +82,7 @@ const variant variants[] = {
     {"rescaled ssept", {SSEPT, FREQUENCY}},
     {"rescaled tisasrec", {TISASREC, FREQUENCY, "calibrators.frequency.window=sequence"}},
     {"fmlprec", {FMLPREC, "model.padding=left"}},
-    {"fmlprec by transforms",
-     {FMLPREC, "model.filter_engine=fftw", "model.max_length=7", "training.loss=binary_cross_entropy"}},
+    {"fmlprec" BY_TRANSFORMS, {FMLPREC, "model.max_length=7", "training.loss=binary_cross_entropy"}},
     {"stosa", {STOSA}},
     {"stosa with updated means, last position", {STOSA, "model.mean_update=updated", "model.padding=left"}},
     {"stosa, all positions", {STOSA, "model.mean_update=updated", "training.objective=all", "training.pvn_weight=0.5"}},
@@ -87,8 +90,7 @@ const variant variants[] = {
     {"stochastic refinement of scores by head",
      {STOSA, REFINEMENT("stochastic"), "calibrators.refinement.source=scores", "calibrators.refinement.per_head=true"}},
     {"fearec", {FEAREC}},
-    {"fearec with an odd window, by transforms",
-     {FEAREC, "model.max_length=7", "model.padding=left", "model.filter_engine=fftw"}},
+    {"fearec with an odd window" BY_TRANSFORMS, {FEAREC, "model.max_length=7", "model.padding=left"}},
     {"fearec in bands that do not overlap, bpr", {FEAREC, "model.global_ratio=0.1", "training.loss=bpr", "model.layers=3"}},
     {"fearec, contrastive with spectra",
      {FEAREC, "model.padding=left", "training.contrastive.weight=0.5", "training.contrastive.spectral_weight=0.4"}},
@@ -157,6 +159,8 @@ void create_world(world *w, const variant *v)
     if (choose(&w->settings, v->assignments, sizeof v->assignments / sizeof *v->assignments, &error) != SR_OK)
         fail_msg("%s", error.message);
     open_world(w);
+    if (strstr(v->name, BY_TRANSFORMS))
+        use_transforms(w->model, SR_FOURIER_FFTW);
 }
 
 void free_world(world *w)

@@ -197,13 +197,6 @@ static sr_tensor *interval_table(sr_tape *tape, sr_tensor *transposed_rows)
                      sr_tape_constant(tape, bias, 1, WIDTH));
 }
 
-static sr_intervals intervals_with_dropout(void)
-{
-    sr_intervals dropped = intervals;
-    dropped.cell_dropout = half(5);
-    return dropped;
-}
-
 static const sr_attention_map *map_of_all(sr_tape *tape)
 {
     const sr_rows *all = sr_rows_all(tape, &layout);
@@ -231,12 +224,6 @@ static sr_tensor *build_whole_interval_scores(sr_tape *tape, sr_tensor **x)
     return sr_interval_scores(tape, x[0], interval_table(tape, x[1]), whole, &intervals, 0.7);
 }
 
-static sr_tensor *build_interval_scores_with_dropout(sr_tape *tape, sr_tensor **x)
-{
-    const sr_intervals dropped = intervals_with_dropout();
-    return sr_interval_scores(tape, x[0], interval_table(tape, x[1]), map_of_all(tape), &dropped, 0.7);
-}
-
 static sr_tensor *build_interval_context(sr_tape *tape, sr_tensor **x)
 {
     return sr_interval_context(tape, x[0], interval_table(tape, x[1]), map_of_all(tape), &intervals);
@@ -253,16 +240,10 @@ static sr_tensor *build_whole_interval_context(sr_tape *tape, sr_tensor **x)
     return sr_interval_context(tape, x[0], interval_table(tape, x[1]), whole, &intervals);
 }
 
-static sr_tensor *build_interval_context_with_dropout(sr_tape *tape, sr_tensor **x)
-{
-    const sr_intervals dropped = intervals_with_dropout();
-    return sr_interval_context(tape, x[0], interval_table(tape, x[1]), map_of_reads(tape), &dropped);
-}
-
 /* Both terms in one pipeline, where keys are fewer than tokens. */
 static sr_tensor *build_interval_attention_of_seen_keys(sr_tape *tape, sr_tensor **x)
 {
-    const sr_intervals long_intervals = {.times = long_times, .unit = 20, .span = SPAN, .cell_dropout = half(6)};
+    const sr_intervals long_intervals = {.times = long_times, .unit = 20, .span = SPAN};
     const sr_rows *all = sr_rows_all(tape, &long_layout);
     const sr_attention_map *map = sr_attention_map_make(tape, &long_layout, all, sr_rows_seen(tape, &long_layout, all), HEADS);
     sr_tensor *scores = sr_interval_scores(tape, x[0], interval_table(tape, x[1]), map, &long_intervals, 0.7);
@@ -312,11 +293,9 @@ static const operation_case cases[] = {
     {"interval scores", build_interval_scores, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
     {"interval scores of the rows read", build_interval_scores_of_reads, {{READS, WIDTH}, {WIDTH, SPAN}}, false},
     {"interval scores of a whole map", build_whole_interval_scores, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
-    {"interval scores with dropout", build_interval_scores_with_dropout, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
     {"interval context", build_interval_context, {{CELLS, 1}, {WIDTH, SPAN}}, false},
     {"interval context of the rows read", build_interval_context_of_reads, {{READ_CELLS, 1}, {WIDTH, SPAN}}, false},
     {"interval context of a whole map", build_whole_interval_context, {{CELLS, 1}, {WIDTH, SPAN}}, false},
-    {"interval context with dropout", build_interval_context_with_dropout, {{READ_CELLS, 1}, {WIDTH, SPAN}}, false},
     {"interval attention of the keys seen",
      build_interval_attention_of_seen_keys,
      {{LONG, WIDTH}, {WIDTH, SPAN}, {WIDTH, SPAN}},

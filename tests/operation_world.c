@@ -67,7 +67,7 @@ void backward(world *w, sr_tensor *x)
 {
     sr_tensor *weights = filled(w, x->rows, x->columns, 1);
     sr_tensor *loss = sr_weighted_sum(w->tape, x, weights->values);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
 }
 
 sr_dropout_site half_site(void)

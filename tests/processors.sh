@@ -57,7 +57,7 @@ logging: {every_steps: 1}
 END
 cat >fmlprec.yaml <<'END'
 data: {path: data, samples: window}
-model: {backbone: fmlprec, hidden_size: 16, max_length: 12, filter_engine: fftw}
+model: {backbone: fmlprec, hidden_size: 16, max_length: 150}
 training: {epochs: 1, batch_size: 64, compare_ranks_every_steps: 1}
 END
 
@@ -72,5 +72,5 @@ if [ "$own" != generic ]; then
     says train.out "CPU level generic, limited by the machine of rank 1 on "
     says sasrec-Nehalem/environment.json "limited by the machine of rank 1 on "
 fi
-# FFTW has other algorithms there, where this machine's has more than SSE2.
+# A window of 150 is transformed by FFTW, which has other algorithms there, where this machine's has more than SSE2.
 trained_with Nehalem fmlprec

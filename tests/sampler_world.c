@@ -77,7 +77,7 @@ int sampler_tear_down(void **state)
 sr_sampler *make_sampler(const world *w)
 {
     sr_sampler *sampler;
-    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &w->settings, NULL), SR_OK);
+    assert_int_equal(sr_settings_sampler(&sampler, w->dataset, &w->settings, NULL), SR_OK);
     return sampler;
 }
 

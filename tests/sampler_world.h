@@ -2,7 +2,7 @@
 #ifndef SRTRAIN_TESTS_SAMPLER_WORLD_H
 #define SRTRAIN_TESTS_SAMPLER_WORLD_H
 
-#include "srtrain/sampler.h"
+#include "srtrain/settings.h"
 
 enum { USERS = 7, ITEMS = 40 };
 

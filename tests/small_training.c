@@ -20,7 +20,7 @@ void small_training_begin_with(small_training *training, const sr_kernels *kerne
         fail_msg("%s", error.message);
     const int64_t threads = training->settings.training.threads;
     assert_int_equal(sr_parallel_use_threads(data->parallel, threads ? (size_t)threads : 1, &error), SR_OK);
-    assert_int_equal(sr_sampler_create(&training->sampler, data->dataset, &training->settings, &error), SR_OK);
+    assert_int_equal(sr_settings_sampler(&training->sampler, data->dataset, &training->settings, &error), SR_OK);
     assert_int_equal(sr_model_declare(&training->model, &training->settings.model, items, users, &error), SR_OK);
     if (sr_stepper_create(&training->stepper, data->parallel, &training->settings, kernels, training->sampler, training->model,
                           steps, &error) != SR_OK)

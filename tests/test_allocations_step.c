@@ -60,7 +60,7 @@ static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
     sr_step_result step;
     const bool votes[SR_VOTES] = {false};
     sr_parallel *parallel = t->data->parallel;
-    sr_status status = sr_sampler_create(&sampler, t->data->dataset, &t->settings, error);
+    sr_status status = sr_settings_sampler(&sampler, t->data->dataset, &t->settings, error);
     if (status == SR_OK)
         status = sr_model_declare(&model, &t->settings.model, ITEMS, USERS, error);
     status = sr_parallel_agree(parallel, status, error);
@@ -119,7 +119,6 @@ OF(of_sasrec, "training.reduction=blocking")
 OF(of_ranks_that_share_parameters, "training.reduction=shared")
 OF(of_threads, "training.reduction=blocking", "training.threads=2")
 OF(of_threads_that_share_parameters, "training.threads=2")
-OF(of_overlapped_reduction, "training.reduction=overlapped", "training.reduction_bucket_megabytes=0.0001")
 OF(of_rounded_reduction, "training.reduction=blocking", "training.reduction_precision=bf16")
 OF(of_rounded_reduction_by_threads, "training.reduction=blocking", "training.reduction_precision=bf16", "training.threads=2")
 OF(of_deferred_rows, "training.item_updates=deferred", "training.loss=bpr", "training.learning_rate=0.01")
@@ -138,11 +137,10 @@ OF(of_bert4rec_with_every_target, "model.backbone=bert4rec", "training.objective
 OF(of_ssept, "model.backbone=ssept", "model.user_hidden_size=2", "model.sse_item_probability=0.2",
    "model.sse_user_probability=0.2")
 OF(of_tisasrec, "model.backbone=tisasrec", "model.time_span=16")
-OF(of_tisasrec_that_drops_cells, "model.backbone=tisasrec", "model.time_dropout=cells")
 OF(of_stosa, "model.backbone=stosa", "training.loss=stosa")
 OF(of_stosa_with_updated_means, "model.backbone=stosa", "model.mean_update=updated", "training.loss=stosa")
 OF(of_fmlprec, "model.backbone=fmlprec")
-OF(of_fmlprec_by_projections, "model.backbone=fmlprec", "model.filter_engine=projection")
+OF(of_fmlprec_by_fftw, "model.backbone=fmlprec", "model.max_length=150")
 OF(of_gru4rec, "model.backbone=gru4rec", "model.gru_hidden_size=4")
 OF(of_caser, "model.backbone=caser", "training.loss=binary_cross_entropy")
 OF(of_every_target, "training.objective=all", "training.loss=bpr")
@@ -151,7 +149,7 @@ OF(of_refinement, "calibrators.refinement.kind=value", "calibrators.refinement.r
 OF(of_additive_refinement, "calibrators.refinement.kind=additive", "calibrators.refinement.per_head=true")
 OF(of_stochastic_refinement, "model.backbone=stosa", "training.loss=stosa", "calibrators.refinement.kind=stochastic")
 OF(of_bsarec, "calibrators.frequency.alpha=0.7")
-OF(of_bsarec_over_sequences, "calibrators.frequency.window=sequence", "calibrators.frequency.engine=projection")
+OF(of_bsarec_over_sequences, "calibrators.frequency.window=sequence")
 OF(of_products_in_bf16, "training.precision=bf16", "model.padding=left", "training.clip_norm=1")
 
 int main(int argument_count, char **arguments)
@@ -161,7 +159,6 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(of_ranks_that_share_parameters),
         cmocka_unit_test(of_threads),
         cmocka_unit_test(of_threads_that_share_parameters),
-        cmocka_unit_test(of_overlapped_reduction),
         cmocka_unit_test(of_rounded_reduction),
         cmocka_unit_test(of_rounded_reduction_by_threads),
         cmocka_unit_test(of_deferred_rows),
@@ -178,11 +175,10 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(of_bert4rec_with_every_target),
         cmocka_unit_test(of_ssept),
         cmocka_unit_test(of_tisasrec),
-        cmocka_unit_test(of_tisasrec_that_drops_cells),
         cmocka_unit_test(of_stosa),
         cmocka_unit_test(of_stosa_with_updated_means),
         cmocka_unit_test(of_fmlprec),
-        cmocka_unit_test(of_fmlprec_by_projections),
+        cmocka_unit_test(of_fmlprec_by_fftw),
         cmocka_unit_test(of_gru4rec),
         cmocka_unit_test(of_caser),
         cmocka_unit_test(of_every_target),

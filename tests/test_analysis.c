@@ -6,7 +6,7 @@
 #include "evaluate/attention_sums.h"
 #include "evaluate/frequency_response.h"
 #include "evaluate/state_sums.h"
-#include "srtrain/sampler.h"
+#include "srtrain/settings.h"
 #include "tensor/symmetric.h"
 
 #include <math.h>

@@ -62,6 +62,18 @@ static void build(world *w, sr_objective objective, bool training, size_t count)
     assert_int_equal(w->batch.examples, count);
 }
 
+static bool shares_empty_histories(const world *w)
+{
+    const sr_packing packing = sr_model_packing(&w->model, SR_OBJECTIVE_LAST, true);
+    return sr_shares_empty_histories(&packing);
+}
+
+static size_t work_of(const world *w, size_t example)
+{
+    const sr_packing packing = sr_model_packing(&w->model, SR_OBJECTIVE_LAST, true);
+    return sr_example_work(&w->examples[example], &packing);
+}
+
 /* A model whose mask penalty counts every cell of the padded window. */
 static void use_whole_window(world *w)
 {
@@ -259,7 +271,7 @@ static void empty_histories_share_a_sequence_only_where_nothing_tells_them_apart
     for (size_t e = 0; e < 3; ++e)
         w->examples[e] = (sr_example){.length = 0, .user = 31 + (int32_t)e, .identity = 100 + e, .targets = &targets[e]};
     build(w, SR_OBJECTIVE_LAST, true, 3);
-    assert_true(sr_shares_empty_histories(&w->model, true));
+    assert_true(shares_empty_histories(w));
     assert_int_equal(w->batch.layout.sequences, 1);
     assert_true(w->batch.layout.identity[0] == SR_IDENTITY_EMPTY);
     assert_int_equal(w->batch.targets, 3);
@@ -276,7 +288,7 @@ static void empty_histories_share_a_sequence_only_where_nothing_tells_them_apart
             use_whole_window(w);
         }
         build(w, SR_OBJECTIVE_LAST, true, 3);
-        assert_false(sr_shares_empty_histories(&w->model, true));
+        assert_false(shares_empty_histories(w));
         assert_int_equal(w->batch.layout.sequences, 3);
         for (size_t e = 0; e < 3; ++e) {
             assert_int_equal(w->batch.layout.identity[e], 100 + e);
@@ -292,17 +304,17 @@ static void work_follows_the_tokens_that_are_computed(void **state)
     world *w = *state;
     size_t work[EXAMPLES];
     for (size_t e = 0; e < EXAMPLES; ++e)
-        work[e] = sr_example_work(&w->examples[e], &w->model);
+        work[e] = work_of(w, e);
     assert_int_equal(work[0], work[1] + 2);
     assert_int_equal(work[2], work[1] + LENGTH);
     assert_int_equal(work[3], work[2]);
     const size_t longest = work[2];
     w->model.backbone = sr_backbone_number("ssept"); /* an empty history is a sequence of its own */
-    assert_int_equal(sr_example_work(&w->examples[1], &w->model), longest);
-    assert_int_equal(sr_example_work(&w->examples[0], &w->model), work[0]);
+    assert_int_equal(work_of(w, 1), longest);
+    assert_int_equal(work_of(w, 0), work[0]);
     use_whole_window(w);
     for (size_t e = 0; e < EXAMPLES; ++e)
-        assert_int_equal(sr_example_work(&w->examples[e], &w->model), longest);
+        assert_int_equal(work_of(w, e), longest);
 }
 
 int main(void)

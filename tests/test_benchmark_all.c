@@ -69,13 +69,13 @@ static void one_command_runs_everything_and_leaves_one_document(void **state)
     assert_code(&w->result, 0);
     assert_says(&w->result, "users/s evaluated");
     assert_says(&w->result, "checkpoint written");
-    assert_says(&w->result, "overlapped");
+    assert_says(&w->result, "bf16");
     assert_says(&w->result, "Single operations");
     world_path(w, "out/all.json", path);
     cJSON *json = read_json(path);
     check_steps(cJSON_GetObjectItem(json, "steps"));
     check_runs(cJSON_GetObjectItem(json, "run"));
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "reduction"), "cases")), 27);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "reduction"), "cases")), 18);
     assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "operations"), "products")) > 0);
     assert_true(number_in(json, "cores") >= 1);
     cJSON_Delete(json);

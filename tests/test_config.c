@@ -35,7 +35,6 @@ static void defaults_are_the_documented_ones(void **state)
         {"model.sse_item_probability", "0"},
         {"model.time_span", "256"},
         {"model.time_unit", "1"},
-        {"model.time_dropout", "table"},
         {"model.mean_update", "frozen"},
         {"training.epochs", "200"},
         {"training.batch_size", "256"},
@@ -325,10 +324,7 @@ static void every_backbone_takes_the_keys_that_all_have_and_its_own(void **state
          "  backbone: ssept\n  positions: none\n  user_hidden_size: 15\n"
          "  sse_user_probability: 0.92\n  sse_item_probability: 0.1\n",
          "bpr"},
-        {"tisasrec",
-         "  backbone: tisasrec\n  positions: none\n  time_span: 64\n  time_unit: 86400\n"
-         "  time_dropout: cells\n",
-         "binary_cross_entropy"},
+        {"tisasrec", "  backbone: tisasrec\n  positions: none\n  time_span: 64\n  time_unit: 86400\n", "binary_cross_entropy"},
         {"stosa", "  backbone: stosa\n  positions: learned\n  mean_update: updated\n", "stosa\n  pvn_weight: 0.3"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {

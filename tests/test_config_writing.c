@@ -186,7 +186,6 @@ static void what_differs_is_told_key_by_key(void **state)
                               "model.positions learned none\n"
                               "model.time_span (none) 8\n"
                               "model.time_unit (none) 1\n"
-                              "model.time_dropout (none) table\n"
                               "calibrators.spatial (not in use) (in use)\n"
                               "training.learning_rate 0.001 0.5\n"
                               "evaluation.top_k [1, 3, 5, 10, 20, 50] [1, 10]\n");
@@ -250,7 +249,7 @@ static void only_keys_with_a_meaning_are_written(void **state)
          {"  user_hidden_size: 32\n", "  sse_user_probability: 0\n", "  sse_item_probability: 0\n"},
          {"mask_ratio", "masking", "time_unit"}},
         {"model: {backbone: tisasrec}",
-         {"  positions: none\n", "  time_span: 256\n", "  time_dropout: table\n"},
+         {"  positions: none\n", "  time_span: 256\n", "  time_unit: 1\n"},
          {"mask_ratio", "sse_user"}},
         {"calibrators: {spatial: {}}",
          {"\ncalibrators:\n  spatial:\n    order: true\n    distance: true\n"},
@@ -261,10 +260,10 @@ static void only_keys_with_a_meaning_are_written(void **state)
         {"model: {backbone: fearec}\ntraining: {contrastive: {}}",
          {"  global_ratio: 0.6\n  spatial_ratio: 0.1\n  topk_factor: 10\n", "    spectral_weight: 0.1\n"},
          {"mask_ratio"}},
-        {"model: {backbone: fmlprec}", {"  filter_engine: auto\n"}, {"frequency", "mask_ratio"}},
+        {"model: {backbone: fmlprec}", {"  padding: right\n"}, {"frequency", "mask_ratio"}},
         {"calibrators: {frequency: {}}",
-         {"\ncalibrators:\n  frequency:\n    alpha: 0.7\n    cutoff: 5\n    window: padded\n    engine: auto\n"},
-         {"spatial", "adversarial", "filter_engine", "{}"}},
+         {"\ncalibrators:\n  frequency:\n    alpha: 0.7\n    cutoff: 5\n    window: padded\n"},
+         {"spatial", "adversarial", "mask_ratio", "{}"}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         sr_settings settings;

@@ -115,7 +115,7 @@ static void a_killed_run_with_deferred_rows_ends_with_the_same_bits(void **state
 /* Plans measured by FFTW are kept with the run. */
 static void a_killed_run_with_filters_by_fftw_ends_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-fftw", EIGHT_EPOCHS MODEL("backbone=fmlprec") MODEL("filter_engine=fftw"));
+    assert_survives_being_killed(*state, "killed-fftw", EIGHT_EPOCHS MODEL("backbone=fmlprec") MODEL("max_length=150"));
     assert_shell(*state, "[ -s killed-fftw/fftw-wisdom ]");
 }
 

@@ -1,4 +1,4 @@
-/* Attention by the time between items: what scores and context are, which rows are trained, what dropout is keyed by. */
+/* Attention by the time between items: what scores and context are, which rows are trained. */
 #include "operation_world.h"
 
 #include <math.h>
@@ -140,88 +140,6 @@ static void the_row_of_gap_zero_gets_no_gradient_from_the_context(void **state)
     check_gradient_rows(w);
 }
 
-/* Two sequences with the same columns and stamps. Queries and table are all ones, and each column is a head of its own: the
- * scores are the dropout factors. */
-static const int64_t two_times[] = {0, 100, 200, 300, 0, 100, 200, 300};
-static const sr_layout two = {.sequences = 2,
-                              .offsets = two_offsets,
-                              .leading = no_padding,
-                              .trailing = no_padding,
-                              .columns = two_columns,
-                              .identity = identity,
-                              .window = 4};
-
-static const sr_tensor *factors_of(world *w, const sr_layout *layout, const sr_rows *queries)
-{
-    const sr_intervals intervals = {.times = two_times, .unit = 60, .span = SPAN, .cell_dropout = half_site()};
-    const sr_attention_map *map = sr_attention_map_make(w->tape, layout, queries, sr_rows_all(w->tape, layout), CHANNELS);
-    sr_tensor *query = filled(w, sr_rows_count(queries, layout), CHANNELS, 1);
-    return sr_interval_scores(w->tape, query, filled(w, SPAN + 1, CHANNELS, 1), map, &intervals, 1);
-}
-
-/* The factor of a cell, from the factors of all queries of `two`. */
-static sr_real factor_at(const sr_tensor *factors, size_t s, size_t query, size_t key, size_t channel)
-{
-    return factors->values[((s * CHANNELS + channel) * 4 + query) * 4 + key];
-}
-
-static void every_channel_of_every_cell_has_its_own_dropout(void **state)
-{
-    world *w = *state;
-    const sr_tensor *factors = factors_of(w, &two, sr_rows_all(w->tape, &two));
-    uint64_t kept[2 * 16];
-    size_t cells = 0, count = 0;
-    for (size_t s = 0; s < 2; ++s)
-        for (size_t query = 0; query < 4; ++query)
-            for (size_t key = 0; key < 4; ++key, ++cells) {
-                kept[cells] = 0;
-                for (size_t channel = 0; channel < CHANNELS; ++channel) {
-                    const sr_real factor = factor_at(factors, s, query, key, channel);
-                    assert_true(factor == 0 || factor == 2);
-                    if (factor == 0)
-                        continue;
-                    kept[cells] |= UINT64_C(1) << channel;
-                    ++count;
-                }
-                for (size_t other = 0; other < cells; ++other)
-                    assert_true(kept[other] != kept[cells]);
-            }
-    assert_in_range(count, 2 * 16 * CHANNELS * 9 / 20, 2 * 16 * CHANNELS * 11 / 20);
-}
-
-static void cell_dropout_depends_on_the_sequence_alone(void **state)
-{
-    world *w = *state;
-    const sr_tensor *together = factors_of(w, &two, sr_rows_all(w->tape, &two));
-    sr_layout second = four;
-    second.identity = &identity[1];
-    second.causal = false;
-    static const size_t read_offsets[] = {0, 2}, read_tokens[] = {1, 3};
-    const sr_rows reads = {.offsets = read_offsets, .tokens = read_tokens};
-    const sr_tensor *alone = factors_of(w, &second, &reads);
-    for (size_t channel = 0; channel < CHANNELS; ++channel)
-        for (size_t read = 0; read < 2; ++read)
-            for (size_t key = 0; key < 4; ++key)
-                assert_true(alone->values[(channel * 2 + read) * 4 + key] ==
-                            factor_at(together, 1, read_tokens[read], key, channel));
-}
-
-/* The context with weight 1 on one key and 0 on the others reads one cell. */
-static void scores_and_context_drop_the_same_channels_of_a_site(void **state)
-{
-    world *w = *state;
-    const sr_tensor *factors = factors_of(w, &two, sr_rows_all(w->tape, &two));
-    const sr_intervals intervals = {.times = two_times, .unit = 60, .span = SPAN, .cell_dropout = half_site()};
-    sr_tensor *weights = filled(w, 2 * CHANNELS * 16, 1, 0);
-    for (size_t row = 0; row < 2 * CHANNELS * 4; ++row)
-        weights->values[row * 4 + 2] = 1;
-    const sr_tensor *context = sr_interval_context(w->tape, weights, filled(w, SPAN + 1, CHANNELS, 1),
-                                                   map_of(w, &two, CHANNELS), &intervals);
-    for (size_t token = 0; token < EIGHT; ++token)
-        for (size_t channel = 0; channel < CHANNELS; ++channel)
-            assert_true(context->values[token * CHANNELS + channel] == factor_at(factors, token / 4, token % 4, 2, channel));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,10 +152,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_row_of_gap_zero_gets_no_gradient_from_scores, operation_set_up,
                                         operation_tear_down),
         cmocka_unit_test_setup_teardown(the_row_of_gap_zero_gets_no_gradient_from_the_context, operation_set_up,
-                                        operation_tear_down),
-        cmocka_unit_test_setup_teardown(every_channel_of_every_cell_has_its_own_dropout, operation_set_up, operation_tear_down),
-        cmocka_unit_test_setup_teardown(cell_dropout_depends_on_the_sequence_alone, operation_set_up, operation_tear_down),
-        cmocka_unit_test_setup_teardown(scores_and_context_drop_the_same_channels_of_a_site, operation_set_up,
                                         operation_tear_down),
     };
     return cmocka_run_group_tests_name("intervals", tests, NULL, NULL);

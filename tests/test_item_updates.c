@@ -144,7 +144,7 @@ static void deferred_rows_change_no_result(void **state)
     static const char *const cases[][OPTIONS] = {
         {"training.loss=binary_cross_entropy", "training.objective=all"},
         {"training.loss=bpr", "training.objective=all", "training.weight_decay=0.1", "training.clip_norm=0.1"},
-        {"training.loss=bpr", "training.reduction=overlapped", "training.reduction_bucket_megabytes=0.001"},
+        {"training.loss=bpr", "training.reduction=blocking"},
         {"training.loss=stosa", "model.backbone=stosa", "training.objective=all", "model.hidden_dropout=0"},
         {"training.loss=bpr", "model.backbone=gru4rec"},
         {"training.loss=bpr", "model.backbone=tisasrec", "training.objective=all"},

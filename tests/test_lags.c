@@ -7,6 +7,7 @@
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
 #include "srtrain/settings.h"
+#include "transforms.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,7 +19,7 @@
 
 enum { USERS = 40, ITEMS = 30, LENGTH = 26, L = 24, WIDTH = 20, KAPPA = 7, MOST_LAYERS = 13, EXAMPLES = 17, ENGINES = 2 };
 
-static const char *const engines[ENGINES] = {"model.filter_engine=fftw", "model.filter_engine=projection"};
+static const sr_fourier_engine engines[ENGINES] = {SR_FOURIER_FFTW, SR_FOURIER_PROJECTION};
 
 /* Thirteen layers in a window of 24 see a bin each: 12, 11, .. 0. */
 static const char single_bins[] = "model.layers=13";
@@ -43,7 +44,7 @@ typedef struct {
     sr_tape *tape;
 } world;
 
-static void open_world(world *w, const char *engine, const char *option, const char *another)
+static void open_world(world *w, sr_fourier_engine engine, const char *option, const char *another)
 {
     const char *const assignments[] = {"data.path=none",
                                        "model.backbone=fearec",
@@ -57,7 +58,6 @@ static void open_world(world *w, const char *engine, const char *option, const c
                                        "model.initializer_range=0.3",
                                        "model.hidden_dropout=0",
                                        "model.attention_dropout=0",
-                                       engine,
                                        option,
                                        another};
     sr_error error = {.message = ""};
@@ -65,6 +65,7 @@ static void open_world(world *w, const char *engine, const char *option, const c
         SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(sr_model_create(&w->model, &w->settings.model, ITEMS, 3, NULL), SR_OK);
+    use_transforms(w->model, engine);
     assert_int_equal(sr_arena_create(&w->arena, 1 << 16, NULL), SR_OK);
     assert_int_equal(sr_tape_create(&w->tape, tested_kernels(), true, NULL), SR_OK);
     sr_parameters *parameters = sr_model_parameters(w->model);
@@ -292,7 +293,7 @@ static void of_two_lags_that_are_equal_by_symmetry_the_smaller_is_taken(void **s
 
 enum { STEPS = 2 };
 
-static void losses_of_steps(const shared_dataset *data, const char *engine, const char *threads, double losses[STEPS])
+static void losses_of_steps(const shared_dataset *data, sr_fourier_engine engine, const char *threads, double losses[STEPS])
 {
     const char *const assignments[] = {"data.path=none",
                                        "model.backbone=fearec",
@@ -306,12 +307,13 @@ static void losses_of_steps(const shared_dataset *data, const char *engine, cons
                                        "training.batch_size=29",
                                        "training.contrastive.weight=0.1",
                                        single_bins,
-                                       engine,
                                        threads};
     small_training t;
     sr_step_result result;
     sr_error error = {.message = ""};
     small_training_begin(&t, data, assignments, sizeof assignments / sizeof *assignments, STEPS);
+    for (size_t thread = 0; thread < t.stepper.threads; ++thread)
+        use_transforms(t.stepper.workers[thread].model, engine);
     for (int64_t step = 0; step < STEPS; ++step) {
         if (small_training_step(&t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
@@ -329,8 +331,8 @@ static void engines_and_threads_train_alike_in_bands_of_one_bin(void **state)
         losses_of_steps(*state, engines[i / 2], threads[i % 2], found);
         for (size_t step = 0; step < STEPS; ++step)
             if (!(fabs(found[step] - expected[step]) < 1e-5 * expected[step]))
-                fail_msg("%s, %s: the loss of step %zu is %.9g instead of %.9g", engines[i / 2], threads[i % 2], step,
-                         found[step], expected[step]);
+                fail_msg("engine %d, %s: the loss of step %zu is %.9g instead of %.9g", (int)engines[i / 2], threads[i % 2],
+                         step, found[step], expected[step]);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "parallel/parallel_internal.h"
 #include "small_training.h"
 #include "srtrain/node.h"
+#include "step/reduction.h"
 
 #include <math.h>
 #include <omp.h>
@@ -186,23 +187,21 @@ static void check_sums(const shared_dataset *data, size_t threads, bool rounded)
     }
     sr_node *node = make_node(data, parameters[0].block_size, parameters[0].block_size);
     sr_parameters_place(&parameters[0], sr_node_common(node), sr_node_own(node, sr_node_process(node)));
-    const sr_reduction_settings settings = {.node = node, .bucket_bytes = 1, .rounded = rounded, .keeps_rest = rounded};
+    const sr_reduction_settings settings = {.node = node, .message_bytes = 1, .rounded = rounded, .keeps_rest = rounded};
 #pragma omp parallel num_threads((int)threads)
     {
         const size_t thread = (size_t)omp_get_thread_num();
         sr_parallel *member = sr_parallel_member(data->parallel, thread);
-        sr_reduction_engine *engine = NULL;
-        sr_status status = sr_reduction_create(&engine, member, &parameters[thread], &settings, NULL);
+        sr_reduction *reduction = NULL;
+        sr_status status = sr_reduction_create(&reduction, member, &parameters[thread], &settings, NULL);
         for (size_t i = 0; i < SIZE; ++i)
             parameters[thread].gradients[i] = (sr_real)gradient(sr_parallel_rank(member), i);
-        sr_reduction_begin(engine, NULL);
-        sr_reduction_ready(engine, 0);
         if (status == SR_OK)
-            status = sr_reduction_finish(engine, NULL);
+            status = sr_reduction_run(reduction, NULL, NULL);
         if (status == SR_OK)
-            status = sr_reduction_collect(engine, NULL);
+            status = sr_reduction_collect(reduction, NULL);
         statuses[thread] = status;
-        sr_reduction_free(engine);
+        sr_reduction_free(reduction);
     }
     for (size_t i = 0; i < SIZE; ++i) {
         double expected = 0;

@@ -100,7 +100,7 @@ static void parts_of_a_contrastive_loss_sum_to_the_published_one_and_have_its_gr
                                               sr_select_rows(w->tape, all, right, pairs_of_part[part]), &parts[part], log_sums,
                                               0.5 / PAIRS);
         sum += loss->values[0];
-        assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+        assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
     }
     const double expected = published_info_nce(all->values, temperature);
     assert_true(expected > 0.1 && fabs(sum - expected) < 1e-12);
@@ -282,7 +282,7 @@ static double catalogue_gradients(size_t kept_bytes, int passes, sr_real *gradie
     const size_t planned = sr_catalogue_cross_entropy_memory(CATALOGUE_ROWS, CATALOGUE_ITEMS, kept_bytes);
     assert_true(planned <= kept_bytes + 320000 * sizeof(sr_real) && sr_tape_memory(w.tape) >= planned);
     for (int pass = 0; pass < passes; ++pass)
-        assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+        assert_int_equal(sr_tape_backward(w.tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
     assert_int_equal(w.parameters.block_size, size);
     memcpy(gradients, w.parameters.gradients, size * sizeof *gradients);
     const double value = loss->values[0];

@@ -1,5 +1,6 @@
 /* The sum of gradients over ranks and threads, on whatever number of ranks this is run with. */
 #include "rank_world.h"
+#include "step/reduction.h"
 #include "thread_finding.h"
 
 #include <omp.h>
@@ -28,17 +29,14 @@ static void gradients_of_threads_are_summed_into_those_of_the_first(void **state
     {
         const size_t thread = (size_t)omp_get_thread_num();
         sr_parallel *member = sr_parallel_member(w->parallel, thread);
-        sr_reduction_engine *engine = NULL;
-        expect(&found[thread],
-               sr_reduction_create(&engine, member, &parameters[thread], &(sr_reduction_settings){.bucket_bytes = 64}, NULL) ==
-                   SR_OK,
+        sr_reduction *reduction = NULL;
+        const sr_reduction_settings settings = {.message_bytes = 64};
+        expect(&found[thread], sr_reduction_create(&reduction, member, &parameters[thread], &settings, NULL) == SR_OK,
                "making a reduction");
         for (size_t i = 0; i < SIZE; ++i)
             parameters[thread].gradients[i] = (sr_real)((sr_parallel_rank(member) + 1) * (int)(i + 1));
-        sr_reduction_begin(engine, NULL);
-        sr_reduction_ready(engine, 0);
-        expect(&found[thread], sr_reduction_finish(engine, NULL) == SR_OK, "finishing a reduction");
-        sr_reduction_free(engine);
+        expect(&found[thread], sr_reduction_run(reduction, NULL, NULL) == SR_OK, "summing gradients");
+        sr_reduction_free(reduction);
     }
     const int members = w->size * THREADS;
     for (size_t i = 0; i < SIZE; ++i)
@@ -93,81 +91,67 @@ static void check_sums(const world *w, const sr_parameters *parameters, int step
         }
 }
 
-/* Reports in an order of the rank's own; parameter 3 never, and parameter 5 twice. */
-static void report(const world *w, sr_reduction_engine *engine, int step)
+/* The shortest message, one that ends within parameters, the usual one, and one for all. */
+static void gradients_are_summed_over_ranks_in_messages_of_any_size(void **state)
 {
-    for (size_t i = 0; i < PARAMETERS; ++i) {
-        const size_t forward = (i * (size_t)(w->rank % 2 ? 3 : 1) + (size_t)(w->rank + step)) % PARAMETERS;
-        const size_t index = w->rank % 3 == 0 ? PARAMETERS - 1 - forward : forward;
-        if (index != 3)
-            sr_reduction_ready(engine, index);
-        if (index == 5)
-            sr_reduction_ready(engine, index);
-    }
-}
-
-static void check_reduction(world *w, bool overlapped, size_t bucket_bytes)
-{
-    sr_error error;
-    sr_parameters parameters;
-    sr_reduction_engine *engine;
-    make_parameters(&parameters);
-    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters,
-                                         &(sr_reduction_settings){.overlapped = overlapped, .bucket_bytes = bucket_bytes},
-                                         &error),
-                     SR_OK);
-    for (int step = 0; step < STEPS; ++step) {
-        sr_reduction_begin(engine, NULL);
-        fill_gradients(&parameters, w->rank, step);
-        report(w, engine, step);
-        assert_int_equal(sr_reduction_finish(engine, &error), SR_OK);
-        check_sums(w, &parameters, step);
-    }
-    sr_reduction_free(engine);
-    sr_parameters_free(&parameters);
-}
-
-/* A bucket for each parameter, buckets of several parameters, and one bucket for all. */
-static const size_t bucket_sizes[] = {1, 3000, 1000000, (size_t)1 << 40};
-
-static void gradients_are_summed_after_backward(void **state)
-{
-    for (size_t i = 0; i < sizeof bucket_sizes / sizeof *bucket_sizes; ++i)
-        check_reduction(*state, false, bucket_sizes[i]);
-}
-
-static void gradients_are_summed_during_backward_in_any_order_of_reports(void **state)
-{
-    for (size_t i = 0; i < sizeof bucket_sizes / sizeof *bucket_sizes; ++i)
-        check_reduction(*state, true, bucket_sizes[i]);
-}
-
-/* A gradient that is reported while others are still being computed must not be touched by them, nor they by it: in the
- * overlapped mode only buckets that are complete may be on their way. */
-static void an_incomplete_bucket_waits(void **state)
-{
+    static const size_t message_sizes[] = {1, 100000, 0, (size_t)1 << 40};
     world *w = *state;
     sr_error error;
     sr_parameters parameters;
-    sr_reduction_engine *engine;
     make_parameters(&parameters);
-    assert_int_equal(sr_reduction_create(&engine, w->parallel, &parameters,
-                                         &(sr_reduction_settings){.overlapped = true, .bucket_bytes = 1}, &error),
+    for (size_t i = 0; i < sizeof message_sizes / sizeof *message_sizes; ++i) {
+        const sr_reduction_settings settings = {.message_bytes = message_sizes[i]};
+        sr_reduction *reduction;
+        assert_int_equal(sr_reduction_create(&reduction, w->parallel, &parameters, &settings, &error), SR_OK);
+        for (int step = 0; step < STEPS; ++step) {
+            fill_gradients(&parameters, w->rank, step);
+            assert_int_equal(sr_reduction_run(reduction, NULL, &error), SR_OK);
+            check_sums(w, &parameters, step);
+        }
+        sr_reduction_free(reduction);
+    }
+    sr_parameters_free(&parameters);
+}
+
+/* Two tables of different width beside other parameters. Rows that nobody touches keep what they have: elsewhere it is 0. */
+static void of_tables_the_rows_that_are_touched_are_summed_and_no_others(void **state)
+{
+    enum { ROWS = 50, BETWEEN = 30 };
+    static const size_t first[] = {ROWS, 3}, between[] = {BETWEEN}, second[] = {ROWS, 7};
+    static const int32_t rows[] = {0, 7, 8, 31, ROWS - 1};
+    world *w = *state;
+    sr_parameters parameters;
+    sr_reduction *reduction;
+    sr_touched_rows touched = {.tables = {.count = 2}, .rows = rows, .count = sizeof rows / sizeof *rows};
+    sr_parameters_initialise(&parameters);
+    size_t *index = touched.tables.index;
+    assert_int_equal(sr_parameters_declare(&parameters, "a", first, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, &index[0], NULL),
                      SR_OK);
-    sr_reduction_begin(engine, NULL);
-    fill_gradients(&parameters, w->rank, 1); /* not the final values */
-    const size_t last = parameters.list[PARAMETERS - 1].offset;
-    for (size_t i = 0; i < parameters.list[PARAMETERS - 1].size; ++i)
-        parameters.gradients[last + i] = (sr_real)gradient(w->rank, 0, PARAMETERS - 1, i);
-    sr_reduction_ready(engine, PARAMETERS - 1);
-    sr_reduction_ready(engine, 2); /* out of turn: its bucket may not start before those behind it */
-    assert_int_equal(sr_parallel_barrier(w->parallel, &error), SR_OK);
-    for (size_t p = 0; p < PARAMETERS - 1; ++p)
+    assert_int_equal(sr_parameters_declare(&parameters, "b", between, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
+    assert_int_equal(sr_parameters_declare(&parameters, "c", second, 2, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, &index[1], NULL),
+                     SR_OK);
+    assert_int_equal(sr_parameters_allocate(&parameters, NULL), SR_OK);
+    const sr_reduction_settings settings = {.tables = touched.tables, .most_rows = touched.count};
+    assert_int_equal(sr_reduction_create(&reduction, w->parallel, &parameters, &settings, NULL), SR_OK);
+    for (size_t p = 0; p < 3; ++p)
         for (size_t i = 0; i < parameters.list[p].size; ++i)
             parameters.gradients[parameters.list[p].offset + i] = (sr_real)gradient(w->rank, 0, p, i);
-    assert_int_equal(sr_reduction_finish(engine, &error), SR_OK);
-    check_sums(w, &parameters, 0);
-    sr_reduction_free(engine);
+    assert_int_equal(sr_reduction_run(reduction, &touched, NULL), SR_OK);
+    for (size_t p = 0; p < 3; ++p)
+        for (size_t i = 0; i < parameters.list[p].size; ++i) {
+            bool summed = p == 1;
+            for (size_t row = 0; row < touched.count && p != 1; ++row)
+                summed = summed || i / parameters.list[p].shape[1] == (size_t)rows[row];
+            double expected = summed ? 0 : gradient(w->rank, 0, p, i);
+            for (int rank = 0; summed && rank < w->size; ++rank)
+                expected += gradient(rank, 0, p, i);
+            assert_true((double)parameters.gradients[parameters.list[p].offset + i] == expected);
+        }
+    sr_reduction_free(reduction);
     sr_parameters_free(&parameters);
 }
 
@@ -175,9 +159,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_threads_are_summed_into_those_of_the_first),
-        cmocka_unit_test(gradients_are_summed_after_backward),
-        cmocka_unit_test(gradients_are_summed_during_backward_in_any_order_of_reports),
-        cmocka_unit_test(an_incomplete_bucket_waits),
+        cmocka_unit_test(gradients_are_summed_over_ranks_in_messages_of_any_size),
+        cmocka_unit_test(of_tables_the_rows_that_are_touched_are_summed_and_no_others),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);

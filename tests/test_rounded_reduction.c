@@ -1,6 +1,7 @@
 /* Gradients that travel between ranks as bf16: sums are right, the same on every rank, and lose nothing in the long run. */
 #include "small_training.h"
 #include "srtrain/random.h"
+#include "step/reduction.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -117,20 +118,19 @@ static double error_of_mean(world *w, bool keeps_rest, const sr_touched_rows *to
 {
     static double sums[ROWS * WIDTH + OTHERS + 64];
     const sr_reduction_settings settings = {
-        .bucket_bytes = 3000, .tables = w->tables, .most_rows = ROWS / 2, .rounded = true, .keeps_rest = keeps_rest};
-    sr_reduction_engine *engine;
-    assert_int_equal(sr_reduction_create(&engine, w->parallel, &w->parameters, &settings, NULL), SR_OK);
+        .message_bytes = 3000, .tables = w->tables, .most_rows = ROWS / 2, .rounded = true, .keeps_rest = keeps_rest};
+    sr_reduction *reduction;
+    assert_int_equal(sr_reduction_create(&reduction, w->parallel, &w->parameters, &settings, NULL), SR_OK);
     memset(sums, 0, sizeof sums);
     for (int step = 0; step < times; ++step) {
         set_gradients(w, touched);
-        sr_reduction_begin(engine, touched);
-        assert_int_equal(sr_reduction_finish(engine, NULL), SR_OK);
+        assert_int_equal(sr_reduction_run(reduction, touched, NULL), SR_OK);
         if (step % 20 == 0)
             assert_same_bits(w, w->parameters.gradients, w->parameters.block_size);
         for (size_t i = 0; i < w->parameters.block_size; ++i)
             sums[i] += (double)w->parameters.gradients[i];
     }
-    sr_reduction_free(engine);
+    sr_reduction_free(reduction);
     double largest = 0;
     set_gradients(w, touched);
     for (size_t i = 0; i < w->parameters.block_size; ++i) {
@@ -173,21 +173,20 @@ static void rows_of_tables_are_rounded_likewise(void **state)
 static void what_is_no_number_arrives_and_leaves_no_trace(void **state)
 {
     world *w = *state;
-    const sr_reduction_settings settings = {.bucket_bytes = 3000, .rounded = true, .keeps_rest = true};
-    sr_reduction_engine *engine;
-    assert_int_equal(sr_reduction_create(&engine, w->parallel, &w->parameters, &settings, NULL), SR_OK);
+    const sr_reduction_settings settings = {.message_bytes = 3000, .rounded = true, .keeps_rest = true};
+    sr_reduction *reduction;
+    assert_int_equal(sr_reduction_create(&reduction, w->parallel, &w->parameters, &settings, NULL), SR_OK);
     for (int step = 0; step < 2; ++step) {
         set_gradients(w, NULL);
         if (step == 0 && sr_parallel_rank(w->parallel) == 0) {
             w->parameters.gradients[5] = NAN;
             w->parameters.gradients[ROWS * WIDTH + 7] = INFINITY;
         }
-        sr_reduction_begin(engine, NULL);
-        assert_int_equal(sr_reduction_finish(engine, NULL), SR_OK);
+        assert_int_equal(sr_reduction_run(reduction, NULL, NULL), SR_OK);
         assert_int_equal(isnan(w->parameters.gradients[5]) != 0, step == 0);
         assert_int_equal(isfinite(w->parameters.gradients[ROWS * WIDTH + 7]) == 0, step == 0);
     }
-    sr_reduction_free(engine);
+    sr_reduction_free(reduction);
 }
 
 /* ---- training ---- */

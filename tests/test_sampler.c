@@ -241,10 +241,10 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
     world *w = *state;
     sr_sampler *sampler;
     sr_error error;
-    assert_int_equal(sr_sampler_create(&sampler, w->timeless, &w->settings, &error), SR_OK);
+    assert_int_equal(sr_settings_sampler(&sampler, w->timeless, &w->settings, &error), SR_OK);
     sr_sampler_free(sampler);
     w->settings.model.backbone = sr_backbone_number("tisasrec");
-    assert_int_equal(sr_sampler_create(&sampler, w->timeless, &w->settings, &error), SR_ERROR_USAGE);
+    assert_int_equal(sr_settings_sampler(&sampler, w->timeless, &w->settings, &error), SR_ERROR_USAGE);
     assert_null(sampler);
     assert_non_null(strstr(error.message, sr_dataset_directory(w->timeless)));
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
@@ -359,7 +359,7 @@ static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **
     assert_int_equal(sr_dataset_open(&dataset, directory, NULL), SR_OK);
     w->settings.data.prefetch = SR_PREFETCH_ALWAYS;
     w->settings.data.samples = SR_SAMPLES_WINDOW; /* the last items of training parts only */
-    assert_int_equal(sr_sampler_create(&sampler, dataset, &w->settings, NULL), SR_OK);
+    assert_int_equal(sr_settings_sampler(&sampler, dataset, &w->settings, NULL), SR_OK);
     for (size_t user = 0; user < MANY; ++user)
         present += is_in_memory(sr_dataset_sequence(dataset, user).items + LENGTH / 2);
     if (!evicted || present > MANY / 2) {

@@ -443,7 +443,7 @@ static void reductions_are_measured_in_both_modes_beside_a_plain_one(void **stat
     world_path(w, "reduction/measurements/reduction-ranks-2.json", path);
     cJSON *json = read_json(path);
     const cJSON *cases = cJSON_GetObjectItem(json, "cases"), *one;
-    assert_int_equal(cJSON_GetArraySize(cases), 27);
+    assert_int_equal(cJSON_GetArraySize(cases), 18);
     assert_true(number_in(json, "bytes") >= 1000000);
     cJSON_ArrayForEach(one, cases)
     {

@@ -1,4 +1,4 @@
-/* The tape: restricted backward passes, reports of final gradients, sticky failure, reuse. */
+/* The tape: restricted backward passes, sticky failure, reuse. */
 #include "cpu_level.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -12,7 +12,6 @@
 typedef struct {
     sr_parameters parameters;
     sr_tape *tape;
-    size_t reported[8], report_count;
 } world;
 
 static int set_up(void **state)
@@ -52,19 +51,13 @@ static float gradient(const world *w, size_t index)
     return w->parameters.gradients[w->parameters.list[index].offset];
 }
 
-static void report(void *context, size_t index)
-{
-    world *w = context;
-    w->reported[w->report_count++] = index;
-}
-
 static void backward_is_restricted_to_the_parameter_set(void **state)
 {
     world *w = *state;
     sr_tensor *loss = sr_linear(w->tape, sr_add(w->tape, parameter(w, 0), parameter(w, 2)), parameter(w, 1), NULL);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ATTACK, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ATTACK, NULL), SR_OK);
     assert_true(gradient(w, 0) == 0 && gradient(w, 1) == 0 && gradient(w, 2) == 1);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
     assert_true(gradient(w, 0) == 1 && gradient(w, 1) == 2 && gradient(w, 2) == 1);
 }
 
@@ -73,30 +66,17 @@ static void gradients_add_up_over_backward_passes(void **state)
     world *w = *state;
     sr_tensor *loss = sr_linear(w->tape, parameter(w, 0), parameter(w, 1), NULL);
     for (int pass = 1; pass <= 3; ++pass) {
-        assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
+        assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, NULL), SR_OK);
         assert_true(gradient(w, 0) == (float)pass);
     }
-}
-
-static void a_parameter_is_reported_once_after_its_last_use(void **state)
-{
-    world *w = *state;
-    /* b is used last in backward: it feeds both the first and the second operation. */
-    sr_tensor *x = sr_linear(w->tape, parameter(w, 0), parameter(w, 1), NULL);
-    sr_tensor *y = sr_linear(w->tape, x, parameter(w, 1), NULL);
-    sr_tensor *loss = sr_linear(w->tape, y, parameter(w, 2), NULL);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, report, w, NULL), SR_OK);
-    assert_int_equal(w->report_count, 3);
-    assert_int_equal(w->reported[0], 2);
-    assert_true(w->reported[1] + w->reported[2] == 1);
 }
 
 static void a_loss_that_does_not_depend_on_the_set_leaves_it_alone(void **state)
 {
     world *w = *state;
     sr_tensor *loss = sr_linear(w->tape, parameter(w, 0), parameter(w, 1), NULL);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ATTACK, report, w, NULL), SR_OK);
-    assert_int_equal(w->report_count, 0);
+    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_ATTACK, NULL), SR_OK);
+    assert_true(gradient(w, 0) == 0 && gradient(w, 1) == 0 && gradient(w, 2) == 0);
 }
 
 static void running_out_of_memory_is_remembered_until_the_tape_is_reset(void **state)
@@ -107,7 +87,7 @@ static void running_out_of_memory_is_remembered_until_the_tape_is_reset(void **s
     assert_null(sr_add(w->tape, NULL, parameter(w, 0)));
     assert_int_equal(sr_tape_status(w->tape, &error), SR_ERROR_RUNTIME);
     assert_non_null(strstr(error.message, "out of memory"));
-    assert_int_equal(sr_tape_backward(w->tape, NULL, SR_PARAMETERS_EVERY, NULL, NULL, &error), SR_ERROR_RUNTIME);
+    assert_int_equal(sr_tape_backward(w->tape, NULL, SR_PARAMETERS_EVERY, &error), SR_ERROR_RUNTIME);
     sr_tape_reset(w->tape);
     assert_int_equal(sr_tape_status(w->tape, &error), SR_OK);
 }
@@ -120,7 +100,7 @@ static void the_padding_row_is_read_but_gets_no_gradient(void **state)
     sr_tensor *rows = sr_embedding(w->tape, parameter(w, 0), ids, 2, true);
     assert_true(rows->values[0] == 1 && rows->values[1] == 1);
     sr_tensor *loss = sr_weighted_sum(w->tape, rows, weights);
-    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, NULL, NULL, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(w->tape, loss, SR_PARAMETERS_EVERY, NULL), SR_OK);
     assert_true(gradient(w, 0) == 0);
 }
 
@@ -139,7 +119,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(backward_is_restricted_to_the_parameter_set, set_up, tear_down),
         cmocka_unit_test_setup_teardown(gradients_add_up_over_backward_passes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_parameter_is_reported_once_after_its_last_use, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_loss_that_does_not_depend_on_the_set_leaves_it_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(running_out_of_memory_is_remembered_until_the_tape_is_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_padding_row_is_read_but_gets_no_gradient, set_up, tear_down),

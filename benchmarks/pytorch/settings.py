@@ -1,7 +1,7 @@
 """The configuration file of srtrain, as far as it decides what a training step computes.
 
 Defaults are those of docs/configuration.md. A key that decides what is computed and has no counterpart here is an error, never
-ignored; keys that cost a step nothing (when to stop, what to log, how srtrain computes a filter) are skipped.
+ignored; keys that cost a step nothing (when to stop, what to log) are skipped.
 """
 from types import SimpleNamespace
 
@@ -37,10 +37,7 @@ CALIBRATORS = {  # in use when named
 }
 SKIPPED = {
     "data": {"verify"},
-    "model": {"filter_engine"},
-    "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "reduction_bucket_megabytes",
-                 "kept_logits_megabytes"},
-    "frequency": {"engine"},
+    "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "kept_logits_megabytes"},
 }
 SKIPPED_SECTIONS = {"evaluation", "checkpoint", "logging"}
 SUPPORTED = {

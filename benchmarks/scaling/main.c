@@ -7,7 +7,7 @@
 
 #include "srtrain/dataset.h"
 #include "srtrain/memory.h"
-#include "srtrain/sampler.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -150,7 +150,7 @@ static sr_status check_examples(const scaling_options *o, sr_error *error)
     sr_sampler *sampler;
     const size_t most = o->ranks.values[o->ranks.count - 1], weak = most * o->batch_of_rank;
     SR_TRY(sr_dataset_open(&dataset, o->settings.data.path, error));
-    sr_status status = sr_sampler_create(&sampler, dataset, &o->settings, error);
+    sr_status status = sr_settings_sampler(&sampler, dataset, &o->settings, error);
     if (status == SR_OK) {
         const size_t examples = sr_sampler_examples(sampler);
         if (weak > examples || o->batch > examples)

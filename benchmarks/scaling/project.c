@@ -3,7 +3,8 @@
 #include "srtrain/clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/model.h"
-#include "srtrain/sampler.h"
+#include "srtrain/parallel.h"
+#include "srtrain/settings.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static sr_status for_batches(projector *p, size_t batch, size_t first, size_t co
 {
     sr_sampler *sampler;
     p->settings.training.batch_size = (int64_t)batch;
-    SR_TRY(sr_sampler_create(&sampler, p->dataset, &p->settings, error));
+    SR_TRY(sr_settings_sampler(&sampler, p->dataset, &p->settings, error));
     const size_t batches = sr_sampler_batches(sampler);
     sr_status status = SR_OK;
     for (size_t i = first; i < first + count && status == SR_OK; ++i) {
@@ -307,7 +308,7 @@ static void describe_network(const scaling_options *o, const measurements *measu
 static sr_status project_all(projector *p, sr_error *error)
 {
     sr_sampler *sampler;
-    SR_TRY(sr_sampler_create(&sampler, p->dataset, &p->settings, error));
+    SR_TRY(sr_settings_sampler(&sampler, p->dataset, &p->settings, error));
     p->made->examples = sr_sampler_examples(sampler);
     sr_sampler_free(sampler);
     SR_TRY(make_curve(p, error));
@@ -317,9 +318,8 @@ static sr_status project_all(projector *p, sr_error *error)
 
 sr_status project(const scaling_options *options, const measurements *measured, projection *made, sr_error *error)
 {
-    enum { LEAST_MESSAGE = 16 << 10 }; /* as in src/parallel/reduction.c */
     *made = (projection){.bytes = measured->runs[0].bytes_reduced,
-                         .message = fmax(options->settings.training.reduction_bucket_megabytes * 0x1p20, LEAST_MESSAGE),
+                         .message = SR_MESSAGE_BYTES,
                          .small_sums = small_sums(&options->settings.model)};
     describe_network(options, measured, made);
     projector *p;

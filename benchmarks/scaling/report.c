@@ -158,10 +158,9 @@ static void print_header(report *r)
     char command[4096];
     launcher_fill(&o->launcher, o->ranks.values[o->ranks.count - 1], command, sizeof command);
     say(r, "Scaling of training: %s, data %s\n", o->configuration, o->settings.data.path);
-    say(r, "%.0f parameters, %.2f MiB of gradients, reduction %s in buckets of %g MiB; %s\n", r->measured->runs[0].parameters,
+    say(r, "%.0f parameters, %.2f MiB of gradients, reduction %s; %s\n", r->measured->runs[0].parameters,
         r->measured->runs[0].bytes_reduced / 0x1p20,
-        sr_settings_choice("training.reduction", (int)o->settings.training.reduction),
-        o->settings.training.reduction_bucket_megabytes, r->measured->libraries);
+        sr_settings_choice("training.reduction", (int)o->settings.training.reduction), r->measured->libraries);
     say(r,
         "Started with \"%s\" (%s), %zu thread%s a rank. Medians of %zu repetitions, each the median of %zu steps; all cases "
         "take turns.\n",

@@ -1,17 +1,16 @@
-/* Examples and the packed batch that a model reads. */
+/* Examples and the packed batch that is made of them. */
 #ifndef SRTRAIN_BATCH_H
 #define SRTRAIN_BATCH_H
 
-#include "srtrain/model_settings.h"
+#include "srtrain/layout.h"
 #include "srtrain/memory.h"
-#include "srtrain/ragged.h"
 #include "srtrain/status.h"
 
 /* One history and what it is to predict. The arrays belong to the caller and must outlive the batch's making only. */
 typedef struct {
     const int32_t *items; /* [length], oldest first; only the latest max_length of them are used */
     const int64_t *times; /* [length], for models that need them, else NULL */
-    size_t length;        /* 0 without a mask token: an empty history, see sr_batch_build() */
+    size_t length;        /* 0 without a mask token: an empty history, see sr_batch_pack() */
     int32_t user;         /* 1..users, for models that need it; else 0 */
     int32_t mask_token;   /* an item that is put behind the history, one column more, and whose state is read; 0: none */
     uint64_t identity;    /* what its random numbers are keyed by: the same example has the same identity on any rank */
@@ -47,27 +46,37 @@ typedef struct sr_batch {
 /* The identity of the sequence that stands for every empty history. */
 #define SR_IDENTITY_EMPTY ((uint64_t)1 << 62)
 
-/* Packs examples as the model needs them (sr_model_needs_of()) in training or in evaluation.
+/* How examples are packed: what whoever reads the batch needs (sr_model_packing()). */
+typedef struct {
+    size_t max_length;   /* the latest so many items of a history are used */
+    bool pads_left;      /* histories end in the last column of the window; else they start in column 0 */
+    bool every_position; /* items have targets of their own; else the history as a whole has one */
+    bool reads_end;      /* the state after the history is read, whether it has a target or not */
+    bool users, times;   /* of examples are read */
+    bool whole_window;   /* padding is computed, up to the width of the window */
+    bool causal;         /* a token sees no later token */
+} sr_packing;
+
+/* Packs examples.
  *
  * Window: max_length columns, and one more when examples carry a mask token, which stands in the column after the last item
- * also when the latest max_length items fill the others. Histories start in column 0 (padding right) or end in the last one
- * (padding left).
+ * also when the latest max_length items fill the others. Histories start in column 0 or end in the last one.
  *
- * Padding: only a model that needs the whole window gets it: each sequence is then padded to the width of the window, behind
- * the items or in front of them.
+ * Padding: only whoever needs the whole window gets it: each sequence is then padded to the width of the window, behind the
+ * items or in front of them.
  *
  * Empty histories: a window of padding tokens, all visible to each other, read at its last slot: that is what the published
  * models compute for them (their additive mask cancels out when it hides every key). Where nothing tells them apart
  * (sr_shares_empty_histories()) all of a batch share one such sequence, and with it the dropout mask, unless an
  * example asks for its own. */
-sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
-                         bool training, const sr_example *examples, size_t count, sr_error *error);
+sr_status sr_batch_pack(sr_batch *batch, sr_arena *arena, const sr_packing *packing, const sr_example *examples, size_t count,
+                        sr_error *error);
 
 /* Whether all empty histories of a batch are one sequence: not where users or the whole window matter. */
-bool sr_shares_empty_histories(const sr_model_settings *model, bool training);
+bool sr_shares_empty_histories(const sr_packing *packing);
 
 /* The cost of an example in a training step, in tokens; for dividing a batch among ranks by work. The sequence that empty
  * histories share is not counted. */
-size_t sr_example_work(const sr_example *example, const sr_model_settings *model);
+size_t sr_example_work(const sr_example *example, const sr_packing *packing);
 
 #endif

@@ -73,6 +73,17 @@ typedef struct {
     unsigned scope; /* as of a key: where the rule holds */
 } sr_rule;
 
+/* What earlier versions had: a key, or a value of a key. Whoever names it is told. */
+typedef struct {
+    const char *path;      /* of the key */
+    const char *value;     /* as in YAML; NULL: every value */
+    const char *was;       /* what it did: part of a sentence behind "it" */
+    const char *now;       /* what happens now: part of a sentence behind "now" */
+    const char *instead;   /* what to write: part of a sentence */
+    const char *continued; /* the value with which a stored configuration goes on; NULL: the key is gone as a whole */
+    bool ends_training;    /* a stored configuration cannot be trained on: what it was trained by does not exist any more */
+} sr_gone_key;
+
 /* What one owner adds to a schema. Its rules hold where its scope has a meaning. */
 typedef struct {
     const sr_key *keys;
@@ -82,6 +93,8 @@ typedef struct {
     const sr_rule *rules;
     size_t rule_count;
     size_t rules_at; /* offset in the settings of what broken() gets */
+    const sr_gone_key *gone;
+    size_t gone_count;
 } sr_key_group;
 
 typedef struct {
@@ -101,7 +114,7 @@ typedef struct {
 
 /* ---- the schema ---- */
 
-enum { SR_SECTIONS_MAXIMUM = 32, SR_KEYS_MAXIMUM = 256, SR_RULES_MAXIMUM = 96 };
+enum { SR_SECTIONS_MAXIMUM = 32, SR_KEYS_MAXIMUM = 256, SR_RULES_MAXIMUM = 96, SR_GONE_MAXIMUM = 64 };
 
 typedef struct {
     const sr_key *key;
@@ -123,7 +136,8 @@ typedef struct {
     sr_section sections[SR_SECTIONS_MAXIMUM];
     sr_schema_key keys[SR_KEYS_MAXIMUM];
     sr_schema_rule rules[SR_RULES_MAXIMUM];
-    size_t section_count, key_count, rule_count;
+    const sr_gone_key *gone[SR_GONE_MAXIMUM];
+    size_t section_count, key_count, rule_count, gone_count;
     bool overflowed; /* more was added than there is room for, or its owner has no room for its settings: reading fails */
     /* Defaults that depend on other keys; called before rules are checked. NULL: none. */
     void (*settle)(void *settings, const sr_given *given);
@@ -150,9 +164,23 @@ void sr_schema_defaults(const sr_schema *schema, void *settings);
  * dots; values in YAML, so that lists work), then checks each value and every rule. `name` stands for the file in messages.
  * Errors: SR_ERROR_RUNTIME for want of memory or of room in the schema; else SR_ERROR_USAGE, in the form "FILE:LINE:COLUMN:
  * error: ..." with the source line and a caret where the YAML is at fault, naming the key, what was found, what is allowed and,
- * for an unknown key or choice, the nearest known one. Assignments are named as "--set section.key=value". */
+ * for an unknown key or choice, the nearest known one. What is gone is an error that tells what to write instead. Assignments
+ * are named as "--set section.key=value". */
 sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
                           const char *const *assignments, size_t assignment_count, sr_error *error);
+
+/* How a configuration is read that a program has stored, perhaps an earlier one. */
+typedef struct {
+    bool trains;                                   /* it is to be trained on */
+    void (*tell)(void *context, const char *line); /* gets a line for each thing that is gone; NULL: nobody listens */
+    void *context;
+} sr_stored_reading;
+
+/* The same for text that a program has stored. What is gone is told, and reading goes on without it, unless training would not
+ * be the same: that is SR_ERROR_USAGE where the settings are to be trained on. In assignments it is an error, as ever. */
+sr_status sr_schema_parse_stored(const sr_schema *schema, void *settings, const char *text, const char *name,
+                                 const char *const *assignments, size_t assignment_count, const sr_stored_reading *stored,
+                                 sr_error *error);
 
 /* A whole file as text for sr_schema_parse(); release with free(). SR_ERROR_USAGE when it cannot be a configuration. */
 sr_status sr_config_read_file(const char *path, char **text, sr_error *error);
@@ -213,8 +241,10 @@ const char *sr_schema_choice(const sr_schema *schema, const char *path, int valu
         .first = first_path, .second = second_path, .broken = function, .reason = __VA_ARGS__ \
     }
 
-/* Tables of keys and of rules with their lengths, for an sr_key_group and for whatever hands its tables to one. */
+/* Tables of keys, of rules and of what is gone with their lengths, for an sr_key_group and for whatever hands its tables to
+ * one. */
 #define SR_KEYS(table) .keys = (table), .key_count = sizeof(table) / sizeof *(table)
 #define SR_RULES(table) .rules = (table), .rule_count = sizeof(table) / sizeof *(table)
+#define SR_GONE(table) .gone = (table), .gone_count = sizeof(table) / sizeof *(table)
 
 #endif

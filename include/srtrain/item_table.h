@@ -7,6 +7,7 @@
 
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
+#include "srtrain/model_settings.h"
 #include "srtrain/parameters.h"
 #include "srtrain/row_numbers.h"
 

@@ -6,6 +6,7 @@
 #include "srtrain/item_table.h"
 #include "srtrain/model_settings.h"
 #include "srtrain/parameters.h"
+#include "srtrain/ragged.h"
 #include "srtrain/tape.h"
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
@@ -24,6 +25,13 @@ typedef struct {
 } sr_model_needs;
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);
+
+/* How examples are packed for a model, in training or in evaluation. */
+sr_packing sr_model_packing(const sr_model_settings *settings, sr_objective objective, bool training);
+
+/* Packs examples for a model: sr_batch_pack(). */
+sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
+                         bool training, const sr_example *examples, size_t count, sr_error *error);
 
 /* The name of a model's backbone, as it stands in YAML. */
 const char *sr_model_name(const sr_model_settings *settings);

@@ -35,7 +35,6 @@ typedef struct {
     double initializer_mean;
     sr_positions positions;
     sr_padding padding;
-    sr_fourier_engine filter_engine; /* of backbones that filter along the window */
     /* Keys of the section training: */
     int loss; /* its number in the list of losses, see sr_loss_number() */
     sr_objective objective;

@@ -9,6 +9,7 @@
 #define SRTRAIN_NODE_H
 
 #include "srtrain/parallel.h"
+#include "srtrain/range.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
 

@@ -57,9 +57,6 @@ typedef struct {
     sr_pass pass;
     double targets;    /* of the global batch, */
     bool sums_targets; /* or of this part, if nobody knows more: then they are summed over ranks */
-    /* Called when the gradient of a parameter is final, see sr_tape_backward(); or NULL. */
-    sr_ready_function ready;
-    void *ready_context;
 } sr_objective_request;
 
 typedef struct {

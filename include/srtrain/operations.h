@@ -102,9 +102,6 @@ sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const 
 typedef struct {
     const int64_t *times; /* [T] of the layout's tokens */
     int64_t unit, span;
-    /* Dropout of the vector that each cell (query, key) gathers, shared by all heads' columns: every channel of every cell has
-     * its own factor. A probability of 0: none. */
-    sr_dropout_site cell_dropout;
 } sr_intervals;
 
 /* scale <q_i, table_gap(i,j)> for each head: query [Q, d], table [span + 1, d] -> cells of the map, 0 where not visible. Row 0

@@ -4,7 +4,7 @@
 #ifndef SRTRAIN_PARALLEL_H
 #define SRTRAIN_PARALLEL_H
 
-#include "srtrain/parameters.h"
+#include "srtrain/real.h"
 #include "srtrain/status.h"
 
 #include <mpi.h>
@@ -101,9 +101,21 @@ sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_erro
 size_t sr_parallel_threads(const sr_parallel *parallel); /* local */
 
 /* Member `thread` of a process; the process itself when it has one thread. Local. Of the functions of this header members take
- * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), gather_all() and the reduction of gradients. */
+ * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64() and gather_all(). */
 sr_parallel *sr_parallel_member(sr_parallel *parallel, size_t thread);
 size_t sr_parallel_thread(const sr_parallel *member); /* local: which member this is; 0 for a process */
+
+/* The process that a member belongs to; for a process itself. Local. */
+sr_parallel *sr_parallel_process(sr_parallel *member);
+
+/* What each member of a process brings, [threads] in their order. It is valid until the next collective of the members.
+ * Collective over the members of a process, which wait for each other; for members alone. */
+void *const *sr_parallel_exchange(sr_parallel *member, void *mine);
+
+/* Waits for all members of the process, and what member 0 says on every one of them. Collective over the members of a process;
+ * for a process nothing, and what it says itself. */
+void sr_parallel_wait_for_threads(sr_parallel *member);
+sr_status sr_parallel_agree_in_process(sr_parallel *member, sr_status status, sr_error *error);
 
 /* The sum over the members of this process alone, in place, equal bits on each; nothing for a process. Collective over them. */
 void sr_parallel_sum_over_threads(sr_parallel *member, double *values, size_t count);
@@ -139,59 +151,22 @@ sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const 
 sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const size_t *offsets, void **part, size_t *bytes,
                               sr_error *error);
 
-/* ---- reduction of gradients ----
+/* ---- sums of long arrays ----
  *
- * Sums the gradient block over ranks in buckets of contiguous parameters. While backward runs, the tape reports each
- * parameter whose gradient is final; when all of a bucket's are, the bucket can go.
- *   blocking:   nothing happens until sr_reduction_finish(), which reduces bucket after bucket with MPI_Allreduce.
- *   overlapped: a full bucket starts a non-blocking MPI_Iallreduce at once; each report also gives MPI a chance to progress.
- *               For processes with one thread.
- *   in a node:  every worker of a node (node.h) adds up its part of the gradients of all its processes, where they lie; then
- *               each process sums its part with those of the other nodes, as in blocking. So each number crosses the network
- *               once for each node, and nobody has all sums.
- * Members of a process first add up their gradients, each a part of the block, into that of member 0, which is then reduced.
- * The buckets and the order in which they are reduced are the same on every rank. */
-typedef struct sr_reduction sr_reduction_engine;
+ * Sums over processes, in messages: no operation of MPI is longer than a message. */
 
-typedef struct {
-    bool overlapped;
-    /* Parameters are collected into a bucket until it has at least that size, and no message is longer than that (within 16 KiB
-     * to 1 GiB for float), so that a bucket with a large parameter goes in several. */
-    size_t bucket_bytes;
-    /* Tables of which single rows may be reduced, at most `most_rows`; each is a bucket of its own. */
-    sr_table_list tables;
-    size_t most_rows;
-    /* Between processes gradients travel as bf16, and with `keeps_rest` what rounding took is added to the next step's; not
-     * with `overlapped`. */
-    bool rounded, keeps_rest;
-    /* Not NULL: in a node, among the processes of which the gradients of each lie in its own block; neither overlapped nor
-     * with tables. */
-    struct sr_node *node;
-} sr_reduction_settings;
+enum { SR_MESSAGE_BYTES = 1 << 20 }; /* of a good message (docs/performance.md) */
 
-/* The engine keeps pointers to `parallel` and `parameters`. Local. */
-sr_status sr_reduction_create(sr_reduction_engine **engine, sr_parallel *parallel, sr_parameters *parameters,
-                              const sr_reduction_settings *settings, sr_error *error);
-void sr_reduction_free(sr_reduction_engine *engine); /* local */
+typedef struct sr_array_sum sr_array_sum;
 
-/* Before a step's backward pass. Of the tables only those rows are reduced that `touched` says, the same on every rank (NULL:
- * all of them); it must stay as it is until the reduction is finished. Local. */
-void sr_reduction_begin(sr_reduction_engine *engine, const sr_touched_rows *touched);
+/* Sums over the ranks of `processes`: a process, not a member, or sr_node_between(). A message has `message_bytes`, but at
+ * least 4096 and at most 2^28 numbers. With `rounded`, numbers of single precision travel as bf16. Keeps a pointer to
+ * `processes`. Local. Release with sr_array_sum_free(). */
+sr_status sr_array_sum_create(sr_array_sum **sum, sr_parallel *processes, size_t message_bytes, bool rounded, sr_error *error);
+void sr_array_sum_free(sr_array_sum *sum); /* local; NULL is allowed */
 
-/* The gradient of parameter `index` is final. Fits the hook of sr_tape_backward(). Local; ranks may report in different orders,
- * and not at all: non-blocking operations are started strictly from the last bucket to the first, so that every rank issues the
- * same sequence. A failure is kept and returned by sr_reduction_finish(). */
-void sr_reduction_ready(void *engine, size_t index);
-
-/* Ends the reduction: parameters that were never reported are reduced as well. Afterwards `parameters->gradients` holds the
- * sums on every rank; with members, those of member 0; in a node, only the part of each process (sr_node_process_part()), which
- * others may still be reading until the next sr_node_wait() or sr_node_sum(). */
-sr_status sr_reduction_finish(sr_reduction_engine *engine, sr_error *error);
-
-/* In a node: gives every process all sums, for which a step has no need. Otherwise all of them have them already. */
-sr_status sr_reduction_collect(sr_reduction_engine *engine, sr_error *error);
-
-/* Forgets what rounding has taken from the gradients of this process so far. Local. */
-void sr_reduction_forget(sr_reduction_engine *engine);
+/* Replaces values [count] by their sums over ranks, equal bits on every rank. `rest` [count]: what rounding took from each
+ * number on this rank before, which is added first, and what it takes now; NULL: nothing is kept. */
+sr_status sr_array_sum_run(sr_array_sum *sum, sr_real *values, sr_real *rest, size_t count, sr_error *error);
 
 #endif

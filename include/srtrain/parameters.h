@@ -5,6 +5,7 @@
 #ifndef SRTRAIN_PARAMETERS_H
 #define SRTRAIN_PARAMETERS_H
 
+#include "srtrain/range.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
 
@@ -77,11 +78,6 @@ typedef struct {
     size_t count;
 } sr_touched_rows;
 
-/* Elements [begin, end) of a block. */
-typedef struct {
-    size_t begin, end;
-} sr_element_range;
-
 /* The elements that may have a gradient whatever the rows: those outside of the tables, or the whole block if `touched` is NULL
  * or says so. Fills ranges [SR_TABLES_MAXIMUM + 1] in ascending order and returns how many there are. */
 size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touched_rows *touched,
@@ -89,9 +85,6 @@ size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touc
 
 /* How many rows are to be treated one by one: 0 where dense ranges hold everything. */
 size_t sr_touched_count(const sr_touched_rows *touched);
-
-/* Part `part` of `parts` of a range. */
-sr_element_range sr_part_of_range(sr_element_range range, size_t part, size_t parts);
 
 /* Sets the gradient to 0 where it may have been given a value. */
 void sr_parameters_clear_gradients(sr_parameters *parameters, const sr_touched_rows *touched);

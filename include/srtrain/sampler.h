@@ -7,15 +7,33 @@
 #define SRTRAIN_SAMPLER_H
 
 #include "srtrain/batch.h"
+#include "srtrain/data_settings.h"
 #include "srtrain/dataset.h"
-#include "srtrain/settings.h"
 
 typedef struct sr_sampler sr_sampler;
 
-/* Whether a data set has the time stamps that a model may need: SR_ERROR_USAGE if not. For training and evaluation. Local. */
-sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *model, sr_error *error);
+/* What a training takes of a data set, and how its examples are drawn; sr_settings_sampling() makes one of a configuration. */
+typedef struct {
+    sr_samples samples;
+    sr_prefetch prefetch;
+    size_t batch_size; /* examples of a global batch */
+    uint64_t seed;
+    bool every_position;     /* an example is a user, whose positions all predict (training.objective all) */
+    bool masked;             /* items are masked and predicted: */
+    double mask_ratio;       /* probability that one is masked */
+    bool masks_at_least_one; /* where none of an example was drawn, one is masked all the same */
+    bool negatives;          /* targets are compared with sampled items */
+    bool contrasts;          /* examples are compared with others of the same target */
+    bool sums_over_batch;    /* something sums over the sequences of the whole batch, or chooses for all of them */
+    sr_packing packing;      /* of the batches */
+    const char *model;       /* its name, for messages */
+} sr_sampling;
 
-/* Examples of the training parts of all sequences, by settings->data.samples and settings->model.objective.
+/* Whether a data set has the time stamps that `model` needs, if it does: SR_ERROR_USAGE if not. For training and evaluation.
+ * Local. */
+sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *model, sr_error *error);
+
+/* Examples of the training parts of all sequences, by sampling->samples and sampling->every_position.
  *
  * Sliding, objective last: every non-empty prefix of the training part predicts the item after it, from its latest max_length
  * items.
@@ -26,17 +44,17 @@ sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *mod
  * Objective all: one example a user, in which each of the latest max_length items predicts the next one.
  *
  * A masked model (BERT4Rec) takes the same prefixes, but not the empty one, or with objective all the whole training part; the
- * item after it plays no part. Of the latest max_length items each is masked with probability model.mask_ratio, always by the
+ * item after it plays no part. Of the latest max_length items each is masked with probability mask_ratio, always by the
  * mask token items + 1, and the last K = int(mask_ratio * max_length) of the masked ones (at least one) are scored; earlier
- * ones stay masked. model.masking at_least_one: where none was drawn, one is; released: that is left so, and an item in
+ * ones stay masked. With masks_at_least_one, one is masked where none was drawn; without, that is left so, and an item in
  * column 0 of the window is never scored. Masks are a function of (seed, epoch, example).
  *
- * Contrastive training (training.contrastive): examples are also indexed by target, which takes 4 bytes an example and 8 an
+ * Contrastive training: examples are also indexed by target, which takes 4 bytes an example and 8 an
  * item on every rank.
  *
- * Keeps pointers to `dataset` and `settings`. SR_ERROR_DATA if there is not a single example, SR_ERROR_USAGE from
+ * Keeps a pointer to `dataset`. SR_ERROR_DATA if there is not a single example, SR_ERROR_USAGE from
  * sr_check_times(). Local. */
-sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error);
+sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_sampling *sampling, sr_error *error);
 void sr_sampler_free(sr_sampler *sampler);
 
 /* Bytes of its index of examples. */

@@ -9,6 +9,7 @@
 #include "srtrain/data_settings.h"
 #include "srtrain/evaluation_settings.h"
 #include "srtrain/model_settings.h"
+#include "srtrain/sampler.h"
 #include "srtrain/training_settings.h"
 
 /* Owns nothing; may be copied. */
@@ -36,6 +37,19 @@ sr_status sr_settings_read(sr_settings *settings, const char *path, const char *
 /* The same from YAML text; `name` stands for the file in messages. */
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
                             size_t assignment_count, sr_error *error);
+
+/* The same from the text that a checkpoint holds: see sr_schema_parse_stored(). */
+sr_status sr_settings_parse_stored(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
+                                   size_t assignment_count, const sr_stored_reading *stored, sr_error *error);
+
+/* What a training with these settings takes of a data set, and the sampler that draws it: sr_sampler_create(). */
+sr_sampling sr_settings_sampling(const sr_settings *settings);
+static inline sr_status sr_settings_sampler(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings,
+                                            sr_error *error)
+{
+    const sr_sampling sampling = sr_settings_sampling(settings);
+    return sr_sampler_create(sampler, dataset, &sampling, error);
+}
 
 /* Changes one setting and checks its value alone, no rule. */
 sr_status sr_settings_assign(sr_settings *settings, const char *assignment, sr_error *error);

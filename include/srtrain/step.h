@@ -32,7 +32,7 @@ typedef struct {
     sr_model *model;       /* the stepper's, or a share of it with gradients of its own */
     sr_arena *arena;       /* of the batch */
     sr_tape *tape;
-    sr_reduction_engine *reduction;
+    struct sr_reduction *reduction;
     struct touched_rows *touched; /* where rows of item tables may be deferred, else NULL */
     sr_step_times times;          /* summed over all steps so far */
 } sr_worker;

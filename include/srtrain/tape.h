@@ -29,7 +29,6 @@ typedef struct sr_tensor {
     size_t rows, columns;
     unsigned sets;       /* the parameter sets (bits of sr_parameter_set) that lie behind this tensor */
     bool wants_gradient; /* during backward: lies between the loss and the parameters asked for */
-    size_t parameter;    /* index in sr_parameters, or SIZE_MAX */
 } sr_tensor;
 
 /* `kernels` are the loops to compute with; `recording` false makes a tape that only computes (evaluation): operations then save
@@ -90,12 +89,8 @@ sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor 
 
 /* ---- backward ---- */
 
-/* Called when the gradient of parameter `parameter` will not change any more in this backward pass. */
-typedef void (*sr_ready_function)(void *context, size_t parameter);
-
 /* Adds d loss / d parameter to the gradient block for every parameter in `set`, computing only what leads to that set.
- * `loss` is [1, 1]. May be called several times on one tape, for different losses and sets. `ready` may be NULL. */
-sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_ready_function ready, void *context,
-                           sr_error *error);
+ * `loss` is [1, 1]. May be called several times on one tape, for different losses and sets. */
+sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_error *error);
 
 #endif

@@ -8,7 +8,7 @@
 
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
-typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING, SR_REDUCTION_OVERLAPPED } sr_reduction_mode;
+typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING } sr_reduction_mode;
 typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
 typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
 
@@ -32,7 +32,6 @@ typedef struct {
     double kept_logits_megabytes;
     int64_t threads; /* of a rank; 0: as many as it has cores to itself */
     sr_reduction_mode reduction;
-    double reduction_bucket_megabytes;
     int64_t skip_nonfinite_steps;      /* in a row; 0: the first one ends training */
     int64_t compare_ranks_every_steps; /* 0: only with every checkpoint */
     sr_precision reduction_precision;  /* of the gradients that processes send each other */

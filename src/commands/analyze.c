@@ -275,7 +275,7 @@ sr_status command_analyze(command_context *context, sr_error *error)
     if (status == SR_OK)
         status = check_output(context, &asked, output, error);
     if (status == SR_OK)
-        status = checkpointed_model_load(&loaded, context->parallel, asked.checkpoint, data, &set, error);
+        status = checkpointed_model_load(&loaded, context, asked.checkpoint, data, &set, error);
     if (status == SR_OK) {
         status = analyze(context, &asked, &loaded, error);
         checkpointed_model_free(&loaded);

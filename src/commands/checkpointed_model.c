@@ -41,17 +41,23 @@ static sr_status check_keys(const evaluation_keys *set, sr_error *error)
     return SR_OK;
 }
 
+static void tell_log(void *log, const char *line)
+{
+    sr_log_warning(log, "%s", line);
+}
+
 /* The settings of the checkpoint with the assignments of the command line, which may only concern evaluation. */
 static sr_status read_settings(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
-                               const evaluation_keys *set, sr_error *error)
+                               const evaluation_keys *set, sr_log *log, sr_error *error)
 {
+    const sr_stored_reading reading = {.tell = tell_log, .context = log};
     sr_text_list all = set->assignments;
     char metric[64];
     SR_TRY(check_keys(set, error));
     metric_for(&set->assignments, metric, sizeof metric);
     if (*metric && all.count < SR_TEXT_LIST_MAXIMUM)
         all.texts[all.count++] = metric;
-    return sr_settings_parse(&loaded->settings, checkpoint->configuration, path, all.texts, all.count, error);
+    return sr_settings_parse_stored(&loaded->settings, checkpoint->configuration, path, all.texts, all.count, &reading, error);
 }
 
 /* A data set that is not where the checkpoint says may have moved, or the checkpoint may be of a time when a path was stored as
@@ -86,13 +92,14 @@ static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, c
                            error);
 }
 
-sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
-                                  const evaluation_keys *set, sr_error *error)
+sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
+                                  const char *data, const evaluation_keys *set, sr_error *error)
 {
+    sr_parallel *parallel = context->parallel;
     *loaded = (checkpointed_model){0};
     sr_checkpoint header = {0};
     SR_TRY(sr_checkpoint_read_header(parallel, checkpoint, &header, error));
-    sr_status status = sr_parallel_agree(parallel, read_settings(loaded, checkpoint, &header, set, error), error);
+    sr_status status = sr_parallel_agree(parallel, read_settings(loaded, checkpoint, &header, set, context->log, error), error);
     if (status == SR_OK)
         status = command_compare_settings(parallel, checkpoint, &loaded->settings, error);
     if (status == SR_OK)

@@ -75,9 +75,10 @@ typedef struct {
 } evaluation_keys;
 
 /* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data.
- * SR_ERROR_USAGE if `set` has another key than those. Collective. */
-sr_status checkpointed_model_load(checkpointed_model *loaded, sr_parallel *parallel, const char *checkpoint, const char *data,
-                                  const evaluation_keys *set, sr_error *error);
+ * The context's log is told of settings that the checkpoint has and that are gone. SR_ERROR_USAGE if `set` has another key than
+ * those. Collective. */
+sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
+                                  const char *data, const evaluation_keys *set, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);
 
 #endif

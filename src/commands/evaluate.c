@@ -137,7 +137,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
     SR_TRY(read_split(split, &result.split, error));
     SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, checkpoint, data, &set, error));
+    SR_TRY(checkpointed_model_load(&loaded, context, checkpoint, data, &set, error));
     /* A file that cannot be written is known before the work. */
     sr_output_file file = {.stream = NULL};
     sr_status status = SR_OK;

@@ -43,8 +43,6 @@ static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ra
     const long said = text ? strtol(text, NULL, 10) : 0;
     if (settings->training.threads > 0)
         return (size_t)settings->training.threads;
-    if (settings->training.reduction == SR_REDUCTION_OVERLAPPED)
-        return 1;
     if (said > 0)
         return (size_t)said;
     return cores > ranks_of_node ? cores / ranks_of_node : 1;
@@ -115,7 +113,7 @@ static sr_status plan_data(const plan_options *o, const plan_numbers *n, sr_plan
     if (n->ranks > sr_dataset_users(request->dataset))
         return sr_fail(error, SR_ERROR_USAGE, "%zu ranks are more than the %zu users of %s", n->ranks,
                        sr_dataset_users(request->dataset), request->settings->data.path);
-    SR_TRY(sr_sampler_create(&sampler, request->dataset, request->settings, error));
+    SR_TRY(sr_settings_sampler(&sampler, request->dataset, request->settings, error));
     request->sampler = sampler;
     const sr_status status = plan_run(o, n, request, error);
     sr_sampler_free(sampler);

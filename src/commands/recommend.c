@@ -221,7 +221,7 @@ sr_status command_recommend(command_context *context, sr_error *error)
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
     SR_TRY(command_watch(context, options.stall_timeout, SR_PHASE_RECOMMENDATION, error));
-    SR_TRY(checkpointed_model_load(&loaded, context->parallel, options.checkpoint, options.data, &nothing_set, error));
+    SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &nothing_set, error));
     sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
                                          : choose_known_users(&found, context, loaded.dataset, options.users, error);
     if (status == SR_OK)

@@ -115,6 +115,22 @@ static void describe_rules(const sr_schema *schema, FILE *file)
     }
 }
 
+/* What an older configuration may still say. */
+static void describe_gone(const sr_schema *schema, FILE *file)
+{
+    if (schema->gone_count > 0)
+        fputs(
+            "\n## Keys and values that are gone\n\nIn a configuration they are errors. A checkpoint that was trained with them "
+            "can be used, and the log tells.\n\n| setting | what it did | what happens now | write |\n| --- | --- | --- | --- "
+            "|\n",
+            file);
+    for (size_t i = 0; i < schema->gone_count; ++i) {
+        const sr_gone_key *gone = schema->gone[i];
+        fprintf(file, "| `%s%s%s` | it %s | %s%s | %s |\n", gone->path, gone->value ? ": " : "", gone->value ? gone->value : "",
+                gone->was, gone->now, gone->ends_training ? "; training does not go on from a checkpoint" : "", gone->instead);
+    }
+}
+
 sr_status sr_schema_describe(const sr_schema *schema, FILE *file, bool markdown, sr_error *error)
 {
     if (markdown)
@@ -125,6 +141,8 @@ sr_status sr_schema_describe(const sr_schema *schema, FILE *file, bool markdown,
         describe_section(schema, &schema->sections[i], file, markdown);
     if (markdown)
         describe_rules(schema, file);
+    if (markdown)
+        describe_gone(schema, file);
     return schema_check_stream(file, "documentation", error);
 }
 

@@ -14,8 +14,9 @@ enum { FOUND_SIZE = 128, PATH_SIZE = 128 };
 typedef struct {
     const sr_schema *schema;
     void *settings;
-    place *places;   /* [keys]: where each key was given; line -1 and no assignment when it was not */
-    place *sections; /* [sections]: where each section was first named; likewise */
+    place *places;                   /* [keys]: where each key was given; line -1 and no assignment when it was not */
+    place *sections;                 /* [sections]: where each section was first named; likewise */
+    const sr_stored_reading *stored; /* NULL: the text is a user's */
     sr_error *error;
 } reader;
 
@@ -101,6 +102,32 @@ static sr_status fail_choice(const reader *r, const place *at, const sr_key *key
     return place_fail(at, r->error, "%s.%s is %s%s; allowed is %s", key->section, key->name, found, hint, allowed);
 }
 
+/* ---- what is gone ---- */
+
+/* A user writes what is right today. What a program has stored goes on, where it can. */
+static sr_status meet_gone(reader *r, const sr_gone_key *gone, const place *at)
+{
+    const char *gap = gone->value ? " " : "", *value = gone->value ? gone->value : "";
+    if (!r->stored || at->assignment)
+        return place_fail(at, r->error, "%s%s%s is gone: it %s; now %s; %s", gone->path, gap, value, gone->was, gone->now,
+                          gone->instead);
+    if (gone->ends_training && r->stored->trains)
+        return place_fail(at, r->error,
+                          "%s%s%s is gone: it %s; now %s. Training cannot go on as it began: go on with the version that began "
+                          "it, or train anew. Its parameters can still be evaluated",
+                          gone->path, gap, value, gone->was, gone->now);
+    char line[1024];
+    snprintf(line, sizeof line, "%s: %s%s%s is gone: it %s; now %s", at->file, gone->path, gap, value, gone->was, gone->now);
+    if (r->stored->tell)
+        r->stored->tell(r->stored->context, line);
+    const sr_schema_key *row = gone->continued ? schema_find_path(r->schema, gone->path) : NULL;
+    if (row) {
+        (void)schema_assign(row, r->settings, &gone->continued, 1); /* that it is allowed is tested */
+        r->places[row - r->schema->keys] = *at;
+    }
+    return SR_OK;
+}
+
 /* ---- nodes ---- */
 
 /* What a plain scalar stands for in YAML when it is not text, or NULL. */
@@ -184,6 +211,21 @@ static sr_status assign_node(reader *r, const sr_schema_key *row, struct fy_node
     return SR_OK;
 }
 
+/* A key with its value; `row` is NULL where there is no such key. *known says whether there is, or was. */
+static sr_status read_value(reader *r, const char *path, const sr_schema_key *row, struct fy_node *node, place at, bool *known)
+{
+    const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar0(node) : NULL;
+    const sr_gone_key *gone = schema_find_gone(r->schema, path, text ? text : "");
+    *known = row || gone;
+    if (row && !gone)
+        return assign_node(r, row, node, at);
+    if (!gone)
+        return SR_OK;
+    if (row)
+        place_move(&at, node);
+    return meet_gone(r, gone, &at);
+}
+
 /* The pair before `end` with the same key, or NULL. */
 static struct fy_node_pair *find_earlier(struct fy_node *mapping, const char *key, int end)
 {
@@ -223,9 +265,10 @@ static sr_status read_pair(reader *r, const char *path, struct fy_node *mapping,
         place_move(&first, fy_node_pair_key(earlier));
         return place_fail(&at, r->error, "duplicate key '%s', first given in line %d", inner, first.line + 1);
     }
-    const sr_schema_key *row = schema_find(r->schema, path, key);
-    if (row)
-        return assign_node(r, row, fy_node_pair_value(pair), at);
+    bool known;
+    SR_TRY(read_value(r, inner, schema_find(r->schema, path, key), fy_node_pair_value(pair), at, &known));
+    if (known)
+        return SR_OK;
     if (schema_find_section(r->schema, inner))
         return read_section(r, inner, fy_node_pair_value(pair), &at);
     return fail_unknown_key(r, &at, path, key);
@@ -285,13 +328,16 @@ static sr_status apply_assignment(reader *r, const char *assignment)
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%.*s", (int)(equals - assignment), assignment);
     const sr_schema_key *row = schema_find_path(r->schema, path);
-    if (!row)
+    if (!row && !schema_find_gone(r->schema, path, NULL))
         return fail_assigned_path(r, &at, path);
     struct fy_document *document;
+    bool known;
     SR_TRY(place_build_document(equals + 1, &at, &document, r->error));
-    const sr_status status = assign_node(r, row, document ? fy_document_root(document) : NULL, at);
+    const sr_status status = read_value(r, path, row, document ? fy_document_root(document) : NULL, at, &known);
     if (document)
         fy_document_destroy(document);
+    if (status == SR_OK && !row)
+        return fail_assigned_path(r, &at, path);
     if (status == SR_OK)
         use_section(r, schema_find_section(r->schema, row->key->section), &at);
     return status;
@@ -383,9 +429,17 @@ static sr_status begin(reader *r, const sr_schema *schema, void *settings, const
 sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
                           const char *const *assignments, size_t assignment_count, sr_error *error)
 {
+    return sr_schema_parse_stored(schema, settings, text, name, assignments, assignment_count, NULL, error);
+}
+
+sr_status sr_schema_parse_stored(const sr_schema *schema, void *settings, const char *text, const char *name,
+                                 const char *const *assignments, size_t assignment_count, const sr_stored_reading *stored,
+                                 sr_error *error)
+{
     reader r;
     sr_schema_defaults(schema, settings);
     SR_TRY(begin(&r, schema, settings, text, name, error));
+    r.stored = stored;
     const sr_status status = read_all(&r, text, name, assignments, assignment_count);
     free(r.places);
     return status;

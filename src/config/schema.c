@@ -22,7 +22,8 @@ void sr_schema_add_section(sr_schema *schema, const sr_section *section)
 
 void sr_schema_add_group(sr_schema *schema, const sr_key_group *group)
 {
-    if (group->key_count > SR_KEYS_MAXIMUM - schema->key_count || group->rule_count > SR_RULES_MAXIMUM - schema->rule_count) {
+    if (group->key_count > SR_KEYS_MAXIMUM - schema->key_count || group->rule_count > SR_RULES_MAXIMUM - schema->rule_count ||
+        group->gone_count > SR_GONE_MAXIMUM - schema->gone_count) {
         schema->overflowed = true;
         return;
     }
@@ -31,6 +32,8 @@ void sr_schema_add_group(sr_schema *schema, const sr_key_group *group)
                                                             group->scope};
     for (size_t i = 0; i < group->rule_count; ++i)
         schema->rules[schema->rule_count++] = (sr_schema_rule){&group->rules[i], group->rules_at, group->scope};
+    for (size_t i = 0; i < group->gone_count; ++i)
+        schema->gone[schema->gone_count++] = &group->gone[i];
 }
 
 /* ---- finding ---- */
@@ -60,6 +63,16 @@ const sr_section *schema_find_section(const sr_schema *schema, const char *path)
     for (size_t i = 0; i < schema->section_count; ++i)
         if (strcmp(schema->sections[i].path, path) == 0)
             return &schema->sections[i];
+    return NULL;
+}
+
+const sr_gone_key *schema_find_gone(const sr_schema *schema, const char *path, const char *value)
+{
+    for (size_t i = 0; i < schema->gone_count; ++i) {
+        const sr_gone_key *gone = schema->gone[i];
+        if (strcmp(gone->path, path) == 0 && (!gone->value || !value || strcmp(gone->value, value) == 0))
+            return gone;
+    }
     return NULL;
 }
 

@@ -8,6 +8,9 @@
 const sr_schema_key *schema_find(const sr_schema *schema, const char *section, const char *name);
 const sr_schema_key *schema_find_path(const sr_schema *schema, const char *path);
 
+/* What is said about a key, and a value of it, that is gone; NULL: it is not. The value NULL stands for any. */
+const sr_gone_key *schema_find_gone(const sr_schema *schema, const char *path, const char *value);
+
 /* The section with this path, or NULL. */
 const sr_section *schema_find_section(const sr_schema *schema, const char *path);
 

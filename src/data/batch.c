@@ -1,41 +1,25 @@
 /* Packing examples into a ragged batch. */
 #include "srtrain/batch.h"
 
-#include "srtrain/model.h"
-
-/* What the model and the examples decide about the packing. */
+/* How these examples are packed. */
 typedef struct {
-    sr_model_needs needs;
-    size_t longest;      /* items of a history that are used */
-    size_t window;       /* columns of a padded sequence */
-    bool pads_left;      /* histories end in the last column */
-    bool every_position; /* items have targets of their own; else the history as a whole has one */
-    bool reads_end;      /* the state after the history is read, whether it has a target or not */
-    bool shares_empty;   /* all empty histories are one sequence */
+    const sr_packing *needs;
+    size_t window;     /* columns of a padded sequence */
+    bool shares_empty; /* all empty histories are one sequence */
 } packing;
 
-bool sr_shares_empty_histories(const sr_model_settings *model, bool training)
+bool sr_shares_empty_histories(const sr_packing *needs)
 {
-    const sr_model_needs needs = sr_model_needs_of(model, training);
-    return !needs.users && !needs.whole_window;
+    return !needs->users && !needs->whole_window;
 }
 
-static packing plan_packing(const sr_model_settings *model, sr_objective objective, bool training, const sr_example *examples,
-                            size_t count)
+static packing plan_packing(const sr_packing *needs, const sr_example *examples, size_t count)
 {
-    const sr_model_needs needs = sr_model_needs_of(model, training);
-    const bool trains_masked = needs.masked && training;
-    size_t window = (size_t)model->max_length;
+    packing plan = {.needs = needs, .window = needs->max_length, .shares_empty = sr_shares_empty_histories(needs)};
     for (size_t e = 0; e < count; ++e)
         if (examples[e].mask_token)
-            window = (size_t)model->max_length + 1;
-    return (packing){.needs = needs,
-                     .longest = (size_t)model->max_length,
-                     .window = window,
-                     .pads_left = model->padding == SR_PADDING_LEFT,
-                     .every_position = objective == SR_OBJECTIVE_ALL || trains_masked,
-                     .reads_end = !trains_masked,
-                     .shares_empty = sr_shares_empty_histories(model, training)};
+            plan.window = needs->max_length + 1;
+    return plan;
 }
 
 static size_t used_length(const sr_example *example, size_t longest)
@@ -48,7 +32,7 @@ static size_t used_length(const sr_example *example, size_t longest)
 /* Tokens of an example that are not padding. */
 static size_t filled_length(const packing *plan, const sr_example *example)
 {
-    return used_length(example, plan->longest) + (example->mask_token != 0);
+    return used_length(example, plan->needs->max_length) + (example->mask_token != 0);
 }
 
 static bool is_empty(const sr_example *example)
@@ -65,13 +49,13 @@ static bool shares_sequence(const packing *plan, const sr_example *example)
 /* Tokens of an example's sequence. */
 static size_t sequence_length(const packing *plan, const sr_example *example)
 {
-    return plan->needs.whole_window || is_empty(example) ? plan->window : filled_length(plan, example);
+    return plan->needs->whole_window || is_empty(example) ? plan->window : filled_length(plan, example);
 }
 
-size_t sr_example_work(const sr_example *example, const sr_model_settings *model)
+size_t sr_example_work(const sr_example *example, const sr_packing *needs)
 {
     enum { FIXED = 4 }; /* scoring against the catalogue costs about as much as a few tokens */
-    const packing plan = plan_packing(model, SR_OBJECTIVE_LAST, true, example, 1);
+    const packing plan = plan_packing(needs, example, 1);
     return FIXED + (shares_sequence(&plan, example) ? 0 : sequence_length(&plan, example));
 }
 
@@ -79,10 +63,10 @@ static size_t count_targets(const packing *plan, const sr_example *example)
 {
     if (!example->targets)
         return 0;
-    if (!plan->every_position)
+    if (!plan->needs->every_position)
         return 1;
     size_t count = 0;
-    for (size_t i = example->length - used_length(example, plan->longest); i < example->length; ++i)
+    for (size_t i = example->length - used_length(example, plan->needs->max_length); i < example->length; ++i)
         count += example->targets[i] != 0;
     return count;
 }
@@ -148,13 +132,13 @@ static sr_status take_arrays(packer *pack, const packing *plan, sr_arena *arena,
                      .items = take(arena, t, sizeof *pack->items),
                      .target_items = take(arena, n, sizeof *pack->target_items),
                      .negative_items = take(arena, n, sizeof *pack->negative_items),
-                     .users = plan->needs.users ? take(arena, t, sizeof *pack->users) : NULL,
-                     .times = plan->needs.times ? take(arena, t, sizeof *pack->times) : NULL,
+                     .users = plan->needs->users ? take(arena, t, sizeof *pack->users) : NULL,
+                     .times = plan->needs->times ? take(arena, t, sizeof *pack->times) : NULL,
                      .identity = take(arena, s, sizeof *pack->identity),
                      .empty_read = SIZE_MAX};
     if (!pack->offsets || !pack->read_offsets || !pack->read_tokens || !pack->target_reads || !pack->example_reads ||
         !pack->leading || !pack->trailing || !pack->columns || !pack->items || !pack->target_items || !pack->negative_items ||
-        !pack->identity || (plan->needs.users && !pack->users) || (plan->needs.times && !pack->times))
+        !pack->identity || (plan->needs->users && !pack->users) || (plan->needs->times && !pack->times))
         return sr_fail_memory(error, (t + n) * sizeof(int32_t), "a batch");
     pack->offsets[0] = 0;
     pack->read_offsets[0] = 0;
@@ -197,8 +181,8 @@ static void add_target(packer *pack, size_t read, const sr_example *example, siz
 
 static void add_items(packer *pack, const sr_example *example)
 {
-    const bool has_targets = pack->plan->every_position && example->targets;
-    for (size_t i = example->length - used_length(example, pack->plan->longest); i < example->length; ++i) {
+    const bool has_targets = pack->plan->needs->every_position && example->targets;
+    for (size_t i = example->length - used_length(example, pack->plan->needs->max_length); i < example->length; ++i) {
         const size_t token = add_token(pack, example, example->items[i], pack->times ? example->times[i] : 0);
         if (has_targets && example->targets[i] != 0)
             add_target(pack, read_token(pack, token), example, i);
@@ -211,13 +195,13 @@ static size_t pack_sequence(packer *pack, const sr_example *example, uint64_t id
     const packing *plan = pack->plan;
     const size_t length = sequence_length(plan, example), padding = length - filled_length(plan, example);
     /* An empty history is padding in front of nothing: its slots see each other, and its end is the last of them. */
-    const size_t leading = plan->pads_left || is_empty(example) ? padding : 0;
-    pack->column = plan->pads_left ? (int32_t)(plan->window - length) : 0;
+    const size_t leading = plan->needs->pads_left || is_empty(example) ? padding : 0;
+    pack->column = plan->needs->pads_left ? (int32_t)(plan->window - length) : 0;
     add_padding(pack, example, leading);
     add_items(pack, example);
     if (example->mask_token)
         add_token(pack, example, example->mask_token, 0);
-    const size_t end = plan->reads_end ? read_token(pack, pack->token - 1) : SIZE_MAX;
+    const size_t end = plan->needs->reads_end ? read_token(pack, pack->token - 1) : SIZE_MAX;
     add_padding(pack, example, padding - leading);
     pack->identity[pack->sequence] = identity;
     pack->leading[pack->sequence] = (uint32_t)leading;
@@ -238,14 +222,14 @@ static void pack_example(packer *pack, const sr_example *example, size_t index)
     } else
         end = pack_sequence(pack, example, example->identity);
     pack->example_reads[index] = end;
-    if (example->targets && !pack->plan->every_position)
+    if (example->targets && !pack->plan->needs->every_position)
         add_target(pack, end, example, 0);
 }
 
-sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
-                         bool training, const sr_example *examples, size_t count, sr_error *error)
+sr_status sr_batch_pack(sr_batch *batch, sr_arena *arena, const sr_packing *needs, const sr_example *examples, size_t count,
+                        sr_error *error)
 {
-    const packing plan = plan_packing(model, objective, training, examples, count);
+    const packing plan = plan_packing(needs, examples, count);
     const batch_sizes sizes = measure(&plan, examples, count);
     packer pack;
     SR_TRY(take_arrays(&pack, &plan, arena, &sizes, error));
@@ -258,7 +242,7 @@ sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settin
                                    .columns = pack.columns,
                                    .identity = pack.identity,
                                    .window = plan.window,
-                                   .causal = plan.needs.causal},
+                                   .causal = needs->causal},
                         .items = pack.items,
                         .users = pack.users,
                         .times = pack.times,
@@ -268,6 +252,6 @@ sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settin
                         .target_items = pack.target_items,
                         .negative_items = sizes.has_negatives ? pack.negative_items : NULL,
                         .examples = count,
-                        .example_reads = plan.reads_end ? pack.example_reads : NULL};
+                        .example_reads = needs->reads_end ? pack.example_reads : NULL};
     return SR_OK;
 }

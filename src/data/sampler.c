@@ -8,7 +8,7 @@
 #include "data/pieces.h"
 #include "data/same_target.h"
 #include "srtrain/machine.h"
-#include "srtrain/model.h"
+#include "srtrain/memory.h"
 #include "srtrain/random.h"
 
 #include <assert.h>
@@ -17,45 +17,43 @@
 
 struct sr_sampler {
     const sr_dataset *dataset;
-    const sr_settings *settings;
-    sr_model_needs needs; /* of the model in training */
+    sr_sampling is; /* how examples are drawn */
     example_index index;
     size_t examples;
     bool prefetches;
     same_target_index same_target; /* contrastive training only */
 };
 
-sr_status sr_check_times(const sr_dataset *dataset, const sr_model_settings *model, sr_error *error)
+sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *model, sr_error *error)
 {
-    if (!sr_model_needs_of(model, true).times || sr_dataset_has_times(dataset))
+    if (!needed || sr_dataset_has_times(dataset))
         return SR_OK;
     return sr_fail(error, SR_ERROR_USAGE,
                    "%s has no time stamps, but model.backbone %s needs them: prepare the data from interactions with time "
                    "stamps, or use another backbone",
-                   sr_dataset_directory(dataset), sr_model_name(model));
+                   sr_dataset_directory(dataset), model);
 }
 
 /* The first item that the examples of a sequence use. */
 static size_t first_item(const sr_sampler *sampler, const sr_sequence *sequence)
 {
-    const sr_settings *settings = sampler->settings;
-    return settings->data.samples == SR_SAMPLES_WINDOW
-               ? sequence->train_end - smaller(sequence->train_end, (size_t)settings->model.max_length)
+    return sampler->is.samples == SR_SAMPLES_WINDOW
+               ? sequence->train_end - smaller(sequence->train_end, sampler->is.packing.max_length)
                : 0;
 }
 
 /* Of prefixes: the length of the shortest that is an example. An empty one has nothing to be masked. */
 static size_t shortest_prefix(const sr_sampler *sampler)
 {
-    return sampler->settings->data.samples == SR_SAMPLES_WINDOW && !sampler->needs.masked ? 0 : 1;
+    return sampler->is.samples == SR_SAMPLES_WINDOW && !sampler->is.masked ? 0 : 1;
 }
 
 static size_t examples_of(const void *context, size_t user)
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    if (sampler->settings->model.objective == SR_OBJECTIVE_ALL)
-        return sequence.train_end >= (sampler->needs.masked ? 1 : 2);
+    if (sampler->is.every_position)
+        return sequence.train_end >= (sampler->is.masked ? 1 : 2);
     const size_t items = sequence.train_end - first_item(sampler, &sequence), shortest = shortest_prefix(sampler);
     return items > shortest ? items - shortest : 0;
 }
@@ -88,17 +86,16 @@ static bool is_large(const sr_dataset *dataset)
     return sr_dataset_bytes(dataset) > machine.memory / 2;
 }
 
-sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_settings *settings, sr_error *error)
+sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_sampling *sampling, sr_error *error)
 {
     *sampler = NULL;
-    SR_TRY(sr_check_times(dataset, &settings->model, error));
+    SR_TRY(sr_check_times(dataset, sampling->packing.times, sampling->model, error));
     sr_sampler *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the sampler", error));
     made->dataset = dataset;
-    made->settings = settings;
-    made->needs = sr_model_needs_of(&settings->model, true);
-    made->prefetches = settings->data.prefetch == SR_PREFETCH_ALWAYS ||
-                       (settings->data.prefetch == SR_PREFETCH_AUTO && is_large(dataset));
+    made->is = *sampling;
+    made->prefetches = sampling->prefetch == SR_PREFETCH_ALWAYS ||
+                       (sampling->prefetch == SR_PREFETCH_AUTO && is_large(dataset));
     if (made->prefetches)
         sr_dataset_expect_random_access(dataset);
     const example_counts counts = counts_of(made);
@@ -107,7 +104,7 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
     if (status == SR_OK && made->examples == 0)
         status = sr_fail(error, SR_ERROR_DATA, "%s holds no training example: every sequence's training part is too short",
                          sr_dataset_directory(dataset));
-    if (status == SR_OK && settings->model.contrastive.in_use)
+    if (status == SR_OK && sampling->contrasts)
         status = index_targets(made, error);
     if (status != SR_OK) {
         sr_sampler_free(made);
@@ -129,7 +126,7 @@ void sr_sampler_free(sr_sampler *sampler)
 size_t sr_sampler_memory(const sr_sampler *sampler)
 {
     const size_t of_users = example_index_memory(sr_dataset_users(sampler->dataset));
-    const bool by_target = sampler->settings->model.contrastive.in_use;
+    const bool by_target = sampler->is.contrasts;
     return of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
 }
 
@@ -140,37 +137,36 @@ size_t sr_sampler_examples(const sr_sampler *sampler)
 
 size_t sr_sampler_batches(const sr_sampler *sampler)
 {
-    const size_t batch_size = (size_t)sampler->settings->training.batch_size;
+    const size_t batch_size = sampler->is.batch_size;
     return (sampler->examples + batch_size - 1) / batch_size;
 }
 
 /* Of an epoch's draws of one kind. */
 static sr_random_stream stream_of(const sr_sampler *sampler, sr_random_purpose purpose, size_t epoch)
 {
-    return sr_random_open((uint64_t)sampler->settings->training.seed, purpose, epoch);
+    return sr_random_open(sampler->is.seed, purpose, epoch);
 }
 
 static sr_example example_at(const void *context, size_t number)
 {
     const sr_sampler *sampler = context;
-    const sr_model_needs *needs = &sampler->needs;
     const example_counts counts = counts_of(sampler);
     size_t begin;
     const size_t user = example_index_user(&sampler->index, &counts, number, &begin);
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    const bool all = sampler->settings->model.objective == SR_OBJECTIVE_ALL;
-    size_t first = 0, length = needs->masked ? sequence.train_end : sequence.train_end - 1;
+    const bool all = sampler->is.every_position;
+    size_t first = 0, length = sampler->is.masked ? sequence.train_end : sequence.train_end - 1;
     if (!all) {
         first = first_item(sampler, &sequence);
         length = shortest_prefix(sampler) + number - begin;
     }
     const int32_t *items = sequence.items + first;
     return (sr_example){.items = items,
-                        .times = needs->times ? sequence.times + first : NULL,
+                        .times = sampler->is.packing.times ? sequence.times + first : NULL,
                         .length = length,
-                        .user = needs->users ? (int32_t)user + 1 : 0,
+                        .user = sampler->is.packing.users ? (int32_t)user + 1 : 0,
                         .identity = number,
-                        .targets = needs->masked ? NULL : (all ? items + 1 : items + length)};
+                        .targets = sampler->is.masked ? NULL : (all ? items + 1 : items + length)};
 }
 
 /* ---- contrastive training ---- */
@@ -194,14 +190,13 @@ typedef struct {
 static sr_status draw_views(const sr_sampler *sampler, size_t epoch, const sr_example *examples, size_t count, sr_arena *arena,
                             views *drawn, sr_error *error)
 {
-    const sr_settings *settings = sampler->settings;
     *drawn = (views){NULL, NULL};
-    if (!settings->model.contrastive.in_use)
+    if (!sampler->is.contrasts)
         return SR_OK;
     *drawn = (views){sr_arena_take(arena, count * sizeof *drawn->again), sr_arena_take(arena, count * sizeof *drawn->alike)};
     if (!drawn->again || !drawn->alike)
         return sr_fail_memory(error, count * sizeof *examples, "the views of a batch");
-    const example_source source = {example_at, sampler, (size_t)settings->model.max_length};
+    const example_source source = {example_at, sampler, sampler->is.packing.max_length};
     const sr_random_stream stream = stream_of(sampler, SR_RANDOM_SAME_TARGET, epoch);
     for (size_t e = 0; e < count; ++e) {
         const uint64_t identity = examples[e].identity;
@@ -219,18 +214,10 @@ static sr_status build_view(const sr_sampler *sampler, const sr_example *example
     if (!made)
         return sr_fail_memory(error, sizeof *made, "a view of a batch");
     *view = made;
-    return sr_batch_build(made, arena, &sampler->settings->model, sampler->settings->model.objective, true, examples, count,
-                          error);
+    return sr_batch_pack(made, arena, &sampler->is.packing, examples, count, error);
 }
 
 /* ---- who computes which examples ---- */
-
-/* Whether something of the model sums over the sequences of a batch, a penalty on attention or a choice for all of them: then
- * the one that empty histories share has to be one on all ranks together. */
-static bool counts_sequences(const sr_sampler *sampler)
-{
-    return sampler->needs.couples_batch || sampler->needs.sums_in_passes;
-}
 
 /* Ranks that divide a slice of the global batch among themselves, and draw nothing but that slice: on many ranks, drawing and
  * dividing the whole batch would take longer than computing a part of it, and slices of many examples are even enough. */
@@ -244,22 +231,22 @@ typedef struct {
 static size_t groups_of(const sr_sampler *sampler, size_t ranks)
 {
     enum { FEWEST_RANKS = 16, MOST_RANKS = 64, EXAMPLES_OF_A_SLICE = 1024 };
-    if (counts_sequences(sampler))
+    if (sampler->is.sums_over_batch)
         return 1;
-    const size_t enough = EXAMPLES_OF_A_SLICE * ranks / (size_t)sampler->settings->training.batch_size;
+    const size_t enough = EXAMPLES_OF_A_SLICE * ranks / sampler->is.batch_size;
     const size_t of_a_group = enough < FEWEST_RANKS ? FEWEST_RANKS : smaller(enough, MOST_RANKS);
     return (ranks + of_a_group - 1) / of_a_group;
 }
 
 static size_t batch_end(const sr_sampler *sampler, size_t index)
 {
-    const size_t batch_size = (size_t)sampler->settings->training.batch_size;
+    const size_t batch_size = sampler->is.batch_size;
     return smaller((index + 1) * batch_size, sampler->examples);
 }
 
 static rank_group group_at(const sr_sampler *sampler, size_t index, size_t group, size_t ranks)
 {
-    const size_t groups = groups_of(sampler, ranks), first = index * (size_t)sampler->settings->training.batch_size;
+    const size_t groups = groups_of(sampler, ranks), first = index * sampler->is.batch_size;
     const size_t count = batch_end(sampler, index) - first;
     const size_t first_rank = group * ranks / groups, end_rank = (group + 1) * ranks / groups;
     const size_t begin = count * first_rank / ranks, end = count * end_rank / ranks;
@@ -287,17 +274,18 @@ typedef struct {
 
 static sr_status make_pieces(const sr_sampler *sampler, division *slice, size_t ranks, sr_arena *arena, sr_error *error)
 {
-    const sr_model_settings *model = &sampler->settings->model;
-    const empty_histories empty = {.share = sr_shares_empty_histories(model, true) && !slice->drawn.again,
-                                   .are_one_piece = counts_sequences(sampler),
-                                   .sequence = (size_t)model->max_length};
+    const sr_packing *packing = &sampler->is.packing;
+    /* Where something sums over sequences, the one that empty histories share is one on all ranks together. */
+    const empty_histories empty = {.share = sr_shares_empty_histories(packing) && !slice->drawn.again,
+                                   .are_one_piece = sampler->is.sums_over_batch,
+                                   .sequence = packing->max_length};
     size_t *work = sr_arena_take(arena, slice->count * sizeof *work);
     if (!work)
         return sr_fail_memory(error, slice->count * sizeof *work, "dividing a batch");
     for (size_t e = 0; e < slice->count; ++e) {
-        work[e] = sr_example_work(&slice->examples[e], model);
+        work[e] = sr_example_work(&slice->examples[e], packing);
         if (slice->drawn.again) /* these weigh more: every one has sequences of its own */
-            work[e] += sr_example_work(&slice->drawn.again[e], model) + sr_example_work(&slice->drawn.alike[e], model);
+            work[e] += sr_example_work(&slice->drawn.again[e], packing) + sr_example_work(&slice->drawn.alike[e], packing);
     }
     return work_pieces_make(&slice->pieces, slice->examples, work, slice->count, &empty, ranks, arena, error);
 }
@@ -333,37 +321,32 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
 
 static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
 {
-    return sampler->settings->model.objective == SR_OBJECTIVE_ALL
-               ? smaller(example->length, (size_t)sampler->settings->model.max_length)
-               : 1;
+    return sampler->is.every_position ? smaller(example->length, sampler->is.packing.max_length) : 1;
 }
 
 /* What this rank alone has to know of its examples: masks and negatives, drawn anew in every epoch. */
 static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena,
                                   sr_error *error)
 {
-    const sr_settings *settings = sampler->settings;
     const size_t items = sr_dataset_items(sampler->dataset);
     const sr_example history = *example;
-    if (sampler->needs.masked)
-        SR_TRY(mask_items(&settings->model, &sampler->needs, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1,
-                          example, arena, error));
-    if (!sampler->needs.negatives)
+    if (sampler->is.masked)
+        SR_TRY(
+            mask_items(&sampler->is, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1, example, arena, error));
+    if (!sampler->is.negatives)
         return SR_OK;
-    const bool every_position = sampler->needs.masked || settings->model.objective == SR_OBJECTIVE_ALL;
-    return draw_negatives(stream_of(sampler, SR_RANDOM_NEGATIVES, epoch), items, &history, every_position ? example->length : 1,
-                          example, arena, error);
+    return draw_negatives(stream_of(sampler, SR_RANDOM_NEGATIVES, epoch), items, &history,
+                          sampler->is.packing.every_position ? example->length : 1, example, arena, error);
 }
 
 bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
 {
-    return sampler->needs.masked || (sampler->settings->model.objective == SR_OBJECTIVE_ALL && groups_of(sampler, ranks) > 1);
+    return sampler->is.masked || (sampler->is.every_position && groups_of(sampler, ranks) > 1);
 }
 
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
                            sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error)
 {
-    const sr_settings *settings = sampler->settings;
     const rank_group group = group_of_rank(sampler, index, rank, ranks);
     division slice;
     SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
@@ -382,11 +365,11 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         }
         ++mine;
     }
-    SR_TRY(sr_batch_build(batch, arena, &settings->model, settings->model.objective, true, examples, mine, error));
-    *global_examples = batch_end(sampler, index) - index * (size_t)settings->training.batch_size;
-    *global_targets = sr_sampler_sums_targets(sampler, ranks)         ? batch->targets
-                      : settings->model.objective == SR_OBJECTIVE_ALL ? slice_targets
-                                                                      : *global_examples;
+    SR_TRY(sr_batch_pack(batch, arena, &sampler->is.packing, examples, mine, error));
+    *global_examples = batch_end(sampler, index) - index * sampler->is.batch_size;
+    *global_targets = sr_sampler_sums_targets(sampler, ranks) ? batch->targets
+                      : sampler->is.every_position            ? slice_targets
+                                                              : *global_examples;
     if (!drawn.again)
         return SR_OK;
     SR_TRY(build_view(sampler, drawn.again, mine, arena, &batch->again, error));
@@ -399,7 +382,7 @@ void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, 
         return;
     const rank_group group = group_of_rank(sampler, index, rank, ranks);
     const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
-    const size_t window = (size_t)sampler->settings->model.max_length;
+    const size_t window = sampler->is.packing.max_length;
     for (size_t e = rank - group.first_rank; e < group.count; e += group.ranks) {
         const sr_example example = example_at(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
         const size_t count = smaller(example.length, window);

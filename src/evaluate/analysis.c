@@ -364,7 +364,8 @@ static sr_status make_examples(analyser *a, sr_analysis *analysis, const size_t 
 
 static sr_status create(analyser *a, const sr_kernels *kernels, sr_error *error)
 {
-    SR_TRY(sr_check_times(a->dataset, sr_model_configuration(a->model), error));
+    SR_TRY(sr_check_times(a->dataset, sr_model_needs_of(sr_model_configuration(a->model), false).times,
+                          sr_model_name(sr_model_configuration(a->model)), error));
     SR_TRY(SR_ALLOCATE(&a->histories, a->batch_size, "sequences", error));
     SR_TRY(sr_arena_create(&a->arena, (size_t)1 << 20, error));
     return sr_tape_create(&a->tape, kernels, false, error);

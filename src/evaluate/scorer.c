@@ -33,7 +33,8 @@ sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, c
 {
     *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels};
     if (model && dataset)
-        SR_TRY(sr_check_times(dataset, sr_model_configuration(model), error));
+        SR_TRY(sr_check_times(dataset, sr_model_needs_of(sr_model_configuration(model), false).times,
+                              sr_model_name(sr_model_configuration(model)), error));
     sr_status status = SR_OK;
     if (model)
         status = sr_catalogue_create(&s->catalogue, model, kernels, error);

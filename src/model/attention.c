@@ -174,7 +174,7 @@ static sr_tensor *dot_product_scores(const attention_block *block)
     if (!terms)
         return scores;
     return sr_add(tape, scores,
-                  sr_interval_scores(tape, block->score_query, terms->time_keys, block->score_map, &terms->key_intervals,
+                  sr_interval_scores(tape, block->score_query, terms->time_keys, block->score_map, &terms->intervals,
                                      block->score_scale));
 }
 
@@ -188,7 +188,7 @@ static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, co
     sr_tensor *context = sr_attention_context(tape, weights, value, map);
     if (block->terms)
         context = sr_add(tape, context,
-                         sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->value_intervals));
+                         sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->intervals));
     return attention_output(block, context, residual, &block->model->layers[block->layer].attention.output, number);
 }
 

@@ -34,8 +34,7 @@ typedef enum {
     HAS_LAYERS = 1,
     HAS_ATTENTION = 2,
     HAS_FEED_FORWARD = 4, /* position embeddings, norms and feed-forward layers */
-    HAS_FILTERS = 8,      /* transforms along the window, whose engine may be chosen */
-    IS_CALIBRATED = 16    /* its attention is the pipeline of attention.h, which calibrators plug into */
+    IS_CALIBRATED = 8     /* its attention is the pipeline of attention.h, which calibrators plug into */
 } backbone_capability;
 
 typedef struct backbone {
@@ -100,9 +99,6 @@ struct sr_model {
 extern const backbone *const backbones[];
 extern const size_t backbone_count;
 
-/* For keys that choose how transforms are computed. */
-extern const sr_choice fourier_choices[];
-
 /* sr_model_declare() with an item table of this kind, which keeps its things in `memory`. */
 sr_status model_declare_with(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
                              const item_table_kind *kind, void *memory, sr_error *error);
@@ -154,7 +150,7 @@ sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
 sr_status declare_layers(sr_model *model, sr_error *error);
 
 /* Makes the model's Fourier transforms of hidden_size channels; once, by the part that has a use for them. */
-sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *error);
+sr_status declare_fourier(sr_model *model, sr_error *error);
 
 /* ---- shared by transformer backbones: encoder.c ---- */
 
@@ -219,7 +215,7 @@ sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_b
 typedef struct {
     sr_tensor *position_keys, *position_values; /* [T, d]: of each token's column */
     sr_tensor *time_keys, *time_values;         /* [time_span + 1, d] */
-    sr_intervals key_intervals, value_intervals;
+    sr_intervals intervals;
 } relative_terms;
 
 /* Keeps x in the pass's trace, if it has one: as what the first layer reads (layer 0) or as the output of layer `layer` - 1.

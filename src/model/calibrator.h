@@ -38,11 +38,16 @@ typedef struct calibrator {
     /* Mixes the block's output *y, and that of the attacked branch if `attacked` is not NULL, with something else made of the
      * block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
     void (*mix)(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked);
-    /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: the names of its two terms, the learning rate of these
-     * parameters in units of that of all others, and the weight of the penalty in their loss. All, or NULL: it has none. */
+    /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: minus the ranking loss of the attacked branch, plus a
+     * penalty of the masks. Its two names, the learning rate of these parameters in units of that of all others, and the weight
+     * of the penalty; the penalty of the global batch, whose sums of squares are `squares` [layers]; and a tensor [1, 1] with
+     * the gradient of this rank's part of that loss, whatever its value. All, or NULL: it has none. */
     sr_term_name attacked_term, penalty_term;
     double (*attack_learning_rate_ratio)(const sr_model_settings *settings);
     double (*penalty_weight)(const sr_model_settings *settings);
+    double (*penalty)(const double *squares, size_t layers);
+    sr_tensor *(*attacked_loss)(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
+                                const double *squares);
     /* What its filter multiplies a bin of the transform with, [hidden_size], and the factors behind it, [hidden_size]. NULL: it
      * has no filter. */
     void (*response)(const sr_model *model, size_t layer, size_t bin, double *moduli, double *factors);

@@ -16,6 +16,8 @@ typedef struct component {
     size_t settings_size;
     const sr_rule *rules; /* checked while it is in use; broken() gets the sr_model_settings */
     size_t rule_count;
+    const sr_gone_key *gone; /* keys and values that it had */
+    size_t gone_count;
     size_t parameters_size; /* of the struct that it keeps in a model, zero at first; 0: none */
     size_t layer_size;      /* the same in each layer */
 } component;

@@ -125,9 +125,10 @@ sr_status declare_layer_feed_forward(sr_model *model, size_t layer, sr_error *er
     return declare_feed_forward(model, &model->layers[layer].feed_forward, name, error);
 }
 
-sr_status declare_fourier(sr_model *model, sr_fourier_engine engine, sr_error *error)
+sr_status declare_fourier(sr_model *model, sr_error *error)
 {
-    return model->fourier ? SR_OK : sr_fourier_create(&model->fourier, engine, (size_t)model->settings.hidden_size, error);
+    const size_t channels = (size_t)model->settings.hidden_size;
+    return model->fourier ? SR_OK : sr_fourier_create(&model->fourier, SR_FOURIER_AUTO, channels, error);
 }
 
 sr_status declare_layers(sr_model *model, sr_error *error)

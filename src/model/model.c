@@ -138,6 +138,27 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
     return needs;
 }
 
+sr_packing sr_model_packing(const sr_model_settings *settings, sr_objective objective, bool training)
+{
+    const sr_model_needs needs = sr_model_needs_of(settings, training);
+    const bool trains_masked = needs.masked && training;
+    return (sr_packing){.max_length = (size_t)settings->max_length,
+                        .pads_left = settings->padding == SR_PADDING_LEFT,
+                        .every_position = objective == SR_OBJECTIVE_ALL || trains_masked,
+                        .reads_end = !trains_masked,
+                        .users = needs.users,
+                        .times = needs.times,
+                        .whole_window = needs.whole_window,
+                        .causal = needs.causal};
+}
+
+sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
+                         bool training, const sr_example *examples, size_t count, sr_error *error)
+{
+    const sr_packing packing = sr_model_packing(model, objective, training);
+    return sr_batch_pack(batch, arena, &packing, examples, count, error);
+}
+
 const char *sr_model_name(const sr_model_settings *settings)
 {
     return backbone_of(settings)->component.name;

@@ -38,10 +38,6 @@ static const sr_choice positions_choices[] = {
 static const sr_choice padding_choices[] = {{"right", SR_PADDING_RIGHT, "histories start in column 0"},
                                             {"left", SR_PADDING_LEFT, "histories end in the last column"},
                                             {NULL, 0, NULL}};
-const sr_choice fourier_choices[] = {{"auto", SR_FOURIER_AUTO, "the faster one for the length and the number of frequencies"},
-                                     {"fftw", SR_FOURIER_FFTW, "fast Fourier transforms"},
-                                     {"projection", SR_FOURIER_PROJECTION, "products with a matrix of cosines and sines"},
-                                     {NULL, 0, NULL}};
 static const sr_choice objective_choices[] = {
     {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it (with masked items: of these)"},
     {"all", SR_OBJECTIVE_ALL,
@@ -78,8 +74,11 @@ static const sr_key model_keys[] = {
               .scope = HAS_FEED_FORWARD),
     SR_CHOICE("model", "padding", sr_model_settings, padding, padding_choices, "right",
               "which columns of the window a short history takes"),
-    SR_CHOICE("model", "filter_engine", sr_model_settings, filter_engine, fourier_choices, "auto",
-              "how filters are computed; results differ by rounding", .scope = HAS_FILTERS),
+};
+
+static const sr_gone_key gone_from_model[] = {
+    {"model.filter_engine", .was = "chose how filters are computed, which makes a difference of rounding",
+     .now = "the faster way is taken", .instead = "leave it out"},
 };
 
 static const sr_key objective_keys[] = {
@@ -245,13 +244,15 @@ static void add_component(sr_schema *schema, size_t at, const component *row, co
                                             .scope = scope_of_component(row, at, decided_by),
                                             .rules = row->rules,
                                             .rule_count = row->rule_count,
-                                            .rules_at = at});
+                                            .rules_at = at,
+                                            .gone = row->gone,
+                                            .gone_count = row->gone_count});
 }
 
 void sr_model_add_keys(sr_schema *schema, size_t at)
 {
     sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(model_keys), .keys_at = at, .scope = scope_of_capabilities(at),
-                                                SR_RULES(model_rules), .rules_at = at});
+                                                SR_RULES(model_rules), .rules_at = at, SR_GONE(gone_from_model)});
     for (size_t i = 0; i < backbone_count; ++i)
         add_component(schema, at, &backbones[i]->component, "model.backbone");
     for (size_t i = 0; i < calibrator_count; ++i)

@@ -8,7 +8,6 @@
 #include "srtrain/clock.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 /* ---- terms ---- */
@@ -63,36 +62,6 @@ static void set_term(sr_terms *terms, const sr_term_name *name, double value)
             terms->list[i].value = value;
 }
 
-/* ---- losses ---- */
-
-/* (1 / n_l) sum_l ||1 - M_l||: for each layer one norm over the global batch, whose sums of squares are `squares`. */
-static double mask_penalty(const double *squares, size_t layers)
-{
-    double sum = 0;
-    for (size_t layer = 0; layer < layers; ++layer)
-        sum += sqrt(squares[layer]);
-    return layers ? sum / (double)layers : 0;
-}
-
-/* What mask generators follow (Zhou et al. 2023): L_att = -ranking + lambda / n_l sum_l sqrt(S_l), with S_l of the global
- * batch.
- *
- *   d L_att / d S_l = lambda / (2 n_l sqrt(S_l))
- *
- * The tensor has the gradient of this rank's part of S_l. Its value is not that of the loss: a norm is no sum over ranks. */
-static sr_tensor *attacked_loss(sr_tape *tape, const sr_encoding *encoding, sr_tensor *ranking, double weight,
-                                const double *squares)
-{
-    const double layers = (double)encoding->mask_count;
-    static const sr_real minus_one = -1;
-    sr_tensor *total = sr_weighted_sum(tape, ranking, &minus_one);
-    for (size_t layer = 0; layer < encoding->mask_count; ++layer) {
-        const double norm = sqrt(squares[layer]);
-        total = sr_weighted_add(tape, total, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
-    }
-    return total;
-}
-
 /* ---- running a batch ---- */
 
 typedef struct {
@@ -101,8 +70,10 @@ typedef struct {
     sr_encoding encoding;
     contrast contrast;
     double squares[SR_LAYERS_MAXIMUM]; /* of the attack masks of the global batch */
-    sr_tensor *loss, *attacked;        /* what ordinary parameters and mask generators follow; attacked may be NULL */
-    double mark, waited;               /* when the last stage ended, and the ranks' seconds then */
+    /* [1, 1]: the ranking losses of both branches, what parameters add to the first, and what each set of parameters follows.
+     * NULL where there is no attacked branch, or nothing is added. */
+    sr_tensor *ranking, *attacked_ranking, *penalty, *loss, *attacked;
+    double mark, waited; /* when the last stage ended, and the ranks' seconds then */
 } computation;
 
 /* Seconds since the end of the last stage, without those of other ranks. */
@@ -193,33 +164,42 @@ static sr_tensor *loss_of_representation(const sr_objective_request *o, sr_tenso
     return sr_weighted_add(o->tape, of_targets, 1, *penalty, model->backbone->penalty_weight(&model->settings) * share);
 }
 
-/* This rank's part of the losses, as tensors and as terms. */
-static sr_status compute_losses(computation *c, sr_error *error)
+/* This rank's part of each term. */
+static void report_terms(computation *c)
 {
-    const sr_objective_request *o = c->request;
-    const sr_model_settings *settings = &o->model->settings;
-    const calibrator *attacker = calibrators_attacker(settings);
-    const double targets = c->outcome->targets, weight = targets > 0 ? 1 / targets : 0;
+    const sr_model *model = c->request->model;
+    const calibrator *attacker = calibrators_attacker(&model->settings);
+    const double targets = c->outcome->targets, share = targets > 0 ? (double)c->request->batch->targets / targets : 0;
     sr_terms *terms = &c->outcome->terms;
-    sr_tensor *penalty, *unused, *attacked_ranking = NULL;
-    sr_tensor *ranking = loss_of_representation(o, c->encoding.representation, weight, &penalty);
-    c->loss = settings->contrastive.in_use ? contrast_add_losses(&c->contrast, o->batch, ranking) : ranking;
+    set_term(terms, &model->loss->term, (double)c->ranking->values[0] * targets);
     if (attacker) {
-        attacked_ranking = loss_of_representation(o, c->encoding.attacked, weight, &unused);
-        c->attacked = attacked_loss(o->tape, &c->encoding, attacked_ranking, attacker->penalty_weight(settings), c->squares);
-    }
-    SR_TRY(sr_tape_status(o->tape, error));
-    set_term(terms, &o->model->loss->term, (double)ranking->values[0] * targets);
-    if (attacker) {
-        set_term(terms, &attacker->attacked_term, (double)attacked_ranking->values[0] * targets);
-        set_term(terms, &attacker->penalty_term, mask_penalty(c->squares, c->encoding.mask_count));
+        set_term(terms, &attacker->attacked_term, (double)c->attacked_ranking->values[0] * targets);
+        set_term(terms, &attacker->penalty_term, attacker->penalty(c->squares, c->encoding.mask_count));
     }
     if (c->contrast.loss)
         set_term(terms, &contrastive_term, (double)c->contrast.loss->values[0]);
     if (c->contrast.distance)
-        set_term(terms, &o->model->backbone->state_term, (double)c->contrast.distance->values[0]);
-    if (penalty)
-        set_term(terms, &o->model->backbone->penalty_term, (double)penalty->values[0] * weight * (double)o->batch->targets);
+        set_term(terms, &model->backbone->state_term, (double)c->contrast.distance->values[0]);
+    if (c->penalty)
+        set_term(terms, &model->backbone->penalty_term, (double)c->penalty->values[0] * share);
+}
+
+/* This rank's part of the losses. */
+static sr_status compute_losses(computation *c, sr_error *error)
+{
+    const sr_objective_request *o = c->request;
+    const calibrator *attacker = calibrators_attacker(&o->model->settings);
+    const double weight = c->outcome->targets > 0 ? 1 / c->outcome->targets : 0;
+    sr_tensor *penalty; /* of the attacked branch, which nothing reports */
+    c->ranking = c->loss = loss_of_representation(o, c->encoding.representation, weight, &c->penalty);
+    if (o->model->settings.contrastive.in_use)
+        c->loss = contrast_add_losses(&c->contrast, o->batch, c->ranking);
+    if (attacker) {
+        c->attacked_ranking = loss_of_representation(o, c->encoding.attacked, weight, &penalty);
+        c->attacked = attacker->attacked_loss(o->model, o->tape, &c->encoding, c->attacked_ranking, c->squares);
+    }
+    SR_TRY(sr_tape_status(o->tape, error));
+    report_terms(c);
     c->outcome->loss += lap(c);
     return SR_OK;
 }
@@ -230,9 +210,9 @@ static sr_status compute_gradients(computation *c, sr_error *error)
     const sr_parameter_set followers = c->attacked ? SR_PARAMETERS_ORDINARY : SR_PARAMETERS_EVERY;
     if (!sr_tape_is_recording(o->tape))
         return SR_OK;
-    SR_TRY(sr_tape_backward(o->tape, c->loss, followers, o->ready, o->ready_context, error));
+    SR_TRY(sr_tape_backward(o->tape, c->loss, followers, error));
     if (c->attacked)
-        SR_TRY(sr_tape_backward(o->tape, c->attacked, SR_PARAMETERS_ATTACK, o->ready, o->ready_context, error));
+        SR_TRY(sr_tape_backward(o->tape, c->attacked, SR_PARAMETERS_ATTACK, error));
     c->outcome->backward += lap(c);
     return SR_OK;
 }

@@ -231,7 +231,7 @@ sr_status sr_node_wait(sr_node *node, sr_parallel *member, sr_error *error)
         team_wait();
     if (sr_parallel_thread(member) == 0)
         status = wait_for_processes(node, error);
-    return member->process ? member_agree_locally(member, status, error) : status;
+    return sr_parallel_agree_in_process(member, status, error);
 }
 
 sr_status sr_node_broadcast(sr_node *node, void *data, size_t bytes, sr_error *error)

@@ -104,6 +104,11 @@ size_t sr_parallel_thread(const sr_parallel *member)
     return member->process ? member->thread : 0;
 }
 
+sr_parallel *sr_parallel_process(sr_parallel *member)
+{
+    return member->process ? member->process : member;
+}
+
 /* ---- how many threads a rank should have ---- */
 
 /* Cores that two ranks may both run on are shared by all ranks that may; what is left to each is its part. */
@@ -189,6 +194,24 @@ sr_status member_agree_locally(sr_parallel *member, sr_status status, sr_error *
     const sr_status agreed = common_status(team, error);
     team_wait();
     return agreed;
+}
+
+sr_status sr_parallel_agree_in_process(sr_parallel *member, sr_status status, sr_error *error)
+{
+    return member->process ? member_agree_locally(member, status, error) : status;
+}
+
+void *const *sr_parallel_exchange(sr_parallel *member, void *mine)
+{
+    member->team->slots[member->thread] = mine;
+    team_wait();
+    return member->team->slots;
+}
+
+void sr_parallel_wait_for_threads(sr_parallel *member)
+{
+    if (member->process)
+        team_wait();
 }
 
 sr_status member_barrier(sr_parallel *member, sr_error *error)

@@ -149,9 +149,8 @@ static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
 
 static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t block)
 {
-    const size_t bucket = (size_t)(settings->training.reduction_bucket_megabytes * 0x1p20);
     const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
-    plan->message = smaller(bucket > 0 ? bucket : (size_t)1, block);
+    plan->message = smaller(SR_MESSAGE_BYTES, block);
     plan->small_sums = needs.masked || needs.couples_batch ? 2 : 1;
     if (plan->ranks == 1)
         return;

@@ -172,14 +172,20 @@ static sr_status compare_settings(const char *path, const sr_settings *stored, c
                    path, found.changes, more, *found.options ? ":" : "", found.options);
 }
 
-sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
-                            const sr_dataset *dataset, sr_settings *before, sr_error *error)
+static void tell_log(void *log, const char *line)
 {
+    sr_log_warning(log, "%s", line);
+}
+
+sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
+                            const sr_dataset *dataset, sr_log *log, sr_settings *before, sr_error *error)
+{
+    const sr_stored_reading reading = {.trains = true, .tell = tell_log, .context = log};
+    sr_error reason = {.message = ""};
     SR_TRY(sr_checkpoint_check_data(path, checkpoint, dataset, error));
     sr_settings stored;
-    const sr_status status = sr_settings_parse(&stored, checkpoint->configuration, path, NULL, 0, error);
-    if (status != SR_OK)
-        return sr_fail(error, SR_ERROR_DATA, "%s: the stored configuration cannot be read", path);
+    if (sr_settings_parse_stored(&stored, checkpoint->configuration, path, NULL, 0, &reading, &reason) != SR_OK)
+        return sr_fail(error, SR_ERROR_DATA, "the stored configuration cannot be used: %s", reason.message);
     *before = stored;
     sr_settings_copy_free(&stored, settings);
     if (checkpoint->progress.step == 0)

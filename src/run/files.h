@@ -41,9 +41,9 @@ sr_status sr_run_copy_file(const char *from, const char *to, sr_error *error);
 
 /* Whether training may go on from `checkpoint` with `settings` on `dataset`: the data must be the same, and so must every
  * setting that changes the mathematics; how long to train, how often to report and save, and how to reduce may change. Before
- * the first step everything but the model may. *before gets the settings of the checkpoint.
- * SR_ERROR_DATA names the differences, and the options that give the old values. Local. */
+ * the first step everything but the model may. *before gets the settings of the checkpoint. `log` is told of settings that it
+ * has and that are gone. SR_ERROR_DATA names the differences, and the options that give the old values. Local. */
 sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
-                            const sr_dataset *dataset, sr_settings *before, sr_error *error);
+                            const sr_dataset *dataset, sr_log *log, sr_settings *before, sr_error *error);
 
 #endif

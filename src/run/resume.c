@@ -146,7 +146,7 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     if (r->begins_at_path) /* what was found has been looked at */
         SR_TRY(sr_checkpoint_verify(r->parallel, path, true, error));
     SR_TRY(sr_checkpoint_read_header(r->parallel, path, &checkpoint, error));
-    sr_status status = sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, &before, error);
+    sr_status status = sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, r->log, &before, error);
     if (status == SR_OK)
         status = check_epochs(r, path, &checkpoint.progress, error);
     status = sr_parallel_agree(r->parallel, status, error);

@@ -29,7 +29,7 @@ static sr_status open_data(run *r, sr_error *error)
                          "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
-        status = sr_sampler_create(&r->sampler, r->dataset, r->settings, error);
+        status = sr_settings_sampler(&r->sampler, r->dataset, r->settings, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     char text[128];
     snprintf(text, sizeof text, "a data set with fingerprint %s", sr_dataset_fingerprint(r->dataset));

@@ -28,10 +28,9 @@ static sr_status find_threads(sr_parallel *parallel, size_t *threads, sr_error *
 sr_status sr_use_threads(sr_parallel *parallel, const sr_training_settings *settings, sr_error *error)
 {
     size_t threads = (size_t)settings->threads;
-    const bool allowed = sr_blas_is_thread_safe() && settings->reduction != SR_REDUCTION_OVERLAPPED;
     if (threads == 0)
         SR_TRY(find_threads(parallel, &threads, error));
-    if (settings->threads == 0 && !allowed)
+    if (settings->threads == 0 && !sr_blas_is_thread_safe())
         threads = 1;
     sr_status status = SR_OK;
     if (threads > 1 && !sr_blas_is_thread_safe())

@@ -131,9 +131,16 @@ static void name_run(sr_settings *settings, const char *path)
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
                             size_t assignment_count, sr_error *error)
 {
+    return sr_settings_parse_stored(settings, text, name, assignments, assignment_count, NULL, error);
+}
+
+sr_status sr_settings_parse_stored(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
+                                   size_t assignment_count, const sr_stored_reading *stored, sr_error *error)
+{
     sr_schema schema;
     sr_settings_schema(&schema);
-    const sr_status status = sr_schema_parse(&schema, settings, text, name, assignments, assignment_count, error);
+    const sr_status status = sr_schema_parse_stored(&schema, settings, text, name, assignments, assignment_count, stored,
+                                                    error);
     name_run(settings, name);
     return status;
 }
@@ -186,6 +193,27 @@ void sr_settings_compare(const sr_settings *left, const sr_settings *right, sr_d
     sr_schema schema;
     sr_settings_schema(&schema);
     sr_schema_compare(&schema, left, right, differs, context);
+}
+
+/* ---- what follows from settings ---- */
+
+sr_sampling sr_settings_sampling(const sr_settings *settings)
+{
+    const sr_model_settings *model = &settings->model;
+    const sr_model_needs needs = sr_model_needs_of(model, true);
+    return (sr_sampling){.samples = settings->data.samples,
+                         .prefetch = settings->data.prefetch,
+                         .batch_size = (size_t)settings->training.batch_size,
+                         .seed = (uint64_t)settings->training.seed,
+                         .every_position = model->objective == SR_OBJECTIVE_ALL,
+                         .masked = needs.masked,
+                         .mask_ratio = needs.mask_ratio,
+                         .masks_at_least_one = needs.masks_at_least_one,
+                         .negatives = needs.negatives,
+                         .contrasts = model->contrastive.in_use,
+                         .sums_over_batch = needs.couples_batch || needs.sums_in_passes,
+                         .packing = sr_model_packing(model, model->objective, true),
+                         .model = sr_model_name(model)};
 }
 
 /* ---- writing ---- */

@@ -8,6 +8,7 @@
 #include "srtrain/objective.h"
 #include "step/item_rows.h"
 #include "step/nonfinite.h"
+#include "step/reduction.h"
 #include "step/shared_state.h"
 
 #include <math.h>
@@ -57,7 +58,6 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
                                         examples, error);
     worker->times.data += sr_lap(&mark);
     status = item_rows_prepare(worker, status, batch, error);
-    sr_reduction_begin(worker->reduction, item_rows_touched(worker));
     if (status == SR_OK)
         sr_sampler_prefetch(sampler, (size_t)epoch, (size_t)index + 1, rank, ranks);
     return status;
@@ -78,9 +78,7 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
         .batch = &batch,
         .pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step, .ranks = &ranks},
         .targets = (double)targets,
-        .sums_targets = sr_sampler_sums_targets(stepper->sampler, ranks.count),
-        .ready = sr_reduction_ready,
-        .ready_context = worker->reduction};
+        .sums_targets = sr_sampler_sums_targets(stepper->sampler, ranks.count)};
     status = sr_objective_run(&request, status, outcome, error);
     *examples = (double)drawn;
     worker->times.forward += outcome->forward;
@@ -138,7 +136,7 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
     result->terms = outcome.terms;
     result->targets = outcome.targets;
     double mark = sr_seconds();
-    SR_TRY(sr_reduction_finish(worker->reduction, status == SR_OK ? error : NULL));
+    SR_TRY(sr_reduction_run(worker->reduction, item_rows_touched(worker), status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(worker, status, votes, result, error));
     worker->times.reduction += sr_lap(&mark);
     return SR_OK;

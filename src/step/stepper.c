@@ -1,7 +1,10 @@
 /* What steps need: memory for the state of training, initial values, and workers. */
 #include "srtrain/step.h"
+
+#include "base/sizes.h"
 #include "srtrain/denormals.h"
 #include "step/item_rows.h"
+#include "step/reduction.h"
 #include "step/shared_state.h"
 #include "step/touched_rows.h"
 
@@ -19,8 +22,6 @@ static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
     const sr_training_settings *training = &stepper->settings->training;
     const sr_table_list tables = stepper->optimizer.tables; /* none unless rows are deferred */
     return (sr_reduction_settings){.node = stepper->node,
-                                   .overlapped = training->reduction == SR_REDUCTION_OVERLAPPED,
-                                   .bucket_bytes = (size_t)(training->reduction_bucket_megabytes * 0x1p20),
                                    .rounded = training->reduction_precision == SR_PRECISION_BF16,
                                    .keeps_rest = true,
                                    .tables = tables,
@@ -144,7 +145,7 @@ size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, 
     const size_t most = touched_rows_most_of(rows), blocks = training->reduction_precision == SR_PRECISION_BF16 ? 2 : 1;
     size_t width = 0;
     for (size_t i = 0; i < tables.count; ++i)
-        width += sr_model_parameters(model)->list[tables.index[i]].shape[1];
+        width = larger(width, sr_model_parameters(model)->list[tables.index[i]].shape[1]);
     const size_t packed = ranks > 1 ? blocks * most * width * sizeof(sr_real) : 0;
     return late + packed +
            threads * (touched_rows_memory(rows) + gathered_ids(settings, most, ranks * threads) * sizeof(int32_t));

@@ -15,15 +15,13 @@ static const sr_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "singl
                                               {NULL, 0, NULL}};
 static const sr_choice reduction_precision_choices[] = {
     {"fp32", SR_PRECISION_FP32, "as they are"},
-    {"bf16", SR_PRECISION_BF16,
-     "rounded, summed in single precision, and what rounding takes is added to the next step's; not with reduction overlapped"},
+    {"bf16", SR_PRECISION_BF16, "rounded, summed in single precision, and what rounding takes is added to the next step's"},
     {NULL, 0, NULL}};
 static const sr_choice reduction_choices[] = {
     {"shared", SR_REDUCTION_SHARED,
      "ranks of a node keep one copy of parameters and moments, and each sums and updates its part of them; blocking where "
      "nodes have different numbers of ranks"},
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
-    {"overlapped", SR_REDUCTION_OVERLAPPED, "each bucket is reduced while backward goes on"},
     {NULL, 0, NULL}};
 static const sr_choice writing_choices[] = {
     {"overlapped", SR_WRITING_OVERLAPPED,
@@ -69,13 +67,10 @@ static const sr_key training_keys[] = {
         .free_to_change = true),
     SR_INTEGER("training", "threads", sr_training_settings, threads, 0, 1024, "0",
                "threads of each rank, which share its part of a batch; 0: OMP_NUM_THREADS, or as many as the rank has cores to "
-               "itself, of all ranks the least (1 with reduction overlapped)",
+               "itself, of all ranks the least",
                .free_to_change = true),
     SR_CHOICE("training", "reduction", sr_training_settings, reduction, reduction_choices, "shared",
               "how gradients are summed over ranks", .free_to_change = true),
-    SR_NUMBER("training", "reduction_bucket_megabytes", sr_training_settings, reduction_bucket_megabytes, 0, 4096, "1",
-              "size of a bucket of gradients, in MiB; larger parameters go in messages of that size", .above = true,
-              .free_to_change = true),
     SR_INTEGER("training", "skip_nonfinite_steps", sr_training_settings, skip_nonfinite_steps, 0, 1e6, "0",
                "steps in a row that are skipped when their loss or gradient is not finite; one more ends training, and so does "
                "the first with 0",
@@ -90,6 +85,13 @@ static const sr_key training_keys[] = {
             "hr@K, ndcg@K or mrr@K on the validation split, K one of evaluation.top_k; the best parameters by it are kept"),
     SR_INTEGER("training.early_stopping", "patience", sr_training_settings, early_stopping.patience, 0, 1e6, "10",
                "validations without a strictly better metric after which training stops; 0: never"),
+};
+
+static const sr_gone_key gone_from_training[] = {
+    {"training.reduction", "overlapped", .was = "summed gradients over ranks while backward went on, which was slower",
+     .now = "they are summed after backward", .instead = "write blocking, or shared", .continued = "blocking"},
+    {"training.reduction_bucket_megabytes", .was = "was the size of the messages in which gradients are summed",
+     .now = "they have 1 MiB", .instead = "leave it out"},
 };
 
 static const sr_key checkpoint_keys[] = {
@@ -119,27 +121,9 @@ static bool takes_all(const void *part)
     return training->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED && training->learning_rate * training->weight_decay >= 1;
 }
 
-/* Reports of several threads would have to meet before a bucket could go. */
-static bool threads_overlap(const void *part)
-{
-    const sr_training_settings *training = part;
-    return training->threads > 1 && training->reduction == SR_REDUCTION_OVERLAPPED;
-}
-
-static bool rounds_overlapped(const void *part)
-{
-    const sr_training_settings *training = part;
-    return training->reduction_precision != SR_PRECISION_FP32 && training->reduction == SR_REDUCTION_OVERLAPPED;
-}
-
 static const sr_rule rules[] = {
     SR_RULE("training.weight_decay", "training.learning_rate", takes_all,
             "their product is the share of every weight that decoupled decay takes away in a step, and must be below 1"),
-    SR_RULE("training.threads", "training.reduction", threads_overlap,
-            "gradients of threads are added up after backward; use reduction shared or blocking, or one thread and more ranks"),
-    SR_RULE("training.reduction_precision", "training.reduction", rounds_overlapped,
-            "rounded sums take two exchanges one after the other, which cannot go on by themselves; use reduction shared or "
-            "blocking, or fp32"),
 };
 
 /* ---- the schema ---- */
@@ -160,7 +144,8 @@ void sr_early_stopping_add_section(sr_schema *schema)
 
 void sr_training_add_keys(sr_schema *schema, size_t at)
 {
-    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(training_keys), .keys_at = at, SR_RULES(rules), .rules_at = at});
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(training_keys), .keys_at = at, SR_RULES(rules), .rules_at = at,
+                                                SR_GONE(gone_from_training)});
 }
 
 void sr_run_add_sections(sr_schema *schema)

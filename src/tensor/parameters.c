@@ -178,12 +178,6 @@ size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touc
     return count;
 }
 
-sr_element_range sr_part_of_range(sr_element_range range, size_t part, size_t parts)
-{
-    const size_t size = range.end - range.begin;
-    return (sr_element_range){range.begin + size * part / parts, range.begin + size * (part + 1) / parts};
-}
-
 void sr_parameters_clear_gradients(sr_parameters *parameters, const sr_touched_rows *touched)
 {
     sr_element_range ranges[SR_TABLES_MAXIMUM + 1];

@@ -32,8 +32,7 @@ struct sr_tape {
     size_t kept_bytes;
     bool recording;
     node *last;
-    size_t parameter_count; /* one more than the largest parameter index used */
-    sr_error failure;       /* status SR_OK: none */
+    sr_error failure; /* status SR_OK: none */
 };
 
 enum {
@@ -89,7 +88,6 @@ void sr_tape_reset(sr_tape *tape)
     sr_arena_reset(tape->arena);
     tape->last = NULL;
     tape->spare = NULL;
-    tape->parameter_count = 0;
     tape->failure.status = SR_OK;
 }
 
@@ -136,7 +134,7 @@ static sr_tensor *new_tensor(sr_tape *tape, sr_real *values, size_t rows, size_t
 {
     sr_tensor *tensor = sr_tape_take(tape, 1, sizeof *tensor);
     if (tensor)
-        *tensor = (sr_tensor){.values = values, .rows = rows, .columns = columns, .parameter = SIZE_MAX};
+        *tensor = (sr_tensor){.values = values, .rows = rows, .columns = columns};
     return tensor;
 }
 
@@ -150,9 +148,6 @@ sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t in
     if (parameters->gradients) /* not in a share that only computes */
         tensor->gradient = parameters->gradients + parameter->offset;
     tensor->sets = (unsigned)parameter->set;
-    tensor->parameter = index;
-    if (index >= tape->parameter_count)
-        tape->parameter_count = index + 1;
     return tensor;
 }
 
@@ -197,9 +192,8 @@ sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor 
     return output;
 }
 
-/* Forgets the gradients of an earlier pass, then marks every tensor between the loss and the set, and counts how often each
- * parameter of the set is used there. */
-static void mark(sr_tape *tape, sr_tensor *loss, unsigned set, size_t *uses)
+/* Forgets the gradients of an earlier pass, then marks every tensor between the loss and the set. */
+static void mark(const sr_tape *tape, sr_tensor *loss, unsigned set)
 {
     for (node *entry = tape->last; entry; entry = entry->previous) {
         entry->output->gradient = NULL;
@@ -213,11 +207,8 @@ static void mark(sr_tape *tape, sr_tensor *loss, unsigned set, size_t *uses)
             continue;
         for (size_t i = 0; i < entry->input_count; ++i) {
             sr_tensor *input = entry->inputs[i];
-            if (!(input->sets & set))
-                continue;
-            input->wants_gradient = true;
-            if (input->parameter != SIZE_MAX)
-                ++uses[input->parameter];
+            if (input->sets & set)
+                input->wants_gradient = true;
         }
     }
 }
@@ -259,30 +250,16 @@ static bool prepare_gradients(sr_tape *tape, const node *entry)
     return true;
 }
 
-static void report_parameters(const node *entry, size_t *uses, sr_ready_function ready, void *context)
-{
-    for (size_t i = 0; i < entry->input_count; ++i) {
-        const sr_tensor *input = entry->inputs[i];
-        if (input->parameter == SIZE_MAX || !input->wants_gradient)
-            continue;
-        if (--uses[input->parameter] == 0 && ready)
-            ready(context, input->parameter);
-    }
-}
-
-sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_ready_function ready, void *context,
-                           sr_error *error)
+sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_error *error)
 {
     SR_TRY(sr_tape_status(tape, error));
     assert(tape->recording && loss && loss->rows == 1 && loss->columns == 1);
     if (!(loss->sets & (unsigned)set))
         return SR_OK;
-    size_t *uses = sr_tape_take(tape, tape->parameter_count, sizeof *uses);
     sr_real *one = take_gradient(tape, 1);
-    if (!uses || !one)
+    if (!one)
         return sr_tape_status(tape, error);
-    memset(uses, 0, tape->parameter_count * sizeof *uses);
-    mark(tape, loss, (unsigned)set, uses);
+    mark(tape, loss, (unsigned)set);
     *one = 1;
     loss->gradient = one;
     for (node *entry = tape->last; entry; entry = entry->previous) {
@@ -292,7 +269,6 @@ sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set,
             break;
         entry->backward(tape, entry->output, entry->state);
         return_gradient(tape, entry->output);
-        report_parameters(entry, uses, ready, context);
     }
     return sr_tape_status(tape, error);
 }

@@ -126,7 +126,7 @@ static sr_status declare(sr_model *model, sr_error *error)
     SR_TRY(declare_items(model, "item_embedding", 0, (size_t)model->settings.hidden_size, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
     SR_TRY(declare_layers(model, error));
-    return declare_fourier(model, model->settings.filter_engine, error);
+    return declare_fourier(model, error);
 }
 
 /* ---- lags ---- */
@@ -283,7 +283,7 @@ const backbone fearec_backbone = {
                   SR_KEYS(keys),
                   .settings_size = sizeof(fearec_settings),
                   SR_RULES(rules)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | HAS_FILTERS,
+    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD,
     .sums_in_passes = true,
     .mixes_window = true,
     .reads_padding = reads_padding,

@@ -51,7 +51,7 @@ static sr_status declare(sr_model *model, sr_error *error)
         SR_TRY(declare_filter(model, layer, error));
         SR_TRY(declare_layer_feed_forward(model, layer, error));
     }
-    return declare_fourier(model, model->settings.filter_engine, error);
+    return declare_fourier(model, error);
 }
 
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
@@ -97,7 +97,7 @@ const backbone fmlprec_backbone = {
     .component = {.name = "fmlprec",
                   .help = "learned filters over the window in the place of attention (Zhou et al. 2022)",
                   .layer_size = sizeof(filter_parameters)},
-    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD | HAS_FILTERS,
+    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD,
     .mixes_window = true,
     .reads_padding = reads_padding,
     .declare = declare,

@@ -11,26 +11,24 @@ extern const backbone tisasrec_backbone;
 
 enum { SITE_POSITION_KEYS = 8, SITE_POSITION_VALUES = 9, SITE_TIME_KEYS = 10, SITE_TIME_VALUES = 11 };
 
-typedef enum { TIME_DROPOUT_TABLE, TIME_DROPOUT_CELLS } time_dropout_kind;
-
 typedef struct {
     int64_t time_span; /* the largest gap that is told apart */
     int64_t time_unit; /* what a gap of 1 is, in units of the time stamps */
-    time_dropout_kind time_dropout;
 } tisasrec_settings;
-
-static const sr_choice time_dropout_choices[] = {
-    {"table", TIME_DROPOUT_TABLE, "rows of the tables are dropped, once a batch"},
-    {"cells", TIME_DROPOUT_CELLS, "each pair of query and key drops its own copy of a row, as released"},
-    {NULL, 0, NULL}};
 
 static const sr_key keys[] = {
     SR_INTEGER("model", "time_span", tisasrec_settings, time_span, 1, 65535, "256",
                "the largest gap in time that is told apart from longer ones"),
     SR_INTEGER("model", "time_unit", tisasrec_settings, time_unit, 1, 9e14, "1",
                "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds"),
-    SR_CHOICE("model", "time_dropout", tisasrec_settings, time_dropout, time_dropout_choices, "table",
-              "how hidden_dropout acts on the embeddings of gaps and relative positions"),
+};
+
+static const sr_gone_key gone[] = {
+    {"model.time_dropout", "table", .was = "let hidden_dropout drop rows of the tables of gaps, once a batch",
+     .now = "this is always so", .instead = "leave it out"},
+    {"model.time_dropout", "cells",
+     .was = "let hidden_dropout drop a copy of a gap's row for each pair of query and key, as released",
+     .now = "rows of the tables are dropped, once a batch", .instead = "leave it out", .ends_training = true},
 };
 
 static const tisasrec_settings *settings_of(const sr_model *model)
@@ -78,18 +76,11 @@ static sr_tensor *position_vectors(sr_model *model, sr_tape *tape, size_t table,
     return sr_dropout(tape, rows, &batch->layout, NULL, &site);
 }
 
-/* The table of gaps, whose dropout acts on its rows or, as in the published code, on what each cell reads. */
-static sr_tensor *time_table(sr_model *model, sr_tape *tape, size_t table, const sr_batch *batch, const sr_pass *pass,
-                             unsigned number, sr_intervals *intervals)
+/* The table of gaps, some of whose rows are dropped. */
+static sr_tensor *time_table(sr_model *model, sr_tape *tape, size_t table, const sr_pass *pass, unsigned number)
 {
     const sr_dropout_site site = dropout_site(pass, 0, number, model->settings.hidden_dropout);
-    sr_tensor *rows = model_parameter(model, tape, table);
-    const tisasrec_settings *own = settings_of(model);
-    *intervals = (sr_intervals){.times = batch->times, .unit = own->time_unit, .span = own->time_span};
-    if (own->time_dropout == TIME_DROPOUT_TABLE)
-        return sr_table_dropout(tape, rows, &site);
-    intervals->cell_dropout = site;
-    return rows;
+    return sr_table_dropout(tape, model_parameter(model, tape, table), &site);
 }
 
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
@@ -99,8 +90,10 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     relative_terms terms;
     terms.position_keys = position_vectors(model, tape, own->position_keys, batch, pass, SITE_POSITION_KEYS);
     terms.position_values = position_vectors(model, tape, own->position_values, batch, pass, SITE_POSITION_VALUES);
-    terms.time_keys = time_table(model, tape, own->time_keys, batch, pass, SITE_TIME_KEYS, &terms.key_intervals);
-    terms.time_values = time_table(model, tape, own->time_values, batch, pass, SITE_TIME_VALUES, &terms.value_intervals);
+    terms.time_keys = time_table(model, tape, own->time_keys, pass, SITE_TIME_KEYS);
+    terms.time_values = time_table(model, tape, own->time_values, pass, SITE_TIME_VALUES);
+    terms.intervals = (sr_intervals){
+        .times = batch->times, .unit = settings_of(model)->time_unit, .span = settings_of(model)->time_span};
     encode_layers(model, tape, x, &terms, batch, pass, encoding);
 }
 
@@ -108,6 +101,7 @@ const backbone tisasrec_backbone = {
     .component = {.name = "tisasrec",
                   .help = "time intervals and relative positions in keys and values (Li et al. 2020)",
                   SR_KEYS(keys),
+                  SR_GONE(gone),
                   .settings_size = sizeof(tisasrec_settings),
                   .parameters_size = sizeof(tisasrec_parameters)},
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,

@@ -354,6 +354,31 @@ static double penalty_weight(const sr_model_settings *settings)
     return settings_of_model(settings)->penalty_weight;
 }
 
+/* (1 / n_l) sum_l ||1 - M_l||: for each layer one norm over the global batch. */
+static double penalty(const double *squares, size_t layers)
+{
+    double sum = 0;
+    for (size_t layer = 0; layer < layers; ++layer)
+        sum += sqrt(squares[layer]);
+    return layers ? sum / (double)layers : 0;
+}
+
+/* L_att = -ranking + lambda / n_l sum_l sqrt(S_l), with S_l the sum of squares of layer l over the global batch, so that
+ *
+ *   d L_att / d S_l = lambda / (2 n_l sqrt(S_l)) */
+static sr_tensor *attacked_loss(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
+                                const double *squares)
+{
+    const double weight = penalty_weight(&model->settings), layers = (double)encoding->mask_count;
+    static const sr_real minus_one = -1;
+    sr_tensor *total = sr_weighted_sum(tape, attacked_ranking, &minus_one);
+    for (size_t layer = 0; layer < encoding->mask_count; ++layer) {
+        const double norm = sqrt(squares[layer]);
+        total = sr_weighted_add(tape, total, 1, encoding->mask_squares[layer], norm > 0 ? weight / (2 * layers * norm) : 0);
+    }
+    return total;
+}
+
 static const char *import_warning(const sr_model_settings *settings)
 {
     return settings_of_model(settings)->combine == COMBINE_ANNEALING
@@ -381,5 +406,7 @@ const calibrator adversarial_calibrator = {
     .penalty_term = {"mask_penalty", "mask penalty"},
     .attack_learning_rate_ratio = attack_learning_rate_ratio,
     .penalty_weight = penalty_weight,
+    .penalty = penalty,
+    .attacked_loss = attacked_loss,
     .import_warning = import_warning,
 };

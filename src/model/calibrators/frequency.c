@@ -19,7 +19,6 @@ typedef struct {
     double alpha;   /* share of the branch in the mixture with attention's */
     int64_t cutoff; /* two-sided frequencies that count as low: bins 0 .. cutoff / 2 */
     window_kind window;
-    sr_fourier_engine engine;
 } frequency_settings;
 
 static const sr_choice window_choices[] = {
@@ -34,8 +33,11 @@ static const sr_key keys[] = {
     SR_INTEGER(section, "cutoff", frequency_settings, cutoff, 0, 8192, "5",
                "frequencies that are low, counted on both sides of 0: bins 0 to cutoff / 2, rounded down"),
     SR_CHOICE(section, "window", frequency_settings, window, window_choices, "padded", "what is transformed"),
-    SR_CHOICE(section, "engine", frequency_settings, engine, fourier_choices, "auto",
-              "how it is computed; results differ by rounding"),
+};
+
+static const sr_gone_key gone[] = {
+    {"calibrators.frequency.engine", .was = "chose how transforms are computed, which makes a difference of rounding",
+     .now = "the faster way is taken", .instead = "leave it out"},
 };
 
 static const frequency_settings *settings_of(const sr_model_settings *settings)
@@ -100,7 +102,7 @@ static sr_status declare(sr_model *model, size_t layer, sr_error *error)
         sr_parameters_start_same(&model->parameters, own->sqrt_beta, layer_of(model, 0)->sqrt_beta);
     snprintf(name, sizeof name, "layers.%zu.frequency.norm", layer);
     SR_TRY(declare_norm(model, &own->norm, name, width, error));
-    return declare_fourier(model, settings_of(&model->settings)->engine, error);
+    return declare_fourier(model, error);
 }
 
 static void mix(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked)
@@ -136,6 +138,7 @@ const calibrator frequency_calibrator = {
                  "frequencies of its input x, LN(x + dropout(low + b (x - low))), low the cutoff / 2 + 1 lowest bins of x "
                  "along the positions, b a learned square for each channel",
          SR_KEYS(keys),
+         SR_GONE(gone),
          .settings_size = sizeof(frequency_settings),
          SR_RULES(rules),
          .layer_size = sizeof(frequency_layer)},

@@ -1,38 +1,23 @@
 /* Relative time in attention: the terms of scores and context that depend on the time between query and key (Li, Wang and
  * McAuley 2020).
  *
- *   scores_ij = scale <q_i, r_ij>,   context_i = sum_j weights_ij r_ij,   r_ij = table_gap(i,j) * f_ij for each head
+ *   scores_ij = scale <q_i, r_ij>,   context_i = sum_j weights_ij r_ij,   r_ij = table_gap(i,j) for each head
  *
- * with f_ij the dropout factors of the cell, or 1. Both are computed cell by cell over what is visible. The alternative,
- * products with all span + 1 rows of the table and a gather (or scatter) of their columns, costs queries * (span + 1) dot
- * products for queries * keys useful ones: with windows shorter than the span it is the dearer one, and dropout of single cells
- * rules it out. Vectors r_ij live for one cell, their masks for one row of queries, and backward draws them again: nothing of
- * size [queries, keys, d] exists at any time. */
+ * Both are computed cell by cell over what is visible. The alternative is a product with all span + 1 rows of the table and a
+ * gather (or scatter) of columns. It costs queries * (span + 1) dot products for queries * keys useful ones, which is more
+ * where windows are shorter than the span. Nothing of size [queries, keys, d] exists at any time. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
-#include "tensor/dropout.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* Room for the dropout of one query row. */
-typedef struct {
-    size_t *offsets;      /* [most keys + 1]: 0, d, 2d ... */
-    uint32_t *row_words;  /* [most keys] */
-    uint64_t *identities; /* [most keys] */
-    uint8_t *kept;        /* [most keys, d] */
-    sr_real *vector;      /* [d]: r_ij */
-    sr_real *row;         /* [d]: the query's row times f_ij */
-} cell_scratch;
 
 /* Scores: rows are queries [Q, d], cells the scores. Context: rows are the context [Q, d], cells the weights. */
 typedef struct {
     const sr_attention_map *map;
     sr_intervals intervals;
     sr_tensor *rows, *table, *cells;
-    sr_real scale;        /* of scores */
-    sr_real factor;       /* what f_ij is where it is not 0 */
-    cell_scratch scratch; /* used when cells have dropout */
+    sr_real scale; /* of scores */
 } interval_state;
 
 /* One visible (query, key) pair, with the cells of all its heads. */
@@ -42,7 +27,6 @@ typedef struct {
     size_t cell_stride;    /* cells of one head's block */
     size_t gap;            /* the row of the table */
     const sr_real *vector; /* [d]: r_ij */
-    const uint8_t *kept;   /* [d]: where f_ij is not 0; NULL for f_ij = 1 */
 } interval_cell;
 
 typedef void (*cell_function)(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell);
@@ -56,30 +40,6 @@ static size_t gap_between(const sr_intervals *intervals, size_t query_token, siz
     return (size_t)(gap < (uint64_t)intervals->span ? gap : (uint64_t)intervals->span);
 }
 
-static bool has_dropout(const interval_state *state)
-{
-    return state->intervals.cell_dropout.probability > 0;
-}
-
-/* What dropout keeps in the cells of one query and the keys [begin, end) of sequence s. Keyed by the columns of both tokens and
- * the sequence's identity alone, so that they are the same in every batch, on every rank and for every selection of queries. */
-static void draw_masks(const sr_kernels *kernels, const interval_state *state, size_t s, size_t query, size_t begin, size_t end)
-{
-    const sr_attention_map *map = state->map;
-    const sr_layout *layout = map->layout;
-    const sr_dropout_site *site = &state->intervals.cell_dropout;
-    const cell_scratch *scratch = &state->scratch;
-    /* Columns stay below 2^16 (model.max_length), so that those of query and key do not meet. */
-    const uint32_t query_word = (uint32_t)layout->columns[map->queries->tokens[query]] << 16;
-    for (size_t key = begin; key < end; ++key) {
-        const size_t token = map->keys->tokens[map->keys->offsets[s] + key];
-        scratch->row_words[key - begin] = query_word | (uint32_t)layout->columns[token];
-        scratch->identities[key - begin] = layout->identity[s];
-    }
-    kernels->dropout_mask(scratch->kept, end - begin, scratch->offsets, scratch->row_words, scratch->identities,
-                          site->stream.key, dropout_keep_steps(site));
-}
-
 /* The visible cells of one query of sequence s. */
 static void for_each_key(const sr_kernels *kernels, const interval_state *state, size_t s, size_t query, cell_function function)
 {
@@ -90,17 +50,10 @@ static void for_each_key(const sr_kernels *kernels, const interval_state *state,
     const size_t first_cell = map->offsets[s] + (query - map->queries->offsets[s]) * keys;
     size_t begin, end;
     sr_visible_keys(map, s, query, &begin, &end);
-    if (has_dropout(state))
-        draw_masks(kernels, state, s, query, begin, end);
     for (size_t key = begin; key < end; ++key) {
         interval_cell cell = {.row = query, .first_cell = first_cell + key, .cell_stride = queries * keys};
         cell.gap = gap_between(&state->intervals, map->queries->tokens[query], map->keys->tokens[key_row + key]);
         cell.vector = state->table->values + cell.gap * width;
-        if (has_dropout(state)) {
-            cell.kept = state->scratch.kept + (key - begin) * width;
-            kernels->drop(state->scratch.vector, cell.vector, cell.kept, state->factor, width);
-            cell.vector = state->scratch.vector;
-        }
         function(kernels, state, &cell);
     }
 }
@@ -113,29 +66,6 @@ static void for_each_cell(sr_tape *tape, const interval_state *state, cell_funct
             for_each_key(sr_tape_kernels(tape), state, s, query, function);
 }
 
-static bool take_scratch(sr_tape *tape, interval_state *state)
-{
-    const sr_attention_map *map = state->map;
-    const size_t width = state->table->columns;
-    cell_scratch *scratch = &state->scratch;
-    size_t most_keys = 0;
-    for (size_t s = 0; s < map->layout->sequences; ++s) {
-        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
-        most_keys = keys > most_keys ? keys : most_keys;
-    }
-    scratch->offsets = sr_tape_take(tape, most_keys + 1, sizeof *scratch->offsets);
-    scratch->row_words = sr_tape_take(tape, most_keys, sizeof *scratch->row_words);
-    scratch->identities = sr_tape_take(tape, most_keys, sizeof *scratch->identities);
-    scratch->kept = sr_tape_take(tape, most_keys * width, sizeof *scratch->kept);
-    scratch->vector = sr_tape_take(tape, width, sizeof *scratch->vector);
-    scratch->row = sr_tape_take(tape, width, sizeof *scratch->row);
-    if (!scratch->offsets || !scratch->row_words || !scratch->identities || !scratch->kept || !scratch->vector || !scratch->row)
-        return false;
-    for (size_t key = 0; key <= most_keys; ++key)
-        scratch->offsets[key] = key * width;
-    return true;
-}
-
 /* The state of a new operation, which the caller completes; NULL when memory runs out. */
 static interval_state *take_state(sr_tape *tape, sr_tensor *table, const sr_attention_map *map, const sr_intervals *intervals)
 {
@@ -145,11 +75,10 @@ static interval_state *take_state(sr_tape *tape, sr_tensor *table, const sr_atte
     if (!state)
         return NULL;
     *state = (interval_state){.map = map, .intervals = *intervals, .table = table, .scale = 1};
-    state->factor = dropout_factor(&intervals->cell_dropout);
-    return !has_dropout(state) || take_scratch(tape, state) ? state : NULL;
+    return state;
 }
 
-/* dtable_gap += sum over heads of the cell's coefficient times row * f_ij, except into the padding row. `coefficients` are the
+/* dtable_gap += sum over heads of the cell's coefficient times row, except into the padding row. `coefficients` are the
  * scores' gradients, or the context's weights; `row` [d] is q_i or dcontext_i. */
 static void add_table_gradient(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell,
                                const sr_real *coefficients, const sr_real *row)
@@ -158,10 +87,6 @@ static void add_table_gradient(const sr_kernels *kernels, const interval_state *
         return;
     const size_t width = state->table->columns, head_width = width / state->map->heads;
     sr_real *gradient = state->table->gradient + cell->gap * width;
-    if (cell->kept) {
-        kernels->drop(state->scratch.row, row, cell->kept, state->factor, width);
-        row = state->scratch.row;
-    }
     for (size_t head = 0; head < state->map->heads; ++head)
         kernels->accumulate_scaled(gradient + head * head_width,
                                    state->scale * coefficients[cell->first_cell + head * cell->cell_stride],
@@ -179,7 +104,7 @@ static void score_cell(const sr_kernels *kernels, const interval_state *state, c
             state->scale * kernels->dot(query + head * head_width, cell->vector + head * head_width, head_width);
 }
 
-/* dq_i += scale dS_ij r_ij,  dtable_gap += scale dS_ij f_ij q_i */
+/* dq_i += scale dS_ij r_ij,  dtable_gap += scale dS_ij q_i */
 static void score_cell_backward(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell)
 {
     const size_t width = state->table->columns, head_width = width / state->map->heads;
@@ -232,7 +157,7 @@ static void context_cell(const sr_kernels *kernels, const interval_state *state,
                                    cell->vector + head * head_width, head_width);
 }
 
-/* dW_ij += <dC_i, r_ij>,  dtable_gap += W_ij f_ij dC_i */
+/* dW_ij += <dC_i, r_ij>,  dtable_gap += W_ij dC_i */
 static void context_cell_backward(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell)
 {
     const size_t width = state->table->columns, head_width = width / state->map->heads;
