@@ -19,10 +19,14 @@ if [ "${1:-}" = fourier ]; then
   cmake --build build --target benchmark_fourier >/dev/null
   exec build/benchmarks/benchmark_fourier
 fi
+need_python() {
+  command -v python3 >/dev/null || { echo "python3 is missing, which runs this benchmark: apt-get install python3" >&2; exit 1; }
+}
 if [ "${1:-}" = all ]; then
+  need_python
   shift
   cmake --build build --target benchmark_all >/dev/null
-  exec build/benchmarks/benchmark_all "$@"
+  exec python3 -B benchmarks/all.py "$@"
 fi
 if [ "${1:-}" = operations ]; then
   shift
@@ -53,6 +57,7 @@ if [ "${1:-}" = peers ]; then
   exec "$python" benchmarks/pytorch/compare.py build/benchmarks/benchmark_step "$@"
 fi
 if [ "${1:-}" = scaling ] || [ "${1:-}" = reduction ]; then
+  need_python
   command="$1" model=()
   shift
   if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
@@ -61,7 +66,7 @@ if [ "${1:-}" = scaling ] || [ "${1:-}" = reduction ]; then
     shift 2
   fi
   cmake --build build --target benchmark_scaling >/dev/null
-  exec build/benchmarks/benchmark_scaling "$command" "${model[@]}" "$@"
+  exec python3 -B benchmarks/scaling.py "$command" "${model[@]}" "$@"
 fi
 [ $# -ge 3 ] && [ "$1" = step ] || usage
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"

@@ -7,6 +7,8 @@ install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/srtrain-job DESTINATION ${CMAKE_IN
 foreach(script slurm.sbatch pbs.sh torque.sh lsf.sh mpirun.sh sweep.sh)
   install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/${script} DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain/launch)
 endforeach()
+# What draws the pictures of srtrain analyze.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/commands/pictures DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/configs DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -1,3 +1,6 @@
+# What srtrain plan computes with.
+srtrain_add_test(test_network)
+
 # End to end: the programs themselves, as a user runs them.
 foreach(test test_end_to_end test_same_losses test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
@@ -13,7 +16,7 @@ target_sources(test_end_to_end PRIVATE life.c)
 target_sources(test_same_losses PRIVATE life.c)
 
 srtrain_add_optional_tests(test_batch_operation a_full_disk_ends_the_run_and_leaves_what_it_has_saved)
-srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures)
+srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures maps_of_attention_are_drawn_as_shapes)
 set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_what_it_has_saved PROPERTIES PROCESSORS 2)
 
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.

@@ -146,7 +146,7 @@ install_all
 for file in bin/srtrain bin/srprep bin/srtrain-job share/srtrain/launch/slurm.sbatch share/srtrain/launch/pbs.sh \
     share/srtrain/launch/torque.sh share/srtrain/launch/lsf.sh share/srtrain/launch/mpirun.sh share/srtrain/launch/sweep.sh \
     share/bash-completion/completions/srtrain share/bash-completion/completions/srprep share/doc/srtrain/copyright \
-    share/srtrain/configs/ml-100k.yaml; do
+    share/srtrain/configs/ml-100k.yaml share/srtrain/pictures/style.gnuplot share/srtrain/pictures/layers.gnuplot; do
     [ -f "$installed/$file" ] || fail "$file is not installed"
 done
 cmp srtrain.bash "$installed/share/bash-completion/completions/srtrain" || fail "another completion is installed"
@@ -186,6 +186,12 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     chmod +x launcher/mpirun
     PATH="$work/launcher:$PATH" srtrain-job --ranks 2 small.yaml --output run >job.out 2>&1 || fail "the unpacked srtrain-job: $(tail -n 5 job.out)"
     [ -f run/best.h5 ] || fail "the unpacked srtrain does not train"
+    # By the gnuplot files of the package; where there is no gnuplot, its script and data are written.
+    srtrain analyze run/best.h5 >analysis.out 2>&1 || fail "the unpacked srtrain analyze: $(tail -n 5 analysis.out)"
+    grep -q 'Effective rank' run/analysis/layers.gp || fail "layers.gp lacks layers.gnuplot"
+    if command -v gnuplot >/dev/null; then
+        [ -s run/analysis/layers.svg ] || fail "the unpacked srtrain draws no pictures"
+    fi
 else
     echo "skipped: dpkg-dev is not installed; everything but the Debian package passes"
     exit 77

@@ -155,17 +155,6 @@ void run_built(program_result *result, const char *program, const char *format, 
     run_command(result, command);
 }
 
-void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
-{
-    char arguments[4096], command[8000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
-    snprintf(command, sizeof command, "env %s %s/benchmarks/benchmark_scaling %s", environment, binary_directory(), arguments);
-    run_command(result, command);
-}
-
 void assert_code(const program_result *result, int code)
 {
     if (result->code != code)

@@ -45,10 +45,6 @@ void run_shell(program_result *result, const char *directory, const char *format
 void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Runs "benchmark_scaling ARGUMENTS" with assignments of environment variables in front ("" for none). */
-void run_benchmark_scaling(program_result *result, const char *environment, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
 /* Runs "PROGRAM ARGUMENTS", the program's path being below the directory of the build ("tests/parity"). */
 void run_built(program_result *result, const char *program, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -83,8 +83,8 @@ sr_sampler *make_sampler(const world *w)
 
 void draw(const world *w, const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_batch *batch)
 {
-    size_t targets, examples;
-    assert_int_equal(sr_sampler_batch(sampler, epoch, index, rank, ranks, w->arena, batch, &targets, &examples, NULL), SR_OK);
+    sr_totals totals;
+    assert_int_equal(sr_sampler_batch(sampler, epoch, index, (sr_part){rank, ranks}, w->arena, batch, &totals, NULL), SR_OK);
 }
 
 /* The user and the length of prefix number `number` of all non-empty ones (samples sliding, objective last). */

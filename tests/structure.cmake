@@ -2,6 +2,8 @@
 set(structure ${CMAKE_CURRENT_SOURCE_DIR}/structure)
 # Which folder may include which.
 add_test(NAME folders_include_downwards COMMAND sh ${structure}/includes.sh ${PROJECT_SOURCE_DIR})
+# Whether the documentation shows it so.
+add_test(NAME picture_of_folders_is_current COMMAND sh ${structure}/pictures.sh ${PROJECT_SOURCE_DIR})
 # What the installed library exports.
 list(TRANSFORM MPI_C_INCLUDE_DIRS PREPEND -I OUTPUT_VARIABLE mpi_flags)
 add_test(NAME the_library_exports_what_its_headers_declare

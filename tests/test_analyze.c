@@ -180,6 +180,20 @@ static void assert_picture(const world *w, const char *directory, const char *na
     assert_false(exists(w, directory, log));
 }
 
+/* Of a picture; release with free(). */
+static char *read_picture(const world *w, const char *directory, const char *file)
+{
+    char name[128], path[WORLD_PATH_SIZE], *text = NULL;
+    size_t size = 0;
+    snprintf(name, sizeof name, "%s/%s", directory, file);
+    world_path(w, name, path);
+    FILE *picture = fopen(path, "r");
+    assert_non_null(picture);
+    assert_true(getdelim(&text, &size, '\0', picture) > 0);
+    fclose(picture);
+    return text;
+}
+
 /* ---- tests ---- */
 
 static void numbers_do_not_depend_on_the_number_of_ranks(void **state)
@@ -270,6 +284,40 @@ static void gnuplot_draws_pictures(void **state)
         assert_picture(w, directory, "singular-values", formats[i]);
         assert_picture(w, directory, "layers", formats[i]);
     }
+}
+
+/* A bitmap within an SVG is blurred by whoever enlarges it. */
+static void maps_of_attention_are_drawn_as_shapes(void **state)
+{
+    world *w = *state;
+    if (!gnuplot_is_there())
+        skip_because("gnuplot is not installed: apt-get install gnuplot-nox");
+    train(w, "sharp", "");
+    run_srtrain(&w->result, 0, "analyze %s/sharp/best.h5", w->directory);
+    assert_code(&w->result, 0);
+    static const char *const pictures[] = {"attention-user-1-layer-1.svg", "attention-spectrum.svg"};
+    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; ++i) {
+        char *text = read_picture(w, "sharp/analysis", pictures[i]);
+        assert_null(strstr(text, "<image"));
+        assert_non_null(strstr(text, "before calibration"));
+        free(text);
+    }
+}
+
+/* A program that stands alone, without the rest of srtrain. */
+static void without_its_gnuplot_files_numbers_are_written_and_a_message_says_what_is_missing(void **state)
+{
+    world *w = *state;
+    char command[2048];
+    train(w, "bare", "");
+    snprintf(command, sizeof command,
+             "mkdir %s/bin && cp %s/srtrain %s/bin && %s/bin/srtrain analyze %s/bare/best.h5 > %s/said 2>&1; test $? -eq 1 && "
+             "grep -q 'no pictures are drawn, as their gnuplot files are neither in %s/bin/../share/srtrain/pictures' %s/said",
+             w->directory, getenv("SRTRAIN_BINARY_DIRECTORY"), w->directory, w->directory, w->directory, w->directory,
+             w->directory, w->directory);
+    assert_int_equal(system(command), 0);
+    H5Fclose(open_analysis(w, "bare/analysis"));
+    assert_false(exists(w, "bare/analysis", "layers.gp"));
 }
 
 /* Every backbone, with what makes sense for it. */
@@ -403,6 +451,8 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(numbers_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(attention_of_users_is_written_with_the_items_they_chose),
         cmocka_unit_test(gnuplot_draws_pictures),
+        cmocka_unit_test(maps_of_attention_are_drawn_as_shapes),
+        cmocka_unit_test(without_its_gnuplot_files_numbers_are_written_and_a_message_says_what_is_missing),
         cmocka_unit_test(every_backbone_is_analysed),
         cmocka_unit_test(a_rescaler_keeps_low_frequencies_and_multiplies_the_others),
         cmocka_unit_test(without_gnuplot_numbers_are_written_and_a_warning_names_the_package),

@@ -63,18 +63,19 @@ static size_t visit_epoch(const world *w, const sr_sampler *sampler, size_t epoc
     for (size_t index = 0; index < sr_sampler_batches(sampler); ++index)
         for (size_t rank = 0; rank < ranks; ++rank) {
             sr_batch batch;
-            size_t targets, examples, target = 0;
+            sr_totals totals;
+            size_t target = 0;
             sr_arena_reset(w->arena);
-            assert_int_equal(sr_sampler_batch(sampler, epoch, index, rank, ranks, w->arena, &batch, &targets, &examples, NULL),
+            assert_int_equal(sr_sampler_batch(sampler, epoch, index, (sr_part){rank, ranks}, w->arena, &batch, &totals, NULL),
                              SR_OK);
-            assert_int_equal(targets, batch.targets);
+            assert_int_equal(totals.targets, batch.targets);
             for (size_t s = 0; s < batch.layout.sequences; ++s) {
                 masked_sequence taken;
                 take_apart(w, &batch, s, &target, &taken);
                 visit(context, w, &taken);
             }
             assert_int_equal(target, batch.targets);
-            all_targets += targets;
+            all_targets += totals.targets;
         }
     return all_targets;
 }

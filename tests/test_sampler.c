@@ -106,10 +106,10 @@ static void ranks_divide_the_same_batch_without_overlap(void **state)
         size_t total = 0, sum = 0, negative_sum = 0;
         for (size_t rank = 0; rank < ranks; ++rank) {
             sr_batch batch;
-            size_t targets, examples;
-            assert_int_equal(sr_sampler_batch(sampler, 1, 2, rank, ranks, w->arena, &batch, &targets, &examples, NULL), SR_OK);
-            assert_int_equal(targets, 8);
-            assert_int_equal(examples, 8);
+            sr_totals totals;
+            assert_int_equal(sr_sampler_batch(sampler, 1, 2, (sr_part){rank, ranks}, w->arena, &batch, &totals, NULL), SR_OK);
+            assert_int_equal(totals.targets, 8);
+            assert_int_equal(totals.examples, 8);
             total += batch.targets;
             for (size_t t = 0; t < batch.targets; ++t) {
                 sum += (size_t)batch.target_items[t];
@@ -136,14 +136,15 @@ static void all_positions_gives_one_example_a_user_with_the_next_items_as_target
     sr_sampler *sampler = make_sampler(w);
     assert_int_equal(sr_sampler_examples(sampler), USERS); /* even the shortest has two training items */
     sr_batch batch;
-    size_t targets, examples, expected = 0;
-    assert_int_equal(sr_sampler_batch(sampler, 0, 0, 0, 1, w->arena, &batch, &targets, &examples, NULL), SR_OK);
+    sr_totals totals;
+    size_t expected = 0;
+    assert_int_equal(sr_sampler_batch(sampler, 0, 0, (sr_part){0, 1}, w->arena, &batch, &totals, NULL), SR_OK);
     for (size_t user = 0; user < USERS; ++user) {
         const size_t pairs = sr_dataset_sequence(w->dataset, user).train_end - 1;
         expected += pairs < 6 ? pairs : 6;
     }
     assert_int_equal(batch.targets, expected);
-    assert_int_equal(targets, expected);
+    assert_int_equal(totals.targets, expected);
     sr_sampler_free(sampler);
 }
 
@@ -278,7 +279,8 @@ static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_
 {
     world *w = *state;
     enum { RANKS = 130 };
-    size_t loads[RANKS], largest = 0, work = 0, targets, examples, sum = 0, expected;
+    size_t loads[RANKS], largest = 0, work = 0, sum = 0;
+    sr_totals totals;
     sr_batch batch;
     w->settings.training.batch_size = 2000;
     sr_sampler *sampler = make_sampler(w);
@@ -291,20 +293,21 @@ static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_
     }
     assert_true(largest <= 2 * (work / RANKS + 10)); /* an example is at most 10 */
     assert_false(sr_sampler_sums_targets(sampler, RANKS));
-    assert_int_equal(sr_sampler_batch(sampler, 1, 0, 129, RANKS, w->arena, &batch, &targets, &examples, NULL), SR_OK);
-    assert_int_equal(targets, count);
-    assert_int_equal(examples, count);
+    assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){129, RANKS}, w->arena, &batch, &totals, NULL), SR_OK);
+    assert_int_equal(totals.targets, count);
+    assert_int_equal(totals.examples, count);
     sr_sampler_free(sampler);
     w->settings.model.objective = SR_OBJECTIVE_ALL;
     sampler = make_sampler(w);
-    assert_int_equal(sr_sampler_batch(sampler, 1, 0, 0, 1, w->arena, &batch, &expected, &examples, NULL), SR_OK);
+    assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){0, 1}, w->arena, &batch, &totals, NULL), SR_OK);
+    const size_t expected = totals.targets;
     assert_false(sr_sampler_sums_targets(sampler, 16));
     assert_true(sr_sampler_sums_targets(sampler, 17));
     assert_true(sr_sampler_sums_targets(sampler, RANKS));
     for (size_t rank = 0; rank < RANKS; ++rank) {
-        assert_int_equal(sr_sampler_batch(sampler, 1, 0, rank, RANKS, w->arena, &batch, &targets, &examples, NULL), SR_OK);
-        assert_int_equal(targets, batch.targets);
-        sum += targets;
+        assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){rank, RANKS}, w->arena, &batch, &totals, NULL), SR_OK);
+        assert_int_equal(totals.targets, batch.targets);
+        sum += totals.targets;
     }
     assert_int_equal(sum, expected);
     sr_sampler_free(sampler);
@@ -354,7 +357,8 @@ static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **
     sr_dataset *dataset;
     sr_sampler *sampler;
     sr_batch batch;
-    size_t targets, examples, present = 0;
+    sr_totals totals;
+    size_t present = 0;
     const bool evicted = evict(directory);
     assert_int_equal(sr_dataset_open(&dataset, directory, NULL), SR_OK);
     w->settings.data.prefetch = SR_PREFETCH_ALWAYS;
@@ -382,8 +386,8 @@ static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **
     for (size_t user = 0; user < MANY; ++user)
         middle += is_in_memory(sr_dataset_sequence(dataset, user).items + LENGTH / 2);
     assert_true(middle <= present);
-    assert_int_equal(sr_sampler_batch(sampler, 0, 0, 0, 1, w->arena, &batch, &targets, &examples, NULL), SR_OK);
-    assert_int_equal(targets, 8);
+    assert_int_equal(sr_sampler_batch(sampler, 0, 0, (sr_part){0, 1}, w->arena, &batch, &totals, NULL), SR_OK);
+    assert_int_equal(totals.targets, 8);
     sr_sampler_free(sampler);
     sr_dataset_close(dataset);
 }
@@ -437,14 +441,14 @@ static void empty_histories_are_divided_where_they_are_too_many_for_one_rank(voi
     assert_int_equal(targets, 2 * USERS);
     assert_int_equal(ranks_with_empty_histories(w, sampler, 2, &targets, &sum), 1); /* 30 of 65: no more than its share */
     assert_true(ranks_with_empty_histories(w, sampler, 4, &targets, &sum) > 1);
-    assert_int_equal(targets, 2 * USERS);
+    assert_int_equal(totals.targets, 2 * USERS);
     assert_int_equal(sum, expected);
     assert_int_equal(sr_sampler_loads(sampler, 0, 0, 4, w->arena, loads, NULL), SR_OK);
     for (size_t rank = 0; rank < 4; ++rank)
         most = loads[rank] > most ? loads[rank] : most;
     assert_true(most < 24);
     assert_true(ranks_with_empty_histories(w, sampler, 100, &targets, &sum) <= USERS);
-    assert_int_equal(targets, 2 * USERS);
+    assert_int_equal(totals.targets, 2 * USERS);
     sr_sampler_free(sampler);
     w->settings.model.calibrators[sr_calibrator_number("adversarial")] =
         true; /* its penalty counts the cells of the sequence */

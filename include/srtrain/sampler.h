@@ -64,19 +64,29 @@ size_t sr_sampler_memory(const sr_sampler *sampler);
 size_t sr_sampler_examples(const sr_sampler *sampler);
 size_t sr_sampler_batches(const sr_sampler *sampler);
 
-/* The part of global batch `index` of epoch `epoch` that rank `rank` of `ranks` computes: examples are divided so that each
+/* Of a global batch. */
+typedef struct {
+    size_t targets; /* terms of the loss; where sr_sampler_sums_targets(), those of the part */
+    size_t examples;
+} sr_totals;
+
+/* Whose part of it is drawn. */
+typedef struct {
+    size_t rank, ranks;
+} sr_part;
+
+/* The part of global batch `index` of epoch `epoch` that a rank computes: examples are divided so that each
  * rank has nearly equal work. Many ranks form groups (16 to 64 of them, so that a slice has some thousand examples), each of
  * which divides a slice of the batch of its own, unless the model sums over sequences of the whole batch. A rank's part may be
- * empty. *global_targets is the number of loss terms of the whole batch or, where sr_sampler_sums_targets(), that of this
- * rank's part; *global_examples the number of examples of the whole batch. Memory comes from `arena`. Local; all ranks divide
+ * empty. Memory comes from `arena`. Local; all ranks divide
  * alike.
  *
  * With contrastive training batch->again holds the same examples for a second pass, and batch->alike for each of them another
  * with the same target: uniform among those whose history of the latest max_length items differs, the example itself where
  * there is none; drawn anew in every epoch, a function of (seed, epoch, example). Random numbers of all three are keyed by the
  * example, not by what stands in for it. */
-sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
-                           sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error);
+sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, sr_part part, sr_arena *arena,
+                           sr_batch *batch, sr_totals *totals, sr_error *error);
 
 /* Asks the operating system for what batch `index` will read, so that it is there when the batch is drawn: for data sets that
  * do not stay in memory (data.prefetch). Ranks of a group ask for an equal part each. Does nothing where data.prefetch says so,

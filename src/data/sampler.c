@@ -344,10 +344,10 @@ bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
     return sampler->is.masked || (sampler->is.every_position && groups_of(sampler, ranks) > 1);
 }
 
-sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_arena *arena,
-                           sr_batch *batch, size_t *global_targets, size_t *global_examples, sr_error *error)
+sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, sr_part part, sr_arena *arena,
+                           sr_batch *batch, sr_totals *totals, sr_error *error)
 {
-    const rank_group group = group_of_rank(sampler, index, rank, ranks);
+    const rank_group group = group_of_rank(sampler, index, part.rank, part.ranks);
     division slice;
     SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
     sr_example *examples = slice.examples;
@@ -355,7 +355,7 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
     size_t mine = 0, slice_targets = 0;
     for (size_t e = 0; e < slice.count; ++e) {
         slice_targets += targets_of(sampler, &examples[e]);
-        if (group.first_rank + slice.pieces.owners[slice.pieces.of_example[e]] != rank)
+        if (group.first_rank + slice.pieces.owners[slice.pieces.of_example[e]] != part.rank)
             continue;
         examples[mine] = examples[e];
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
@@ -366,10 +366,12 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         ++mine;
     }
     SR_TRY(sr_batch_pack(batch, arena, &sampler->is.packing, examples, mine, error));
-    *global_examples = batch_end(sampler, index) - index * sampler->is.batch_size;
-    *global_targets = sr_sampler_sums_targets(sampler, ranks) ? batch->targets
-                      : sampler->is.every_position            ? slice_targets
-                                                              : *global_examples;
+    totals->examples = batch_end(sampler, index) - index * sampler->is.batch_size;
+    totals->targets = totals->examples;
+    if (sr_sampler_sums_targets(sampler, part.ranks))
+        totals->targets = batch->targets;
+    else if (sampler->is.every_position)
+        totals->targets = slice_targets;
     if (!drawn.again)
         return SR_OK;
     SR_TRY(build_view(sampler, drawn.again, mine, arena, &batch->again, error));

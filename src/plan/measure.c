@@ -54,13 +54,13 @@ static sr_status time_optimizer(probe *p, double *median, sr_error *error)
 
 static double reduction(const sr_plan *plan, const sr_plan_network *known)
 {
-    /* Within a node as benchmark_scaling has it where nothing was measured. */
+    /* Within a node as benchmarks/scaling.py has it where nothing was measured. */
     const network_model network = {.latency = known->latency,
                                    .bandwidth = known->bandwidth,
                                    .node_latency = 0.5e-6,
                                    .node_bandwidth = 5e9,
                                    .ranks_of_node = known->ranks_of_node};
-    return network_reduction(&network, NETWORK_HALVING, plan->ranks, (double)plan->reduced, (double)plan->message) +
+    return network_reduction(&network, plan->ranks, (double)plan->reduced, (double)plan->message) +
            (double)plan->small_sums * network_small_sum(&network, plan->ranks);
 }
 

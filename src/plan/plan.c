@@ -115,10 +115,10 @@ static sr_status measure_batch(const sr_plan_request *request, const batch_part 
 {
     sr_arena *arena;
     sr_batch batch;
-    size_t targets, examples;
+    sr_totals totals;
     SR_TRY(sr_arena_create(&arena, (size_t)4 << 20, error));
-    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, part->member, part->members, arena, &batch,
-                                              &targets, &examples, error);
+    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, (sr_part){part->member, part->members}, arena,
+                                              &batch, &totals, error);
     *bytes = sr_arena_used(arena);
     sr_arena_free(arena);
     return status;
@@ -152,6 +152,8 @@ static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t bl
     const sr_model_needs needs = sr_model_needs_of(&settings->model, true);
     plan->message = smaller(SR_MESSAGE_BYTES, block);
     plan->small_sums = needs.masked || needs.couples_batch ? 2 : 1;
+    if (needs.sums_in_passes)
+        plan->small_sums += (size_t)settings->model.layers;
     if (plan->ranks == 1)
         return;
     plan->reduced = block;

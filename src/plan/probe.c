@@ -107,14 +107,14 @@ static sr_status compute(probe *p, sr_batch *batch, part_memory *memory, sr_erro
 sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_error *error)
 {
     sr_parameters *parameters = sr_model_parameters(p->model);
-    size_t targets, examples;
+    sr_totals totals;
     part_memory own;
     sr_batch batch;
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_arena_reset(p->arena);
     sr_tape_reset(p->tape);
-    SR_TRY(sr_sampler_batch(p->request->sampler, 0, part->index, part->member, part->members, p->arena, &batch, &targets,
-                            &examples, error));
+    SR_TRY(sr_sampler_batch(p->request->sampler, 0, part->index, (sr_part){part->member, part->members}, p->arena, &batch,
+                            &totals, error));
     SR_TRY(compute(p, &batch, &own, error));
     own.targets = batch.targets;
     own.tape = sr_tape_memory(p->tape);

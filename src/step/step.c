@@ -44,9 +44,9 @@ static sr_ranks ranks_of(const sr_worker *worker)
 
 /* ---- gradients ---- */
 
-/* This rank's part of the batch, with the rows that it names up to date. `targets` and *examples are those of the global batch.
- * A rank that failed has taken part in what ranks do together. */
-static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_batch *batch, size_t *targets, size_t *examples,
+/* This rank's part of the batch, with the rows that it names up to date. A rank that failed has taken part in what ranks do
+ * together. */
+static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_batch *batch, sr_totals *totals,
                             sr_error *error)
 {
     const sr_sampler *sampler = worker->stepper->sampler;
@@ -54,8 +54,8 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
     double mark = sr_seconds();
     sr_arena_reset(worker->arena);
     sr_tape_reset(worker->tape);
-    sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, rank, ranks, worker->arena, batch, targets,
-                                        examples, error);
+    sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, (sr_part){rank, ranks}, worker->arena, batch,
+                                        totals, error);
     worker->times.data += sr_lap(&mark);
     status = item_rows_prepare(worker, status, batch, error);
     if (status == SR_OK)
@@ -69,18 +69,18 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
 {
     const sr_stepper *stepper = worker->stepper;
     sr_batch batch;
-    size_t targets = 0, drawn = 0;
+    sr_totals totals = {0, 0};
     sr_ranks ranks = ranks_of(worker);
-    sr_status status = draw_batch(worker, epoch, index, &batch, &targets, &drawn, error);
+    sr_status status = draw_batch(worker, epoch, index, &batch, &totals, error);
     const sr_objective_request request = {
         .model = worker->model,
         .tape = worker->tape,
         .batch = &batch,
         .pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step, .ranks = &ranks},
-        .targets = (double)targets,
+        .targets = (double)totals.targets,
         .sums_targets = sr_sampler_sums_targets(stepper->sampler, ranks.count)};
     status = sr_objective_run(&request, status, outcome, error);
-    *examples = (double)drawn;
+    *examples = (double)totals.examples;
     worker->times.forward += outcome->forward;
     worker->times.loss += outcome->loss;
     worker->times.backward += outcome->backward;
