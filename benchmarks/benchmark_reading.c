@@ -1,5 +1,6 @@
 /* benchmark_reading: how fast raw files are parsed on one core. For each format it writes a file of made-up interactions, reads
  * it several times into a sink that only adds up, and prints medians. */
+#include "base/units.h"
 #include "readers/reader.h"
 #include "srtrain/clock.h"
 #include "srtrain/compare_doubles.h"
@@ -132,7 +133,7 @@ static sr_status measure(const measured_format *format, const char *path, uint64
         reader_facts facts = {.known = false};
         reader_part part = {.path = path, .end = UINT64_MAX};
         const double start = sr_seconds();
-        SR_TRY(reader_read(reader_find(format->format), &format->options, &part, &sink, &report, &facts, error));
+        SR_TRY(reader_read(raw_format_find(format->format), &format->options, &part, &sink, &report, &facts, error));
         seconds[i] = sr_seconds() - start;
         if (report.records != rows)
             return sr_fail(error, SR_ERROR_RUNTIME, "%s: %" PRIu64 " interactions were read of %" PRIu64, format->label,
@@ -149,9 +150,8 @@ static sr_status measure(const measured_format *format, const char *path, uint64
 /* A whole number from 1 to `most`, or 0. */
 static uint64_t read_number(const char *text, uint64_t most)
 {
-    char *end;
-    const unsigned long long number = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && number <= most ? number : 0;
+    uint64_t number = 0;
+    return sr_read_whole(text, &number) && number <= most ? number : 0;
 }
 
 int main(int argument_count, char **arguments)

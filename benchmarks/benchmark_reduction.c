@@ -30,7 +30,9 @@ static const double message_mebibytes[SIZES] = {0.25, 0.5, 1, 2, 4, 8, 16, 32, 6
 static const char *const mode_names[MODES] = {"blocking", "bf16"};
 
 typedef struct {
-    const char *config, *bytes, *repetitions, *backward, *json;
+    const char *config, *json;
+    uint64_t bytes, repetitions; /* bytes 0: not given */
+    double backward;             /* milliseconds */
     sr_text_list set;
 } options;
 
@@ -303,12 +305,7 @@ static sr_status allocate_samples(benchmark *b, double **all, sr_error *error)
 
 static sr_status measure_and_report(sr_parallel *parallel, sr_parameters *parameters, const options *o, sr_error *error)
 {
-    benchmark b = {.parallel = parallel,
-                   .parameters = parameters,
-                   .repetitions = strtoul(o->repetitions, NULL, 10),
-                   .backward = strtod(o->backward, NULL)};
-    if (b.repetitions == 0 || b.repetitions > 1000000 || !(b.backward > 0 && b.backward < 1e6))
-        return sr_fail(error, SR_ERROR_USAGE, "--repetitions and --backward must be above 0");
+    benchmark b = {.parallel = parallel, .parameters = parameters, .repetitions = o->repetitions, .backward = o->backward};
     double *all = NULL;
     sr_reduction *reductions[CASES] = {NULL};
     SR_TRY(sr_parallel_agree(parallel, allocate_samples(&b, &all, error), error));
@@ -357,12 +354,9 @@ static sr_status declare_block(sr_parameters *parameters, size_t elements, sr_er
 
 static sr_status run_with_block(sr_parallel *parallel, const options *o, sr_error *error)
 {
-    const size_t bytes = strtoull(o->bytes, NULL, 10);
-    if (bytes < 1024)
-        return sr_fail(error, SR_ERROR_USAGE, "--bytes %s: at least 1024 are allowed", o->bytes);
     sr_parameters parameters;
     sr_parameters_initialise(&parameters);
-    sr_status status = sr_parallel_agree(parallel, declare_block(&parameters, bytes / sizeof(sr_real), error), error);
+    sr_status status = sr_parallel_agree(parallel, declare_block(&parameters, o->bytes / sizeof(sr_real), error), error);
     if (status == SR_OK)
         status = measure_and_report(parallel, &parameters, o, error);
     sr_parameters_free(&parameters);
@@ -372,12 +366,21 @@ static sr_status run_with_block(sr_parallel *parallel, const options *o, sr_erro
 static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_count, char **arguments, sr_error *error)
 {
     (void)cpu; /* its sums are not the kernels' */
-    options o = {.repetitions = "30", .backward = "10"};
-    const sr_option known[] = {{.name = "config", .value = &o.config},     {.name = "set", .list = &o.set, .assignments = true},
-                               {.name = "bytes", .value = &o.bytes},       {.name = "repetitions", .value = &o.repetitions},
-                               {.name = "backward", .value = &o.backward}, {.name = "json", .value = &o.json}};
+    options o = {.config = NULL};
+    const sr_option known[] = {
+        {.name = "config", .file = &o.config, .help = "the model whose gradient is reduced"},
+        {.name = "set", .list = &o.set, .assignments = true, .argument = "section.key=value", .help = "overrides a key"},
+        {.name = "bytes", .count = &o.bytes, .least = 1024, .help = "instead of a model: the size of a gradient"},
+        {.name = "repetitions", .count = &o.repetitions, .least = 1, .most = 1000000, .standard = "30", .help = "how often"},
+        {.name = "backward",
+         .number = &o.backward,
+         .lowest = 1e-6,
+         .highest = 1e6,
+         .standard = "10",
+         .help = "milliseconds of the emulated backward pass"},
+        {.name = "json", .file = &o.json, .help = "also writes the figures as JSON"}};
     SR_TRY(sr_command_line_read(NULL, argument_count, arguments, NULL, NULL, known, sizeof known / sizeof *known, error));
-    if (!o.config == !o.bytes)
+    if (!o.config == (o.bytes == 0))
         return sr_fail(error, SR_ERROR_USAGE, "give either --config or --bytes");
     return o.config ? run_with_model(parallel, &o, error) : run_with_block(parallel, &o, error);
 }

@@ -240,17 +240,20 @@ static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_coun
 {
     static sr_text_list set;
     static benchmark b;
-    const char *configuration = NULL, *json = NULL, *repetitions = "5", *output = NULL;
-    const sr_option known[] = {{.name = "output", .value = &output},
-                               {.name = "json", .value = &json},
-                               {.name = "repetitions", .value = &repetitions},
+    const char *configuration = NULL, *json = NULL, *output = NULL;
+    uint64_t repetitions;
+    const sr_option known[] = {{.name = "output", .directory = &output, .required = true, .help = "where checkpoints go"},
+                               {.name = "json", .file = &json, .help = "also writes the figures as JSON"},
+                               {.name = "repetitions",
+                                .count = &repetitions,
+                                .least = 1,
+                                .most = 100000,
+                                .standard = "5",
+                                .help = "how often each part is timed"},
                                {.name = "set", .list = &set, .assignments = true}};
     SR_TRY(sr_command_line_read(NULL, argument_count, arguments, "CONFIG.yaml", &configuration, known,
                                 sizeof known / sizeof *known, error));
-    b = (benchmark){
-        .parallel = parallel, .kernels = cpu->kernels, .output = output, .repetitions = strtoul(repetitions, NULL, 10)};
-    if (!output || b.repetitions == 0 || b.repetitions > 100000)
-        return sr_fail(error, SR_ERROR_USAGE, "--output DIR is needed, and --repetitions above 0");
+    b = (benchmark){.parallel = parallel, .kernels = cpu->kernels, .output = output, .repetitions = repetitions};
     SR_TRY(sr_settings_read(&b.settings, configuration, set.texts, set.count, error));
     sr_status status = sr_parallel_agree(parallel, prepare(&b, error), error);
     if (status == SR_OK)

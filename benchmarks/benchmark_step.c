@@ -6,6 +6,8 @@
  * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
  * those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
 #include "benchmark.h"
+
+#include "base/units.h"
 #include "json.h"
 #include "srtrain/clock.h"
 #include "srtrain/compare_doubles.h"
@@ -261,8 +263,8 @@ static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_coun
         argument_count -= 2;
         arguments += 2;
     }
-    const size_t steps = argument_count > 2 ? (size_t)strtoul(arguments[2], NULL, 10) : 60;
-    if (argument_count < 2 || steps == 0)
+    uint64_t steps = 60;
+    if (argument_count < 2 || (argument_count > 2 && !sr_read_whole(arguments[2], &steps)) || steps == 0)
         return sr_fail(error, SR_ERROR_USAGE,
                        "usage: benchmark_step [--json FILE] CONFIG.yaml [STEPS [section.key=value ...]]");
     const size_t assignments = argument_count > 3 ? (size_t)argument_count - 3 : 0;

@@ -7,7 +7,7 @@
 #include "readers/reader.h"
 
 typedef struct {
-    const reader *format;
+    const raw_format *format;
     const reader_options *options;
     const input_list *files;
     const char *after, *before; /* bounds of the time range as in the input; NULL for none */

@@ -17,6 +17,7 @@ static const struct {
 } commands[] = {
     {"convert", command_convert, "convert --format FORMAT --input FILE... --output DIR [options]",
      "Reads raw interactions, filters them, splits each sequence, and writes a data set."},
+    {"formats", command_formats, "formats [--markdown]", "Lists the raw formats that convert reads."},
     {"synth", command_synth, "synth --users N --items N --mean-length X --seed S --output DIR [options]",
      "Makes a data set by a random process whose next items can partly be predicted."},
     {"info", command_info, "info DIR [--json]", "Verifies a data set and tells its counts and lengths."},
@@ -37,6 +38,7 @@ static void print_usage(FILE *file)
           "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,] [--header]   (format csv)\n"
           "                 [--no-quotes | --multiline-quotes]   (format csv)\n"
           "                 [--columns user=KEY,item=KEY,time=KEY,rating=KEY]   (format json)\n"
+          "  srprep formats [--markdown]\n"
           "  srprep synth --users N --items N --mean-length X --seed S --output DIR [--shards N]\n"
           "               [--clusters N] [--exponent X] [--transition P] [--memory SIZE] [--temporary DIR]\n"
           "  srprep info DIR [--json]\n"
@@ -45,8 +47,7 @@ static void print_usage(FILE *file)
           "\"mpirun -np P\" in front of convert and synth divides the work among P processes; the data set is the same.\n\n"
           "formats (plain, gzip or zstd; a directory is all files in it; \"-\" is standard input):\n",
           file);
-    for (size_t i = 0; i < reader_count; ++i)
-        fprintf(file, "  %-16s %s\n", readers[i].name, readers[i].help);
+    raw_formats_describe(file, false);
     fputs("\nExit codes: 0 done, 1 failed at run time, 2 usage error, 3 the input is damaged or does not fit.\n", file);
 }
 
@@ -56,8 +57,8 @@ static sr_status unknown_command(const char *name, sr_error *error)
     for (size_t i = 0; i < COMMANDS; ++i)
         names[i] = commands[i].name;
     const char *nearest = sr_nearest_name(name, names, COMMANDS);
-    return sr_fail(error, SR_ERROR_USAGE, "srprep: \"%s\" is no command%s%s%s; known are convert, synth, info, export", name,
-                   nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    return sr_fail(error, SR_ERROR_USAGE, "srprep: \"%s\" is no command%s%s%s; known are convert, formats, synth, info, export",
+                   name, nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 static sr_status run(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
@@ -169,6 +170,8 @@ int main(int argument_count, char **arguments)
     const bool wants_version = strcmp(arguments[1], "--version") == 0;
     const bool is_alone = wants_version || sr_help_is_wanted(argument_count, arguments);
     sr_status status = SR_OK;
+    if (is_alone && !sr_parallel_is_first()) /* of several processes one prints */
+        return SR_OK;
     if (wants_version)
         puts("srprep " SRTRAIN_PROGRAM_VERSION);
     else if (sr_help_is_wanted(2, arguments))

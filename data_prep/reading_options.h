@@ -7,20 +7,27 @@
 
 #include <cjson/cJSON.h>
 
-/* What stands on the command line; all NULL and false at first. */
+enum { RAW_FORMATS_MAXIMUM = 64 };
+
+/* How files are asked to be read; all zero at first. */
 typedef struct {
-    const char *format, *time_unit, *time_decimals;
+    const raw_format *format;
     reader_options options;
-} reading_texts;
+    int format_number, time_unit; /* as the options say them */
+    uint64_t time_decimals;
+    bool has_format;
+    const char *format_names[RAW_FORMATS_MAXIMUM + 1];
+} reading_request;
 
-/* Appends the options to a table that has room for READING_OPTIONS more. Returns their number. */
+/* Puts the options into a table that has room for READING_OPTIONS. */
 enum { READING_OPTIONS = 10 };
-size_t reading_options_list(reading_texts *texts, sr_option *table);
+void reading_options_list(reading_request *request, sr_option *table);
 
-/* Finds the format, and makes texts->options ready. SR_ERROR_USAGE for what is not allowed or does not go together. */
-sr_status reading_options_finish(reading_texts *texts, const reader **format, sr_error *error);
+/* Finds the format, and makes request->options ready. SR_ERROR_USAGE for what does not go together; where no format is given,
+ * with the one that the names of `inputs` look like. */
+sr_status reading_options_finish(reading_request *request, const sr_text_list *inputs, sr_error *error);
 
 /* Adds how the input was read to the description of a data set. */
-bool reading_options_describe(cJSON *object, const reader *format, const reader_options *options, const reader_facts *facts);
+bool reading_options_describe(cJSON *object, const reading_request *request, const reader_facts *facts);
 
 #endif

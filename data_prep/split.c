@@ -1,21 +1,25 @@
 #include "split.h"
 
+#include "base/units.h"
+
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 static sr_status parse_ratio(const char *text, split_rule *rule, sr_error *error)
 {
-    const char *at = text;
+    size_t at = 0;
     double sum = 0;
     for (size_t i = 0; i < 3; ++i) {
-        char *end;
-        rule->ratio[i] = strtod(at, &end);
-        sum += rule->ratio[i];
-        if (end == at || *end != (i < 2 ? ',' : '\0') || !(rule->ratio[i] >= 0))
+        char number[32];
+        const size_t length = strcspn(text + at, ",");
+        snprintf(number, sizeof number, "%.*s", (int)length, text + at);
+        const bool is_last = text[at + length] == '\0';
+        if (length >= sizeof number || !sr_read_number(number, &rule->ratio[i]) || rule->ratio[i] < 0 || is_last != (i == 2))
             return sr_fail(error, SR_ERROR_USAGE, "--split ratio:%s: expected three numbers, as in ratio:0.8,0.1,0.1", text);
-        at = end + 1;
+        sum += rule->ratio[i];
+        at += length + 1;
     }
     if (fabs(sum - 1) > 1e-6 || rule->ratio[0] <= 0)
         return sr_fail(error, SR_ERROR_USAGE, "--split ratio:%s: the parts sum to %g; they must sum to 1, the first above 0",

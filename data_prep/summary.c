@@ -40,7 +40,7 @@ static void print_times(const time_format *times, const measures *found)
     time_text(times, found->last_time, last);
     if (times->decimals)
         snprintf(power, sizeof power, ", times 10^%u", times->decimals);
-    printf("time unit     %s%s: from %s to %s\n", times->unit == TIME_ISO ? "seconds since 1970" : time_unit_name(times->unit),
+    printf("time unit     %s%s: from %s to %s\n", times->unit == TIME_ISO ? "seconds since 1970" : time_unit_names[times->unit],
            power, first, last);
 }
 

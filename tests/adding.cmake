@@ -29,7 +29,7 @@ srtrain_add_row(backbones backbone average)
 srtrain_add_row(calibrators calibrator temperature)
 srtrain_add_row(losses loss margin)
 set(SRTRAIN_ADDING_EXAMPLES examples/average.c examples/temperature.c examples/margin.c)
-srtrain_add_test(test_adding_a_model LIBRARY srtrain_double SOURCES ${SRTRAIN_ADDING_EXAMPLES} ${SRTRAIN_ADDING_LISTS})
+srtrain_add_test(test_adding_a_model LIBRARY srtrain_double SOURCES quoted_page.c ${SRTRAIN_ADDING_EXAMPLES} ${SRTRAIN_ADDING_LISTS})
 
 list(TRANSFORM SRTRAIN_ADDING_EXAMPLES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
 list(APPEND files ${SRTRAIN_ADDING_LISTS} ${CMAKE_CURRENT_SOURCE_DIR}/test_adding_a_model.c)

@@ -32,7 +32,7 @@ sr_status raw_read(const char *directory, const char *format, const reader_optio
     memset(report, 0, sizeof *report);
     memset(facts, 0, sizeof *facts);
     all->count = 0;
-    return reader_read(reader_find(format), options, &part, &sink, report, facts, error);
+    return reader_read(raw_format_find(format), options, &part, &sink, report, facts, error);
 }
 
 void assert_rows(const char *directory, const char *format, const reader_options *options, const char *text,

@@ -68,7 +68,7 @@ static void make_room_for_fetched(scattered *s, const sr_item_table *table)
         s->places[id] = -1;
 }
 
-static sr_status declare(sr_item_table *table, item_part part, double deviation, sr_error *error)
+static sr_status declare_part(sr_item_table *table, item_part part, double deviation, sr_error *error)
 {
     scattered *s = table->memory;
     const size_t size = table->rows * table->parts[part].width;
@@ -211,7 +211,7 @@ static size_t bytes(const sr_item_table *table)
 
 static const item_table_kind scattered_items = {
     .name = "scattered",
-    .declare = declare,
+    .declare_part = declare_part,
     .share = share,
     .free = free_table,
     .fetch = fetch,

@@ -2,6 +2,7 @@
  *
  * The library is linked as it is, but for its three lists, which have one row more each (tests/adding.cmake). */
 #include "model/component.h"
+#include "quoted_page.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/objective.h"
@@ -359,51 +360,6 @@ static void rules_of_what_is_not_in_use_refuse_nothing(void **state)
 
 /* ---- the page ---- */
 
-/* Files one behind the other; release with free(). */
-static char *read_files(const char *const *paths, size_t count)
-{
-    enum { MOST = 1 << 18 };
-    char *text = calloc(MOST, 1);
-    size_t used = 0;
-    assert_non_null(text);
-    for (size_t i = 0; i < count; ++i) {
-        FILE *file = fopen(paths[i], "r");
-        if (!file)
-            fail_msg("%s cannot be read", paths[i]);
-        used += fread(text + used, 1, MOST - 1 - used, file);
-        assert_int_equal(fclose(file), 0);
-        assert_true(used < MOST - 1);
-    }
-    return text;
-}
-
-/* Calls `check` with the text of each block of the page in this language; returns how many there are. */
-static size_t for_each_block(const char *language, void (*check)(const char *block, const void *context), const void *context)
-{
-    static const char *const page[] = {SRTRAIN_ADDING_PAGE};
-    char opening[32];
-    snprintf(opening, sizeof opening, "\n```%s\n", language);
-    char *text = read_files(page, 1);
-    size_t count = 0;
-    for (char *at = strstr(text, opening); at; at = strstr(at, opening)) {
-        at += strlen(opening);
-        char *end = strstr(at, "```\n");
-        assert_non_null(end);
-        *end = '\0';
-        check(at, context);
-        at = end + 1;
-        ++count;
-    }
-    free(text);
-    return count;
-}
-
-static void check_quotation(const char *block, const void *files)
-{
-    if (!strstr(files, block))
-        fail_msg("docs/adding-a-model.md quotes what no file says:\n%s", block);
-}
-
 static void check_configuration(const char *block, const void *context)
 {
     (void)context;
@@ -420,10 +376,8 @@ static void the_page_quotes_files_that_are_built(void **state)
 {
     (void)state;
     static const char *const paths[] = {SRTRAIN_ADDING_FILES};
-    char *files = read_files(paths, sizeof paths / sizeof *paths);
-    assert_true(for_each_block("c", check_quotation, files) > 20);
-    assert_int_equal(for_each_block("yaml", check_configuration, NULL), 3);
-    free(files);
+    assert_true(assert_page_quotes(SRTRAIN_ADDING_PAGE, paths, sizeof paths / sizeof *paths) > 20);
+    assert_int_equal(quoted_for_each_block(SRTRAIN_ADDING_PAGE, "yaml", check_configuration, NULL), 3);
 }
 
 /* One function, once for each variant. */

@@ -97,8 +97,8 @@ static void a_part_of_a_file_knows_its_header(void **state)
         sr_error error;
         reader_part front = {.path = path, .end = cut}, back = {.path = path, .begin = cut, .end = UINT64_MAX};
         all.count = 0;
-        assert_int_equal(reader_read(reader_find("recbole"), &raw_default, &front, &sink, &report, &facts, &error), SR_OK);
-        assert_int_equal(reader_read(reader_find("recbole"), &raw_default, &back, &sink, &report, &facts, &error), SR_OK);
+        assert_int_equal(reader_read(raw_format_find("recbole"), &raw_default, &front, &sink, &report, &facts, &error), SR_OK);
+        assert_int_equal(reader_read(raw_format_find("recbole"), &raw_default, &back, &sink, &report, &facts, &error), SR_OK);
         assert_int_equal(all.count, 2);
         assert_int_equal(report.dropped[DROPPED_HEADER], 2);
         assert_int_equal(report.lines, 4);

@@ -207,7 +207,11 @@ static void assignments_are_named_with_their_mistake(void **state)
         {PATH, "calibrators.spatial={}", {"error: calibrators.spatial is a section", "calibrators.spatial.KEY=VALUE"}},
         {PATH, "training.early_stopping={metric: hr@5}", {"error: training.early_stopping is a section"}},
         {PATH, "training=3", {"error: training is a section"}},
-        {PATH, "training.epochs.more=3", {"error: unknown key 'training.epochs'"}},
+        {PATH,
+         "training.contrastive.weight.x=1",
+         {"unknown key 'training.contrastive.weight.x': training.contrastive.weight is a key, below which nothing stands; "
+          "write --set training.contrastive.weight=VALUE"}},
+        {PATH, "training.epochs.more=3", {"error: unknown key 'training.epochs.more': training.epochs is a key"}},
         {PATH, "training.epochs=", {"--set training.epochs=: error: training.epochs is empty", "a whole number"}},
         {PATH, "training.epochs=many", {"--set training.epochs=many: error: training.epochs is many", "a whole number"}},
         {PATH, "evaluation.top_k=[[5], 10]", {"error: evaluation.top_k is [..., 10]", "a list"}},
@@ -263,6 +267,9 @@ static void files_that_cannot_be_read_say_why(void **state)
     snprintf(path, sizeof path, "%s/run.yaml", directory);
     expect_unreadable(path, "No such file");
     expect_unreadable(directory, "Is a directory");
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes to it */
+    expect_unreadable(path, "it is a pipe or a device, and each rank reads a regular file");
+    assert_int_equal(unlink(path), 0);
     write_file(path, "data: {path: x}\n\0model: {}\n", 27);
     expect_unreadable(path, "a zero byte");
     char *comment = malloc(HUGE);

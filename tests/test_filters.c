@@ -137,14 +137,14 @@ static void the_time_range_holds_its_first_moment_and_not_its_last(void **state)
 static void only_listed_items_stay(void **state)
 {
     const row rows[] = {{"a", "x", 1, 0, 0}, {"a", "y", 2, 0, 0}, {"b", "xx", 3, 0, 0}, {"b", "z", 4, 0, 0}};
-    dictionary list;
+    name_table list;
     uint32_t number;
-    assert_int_equal(dictionary_create(&list, NULL), SR_OK);
-    assert_int_equal(dictionary_number(&list, "z", 1, &number, NULL), SR_OK);
-    assert_int_equal(dictionary_number(&list, "x", 1, &number, NULL), SR_OK);
+    assert_int_equal(names_create(&list, NULL), SR_OK);
+    assert_int_equal(names_number(&list, "z", 1, &number, NULL), SR_OK);
+    assert_int_equal(names_number(&list, "x", 1, &number, NULL), SR_OK);
     const request r = {.entry = {.items = &list}};
     assert_int_equal(assert_is(*state, rows, 4, &r, "a:x@1 b:z@2").not_listed, 2);
-    dictionary_free(&list);
+    names_free(&list);
 }
 
 static void duplicates_keep_the_first_or_the_last_in_time(void **state)
@@ -265,7 +265,7 @@ static void drop_at_entry(random_data *d, const request *r)
         d->stays[i] = (!r->entry.has_min_rating || (double)one->rating >= r->entry.min_rating) &&
                       (!r->entry.has_after || one->time >= r->entry.after) &&
                       (!r->entry.has_before || one->time < r->entry.before) &&
-                      (!r->entry.items || dictionary_has(r->entry.items, one->item, strlen(one->item)));
+                      (!r->entry.items || names_find(r->entry.items, one->item, strlen(one->item)) != NAMES_NONE);
     }
 }
 
@@ -336,12 +336,12 @@ static void describe_random(const random_data *d, char *text)
 
 static void all_filters_together_do_what_is_documented_within_any_memory(void **state)
 {
-    dictionary list;
-    assert_int_equal(dictionary_create(&list, NULL), SR_OK);
+    name_table list;
+    assert_int_equal(names_create(&list, NULL), SR_OK);
     for (uint32_t i = 0, number; i < ITEMS; i += 1 + i % 3) {
         char item[16];
         const int length = snprintf(item, sizeof item, "i%u", USERS + i);
-        assert_int_equal(dictionary_number(&list, item, (size_t)length, &number, NULL), SR_OK);
+        assert_int_equal(names_number(&list, item, (size_t)length, &number, NULL), SR_OK);
     }
     const request requests[] = {
         {.memory = 0},
@@ -373,7 +373,7 @@ static void all_filters_together_do_what_is_documented_within_any_memory(void **
     free(d);
     free(expected);
     free(found);
-    dictionary_free(&list);
+    names_free(&list);
 }
 
 static void too_little_memory_is_an_error(void **state)

@@ -1,6 +1,7 @@
 /* Processes that a launcher has started together, and each of which believes to be alone: what the environment says of it. */
 #include "parallel/launch.h"
 #include "program.h"
+#include "srtrain/parallel.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,6 +58,13 @@ static void use_environment(const char *assignments)
         *value++ = '\0';
         assert_int_equal(setenv(one, value, 1), 0);
     }
+}
+
+static int forget_all(void **state)
+{
+    (void)state;
+    forget();
+    return 0;
 }
 
 static int tear_down(void **state)
@@ -182,12 +190,49 @@ static void commands_without_ranks_and_real_launchers_work_all_the_same(void **s
     assert_code(&w->result, 0);
 }
 
+static void the_first_of_several_processes_is_told_from_the_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *environment;
+        bool is_first;
+    } expected[] = {{"", true},
+                    {"OMPI_COMM_WORLD_SIZE=3 OMPI_COMM_WORLD_RANK=0", true},
+                    {"OMPI_COMM_WORLD_SIZE=3 OMPI_COMM_WORLD_RANK=2", false},
+                    {"OMPI_COMM_WORLD_SIZE=3 OMPI_COMM_WORLD_RANK=2 SRTRAIN_INDEPENDENT=1", true},
+                    {"OMPI_COMM_WORLD_SIZE=1 OMPI_COMM_WORLD_RANK=0 SLURM_PROCID=1 SLURM_STEP_ID=0", true},
+                    {"OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_RANK=0 PMIX_RANK=1", true},
+                    {"PMI_SIZE=3 PMI_RANK=1", false},
+                    {"SLURM_JOB_ID=7 SLURM_STEP_ID=0 SLURM_NTASKS=4 SLURM_PROCID=0", true},
+                    {"SLURM_JOB_ID=7 SLURM_STEP_ID=0 SLURM_NTASKS=4 SLURM_PROCID=3", false},
+                    {"SLURM_JOB_ID=7 SLURM_NTASKS=4 SLURM_PROCID=0", true}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; ++i) {
+        use_environment(expected[i].environment);
+        if (sr_parallel_is_first() != expected[i].is_first)
+            fail_msg("\"%s\": the process is %sthe first", expected[i].environment, expected[i].is_first ? "not " : "");
+    }
+}
+
+static void of_several_processes_one_prints(void **state)
+{
+    program_world *w = *state;
+    run_shell(&w->result, w->directory,
+              "echo 'data: {path: data}' >run.yaml; $MPIEXEC 3 srtrain config run.yaml | grep -c '^evaluation:' && "
+              "$MPIEXEC 3 srtrain --version | grep -c ^srtrain && $MPIEXEC 3 srprep --version | grep -c ^srprep");
+    assert_code(&w->result, 0);
+    assert_string_equal(w->result.output, "1\n1\n1\n");
+    run_shell(&w->result, w->directory, "$MPIEXEC 3 srtrain config missing.yaml 2>out; echo $?; grep -c '^srtrain: error' out");
+    assert_string_equal(w->result.output, "2\n1\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_launcher_is_understood),
         cmocka_unit_test(a_process_that_is_meant_to_be_alone_is_no_alarm),
         cmocka_unit_test(only_a_world_of_one_is_refused_and_only_unless_it_is_meant),
+        cmocka_unit_test_teardown(the_first_of_several_processes_is_told_from_the_others, forget_all),
+        cmocka_unit_test_setup_teardown(of_several_processes_one_prints, program_set_up, tear_down),
         cmocka_unit_test_setup_teardown(programs_that_were_left_alone_end_with_2_and_write_nothing, program_set_up, tear_down),
         cmocka_unit_test_setup_teardown(commands_without_ranks_and_real_launchers_work_all_the_same, program_set_up, tear_down),
     };

@@ -294,7 +294,7 @@ static void a_part_of_a_file_knows_its_columns(void **state)
     files_write_text(path, text);
     uint64_t size;
     sr_error error;
-    const reader *format = reader_find("recbole");
+    const raw_format *format = raw_format_find("recbole");
     assert_int_equal(reader_divisible_size(format, &raw_default, path, &size, &error), SR_OK);
     assert_int_equal(size, strlen(text));
     for (uint64_t cut = 1; cut < strlen(text); ++cut) {
@@ -323,14 +323,14 @@ static void csv_is_divided_only_where_quotes_mean_nothing(void **state)
     uint64_t size;
     sr_error error;
     reader_options options = {.columns = "user=0,item=1"};
-    assert_int_equal(reader_divisible_size(reader_find("csv"), &options, path, &size, &error), SR_OK);
+    assert_int_equal(reader_divisible_size(raw_format_find("csv"), &options, path, &size, &error), SR_OK);
     assert_int_equal(size, 0);
     options.no_quotes = true;
-    assert_int_equal(reader_divisible_size(reader_find("csv"), &options, path, &size, &error), SR_OK);
+    assert_int_equal(reader_divisible_size(raw_format_find("csv"), &options, path, &size, &error), SR_OK);
     assert_int_equal(size, 5);
     const raw_row rows[] = {{"a", "\"b", 0, 0}};
     assert_rows(*state, "csv", &options, "a,\"b\n", rows, 1);
-    assert_int_equal(reader_divisible_size(reader_find("amazon-csv"), &raw_default, path, &size, &error), SR_OK);
+    assert_int_equal(reader_divisible_size(raw_format_find("amazon-csv"), &raw_default, path, &size, &error), SR_OK);
     assert_int_equal(size, 5);
 }
 
@@ -341,7 +341,7 @@ static void files_of_an_input_must_agree(void **state)
     const char *const texts[] = {
         "", "user_id:token\titem_id:token\ttimestamp:float\n", "item_id:token\tuser_id:token\ttimestamp:float\n1\ta\t0.5\n",
         "item_id:token\tuser_id:token\ttimestamp:float\n1\ta\t7\n", "item_id:token\tuser_id:token\n1\ta\n"};
-    const reader *format = reader_find("recbole");
+    const raw_format *format = raw_format_find("recbole");
     reader_facts facts = {.known = false};
     parse_report report = {.lines = 0};
     raw_rows all = {.count = 0};
@@ -376,10 +376,62 @@ static void many_names_keep_their_numbers(void **state)
             assert_int_equal(number, i);
         }
     assert_int_equal(table.count, COUNT);
-    assert_string_equal(table.texts[COUNT - 1], "name-199999");
+    const identifier last = names_get(&table, COUNT - 1);
+    assert_int_equal(last.length, strlen("name-199999"));
+    assert_memory_equal(last.bytes, "name-199999", last.length);
     assert_int_equal(names_number(&table, "name-19", 6, &number, &error), SR_OK); /* a beginning of other names */
     assert_int_equal(number, 1);
+    assert_int_equal(names_find(&table, "name-200000", 11), NAMES_NONE);
+    static const char long_name[UINT16_MAX + 2];
+    assert_int_equal(names_find(&table, long_name, UINT16_MAX + 1), NAMES_NONE);
+    assert_int_equal(names_number(&table, long_name, UINT16_MAX + 1, &number, &error), SR_ERROR_DATA);
+    assert_int_equal(table.count, COUNT);
     names_free(&table);
+}
+
+/* docs/raw-formats.md */
+static void the_page_on_raw_formats_is_what_their_rows_say(void **state)
+{
+    (void)state;
+    enum { PAGE_SIZE = 1 << 16 };
+    char path[4096], *wanted = NULL, *found = calloc(PAGE_SIZE, 1);
+    size_t size;
+    FILE *stream = open_memstream(&wanted, &size);
+    snprintf(path, sizeof path, "%s/docs/raw-formats.md", getenv("SRTRAIN_SOURCE_DIRECTORY"));
+    FILE *page = fopen(path, "r");
+    assert_non_null(stream);
+    assert_non_null(page);
+    assert_non_null(found);
+    raw_formats_describe(stream, true);
+    assert_int_equal(fclose(stream), 0);
+    assert_true(fread(found, 1, PAGE_SIZE - 1, page) < PAGE_SIZE - 1);
+    assert_int_equal(fclose(page), 0);
+    const bool is_equal = strcmp(wanted, found) == 0;
+    free(wanted);
+    free(found);
+    if (!is_equal)
+        fail_msg("%s is not what the rows say; write it anew by srprep formats --markdown", path);
+}
+
+static void formats_are_told_by_the_names_of_their_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *format;
+    } known[] = {{"u.data", "movielens-100k"},
+                 {"ml-1m/ratings.dat", "movielens-1m"},
+                 {"/data/ratings.csv.gz", "movielens-csv"},
+                 {"ml-100k.inter.zst", "recbole"},
+                 {"reviews_Beauty_5.json.gz", "amazon-json"},
+                 {"ratings_Beauty.csv", "amazon-csv"},
+                 {"yelp_academic_dataset_review.json", "yelp-json"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
+        const raw_format *format = raw_format_of_file(known[i].path);
+        if (!format || strcmp(format->name, known[i].format) != 0)
+            fail_msg("%s is taken for %s", known[i].path, format ? format->name : "none");
+    }
+    assert_null(raw_format_of_file("clicks.csv"));
+    assert_null(raw_format_of_file("u.data/other"));
 }
 
 int main(void)
@@ -405,6 +457,8 @@ int main(void)
         cmocka_unit_test(csv_is_divided_only_where_quotes_mean_nothing),
         cmocka_unit_test(files_of_an_input_must_agree),
         cmocka_unit_test(many_names_keep_their_numbers),
+        cmocka_unit_test(the_page_on_raw_formats_is_what_their_rows_say),
+        cmocka_unit_test(formats_are_told_by_the_names_of_their_files),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);
 }

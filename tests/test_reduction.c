@@ -52,7 +52,7 @@ enum { PARAMETERS = 7, STEPS = 3 };
 
 static void make_parameters(sr_parameters *parameters)
 {
-    static const size_t sizes[PARAMETERS] = {600001, 64, 1, 300000, 16, 700, 5}; /* the largest are longer than a message */
+    static const size_t sizes[PARAMETERS] = {300001, 64, 1, 30000, 16, 700, 5}; /* the largest are longer than a message */
     sr_error error;
     sr_parameters_initialise(parameters);
     for (size_t i = 0; i < PARAMETERS; ++i) {

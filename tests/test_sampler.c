@@ -441,14 +441,14 @@ static void empty_histories_are_divided_where_they_are_too_many_for_one_rank(voi
     assert_int_equal(targets, 2 * USERS);
     assert_int_equal(ranks_with_empty_histories(w, sampler, 2, &targets, &sum), 1); /* 30 of 65: no more than its share */
     assert_true(ranks_with_empty_histories(w, sampler, 4, &targets, &sum) > 1);
-    assert_int_equal(totals.targets, 2 * USERS);
+    assert_int_equal(targets, 2 * USERS);
     assert_int_equal(sum, expected);
     assert_int_equal(sr_sampler_loads(sampler, 0, 0, 4, w->arena, loads, NULL), SR_OK);
     for (size_t rank = 0; rank < 4; ++rank)
         most = loads[rank] > most ? loads[rank] : most;
     assert_true(most < 24);
     assert_true(ranks_with_empty_histories(w, sampler, 100, &targets, &sum) <= USERS);
-    assert_int_equal(totals.targets, 2 * USERS);
+    assert_int_equal(targets, 2 * USERS);
     sr_sampler_free(sampler);
     w->settings.model.calibrators[sr_calibrator_number("adversarial")] =
         true; /* its penalty counts the cells of the sequence */

@@ -42,8 +42,9 @@ static bool same(const interactions *left, const interactions *right, size_t cou
 {
     for (size_t i = 0; i < count; ++i) {
         const interaction *a = &left->list[i], *b = &right->list[i];
-        if (a->time != b->time || strcmp(left->users.texts[a->user], right->users.texts[b->user]) != 0 ||
-            strcmp(left->items.texts[a->item], right->items.texts[b->item]) != 0)
+        const identifier users[] = {names_get(&left->users, a->user), names_get(&right->users, b->user)},
+                         items[] = {names_get(&left->items, a->item), names_get(&right->items, b->item)};
+        if (a->time != b->time || name_compare(&users[0], &users[1]) != 0 || name_compare(&items[0], &items[1]) != 0)
             return false;
     }
     return true;

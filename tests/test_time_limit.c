@@ -1,4 +1,4 @@
-/* How long a run may take: durations, and what batch systems say. */
+/* How long a run may take: what --time-limit and batch systems say. */
 #include "srtrain/clock.h"
 #include "commands/time_limit.h"
 
@@ -9,42 +9,6 @@
 #include <string.h>
 #include <time.h>
 #include <cmocka.h>
-
-static void durations_are_read(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        double seconds;
-    } known[] = {{"3600", 3600},  {"0.5", 0.5},        {"90s", 90},          {"90m", 5400},    {"1.5h", 5400},
-                 {"2d", 172800},  {"1:30:00", 5400},   {"30:00", 1800},      {"00:00:05", 5},  {"1-12:00:00", 129600},
-                 {"2-0", 172800}, {"1-06:30", 109800}, {"48:00:00", 172800}, {"1:90:00", 9000}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
-        sr_error error;
-        double seconds = -1;
-        if (sr_duration_read(known[i].text, &seconds, &error) != SR_OK)
-            fail_msg("%s", error.message);
-        if (seconds != known[i].seconds)
-            fail_msg("\"%s\" is read as %g seconds", known[i].text, seconds);
-    }
-}
-
-static void what_is_no_duration_is_a_usage_error(void **state)
-{
-    (void)state;
-    static const char *const texts[] = {"",     "0",      "0:00",  "-5",   "+5",
-                                        "1e3",  " 5",     "5 ",    "5x",   "5mm",
-                                        "h",    "1:",     ":30",   "1::2", "1:2:3:4",
-                                        "1-",   "-1:00",  "1-2-3", "inf",  "nan",
-                                        "0x10", "1.5:00", "1..5",  "a-1",  "12345678901234567"};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
-        sr_error error = {.message = ""};
-        double seconds;
-        if (sr_duration_read(texts[i], &seconds, &error) != SR_ERROR_USAGE)
-            fail_msg("\"%s\" is read as %g seconds", texts[i], seconds);
-        assert_non_null(strstr(error.message, texts[i]));
-    }
-}
 
 static void forget_batch_systems(void)
 {
@@ -58,7 +22,7 @@ static void assert_limit(double started, double seconds, const char *source)
 {
     sr_time_limit limit;
     sr_error error;
-    if (sr_time_limit_read("auto", started, &limit, &error) != SR_OK)
+    if (sr_time_limit_find(0, true, started, &limit, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_string_equal(limit.source, source);
     const double left = limit.end - sr_seconds();
@@ -73,7 +37,7 @@ static void the_batch_system_is_asked(void **state)
     sr_time_limit limit;
     sr_error error = {.message = ""};
     forget_batch_systems();
-    assert_int_equal(sr_time_limit_read("auto", sr_seconds(), &limit, &error), SR_OK);
+    assert_int_equal(sr_time_limit_find(0, true, sr_seconds(), &limit, &error), SR_OK);
     assert_true(limit.end == 0 && limit.asked);
     setenv("PBS_WALLTIME", "7200", 1);
     assert_limit(sr_seconds() - 100, 7100, "PBS_WALLTIME");
@@ -84,8 +48,12 @@ static void the_batch_system_is_asked(void **state)
     setenv("SRTRAIN_JOB_END_TIME", text, 1);
     assert_limit(sr_seconds() - 100, 300, "SRTRAIN_JOB_END_TIME");
     setenv("SRTRAIN_JOB_END_TIME", "tomorrow", 1);
-    assert_int_equal(sr_time_limit_read("auto", sr_seconds(), &limit, &error), SR_ERROR_USAGE);
+    assert_int_equal(sr_time_limit_find(0, true, sr_seconds(), &limit, &error), SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "SRTRAIN_JOB_END_TIME is \"tomorrow\""));
+    forget_batch_systems();
+    setenv("PBS_WALLTIME", "long", 1);
+    assert_int_equal(sr_time_limit_find(0, true, sr_seconds(), &limit, &error), SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "PBS_WALLTIME is \"long\", expected seconds (3600)"));
     forget_batch_systems();
 }
 
@@ -95,9 +63,9 @@ static void a_duration_counts_from_the_start_of_the_program(void **state)
     sr_time_limit limit;
     sr_error error;
     setenv("SLURM_JOB_END_TIME", "1", 1);
-    assert_int_equal(sr_time_limit_read("1:00:00", 5, &limit, &error), SR_OK);
+    assert_int_equal(sr_time_limit_find(3600, false, 5, &limit, &error), SR_OK);
     assert_true(limit.end == 3605 && limit.asked);
-    assert_int_equal(sr_time_limit_read(NULL, 5, &limit, &error), SR_OK);
+    assert_int_equal(sr_time_limit_find(0, false, 5, &limit, &error), SR_OK);
     assert_true(limit.end == 0 && !limit.asked);
     forget_batch_systems();
 }
@@ -105,8 +73,6 @@ static void a_duration_counts_from_the_start_of_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations_are_read),
-        cmocka_unit_test(what_is_no_duration_is_a_usage_error),
         cmocka_unit_test(the_batch_system_is_asked),
         cmocka_unit_test(a_duration_counts_from_the_start_of_the_program),
     };

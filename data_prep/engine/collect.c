@@ -1,5 +1,6 @@
 #include "engine/collect.h"
 
+#include "engine/sort_keys.h"
 #include "srtrain/memory.h"
 
 #include <stdlib.h>
@@ -16,14 +17,14 @@ sr_status collector_create(collector *c, workplace *place, bool one_line_a_user,
     *c = (collector){
         .place = place, .filter = *filter, .one_line_a_user = one_line_a_user, .first_time = INT64_MAX, .last_time = INT64_MIN};
     c->run_events.descriptor = c->run_users.descriptor = c->run_items.descriptor = -1;
-    SR_TRY(dictionary_create(&c->users, error));
-    return dictionary_create(&c->items, error);
+    SR_TRY(names_create(&c->users, error));
+    return names_create(&c->items, error);
 }
 
 void collector_free(collector *c)
 {
-    dictionary_free(&c->users);
-    dictionary_free(&c->items);
+    names_free(&c->users);
+    names_free(&c->items);
     free(c->events);
     free(c->bounds);
     (void)writer_end(&c->event_writer, SR_ERROR_RUNTIME, NULL);
@@ -100,12 +101,12 @@ static sr_status sort_events(const collector *c, event **sorted, uint64_t **ends
 
 /* Writes identifiers by hash. new_numbers [count] is where each has gone; counts[rank] of them belong to each rank, with
  * bytes[rank] bytes. */
-static sr_status write_names(const collector *c, const dictionary *d, store_writer *to, uint32_t *new_numbers, uint64_t *counts,
+static sr_status write_names(const collector *c, const name_table *d, store_writer *to, uint32_t *new_numbers, uint64_t *counts,
                              uint64_t *bytes, sr_error *error)
 {
     uint32_t *sorted;
     SR_TRY(SR_ALLOCATE(&sorted, d->count, "sorting identifiers", error));
-    sr_status status = dictionary_sort(d, sorted, error);
+    sr_status status = sort_names(d, sorted, error);
     for (uint32_t i = 0; i < d->count && status == SR_OK; ++i) {
         const char *at = d->bytes + d->places[sorted[i]];
         const identifier n = name_at(at);
@@ -190,8 +191,8 @@ static sr_status spill_with(collector *c, run_plan *plan, sr_error *error)
     c->written_items += c->items.count;
     c->written_events += c->count;
     c->count = 0;
-    SR_TRY(dictionary_clear(&c->users, error));
-    return dictionary_clear(&c->items, error);
+    SR_TRY(names_clear(&c->users, error));
+    return names_clear(&c->items, error);
 }
 
 /* Writes what is in memory as a run. */
@@ -222,7 +223,7 @@ static bool passes(collector *c, const char *item, size_t item_length, int64_t t
         ++c->low_rating;
     else if ((filter->has_after && time < filter->after) || (filter->has_before && time >= filter->before))
         ++c->out_of_time;
-    else if (filter->items && !dictionary_has(filter->items, item, item_length))
+    else if (filter->items && names_find(filter->items, item, item_length) == NAMES_NONE)
         ++c->not_listed;
     else
         return true;
@@ -231,7 +232,7 @@ static bool passes(collector *c, const char *item, size_t item_length, int64_t t
 
 static sr_status make_room(collector *c, sr_error *error)
 {
-    const uint64_t used = c->count * EVENT_MEMORY + dictionary_memory(&c->users) + dictionary_memory(&c->items) +
+    const uint64_t used = c->count * EVENT_MEMORY + names_memory(&c->users) + names_memory(&c->items) +
                           ((uint64_t)c->users.count + c->items.count) * NAME_MEMORY;
     if (c->count > 0 && used > c->place->memory)
         SR_TRY(spill(c, error));
@@ -248,8 +249,8 @@ sr_status collector_add(collector *c, const char *user, size_t user_length, cons
         SR_TRY(make_room(c, error));
     event *added = &c->events[c->count];
     *added = (event){.time = c->one_line_a_user ? line_of(order, line) : time, .order = order};
-    SR_TRY(dictionary_number(&c->users, user, user_length, &added->user, error));
-    SR_TRY(dictionary_number(&c->items, item, item_length, &added->item, error));
+    SR_TRY(names_number(&c->users, user, user_length, &added->user, error));
+    SR_TRY(names_number(&c->items, item, item_length, &added->item, error));
     c->first_time = time < c->first_time ? time : c->first_time;
     c->last_time = time > c->last_time ? time : c->last_time;
     ++c->kept;
@@ -280,8 +281,8 @@ static sr_status sort_in_memory(collector *c, sr_error *error)
     c->written_events = c->count;
     c->written_users = c->users.count;
     c->written_items = c->items.count;
-    dictionary_free(&c->users);
-    dictionary_free(&c->items);
+    names_free(&c->users);
+    names_free(&c->items);
     return SR_OK;
 }
 
@@ -297,7 +298,7 @@ sr_status collector_finish(collector *c, sr_error *error)
     (void)writer_end(&c->event_writer, SR_OK, error);
     (void)writer_end(&c->user_writer, SR_OK, error);
     (void)writer_end(&c->item_writer, SR_OK, error);
-    dictionary_free(&c->users);
-    dictionary_free(&c->items);
+    names_free(&c->users);
+    names_free(&c->items);
     return SR_OK;
 }

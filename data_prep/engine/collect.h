@@ -6,7 +6,7 @@
 #ifndef SRTRAIN_DATA_PREP_ENGINE_COLLECT_H
 #define SRTRAIN_DATA_PREP_ENGINE_COLLECT_H
 
-#include "engine/dictionary.h"
+#include "base/names.h"
 #include "engine/workplace.h"
 
 /* One interaction on its way through the engine. */
@@ -23,7 +23,7 @@ typedef struct {
     bool has_min_rating, has_after, has_before;
     double min_rating;
     int64_t after, before;   /* after <= time < before */
-    const dictionary *items; /* only these; NULL: all */
+    const name_table *items; /* only these; NULL: all */
 } entry_filter;
 
 /* Where the part of a run for each rank begins in the files of the rank that wrote it: counted in identifiers, bytes, events.
@@ -36,7 +36,7 @@ typedef struct {
     workplace *place;
     entry_filter filter;
     bool one_line_a_user;
-    dictionary users, items;
+    name_table users, items;
     event *events;
     size_t count, room;
     uint64_t next_order;

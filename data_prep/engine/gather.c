@@ -1,6 +1,6 @@
 #include "engine/gather.h"
 
-#include "engine/heap.h"
+#include "base/heap.h"
 #include "srtrain/memory.h"
 
 #include <stdio.h>
@@ -87,7 +87,7 @@ static sr_status merge_heads(heap *h, advance_function *advance, void *context, 
     heap_build(h);
     while (h->count > 0) {
         bool more;
-        SR_TRY(advance(context, h->sources[0], &more, error));
+        SR_TRY(advance(context, *(const size_t *)h->elements, &more, error));
         if (more)
             heap_settle(h, 0);
         else
@@ -106,10 +106,10 @@ typedef struct {
     uint64_t left;
 } name_source;
 
-static bool name_before(const void *context, size_t left, size_t right)
+static bool name_before(const void *context, const void *left, const void *right)
 {
-    const name_source *sources = context;
-    return name_compare(&sources[left].head, &sources[right].head) < 0;
+    const name_source *sources = context, *l = &sources[*(const size_t *)left], *r = &sources[*(const size_t *)right];
+    return name_compare(&l->head, &r->head) < 0;
 }
 
 /* Reads the head. The bytes of an identifier stay where they are until the next one is read. */
@@ -182,14 +182,14 @@ static sr_status merge_opened(merge *m, const name_kind *kind, merge_space *spac
 {
     size_t buffer;
     name_merge names = {.sources = sources, .to = &space->to, .count = 0};
-    heap h = {.sources = space->order, .before = name_before, .context = sources};
+    heap h = {.elements = space->order, .size = sizeof *space->order, .before = name_before, .context = sources};
     SR_TRY(workplace_buffer(m->place, 2 * m->count, &buffer, error));
     SR_TRY(open_files(m, kind->names_file, m->files, error));
     SR_TRY(open_files(m, kind->map_file, space->maps, error));
     for (size_t i = 0; i < m->count; ++i) {
         SR_TRY(begin_source(m, kind, &m->runs[i], m->files, space->maps, buffer, &sources[i], error));
         if (sources[i].left > 0)
-            h.sources[h.count++] = i;
+            space->order[h.count++] = i;
     }
     SR_TRY(merge_heads(&h, advance_name, &names, error));
     *count = names.count;
@@ -265,10 +265,10 @@ typedef struct {
     uint64_t left;
 } event_source;
 
-static bool event_before(const void *context, size_t left, size_t right)
+static bool event_before(const void *context, const void *left, const void *right)
 {
-    const event_source *sources = context;
-    const event *a = &sources[left].head, *b = &sources[right].head;
+    const event_source *sources = context, *l = &sources[*(const size_t *)left], *r = &sources[*(const size_t *)right];
+    const event *a = &l->head, *b = &r->head;
     if (a->user != b->user)
         return a->user < b->user;
     return a->time != b->time ? a->time < b->time : a->order < b->order;
@@ -310,7 +310,7 @@ static sr_status merge_opened_events(merge *m, const store *events, const store 
     size_t buffer;
     const size_t rank = m->place->rank;
     event_merge all = {.sources = sources, .to = &space->to};
-    heap h = {.sources = space->order, .before = event_before, .context = sources};
+    heap h = {.elements = space->order, .size = sizeof *space->order, .before = event_before, .context = sources};
     SR_TRY(workplace_buffer(m->place, 2 * m->count, &buffer, error));
     SR_TRY(open_files(m, "events", m->files, error));
     SR_TRY(open_files(m, "user-map", space->maps, error));
@@ -326,7 +326,7 @@ static sr_status merge_opened_events(merge *m, const store *events, const store 
                             end->users * sizeof(uint32_t), buffer, error));
         if (s->left > 0) {
             SR_TRY(next_event(s, error));
-            h.sources[h.count++] = i;
+            space->order[h.count++] = i;
         }
     }
     SR_TRY(merge_heads(&h, advance_event, &all, error));

@@ -1,6 +1,6 @@
 #include "engine/sequences.h"
 
-#include "engine/heap.h"
+#include "base/heap.h"
 #include "engine/sort_keys.h"
 #include "srtrain/memory.h"
 
@@ -181,10 +181,10 @@ static sr_status total_up(sequences *s, sr_error *error)
 
 /* ---- merging ---- */
 
-static bool source_before(const void *context, size_t left, size_t right)
+static bool source_before(const void *context, const void *left, const void *right)
 {
     const sequence_source *sources = context;
-    return sources[left].head.key < sources[right].head.key;
+    return sources[*(const size_t *)left].head.key < sources[*(const size_t *)right].head.key;
 }
 
 static sr_status next_header(sequence_source *source, sr_error *error)
@@ -221,7 +221,7 @@ static sr_status open_sources(sequences *s, const uint64_t *bounds, const size_t
                 s->order[s->heap_count++] = i;
         }
     }
-    const heap h = {s->order, s->heap_count, source_before, s->sources};
+    const heap h = {s->order, s->heap_count, sizeof *s->order, source_before, s->sources};
     heap_build(&h);
     return SR_OK;
 }
@@ -313,7 +313,7 @@ sr_status sequences_next(void *sequences_of_rank, sequence *one, sr_error *error
     }
     if (s->heap_count == 0)
         return SR_OK;
-    heap h = {s->order, s->heap_count, source_before, s->sources};
+    heap h = {s->order, s->heap_count, sizeof *s->order, source_before, s->sources};
     if (s->next > 0) { /* the bytes handed out last are done with */
         SR_TRY(next_header(&s->sources[s->order[0]], error));
         if (s->sources[s->order[0]].empty)

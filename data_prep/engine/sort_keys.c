@@ -54,3 +54,31 @@ sr_status sort_keys(sort_key *keys, size_t count, sr_error *error)
     free(places);
     return SR_OK;
 }
+
+sr_status sort_names(const name_table *table, uint32_t *sorted, sr_error *error)
+{
+    sort_key *keys;
+    SR_TRY(SR_ALLOCATE(&keys, table->count, "sorting identifiers", error));
+    for (uint32_t i = 0; i < table->count; ++i)
+        keys[i] = (sort_key){name_at(table->bytes + table->places[i]).hash, i};
+    const sr_status status = sort_keys(keys, table->count, error);
+    if (status != SR_OK) {
+        free(keys);
+        return status;
+    }
+    /* Where hashes are equal, which happens once in a billion identifiers, bytes decide. */
+    for (uint32_t i = 1; i < table->count; ++i)
+        for (uint32_t j = i; j > 0 && keys[j].key == keys[j - 1].key; --j) {
+            const identifier left = name_at(table->bytes + table->places[keys[j - 1].value]),
+                             right = name_at(table->bytes + table->places[keys[j].value]);
+            if (name_compare(&left, &right) < 0)
+                break;
+            const sort_key swapped = keys[j];
+            keys[j] = keys[j - 1];
+            keys[j - 1] = swapped;
+        }
+    for (uint32_t i = 0; i < table->count; ++i)
+        sorted[i] = (uint32_t)keys[i].value;
+    free(keys);
+    return SR_OK;
+}

@@ -7,21 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-sr_status begin_yelp_json(reading *r, sr_error *error)
+void json_begin(reading *r, const char *const keys[ROLES])
 {
-    static const char keys[ROLES][64] = {"user_id", "business_id", "date", "stars"};
-    (void)error;
-    memcpy(r->keys, keys, sizeof keys);
-    r->has_times = r->has_ratings = true;
-    return SR_OK;
-}
-
-sr_status begin_json(reading *r, sr_error *error)
-{
-    SR_TRY(reading_roles(r->options, r->keys, error));
+    for (size_t i = 0; i < ROLES; ++i)
+        snprintf(r->keys[i], sizeof r->keys[i], "%s", keys[i]);
     r->has_times = *r->keys[TIME] != '\0';
     r->has_ratings = *r->keys[RATING] != '\0';
-    return SR_OK;
 }
 
 enum { NUMBER_SIZE = 40 };
@@ -162,12 +153,5 @@ static sr_status add_line(reading *r, const char *line, size_t length, sr_error 
 
 sr_status json_read(reading *r, sr_error *error)
 {
-    const char *line;
-    size_t length;
-    for (;;) {
-        SR_TRY(reading_line(r, &line, &length, error));
-        if (!line)
-            return SR_OK;
-        SR_TRY(add_line(r, line, length, error));
-    }
+    return reading_lines(r, add_line, error);
 }

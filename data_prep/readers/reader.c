@@ -1,4 +1,4 @@
-/* The table of formats, and the way of a file through one of them. */
+/* The way of a file through a format. */
 #include "reading.h"
 
 #include "srtrain/memory.h"
@@ -8,75 +8,6 @@
 #include <string.h>
 
 enum { LOOKED_AT = 256 * 1024 }; /* bytes, to find out what time stamps are like */
-
-const reader readers[] = {
-    {.name = "recbole",
-     .help = "RecBole .inter: tab-separated with a typed header (user_id:token item_id:token timestamp:float rating:float)",
-     .begin = begin_recbole,
-     .records = table_read},
-    {.name = "movielens-100k",
-     .help = "MovieLens u.data: tab-separated user, item, rating, time stamp",
-     .begin = begin_movielens_100k,
-     .records = table_read},
-    {.name = "movielens-1m",
-     .help = "MovieLens ratings.dat: user::item::rating::time stamp",
-     .begin = begin_movielens_1m,
-     .records = table_read},
-    {.name = "movielens-csv",
-     .help = "MovieLens ratings.csv: comma-separated with the header userId,movieId,rating,timestamp",
-     .begin = begin_movielens_csv,
-     .records = table_read},
-    {.name = "amazon-json",
-     .help = "Amazon reviews of 2014 and 2018, a JSON object a line: reviewerID, asin, overall, unixReviewTime",
-     .begin = begin_amazon_json,
-     .records = json_read},
-    {.name = "amazon-csv",
-     .help = "Amazon ratings of 2014: user,item,rating,time stamp",
-     .begin = begin_amazon_csv,
-     .records = table_read},
-    {.name = "amazon-csv-2018",
-     .help = "Amazon ratings of 2018: item,user,rating,time stamp",
-     .begin = begin_amazon_csv_2018,
-     .records = table_read},
-    {.name = "yelp-json",
-     .help = "Yelp reviews, a JSON object a line: user_id, business_id, stars, date",
-     .begin = begin_yelp_json,
-     .records = json_read},
-    {.name = "sequences",
-     .help = "one line a user: user item item ..., already in order",
-     .begin = begin_sequences,
-     .records = read_sequences,
-     .one_line_a_user = true,
-     .has_no_times = true},
-    {.name = "pairs",
-     .help = "lines \"user item\", already in order",
-     .begin = begin_sequences,
-     .records = read_pairs,
-     .has_no_times = true},
-    {.name = "csv",
-     .help = "any delimited file; --columns, --delimiter, --header say how",
-     .begin = begin_csv,
-     .records = table_read,
-     .may_span_lines = true,
-     .takes_columns = true,
-     .takes_delimiter = true},
-    {.name = "json",
-     .help = "any file of one JSON object a line; --columns says which keys",
-     .begin = begin_json,
-     .records = json_read,
-     .takes_columns = true},
-};
-const size_t reader_count = sizeof readers / sizeof *readers;
-
-const reader *reader_find(const char *name)
-{
-    for (size_t i = 0; i < reader_count; ++i)
-        if (strcmp(readers[i].name, name) == 0)
-            return &readers[i];
-    return NULL;
-}
-
-/* ---- the way of a file ---- */
 
 static void split_na_values(reading *r)
 {
@@ -108,12 +39,12 @@ static void close_reading(reading *r)
     free(r);
 }
 
-static sr_status begin(const reader *format, reading *r, sr_error *error)
+static sr_status begin(const raw_format *format, reading *r, sr_error *error)
 {
     for (size_t i = 0; i < ROLES; ++i)
         r->columns[i] = SIZE_MAX;
     SR_TRY(format->begin(r, error));
-    for (size_t i = TIME; i <= RATING && format->takes_columns; ++i)
+    for (size_t i = TIME; i <= RATING && (format->takes & TAKES_COLUMNS); ++i)
         snprintf(r->lacks[i], sizeof r->lacks[i], ": --columns has no %s=", role_names[i]);
     if (r->options->times.unit == TIME_NONE) {
         r->has_times = false;
@@ -143,7 +74,7 @@ static sr_status compare_facts(const reading *r, reader_facts *facts, sr_error *
 }
 
 /* Looks at the first time stamps if nobody knows yet what they are like. */
-static sr_status resolve_times(const reader *format, reading *r, reader_facts *facts, sr_error *error)
+static sr_status resolve_times(const raw_format *format, reading *r, reader_facts *facts, sr_error *error)
 {
     if (!r->has_times || r->is_empty)
         return SR_OK;
@@ -164,7 +95,7 @@ static sr_status resolve_times(const reader *format, reading *r, reader_facts *f
 }
 
 /* What is known from the beginning of a file, for a part that does not begin there. */
-static sr_status begin_elsewhere(const reader *format, reading *r, const reader_part *part, reader_facts *facts,
+static sr_status begin_elsewhere(const raw_format *format, reading *r, const reader_part *part, reader_facts *facts,
                                  sr_error *error)
 {
     SR_TRY(lines_open(&r->file, part->path, error));
@@ -176,7 +107,7 @@ static sr_status begin_elsewhere(const reader *format, reading *r, const reader_
     return SR_OK;
 }
 
-static sr_status read_part(const reader *format, reading *r, reader_part *part, reader_facts *facts, sr_error *error)
+static sr_status read_part(const raw_format *format, reading *r, reader_part *part, reader_facts *facts, sr_error *error)
 {
     if (part->begin > 0)
         SR_TRY(begin_elsewhere(format, r, part, facts, error));
@@ -192,7 +123,7 @@ static sr_status read_part(const reader *format, reading *r, reader_part *part, 
     return SR_OK;
 }
 
-sr_status reader_read(const reader *format, const reader_options *options, reader_part *part, const reader_sink *sink,
+sr_status reader_read(const raw_format *format, const reader_options *options, reader_part *part, const reader_sink *sink,
                       parse_report *report, reader_facts *facts, sr_error *error)
 {
     reading *r;
@@ -202,7 +133,7 @@ sr_status reader_read(const reader *format, const reader_options *options, reade
     return status;
 }
 
-static sr_status look_at(const reader *format, const reader_options *options, const char *path, reader_facts *facts,
+static sr_status look_at(const raw_format *format, const reader_options *options, const char *path, reader_facts *facts,
                          sr_error *error)
 {
     reading *r;
@@ -213,7 +144,7 @@ static sr_status look_at(const reader *format, const reader_options *options, co
     return status;
 }
 
-sr_status reader_prepare(const reader *format, const reader_options *options, const char *const *paths, size_t count,
+sr_status reader_prepare(const raw_format *format, const reader_options *options, const char *const *paths, size_t count,
                          reader_facts *facts, sr_error *error)
 {
     for (size_t i = 0; i < count && lines_may_be_opened_again(paths[i]); ++i) {
@@ -224,9 +155,9 @@ sr_status reader_prepare(const reader *format, const reader_options *options, co
     return SR_OK;
 }
 
-sr_status reader_divisible_size(const reader *format, const reader_options *options, const char *path, uint64_t *size,
+sr_status reader_divisible_size(const raw_format *format, const reader_options *options, const char *path, uint64_t *size,
                                 sr_error *error)
 {
     *size = 0;
-    return format->may_span_lines && !options->no_quotes ? SR_OK : lines_divisible_size(path, size, error);
+    return format->divisible && !format->divisible(options) ? SR_OK : lines_divisible_size(path, size, error);
 }

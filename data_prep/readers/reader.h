@@ -1,5 +1,5 @@
-/* Raw formats: one row each in the table of reader.c. Readers know nothing of how interactions are stored: they hand each one
- * to a sink. */
+/* Raw formats: one file each in formats/, one row each in the list of formats.c. Readers know nothing of how interactions are
+ * stored: they hand each one to a sink. */
 #ifndef SRTRAIN_DATA_PREP_READER_H
 #define SRTRAIN_DATA_PREP_READER_H
 
@@ -58,34 +58,69 @@ typedef struct {
 
 typedef struct reading reading;
 
+/* Options that only some formats have a use for; the others belong to all. */
+enum {
+    TAKES_COLUMNS = 1,
+    TAKES_DELIMITER = 2,
+    TAKES_HEADER = 4,
+    TAKES_QUOTES = 8, /* --no-quotes and --multiline-quotes */
+    TAKES_TIMES = 16  /* --time-unit and --time-decimals; without: there are no time stamps, and interactions are in order */
+};
+
+/* What options of a format do not go together: the sentence stands in the message and in docs/raw-formats.md. */
 typedef struct {
-    const char *name;
-    const char *help;
+    bool (*breaks)(const reader_options *options);
+    const char *reason;
+} raw_format_rule;
+
+/* A raw format. What is left out is NULL, false or 0, which means "no". */
+typedef struct {
+    const char *name;  /* of --format; its file is formats/NAME.c with _ for - */
+    const char *help;  /* what its lines are like, without a full stop */
+    const char *note;  /* a sentence more for the documentation, without a full stop; or NULL */
+    const char *files; /* what its files are called, as a pattern of the shell, without .gz and .zst; NULL: anything */
+    const char *times; /* whether there are time stamps, for the documentation */
+    unsigned takes;
+    const char *needs_columns; /* --columns is needed, as in this example; NULL: it is not */
+    const raw_format_rule *rules;
+    size_t rule_count;
+    bool (*divisible)(const reader_options *options);  /* whether each line end ends a record; NULL: always */
     sr_status (*begin)(reading *r, sr_error *error);   /* reads the header and sets what is known of the file */
     sr_status (*records)(reading *r, sr_error *error); /* reads all lines that follow */
     bool one_line_a_user;                              /* a user's interactions stand on one line; the sink has to see to it */
-    bool may_span_lines;                               /* unless no_quotes is set: quoted fields may hold line ends */
-    bool takes_columns, takes_delimiter;               /* options that belong to it */
-    bool has_no_times;                                 /* interactions are in order */
-} reader;
+} raw_format;
 
-extern const reader readers[];
-extern const size_t reader_count;
+/* ---- the list: formats.c ---- */
 
-const reader *reader_find(const char *name);
+extern const raw_format *const raw_formats[];
+extern const size_t raw_format_count;
+
+/* The format of this name, or NULL. */
+const raw_format *raw_format_find(const char *name);
+
+/* The format whose files are called like this one, or NULL. */
+const raw_format *raw_format_of_file(const char *path);
+
+/* SR_ERROR_USAGE for options that the format does not take or needs, or that do not go together. */
+sr_status raw_format_check(const raw_format *format, const reader_options *options, sr_error *error);
+
+/* Writes all formats, what they take and what they refuse: as text, or as docs/raw-formats.md. */
+void raw_formats_describe(FILE *file, bool markdown);
+
+/* ---- reading: reader.c ---- */
 
 /* Reads a file, or a part of one. Lines that do not fit are dropped and counted in `report`; strictly they are SR_ERROR_DATA.
  * `facts` are those of the files before, and are completed. */
-sr_status reader_read(const reader *format, const reader_options *options, reader_part *part, const reader_sink *sink,
+sr_status reader_read(const raw_format *format, const reader_options *options, reader_part *part, const reader_sink *sink,
                       parse_report *report, reader_facts *facts, sr_error *error);
 
 /* Finds out the facts by the beginning of the files, up to the first that is standard input, which is left alone: so that
  * several may read different files, or parts, by the same facts. */
-sr_status reader_prepare(const reader *format, const reader_options *options, const char *const *paths, size_t count,
+sr_status reader_prepare(const raw_format *format, const reader_options *options, const char *const *paths, size_t count,
                          reader_facts *facts, sr_error *error);
 
 /* The bytes of a file that may be read in parts, or 0: the format or the file does not allow it. */
-sr_status reader_divisible_size(const reader *format, const reader_options *options, const char *path, uint64_t *size,
+sr_status reader_divisible_size(const raw_format *format, const reader_options *options, const char *path, uint64_t *size,
                                 sr_error *error);
 
 #endif

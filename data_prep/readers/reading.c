@@ -28,6 +28,18 @@ sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *
     }
 }
 
+sr_status reading_lines(reading *r, line_function *add, sr_error *error)
+{
+    const char *line;
+    size_t length;
+    for (;;) {
+        SR_TRY(reading_line(r, &line, &length, error));
+        if (!line)
+            return SR_OK;
+        SR_TRY(add(r, line, length, error));
+    }
+}
+
 sr_status reading_header(reading *r, const char **line, size_t *length, sr_error *error)
 {
     SR_TRY(lines_take(r->file, line, length, error));

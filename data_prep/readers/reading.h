@@ -56,6 +56,10 @@ struct reading {
 /* The next data line, or NULL at the end. Lines with null bytes are dropped. */
 sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *error);
 
+/* Hands each data line to `add`, which is null-terminated. */
+typedef sr_status line_function(reading *r, const char *line, size_t length, sr_error *error);
+sr_status reading_lines(reading *r, line_function *add, sr_error *error);
+
 /* The header line of a file; NULL, with r->is_empty set, if the file is empty. */
 sr_status reading_header(reading *r, const char **line, size_t *length, sr_error *error);
 
@@ -111,23 +115,23 @@ void table_begin_fixed(reading *r, const char *delimiter, quoting quotes, const 
 /* A table whose header has columns of these names; the columns of users and items must be there. */
 sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, const char *const names[ROLES], sr_error *error);
 
+/* The same where the `count` names of the header are in r->fields, and delimiter and quotes are set. */
+sr_status table_begin_header(reading *r, const char *const names[ROLES], size_t count, sr_error *error);
+
 sr_status table_read(reading *r, sr_error *error);
 
-/* ---- formats ---- */
+/* ---- lines of words: words.c ---- */
 
-sr_status begin_sequences(reading *r, sr_error *error);
-sr_status read_sequences(reading *r, sr_error *error);
-sr_status read_pairs(reading *r, sr_error *error);
-sr_status begin_recbole(reading *r, sr_error *error);
-sr_status begin_movielens_100k(reading *r, sr_error *error);
-sr_status begin_movielens_1m(reading *r, sr_error *error);
-sr_status begin_movielens_csv(reading *r, sr_error *error);
-sr_status begin_amazon_csv(reading *r, sr_error *error);
-sr_status begin_amazon_csv_2018(reading *r, sr_error *error);
-sr_status begin_csv(reading *r, sr_error *error);
-sr_status begin_amazon_json(reading *r, sr_error *error);
-sr_status begin_yelp_json(reading *r, sr_error *error);
-sr_status begin_json(reading *r, sr_error *error);
+/* Nothing is known of a file beforehand. */
+sr_status words_begin(reading *r, sr_error *error);
+
+/* Lines "user item item ...", or with `exactly_one` "user item". */
+sr_status words_read(reading *r, bool exactly_one, sr_error *error);
+
+/* ---- lines of JSON: json.c ---- */
+
+/* An object a line, which holds the roles at these keys; "" for a role that is not there. */
+void json_begin(reading *r, const char *const keys[ROLES]);
 sr_status json_read(reading *r, sr_error *error);
 
 #endif

@@ -290,18 +290,9 @@ void table_begin_fixed(reading *r, const char *delimiter, quoting quotes, const 
     set_columns(r, columns, count, expectation);
 }
 
-sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, const char *const names[ROLES], sr_error *error)
+sr_status table_begin_header(reading *r, const char *const names[ROLES], size_t count, sr_error *error)
 {
-    const char *line, *wrong;
-    size_t length, count, columns[ROLES];
-    r->delimiter = delimiter;
-    r->quotes = quotes;
-    SR_TRY(reading_header(r, &line, &length, error));
-    if (r->is_empty)
-        return SR_OK;
-    SR_TRY(table_fields(r, line, length, &count, &wrong, error));
-    if (wrong)
-        return lines_fail(r->file, "", error, "%s", wrong);
+    size_t columns[ROLES];
     for (size_t i = 0; i < ROLES; ++i) {
         columns[i] = reading_find_column(r, count, names[i]);
         if (columns[i] == SIZE_MAX && (i == USER || i == ITEM))
@@ -312,6 +303,21 @@ sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, c
     SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
     set_columns(r, columns, count, " as the header has");
     return SR_OK;
+}
+
+sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, const char *const names[ROLES], sr_error *error)
+{
+    const char *line, *wrong;
+    size_t length, count;
+    r->delimiter = delimiter;
+    r->quotes = quotes;
+    SR_TRY(reading_header(r, &line, &length, error));
+    if (r->is_empty)
+        return SR_OK;
+    SR_TRY(table_fields(r, line, length, &count, &wrong, error));
+    if (wrong)
+        return lines_fail(r->file, "", error, "%s", wrong);
+    return table_begin_header(r, names, count, error);
 }
 
 /* ---- headers ---- */

@@ -3,31 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const unit_names[] = {[TIME_AUTO] = "auto",
-                                         [TIME_NONE] = "none",
-                                         [TIME_NUMBER] = "number",
-                                         [TIME_SECONDS] = "seconds",
-                                         [TIME_MILLISECONDS] = "milliseconds",
-                                         [TIME_MICROSECONDS] = "microseconds",
-                                         [TIME_NANOSECONDS] = "nanoseconds",
-                                         [TIME_ISO] = "iso"};
-
-sr_status time_unit_find(const char *name, time_unit *unit, sr_error *error)
-{
-    for (size_t i = 0; i < sizeof unit_names / sizeof *unit_names; ++i)
-        if (strcmp(unit_names[i], name) == 0) {
-            *unit = (time_unit)i;
-            return SR_OK;
-        }
-    return sr_fail(error, SR_ERROR_USAGE,
-                   "--time-unit %s: allowed are auto, none, number, seconds, milliseconds, microseconds, nanoseconds and iso",
-                   name);
-}
-
-const char *time_unit_name(time_unit unit)
-{
-    return unit_names[unit];
-}
+const char *const time_unit_names[] = {[TIME_AUTO] = "auto",
+                                       [TIME_NONE] = "none",
+                                       [TIME_NUMBER] = "number",
+                                       [TIME_SECONDS] = "seconds",
+                                       [TIME_MILLISECONDS] = "milliseconds",
+                                       [TIME_MICROSECONDS] = "microseconds",
+                                       [TIME_NANOSECONDS] = "nanoseconds",
+                                       [TIME_ISO] = "iso",
+                                       NULL};
 
 /* ---- dates ---- */
 

@@ -35,9 +35,8 @@ typedef struct {
     int64_t largest; /* the largest size of a number, or of the second of a date, without decimals */
 } time_observations;
 
-/* The unit of a name of --time-unit; SR_ERROR_USAGE for any other. */
-sr_status time_unit_find(const char *name, time_unit *unit, sr_error *error);
-const char *time_unit_name(time_unit unit);
+/* The names of --time-unit, by time_unit; ends with NULL. */
+extern const char *const time_unit_names[];
 
 /* Takes note of a time stamp. */
 void time_observe(time_observations *seen, field text);

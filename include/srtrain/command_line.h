@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 enum { SR_TEXT_LIST_MAXIMUM = 4096 };
@@ -16,28 +17,47 @@ typedef struct {
     size_t count;
 } sr_text_list;
 
-/* An option "--name"; exactly one of the three pointers is set. */
+/* An option "--name VALUE" or "--name=VALUE". Exactly one of the pointers says its type and where its value goes; the last one
+ * given counts. Rows say the rest: messages, help, manual and completion come from them. */
 typedef struct {
-    const char *name;   /* without dashes */
-    const char **value; /* takes one value: "--name VALUE" or "--name=VALUE" (any but an option's name); the last one counts */
-    sr_text_list *list; /* collects the value of each occurrence; and, if `greedy`, everything up to the next option */
-    bool *flag;         /* takes no value */
+    const char *name;                        /* without dashes */
+    const char **value, **file, **directory; /* a text, the path of a file, that of a directory */
+    sr_text_list *list;         /* collects the value of each occurrence; and, if `greedy`, all up to the next option */
+    bool *flag;                 /* takes no value */
+    uint64_t *count;            /* a whole number from `least` to `most` (0: without bound) */
+    double *number;             /* a number from `lowest` to `highest` */
+    uint64_t *bytes;            /* as "512M" or "8G": at least `least` */
+    double *seconds;            /* a duration (base/units.h) */
+    int *choice;                /* the place of the value among `choices` */
+    const char *const *choices; /* ends with NULL */
+    uint64_t least, most;
+    double lowest, highest;
+    bool *given;          /* whether the option was given; or NULL */
+    const char *standard; /* the default as text, which the value begins with; NULL: the value stays what it was */
+    const char *word;     /* of a duration: may stand in its place, and then *is_word is set and the value stays what it was */
+    bool *is_word;
+    bool required;
+    bool may_be_zero; /* of a duration: 0 stands for never */
     bool greedy;
     bool assignments;     /* of a list: takes what follows as well, as long as it reads like section.key=value */
     bool may_be_empty;    /* "--name=" gives it an empty value; for others that is an error */
-    const char *argument; /* what the value is, for help: "DIR", "auto|never|PATH"; not for flags */
-    const char *help;     /* one sentence without a full stop */
+    const char *argument; /* what the value is, for help: "DIR", "auto|never|PATH"; NULL: by the type */
+    const char *help;     /* one sentence without a full stop, without default and whether it is required */
 } sr_option;
 
 /* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages (NULL:
  * arguments[0] is the program, and the caller names it in front of messages). `operand_name` stands in messages for the single
  * argument that is no option (NULL: the command takes none), which goes to *operand. SR_ERROR_USAGE for an unknown option (with
- * the nearest known one), a missing or empty value, and a missing, empty or superfluous operand.
+ * the nearest known one), a missing, empty or wrong value (with what is allowed), a missing option that is required, and a
+ * missing, empty or superfluous operand.
  *
  * SR_HELP_GIVEN when --help (text), --help=man (roff) or --help=completion (bash) is among the arguments: the options have been
  * written to standard output, and the program ends with 0. */
 sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_name,
                                const char **operand, const sr_option *options, size_t option_count, sr_error *error);
+
+/* Writes an option and what it was read as: "--top-k 10". The same text means the same. */
+void sr_option_write(const sr_option *option, FILE *file);
 
 /* ---- help for whole programs ---- */
 

@@ -23,6 +23,10 @@ void sr_parallel_finish(sr_parallel *parallel);
 /* Whether a launcher of MPI programs (mpirun, srun) has started this process, as far as its environment tells. Local. */
 bool sr_parallel_is_launched(void);
 
+/* Whether this process is to print what all those print that a launcher has started together: the first of them, as far as the
+ * environment tells, and each where SRTRAIN_INDEPENDENT says so. For what needs no MPI. Local. */
+bool sr_parallel_is_first(void);
+
 /* The same for programs that do without MPI: SR_ERROR_USAGE when a launcher has started several processes. Local. */
 sr_status sr_parallel_check_alone(sr_error *error);
 

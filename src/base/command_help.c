@@ -44,38 +44,62 @@ void sr_manual_text(FILE *file, const char *text)
 
 /* ---- options ---- */
 
-static const char *argument_of(const sr_option *option)
+const char *option_argument(const sr_option *option, char text[OPTION_ARGUMENT_SIZE])
 {
-    return option->flag ? NULL : option->argument ? option->argument : "VALUE";
+    size_t used = 0;
+    if (option->flag || option->argument)
+        return option->flag ? NULL : option->argument;
+    if (option->file || option->directory)
+        return option->file ? "FILE" : "DIR";
+    if (option->bytes || option->seconds)
+        return option->bytes ? "SIZE" : option->may_be_zero ? "DURATION|0" : "DURATION";
+    if (!option->choice)
+        return option->count ? "N" : option->number ? "X" : "VALUE";
+    for (size_t i = 0; option->choices[i] && used < OPTION_ARGUMENT_SIZE; ++i)
+        used += (size_t)snprintf(text + used, OPTION_ARGUMENT_SIZE - used, "%s%s", i ? "|" : "", option->choices[i]);
+    return text;
+}
+
+/* What stands behind the sentence of an option. */
+static const char *before_default(const sr_option *option)
+{
+    return option->required ? "; required" : option->standard ? "; by default " : "";
 }
 
 static void write_text(const char *program, const char *command, const char *operand_name, const sr_option *options,
                        size_t option_count)
 {
+    char described[OPTION_ARGUMENT_SIZE];
     printf("%s%s%s%s%s\n", program ? program : "", program ? " " : "", command, operand_name ? " " : "",
            operand_name ? operand_name : "");
     for (size_t i = 0; i < option_count; ++i) {
-        const char *argument = argument_of(&options[i]);
-        printf("  --%s%s%s%s\n      %s\n", options[i].name, argument ? " " : "", argument ? argument : "",
-               options[i].list ? " ..." : "", options[i].help ? options[i].help : "");
+        const sr_option *option = &options[i];
+        const char *argument = option_argument(option, described);
+        printf("  --%s%s%s%s\n      %s%s%s\n", option->name, argument ? " " : "", argument ? argument : "",
+               option->list ? " ..." : "", option->help ? option->help : "", before_default(option),
+               option->standard ? option->standard : "");
     }
 }
 
 static void write_manual(const sr_option *options, size_t option_count)
 {
+    char described[OPTION_ARGUMENT_SIZE];
     for (size_t i = 0; i < option_count; ++i) {
-        const char *argument = argument_of(&options[i]);
+        const sr_option *option = &options[i];
+        const char *argument = option_argument(option, described);
         fputs(".TP\n.BI \"", stdout);
         sr_manual_text(stdout, "--");
-        sr_manual_text(stdout, options[i].name);
+        sr_manual_text(stdout, option->name);
         fputs("\"", stdout);
         if (argument) {
             fputs(" \" ", stdout);
             sr_manual_text(stdout, argument);
-            fputs(options[i].list ? " ...\"" : "\"", stdout);
+            fputs(option->list ? " ...\"" : "\"", stdout);
         }
         fputs("\n", stdout);
-        sr_manual_text(stdout, options[i].help ? options[i].help : "");
+        sr_manual_text(stdout, option->help ? option->help : "");
+        sr_manual_text(stdout, before_default(option));
+        sr_manual_text(stdout, option->standard ? option->standard : "");
         fputs("\n", stdout);
     }
 }
@@ -110,19 +134,31 @@ static void write_kind(const char *described)
     }
 }
 
+static void write_choices(const char *const *choices)
+{
+    fputs("words", stdout);
+    for (size_t i = 0; choices[i]; ++i)
+        printf(" %s", choices[i]);
+}
+
 static void write_completion(const char *program, const char *command, const char *operand_name, const sr_option *options,
                              size_t option_count)
 {
+    char described[OPTION_ARGUMENT_SIZE];
     printf("_%s_options[%s]=\"", program, command);
     for (size_t i = 0; i < option_count; ++i)
         printf("%s--%s", i ? " " : "", options[i].name);
     printf("\"\n");
     for (size_t i = 0; i < option_count; ++i) {
-        const char *argument = argument_of(&options[i]);
-        if (!argument)
+        if (options[i].flag)
             continue;
         printf("_%s_values[%s--%s]=\"", program, command, options[i].name);
-        write_kind(argument);
+        if (options[i].file || options[i].directory)
+            fputs(options[i].file ? "words /file" : "words /directory", stdout);
+        else if (options[i].choice)
+            write_choices(options[i].choices);
+        else
+            write_kind(option_argument(&options[i], described));
         printf("\"\n");
     }
     if (operand_name) {

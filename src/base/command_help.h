@@ -12,4 +12,9 @@ help_format help_format_of(const char *argument);
 void help_write(help_format format, const char *program, const char *command, const char *operand_name,
                 const sr_option *options, size_t option_count);
 
+/* What the value of an option is, for help: "DIR", "exclude|keep", "SIZE"; made in `text` where no row says it. NULL for
+ * flags. */
+enum { OPTION_ARGUMENT_SIZE = 128 };
+const char *option_argument(const sr_option *option, char text[OPTION_ARGUMENT_SIZE]);
+
 #endif

@@ -1,5 +1,7 @@
 #include "srtrain/machine.h"
 
+#include "base/units.h"
+
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -49,13 +51,6 @@ static size_t number_of_line(FILE *file, const char *name)
     if (file)
         fclose(file);
     return (size_t)number;
-}
-
-static size_t number_of_environment(const char *name)
-{
-    const char *text = getenv(name);
-    const long long number = text ? strtoll(text, NULL, 10) : 0;
-    return number > 0 ? (size_t)number : 0;
 }
 
 /* ---- control groups ---- */
@@ -139,8 +134,8 @@ static void lower_by_group(void *context, size_t limit, size_t used)
 
 static void lower_by_slurm(sr_machine *machine)
 {
-    lower(machine, number_of_environment("SLURM_MEM_PER_NODE") << 20, "SLURM_MEM_PER_NODE");
-    lower(machine, (number_of_environment("SLURM_MEM_PER_CPU") * number_of_environment("SLURM_CPUS_ON_NODE")) << 20,
+    lower(machine, sr_number_of_environment("SLURM_MEM_PER_NODE") << 20, "SLURM_MEM_PER_NODE");
+    lower(machine, (sr_number_of_environment("SLURM_MEM_PER_CPU") * sr_number_of_environment("SLURM_CPUS_ON_NODE")) << 20,
           "SLURM_MEM_PER_CPU on all CPUs of the job here");
 }
 

@@ -1,5 +1,6 @@
 #include "commands/command.h"
 #include "srtrain/checkpoint.h"
+#include "srtrain/evaluate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -120,4 +121,10 @@ void checkpointed_model_free(checkpointed_model *loaded)
     sr_dataset_close(loaded->dataset);
     loaded->model = NULL;
     loaded->dataset = NULL;
+}
+
+sr_option held_out_option(int *split, const char *help)
+{
+    static const char *const names[] = {[SR_SPLIT_VALID] = "valid", [SR_SPLIT_TEST] = "test", NULL};
+    return (sr_option){.name = "split", .choice = split, .choices = names, .standard = "test", .help = help};
 }

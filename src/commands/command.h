@@ -1,4 +1,4 @@
-/* The commands of srtrain: one file each, one row each in the table of main.c. */
+/* The commands of srtrain: one file command_NAME.c each, one row each in the table of main.c. */
 #ifndef SRTRAIN_COMMANDS_COMMAND_H
 #define SRTRAIN_COMMANDS_COMMAND_H
 
@@ -50,15 +50,12 @@ sr_status command_compare_settings(sr_parallel *parallel, const char *path, cons
 
 /* ---- stall_timeout.c ---- */
 
-/* The option --stall-timeout; *value gets the default. */
-sr_option stall_timeout_option(const char **value);
+/* The option --stall-timeout; 0 is never. */
+sr_option stall_timeout_option(double *seconds);
 
-/* 0 is never. */
-sr_status stall_timeout_read(const char *text, double *seconds, sr_error *error);
-
-/* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than `stall_timeout`. The
+/* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than `stall_seconds`. The
  * ranks' notes are written in the working directory, and only when they stall. Collective. */
-sr_status command_watch(command_context *context, const char *stall_timeout, sr_phase phase, sr_error *error);
+sr_status command_watch(command_context *context, double stall_seconds, sr_phase phase, sr_error *error);
 
 /* ---- checkpointed_model.c: what evaluate and recommend start from ---- */
 
@@ -80,5 +77,8 @@ typedef struct {
 sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
                                   const char *data, const evaluation_keys *set, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);
+
+/* The option --split: *split becomes SR_SPLIT_VALID or SR_SPLIT_TEST. */
+sr_option held_out_option(int *split, const char *help);
 
 #endif

@@ -218,6 +218,8 @@ int main(int argument_count, char **arguments)
     const command *found = find_command(arguments[1]);
     if (found && found->parallel && !wants_help)
         return (int)run_parallel(found, argument_count, arguments, &error);
+    if (!sr_parallel_is_first()) /* of several processes one prints */
+        return SR_OK;
     command_context context = {0};
     if (wants_help && !found)
         status = print_help(arguments[1], &error);

@@ -8,18 +8,6 @@
 
 /* ---- command lines ---- */
 
-static void write_option(const sr_option *option, FILE *to)
-{
-    fprintf(to, "option --%s", option->name);
-    if (option->flag)
-        fprintf(to, " %s", *option->flag ? "given" : "not given");
-    else if (option->value)
-        fprintf(to, " %s%s", *option->value ? "" : "not given", *option->value ? *option->value : "");
-    for (size_t i = 0; option->list && i < option->list->count; ++i)
-        fprintf(to, " %s", option->list->texts[i]);
-    fputc('\n', to);
-}
-
 /* Ends the text that a stream of open_memstream() has written; none is left where that failed. */
 static sr_status end_text(FILE *stream, sr_status status, char **text, sr_error *error)
 {
@@ -42,8 +30,11 @@ static sr_status describe_options(const char *operand, const sr_option *options,
     if (operand)
         fprintf(stream, "argument %s\n", operand);
     for (size_t i = 0; i < count; ++i)
-        if (!options[i].assignments)
-            write_option(&options[i], stream);
+        if (!options[i].assignments) {
+            fputs("option ", stream);
+            sr_option_write(&options[i], stream);
+            fputc('\n', stream);
+        }
     return end_text(stream, SR_OK, text, error);
 }
 

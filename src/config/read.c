@@ -6,8 +6,11 @@
 #include "srtrain/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { FOUND_SIZE = 128, PATH_SIZE = 128 };
 
@@ -304,6 +307,13 @@ static sr_status fail_assigned_path(const reader *r, const place *at, char *path
         return place_fail(at, r->error, "%s is a section; set its keys one by one, as --set %s.KEY=VALUE", path, path);
     for (char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
         *dot = '\0';
+        const int length = (int)(dot - path);
+        if (schema_find_path(r->schema, path)) {
+            *dot = '.';
+            return place_fail(at, r->error,
+                              "unknown key '%s': %.*s is a key, below which nothing stands; write --set %.*s=VALUE", path,
+                              length, path, length, path);
+        }
         if (!schema_find_section(r->schema, path)) {
             char *parent_end = strrchr(path, '.');
             if (!parent_end)
@@ -454,13 +464,39 @@ sr_status sr_schema_assign(const sr_schema *schema, void *settings, const char *
     return status;
 }
 
+/* What keeps a file from being read, or NULL. */
+static const char *unreadable(int descriptor)
+{
+    struct stat information;
+    if (descriptor < 0 || fstat(descriptor, &information) != 0)
+        return strerror(errno);
+    if (S_ISREG(information.st_mode))
+        return NULL;
+    return S_ISDIR(information.st_mode) ? strerror(EISDIR)
+                                        : "it is a pipe or a device, and each rank reads a regular file; write the text to one";
+}
+
+/* Opens a file without waiting: opening a pipe would last until somebody writes to it. */
+static sr_status open_regular(const char *path, FILE **file, sr_error *error)
+{
+    const int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    const char *reason = unreadable(descriptor);
+    *file = reason ? NULL : fdopen(descriptor, "rb");
+    if (*file)
+        return SR_OK;
+    const sr_status status = sr_fail(error, SR_ERROR_USAGE, "%s: error: the configuration cannot be read: %s", path,
+                                     reason ? reason : strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
 sr_status sr_config_read_file(const char *path, char **text, sr_error *error)
 {
     enum { LARGEST = 1 << 20 };
     *text = NULL;
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return sr_fail(error, SR_ERROR_USAGE, "%s: error: the configuration cannot be read: %s", path, strerror(errno));
+    FILE *file;
+    SR_TRY(open_regular(path, &file, error));
     char *buffer;
     sr_status status = SR_ALLOCATE(&buffer, LARGEST + 1, "a configuration", error);
     if (status == SR_OK) {

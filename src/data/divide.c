@@ -1,4 +1,5 @@
 /* Dividing a global batch among ranks by work: longest processing time first (Graham 1969). */
+#include "base/heap.h"
 #include "srtrain/memory.h"
 #include "srtrain/sampler.h"
 
@@ -22,35 +23,19 @@ typedef struct {
     uint32_t rank;
 } load;
 
-static int lighter(load a, load b)
+static bool is_lighter(const void *context, const void *left, const void *right)
 {
-    return a.work != b.work ? a.work < b.work : a.rank < b.rank;
-}
-
-/* Restores the heap (least load at the root) after its root has grown. */
-static void sift_down(load *heap, size_t count)
-{
-    size_t at = 0;
-    for (;;) {
-        size_t least = at;
-        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < count; ++child)
-            if (lighter(heap[child], heap[least]))
-                least = child;
-        if (least == at)
-            return;
-        const load moved = heap[at];
-        heap[at] = heap[least];
-        heap[least] = moved;
-        at = least;
-    }
+    const load *a = left, *b = right;
+    (void)context;
+    return a->work != b->work ? a->work < b->work : a->rank < b->rank;
 }
 
 sr_status sr_divide_work(const size_t *work, size_t count, size_t ranks, uint32_t *owners, sr_error *error)
 {
     piece *pieces;
-    load *heap;
+    load *loads;
     SR_TRY(SR_ALLOCATE(&pieces, count, "dividing a batch", error));
-    const sr_status status = SR_ALLOCATE(&heap, ranks, "dividing a batch", error);
+    const sr_status status = SR_ALLOCATE(&loads, ranks, "dividing a batch", error);
     if (status != SR_OK) {
         free(pieces);
         return status;
@@ -58,14 +43,15 @@ sr_status sr_divide_work(const size_t *work, size_t count, size_t ranks, uint32_
     for (size_t i = 0; i < count; ++i)
         pieces[i] = (piece){work[i], i};
     for (size_t rank = 0; rank < ranks; ++rank)
-        heap[rank] = (load){0, (uint32_t)rank};
+        loads[rank] = (load){0, (uint32_t)rank};
+    const heap lightest = {loads, ranks, sizeof *loads, is_lighter, NULL};
     qsort(pieces, count, sizeof *pieces, compare_pieces);
     for (size_t i = 0; i < count; ++i) {
-        owners[pieces[i].index] = heap[0].rank;
-        heap[0].work += pieces[i].work;
-        sift_down(heap, ranks);
+        owners[pieces[i].index] = loads[0].rank;
+        loads[0].work += pieces[i].work;
+        heap_settle(&lightest, 0);
     }
-    free(heap);
+    free(loads);
     free(pieces);
     return SR_OK;
 }

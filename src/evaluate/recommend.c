@@ -1,6 +1,7 @@
 /* The best items for users, round by round over all ranks. */
 #include "srtrain/evaluate.h"
 
+#include "base/heap.h"
 #include "evaluate/user_rounds.h"
 #include "srtrain/memory.h"
 
@@ -30,28 +31,18 @@ static int compare_recommendations(const void *left, const void *right)
     return is_better(*(const recommendation *)left, *(const recommendation *)right) ? -1 : 1;
 }
 
-/* Restores a heap whose root (the worst of the kept ones) has been replaced. */
-static void sift_down(recommendation *heap, size_t count)
+/* The worst of those that are kept is the first to go. */
+static bool goes_before(const void *context, const void *left, const void *right)
 {
-    size_t at = 0;
-    for (;;) {
-        size_t worst = at;
-        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < count; ++child)
-            if (is_better(heap[worst], heap[child]))
-                worst = child;
-        if (worst == at)
-            return;
-        const recommendation moved = heap[at];
-        heap[at] = heap[worst];
-        heap[worst] = moved;
-        at = worst;
-    }
+    (void)context;
+    return is_better(*(const recommendation *)right, *(const recommendation *)left);
 }
 
 /* Those of a tile that are better than the worst of the best take their places. Fails (false) on a score that is not a
  * number. */
 static bool select_from(const sr_score_tile *tile, const sr_real *scores, size_t top_k, recommendation *best)
 {
+    const heap kept = {best, top_k, sizeof *best, goes_before, NULL};
     for (size_t place = sr_row_number(&tile->items, 0) == 0 ? 1 : 0; place < tile->items.count; ++place) {
         const float score = (float)scores[tile->begin + place];
         if (score < best[0].score || score == -INFINITY)
@@ -62,7 +53,7 @@ static bool select_from(const sr_score_tile *tile, const sr_real *scores, size_t
         if (!is_better(found, best[0]))
             continue;
         best[0] = found;
-        sift_down(best, top_k);
+        heap_settle(&kept, 0);
     }
     return true;
 }

@@ -60,7 +60,7 @@ typedef struct backbone {
     /* Of models that know the time between items: see sr_model_needs. NULL: none. */
     void (*gaps)(const sr_model_settings *settings, int64_t *span, int64_t *unit);
     /* Declares every parameter and keeps their indices in the model. */
-    sr_status (*declare)(sr_model *model, sr_error *error);
+    sr_status (*declare_parameters)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
     /* What the loss of a whole batch adds: a function of the parameters as [1, 1], and its weight. Both with a name, or NULL.

@@ -28,7 +28,7 @@ typedef struct calibrator {
     /* Whether it reads what padding attends to, in the last layer too, which otherwise has no such rows. NULL: never. */
     bool (*reads_rows_of_padding)(const sr_model_settings *settings, bool training);
     /* Declares its parameters of one layer and keeps their indices in the model. */
-    sr_status (*declare)(sr_model *model, size_t layer, sr_error *error);
+    sr_status (*declare_parameters)(sr_model *model, size_t layer, sr_error *error);
     /* Changes block->scores. NULL: it has no such stage. */
     void (*calibrate_scores)(attention_block *block);
     /* From block->scores and block->probabilities, cells of score_map, to probabilities of the block's queries. NULL: none. */

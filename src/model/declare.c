@@ -83,7 +83,7 @@ sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error)
 {
     for (size_t i = 0; i < calibrator_count; ++i)
         if (calibrates(&model->settings, i))
-            SR_TRY(calibrators[i]->declare(model, layer, error));
+            SR_TRY(calibrators[i]->declare_parameters(model, layer, error));
     return SR_OK;
 }
 

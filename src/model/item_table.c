@@ -27,7 +27,7 @@ sr_status item_table_declare(sr_item_table *table, const char *name, size_t more
     *part = (item_table_part){.width = width, .parameter = SIZE_MAX};
     snprintf(part->name, sizeof part->name, "%s.weight", name);
     table->rows = 1 + table->items + more;
-    SR_TRY(table->kind->declare(table, (item_part)table->part_count, deviation, error));
+    SR_TRY(table->kind->declare_part(table, (item_part)table->part_count, deviation, error));
     ++table->part_count;
     return SR_OK;
 }

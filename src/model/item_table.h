@@ -42,7 +42,7 @@ typedef enum { ITEM_VECTORS = 0, ITEM_COVARIANCES = 1 } item_part;
 typedef struct item_table_kind {
     const char *name;
     /* Declares the part that was added last: its name and width are known. */
-    sr_status (*declare)(sr_item_table *table, item_part part, double deviation, sr_error *error);
+    sr_status (*declare_part)(sr_item_table *table, item_part part, double deviation, sr_error *error);
     /* Makes `share`, a copy of `table` so far, the table of another thread. NULL: the copy is enough. */
     sr_status (*share)(sr_item_table *share, const sr_item_table *table, sr_error *error);
     /* Releases what the kind keeps in `memory`. NULL: nothing. */

@@ -32,7 +32,7 @@ sr_status model_declare_with(sr_model **model, const sr_model_settings *settings
     if (status == SR_OK)
         status = components_allocate(&made->components, settings, error);
     if (status == SR_OK)
-        status = made->backbone->declare(made, error);
+        status = made->backbone->declare_parameters(made, error);
     if (status != SR_OK) {
         sr_model_free(made);
         return status;

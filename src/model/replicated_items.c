@@ -2,7 +2,7 @@
  * reduction, the optimizer, copies that a node shares and checkpoints treat them as they treat all parameters. */
 #include "model/item_table.h"
 
-static sr_status declare(sr_item_table *table, item_part part, double deviation, sr_error *error)
+static sr_status declare_part(sr_item_table *table, item_part part, double deviation, sr_error *error)
 {
     item_table_part *made = &table->parts[part];
     const size_t shape[] = {table->rows, made->width};
@@ -58,7 +58,7 @@ static size_t bytes(const sr_item_table *table)
 
 const item_table_kind replicated_items = {
     .name = "replicated",
-    .declare = declare,
+    .declare_part = declare_part,
     .rows = rows,
     .slab_count = slab_count,
     .slab_items = slab_items,

@@ -34,9 +34,10 @@ sr_status sr_array_sum_create(sr_array_sum **sum, sr_parallel *processes, size_t
     *sum = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "sums over ranks", error));
     *made = (sr_array_sum){.processes = processes, .message = message_elements(message_bytes)};
-    if (rounded && rounded_sum_create(&made->rounded, processes, made->message, error) != SR_OK) {
+    const sr_status status = rounded ? rounded_sum_create(&made->rounded, processes, made->message, error) : SR_OK;
+    if (status != SR_OK) {
         free(made);
-        return SR_ERROR_RUNTIME;
+        return status;
     }
     *sum = made;
     return SR_OK;

@@ -8,8 +8,10 @@
  * well, and the number 0, but is no step. */
 #include "parallel/launch.h"
 
+#include "base/units.h"
 #include "srtrain/parallel.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +21,8 @@
 static long number_of(const char *name)
 {
     const char *text = getenv(name);
-    char *end;
-    if (!text || *text < '0' || *text > '9')
-        return -1;
-    const long value = strtol(text, &end, 10);
-    return *end ? -1 : value;
+    uint64_t value;
+    return text && sr_read_whole(text, &value) && value <= LONG_MAX ? (long)value : -1;
 }
 
 static void promise_at_least(launch_promise *promise, long processes, const char *name)
@@ -121,6 +120,25 @@ sr_status launch_check(const launch_promise *promise, int size, sr_error *error)
         "MPI, or under Slurm by \"srun --mpi=pmix\" (\"srun --mpi=list\" says what there is). Where processes are meant "
         "to be independent, set SRTRAIN_INDEPENDENT=1",
         promise->processes, promise->source, library);
+}
+
+/* The least number of this process that a launcher of MPI says, or else Slurm, from 0; -1 where neither says any. Of two
+ * launchers, one in the other, one may say 0 to all. */
+static long least_number(void)
+{
+    launch_promise promise = {.processes = 1};
+    long least = -1;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
+        const long number = number_of(numbers[i]);
+        least = number >= 0 && (least < 0 || number < least) ? number : least;
+    }
+    return !look_at_mpi(&promise) && least < 0 && is_task() ? number_of("SLURM_PROCID") : least;
+}
+
+bool sr_parallel_is_first(void)
+{
+    const launch_promise promise = launch_look();
+    return promise.processes <= 1 || are_independent() || least_number() <= 0;
 }
 
 sr_status sr_parallel_check_alone(sr_error *error)

@@ -1,16 +1,13 @@
 /* How many threads a rank works with. */
 #include "srtrain/run.h"
 
+#include "base/units.h"
 #include "tensor/gemm.h"
-
-#include <stdlib.h>
 
 /* What OMP_NUM_THREADS says, which may be a list for nested regions; 0 when it says nothing. */
 static size_t threads_of_environment(void)
 {
-    const char *text = getenv("OMP_NUM_THREADS");
-    const long threads = text ? strtol(text, NULL, 10) : 0;
-    return threads > 0 ? (size_t)threads : 0;
+    return sr_number_of_environment("OMP_NUM_THREADS");
 }
 
 /* What the environment says, or else this rank's cores; the least of all ranks, because they are to have equally many: nodes

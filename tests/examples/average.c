@@ -36,7 +36,7 @@ static average_parameters *parameters_of(const sr_model *model)
     return component_parameters(model, &average_backbone.component);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
     SR_TRY(declare_items(model, "item_embedding", 0, width, error));
@@ -72,6 +72,6 @@ const backbone average_backbone = {
                   SR_RULES(rules),
                   .settings_size = sizeof(average_settings),
                   .parameters_size = sizeof(average_parameters)},
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
 };

@@ -40,7 +40,7 @@ static temperature_layer *layer_of(const sr_model *model, size_t layer)
     return component_layer(model, &temperature_calibrator.component, layer);
 }
 
-static sr_status declare(sr_model *model, size_t layer, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *error)
 {
     char name[SR_PARAMETER_NAME_SIZE];
     snprintf(name, sizeof name, "layers.%zu.attention.temperature", layer);
@@ -64,6 +64,6 @@ const calibrator temperature_calibrator = {
                   SR_RULES(rules),
                   .settings_size = sizeof(temperature_settings),
                   .layer_size = sizeof(temperature_layer)},
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .calibrate_scores = calibrate_scores,
 };

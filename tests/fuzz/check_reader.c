@@ -42,7 +42,7 @@ static sr_status collect(void *context, const reader_record *record, sr_error *e
     return SR_OK;
 }
 
-static void read_part(const reader *format, const reader_options *options, const char *path, uint64_t begin, uint64_t end,
+static void read_part(const raw_format *format, const reader_options *options, const char *path, uint64_t begin, uint64_t end,
                       outcome *all)
 {
     const reader_sink sink = {collect, all};
@@ -54,11 +54,11 @@ static void read_part(const reader *format, const reader_options *options, const
     demand(all, memchr(error.message, '\0', sizeof error.message), "a message ends");
 }
 
-static void check_counts(const reader *format, outcome *all)
+static void check_counts(const raw_format *format, outcome *all)
 {
     const parse_report *report = &all->report;
     demand(all, all->count == report->records, "records are counted");
-    if (all->status == SR_OK && !format->has_no_times)
+    if (all->status == SR_OK && (format->takes & TAKES_TIMES))
         demand(all,
                report->lines == report->records + report->continued + parse_report_bad(report) + report->dropped[DROPPED_NA] +
                                     report->dropped[DROPPED_HEADER],
@@ -78,8 +78,8 @@ static bool same_facts(const reader_facts *left, const reader_facts *right)
 }
 
 /* A file that is read in two parts gives the same. */
-static void check_parts(const reader *format, const reader_options *options, const char *path, uint64_t size, outcome *whole,
-                        uint64_t cut)
+static void check_parts(const raw_format *format, const reader_options *options, const char *path, uint64_t size,
+                        outcome *whole, uint64_t cut)
 {
     outcome all = {.facts = whole->facts};
     reader_facts facts = {.known = false};
@@ -105,21 +105,21 @@ static void check_parts(const reader *format, const reader_options *options, con
 }
 
 /* What is asked for depends on the size of the file, so that a file needs nothing but its bytes. */
-static reader_options choose_options(const reader *format, size_t count)
+static reader_options choose_options(const raw_format *format, size_t count)
 {
     static const char *const columns[] = {"user=0,item=1", "user=1,item=0,time=2,rating=3", "user=u,item=i,time=t",
                                           "user=i,item=u,rating=r"};
     static const char *const delimiters[] = {NULL, "::", "\t", ";"};
     reader_options options = {.strict = count % 11 == 3, .na_values = count % 3 == 1 ? "NA,,null" : NULL};
-    if (format->takes_columns)
-        options.columns = columns[format->takes_delimiter ? count % 4 : 2 + count % 2];
-    if (format->takes_delimiter) {
+    if (format->takes & TAKES_COLUMNS)
+        options.columns = columns[format->takes & TAKES_DELIMITER ? count % 4 : 2 + count % 2];
+    if (format->takes & TAKES_DELIMITER) {
         options.delimiter = delimiters[count / 4 % 4];
         options.header = count % 4 >= 2 || count % 5 == 0;
         options.no_quotes = count % 7 == 6;
         options.multiline_quotes = count % 7 == 5;
     }
-    if (!format->has_no_times) {
+    if (format->takes & TAKES_TIMES) {
         options.times.unit = count % 13 == 5 ? TIME_NONE : (count % 13 == 7 ? TIME_SECONDS : TIME_AUTO);
         options.times.has_decimals = options.times.rounds = count % 13 == 9;
         options.times.decimals = options.times.has_decimals ? 2 : 0;
@@ -147,7 +147,7 @@ static bool grows_too_much(const char *path)
 
 const char *check_reader(const char *name, const void *bytes, size_t count)
 {
-    const reader *format = reader_find(name);
+    const raw_format *format = raw_format_find(name);
     if (!format)
         return "the format is known";
     const reader_options options = choose_options(format, count);

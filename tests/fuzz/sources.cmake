@@ -1,11 +1,15 @@
-# What reads raw files, and the formats: for the fuzzers and for the test of their seeds.
-set(SRTRAIN_FUZZED_FORMATS recbole movielens-100k movielens-1m movielens-csv amazon-json amazon-csv amazon-csv-2018 yelp-json
-                           sequences pairs csv json)
-set(SRTRAIN_FUZZED_SOURCES)
-foreach(source src/base/lines src/base/status src/base/memory data_prep/readers/reader data_prep/readers/reading
-        data_prep/readers/table data_prep/readers/json data_prep/readers/report data_prep/readers/numbers data_prep/readers/times
-        data_prep/readers/recbole data_prep/readers/movielens data_prep/readers/amazon data_prep/readers/sequences
-        data_prep/readers/csv)
+# What reads raw files, and the formats: for the fuzzers and for the test of their seeds. The name of a format is that of its
+# file, with - for _.
+file(GLOB SRTRAIN_FUZZED_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/data_prep/readers/formats/*.c)
+set(SRTRAIN_FUZZED_FORMATS)
+foreach(source IN LISTS SRTRAIN_FUZZED_SOURCES)
+  get_filename_component(format ${source} NAME_WE)
+  string(REPLACE "_" "-" format ${format})
+  list(APPEND SRTRAIN_FUZZED_FORMATS ${format})
+endforeach()
+foreach(source src/base/lines src/base/status src/base/memory src/base/units data_prep/readers/reader data_prep/readers/reading
+        data_prep/readers/table data_prep/readers/json data_prep/readers/words data_prep/readers/report data_prep/readers/numbers
+        data_prep/readers/times data_prep/readers/formats)
   list(APPEND SRTRAIN_FUZZED_SOURCES ${PROJECT_SOURCE_DIR}/${source}.c)
 endforeach()
 

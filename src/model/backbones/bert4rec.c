@@ -65,7 +65,7 @@ static const sr_rule rules[] = {
 
 /* ---- the model ---- */
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_items(model, "item_embedding", 1, (size_t)model->settings.hidden_size, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length + 1, error));
@@ -81,6 +81,6 @@ const backbone bert4rec_backbone = {
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
     .masked = true,
     .masking = masking,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode_items,
 };

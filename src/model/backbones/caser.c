@@ -63,7 +63,7 @@ static sr_status declare_convolution(sr_model *model, affine_parameters *indices
     return declare_uniform(model, &indices->bias, full_name, shape, 1, bound, error);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, window = (size_t)model->settings.max_length;
     const size_t vertical = (size_t)settings_of(model)->vertical_filters;
@@ -159,7 +159,7 @@ const backbone caser_backbone = {
     .at_once = true,
     .one_state = true,
     .mixes_window = true,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
     .penalty_term = {"frobenius_penalty", "Frobenius penalty"},
     .penalty_weight = penalty_weight,

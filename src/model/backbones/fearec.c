@@ -121,7 +121,7 @@ static const sr_rule rules[] = {
 
 /* ---- parameters ---- */
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_items(model, "item_embedding", 0, (size_t)model->settings.hidden_size, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
@@ -287,7 +287,7 @@ const backbone fearec_backbone = {
     .sums_in_passes = true,
     .mixes_window = true,
     .reads_padding = reads_padding,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
     .state_term = {"spectral", "spectral distance"},
     .state_weight = state_weight,

@@ -41,7 +41,7 @@ static sr_status declare_filter(sr_model *model, size_t layer, sr_error *error)
     return declare_norm(model, &filter->norm, name, width, error);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
     SR_TRY(declare_items(model, "item_embedding", 0, width, error));
@@ -100,7 +100,7 @@ const backbone fmlprec_backbone = {
     .capabilities = HAS_LAYERS | HAS_FEED_FORWARD,
     .mixes_window = true,
     .reads_padding = reads_padding,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
     .response = response,
 };

@@ -56,7 +56,7 @@ static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
                            index == 0 ? sqrt(6.0 / (double)(3 * g + g)) : deeper, error);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
     SR_TRY(declare_items(model, "item_embedding", 0, width, error));
@@ -95,6 +95,6 @@ const backbone gru4rec_backbone = {
                   .layer_size = sizeof(gru_parameters)},
     .capabilities = HAS_LAYERS,
     .reads_padding = reads_padding,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
 };

@@ -4,7 +4,7 @@
  *   x0 = dropout(LN(E[items] + P[columns])),  then the layers of encoder.c */
 #include "model/backbone.h"
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_items(model, "item_embedding", 0, (size_t)model->settings.hidden_size, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
@@ -15,6 +15,6 @@ const backbone sasrec_backbone = {
     .component = {.name = "sasrec",
                   .help = "causal transformer over the items of a history, post-norm (Kang and McAuley 2018)"},
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode_items,
 };

@@ -60,7 +60,7 @@ static size_t item_width(const sr_model *model)
     return (size_t)model->settings.hidden_size - user_width(model);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_items(model, "item_embedding", 0, item_width(model), error));
     SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, user_width(model), error));
@@ -126,6 +126,6 @@ const backbone ssept_backbone = {
     .users = true,
     .replaces_items = replaces_items,
     .items_read = items_read,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
 };

@@ -102,7 +102,7 @@ static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
     return declare_calibrators(model, index, error);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
     SR_TRY(check_heads(model, error));
@@ -214,6 +214,6 @@ const backbone stosa_backbone = {
                   .layer_size = sizeof(stosa_layer)},
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
     .distances = true,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
 };

@@ -53,7 +53,7 @@ static tisasrec_parameters *parameters_of(const sr_model *model)
     return component_parameters(model, &tisasrec_backbone.component);
 }
 
-static sr_status declare(sr_model *model, sr_error *error)
+static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
     const size_t gaps = (size_t)settings_of(model)->time_span + 1;
@@ -108,6 +108,6 @@ const backbone tisasrec_backbone = {
     .times = true,
     .places_itself = true,
     .gaps = gaps,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .encode = encode,
 };

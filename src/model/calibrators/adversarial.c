@@ -172,7 +172,7 @@ static const sr_rule rules[] = {
 
 /* ---- parameters ---- */
 
-static sr_status declare(sr_model *model, size_t index, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t index, sr_error *error)
 {
     const adversarial_settings *settings = settings_of_model(&model->settings);
     const size_t width = (size_t)model->settings.hidden_size;
@@ -400,7 +400,7 @@ const calibrator adversarial_calibrator = {
     .couples_batch = true,
     .padding = padding,
     .reads_rows_of_padding = reads_rows_of_padding,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .calibrate_weights = calibrate_weights,
     .attacked_term = {"attacked_ranking", "attacked ranking loss"},
     .penalty_term = {"mask_penalty", "mask penalty"},

@@ -90,7 +90,7 @@ static padding_use padding(const sr_model_settings *settings, bool training)
 
 /* All layers start with the same sqrt_beta. The published code makes layers by copying the first. Then it draws the weights of
  * linear maps and tables again, but not sqrt_beta. */
-static sr_status declare(sr_model *model, size_t layer, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *error)
 {
     frequency_layer *own = layer_of(model, layer);
     const size_t width = (size_t)model->settings.hidden_size;
@@ -143,7 +143,7 @@ const calibrator frequency_calibrator = {
          SR_RULES(rules),
          .layer_size = sizeof(frequency_layer)},
     .padding = padding,
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .mix = mix,
     .response = response,
     .bins = low_bins,

@@ -111,7 +111,7 @@ static sr_status declare_matrix(sr_model *model, size_t layer, const char *what,
                                  SR_PARAMETERS_ORDINARY, index, error);
 }
 
-static sr_status declare(sr_model *model, size_t layer, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *error)
 {
     const refinement_settings *settings = settings_of(&model->settings);
     refinement_layer *own = layer_of(model, layer);
@@ -196,6 +196,6 @@ const calibrator refinement_calibrator = {
          SR_RULES(rules),
          .layer_size = sizeof(refinement_layer)},
     .scores_every_query = true, /* rows attend to rows: a query needs those of its keys */
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .calibrate_probabilities = calibrate_probabilities,
 };

@@ -75,7 +75,7 @@ static sr_status declare_distance_scale(sr_model *model, size_t index, const cha
     return SR_OK;
 }
 
-static sr_status declare(sr_model *model, size_t index, sr_error *error)
+static sr_status declare_parameters(sr_model *model, size_t index, sr_error *error)
 {
     const spatial_settings *settings = settings_of(model);
     const size_t pair_width = 2 * (size_t)model->settings.hidden_size / (size_t)model->settings.heads;
@@ -120,6 +120,6 @@ const calibrator spatial_calibrator = {
                   .settings_size = sizeof(spatial_settings),
                   SR_RULES(rules),
                   .layer_size = sizeof(spatial_layer)},
-    .declare = declare,
+    .declare_parameters = declare_parameters,
     .calibrate_scores = calibrate_scores,
 };

@@ -22,26 +22,6 @@ typedef struct {
     char *output; /* directory */
 } request;
 
-/* ---- the command line ---- */
-
-static sr_status read_choice(const char *option, const char *text, const char *const *names, size_t count, int *choice,
-                             sr_error *error)
-{
-    char allowed[64] = "";
-    for (size_t i = 0; i < count; ++i) {
-        if (strcmp(text, names[i]) == 0) {
-            *choice = (int)i;
-            return SR_OK;
-        }
-        snprintf(allowed + strlen(allowed), sizeof allowed - strlen(allowed), "%s%s",
-                 i == 0          ? ""
-                 : i + 1 < count ? ", "
-                                 : " and ",
-                 names[i]);
-    }
-    return sr_fail(error, SR_ERROR_USAGE, "srtrain analyze: --%s %s: allowed are %s", option, text, allowed);
-}
-
 /* analysis/ in the directory of the run: that of best.h5, or the one above checkpoints/. */
 static sr_status default_output(const char *checkpoint, char **output, sr_error *error)
 {
@@ -241,37 +221,35 @@ static sr_status check_output(command_context *context, request *asked, const ch
 
 sr_status command_analyze(command_context *context, sr_error *error)
 {
-    static const char *const splits[] = {"valid", "test"}, *const pictures[] = {"svg", "png", "none"};
-    const char *data = NULL, *output = NULL, *split = "test", *picture = "svg", *stall_timeout;
+    static const char *const formats[] = {"svg", "png", "none", NULL};
+    const char *data = NULL, *output = NULL;
+    int split, pictures;
+    double stall_seconds;
     static const char *const keys[] = {"evaluation.batch_size", NULL};
     evaluation_keys set = {.keys = keys};
     request asked = {.output = NULL};
     const sr_option options[] = {
-        {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
+        {.name = "data", .directory = &data, .help = "the data set, if it is not where training found it"},
         {.name = "output",
-         .value = &output,
-         .argument = "DIR",
+         .directory = &output,
          .help = "where numbers and pictures go; analysis beside the checkpoint by default"},
         {.name = "user",
          .list = &asked.users,
          .argument = "NAME",
          .help = "a user whose attention is written and drawn; may be given several times"},
-        {.name = "split", .value = &split, .argument = "valid|test", .help = "which histories are analysed; test by default"},
-        {.name = "pictures", .value = &picture, .argument = "svg|png|none", .help = "the format of pictures; svg by default"},
+        held_out_option(&split, "which histories are analysed"),
+        {.name = "pictures", .choice = &pictures, .choices = formats, .standard = "svg", .help = "the format of pictures"},
         {.name = "set",
          .list = &set.assignments,
          .assignments = true,
          .argument = "evaluation.batch_size=N",
          .help = "overrides evaluation.batch_size"},
-        stall_timeout_option(&stall_timeout)};
-    int chosen_split = 0, chosen_pictures = 0;
+        stall_timeout_option(&stall_seconds)};
     checkpointed_model loaded;
     SR_TRY(command_line_read(context, "CHECKPOINT", &asked.checkpoint, options, sizeof options / sizeof *options, true, error));
-    SR_TRY(read_choice("split", split, splits, 2, &chosen_split, error));
-    SR_TRY(read_choice("pictures", picture, pictures, 3, &chosen_pictures, error));
-    asked.split = chosen_split == 0 ? SR_SPLIT_VALID : SR_SPLIT_TEST;
-    asked.pictures = (picture_format)chosen_pictures;
-    sr_status status = command_watch(context, stall_timeout, SR_PHASE_ANALYSIS, error);
+    asked.split = (sr_split)split;
+    asked.pictures = (picture_format)pictures;
+    sr_status status = command_watch(context, stall_seconds, SR_PHASE_ANALYSIS, error);
     if (status == SR_OK)
         status = check_output(context, &asked, output, error);
     if (status == SR_OK)

@@ -16,54 +16,60 @@ typedef struct {
     uint64_t shards, memory;
 } synth_options;
 
-static sr_status require(const char *option, const char *text, sr_error *error)
+/* As many clusters as were asked for, or a fortieth of the items. */
+static sr_status choose_clusters(synthesis *process, bool asked, sr_error *error)
 {
-    return text ? SR_OK : sr_fail(error, SR_ERROR_USAGE, "srprep synth: %s is missing", option);
+    if (!asked)
+        process->clusters = process->items < 40 ? 1 : process->items / 40;
+    return process->clusters <= process->items
+               ? SR_OK
+               : sr_fail(error, SR_ERROR_USAGE,
+                         "srprep synth: --clusters %llu: allowed is a whole number from 1 to %llu, the items",
+                         (unsigned long long)process->clusters, (unsigned long long)process->items);
 }
 
 static sr_status read_options(int argument_count, char **arguments, synth_options *o, sr_error *error)
 {
-    const char *users = NULL, *items = NULL, *length = NULL, *seed = NULL, *shards = NULL, *clusters = NULL, *exponent = NULL,
-               *transition = NULL, *memory = NULL;
+    synthesis *process = &o->process;
+    bool has_clusters;
     const sr_option options[] = {
-        {.name = "users", .value = &users, .argument = "N", .help = "how many users; required"},
-        {.name = "items", .value = &items, .argument = "N", .help = "how many items; required"},
-        {.name = "mean-length", .value = &length, .argument = "X", .help = "mean length of the sequences; required"},
-        {.name = "seed", .value = &seed, .argument = "S", .help = "of the random process; required"},
-        {.name = "output", .value = &o->output, .argument = "DIR", .help = "the data set to be written; required"},
-        {.name = "shards", .value = &shards, .argument = "N", .help = "files that sequences are divided among; 1 by default"},
+        {.name = "users", .count = &process->users, .least = 1, .most = INT32_MAX, .required = true, .help = "how many users"},
+        {.name = "items",
+         .count = &process->items,
+         .least = 1,
+         .most = INT32_MAX - 1,
+         .required = true,
+         .help = "how many items"},
+        {.name = "mean-length",
+         .number = &process->mean_length,
+         .lowest = SYNTHESIS_SHORTEST,
+         .highest = 1e6,
+         .required = true,
+         .help = "mean length of the sequences"},
+        {.name = "seed", .count = &process->seed, .required = true, .argument = "S", .help = "of the random process"},
+        {.name = "output", .directory = &o->output, .required = true, .help = "the data set to be written"},
+        shards_option(&o->shards),
         {.name = "clusters",
-         .value = &clusters,
-         .argument = "N",
+         .count = &process->clusters,
+         .least = 1,
+         .given = &has_clusters,
          .help = "groups of items that follow each other; a fortieth of the items by default"},
-        {.name = "exponent", .value = &exponent, .argument = "X", .help = "of the power law of popularity"},
+        {.name = "exponent",
+         .number = &process->exponent,
+         .highest = 10,
+         .standard = "1",
+         .help = "of the power law of popularity"},
         {.name = "transition",
-         .value = &transition,
+         .number = &process->transition,
+         .highest = 1,
+         .standard = "0.6",
          .argument = "P",
          .help = "probability that an item comes from the successors of the one before"},
-        {.name = "memory", .value = &memory, .argument = "SIZE", .help = "memory of each process, as 512M or 8G"},
-        {.name = "temporary",
-         .value = &o->temporary,
-         .argument = "DIR",
-         .help = "where runs that do not fit into memory are kept"}};
+        memory_option(&o->memory),
+        temporary_option(&o->temporary)};
     SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, sizeof options / sizeof *options,
                                 error));
-    SR_TRY(require("--users", users, error));
-    SR_TRY(require("--items", items, error));
-    SR_TRY(require("--mean-length", length, error));
-    SR_TRY(require("--seed", seed, error));
-    SR_TRY(require("--output", o->output, error));
-    synthesis *process = &o->process;
-    SR_TRY(read_count("--users", users, 1, INT32_MAX, &process->users, error));
-    SR_TRY(read_count("--items", items, 1, INT32_MAX - 1, &process->items, error));
-    SR_TRY(read_count("--seed", seed, 0, UINT64_MAX, &process->seed, error));
-    SR_TRY(read_real("--mean-length", length, SYNTHESIS_SHORTEST, 1e6, &process->mean_length, error));
-    SR_TRY(read_count("--shards", shards, 1, 99999, &o->shards, error));
-    process->clusters = process->items < 40 ? 1 : process->items / 40;
-    SR_TRY(read_count("--clusters", clusters, 1, process->items, &process->clusters, error));
-    SR_TRY(read_real("--exponent", exponent, 0, 10, &process->exponent, error));
-    SR_TRY(read_size("--memory", memory, &o->memory, error));
-    SR_TRY(read_real("--transition", transition, 0, 1, &process->transition, error));
+    SR_TRY(choose_clusters(process, has_clusters, error));
     if (o->shards > process->users)
         return sr_fail(error, SR_ERROR_USAGE, "--shards %llu: there are only %llu users", (unsigned long long)o->shards,
                        (unsigned long long)process->users);
@@ -179,7 +185,7 @@ static sr_status synth(const synth_options *o, workplace *place, sr_error *error
 
 sr_status command_synth(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error)
 {
-    synth_options options = {.process = {.exponent = 1, .transition = 0.6}, .shards = 1};
+    synth_options options = {.output = NULL};
     workplace place = {.parallel = parallel};
     sr_status status = sr_parallel_agree(parallel, read_options(argument_count, arguments, &options, error), error);
     if (status == SR_OK)

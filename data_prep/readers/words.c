@@ -1,7 +1,7 @@
 /* Lines "user item item ...", and lines "user item": words separated by spaces or tabs, already in order. */
 #include "reading.h"
 
-sr_status begin_sequences(reading *r, sr_error *error)
+sr_status words_begin(reading *r, sr_error *error)
 {
     (void)r;
     (void)error;
@@ -60,24 +60,17 @@ static sr_status add_line(reading *r, const char *line, size_t length, bool exac
     return SR_OK;
 }
 
-static sr_status read_lines(reading *r, bool exactly_one, sr_error *error)
+static sr_status add_sequence(reading *r, const char *line, size_t length, sr_error *error)
 {
-    const char *line;
-    size_t length;
-    for (;;) {
-        SR_TRY(reading_line(r, &line, &length, error));
-        if (!line)
-            return SR_OK;
-        SR_TRY(add_line(r, line, length, exactly_one, error));
-    }
+    return add_line(r, line, length, false, error);
 }
 
-sr_status read_sequences(reading *r, sr_error *error)
+static sr_status add_pair(reading *r, const char *line, size_t length, sr_error *error)
 {
-    return read_lines(r, false, error);
+    return add_line(r, line, length, true, error);
 }
 
-sr_status read_pairs(reading *r, sr_error *error)
+sr_status words_read(reading *r, bool exactly_one, sr_error *error)
 {
-    return read_lines(r, true, error);
+    return reading_lines(r, exactly_one ? add_pair : add_sequence, error);
 }

@@ -14,8 +14,9 @@
 #include <string.h>
 
 typedef struct {
-    const char *checkpoint, *data, *users, *histories, *output, *stall_timeout;
-    size_t top_k;
+    const char *checkpoint, *data, *users, *histories, *output;
+    double stall_seconds;
+    uint64_t top_k;
     sr_history history;
 } recommend_options;
 
@@ -30,54 +31,37 @@ typedef struct {
 
 /* ---- options ---- */
 
-static sr_status read_top_k(const char *text, size_t *top_k, sr_error *error)
-{
-    char *end;
-    const long value = strtol(text, &end, 10);
-    if (*end || value < 1 || value > 100000)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain recommend: --top-k %s: allowed is a whole number from 1 to 100000",
-                       text);
-    *top_k = (size_t)value;
-    return SR_OK;
-}
-
-static sr_status read_history(const char *text, sr_history *history, sr_error *error)
-{
-    if (strcmp(text, "exclude") != 0 && strcmp(text, "keep") != 0)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain recommend: --history %s: allowed are exclude and keep", text);
-    *history = strcmp(text, "keep") == 0 ? SR_HISTORY_KEEP : SR_HISTORY_EXCLUDE;
-    return SR_OK;
-}
-
 static sr_status read_options(const command_context *context, recommend_options *options, sr_error *error)
 {
-    const char *top_k = "10", *history = "exclude";
+    static const char *const histories[] = {[SR_HISTORY_KEEP] = "keep", [SR_HISTORY_EXCLUDE] = "exclude", NULL};
+    int history;
     const sr_option known[] = {
-        {.name = "data",
-         .value = &options->data,
-         .argument = "DIR",
-         .help = "the data set, if it is not where training found it"},
+        {.name = "data", .directory = &options->data, .help = "the data set, if it is not where training found it"},
         {.name = "users",
-         .value = &options->users,
-         .argument = "FILE",
+         .file = &options->users,
          .help = "recommends to the users of the data set whose names are the lines of this file; to all by default"},
         {.name = "histories",
-         .value = &options->histories,
-         .argument = "FILE",
+         .file = &options->histories,
          .help = "recommends to new users: each line is a name and its items, oldest first"},
-        {.name = "top-k", .value = &top_k, .argument = "K", .help = "so many items for each user; 10 by default"},
+        {.name = "top-k",
+         .count = &options->top_k,
+         .least = 1,
+         .most = 100000,
+         .standard = "10",
+         .argument = "K",
+         .help = "so many items for each user"},
         {.name = "history",
-         .value = &history,
-         .argument = "exclude|keep",
-         .help = "whether items of the history are left out (exclude, the default)"},
+         .choice = &history,
+         .choices = histories,
+         .standard = "exclude",
+         .help = "whether items of the history are left out"},
         {.name = "output",
-         .value = &options->output,
+         .file = &options->output,
          .argument = "FILE.tsv|FILE.h5",
          .help = "where recommendations go; standard output by default"},
-        stall_timeout_option(&options->stall_timeout)};
+        stall_timeout_option(&options->stall_seconds)};
     SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
-    SR_TRY(read_top_k(top_k, &options->top_k, error));
-    SR_TRY(read_history(history, &options->history, error));
+    options->history = (sr_history)history;
     if (options->users && options->histories)
         return sr_fail(error, SR_ERROR_USAGE,
                        "srtrain recommend: give --users (of the data set) or --histories (of new "
@@ -124,9 +108,12 @@ static sr_status find_users(audience *found, const sr_dataset *dataset, const na
     free(is_known);
     if (found->listed_count == 0)
         return sr_fail(error, SR_ERROR_DATA, "none of the users in %s is in the data set", path);
-    if (first_unknown < names->count)
-        sr_log_warning(log, "%zu of the %u users in %s are not in the data set and are left out, the first is \"%.40s\"",
-                       names->count - found->listed_count, names->count, path, names->texts[first_unknown]);
+    if (first_unknown < names->count) {
+        const identifier unknown = names_get(names, (uint32_t)first_unknown);
+        sr_log_warning(log, "%zu of the %u users in %s are not in the data set and are left out, the first is \"%.*s\"",
+                       names->count - found->listed_count, names->count, path, unknown.length < 40 ? unknown.length : 40,
+                       unknown.bytes);
+    }
     return SR_OK;
 }
 
@@ -220,7 +207,7 @@ sr_status command_recommend(command_context *context, sr_error *error)
     audience found = {.listed = NULL};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
-    SR_TRY(command_watch(context, options.stall_timeout, SR_PHASE_RECOMMENDATION, error));
+    SR_TRY(command_watch(context, options.stall_seconds, SR_PHASE_RECOMMENDATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &nothing_set, error));
     sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
                                          : choose_known_users(&found, context, loaded.dataset, options.users, error);

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 typedef struct {
-    const char *weights, *configuration, *data, *items, *users, *output;
+    const char *weights, *configuration, *data, *output;
+    uint64_t items, users; /* 0: not given */
     bool force;
     sr_text_list assignments;
 } import_options;
@@ -31,47 +32,37 @@ typedef struct {
 
 /* ---- options ---- */
 
-static sr_status read_count(const char *name, const char *text, size_t *count, sr_error *error)
-{
-    char *end;
-    const long long value = strtoll(text, &end, 10);
-    if (end == text || *end || value < 1 || value > INT32_MAX - 1)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: --%s %s: allowed is a whole number from 1 to %d", name, text,
-                       INT32_MAX - 1);
-    *count = (size_t)value;
-    return SR_OK;
-}
-
 static sr_status read_options(const command_context *context, import_options *options, sr_error *error)
 {
     const sr_option known[] = {
         {.name = "config",
-         .value = &options->configuration,
+         .file = &options->configuration,
+         .required = true,
          .argument = "CONFIG.yaml",
-         .help = "the configuration of the model; required"},
+         .help = "the configuration of the model, which says what the weights belong to"},
         {.name = "set",
          .list = &options->assignments,
          .assignments = true,
          .argument = "section.key=value",
          .help = "overrides a key of the configuration"},
-        {.name = "data", .value = &options->data, .argument = "DIR", .help = "the data set that the model was trained on"},
+        {.name = "data", .directory = &options->data, .help = "the data set that the model was trained on"},
         {.name = "items",
-         .value = &options->items,
-         .argument = "N",
+         .count = &options->items,
+         .least = 1,
+         .most = INT32_MAX - 1,
          .help = "without a data set: how many items the model knows"},
         {.name = "users",
-         .value = &options->users,
-         .argument = "N",
+         .count = &options->users,
+         .least = 1,
+         .most = INT32_MAX - 1,
          .help = "without a data set: how many users it knows; any number by default"},
-        {.name = "output", .value = &options->output, .argument = "FILE.h5", .help = "the checkpoint to be written; required"},
+        {.name = "output",
+         .file = &options->output,
+         .required = true,
+         .argument = "CHECKPOINT.h5",
+         .help = "the checkpoint to be written"},
         {.name = "force", .flag = &options->force, .help = "replaces a file of that name"}};
     SR_TRY(command_line_read(context, "WEIGHTS.h5", &options->weights, known, sizeof known / sizeof *known, true, error));
-    if (!options->configuration)
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "srtrain import: --config CONFIG.yaml is missing: it says which model the "
-                       "weights belong to");
-    if (!options->output)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain import: --output CHECKPOINT.h5 is missing");
     if (options->data && options->items)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain import: give --data or --items, not both");
     if (options->users && !options->items)
@@ -116,10 +107,9 @@ static sr_status read_settings(import_options *options, sr_settings *settings, s
 static sr_status count_by_options(imported_model *imported, const import_options *options, sr_error *error)
 {
     const sr_model_settings *model = &imported->settings.model;
-    SR_TRY(read_count("items", options->items, &imported->items, error));
-    if (options->users)
-        return read_count("users", options->users, &imported->users, error);
-    if (sr_model_needs_of(model, false).users)
+    imported->items = options->items;
+    imported->users = options->users;
+    if (imported->users == 0 && sr_model_needs_of(model, false).users)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain import: model.backbone %s has parameters of users: give --users N",
                        sr_model_name(model));
     return SR_OK;

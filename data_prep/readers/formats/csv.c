@@ -1,7 +1,8 @@
 /* Any delimited file, with columns chosen by --columns: numbers from 0, or names of the header. */
-#include "reading.h"
+#include "readers/reading.h"
 
-#include <stdlib.h>
+#include "base/units.h"
+
 #include <string.h>
 
 /* What --columns says of each role; "" for nothing. */
@@ -17,9 +18,10 @@ static sr_status resolve_column(const reading *r, column_texts texts, role which
 {
     const char *const wanted[ROLES] = {texts[USER], texts[ITEM], texts[TIME], texts[RATING]}, *text = texts[which];
     if (is_column_number(text)) {
-        *column = strtoul(text, NULL, 10);
-        if (*column >= READER_FIELDS)
-            return sr_fail(error, SR_ERROR_USAGE, "--columns: column %zu: allowed is from 0 to %d", *column, READER_FIELDS - 1);
+        uint64_t number;
+        if (!sr_read_whole(text, &number) || number >= READER_FIELDS)
+            return sr_fail(error, SR_ERROR_USAGE, "--columns: column %s: allowed is from 0 to %d", text, READER_FIELDS - 1);
+        *column = number;
         return SR_OK;
     }
     if (!r->options->header)
@@ -78,7 +80,7 @@ static sr_status count_columns_ahead(reading *r, size_t *count, sr_error *error)
     return status;
 }
 
-sr_status begin_csv(reading *r, sr_error *error)
+static sr_status begin(reading *r, sr_error *error)
 {
     column_texts texts;
     size_t count = 0, columns[ROLES];
@@ -101,3 +103,37 @@ sr_status begin_csv(reading *r, sr_error *error)
     table_begin_fixed(r, r->delimiter, r->quotes, columns, count, has_header ? " as the header has" : " as in the first line");
     return SR_OK;
 }
+
+/* ---- what does not go together ---- */
+
+static bool has_both_quotes(const reader_options *options)
+{
+    return options->no_quotes && options->multiline_quotes;
+}
+
+static bool is_delimited_by_quotes(const reader_options *options)
+{
+    return options->delimiter && strchr(options->delimiter, '"');
+}
+
+static const raw_format_rule rules[] = {
+    {has_both_quotes, "--no-quotes and --multiline-quotes exclude each other"},
+    {is_delimited_by_quotes, "--delimiter: quotes cannot delimit"},
+};
+
+/* Whether every line end is the end of a record. */
+static bool has_lines_of_its_own(const reader_options *options)
+{
+    return options->no_quotes;
+}
+
+const raw_format csv_format = {.name = "csv",
+                               .help = "any delimited file; --columns, --delimiter, --header say how",
+                               .times = "with time=",
+                               .takes = TAKES_COLUMNS | TAKES_DELIMITER | TAKES_HEADER | TAKES_QUOTES | TAKES_TIMES,
+                               .needs_columns = "user=0,item=1,time=3",
+                               .rules = rules,
+                               .rule_count = sizeof rules / sizeof *rules,
+                               .divisible = has_lines_of_its_own,
+                               .begin = begin,
+                               .records = table_read};

@@ -17,7 +17,9 @@ static sr_resume resume_kind(const char *text)
 
 sr_status command_train(command_context *context, sr_error *error)
 {
-    const char *output = NULL, *resume = "auto", *time_limit = NULL, *stall_timeout;
+    const char *output = NULL, *resume;
+    double limit_seconds = 0, stall_seconds;
+    bool limit_is_automatic = false;
     sr_text_list assignments = {.count = 0};
     const sr_option options[] = {
         {.name = "set",
@@ -26,22 +28,23 @@ sr_status command_train(command_context *context, sr_error *error)
          .argument = "section.key=value",
          .help = "overrides a key of the configuration"},
         {.name = "output",
-         .value = &output,
-         .argument = "DIR",
+         .directory = &output,
          .help = "directory of the run; runs/NAME by default, NAME being that of the configuration"},
         {.name = "resume",
          .value = &resume,
          .argument = "auto|never|PATH",
-         .help = "go on from the newest valid checkpoint of the directory (auto, the default), from nothing, or from the "
+         .standard = "auto",
+         .help = "goes on from the newest valid checkpoint of the directory (auto), from nothing (never), or from the "
                  "checkpoint PATH"},
         {.name = "time-limit",
-         .value = &time_limit,
+         .seconds = &limit_seconds,
+         .word = "auto",
+         .is_word = &limit_is_automatic,
          .argument = "DURATION|auto",
          .help = "ends with a checkpoint and exit code 75 before so much time has passed, as 30m or 2h; auto: before the "
                  "limit of the batch system"},
-        stall_timeout_option(&stall_timeout)};
+        stall_timeout_option(&stall_seconds)};
     sr_time_limit limit;
-    double stall_seconds;
     const char *path = NULL;
     sr_settings settings;
     SR_TRY(command_line_read(context, "CONFIG.yaml", &path, options, sizeof options / sizeof *options, false, error));
@@ -50,8 +53,8 @@ sr_status command_train(command_context *context, sr_error *error)
     SR_TRY(command_compare_settings(context->parallel, path, &settings, error));
     /* What is stored of it is read in other working directories. */
     sr_make_path_absolute(settings.data.path, sizeof settings.data.path);
-    SR_TRY(sr_parallel_agree(context->parallel, sr_time_limit_read(time_limit, context->started, &limit, error), error));
-    SR_TRY(sr_parallel_agree(context->parallel, stall_timeout_read(stall_timeout, &stall_seconds, error), error));
+    SR_TRY(sr_parallel_agree(context->parallel,
+                             sr_time_limit_find(limit_seconds, limit_is_automatic, context->started, &limit, error), error));
     if (!output && strlen(settings.name) + 1 == sizeof settings.name)
         return sr_fail(error, SR_ERROR_USAGE, "%s: the file's name is too long to name the run after it; give --output DIR",
                        path);

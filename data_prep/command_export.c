@@ -18,18 +18,18 @@ typedef struct {
 
 static sr_status read_options(int argument_count, char **arguments, export_options *o, sr_error *error)
 {
-    const char *format = "sequences";
+    static const char *const formats[] = {"sequences", "csv", NULL};
+    int format;
     const sr_option options[] = {
-        {.name = "output", .value = &o->output, .argument = "FILE", .help = "where the text goes; standard output by default"},
+        {.name = "output", .file = &o->output, .help = "where the text goes; standard output by default"},
         {.name = "format",
-         .value = &format,
-         .argument = "sequences|csv",
-         .help = "a user a line (sequences, the default), or an interaction a line"}};
+         .choice = &format,
+         .choices = formats,
+         .standard = "sequences",
+         .help = "a user a line (sequences), or an interaction a line"}};
     SR_TRY(sr_command_line_read("srprep", argument_count, arguments, "DIR", &o->directory, options,
                                 sizeof options / sizeof *options, error));
-    o->csv = strcmp(format, "csv") == 0;
-    if (!o->csv && strcmp(format, "sequences") != 0)
-        return sr_fail(error, SR_ERROR_USAGE, "--format %s: allowed are sequences and csv", format);
+    o->csv = format == 1;
     if (o->output && access(o->output, F_OK) == 0)
         return sr_fail(error, SR_ERROR_USAGE, "--output %s: exists already; name another file, or delete it first", o->output);
     return SR_OK;

@@ -84,14 +84,6 @@ static sr_status write_json(FILE *file, const evaluation *result, const sr_setti
     return SR_OK;
 }
 
-static sr_status read_split(const char *text, sr_split *split, sr_error *error)
-{
-    if (strcmp(text, "valid") != 0 && strcmp(text, "test") != 0)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain evaluate: --split %s: allowed are valid and test", text);
-    *split = strcmp(text, "valid") == 0 ? SR_SPLIT_VALID : SR_SPLIT_TEST;
-    return SR_OK;
-}
-
 /* Evaluates both and says what came of it; `json` is open on rank 0 if it is wanted. */
 static sr_status evaluate(command_context *context, checkpointed_model *loaded, const char *checkpoint, evaluation *result,
                           FILE *json, sr_error *error)
@@ -118,25 +110,27 @@ static sr_status evaluate(command_context *context, checkpointed_model *loaded, 
 
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
-    const char *data = NULL, *split = "test", *json = NULL, *stall_timeout;
+    const char *data = NULL, *json = NULL;
+    int split;
+    double stall_seconds;
     static const char *const keys[] = {"evaluation.top_k", "evaluation.history", "evaluation.batch_size", NULL};
     evaluation_keys set = {.keys = keys};
     const sr_option options[] = {
-        {.name = "data", .value = &data, .argument = "DIR", .help = "the data set, if it is not where training found it"},
-        {.name = "split", .value = &split, .argument = "valid|test", .help = "which held-out interactions; test by default"},
-        {.name = "json", .value = &json, .argument = "FILE", .help = "also writes the metrics as JSON"},
+        {.name = "data", .directory = &data, .help = "the data set, if it is not where training found it"},
+        held_out_option(&split, "which held-out interactions"),
+        {.name = "json", .file = &json, .help = "also writes the metrics as JSON"},
         {.name = "set",
          .list = &set.assignments,
          .assignments = true,
          .argument = "section.key=value",
          .help = "overrides evaluation.top_k, evaluation.history or evaluation.batch_size"},
-        stall_timeout_option(&stall_timeout)};
+        stall_timeout_option(&stall_seconds)};
     const char *checkpoint = NULL;
     evaluation result = {.split = SR_SPLIT_TEST};
     checkpointed_model loaded;
     SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
-    SR_TRY(read_split(split, &result.split, error));
-    SR_TRY(command_watch(context, stall_timeout, SR_PHASE_EVALUATION, error));
+    result.split = (sr_split)split;
+    SR_TRY(command_watch(context, stall_seconds, SR_PHASE_EVALUATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context, checkpoint, data, &set, error));
     /* A file that cannot be written is known before the work. */
     sr_output_file file = {.stream = NULL};

@@ -16,8 +16,7 @@
 
 /* Everything that is asked for on the command line. */
 typedef struct {
-    const reader *reader;
-    reading_texts reading;
+    reading_request reading;
     input_list inputs;
     const char *output, *split_text;
     const char *temporary, *item_list, *report, *after, *before;
@@ -29,25 +28,26 @@ typedef struct {
 
 /* ---- options ---- */
 
-static sr_status choose_duplicates(const char *text, conversion *c, sr_error *error)
+static const char *const duplicate_names[] = {
+    [DEDUPLICATE_NONE] = "none", [DEDUPLICATE_FIRST] = "first", [DEDUPLICATE_LAST] = "last", NULL};
+
+/* What can be checked before the input is read. */
+static sr_status finish_options(conversion *c, const sr_text_list *inputs, const char *list, sr_error *error)
 {
-    static const char *const names[] = {"none", "first", "last"};
-    static const deduplication values[] = {DEDUPLICATE_NONE, DEDUPLICATE_FIRST, DEDUPLICATE_LAST};
-    for (size_t i = 0; i < 3; ++i)
-        if (strcmp(text, names[i]) == 0) {
-            c->rules.duplicates = values[i];
-            return SR_OK;
-        }
-    return sr_fail(error, SR_ERROR_USAGE, "--deduplicate %s: allowed are first, last and none", text);
+    c->entry.has_after = c->after != NULL; /* the bounds themselves are known when the input's time stamps are */
+    c->entry.has_before = c->before != NULL;
+    SR_TRY(reading_options_finish(&c->reading, inputs, error));
+    SR_TRY(split_parse(c->split_text, &c->split, error));
+    SR_TRY(inputs_collect(&c->inputs, inputs, list, error));
+    c->rules.one_line_a_user = c->reading.format->one_line_a_user;
+    return sr_output_directory_check(c->output, error);
 }
 
 static sr_status read_options(int argument_count, char **arguments, conversion *c, sr_error *error)
 {
-    const char *list = NULL, *shards = NULL, *min_user = NULL, *min_item = NULL, *min_rating = NULL, *duplicates = "none",
-               *max_length = NULL, *memory = NULL;
+    const char *list = NULL;
+    int duplicates;
     sr_text_list inputs = {.count = 0};
-    c->split_text = "leave-one-out";
-    c->shards = 1;
     const sr_option own[] = {
         {.name = "input",
          .list = &inputs,
@@ -55,61 +55,53 @@ static sr_status read_options(int argument_count, char **arguments, conversion *
          .argument = "FILE",
          .help = "files of raw interactions, plain or compressed by gzip or zstd; a directory is all files in it, - is "
                  "standard input"},
-        {.name = "input-list", .value = &list, .argument = "FILE", .help = "a file with the names of input files, one a line"},
-        {.name = "output", .value = &c->output, .argument = "DIR", .help = "the data set to be written; required"},
-        {.name = "shards", .value = &shards, .argument = "N", .help = "files that sequences are divided among; 1 by default"},
-        {.name = "min-rating", .value = &min_rating, .argument = "X", .help = "drops interactions rated below X"},
+        {.name = "input-list", .file = &list, .help = "a file with the names of input files, one a line"},
+        {.name = "output", .directory = &c->output, .required = true, .help = "the data set to be written"},
+        shards_option(&c->shards),
+        {.name = "min-rating",
+         .number = &c->entry.min_rating,
+         .lowest = -1e30,
+         .highest = 1e30,
+         .given = &c->entry.has_min_rating,
+         .help = "drops interactions rated below X"},
         {.name = "after", .value = &c->after, .argument = "T", .help = "keeps interactions from time T on"},
         {.name = "before", .value = &c->before, .argument = "T", .help = "keeps interactions before time T"},
-        {.name = "items",
-         .value = &c->item_list,
-         .argument = "FILE",
-         .help = "keeps the items whose names are the lines of this file"},
+        {.name = "items", .file = &c->item_list, .help = "keeps the items whose names are the lines of this file"},
         {.name = "deduplicate",
-         .value = &duplicates,
-         .argument = "first|last|none",
+         .choice = &duplicates,
+         .choices = duplicate_names,
+         .standard = "none",
          .help = "which of the repeated interactions of a user with an item is kept; none: all"},
         {.name = "min-user",
-         .value = &min_user,
+         .count = &c->rules.min_user,
+         .most = UINT32_MAX,
          .argument = "K",
          .help = "repeatedly drops users with fewer interactions than K"},
         {.name = "min-item",
-         .value = &min_item,
+         .count = &c->rules.min_item,
+         .most = UINT32_MAX,
          .argument = "K",
          .help = "repeatedly drops items with fewer interactions than K"},
-        {.name = "max-length", .value = &max_length, .argument = "N", .help = "keeps the latest N interactions of each user"},
+        {.name = "max-length",
+         .count = &c->rules.max_length,
+         .least = 1,
+         .most = INT32_MAX,
+         .help = "keeps the latest N interactions of each user"},
         {.name = "split",
          .value = &c->split_text,
+         .standard = "leave-one-out",
          .argument = "leave-one-out|ratio:A,B,C|time:T1,T2",
-         .help = "what is held out of each sequence; leave-one-out by default"},
-        {.name = "memory", .value = &memory, .argument = "SIZE", .help = "memory of each process, as 512M or 8G"},
-        {.name = "temporary",
-         .value = &c->temporary,
-         .argument = "DIR",
-         .help = "where runs that do not fit into memory are kept"},
-        {.name = "report", .value = &c->report, .argument = "FILE.json", .help = "also writes the report as JSON"}};
+         .help = "what is held out of each sequence"},
+        memory_option(&c->memory),
+        temporary_option(&c->temporary),
+        {.name = "report", .file = &c->report, .argument = "FILE.json", .help = "also writes the report as JSON"}};
     enum { OWN = sizeof own / sizeof *own };
     sr_option options[OWN + READING_OPTIONS];
     memcpy(options, own, sizeof own);
-    const size_t count = OWN + reading_options_list(&c->reading, options + OWN);
-    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, count, error));
-    c->entry.has_min_rating = min_rating != NULL;
-    c->entry.has_after = c->after != NULL; /* the bounds themselves are known when the input's time stamps are */
-    c->entry.has_before = c->before != NULL;
-    SR_TRY(reading_options_finish(&c->reading, &c->reader, error));
-    SR_TRY(choose_duplicates(duplicates, c, error));
-    SR_TRY(read_count("--shards", shards, 1, 99999, &c->shards, error));
-    SR_TRY(read_count("--min-user", min_user, 0, UINT32_MAX, &c->rules.min_user, error));
-    SR_TRY(read_count("--min-item", min_item, 0, UINT32_MAX, &c->rules.min_item, error));
-    SR_TRY(read_count("--max-length", max_length, 1, INT32_MAX, &c->rules.max_length, error));
-    SR_TRY(read_real("--min-rating", min_rating, -1e30, 1e30, &c->entry.min_rating, error));
-    SR_TRY(read_size("--memory", memory, &c->memory, error));
-    SR_TRY(split_parse(c->split_text, &c->split, error));
-    SR_TRY(inputs_collect(&c->inputs, &inputs, list, error));
-    c->rules.one_line_a_user = c->reader->one_line_a_user;
-    if (!c->output)
-        return sr_fail(error, SR_ERROR_USAGE, "srprep convert: --output is missing");
-    return sr_output_directory_check(c->output, error);
+    reading_options_list(&c->reading, options + OWN);
+    SR_TRY(sr_command_line_read("srprep", argument_count, arguments, NULL, NULL, options, OWN + READING_OPTIONS, error));
+    c->rules.duplicates = (deduplication)duplicates;
+    return finish_options(c, &inputs, list, error);
 }
 
 /* How the data set was made, as JSON: nothing that does not change it, as memory or the number of ranks. */
@@ -118,13 +110,10 @@ static char *describe_origin(const conversion *c, const reader_facts *facts)
     cJSON *root = cJSON_CreateObject();
     cJSON *inputs = cJSON_AddArrayToObject(root, "input");
     bool complete = root && inputs && cJSON_AddStringToObject(root, "command", "convert") &&
-                    reading_options_describe(root, c->reader, &c->reading.options, facts) &&
+                    reading_options_describe(root, &c->reading, facts) &&
                     cJSON_AddNumberToObject(root, "min_user", (double)c->rules.min_user) &&
                     cJSON_AddNumberToObject(root, "min_item", (double)c->rules.min_item) &&
-                    cJSON_AddStringToObject(root, "deduplicate",
-                                            c->rules.duplicates == DEDUPLICATE_NONE    ? "none"
-                                            : c->rules.duplicates == DEDUPLICATE_FIRST ? "first"
-                                                                                       : "last");
+                    cJSON_AddStringToObject(root, "deduplicate", duplicate_names[c->rules.duplicates]);
     complete = complete && cJSON_AddStringToObject(root, "split", c->split_text);
     if (c->entry.has_min_rating)
         complete = complete && cJSON_AddNumberToObject(root, "min_rating", c->entry.min_rating);
@@ -146,7 +135,7 @@ static char *describe_origin(const conversion *c, const reader_facts *facts)
 /* ---- the work ---- */
 
 /* The identifiers in a file, one a line. */
-static sr_status read_item_list(const char *path, dictionary *items, sr_error *error)
+static sr_status read_item_list(const char *path, name_table *items, sr_error *error)
 {
     lines *file;
     const char *line;
@@ -157,7 +146,7 @@ static sr_status read_item_list(const char *path, dictionary *items, sr_error *e
         const size_t length = strlen(line);
         status = lines_check_identifier(file, line, "item", length, error);
         if (status == SR_OK)
-            status = dictionary_number(items, line, length, &number, error);
+            status = names_number(items, line, length, &number, error);
         if (status != SR_OK)
             break;
     }
@@ -216,8 +205,11 @@ static sr_status run_engine(const conversion *c, workplace *place, collector *fr
 static sr_status convert(const conversion *c, workplace *place, collector *to, sr_error *error)
 {
     input_facts *facts;
-    const input_plan input = {
-        .format = c->reader, .options = &c->reading.options, .files = &c->inputs, .after = c->after, .before = c->before};
+    const input_plan input = {.format = c->reading.format,
+                              .options = &c->reading.options,
+                              .files = &c->inputs,
+                              .after = c->after,
+                              .before = c->before};
     if (place->ranks > 1)
         SR_TRY(workplace_make_directory(place, error));
     SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &facts, 1, "a report", error));
@@ -239,10 +231,10 @@ static sr_status convert(const conversion *c, workplace *place, collector *to, s
 static sr_status convert_with(conversion *c, workplace *place, sr_error *error)
 {
     collector to = {.run_events = {.descriptor = -1}, .run_users = {.descriptor = -1}, .run_items = {.descriptor = -1}};
-    dictionary items = {.count = 0};
+    name_table items = {.count = 0};
     sr_status status = SR_OK;
     if (c->item_list) {
-        status = dictionary_create(&items, error);
+        status = names_create(&items, error);
         if (status == SR_OK)
             status = read_item_list(c->item_list, &items, error);
         c->entry.items = &items;
@@ -253,7 +245,7 @@ static sr_status convert_with(conversion *c, workplace *place, sr_error *error)
     if (status == SR_OK)
         status = convert(c, place, &to, error);
     collector_free(&to);
-    dictionary_free(&items);
+    names_free(&items);
     return status;
 }
 

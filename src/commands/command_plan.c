@@ -1,0 +1,189 @@
+/* srtrain plan CONFIG.yaml --ranks P: what a training will need, without running it. */
+#include "base/units.h"
+#include "commands/command.h"
+#include "srtrain/memory.h"
+#include "srtrain/plan.h"
+#include "srtrain/step.h"
+
+#include <unistd.h>
+
+/* What is 0 was not said. */
+typedef struct {
+    const char *path;
+    uint64_t ranks, threads, ranks_per_node;
+    double memory, rate, latency, bandwidth; /* GiB, examples a second, microseconds, GB a second */
+    sr_text_list assignments;
+    bool measure, json, has_latency, has_bandwidth;
+} plan_options;
+
+/* The numbers of the options, with what is assumed where they are silent. */
+typedef struct {
+    size_t ranks, threads, ranks_of_node;
+    double rate; /* examples a second; 0: not said */
+    sr_plan_network network;
+    sr_machine node;
+} plan_numbers;
+
+/* As a run finds its threads: what is configured, or OMP_NUM_THREADS, or the cores that a rank has to itself. */
+static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ranks_of_node)
+{
+    const uint64_t said = sr_number_of_environment("OMP_NUM_THREADS");
+    if (settings->training.threads > 0)
+        return (size_t)settings->training.threads;
+    if (said > 0)
+        return said;
+    return cores > ranks_of_node ? cores / ranks_of_node : 1;
+}
+
+static sr_status check_options(const plan_options *o, sr_error *error)
+{
+    if (o->measure && o->rate > 0)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --measure and --rate exclude each other");
+    if ((o->has_latency || o->has_bandwidth) && !o->measure)
+        return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --%s belongs to --measure, which is not given",
+                       o->has_latency ? "latency" : "bandwidth");
+    return SR_OK;
+}
+
+static void find_numbers(const plan_options *o, const sr_settings *settings, plan_numbers *n)
+{
+    sr_machine_look(&n->node, NULL);
+    n->rate = o->rate;
+    n->ranks = o->ranks;
+    n->ranks_of_node = o->ranks_per_node > 0 ? o->ranks_per_node : n->node.cores;
+    if (n->ranks_of_node > n->ranks)
+        n->ranks_of_node = n->ranks;
+    n->threads = o->threads > 0 ? o->threads : usual_threads(settings, n->node.cores, n->ranks_of_node);
+    if (o->memory > 0) {
+        n->node.memory = (size_t)(o->memory * 0x1p30);
+        snprintf(n->node.limit, sizeof n->node.limit, "--memory");
+    }
+    n->network = (sr_plan_network){1e-6 * o->latency, 1e9 * o->bandwidth, n->ranks_of_node};
+}
+
+static void warn_of(const plan_numbers *n, const sr_plan *plan, bool tight, bool other_machine)
+{
+    if (tight) {
+        char need[32], allowed[32];
+        sr_format_bytes((double)sr_plan_memory_of_node(plan, n->ranks_of_node), need, sizeof need);
+        sr_format_bytes((double)n->node.memory, allowed, sizeof allowed);
+        fprintf(stderr, "srtrain: warning: memory is tight: %zu ranks may need %s of %s (%s)\n", n->ranks_of_node, need,
+                allowed, n->node.limit);
+    }
+    if (!other_machine && n->ranks_of_node * n->threads > n->node.cores)
+        fprintf(stderr, "srtrain: warning: %zu ranks of %zu threads on a node share the %zu cores that this machine has\n",
+                n->ranks_of_node, n->threads, n->node.cores);
+}
+
+static sr_status plan_run(const plan_options *o, const plan_numbers *n, const sr_plan_request *request, sr_error *error)
+{
+    sr_plan plan;
+    bool tight;
+    SR_TRY(sr_plan_make(&plan, request, error));
+    SR_TRY(sr_plan_check_memory(&plan, n->ranks_of_node, n->node.memory, n->node.limit, "a node", &tight, error));
+    if (o->measure)
+        SR_TRY(sr_plan_measure(&plan, request, &n->network, error));
+    if (n->rate > 0)
+        sr_plan_use_rate(&plan, n->rate);
+    warn_of(n, &plan, tight, o->memory > 0 || o->threads > 0);
+    return o->json ? sr_plan_print_json(&plan, n->ranks_of_node, &n->node, stdout, error) : sr_plan_print(&plan, stdout, error);
+}
+
+static sr_status plan_data(const plan_options *o, const plan_numbers *n, sr_plan_request *request, sr_error *error)
+{
+    sr_sampler *sampler;
+    if (n->ranks > sr_dataset_users(request->dataset))
+        return sr_fail(error, SR_ERROR_USAGE, "%zu ranks are more than the %zu users of %s", n->ranks,
+                       sr_dataset_users(request->dataset), request->settings->data.path);
+    SR_TRY(sr_settings_sampler(&sampler, request->dataset, request->settings, error));
+    request->sampler = sampler;
+    const sr_status status = plan_run(o, n, request, error);
+    sr_sampler_free(sampler);
+    return status;
+}
+
+static sr_status read_options(const command_context *context, plan_options *o, sr_error *error)
+{
+    const sr_option options[] = {{.name = "ranks",
+                                  .count = &o->ranks,
+                                  .least = 1,
+                                  .most = 1000000,
+                                  .required = true,
+                                  .argument = "P",
+                                  .help = "the ranks of the job"},
+                                 {.name = "set",
+                                  .list = &o->assignments,
+                                  .assignments = true,
+                                  .argument = "section.key=value",
+                                  .help = "overrides a key of the configuration"},
+                                 {.name = "threads",
+                                  .count = &o->threads,
+                                  .least = 1,
+                                  .most = 4096,
+                                  .argument = "T",
+                                  .help = "threads of a rank; by default what training would use on this machine"},
+                                 {.name = "ranks-per-node",
+                                  .count = &o->ranks_per_node,
+                                  .least = 1,
+                                  .most = 4096,
+                                  .argument = "Q",
+                                  .help = "by default as many as this machine has cores"},
+                                 {.name = "memory",
+                                  .number = &o->memory,
+                                  .lowest = 1e-3,
+                                  .highest = 1e6,
+                                  .argument = "GIB",
+                                  .help = "memory of a node; that of this machine by default"},
+                                 {.name = "measure",
+                                  .flag = &o->measure,
+                                  .help = "times some steps of one thread here and projects the time of the training"},
+                                 {.name = "rate",
+                                  .number = &o->rate,
+                                  .lowest = 1e-6,
+                                  .highest = 1e12,
+                                  .argument = "EXAMPLES_A_SECOND",
+                                  .help = "projects the time from the rate of the whole job"},
+                                 {.name = "latency",
+                                  .number = &o->latency,
+                                  .highest = 1e6,
+                                  .given = &o->has_latency,
+                                  .standard = "2",
+                                  .argument = "MICROSECONDS",
+                                  .help = "of the network, for --measure"},
+                                 {.name = "bandwidth",
+                                  .number = &o->bandwidth,
+                                  .lowest = 1e-3,
+                                  .highest = 1e6,
+                                  .given = &o->has_bandwidth,
+                                  .standard = "12.5",
+                                  .argument = "GB_A_SECOND",
+                                  .help = "of a node in one direction, for --measure"},
+                                 {.name = "json", .flag = &o->json, .help = "writes a JSON object instead of a table"}};
+    SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &o->path, options,
+                                sizeof options / sizeof *options, error));
+    return check_options(o, error);
+}
+
+sr_status command_plan(command_context *context, sr_error *error)
+{
+    plan_options o = {.path = NULL};
+    sr_settings settings;
+    plan_numbers numbers = {.rate = 0};
+    sr_plan_request request = {.settings = &settings, .program = sr_resident_memory()};
+    sr_cpu cpu;
+    SR_TRY(read_options(context, &o, error));
+    SR_TRY(sr_settings_read(&settings, o.path, o.assignments.texts, o.assignments.count, error));
+    SR_TRY(sr_cpu_agree(&cpu, NULL, error));
+    request.kernels = cpu.kernels;
+    find_numbers(&o, &settings, &numbers);
+    request.ranks = numbers.ranks;
+    request.threads = numbers.threads;
+    request.shares = numbers.ranks_of_node > 1 && numbers.ranks % numbers.ranks_of_node == 0 &&
+                     sr_training_shares(&settings.training);
+    sr_dataset *dataset;
+    SR_TRY(sr_dataset_open(&dataset, settings.data.path, error));
+    request.dataset = dataset;
+    const sr_status status = plan_data(&o, &numbers, &request, error);
+    sr_dataset_close(dataset);
+    return status;
+}
