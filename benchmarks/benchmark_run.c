@@ -2,8 +2,8 @@
  *
  * What a run does besides its steps, N (default 5) times each, on as many ranks as it is started with: opening the data set,
  * verifying it and reading all sequences; evaluating the validation split with untrained parameters; writing, verifying and
- * reading a checkpoint with the moments of Adam, in DIR. Files are in the page cache by then, unless they are too large for
- * it. A time is that of the slowest rank; figures are medians. */
+ * reading a checkpoint with the state of the optimizer, in DIR. Files are in the page cache by then, unless they are too large
+ * for it. A time is that of the slowest rank; figures are medians. */
 #include "benchmark.h"
 #include "json.h"
 #include "srtrain/checkpoint.h"
@@ -104,7 +104,7 @@ static sr_status write_checkpoint(benchmark *b, sr_error *error)
                                       .users = (int64_t)sr_dataset_users(b->dataset),
                                       .items = (int64_t)sr_dataset_items(b->dataset)};
     const sr_status status = sr_checkpoint_write(b->parallel, path, &checkpoint, sr_model_parameters(b->model),
-                                                 b->optimizer.first_moment, b->optimizer.second_moment, error);
+                                                 &b->optimizer.state, error);
     free(configuration);
     return status;
 }
@@ -123,8 +123,7 @@ static sr_status read_checkpoint(benchmark *b, sr_error *error)
 {
     char path[PATH_SIZE];
     checkpoint_path(b, path);
-    return sr_checkpoint_read_state(b->parallel, path, sr_model_parameters(b->model), b->optimizer.first_moment,
-                                    b->optimizer.second_moment, error);
+    return sr_checkpoint_read_state(b->parallel, path, sr_model_parameters(b->model), &b->optimizer.state, error);
 }
 
 /* ---- measuring ---- */
@@ -220,7 +219,7 @@ static sr_status prepare(benchmark *b, sr_error *error)
     SR_TRY(sr_dataset_open(&b->dataset, b->settings.data.path, error));
     SR_TRY(sr_model_create(&b->model, &b->settings.model, sr_dataset_items(b->dataset), sr_dataset_users(b->dataset), error));
     sr_parameters_draw(sr_model_parameters(b->model), 1);
-    return sr_optimizer_create(&b->optimizer, sr_model_parameters(b->model), error);
+    return sr_optimizer_create(&b->optimizer, sr_model_parameters(b->model), &b->settings.training, error);
 }
 
 static void release(benchmark *b)

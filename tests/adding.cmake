@@ -1,4 +1,4 @@
-# The recipes of docs/adding-a-model.md, followed: copies of the library's three lists with one row more each, and the files of
+# The recipes of docs/adding-a-model.md, followed: copies of the library's four lists with one row more each, and the files of
 # the examples. The linker takes them in the place of the library's own lists, because they come before it.
 
 # Puts `new` in front of the one place where `anchor` stands in the text of a variable.
@@ -12,12 +12,12 @@ function(srtrain_insert_before variable anchor new)
   set(${variable} "${changed}" PARENT_SCOPE)
 endfunction()
 
-# src/model/LIST.c with the row NAME_KIND, in the build directory; its path is appended to SRTRAIN_ADDING_LISTS.
-function(srtrain_add_row list kind name)
-  set(source ${PROJECT_SOURCE_DIR}/src/model/${list}.c)
+# src/FOLDER/LIST.c with the row NAME_KIND of a type, in the build directory; its path is appended to SRTRAIN_ADDING_LISTS.
+function(srtrain_add_row folder list type kind name)
+  set(source ${PROJECT_SOURCE_DIR}/src/${folder}/${list}.c)
   set(copy ${CMAKE_CURRENT_BINARY_DIR}/adding/${list}.c)
   file(READ ${source} text)
-  srtrain_insert_before(text "\n/* clang-format off */\n" "extern const ${kind} ${name}_${kind};\n")
+  srtrain_insert_before(text "\n/* clang-format off */\n" "extern const ${type} ${name}_${kind};\n")
   srtrain_insert_before(text "};\n/* clang-format on */\n" "    &${name}_${kind},\n")
   file(GENERATE OUTPUT ${copy} CONTENT "${text}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
@@ -25,10 +25,11 @@ function(srtrain_add_row list kind name)
 endfunction()
 
 set(SRTRAIN_ADDING_LISTS)
-srtrain_add_row(backbones backbone average)
-srtrain_add_row(calibrators calibrator temperature)
-srtrain_add_row(losses loss margin)
-set(SRTRAIN_ADDING_EXAMPLES examples/average.c examples/temperature.c examples/margin.c)
+srtrain_add_row(model backbones backbone backbone average)
+srtrain_add_row(model calibrators calibrator calibrator temperature)
+srtrain_add_row(model losses loss loss margin)
+srtrain_add_row(step optimizers optimizer_row optimizer sign)
+set(SRTRAIN_ADDING_EXAMPLES examples/average.c examples/temperature.c examples/margin.c examples/sign.c)
 srtrain_add_test(test_adding_a_model LIBRARY srtrain_double SOURCES quoted_page.c ${SRTRAIN_ADDING_EXAMPLES} ${SRTRAIN_ADDING_LISTS})
 
 list(TRANSFORM SRTRAIN_ADDING_EXAMPLES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ OUTPUT_VARIABLE files)

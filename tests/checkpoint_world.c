@@ -39,17 +39,34 @@ static void fill_with_bits(const sr_parameters *parameters, sr_real *block, uint
         }
 }
 
+void make_blocks(const sr_parameters *parameters, const char *const *names, sr_state *state)
+{
+    *state = (sr_state){.count = 0};
+    for (; names[state->count]; ++state->count) {
+        sr_real *values = calloc(parameters->block_size, sizeof *values);
+        assert_non_null(values);
+        state->blocks[state->count] = (sr_state_block){names[state->count], values};
+    }
+}
+
+void free_blocks(sr_state *state)
+{
+    for (size_t i = 0; i < state->count; ++i)
+        free(state->blocks[i].values);
+}
+
+static const char *const block_names[] = {"first_moment", "second_moment", NULL};
+
 static void make_state(world *w)
 {
     sr_parameters_initialise(&w->parameters);
     for (size_t i = 0; i < ARRAYS; ++i)
         declare(w, &w->parameters, arrays[i].name, arrays[i].shape, arrays[i].rank);
     assert_int_equal(sr_parameters_allocate(&w->parameters, &w->error), SR_OK);
-    w->first_moment = calloc(w->parameters.block_size, sizeof(sr_real));
-    w->second_moment = calloc(w->parameters.block_size, sizeof(sr_real));
+    make_blocks(&w->parameters, block_names, &w->state);
     fill_with_bits(&w->parameters, w->parameters.values, 1);
-    fill_with_bits(&w->parameters, w->first_moment, 2);
-    fill_with_bits(&w->parameters, w->second_moment, 3);
+    fill_with_bits(&w->parameters, w->state.blocks[0].values, 2);
+    fill_with_bits(&w->parameters, w->state.blocks[1].values, 3);
     const size_t length = 100000; /* more than an attribute may hold */
     char *configuration = malloc(length + 1);
     for (size_t i = 0; i < length; ++i)
@@ -116,8 +133,7 @@ int checkpoint_finish(void **state)
     run_on_rank_0(w, "rm -rf %s", w->directory);
     sr_checkpoint_free(&w->checkpoint);
     sr_parameters_free(&w->parameters);
-    free(w->first_moment);
-    free(w->second_moment);
+    free_blocks(&w->state);
     sr_parallel_finish(w->parallel);
     free(w);
     return 0;
@@ -135,8 +151,7 @@ int clear_directory(void **state)
 
 void write_checkpoint(world *w, const char *path)
 {
-    check(w,
-          sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, &w->error));
+    check(w, sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, &w->state, &w->error));
 }
 
 void assert_message(const world *w, const char *text)
@@ -164,18 +179,16 @@ void make_blank(world *w, blank *b)
     for (size_t i = 0; i < ARRAYS; ++i)
         declare(w, &b->parameters, arrays[i].name, arrays[i].shape, arrays[i].rank);
     check(w, sr_parameters_allocate(&b->parameters, &w->error));
-    b->first_moment = calloc(b->parameters.block_size, sizeof(sr_real));
-    b->second_moment = calloc(b->parameters.block_size, sizeof(sr_real));
+    make_blocks(&b->parameters, block_names, &b->state);
 }
 
 void free_blank(blank *b)
 {
     sr_parameters_free(&b->parameters);
-    free(b->first_moment);
-    free(b->second_moment);
+    free_blocks(&b->state);
 }
 
 sr_status read_into(world *w, blank *b, const char *path)
 {
-    return sr_checkpoint_read_state(w->parallel, path, &b->parameters, b->first_moment, b->second_moment, &w->error);
+    return sr_checkpoint_read_state(w->parallel, path, &b->parameters, &b->state, &w->error);
 }

@@ -11,7 +11,7 @@ typedef struct {
     char path[128]; /* of the checkpoint most tests use */
     sr_checkpoint checkpoint;
     sr_parameters parameters;
-    sr_real *first_moment, *second_moment;
+    sr_state state; /* of AdamW */
     sr_error error;
 } world;
 
@@ -48,10 +48,14 @@ void assert_message(const world *w, const char *text);
 /* Fails the test unless the directory holds so many files. */
 void assert_file_count(const world *w, int count);
 
+/* Blocks of zeros, laid out as `parameters`, for the names of a list that NULL ends. Release with free_blocks(). */
+void make_blocks(const sr_parameters *parameters, const char *const *names, sr_state *state);
+void free_blocks(sr_state *state);
+
 /* A state with the same arrays, to be read into. */
 typedef struct {
     sr_parameters parameters;
-    sr_real *first_moment, *second_moment;
+    sr_state state;
 } blank;
 
 void make_blank(world *w, blank *b);

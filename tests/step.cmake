@@ -1,4 +1,5 @@
 srtrain_add_test(test_optimizer)
+srtrain_add_test(test_optimizers SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2)
 srtrain_add_test(test_deferred_rows LIBRARY srtrain_double)
 srtrain_add_test(test_deferred_rows_single FILE test_deferred_rows.c)
 srtrain_add_test(test_step SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)

@@ -1,5 +1,6 @@
 srtrain_add_test(test_checkpoint SOURCES checkpoint_world.c RANKS 1 2 3 4)
 srtrain_add_test(test_checkpoint_damage SOURCES checkpoint_world.c RANKS 1 2 3 4)
+srtrain_add_test(test_checkpoint_state SOURCES checkpoint_world.c RANKS 1 2)
 add_test(NAME checkpoint_bytes_do_not_depend_on_ranks
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/compare_checkpoints.sh ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}
                  $<TARGET_FILE:test_checkpoint>)

@@ -1,11 +1,12 @@
-/* The recipes of docs/adding-a-model.md: a calibrator, a backbone and a loss, each added by one file and one row.
+/* The recipes of docs/adding-a-model.md: a calibrator, a backbone, a loss and an optimizer, each added by one file and one row.
  *
- * The library is linked as it is, but for its three lists, which have one row more each (tests/adding.cmake). */
+ * The library is linked as it is, but for its four lists, which have one row more each (tests/adding.cmake). */
 #include "model/component.h"
 #include "quoted_page.h"
 #include "srtrain/batch.h"
 #include "srtrain/kernels.h"
 #include "srtrain/objective.h"
+#include "srtrain/optimizer.h"
 #include "srtrain/settings.h"
 
 #include <math.h>
@@ -289,6 +290,38 @@ static void margin_is_the_mean_of_what_targets_lack(void **state)
 
 /* ---- what the program says of them ---- */
 
+/* In two parts, as two threads take it. */
+static void sign_moves_by_the_learning_rate_and_has_no_state(void **state)
+{
+    static const double gradients[] = {3, -0.2, 0.05, 0}, wanted[] = {0.85, 1.05, 0.95, 0.95};
+    const variant chosen = {"", {"training.optimizer=sign", "training.least_gradient=0.1", "training.weight_decay=0.5"}};
+    const size_t shape[] = {4};
+    sr_settings settings;
+    sr_parameters parameters;
+    sr_optimizer optimizer;
+    (void)state;
+    assert_int_equal(choose(&settings, &chosen, NULL), SR_OK);
+    sr_parameters_initialise(&parameters);
+    assert_int_equal(sr_parameters_declare(&parameters, "w", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
+                                           SR_PARAMETERS_ORDINARY, NULL, NULL),
+                     SR_OK);
+    assert_int_equal(sr_parameters_allocate(&parameters, NULL), SR_OK);
+    assert_int_equal(sr_optimizer_create(&optimizer, &parameters, &settings.training, NULL), SR_OK);
+    assert_int_equal(optimizer.state.count, 0);
+    for (size_t i = 0; i < 4; ++i) {
+        parameters.values[i] = 1;
+        parameters.gradients[i] = (sr_real)gradients[i];
+    }
+    for (size_t part = 0; part < 2; ++part) {
+        const sr_update update = {.learning_rate = 0.1, .part = part, .parts = 2};
+        assert_int_equal(sr_optimizer_step(&optimizer, sr_kernels_choose(NULL), &update, NULL), SR_OK);
+    }
+    for (size_t i = 0; i < 4; ++i)
+        assert_true(fabs(parameters.values[i] - wanted[i]) < 1e-12);
+    sr_optimizer_free(&optimizer);
+    sr_parameters_free(&parameters);
+}
+
 static void their_keys_and_reasons_are_described(void **state)
 {
     (void)state;
@@ -332,6 +365,9 @@ static void what_they_cannot_do_is_refused_with_the_reason(void **state)
          "learn nothing from such a target; use another loss"},
         {{"", {"model.latest_share=0.5"}}, "it belongs to average"},
         {{"", {"training.margin=0.5"}}, "it belongs to margin"},
+        {{"", {"training.least_gradient=0.5"}}, "it belongs to sign"},
+        {{"", {"training.optimizer=sign", "training.weight_decay_kind=l2"}}, "a sign does not tell"},
+        {{"", {"training.optimizer=sign", "training.item_updates=deferred", "training.loss=bpr"}}, "is at rest"},
         {{"", {"model.backbone=average", "calibrators.temperature.least=0.5"}}, "calibrators are stages of attention"},
         {{"", {"calibrators.temperature.least=1"}}, "least"},
     };
@@ -377,7 +413,7 @@ static void the_page_quotes_files_that_are_built(void **state)
     (void)state;
     static const char *const paths[] = {SRTRAIN_ADDING_FILES};
     assert_true(assert_page_quotes(SRTRAIN_ADDING_PAGE, paths, sizeof paths / sizeof *paths) > 20);
-    assert_int_equal(quoted_for_each_block(SRTRAIN_ADDING_PAGE, "yaml", check_configuration, NULL), 3);
+    assert_int_equal(quoted_for_each_block(SRTRAIN_ADDING_PAGE, "yaml", check_configuration, NULL), 4);
 }
 
 /* One function, once for each variant. */
@@ -405,6 +441,7 @@ int main(void)
         cmocka_unit_test(temperature_starts_without_effect_and_multiplies_scores),
         cmocka_unit_test(average_is_the_latest_item_and_the_mean_through_a_linear_map),
         cmocka_unit_test(margin_is_the_mean_of_what_targets_lack),
+        cmocka_unit_test(sign_moves_by_the_learning_rate_and_has_no_state),
         cmocka_unit_test(their_keys_and_reasons_are_described),
         cmocka_unit_test(what_they_cannot_do_is_refused_with_the_reason),
         cmocka_unit_test(rules_of_what_is_not_in_use_refuse_nothing),

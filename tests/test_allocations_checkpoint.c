@@ -18,7 +18,7 @@ typedef struct {
     char directory[64], path[128], kept[128]; /* `kept` is written once */
     sr_checkpoint checkpoint;
     sr_parameters parameters;
-    sr_real *first_moment, *second_moment;
+    sr_state state;
 } world;
 
 /* Shared by all ranks and by rank 0 alone. */
@@ -60,8 +60,8 @@ static void make_state(world *w)
               &error);
     check(sr_parameters_allocate(&w->parameters, &error), &error);
     fill(w->parameters.values, w->parameters.block_size, 1);
-    w->first_moment = make_moment(w, 0.5);
-    w->second_moment = make_moment(w, 0.25);
+    w->state = (sr_state){.blocks = {{"first_moment", make_moment(w, 0.5)}, {"second_moment", make_moment(w, 0.25)}},
+                          .count = 2};
     w->checkpoint = (sr_checkpoint){.progress = {.epoch = 3, .step = 42, .seed = 7, .best_metric = -1},
                                     .configuration = text_configuration,
                                     .program_version = text_version,
@@ -73,7 +73,7 @@ static void make_state(world *w)
 
 static sr_status write_to(const world *w, const char *path, sr_error *error)
 {
-    return sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, error);
+    return sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, &w->state, error);
 }
 
 static int set_up(void **state)
@@ -105,8 +105,8 @@ static int tear_down(void **state)
         assert_int_equal(rmdir(w->directory), 0);
     }
     sr_parameters_free(&w->parameters);
-    free(w->first_moment);
-    free(w->second_moment);
+    free(w->state.blocks[0].values);
+    free(w->state.blocks[1].values);
     sr_parallel_finish(w->parallel);
     free(w);
     return 0;
@@ -163,7 +163,7 @@ static sr_status write_beside(void *context, uint64_t *result, sr_error *error)
     sr_background_write *write = NULL;
     double seconds;
     bool begun = sr_parallel_rank(w->parallel) == 0 &&
-                 sr_checkpoint_begin(&write, w->path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1);
+                 sr_checkpoint_begin(&write, w->path, &w->checkpoint, &w->parameters, &w->state, 1);
     sr_status status = sr_parallel_broadcast(w->parallel, &begun, sizeof begun, error);
     if (status == SR_OK && !begun)
         status = write_to(w, w->path, error);
@@ -195,7 +195,7 @@ static sr_status read_it(void *context, uint64_t *result, sr_error *error)
     *result = add_to_result(*result, header.data_directory, strlen(header.data_directory));
     sr_checkpoint_free(&header);
     sr_parameters read;
-    sr_real *moments[2] = {NULL, NULL};
+    sr_state state = {.blocks = {{.name = "first_moment"}, {.name = "second_moment"}}, .count = 2};
     sr_parameters_initialise(&read);
     sr_status status = SR_OK;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays && status == SR_OK; ++i)
@@ -203,18 +203,18 @@ static sr_status read_it(void *context, uint64_t *result, sr_error *error)
                                        SR_PARAMETERS_ORDINARY, NULL, error);
     if (status == SR_OK)
         status = sr_parameters_allocate(&read, error);
-    for (size_t i = 0; i < 2 && status == SR_OK; ++i)
-        status = SR_ALLOCATE_ZERO(&moments[i], read.block_size, "moments", error);
+    for (size_t i = 0; i < state.count && status == SR_OK; ++i)
+        status = SR_ALLOCATE_ZERO(&state.blocks[i].values, read.block_size, "state", error);
     status = sr_parallel_agree(w->parallel, status, error);
     if (status == SR_OK)
-        status = sr_checkpoint_read_state(w->parallel, w->kept, &read, moments[0], moments[1], error);
+        status = sr_checkpoint_read_state(w->parallel, w->kept, &read, &state, error);
     if (status == SR_OK) {
         *result = add_to_result(*result, read.values, read.block_size * sizeof *read.values);
-        *result = add_to_result(*result, moments[1], read.block_size * sizeof *read.values);
+        *result = add_to_result(*result, state.blocks[1].values, read.block_size * sizeof *read.values);
     }
     sr_parameters_free(&read);
-    free(moments[0]);
-    free(moments[1]);
+    free(state.blocks[0].values);
+    free(state.blocks[1].values);
     return status;
 }
 

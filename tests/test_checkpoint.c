@@ -25,8 +25,8 @@ static void every_bit_comes_back(void **state)
     check(w, read_into(w, &b, w->path));
     const size_t bytes = w->parameters.block_size * sizeof(sr_real);
     assert_memory_equal(b.parameters.values, w->parameters.values, bytes);
-    assert_memory_equal(b.first_moment, w->first_moment, bytes);
-    assert_memory_equal(b.second_moment, w->second_moment, bytes);
+    assert_memory_equal(b.state.blocks[0].values, w->state.blocks[0].values, bytes);
+    assert_memory_equal(b.state.blocks[1].values, w->state.blocks[1].values, bytes);
     free_blank(&b);
 
     sr_checkpoint read;
@@ -55,10 +55,13 @@ static void read_on_nodes(world *w, int processes)
     for (size_t i = 0; i < ARRAYS; ++i)
         declare(w, &shared, arrays[i].name, arrays[i].shape, arrays[i].rank);
     sr_parameters_place(&shared, common, sr_node_own(node, sr_node_process(node)));
-    check(w, sr_checkpoint_read_shared_state(w->parallel, node, w->path, &shared, common + size, common + 2 * size, &w->error));
+    sr_state state = w->state;
+    for (size_t i = 0; i < state.count; ++i)
+        state.blocks[i].values = common + (1 + i) * size;
+    check(w, sr_checkpoint_read_shared_state(w->parallel, node, w->path, &shared, &state, &w->error));
     assert_memory_equal(common, w->parameters.values, bytes);
-    assert_memory_equal(common + size, w->first_moment, bytes);
-    assert_memory_equal(common + 2 * size, w->second_moment, bytes);
+    assert_memory_equal(common + size, w->state.blocks[0].values, bytes);
+    assert_memory_equal(common + 2 * size, w->state.blocks[1].values, bytes);
     sr_parameters_free(&shared);
     sr_node_free(node);
 }
@@ -78,9 +81,9 @@ static void a_file_may_hold_parameters_alone(void **state)
     world *w = *state;
     blank b;
     char *newest;
-    check(w, sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, NULL, NULL, &w->error));
+    check(w, sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, NULL, &w->error));
     make_blank(w, &b);
-    check(w, sr_checkpoint_read_state(w->parallel, w->path, &b.parameters, NULL, NULL, &w->error));
+    check(w, sr_checkpoint_read_state(w->parallel, w->path, &b.parameters, NULL, &w->error));
     assert_memory_equal(b.parameters.values, w->parameters.values, w->parameters.block_size * sizeof(sr_real));
     assert_int_equal(read_into(w, &b, w->path), SR_ERROR_DATA);
     assert_message(w, "parameters only");
@@ -151,12 +154,12 @@ static void a_copy_is_made_where_twice_its_memory_is_left(void **state)
     char path[128];
     snprintf(path, sizeof path, "%s/step-000000000%d.h5", w->directory, w->rank);
     setenv("SLURM_MEM_PER_NODE", "1", 1);
-    assert_false(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1));
+    assert_false(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, &w->state, 1));
     assert_null(write);
     unsetenv("SLURM_MEM_PER_NODE");
     const int64_t step = w->checkpoint.progress.step;
     w->checkpoint.progress.step = w->rank;
-    assert_true(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, w->first_moment, w->second_moment, 1));
+    assert_true(sr_checkpoint_begin(&write, path, &w->checkpoint, &w->parameters, &w->state, 1));
     check(w, sr_checkpoint_finish(write, &seconds, &w->error));
     w->checkpoint.progress.step = step;
     assert_int_equal(access(path, F_OK), 0);
@@ -170,13 +173,11 @@ static void a_directory_that_is_none_is_an_error_on_every_rank(void **state)
     char path[128];
     run_on_rank_0(w, "touch %s/file", w->directory);
     snprintf(path, sizeof path, "%s/file/step-0000000001.h5", w->directory);
-    assert_int_equal(sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, NULL, NULL, &w->error),
-                     SR_ERROR_RUNTIME);
+    assert_int_equal(sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, NULL, &w->error), SR_ERROR_RUNTIME);
     assert_message(w, "Not a directory");
     assert_message(w, path);
     snprintf(path, sizeof path, "%s/missing/step-0000000001.h5", w->directory);
-    assert_int_equal(sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, NULL, NULL, &w->error),
-                     SR_ERROR_RUNTIME);
+    assert_int_equal(sr_checkpoint_write(w->parallel, path, &w->checkpoint, &w->parameters, NULL, &w->error), SR_ERROR_RUNTIME);
     assert_message(w, "No such file or directory");
     assert_file_count(w, 1);
 }
@@ -194,8 +195,7 @@ static sr_status write_to_full_disk(world *w, int first, rlim_t bytes)
     if (w->rank >= first)
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     const int64_t epoch = w->checkpoint.progress.epoch++;
-    const sr_status status = sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, w->first_moment,
-                                                 w->second_moment, &w->error);
+    const sr_status status = sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, &w->state, &w->error);
     w->checkpoint.progress.epoch = epoch;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
     if (status != SR_OK)
@@ -203,7 +203,7 @@ static sr_status write_to_full_disk(world *w, int first, rlim_t bytes)
     assert_file_count(w, 1);
     make_blank(w, &b);
     check(w, read_into(w, &b, w->path));
-    assert_memory_equal(b.second_moment, w->second_moment, w->parameters.block_size * sizeof(sr_real));
+    assert_memory_equal(b.state.blocks[1].values, w->state.blocks[1].values, w->parameters.block_size * sizeof(sr_real));
     free_blank(&b);
     check(w, sr_checkpoint_read_header(w->parallel, w->path, &read, &w->error));
     assert_int_equal(read.progress.epoch, status == SR_OK ? epoch + 1 : epoch);

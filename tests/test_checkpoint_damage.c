@@ -202,7 +202,7 @@ static void every_parameter_that_does_not_fit_is_named(void **state)
     declare(w, &other, "filter.0.weight", few, 1);
     declare(w, &other, "filter.1.weight", few, 1);
     check(w, sr_parameters_allocate(&other, &w->error));
-    assert_int_equal(sr_checkpoint_read_state(w->parallel, w->path, &other, NULL, NULL, &w->error), SR_ERROR_DATA);
+    assert_int_equal(sr_checkpoint_read_state(w->parallel, w->path, &other, NULL, &w->error), SR_ERROR_DATA);
     const char *const lines[] = {"8 mismatches",
                                  "\n  shape: item_embedding.weight is [1100, 1000], expected [1100, 1001]",
                                  "\n  shape: encoder.0.attention.mask is [3, 5, 7], expected [105]",

@@ -2,6 +2,7 @@
 #include "config/schema.h"
 #include "model/component.h"
 #include "read_settings.h"
+#include "step/optimizer_row.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,6 +154,7 @@ static void settings_of_all_components_fit_into_the_room_for_them(void **state)
 {
     (void)state;
     assert_true(components_fit());
+    assert_true(optimizers_fit());
 }
 
 static void an_empty_section_and_an_empty_map_keep_the_defaults(void **state)
@@ -163,6 +165,31 @@ static void an_empty_section_and_an_empty_map_keep_the_defaults(void **state)
     sr_settings_default(&wanted);
     strcpy(wanted.data.path, "x");
     assert_equal_settings(&settings, &wanted);
+}
+
+static void expect_optimizer(const char *training, const char *name, sr_weight_decay_kind kind)
+{
+    char text[256];
+    sr_settings settings;
+    snprintf(text, sizeof text, "data: {path: x}\ntraining: {%s}\n", training);
+    parse_settings(&settings, text, NULL, 0);
+    assert_int_equal(settings.training.optimizer, sr_optimizer_number(name));
+    assert_int_equal(settings.training.weight_decay_kind, kind);
+}
+
+/* Configurations from before there were optimizers to choose mean what they meant. */
+static void the_optimizer_and_the_kind_of_weight_decay_follow_each_other(void **state)
+{
+    (void)state;
+    expect_optimizer("", "adamw", SR_WEIGHT_DECAY_DECOUPLED);
+    expect_optimizer("weight_decay: 0.1", "adamw", SR_WEIGHT_DECAY_DECOUPLED);
+    expect_optimizer("weight_decay_kind: decoupled", "adamw", SR_WEIGHT_DECAY_DECOUPLED);
+    expect_optimizer("weight_decay_kind: l2", "adam", SR_WEIGHT_DECAY_L2);
+    expect_optimizer("optimizer: adam", "adam", SR_WEIGHT_DECAY_L2);
+    expect_optimizer("optimizer: sgd", "sgd", SR_WEIGHT_DECAY_L2);
+    expect_optimizer("optimizer: sgd, weight_decay_kind: decoupled", "sgd", SR_WEIGHT_DECAY_DECOUPLED);
+    expect_optimizer("optimizer: lamb", "lamb", SR_WEIGHT_DECAY_DECOUPLED);
+    assert_int_equal(sr_optimizer_number("none"), -1);
 }
 
 /* ---- reading ---- */
@@ -459,6 +486,7 @@ int main(void)
         cmocka_unit_test(every_default_is_a_value_that_its_key_allows),
         cmocka_unit_test(every_key_stands_in_a_section_and_no_two_are_alike),
         cmocka_unit_test(settings_of_all_components_fit_into_the_room_for_them),
+        cmocka_unit_test(the_optimizer_and_the_kind_of_weight_decay_follow_each_other),
         cmocka_unit_test(an_empty_section_and_an_empty_map_keep_the_defaults),
         cmocka_unit_test(every_type_of_value_is_read),
         cmocka_unit_test(line_ends_of_other_systems_and_a_byte_order_mark_are_read),

@@ -153,6 +153,42 @@ static void combinations_that_a_model_cannot_train_with_are_refused(void **state
     EXPECT_REFUSALS(mistakes);
 }
 
+static void optimizers_are_refused_what_they_cannot_do(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "training: {optimizer: adan}\n",
+         NULL,
+         {"run.yaml:2:23: ", "optimizer is adan", "one of adamw, adam, sgd, lamb", "did you mean 'adam'"}},
+        {PATH "training: {optimizer: adamw, weight_decay_kind: l2}\n",
+         NULL,
+         {"training.weight_decay_kind is l2 (line 2)", "optimizer is adamw (line 2)", "use optimizer adam"}},
+        {PATH "training: {optimizer: adam, weight_decay_kind: decoupled}\n",
+         NULL,
+         {"training.weight_decay_kind is decoupled (line 2)", "optimizer is adam (line 2)", "use optimizer adamw"}},
+        {PATH "training: {optimizer: lamb, weight_decay_kind: l2}\n",
+         NULL,
+         {"training.weight_decay_kind is l2 (line 2)", "optimizer is lamb (line 2)", "use decoupled"}},
+        {PATH "training: {optimizer: sgd, adam_beta1: 0.9}\n",
+         NULL,
+         {"adam_beta1 is given (line 2)", "training.optimizer sgd has no use", "belongs to adamw, adam, lamb"}},
+        {PATH "training: {momentum: 0.9}\n", NULL, {"momentum is given (line 2)", "adamw has no use", "belongs to sgd"}},
+        {PATH "training: {optimizer: sgd, momentum: 1}\n", NULL, {"momentum is 1", "from 0 to below 1"}},
+        {PATH "training: {optimizer: sgd, momentum: 0, nesterov: true}\n",
+         NULL,
+         {"training.nesterov is true (line 2)", "training.momentum is 0 (line 2)", "looks ahead by the momentum"}},
+        {PATH "training: {optimizer: adam, trust_ratio_limit: 2}\n", NULL, {"trust_ratio_limit is given", "belongs to lamb"}},
+        {PATH "training: {optimizer: sgd, loss: bpr}\n",
+         "training.item_updates=deferred",
+         {"--set training.item_updates=deferred: error: ", "optimizer is sgd (line 2)", "the momentum of a row goes on",
+          "use item_updates every_step, or optimizer adamw or adam"}},
+        {PATH "training: {optimizer: lamb, loss: bpr, item_updates: deferred}\n",
+         NULL,
+         {"training.item_updates is deferred (line 2)", "optimizer is lamb (line 2)", "depends on the whole table"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 static void contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare(void **state)
 {
     (void)state;
@@ -325,6 +361,7 @@ int main(void)
         cmocka_unit_test(values_that_do_not_go_together_name_both_keys_and_their_lines),
         cmocka_unit_test(keys_that_have_no_meaning_are_refused_where_they_are_given),
         cmocka_unit_test(combinations_that_a_model_cannot_train_with_are_refused),
+        cmocka_unit_test(optimizers_are_refused_what_they_cannot_do),
         cmocka_unit_test(contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare),
         cmocka_unit_test(windows_that_leave_fearec_no_lags_or_no_frequencies_are_refused),
         cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),

@@ -2,6 +2,7 @@
 #include "config/schema.h"
 #include "read_settings.h"
 #include "srtrain/random.h"
+#include "step/optimizer_row.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,7 +99,10 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
     draw_top_k(trial, settings);
     model->hidden_size = model->heads * (2 + (int64_t)draw(trial, 7000, 100));
     model->objective = draw(trial, 7001, 4) == 0 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
-    settings->training.weight_decay_kind = SR_WEIGHT_DECAY_L2;
+    settings->training.weight_decay_kind = optimizer_of(&settings->training)->decay;
+    settings->training.weight_decay /= 16;
+    if (!optimizer_of(&settings->training)->late)
+        settings->training.item_updates = SR_ITEM_UPDATES_EVERY_STEP;
 }
 
 static bool breaks_a_rule(const sr_schema *schema, const sr_settings *settings)

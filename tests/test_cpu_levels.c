@@ -196,8 +196,8 @@ static void check_rows_that_fade(const shared_dataset *data, const sr_kernels *k
     sr_stepper_settle(&t.stepper);
     const sr_parameters *parameters = sr_model_parameters(t.model);
     const sr_optimizer *optimizer = &t.stepper.optimizer;
-    const size_t in_first = denormals_of(optimizer->first_moment, parameters->block_size);
-    const size_t in_second = denormals_of(optimizer->second_moment, parameters->block_size);
+    const size_t in_first = denormals_of(optimizer->state.blocks[0].values, parameters->block_size);
+    const size_t in_second = denormals_of(optimizer->state.blocks[1].values, parameters->block_size);
     const size_t in_gradients = denormals_of(parameters->gradients, parameters->block_size);
     if (in_first + in_second + in_gradients > 0)
         fail_msg("%s at level %s leaves denormals: %zu in first moments, %zu in second ones, %zu in gradients", option,

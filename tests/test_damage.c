@@ -20,7 +20,7 @@ typedef struct {
     sr_parallel *parallel;
     char directory[64], checkpoint[96], data[96];
     sr_parameters parameters;
-    sr_real *moments[2];
+    sr_state state;
     uint64_t drawn; /* random numbers so far */
 } world;
 
@@ -103,10 +103,11 @@ static void write_checkpoint(world *w)
                          SR_OK);
     assert_int_equal(sr_parameters_allocate(&w->parameters, &error), SR_OK);
     sr_parameters_draw(&w->parameters, 1);
-    for (size_t i = 0; i < 2; ++i) {
-        w->moments[i] = calloc(w->parameters.block_size, sizeof(sr_real));
-        assert_non_null(w->moments[i]);
-        memcpy(w->moments[i], w->parameters.values, w->parameters.block_size * sizeof(sr_real));
+    w->state = (sr_state){.blocks = {{.name = "first_moment"}, {.name = "second_moment"}}, .count = 2};
+    for (size_t i = 0; i < w->state.count; ++i) {
+        w->state.blocks[i].values = calloc(w->parameters.block_size, sizeof(sr_real));
+        assert_non_null(w->state.blocks[i].values);
+        memcpy(w->state.blocks[i].values, w->parameters.values, w->parameters.block_size * sizeof(sr_real));
     }
     char configuration[] = "data: {path: x}\n", version[] = "1", fingerprint[] = "f", directory[] = "d";
     const sr_checkpoint checkpoint = {.progress = {.step = 7, .best_metric = -1},
@@ -115,7 +116,7 @@ static void write_checkpoint(world *w)
                                       .data_fingerprint = fingerprint,
                                       .data_directory = directory,
                                       .items = 89};
-    if (checkpoint_write_alone(w->checkpoint, &checkpoint, &w->parameters, w->moments[0], w->moments[1], &error) != SR_OK)
+    if (checkpoint_write_alone(w->checkpoint, &checkpoint, &w->parameters, &w->state, &error) != SR_OK)
         fail_msg("%s", error.message);
 }
 
@@ -159,8 +160,8 @@ static int tear_down(void **state)
     snprintf(command, sizeof command, "rm -r %s", w->directory);
     const int result = system(command);
     sr_parameters_free(&w->parameters);
-    free(w->moments[0]);
-    free(w->moments[1]);
+    free(w->state.blocks[0].values);
+    free(w->state.blocks[1].values);
     sr_parallel_finish(w->parallel);
     free(w);
     return result;
@@ -176,8 +177,7 @@ static void assert_checkpoint_is_refused(world *w, const char *what)
         fail_msg("verified, but %s: %s", what, error.message);
     if (!strstr(error.message, w->checkpoint))
         fail_msg("the file is not named: %s", error.message);
-    if (sr_checkpoint_read_state(w->parallel, w->checkpoint, &w->parameters, w->moments[0], w->moments[1], &error) !=
-        SR_ERROR_DATA)
+    if (sr_checkpoint_read_state(w->parallel, w->checkpoint, &w->parameters, &w->state, &error) != SR_ERROR_DATA)
         fail_msg("read, but %s", what);
 }
 

@@ -4,6 +4,7 @@
 #include "srtrain/optimizer.h"
 #include "srtrain/settings.h"
 #include "srtrain/random.h"
+#include "step/optimizers/moments.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -30,6 +31,11 @@ static sr_training_settings default_settings(void)
     return settings.training;
 }
 
+static moments_settings *moments_in(sr_training_settings *settings)
+{
+    return (moments_settings *)moments_of(settings);
+}
+
 static void make(subject *s, const sr_training_settings *settings, bool deferred)
 {
     static const size_t others[] = {OTHERS}, table[] = {ROWS, WIDTH};
@@ -43,9 +49,9 @@ static void make(subject *s, const sr_training_settings *settings, bool deferred
     s->tables = (sr_table_list){.index = {1, 3}, .count = 2};
     assert_int_equal(sr_parameters_allocate(&s->parameters, NULL), SR_OK);
     sr_parameters_draw(&s->parameters, 7);
-    assert_int_equal(sr_optimizer_create(&s->optimizer, &s->parameters, NULL), SR_OK);
+    assert_int_equal(sr_optimizer_create(&s->optimizer, &s->parameters, settings, NULL), SR_OK);
     if (deferred)
-        assert_int_equal(sr_optimizer_defer(&s->optimizer, &s->tables, settings, NULL), SR_OK);
+        assert_int_equal(sr_optimizer_defer(&s->optimizer, &s->tables, NULL), SR_OK);
 }
 
 static void release(subject *s)
@@ -88,8 +94,7 @@ static void set_gradients(subject *s, int64_t step, const sr_touched_rows *touch
 }
 
 /* One step with a learning rate that rises at first and falls later. */
-static void take_step(subject *s, const sr_training_settings *settings, int64_t step, const sr_touched_rows *touched,
-                      size_t parts)
+static void take_step(subject *s, int64_t step, const sr_touched_rows *touched, size_t parts)
 {
     const sr_kernels *kernels = tested_kernels();
     const double rate = 0.01 * (step < 50 ? (double)(step + 1) / 50 : 1 - (double)step / 2000);
@@ -101,9 +106,16 @@ static void take_step(subject *s, const sr_training_settings *settings, int64_t 
     double squares = 0;
     for (size_t part = 0; part < parts; ++part)
         squares += sr_gradient_squares(&s->parameters, kernels, defers ? touched : NULL, part, parts);
-    for (size_t part = 0; part < parts; ++part)
-        sr_optimizer_step(&s->optimizer, kernels, settings, step, rate, sqrt(squares), defers ? touched : NULL, part, parts);
-    sr_optimizer_note(&s->optimizer, settings, step, rate, touched);
+    for (size_t part = 0; part < parts; ++part) {
+        const sr_update update = {.step = step,
+                                  .learning_rate = rate,
+                                  .gradient_norm = sqrt(squares),
+                                  .touched = defers ? touched : NULL,
+                                  .part = part,
+                                  .parts = parts};
+        assert_int_equal(sr_optimizer_step(&s->optimizer, kernels, &update, NULL), SR_OK);
+    }
+    sr_optimizer_note(&s->optimizer, step, rate, touched);
 }
 
 static void settle(subject *s)
@@ -130,8 +142,10 @@ static void expect_equal(const subject *left, const subject *right, int64_t step
     const double tolerance = sizeof(sr_real) == sizeof(float) ? 1e-5 : 1e-13;
     const size_t size = left->parameters.block_size;
     const double values = largest_difference(left->parameters.values, right->parameters.values, size, 0);
-    const double first = largest_difference(left->optimizer.first_moment, right->optimizer.first_moment, size, 1e-20);
-    const double second = largest_difference(left->optimizer.second_moment, right->optimizer.second_moment, size, 1e-30);
+    const double first = largest_difference(left->optimizer.state.blocks[0].values, right->optimizer.state.blocks[0].values,
+                                            size, 1e-20);
+    const double second = largest_difference(left->optimizer.state.blocks[1].values, right->optimizer.state.blocks[1].values,
+                                             size, 1e-30);
     const double moments = sizeof(sr_real) == sizeof(float) ? 5e-3 : 1e-10;
     if (!(values < tolerance) || !(first < moments) || !(second < moments))
         fail_msg("after step %lld values differ by %g, moments by %g and %g", (long long)step, values, first, second);
@@ -149,8 +163,8 @@ static void follow(const sr_training_settings *settings)
         int32_t rows[ROWS];
         sr_touched_rows touched = {.tables = dense.tables, .rows = rows, .count = draw_rows(step, rows)};
         touched.every = step % 400 == 399; /* now and then a step treats all rows, most of which have no gradient */
-        take_step(&dense, settings, step, &touched, 1);
-        take_step(&deferred, settings, step, &touched, 1);
+        take_step(&dense, step, &touched, 1);
+        take_step(&deferred, step, &touched, 1);
         const size_t row = dense.parameters.list[1].offset + 30 * WIDTH;
         const double late = largest_difference(deferred.parameters.values + row, dense.parameters.values + row, WIDTH, 0);
         most = late > most ? late : most;
@@ -159,7 +173,7 @@ static void follow(const sr_training_settings *settings)
             expect_equal(&deferred, &dense, step);
         }
     }
-    if (settings->adam_beta1 > 0)
+    if (moments_of(settings)->beta1 > 0)
         assert_true(most > 1e-3); /* rows were late, by far more than is allowed in the end */
     release(&dense);
     release(&deferred);
@@ -185,12 +199,12 @@ static void late_rows_follow_other_rates_of_fading(void **state)
 {
     (void)state;
     sr_training_settings settings = default_settings();
-    settings.adam_beta1 = 0.98;
-    settings.adam_beta2 = 0.99;
+    moments_in(&settings)->beta1 = 0.98;
+    moments_in(&settings)->beta2 = 0.99;
     follow(&settings);
-    settings.adam_beta1 = 0;
-    settings.adam_beta2 = 0.9999;
-    settings.adam_epsilon = 1e-4;
+    moments_in(&settings)->beta1 = 0;
+    moments_in(&settings)->beta2 = 0.9999;
+    moments_in(&settings)->epsilon = 1e-4;
     follow(&settings);
 }
 
@@ -204,7 +218,7 @@ static void dividing_rows_among_threads_changes_no_bit(void **state)
         for (int64_t step = 0; step < 100; ++step) {
             int32_t rows[ROWS];
             const sr_touched_rows touched = {.tables = subjects[i].tables, .rows = rows, .count = draw_rows(step, rows)};
-            take_step(&subjects[i], &settings, step, &touched, 1 + 2 * i);
+            take_step(&subjects[i], step, &touched, 1 + 2 * i);
         }
         settle(&subjects[i]);
     }
@@ -221,12 +235,13 @@ static void rows_are_not_deferred_where_that_would_change_results(void **state)
         sr_training_settings settings = default_settings();
         subject s;
         if (kind == 0) {
+            settings.optimizer = sr_optimizer_number("adam");
             settings.weight_decay = 0.1;
             settings.weight_decay_kind = SR_WEIGHT_DECAY_L2;
         } else if (kind == 1) {
-            settings.adam_epsilon = 0;
+            moments_in(&settings)->epsilon = 0;
         } else {
-            settings.adam_beta1 = 0.999;
+            moments_in(&settings)->beta1 = 0.999;
         }
         make(&s, &settings, true);
         assert_false(sr_optimizer_defers(&s.optimizer));

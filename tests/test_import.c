@@ -294,6 +294,22 @@ static void training_from_imported_weights_keeps_their_model(void **state)
     assert_false(exists(w, "other-model"));
 }
 
+/* Nothing has been trained yet: the state that was made with the file is that of no optimizer. What has been trained is. */
+static void imported_weights_are_trained_with_any_optimizer_and_their_checkpoints_with_theirs(void **state)
+{
+    world *w = *state;
+    char options[2 * WORLD_PATH_SIZE];
+    snprintf(options, sizeof options, "--resume %s/initial-checkpoint.h5 --set training.optimizer=sgd", w->directory);
+    train(w, "by-sgd", options);
+    train(w, "by-sgd", options); /* there is nothing left to do */
+    snprintf(options, sizeof options, "--resume %s/by-sgd/checkpoints/$(ls %s/by-sgd/checkpoints | head -1)", w->directory,
+             w->directory);
+    world_train(w, 2, "by-lamb", options);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "training.optimizer was sgd, now it is adamw");
+    assert_false(exists(w, "by-lamb"));
+}
+
 static void weights_without_a_data_set_go_with_any_of_their_size(void **state)
 {
     world *w = *state;
@@ -343,6 +359,7 @@ int main(void)
         cmocka_unit_test(missing_and_contradictory_options_are_usage_errors),
         cmocka_unit_test(training_from_imported_weights_begins_anew_with_them),
         cmocka_unit_test(training_from_imported_weights_keeps_their_model),
+        cmocka_unit_test(imported_weights_are_trained_with_any_optimizer_and_their_checkpoints_with_theirs),
         cmocka_unit_test(weights_without_a_data_set_go_with_any_of_their_size),
         cmocka_unit_test(a_model_of_users_needs_as_many),
     };

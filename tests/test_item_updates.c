@@ -82,7 +82,8 @@ static void check_equal(const shared_dataset *data, const char *const options[OP
     const double settled = largest_difference(values, sr_model_parameters(dense.model)->values, size);
     if (!(late > 1e-2) || !(settled < 1e-3))
         fail_msg("%s %s: late rows differ by %g, settled ones by %g", options[0], options[1] ? options[1] : "", late, settled);
-    assert_true(largest_difference(deferred.stepper.optimizer.first_moment, dense.stepper.optimizer.first_moment, size) < 1e-4);
+    const sr_state *late_state = &deferred.stepper.optimizer.state, *state = &dense.stepper.optimizer.state;
+    assert_true(largest_difference(late_state->blocks[0].values, state->blocks[0].values, size) < 1e-4);
     int64_t bounds[2] = {(int64_t)(sr_parameters_checksum(sr_model_parameters(deferred.model)) >> 1)};
     bounds[1] = -bounds[0];
     assert_int_equal(sr_parallel_maximum_int64(data->parallel, bounds, 2, NULL), SR_OK);

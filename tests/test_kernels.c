@@ -376,6 +376,61 @@ static void adam_agrees_with_its_definition(void **state)
     }
 }
 
+static void sgd_agrees_with_its_definition(void **state)
+{
+    const sr_kernels *k = *state;
+    vectors v = draw(4);
+    float momentum[LONGEST], values[LONGEST];
+    const sr_sgd_step step = {.step_size = 0.01f,
+                              .momentum = 0.9f,
+                              .of_gradient = 0.25f,
+                              .of_momentum = 0.75f,
+                              .decay = 0.001f,
+                              .l2 = 0.1f,
+                              .gradient_scale = 0.5f};
+    memcpy(momentum, v.b, sizeof momentum);
+    memcpy(values, v.a, sizeof values);
+    k->sgd(values, v.out, momentum, LONGEST, &step);
+    for (size_t i = 0; i < LONGEST; ++i) {
+        const double gradient = 0.5 * (double)v.out[i] + 0.1 * (double)v.a[i], b = 0.9 * (double)v.b[i] + gradient;
+        assert_near((double)momentum[i], b, 1e-6);
+        assert_near((double)values[i], (double)v.a[i] * (1 - 0.001) - 0.01 * (0.25 * gradient + 0.75 * b), 1e-6);
+    }
+}
+
+static void lamb_agrees_with_its_definition(void **state)
+{
+    const sr_kernels *k = *state;
+    vectors v = draw(5);
+    float first[LONGEST], second[LONGEST], values[LONGEST];
+    const sr_lamb_step step = {.beta1 = 0.9f,
+                               .beta2 = 0.99f,
+                               .first_correction = 1.25f,
+                               .second_correction = 1.5f,
+                               .epsilon = 1e-3f,
+                               .weight_decay = 0.1f,
+                               .gradient_scale = 0.5f};
+    double found[2] = {1, 2}, squares[2] = {1, 2}, directions[LONGEST];
+    for (size_t i = 0; i < LONGEST; ++i) {
+        const double gradient = 0.5 * (double)v.out[i];
+        first[i] = v.b[i];
+        second[i] = v.c[i] * v.c[i];
+        values[i] = v.a[i];
+        const double m = 0.9 * (double)v.b[i] + 0.1 * gradient;
+        const double s = 0.99 * (double)second[i] + 0.01 * gradient * gradient;
+        directions[i] = 1.25 * m / (sqrt(s) * 1.5 + 1e-3) + 0.1 * (double)v.a[i];
+        squares[0] += (double)v.a[i] * (double)v.a[i];
+        squares[1] += directions[i] * directions[i];
+    }
+    k->lamb_measure(values, v.out, first, second, LONGEST, &step, found);
+    assert_memory_equal(values, v.a, sizeof values);
+    assert_near(found[0], squares[0], 1e-12);
+    assert_near(found[1], squares[1], 1e-4);
+    k->lamb_move(values, first, second, LONGEST, &step, 0.01f);
+    for (size_t i = 0; i < LONGEST; ++i)
+        assert_near((double)values[i], (double)v.a[i] - 0.01 * directions[i], 1e-5);
+}
+
 int main(void)
 {
     const sr_kernels *kernels = tested_kernels();
@@ -395,6 +450,8 @@ int main(void)
         cmocka_unit_test_prestate(log_sigmoids_and_exponentials_agree_with_the_library, state),
         cmocka_unit_test_prestate(a_step_of_gated_recurrent_units_agrees_with_its_definition, state),
         cmocka_unit_test_prestate(adam_agrees_with_its_definition, state),
+        cmocka_unit_test_prestate(sgd_agrees_with_its_definition, state),
+        cmocka_unit_test_prestate(lamb_agrees_with_its_definition, state),
     };
     return cmocka_run_group_tests_name(kernels->level, tests, NULL, NULL);
 }

@@ -290,11 +290,12 @@ static void assert_same_on_every_rank(const shared_dataset *data, uint64_t check
 
 static void check_training(const shared_dataset *data, int processes)
 {
-    static const char *const variants[][2] = {
-        {"training.loss=cross_entropy", "training.weight_decay=0.01"},
-        {"calibrators.adversarial.combine=gate", "training.attack_learning_rate_ratio=2"}};
+    static const char *const variants[][2] = {{"training.loss=cross_entropy", "training.weight_decay=0.01"},
+                                              {"calibrators.adversarial.combine=gate", "training.attack_learning_rate_ratio=2"},
+                                              {"training.optimizer=lamb", "training.weight_decay=0.01"},
+                                              {"training.optimizer=sgd", "training.momentum=0.5"}};
     (void)processes;
-    for (size_t v = 0; v < 2; ++v)
+    for (size_t v = 0; v < sizeof variants / sizeof *variants; ++v)
         for (size_t threads = 1; threads <= THREADS; ++threads) {
             const char *const alone[OPTIONS] = {variants[v][0], variants[v][1], "training.reduction=blocking"};
             const char *const together[OPTIONS] = {variants[v][0], variants[v][1], "training.reduction=shared"};

@@ -28,21 +28,21 @@ static void fill(const sr_parameters *parameters, sr_real *block, sr_real value)
 }
 
 /* Makes both blocks and the optimizer; every parameter is 1. */
-static void start_at_one(sr_parameters *parameters, sr_optimizer *optimizer)
+static void start_at_one(sr_parameters *parameters, sr_optimizer *optimizer, const sr_training_settings *settings)
 {
     assert_int_equal(sr_parameters_allocate(parameters, NULL), SR_OK);
     fill(parameters, parameters->values, 1);
-    assert_int_equal(sr_optimizer_create(optimizer, parameters, NULL), SR_OK);
+    assert_int_equal(sr_optimizer_create(optimizer, parameters, settings, NULL), SR_OK);
 }
 
-static void create(sr_parameters *parameters, sr_optimizer *optimizer)
+static void create(sr_parameters *parameters, sr_optimizer *optimizer, const sr_training_settings *settings)
 {
     const size_t shape[] = {SIZE};
     sr_parameters_initialise(parameters);
     assert_int_equal(sr_parameters_declare(parameters, "p", shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0},
                                            SR_PARAMETERS_ORDINARY, NULL, NULL),
                      SR_OK);
-    start_at_one(parameters, optimizer);
+    start_at_one(parameters, optimizer, settings);
     for (size_t i = 0; i < SIZE; ++i)
         parameters->gradients[i] = i % 2 ? -3.0f : 4.0f;
 }
@@ -53,15 +53,21 @@ static void release(sr_parameters *parameters, sr_optimizer *optimizer)
     sr_parameters_free(parameters);
 }
 
+/* One step of the whole block. */
+static void take_step(sr_optimizer *optimizer, int64_t step, double learning_rate, double gradient_norm)
+{
+    const sr_update update = {.step = step, .learning_rate = learning_rate, .gradient_norm = gradient_norm, .parts = 1};
+    assert_int_equal(sr_optimizer_step(optimizer, tested_kernels(), &update, NULL), SR_OK);
+}
+
 static void the_first_step_has_the_size_of_the_learning_rate(void **state)
 {
     (void)state;
     sr_parameters parameters;
     sr_optimizer optimizer;
     const sr_training_settings settings = default_settings();
-    create(&parameters, &optimizer);
-    sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01,
-                      sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1)), NULL, 0, 1);
+    create(&parameters, &optimizer, &settings);
+    take_step(&optimizer, 0, 0.01, sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1)));
     for (size_t i = 0; i < SIZE; ++i) /* bias correction: m / sqrt(v) is the sign of the gradient */
         assert_true(fabsf(parameters.values[i] - (i % 2 ? 1.01f : 0.99f)) < 1e-6f);
     release(&parameters, &optimizer);
@@ -73,9 +79,10 @@ static void many_steps_follow_the_definition(void **state)
     sr_parameters parameters;
     sr_optimizer optimizer;
     sr_training_settings settings = default_settings();
+    settings.optimizer = sr_optimizer_number("adam");
     settings.weight_decay = 0.1;
     settings.weight_decay_kind = SR_WEIGHT_DECAY_L2;
-    create(&parameters, &optimizer);
+    create(&parameters, &optimizer, &settings);
     double value = 1, first = 0, second = 0;
     for (int64_t step = 0; step < 30; ++step) {
         const double gradient = 4 + 0.1 * value;
@@ -83,7 +90,7 @@ static void many_steps_follow_the_definition(void **state)
         second = 0.999 * second + 0.001 * gradient * gradient;
         const double t = (double)step + 1;
         value -= 0.01 * (first / (1 - pow(0.9, t))) / (sqrt(second / (1 - pow(0.999, t))) + 1e-8);
-        sr_optimizer_step(&optimizer, tested_kernels(), &settings, step, 0.01, 1, NULL, 0, 1);
+        take_step(&optimizer, step, 0.01, 1);
     }
     assert_true(fabs((double)parameters.values[0] - value) < 1e-5);
     release(&parameters, &optimizer);
@@ -96,16 +103,16 @@ static void decoupled_decay_shrinks_values_and_leaves_moments_alone(void **state
     sr_optimizer optimizer;
     sr_training_settings settings = default_settings();
     settings.weight_decay = 0.5;
-    create(&parameters, &optimizer);
+    create(&parameters, &optimizer, &settings);
     memset(parameters.gradients, 0, SIZE * sizeof *parameters.gradients);
-    sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.1, 0, NULL, 0, 1);
+    take_step(&optimizer, 0, 0.1, 0);
     assert_true(fabsf(parameters.values[0] - 0.95f) < 1e-6f);
-    assert_true(optimizer.first_moment[0] == 0 && optimizer.second_moment[0] == 0);
+    assert_true(optimizer.state.blocks[0].values[0] == 0 && optimizer.state.blocks[1].values[0] == 0);
     release(&parameters, &optimizer);
 }
 
 /* Parameters in the order o, a, a, o, of sizes that leave gaps in the block. */
-static void create_two_sets(sr_parameters *parameters, sr_optimizer *optimizer)
+static void create_two_sets(sr_parameters *parameters, sr_optimizer *optimizer, const sr_training_settings *settings)
 {
     static const sr_parameter_set sets[] = {SR_PARAMETERS_ORDINARY, SR_PARAMETERS_ATTACK, SR_PARAMETERS_ATTACK,
                                             SR_PARAMETERS_ORDINARY};
@@ -118,7 +125,7 @@ static void create_two_sets(sr_parameters *parameters, sr_optimizer *optimizer)
             sr_parameters_declare(parameters, name, shape, 1, (sr_initial_values){SR_INITIAL_ZERO, 0}, sets[i], NULL, NULL),
             SR_OK);
     }
-    start_at_one(parameters, optimizer);
+    start_at_one(parameters, optimizer, settings);
 }
 
 static void expect_values(const sr_parameters *parameters, float ordinary, float attack)
@@ -141,10 +148,10 @@ static void mask_generators_step_and_decay_at_their_own_rate(void **state)
         sr_optimizer optimizer;
         sr_training_settings settings = default_settings();
         settings.weight_decay = decays ? 0.5 : 0;
-        create_two_sets(&parameters, &optimizer);
+        create_two_sets(&parameters, &optimizer, &settings);
         optimizer.attack_learning_rate_ratio = 10;
         fill(&parameters, parameters.gradients, decays ? 0 : 4);
-        sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01, 0, NULL, 0, 1);
+        take_step(&optimizer, 0, 0.01, 0);
         if (decays)
             expect_values(&parameters, 1 - 0.01f * 0.5f, 1 - 0.1f * 0.5f);
         else
@@ -161,12 +168,12 @@ static void two_sets_with_a_ratio_of_one_move_like_one_set(void **state)
     sr_training_settings settings = default_settings();
     settings.weight_decay = 0.1;
     for (int i = 0; i < 2; ++i) {
-        create_two_sets(&parameters[i], &optimizers[i]);
+        create_two_sets(&parameters[i], &optimizers[i], &settings);
         for (size_t p = 0; i == 1 && p < parameters[i].count; ++p)
             parameters[i].list[p].set = SR_PARAMETERS_ORDINARY;
         for (int64_t step = 0; step < 3; ++step) {
             fill(&parameters[i], parameters[i].gradients, (float)step - 0.7f);
-            sr_optimizer_step(&optimizers[i], tested_kernels(), &settings, step, 0.01, 0, NULL, 0, 1);
+            take_step(&optimizers[i], step, 0.01, 0);
         }
     }
     assert_memory_equal(parameters[0].values, parameters[1].values, parameters[0].block_size * sizeof(sr_real));
@@ -181,11 +188,11 @@ static void clipping_scales_the_whole_gradient_to_the_norm(void **state)
     sr_optimizer optimizer;
     sr_training_settings settings = default_settings();
     settings.clip_norm = 1;
-    create(&parameters, &optimizer);
+    create(&parameters, &optimizer, &settings);
     const double norm = sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1));
     assert_true(fabs(norm - sqrt(SIZE / 2 * (9.0 + 16.0))) < 1e-5);
-    sr_optimizer_step(&optimizer, tested_kernels(), &settings, 0, 0.01, norm, NULL, 0, 1);
-    assert_true(fabs((double)optimizer.first_moment[0] - 0.1 * 4 / norm) < 1e-6);
+    take_step(&optimizer, 0, 0.01, norm);
+    assert_true(fabs((double)optimizer.state.blocks[0].values[0] - 0.1 * 4 / norm) < 1e-6);
     parameters.gradients[3] = NAN;
     const bool finite = isfinite(sqrt(sr_gradient_squares(&parameters, tested_kernels(), NULL, 0, 1)));
     assert_false(finite);

@@ -22,7 +22,7 @@ DEFAULTS = {
         "gru_hidden_size": 64, "vertical_filters": 4, "horizontal_filters": 8,
     },
     "training": {
-        "batch_size": 256, "learning_rate": 1e-3, "attack_learning_rate_ratio": 1.0, "adam_beta1": 0.9, "adam_beta2": 0.999,
+        "batch_size": 256, "optimizer": "adamw", "learning_rate": 1e-3, "attack_learning_rate_ratio": 1.0, "adam_beta1": 0.9, "adam_beta2": 0.999,
         "adam_epsilon": 1e-8, "weight_decay": 0.0, "weight_decay_kind": "decoupled", "clip_norm": 0.0, "seed": 42,
         "loss": "cross_entropy", "objective": "last", "pvn_weight": 0.005, "frobenius_penalty": 1e-4, "precision": "fp32",
     },
@@ -42,6 +42,7 @@ SKIPPED = {
 SKIPPED_SECTIONS = {"evaluation", "checkpoint", "logging"}
 SUPPORTED = {
     "model.backbone": {"sasrec", "bert4rec", "stosa", "fmlprec", "gru4rec", "caser"},
+    "training.optimizer": {"adamw", "adam"},
     "training.precision": {"fp32", "bf16"},
     "training.loss": {"cross_entropy", "bpr", "binary_cross_entropy", "stosa"},
     "frequency.window": {"padded"},

@@ -65,7 +65,8 @@ def describe(torch):
 
 
 def make_optimizer(torch, model, training):
-    kind = torch.optim.AdamW if training.weight_decay and training.weight_decay_kind == "decoupled" else torch.optim.Adam
+    decoupled = training.optimizer == "adamw" and training.weight_decay_kind == "decoupled"
+    kind = torch.optim.AdamW if training.weight_decay and decoupled else torch.optim.Adam
     groups = [{"params": model.other_parameters()}]
     if model.attack_parameters():
         groups.append({"params": model.attack_parameters(), "lr": training.learning_rate * training.attack_learning_rate_ratio})

@@ -51,11 +51,10 @@ typedef struct {
 void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and clears the struct */
 
 /* Writes `path`. Collective: rank 0 writes `checkpoint` and small parameters, each rank its slice of every large parameter and
- * of both moments of Adam (blocks of the same layout as parameters->values; without moments, both NULL, the file serves
- * evaluation: best.h5). Nothing remains of a failed attempt, and a file that had the name before stays as it was. */
+ * of every block of the optimizer's state. Without state, NULL, the file serves evaluation: best.h5. Nothing remains of a
+ * failed attempt, and a file that had the name before stays as it was. */
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
-                              const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
-                              sr_error *error);
+                              const sr_parameters *parameters, const sr_state *state, sr_error *error);
 
 /* The same file, written by a thread of this process alone while it goes on: sr_checkpoint_begin() copies everything, and is
  * false, having done nothing, unless twice the memory for it is to be had (machine.h), where `processes` like this one run on
@@ -64,23 +63,23 @@ sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_
  * seconds it took. Local. */
 typedef struct sr_background_write sr_background_write;
 bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
-                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
-                         size_t processes);
+                         const sr_parameters *parameters, const sr_state *state, size_t processes);
 bool sr_checkpoint_is_written(const sr_background_write *write);
 sr_status sr_checkpoint_finish(sr_background_write *write, double *seconds, sr_error *error);
 
-/* Reads everything but parameters and moments. Collective: rank 0 reads, all get it. SR_ERROR_DATA names what is wrong. */
+/* Reads everything but parameters and state. Collective: rank 0 reads, all get it. SR_ERROR_DATA names what is wrong. */
 sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_checkpoint *checkpoint, sr_error *error);
 
-/* Reads parameters (and moments, unless NULL) into blocks whose layout `parameters` declares, verifying every checksum.
- * Collective. Every missing, superfluous or misshapen parameter is named in one message. */
-sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
-                                   sr_real *second_moment, sr_error *error);
+/* Reads parameters (and the blocks that `state` names, unless NULL) into blocks whose layout `parameters` declares, verifying
+ * every checksum. Collective. Every missing, superfluous or misshapen parameter is named in one message. SR_ERROR_DATA, too,
+ * when the file's state has other blocks: it is another optimizer's. */
+sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, const sr_state *state,
+                                   sr_error *error);
 
 /* The same into blocks that the processes of a node share (node.h), as parts of its common block; `node` NULL: each process has
  * its own. */
 sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, const char *path, sr_parameters *parameters,
-                                          sr_real *first_moment, sr_real *second_moment, sr_error *error);
+                                          const sr_state *state, sr_error *error);
 
 /* Whether a model of `checkpoint`, read from `path`, goes with a data set: it must be the one that it was trained on or, if it
  * was imported without any, one of its size. SR_ERROR_DATA otherwise. Local. */
@@ -96,7 +95,7 @@ sr_status sr_weights_read(sr_parallel *parallel, const char *path, sr_parameters
 int64_t sr_checkpoint_step_of_name(const char *name);
 
 /* Whether a file can be used: its mark, its header, the checksum of every block (which the ranks share), that it holds the step
- * in its name if that is one, and, `for_training`, the moments of the optimizer. SR_ERROR_DATA names what is wrong.
+ * in its name if that is one, and, `for_training`, the state of an optimizer. SR_ERROR_DATA names what is wrong.
  * Collective. */
 sr_status sr_checkpoint_verify(sr_parallel *parallel, const char *path, bool for_training, sr_error *error);
 

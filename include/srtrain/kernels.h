@@ -24,6 +24,22 @@ typedef struct {
     sr_real gradient_scale; /* from clipping by the global norm; 1 for none */
 } sr_adam_step;
 
+/* The same of stochastic gradient descent (src/step/optimizers/sgd.c has its equations). */
+typedef struct {
+    sr_real step_size;                 /* learning rate */
+    sr_real momentum;                  /* what is left of the momentum in a step */
+    sr_real of_gradient, of_momentum;  /* what values move by: Nesterov's 1 and momentum, or else 0 and 1 */
+    sr_real decay, l2, gradient_scale; /* as for Adam */
+} sr_sgd_step;
+
+/* The same of LAMB (src/step/optimizers/lamb.c has its equations). */
+typedef struct {
+    sr_real beta1, beta2;
+    sr_real first_correction;  /* 1 / (1 - beta1^t) */
+    sr_real second_correction; /* 1 / sqrt(1 - beta2^t) */
+    sr_real epsilon, weight_decay, gradient_scale;
+} sr_lamb_step;
+
 /* Several steps of Adam without a gradient, all at once (docs/internals/ranks.md). With r the root of the second moment and m the
  * first one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
 enum { SR_ADAM_POWERS = 7 };
@@ -139,6 +155,14 @@ typedef struct sr_kernels {
     void (*adam_gap)(sr_real *values, sr_real *first_moment, sr_real *second_moment, size_t n, const sr_adam_gap *gap);
     void (*adam_gap_sum)(sr_real *values, sr_real *first_moment, sr_real *second_moment, size_t n, const sr_adam_gap *gap,
                          const sr_real *factors, const sr_real *roots, size_t count);
+    /* One step of stochastic gradient descent over n parameters. */
+    void (*sgd)(sr_real *values, const sr_real *gradients, sr_real *momentum, size_t n, const sr_sgd_step *step);
+    /* The first half of a step of LAMB: both moments move, and the squares of the values and of the directions in which they
+     * will go are added to squares[0] and squares[1]. The second half: the values go `size` times that way. */
+    void (*lamb_measure)(const sr_real *values, const sr_real *gradients, sr_real *first_moment, sr_real *second_moment,
+                         size_t n, const sr_lamb_step *step, double squares[2]);
+    void (*lamb_move)(sr_real *values, const sr_real *first_moment, const sr_real *second_moment, size_t n,
+                      const sr_lamb_step *step, sr_real size);
 } sr_kernels;
 
 /* The CPU levels of this build, from the lowest to the highest. On x86 processors, where a machine that has one has all below

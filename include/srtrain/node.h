@@ -1,9 +1,9 @@
 /* The processes of a node as one: they keep a single copy of what all of them hold alike, and divide what all of them would do
  * alike.
  *
- * A node has a common block (parameter values and moments of the optimizer), and a block of each process's own (its gradients)
- * that the others can read. Memory is a shared window of MPI. Every worker, that is every thread of every process of the node,
- * has a part of the common work. Between writing and reading what others write or have read there must be a
+ * A node has a common block (parameter values and the state of the optimizer), and a block of each process's own (its
+ * gradients) that the others can read. Memory is a shared window of MPI. Every worker, that is every thread of every process of
+ * the node, has a part of the common work. Between writing and reading what others write or have read there must be a
  * sr_node_wait() or sr_node_sum(). */
 #ifndef SRTRAIN_NODE_H
 #define SRTRAIN_NODE_H

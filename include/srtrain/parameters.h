@@ -89,6 +89,24 @@ size_t sr_touched_count(const sr_touched_rows *touched);
 /* Sets the gradient to 0 where it may have been given a value. */
 void sr_parameters_clear_gradients(sr_parameters *parameters, const sr_touched_rows *touched);
 
+/* ---- what goes with parameters ---- */
+
+/* Named blocks of numbers [block_size] laid out as the parameters are: the state of an optimizer. What keeps, writes and reads
+ * state walks the list and knows no name. */
+enum { SR_STATE_BLOCKS_MAXIMUM = 4, SR_STATE_NAME_SIZE = 32 };
+
+typedef struct {
+    const char *name; /* in checkpoints; shorter than SR_STATE_NAME_SIZE */
+    sr_real *values;
+} sr_state_block;
+
+typedef struct {
+    sr_state_block blocks[SR_STATE_BLOCKS_MAXIMUM];
+    size_t count;
+} sr_state;
+
+/* ---- making ---- */
+
 /* An empty set; release with sr_parameters_free(). */
 void sr_parameters_initialise(sr_parameters *parameters);
 void sr_parameters_free(sr_parameters *parameters);

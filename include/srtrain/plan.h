@@ -23,7 +23,7 @@ typedef struct {
     const sr_sampler *sampler; /* of both */
     const sr_kernels *kernels;
     size_t ranks, threads; /* of the job; of each rank */
-    bool shares;           /* ranks of a node share parameters and moments (training.reduction: shared) */
+    bool shares;           /* ranks of a node share parameters and state (training.reduction: shared) */
     size_t program;        /* bytes that a rank holds before data and model: sr_resident_memory() at its start */
 } sr_plan_request;
 
@@ -33,7 +33,7 @@ typedef struct {
     size_t parameters;  /* their values */
     size_t item_table;  /* of these, the vectors of items */
     size_t gradients;   /* one block for each thread */
-    size_t moments;     /* of Adam */
+    size_t optimizer;   /* its state */
     size_t index;       /* of training examples */
     size_t batches;     /* global batch and packed parts */
     size_t activations; /* tensors of a step, all threads, but for: */

@@ -18,8 +18,8 @@ typedef struct {
 
 typedef struct sr_stepper sr_stepper;
 
-/* Whether ranks of a node share parameters and moments where there are several. Not with rows that may be late: which steps
- * they have taken is known to each process alone. Local. */
+/* Whether ranks of a node share parameters and the optimizer's state where there are several. Not with rows that may be late:
+ * which steps they have taken is known to each process alone. Local. */
 bool sr_training_shares(const sr_training_settings *settings);
 
 /* What each thread of a rank may keep of its logits, in bytes: its part of training.kept_logits_megabytes. */
@@ -48,7 +48,7 @@ struct sr_stepper {
 
     size_t threads;     /* those of `parallel` when the stepper was made */
     sr_worker *workers; /* [threads] */
-    sr_node *node;      /* whose processes share parameters and moments (training.reduction: shared); else NULL */
+    sr_node *node;      /* whose processes share parameters and state (training.reduction: shared); else NULL */
     char why_not[256];  /* what speaks against sharing them, where that was asked for; else empty */
     sr_optimizer optimizer;
     sr_step_times times; /* of the first worker, summed over all steps so far */
@@ -63,7 +63,7 @@ void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a
 
 /* Brings rows of item tables that have missed steps (training.item_updates) to the present, and forgets what rounding took from
  * gradients (training.reduction_precision), so that a run that goes on from here is no different from one that starts here: to
- * be called before anything but a step reads parameters or moments. Local. */
+ * be called before anything but a step reads parameters or state. Local. */
 void sr_stepper_settle(sr_stepper *stepper);
 
 /* Bytes of tensors that the step last taken holds, over all workers. */

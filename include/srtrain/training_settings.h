@@ -6,6 +6,11 @@
 #include "srtrain/arithmetic.h"
 #include "srtrain/config.h"
 
+#include <stddef.h>
+
+/* Optimizers have settings of their own, which their files alone know; room for those of all. */
+enum { SR_OPTIMIZERS_SIZE = 256 };
+
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
 typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING } sr_reduction_mode;
@@ -19,8 +24,8 @@ typedef struct {
 
 typedef struct {
     int64_t epochs, batch_size;
+    int optimizer; /* its number in the list of optimizers, see sr_optimizer_number() */
     double learning_rate;
-    double adam_beta1, adam_beta2, adam_epsilon;
     double weight_decay;
     sr_weight_decay_kind weight_decay_kind;
     double clip_norm; /* 0: no clipping */
@@ -36,6 +41,7 @@ typedef struct {
     int64_t compare_ranks_every_steps; /* 0: only with every checkpoint */
     sr_precision reduction_precision;  /* of the gradients that processes send each other */
     sr_early_stopping_settings early_stopping;
+    max_align_t optimizers[SR_OPTIMIZERS_SIZE / sizeof(max_align_t)];
 } sr_training_settings;
 
 typedef struct {
@@ -48,6 +54,12 @@ typedef struct {
 typedef struct {
     int64_t every_steps;
 } sr_logging_settings;
+
+/* The number of an optimizer by its name in YAML; -1 if there is none. */
+int sr_optimizer_number(const char *name);
+
+/* Defaults that depend on other keys: optimizer and weight_decay_kind on each other. */
+void sr_training_settle(sr_training_settings *settings, const sr_given *given);
 
 /* Add sections and keys to a schema of settings that have these parts at offsets `at`. */
 void sr_training_add_section(sr_schema *schema);

@@ -106,7 +106,7 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, error), error);
     if (status == SR_OK)
-        status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, NULL, error);
+        status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, error);
     if (status == SR_OK)
         sr_model_set_step(loaded->model, header.progress.step);
     sr_checkpoint_free(&header);

@@ -2,7 +2,7 @@
  *                           --output CHECKPOINT.h5 [--force]
  *
  * Makes a checkpoint of parameters that were trained elsewhere: evaluation, recommendations and further training start from it
- * as from one of our own. No step has been trained yet, and the optimizer's moments are zero. */
+ * as from one of our own. No step has been trained yet, and the optimizer's state is zero. */
 #include "commands/command.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/directories.h"
@@ -27,7 +27,7 @@ typedef struct {
     sr_dataset *dataset; /* NULL: only the counts are known */
     size_t items, users;
     sr_model *model;
-    sr_optimizer optimizer; /* for its moments */
+    sr_optimizer optimizer; /* for its state */
 } imported_model;
 
 /* ---- options ---- */
@@ -129,7 +129,7 @@ static sr_status build(imported_model *imported, const sr_parallel *parallel, co
 {
     SR_TRY(options->items ? count_by_options(imported, options, error) : count_by_data(imported, parallel, error));
     SR_TRY(sr_model_create(&imported->model, &imported->settings.model, imported->items, imported->users, error));
-    return sr_optimizer_create(&imported->optimizer, sr_model_parameters(imported->model), error);
+    return sr_optimizer_create(&imported->optimizer, sr_model_parameters(imported->model), &imported->settings.training, error);
 }
 
 /* ---- the checkpoint ---- */
@@ -164,8 +164,8 @@ static sr_status write_checkpoint(sr_parallel *parallel, const imported_model *i
         .users = (int64_t)imported->users,
     };
     if (status == SR_OK)
-        status = sr_checkpoint_write(parallel, path, &checkpoint, imported->optimizer.parameters,
-                                     imported->optimizer.first_moment, imported->optimizer.second_moment, error);
+        status = sr_checkpoint_write(parallel, path, &checkpoint, imported->optimizer.parameters, &imported->optimizer.state,
+                                     error);
     free(configuration);
     return status;
 }

@@ -37,25 +37,15 @@ bool component_in_use(const sr_model_settings *settings, const component *row)
     return false;
 }
 
-static size_t padded(size_t size)
-{
-    return (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-}
-
 size_t component_offset(const component *row)
 {
-    size_t offset = 0;
-    for (size_t i = 0; component_at(i) != row; ++i)
-        offset += padded(component_at(i)->settings_size);
-    return offset;
+    return component_place(component_at, row);
 }
 
 bool components_fit(void)
 {
-    size_t size = 0;
-    for (size_t i = 0; component_at(i); ++i)
-        size += padded(component_at(i)->settings_size);
-    return size <= sizeof((sr_model_settings *)0)->components && calibrator_count <= SR_CALIBRATORS_MAXIMUM;
+    return component_place(component_at, NULL) <= sizeof((sr_model_settings *)0)->components &&
+           calibrator_count <= SR_CALIBRATORS_MAXIMUM;
 }
 
 const void *component_settings(const sr_model_settings *settings, const component *row)

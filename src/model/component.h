@@ -1,26 +1,13 @@
-/* What backbones, calibrators and losses have in common: a name, keys and rules, settings of their own, and places for what
- * they keep in a model.
+/* What backbones, calibrators and losses have in common: they are components (config/component.h) with settings in
+ * sr_model_settings, and with places for what they keep in a model.
  *
  * Each is one file and one row in the list of its kind (backbones.c, calibrators.c, losses.c). The structs of its settings and
  * of its parameters' indices are known to that file alone: it gets them back through its row. */
 #ifndef SRTRAIN_MODEL_COMPONENT_H
 #define SRTRAIN_MODEL_COMPONENT_H
 
+#include "config/component.h"
 #include "srtrain/objective.h"
-
-typedef struct component {
-    const char *name;
-    const char *help;
-    const sr_key *keys; /* fields of its settings, in whatever sections */
-    size_t key_count;
-    size_t settings_size;
-    const sr_rule *rules; /* checked while it is in use; broken() gets the sr_model_settings */
-    size_t rule_count;
-    const sr_gone_key *gone; /* keys and values that it had */
-    size_t gone_count;
-    size_t parameters_size; /* of the struct that it keeps in a model, zero at first; 0: none */
-    size_t layer_size;      /* the same in each layer */
-} component;
 
 /* Its part of the settings. */
 const void *component_settings(const sr_model_settings *settings, const component *row);

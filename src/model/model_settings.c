@@ -236,17 +236,12 @@ void sr_model_add_sections(sr_schema *schema, size_t at)
 /* The keys of a component that lie in its own sections, or in those of training. */
 static void add_component(sr_schema *schema, size_t at, const component *row, const char *decided_by)
 {
-    if (components_fit())
-        sr_schema_add_group(schema,
-                            &(sr_key_group){.keys = row->keys,
-                                            .key_count = row->key_count,
-                                            .keys_at = at + offsetof(sr_model_settings, components) + component_offset(row),
-                                            .scope = scope_of_component(row, at, decided_by),
-                                            .rules = row->rules,
-                                            .rule_count = row->rule_count,
-                                            .rules_at = at,
-                                            .gone = row->gone,
-                                            .gone_count = row->gone_count});
+    const sr_scope scope = scope_of_component(row, at, decided_by);
+    if (!components_fit())
+        return;
+    const sr_key_group group = component_keys(row, &scope, at + offsetof(sr_model_settings, components) + component_offset(row),
+                                              at);
+    sr_schema_add_group(schema, &group);
 }
 
 void sr_model_add_keys(sr_schema *schema, size_t at)

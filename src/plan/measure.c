@@ -38,15 +38,16 @@ static sr_status time_optimizer(probe *p, double *median, sr_error *error)
     sr_parameters *parameters = sr_model_parameters(p->model);
     double seconds[TIMES];
     sr_optimizer optimizer;
-    SR_TRY(sr_optimizer_create(&optimizer, parameters, error));
-    for (size_t i = 0; i < TIMES; ++i) {
+    sr_status status = sr_optimizer_create(&optimizer, parameters, &request->settings->training, error);
+    for (size_t i = 0; status == SR_OK && i < TIMES; ++i) {
         const double start = sr_seconds();
         const double squares = sr_gradient_squares(parameters, request->kernels, NULL, 0, request->threads);
-        sr_optimizer_step(&optimizer, request->kernels, &request->settings->training, (int64_t)i, 0, squares, NULL, 0,
-                          request->threads);
+        const sr_update update = {.step = (int64_t)i, .gradient_norm = squares, .parts = request->threads};
+        status = sr_optimizer_step(&optimizer, request->kernels, &update, error);
         seconds[i] = sr_seconds() - start;
     }
     sr_optimizer_free(&optimizer);
+    SR_TRY(status);
     qsort(seconds, TIMES, sizeof *seconds, sr_compare_doubles);
     *median = seconds[TIMES / 2];
     return SR_OK;

@@ -198,7 +198,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
 {
     const sr_settings *settings = request->settings;
     sr_plan_memory *m = &plan->memory;
-    const size_t threads = request->threads;
+    const size_t threads = request->threads, blocks = sr_optimizer_blocks(&settings->training);
     loaded_part largest;
     part_memory tensors;
     size_t batch = 0, evaluation = 0;
@@ -211,7 +211,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->item_table = size->item_table;
     const bool keeps_rest = settings->training.reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     m->gradients = (threads + keeps_rest) * m->parameters;
-    m->moments = 2 * m->parameters;
+    m->optimizer = blocks * m->parameters;
     m->index = sr_sampler_memory(request->sampler);
     m->batches = threads * batch;
     /* Each step places its tensors anew. All steps together touch more pages than any one of them. */
@@ -225,10 +225,10 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
         m->exchange += 2 * plan->message;
     m->evaluation = threads * evaluation;
     m->deferral = deferral(plan, settings, p);
-    m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? 3 * m->parameters : 0;
-    m->shared = request->shares ? m->parameters + m->moments : 0;
-    m->certain = request->program + m->parameters + m->gradients + m->moments + m->index;
-    m->total = m->program + m->parameters + m->gradients + m->moments + m->index + m->batches + m->activations + m->tiles +
+    m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
+    m->shared = request->shares ? m->parameters + m->optimizer : 0;
+    m->certain = request->program + m->parameters + m->gradients + m->optimizer + m->index;
+    m->total = m->program + m->parameters + m->gradients + m->optimizer + m->index + m->batches + m->activations + m->tiles +
                m->exchange + m->evaluation + m->deferral + m->saving;
     return SR_OK;
 }
@@ -250,7 +250,7 @@ sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *
                       .steps_of_epoch = sr_sampler_batches(request->sampler),
                       .steps = sr_sampler_batches(request->sampler) * (size_t)settings->training.epochs,
                       .data = sr_dataset_bytes(request->dataset),
-                      .checkpoint = checkpoint_size(&size, 3),
+                      .checkpoint = checkpoint_size(&size, 1 + sr_optimizer_blocks(&settings->training)),
                       .best = checkpoint_size(&size, 1),
                       .checkpoints = (size_t)(settings->checkpoint.keep > 2 ? settings->checkpoint.keep : 2) + 1};
     plan_reduction(plan, settings, size.block * sizeof(sr_real));
@@ -289,11 +289,11 @@ sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t
     sr_format_bytes((double)(m->total - m->saving), each, sizeof each);
     sr_format_bytes((double)needed, all, sizeof all);
     sr_format_bytes((double)memory, allowed, sizeof allowed);
-    sr_format_bytes((double)(m->parameters + m->gradients + m->moments), parameters, sizeof parameters);
+    sr_format_bytes((double)(m->parameters + m->gradients + m->optimizer), parameters, sizeof parameters);
     sr_format_bytes((double)(m->activations + m->tiles + m->batches), step, sizeof step);
     sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
     return sr_fail(error, SR_ERROR_USAGE,
-                   "%zu rank%s on %s need %s (%s each: %s for parameters, gradients and moments, %s for a step, %s for "
+                   "%zu rank%s on %s need %s (%s each: %s for parameters, gradients and optimizer, %s for a step, %s for "
                    "evaluation), but %s is all that is allowed there (%s): take fewer ranks a node%s, a smaller "
                    "training.batch_size or evaluation.batch_size, or a smaller model",
                    ranks_of_node, ranks_of_node == 1 ? "" : "s", node, all, each, parameters, step, evaluation, allowed, limit,

@@ -43,7 +43,7 @@ static const memory_part parts[] = {
     {"parameters", "parameters", offsetof(sr_plan_memory, parameters)},
     {"item_table", "of them, the item table", offsetof(sr_plan_memory, item_table)},
     {"gradients", "gradients (one block a thread)", offsetof(sr_plan_memory, gradients)},
-    {"moments", "moments of Adam", offsetof(sr_plan_memory, moments)},
+    {"optimizer", "state of the optimizer", offsetof(sr_plan_memory, optimizer)},
     {"index", "index of examples", offsetof(sr_plan_memory, index)},
     {"batches", "batches", offsetof(sr_plan_memory, batches)},
     {"activations", "tensors of a step", offsetof(sr_plan_memory, activations)},
@@ -197,7 +197,7 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
     char shared[80] = "", total[32], model[32], step[32], evaluation[32], program[32], data[32], reduced[32], checkpoint[32],
          disk[32];
     sr_format_bytes((double)m->program, program, sizeof program);
-    sr_format_bytes((double)(m->parameters + m->gradients + m->moments), model, sizeof model);
+    sr_format_bytes((double)(m->parameters + m->gradients + m->optimizer), model, sizeof model);
     sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->deferral + m->saving), step,
                     sizeof step);
     sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
@@ -211,7 +211,7 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
     }
     sr_format_bytes((double)m->total, total, sizeof total);
     sr_log_information(log,
-                       "plan: at most %s a rank (program %s; parameters, gradients and moments %s%s; a step %s; evaluation "
+                       "plan: at most %s a rank (program %s; parameters, gradients and optimizer %s%s; a step %s; evaluation "
                        "%s); data of %s mapped",
                        total, program, model, shared, step, evaluation, data);
     sr_log_information(log,

@@ -139,6 +139,14 @@ static sr_status check_epochs(const run *r, const char *path, const sr_progress 
         path, (long long)progress->epoch, (long long)epochs, batches);
 }
 
+/* Parameters, and the state of the optimizer. Before the first step that is 0, whatever the optimizer was to be when the file
+ * was written: an imported model may be trained with any. */
+static sr_status read_state(run *r, const char *path, const sr_progress *progress, sr_error *error)
+{
+    return sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
+                                           progress->step > 0 ? &r->stepper.optimizer.state : NULL, error);
+}
+
 static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
 {
     sr_checkpoint checkpoint = {0};
@@ -151,8 +159,7 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
         status = check_epochs(r, path, &checkpoint.progress, error);
     status = sr_parallel_agree(r->parallel, status, error);
     if (status == SR_OK)
-        status = sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
-                                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment, error);
+        status = read_state(r, path, &checkpoint.progress, error);
     if (status == SR_OK) {
         r->progress = checkpoint.progress;
         r->progress.seed = (uint64_t)r->settings->training.seed; /* the same, unless no step has been trained yet */

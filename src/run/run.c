@@ -60,7 +60,7 @@ static sr_status build_model(run *r, sr_error *error)
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
     if (*r->stepper.why_not)
-        sr_log_information(r->log, "ranks keep parameters and moments of their own: %s", r->stepper.why_not);
+        sr_log_information(r->log, "ranks keep parameters and optimizer state of their own: %s", r->stepper.why_not);
     r->progress = (sr_progress){.seed = (uint64_t)r->settings->training.seed, .best_metric = -1};
     return SR_OK;
 }

@@ -94,8 +94,7 @@ static sr_status write_state(run *r, const char *path, bool with_optimizer, sr_e
     sr_parallel_phase(r->parallel, SR_PHASE_CHECKPOINT, r->progress.step);
     SR_TRY(describe_state(r, &state, error));
     const sr_status status = sr_checkpoint_write(r->parallel, path, &state.checkpoint, sr_model_parameters(r->model),
-                                                 with_optimizer ? r->stepper.optimizer.first_moment : NULL,
-                                                 with_optimizer ? r->stepper.optimizer.second_moment : NULL, error);
+                                                 with_optimizer ? &r->stepper.optimizer.state : NULL, error);
     free(state.configuration);
     return status;
 }
@@ -107,8 +106,7 @@ static sr_status begin_beside(run *r, const char *path, bool *begun, sr_error *e
     SR_TRY(describe_state(r, &state, error));
     *begun = sr_parallel_rank(r->parallel) == 0 &&
              sr_checkpoint_begin(&r->saving, path, &state.checkpoint, sr_model_parameters(r->model),
-                                 r->stepper.optimizer.first_moment, r->stepper.optimizer.second_moment,
-                                 (size_t)sr_parallel_node_size(r->parallel));
+                                 &r->stepper.optimizer.state, (size_t)sr_parallel_node_size(r->parallel));
     free(state.configuration);
     return sr_parallel_broadcast(r->parallel, begun, sizeof *begun, error);
 }

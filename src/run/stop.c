@@ -8,7 +8,8 @@
 static double checkpoint_seconds(const run *r)
 {
     enum { SLOW_DISK = 100 << 20 }; /* bytes a second */
-    const double bytes = 3.0 * (double)sr_model_parameters(r->model)->block_size * sizeof(sr_real);
+    const size_t blocks = 1 + sr_optimizer_blocks(&r->settings->training);
+    const double bytes = (double)(blocks * sr_model_parameters(r->model)->block_size * sizeof(sr_real));
     return r->longest.checkpoint > 0 ? r->longest.checkpoint : 0.5 + bytes / SLOW_DISK;
 }
 

@@ -58,7 +58,7 @@ static sr_status load_best(run *r, sr_error *error)
     if (r->progress.best_metric < 0)
         return run_write_best(r, error);
     return sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, r->paths.best, sr_model_parameters(r->model), NULL,
-                                           NULL, error);
+                                           error);
 }
 
 sr_status run_test(run *r, sr_error *error)

@@ -85,6 +85,7 @@ static const char introduction[] =
 static void settle(void *settings, const sr_given *given)
 {
     sr_model_settle(&((sr_settings *)settings)->model, given);
+    sr_training_settle(&((sr_settings *)settings)->training, given);
 }
 
 void sr_settings_schema(sr_schema *schema)

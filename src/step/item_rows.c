@@ -8,11 +8,10 @@
 
 sr_status item_rows_defer(sr_stepper *stepper, sr_error *error)
 {
-    const sr_training_settings *training = &stepper->settings->training;
-    if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
+    if (stepper->settings->training.item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
     const sr_table_list tables = sr_model_item_tables(stepper->model);
-    return sr_optimizer_defer(&stepper->optimizer, &tables, training, error);
+    return sr_optimizer_defer(&stepper->optimizer, &tables, error);
 }
 
 sr_status item_rows_create(sr_worker *worker, sr_error *error)
@@ -53,8 +52,7 @@ const sr_touched_rows *item_rows_touched(const sr_worker *worker)
 
 void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate)
 {
-    sr_optimizer_note(&stepper->optimizer, &stepper->settings->training, step, learning_rate,
-                      item_rows_touched(&stepper->workers[0]));
+    sr_optimizer_note(&stepper->optimizer, step, learning_rate, item_rows_touched(&stepper->workers[0]));
 }
 
 void item_rows_settle(sr_stepper *stepper)

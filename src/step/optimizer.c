@@ -1,40 +1,69 @@
-/* Adam (Kingma and Ba 2015) and the learning rate. */
+/* The state of an optimizer, the ranges that its step is taken over, and the learning rate. */
 #include "srtrain/optimizer.h"
 
 #include "srtrain/memory.h"
 #include "step/missed_steps.h"
+#include "step/optimizer_row.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, sr_error *error)
+/* ---- state ---- */
+
+static size_t blocks_of(const optimizer_row *row)
 {
-    *optimizer = (sr_optimizer){.parameters = parameters, .attack_learning_rate_ratio = 1};
-    SR_TRY(SR_ALLOCATE_ZERO(&optimizer->first_moment, parameters->block_size, "Adam's first moment", error));
-    return SR_ALLOCATE_ZERO(&optimizer->second_moment, parameters->block_size, "Adam's second moment", error);
+    size_t count = 0;
+    while (row->blocks[count])
+        ++count;
+    return count;
 }
 
-void sr_optimizer_place(sr_optimizer *optimizer, sr_parameters *parameters, sr_real *first_moment, sr_real *second_moment)
+size_t sr_optimizer_blocks(const sr_training_settings *settings)
 {
-    *optimizer = (sr_optimizer){.parameters = parameters,
-                                .first_moment = first_moment,
-                                .second_moment = second_moment,
-                                .placed = true,
-                                .attack_learning_rate_ratio = 1};
+    return blocks_of(optimizer_of(settings));
+}
+
+/* Blocks without memory. */
+static void begin(sr_optimizer *optimizer, sr_parameters *parameters, const sr_training_settings *settings)
+{
+    *optimizer = (sr_optimizer){
+        .parameters = parameters, .settings = settings, .row = optimizer_of(settings), .attack_learning_rate_ratio = 1};
+    optimizer->state.count = blocks_of(optimizer->row);
+    for (size_t i = 0; i < optimizer->state.count; ++i)
+        optimizer->state.blocks[i].name = optimizer->row->blocks[i];
+}
+
+sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, const sr_training_settings *settings,
+                              sr_error *error)
+{
+    begin(optimizer, parameters, settings);
+    for (size_t i = 0; i < optimizer->state.count; ++i)
+        SR_TRY(
+            SR_ALLOCATE_ZERO(&optimizer->state.blocks[i].values, parameters->block_size, "the state of the optimizer", error));
+    return SR_OK;
+}
+
+void sr_optimizer_place(sr_optimizer *optimizer, sr_parameters *parameters, const sr_training_settings *settings,
+                        sr_real *blocks)
+{
+    begin(optimizer, parameters, settings);
+    optimizer->placed = true;
+    for (size_t i = 0; i < optimizer->state.count; ++i)
+        optimizer->state.blocks[i].values = blocks + i * parameters->block_size;
 }
 
 void sr_optimizer_free(sr_optimizer *optimizer)
 {
-    if (!optimizer->placed) {
-        free(optimizer->first_moment);
-        free(optimizer->second_moment);
-    }
+    for (size_t i = 0; !optimizer->placed && i < optimizer->state.count; ++i)
+        free(optimizer->state.blocks[i].values);
     free(optimizer->updated);
     missed_steps_free(optimizer->missed);
     *optimizer = (sr_optimizer){0};
 }
+
+/* ---- learning rate and norm ---- */
 
 double sr_learning_rate(const sr_training_settings *settings, int64_t step, int64_t total_steps)
 {
@@ -54,12 +83,11 @@ double sr_learning_rate(const sr_training_settings *settings, int64_t step, int6
     return full;
 }
 
-/* A row of a table. */
-static size_t row_offset(const sr_parameters *parameters, size_t table, size_t row, size_t *width)
+sr_element_range optimizer_table_row(const sr_parameters *parameters, size_t table, size_t row)
 {
     const sr_parameter *parameter = &parameters->list[table];
-    *width = parameter->shape[1];
-    return parameter->offset + row * *width;
+    const size_t width = parameter->shape[1], begin = parameter->offset + row * width;
+    return (sr_element_range){begin, begin + width};
 }
 
 /* Which rows of the list a part takes. */
@@ -81,9 +109,8 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
     }
     for (size_t t = 0; rows.begin < rows.end && t < touched->tables.count; ++t)
         for (size_t i = rows.begin; i < rows.end; ++i) {
-            size_t width;
-            const size_t offset = row_offset(parameters, touched->tables.index[t], (size_t)touched->rows[i], &width);
-            sum += kernels->sum_of_squares(parameters->gradients + offset, width);
+            const sr_element_range row = optimizer_table_row(parameters, touched->tables.index[t], (size_t)touched->rows[i]);
+            sum += kernels->sum_of_squares(parameters->gradients + row.begin, row.end - row.begin);
         }
     return sum;
 }
@@ -92,8 +119,8 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
 
 static bool can_be_late(const sr_training_settings *settings)
 {
-    const bool fades = settings->weight_decay == 0 || settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED;
-    return fades && settings->adam_epsilon > 0 && missed_steps_possible(settings->adam_beta1);
+    const sr_late_rows *late = optimizer_of(settings)->late;
+    return late && late->possible(settings);
 }
 
 size_t sr_optimizer_deferral_memory(const sr_training_settings *settings, size_t rows, size_t steps)
@@ -101,16 +128,14 @@ size_t sr_optimizer_deferral_memory(const sr_training_settings *settings, size_t
     return can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
 }
 
-sr_status sr_optimizer_defer(sr_optimizer *optimizer, const sr_table_list *tables, const sr_training_settings *settings,
-                             sr_error *error)
+sr_status sr_optimizer_defer(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error)
 {
-    if (tables->count == 0 || !can_be_late(settings))
+    if (tables->count == 0 || !can_be_late(optimizer->settings))
         return SR_OK;
     SR_TRY(SR_ALLOCATE_ZERO(&optimizer->updated, optimizer->parameters->list[tables->index[0]].shape[0],
                             "the steps that rows have taken", error));
-    SR_TRY(missed_steps_create(&optimizer->missed, settings->adam_beta1, settings->adam_beta2, settings->adam_epsilon, error));
+    SR_TRY(optimizer->row->late->create(&optimizer->missed, optimizer->settings, error));
     optimizer->tables = *tables;
-    optimizer->never_decays = settings->weight_decay == 0;
     return SR_OK;
 }
 
@@ -124,14 +149,6 @@ sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error)
     return optimizer->missed ? missed_steps_reserve(optimizer->missed, error) : SR_OK;
 }
 
-static bool is_zero(const sr_real *values, size_t n)
-{
-    unsigned any = 0;
-    for (size_t i = 0; i < n; ++i)
-        any |= values[i] != 0;
-    return !any;
-}
-
 /* Rows lie anywhere in tables that no cache holds: the next ones are asked for while one is worked on. */
 enum { ROWS_AHEAD = 6 };
 
@@ -139,42 +156,15 @@ static void prefetch_row(const sr_optimizer *optimizer, size_t row, bool gradien
 {
     enum { LINE = 64 / sizeof(sr_real) };
     for (size_t t = 0; t < optimizer->tables.count; ++t) {
-        size_t width;
-        const size_t offset = row_offset(optimizer->parameters, optimizer->tables.index[t], row, &width);
-        for (size_t i = offset; i < offset + width; i += LINE) {
+        const sr_element_range range = optimizer_table_row(optimizer->parameters, optimizer->tables.index[t], row);
+        for (size_t i = range.begin; i < range.end; i += LINE) {
             __builtin_prefetch(optimizer->parameters->values + i, 1);
-            __builtin_prefetch(optimizer->first_moment + i, 1);
-            __builtin_prefetch(optimizer->second_moment + i, 1);
+            for (size_t block = 0; block < optimizer->state.count; ++block)
+                __builtin_prefetch(optimizer->state.blocks[block].values + i, 1);
             if (gradients)
                 __builtin_prefetch(optimizer->parameters->gradients + i);
         }
     }
-}
-
-static void catch_up_row(sr_optimizer *optimizer, const sr_kernels *kernels, size_t row)
-{
-    const size_t now = missed_steps_taken(optimizer->missed);
-    if ((size_t)optimizer->updated[row] == now)
-        return;
-    sr_real factors[MISSED_STEPS_HORIZON], roots[MISSED_STEPS_HORIZON];
-    sr_adam_gap gap;
-    size_t terms = SIZE_MAX;
-    for (size_t t = 0; t < optimizer->tables.count; ++t) {
-        size_t width;
-        const size_t offset = row_offset(optimizer->parameters, optimizer->tables.index[t], row, &width);
-        sr_real *values = optimizer->parameters->values + offset, *first = optimizer->first_moment + offset,
-                *second = optimizer->second_moment + offset;
-        /* Most rows of a large catalogue have never had a gradient: without decay there is nothing to do for them. */
-        if (optimizer->never_decays && is_zero(first, width) && is_zero(second, width))
-            continue;
-        if (terms == SIZE_MAX)
-            terms = missed_steps_gap(optimizer->missed, (size_t)optimizer->updated[row], &gap, factors, roots);
-        if (terms == 0 || is_zero(first, width))
-            kernels->adam_gap(values, first, second, width, &gap);
-        else
-            kernels->adam_gap_sum(values, first, second, width, &gap, factors, roots, terms);
-    }
-    optimizer->updated[row] = (int64_t)now;
 }
 
 void sr_optimizer_catch_up(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_touched_rows *touched, size_t part,
@@ -182,12 +172,17 @@ void sr_optimizer_catch_up(sr_optimizer *optimizer, const sr_kernels *kernels, c
 {
     if (!optimizer->missed || missed_steps_taken(optimizer->missed) == 0)
         return;
+    const int64_t now = (int64_t)missed_steps_taken(optimizer->missed);
     const size_t all = optimizer->parameters->list[optimizer->tables.index[0]].shape[0];
     const sr_element_range rows = sr_part_of_range((sr_element_range){0, touched->every ? all : touched->count}, part, parts);
     for (size_t i = rows.begin; i < rows.end; ++i) {
+        const size_t row = touched->every ? i : (size_t)touched->rows[i];
         if (!touched->every && i + ROWS_AHEAD < rows.end)
             prefetch_row(optimizer, (size_t)touched->rows[i + ROWS_AHEAD], false);
-        catch_up_row(optimizer, kernels, touched->every ? i : (size_t)touched->rows[i]);
+        if (optimizer->updated[row] == now)
+            continue;
+        optimizer->row->late->catch_up(optimizer, kernels, row);
+        optimizer->updated[row] = now;
     }
 }
 
@@ -200,46 +195,60 @@ void sr_optimizer_forget(sr_optimizer *optimizer)
            optimizer->parameters->list[optimizer->tables.index[0]].shape[0] * sizeof *optimizer->updated);
 }
 
-/* ---- a step ---- */
-
-static double first_correction(const sr_training_settings *settings, int64_t step)
-{
-    return 1 - pow(settings->adam_beta1, (double)(step + 1));
-}
-
-static double second_correction(const sr_training_settings *settings, int64_t step)
-{
-    return 1 / sqrt(1 - pow(settings->adam_beta2, (double)(step + 1)));
-}
-
-static double decay_of(const sr_training_settings *settings, double rate)
-{
-    return settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED ? rate * settings->weight_decay : 0;
-}
-
-void sr_optimizer_note(sr_optimizer *optimizer, const sr_training_settings *settings, int64_t step, double learning_rate,
-                       const sr_touched_rows *touched)
+void sr_optimizer_note(sr_optimizer *optimizer, int64_t step, double learning_rate, const sr_touched_rows *touched)
 {
     if (!optimizer->missed)
         return;
-    if (touched->every) { /* all rows have been brought up to date, and have taken the step */
+    if (touched->every) /* all rows have been brought up to date, and have taken the step */
         sr_optimizer_forget(optimizer);
-        return;
-    }
-    missed_steps_take(optimizer->missed, learning_rate / first_correction(settings, step), second_correction(settings, step),
-                      decay_of(settings, learning_rate));
+    else
+        optimizer->row->late->take(optimizer->missed, optimizer->settings, step, learning_rate);
 }
 
-/* One step of Adam over elements of the block. */
-static void step_range(sr_optimizer *optimizer, const sr_kernels *kernels, sr_element_range range, const sr_adam_step *adam)
+/* ---- a step ---- */
+
+/* What all parts of a step go by. */
+typedef struct {
+    sr_optimizer *optimizer;
+    const sr_kernels *kernels;
+    const sr_update *update;
+    double gradient_scale;
+} whole_step;
+
+static sr_state_slice slice_of(const sr_optimizer *optimizer, sr_element_range range)
 {
-    kernels->adam(optimizer->parameters->values + range.begin, optimizer->parameters->gradients + range.begin,
-                  optimizer->first_moment + range.begin, optimizer->second_moment + range.begin, range.end - range.begin, adam);
+    sr_state_slice slice = {.values = optimizer->parameters->values + range.begin,
+                            .gradients = optimizer->parameters->gradients + range.begin,
+                            .count = range.end - range.begin};
+    for (size_t i = 0; i < optimizer->state.count; ++i)
+        slice.state[i] = optimizer->state.blocks[i].values + range.begin;
+    return slice;
 }
 
-static void step_rows(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_touched_rows *touched, sr_element_range rows,
-                      const sr_adam_step *adam)
+static void begin_set(const whole_step *s, sr_parameter_set set, sr_step_constants *constants)
 {
+    const bool attack = set == SR_PARAMETERS_ATTACK;
+    const sr_step_of_set step = {
+        .settings = s->optimizer->settings,
+        .step = s->update->step,
+        .learning_rate = attack ? s->update->learning_rate * s->optimizer->attack_learning_rate_ratio
+                                : s->update->learning_rate,
+        .gradient_scale = s->gradient_scale,
+    };
+    s->optimizer->row->begin(&step, constants);
+}
+
+/* The step of elements of the block, for optimizers with one pass. */
+static void step_range(const whole_step *s, sr_element_range range, const sr_step_constants *constants)
+{
+    const sr_state_slice slice = slice_of(s->optimizer, range);
+    s->optimizer->row->update(s->kernels, constants, &slice, NULL, NULL);
+}
+
+static void step_rows(const whole_step *s, sr_element_range rows, const sr_step_constants *constants)
+{
+    sr_optimizer *optimizer = s->optimizer;
+    const sr_touched_rows *touched = s->update->touched;
     if (rows.begin == rows.end)
         return;
     const int64_t now = (int64_t)missed_steps_taken(optimizer->missed);
@@ -247,11 +256,8 @@ static void step_rows(sr_optimizer *optimizer, const sr_kernels *kernels, const 
         const size_t row = (size_t)touched->rows[i];
         if (i + ROWS_AHEAD < rows.end)
             prefetch_row(optimizer, (size_t)touched->rows[i + ROWS_AHEAD], true);
-        for (size_t t = 0; t < touched->tables.count; ++t) {
-            size_t width;
-            const size_t offset = row_offset(optimizer->parameters, touched->tables.index[t], row, &width);
-            step_range(optimizer, kernels, (sr_element_range){offset, offset + width}, adam);
-        }
+        for (size_t t = 0; t < touched->tables.count; ++t)
+            step_range(s, optimizer_table_row(optimizer->parameters, touched->tables.index[t], row), constants);
         optimizer->updated[row] = now + 1;
     }
 }
@@ -272,33 +278,74 @@ static sr_element_range overlap(sr_element_range left, sr_element_range right)
     return (sr_element_range){begin, end > begin ? end : begin};
 }
 
-void sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_training_settings *settings, int64_t step,
-                       double learning_rate, double gradient_norm, const sr_touched_rows *touched, size_t part, size_t parts)
+/* One pass over the block. Neighbours of one set take their step together. */
+static void step_once(const whole_step *s)
 {
-    const sr_parameters *parameters = optimizer->parameters;
-    const double clip = settings->clip_norm;
-    sr_adam_step adam = {
-        .beta1 = (sr_real)settings->adam_beta1,
-        .beta2 = (sr_real)settings->adam_beta2,
-        .second_correction = (sr_real)second_correction(settings, step),
-        .epsilon = (sr_real)settings->adam_epsilon,
-        .l2 = (sr_real)(settings->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED ? 0 : settings->weight_decay),
-        .gradient_scale = (sr_real)(clip > 0 && gradient_norm > clip ? clip / gradient_norm : 1),
-    };
+    const sr_parameters *parameters = s->optimizer->parameters;
+    const sr_update *update = s->update;
+    const sr_touched_rows *touched = update->touched;
     sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
     const size_t range_count = sr_parameters_dense_ranges(parameters, touched, ranges);
     for (size_t first = 0, next; first < parameters->count; first = next) {
+        sr_step_constants constants;
         next = end_of_set(parameters, first);
-        const bool attack = parameters->list[first].set == SR_PARAMETERS_ATTACK;
-        const double rate = attack ? learning_rate * optimizer->attack_learning_rate_ratio : learning_rate;
-        adam.step_size = (sr_real)(rate / first_correction(settings, step));
-        adam.decay = (sr_real)decay_of(settings, rate);
+        begin_set(s, parameters->list[first].set, &constants);
         const sr_element_range of_set = {parameters->list[first].offset,
                                          next < parameters->count ? parameters->list[next].offset : parameters->block_size};
         for (size_t i = 0; i < range_count; ++i)
-            step_range(optimizer, kernels, overlap(sr_part_of_range(ranges[i], part, parts), of_set), &adam);
+            step_range(s, overlap(sr_part_of_range(ranges[i], update->part, update->parts), of_set), &constants);
         if (touched && touched->tables.count > 0 && parameters->list[touched->tables.index[0]].offset >= of_set.begin &&
             parameters->list[touched->tables.index[0]].offset < of_set.end)
-            step_rows(optimizer, kernels, touched, rows_of_part(touched, part, parts), &adam);
+            step_rows(s, rows_of_part(touched, update->part, update->parts), &constants);
     }
+}
+
+/* Arrays are measured so many at a time: the parts meet once for all of them. */
+enum { ARRAYS_AT_ONCE = 64 };
+
+/* What lies of an array in this part of the block. */
+static sr_state_slice part_of_array(const whole_step *s, const sr_parameter *array)
+{
+    const sr_element_range all = {0, s->optimizer->parameters->block_size};
+    const sr_element_range range = {array->offset, array->offset + array->size};
+    return slice_of(s->optimizer, overlap(sr_part_of_range(all, s->update->part, s->update->parts), range));
+}
+
+/* Two passes over arrays [first, end): the second knows what the first has summed over all parts. */
+static sr_status step_arrays(const whole_step *s, size_t first, size_t end, sr_error *error)
+{
+    const optimizer_row *row = s->optimizer->row;
+    const sr_parameter *list = s->optimizer->parameters->list;
+    double sums[ARRAYS_AT_ONCE][OPTIMIZER_SUMS] = {{0}};
+    sr_step_constants constants;
+    for (size_t i = first; i < end; ++i) {
+        const sr_state_slice slice = part_of_array(s, &list[i]);
+        begin_set(s, list[i].set, &constants);
+        row->measure(s->kernels, &constants, &slice, sums[i - first]);
+    }
+    if (s->update->sum)
+        SR_TRY(s->update->sum(s->update->context, sums[0], (end - first) * OPTIMIZER_SUMS, error));
+    for (size_t i = first; i < end; ++i) {
+        const sr_state_slice slice = part_of_array(s, &list[i]);
+        begin_set(s, list[i].set, &constants);
+        row->update(s->kernels, &constants, &slice, &list[i], sums[i - first]);
+    }
+    return SR_OK;
+}
+
+sr_status sr_optimizer_step(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_update *update, sr_error *error)
+{
+    const double clip = optimizer->settings->clip_norm;
+    const whole_step step = {.optimizer = optimizer,
+                             .kernels = kernels,
+                             .update = update,
+                             .gradient_scale = clip > 0 && update->gradient_norm > clip ? clip / update->gradient_norm : 1};
+    if (!optimizer->row->measure) {
+        step_once(&step);
+        return SR_OK;
+    }
+    const size_t count = optimizer->parameters->count;
+    for (size_t first = 0; first < count; first += ARRAYS_AT_ONCE)
+        SR_TRY(step_arrays(&step, first, first + ARRAYS_AT_ONCE < count ? first + ARRAYS_AT_ONCE : count, error));
+    return SR_OK;
 }

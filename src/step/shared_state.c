@@ -2,14 +2,12 @@
 
 #include <stdio.h>
 
-/* Values and two moments lie in the node's block, one after the other. */
-enum { COMMON_BLOCKS = 3 };
-
 bool sr_training_shares(const sr_training_settings *settings)
 {
     return settings->reduction == SR_REDUCTION_SHARED && settings->item_updates != SR_ITEM_UPDATES_DEFERRED;
 }
 
+/* Values and the blocks of the optimizer's state lie in the node's block, one after the other. */
 static void place(sr_stepper *stepper)
 {
     sr_node *node = stepper->node;
@@ -17,13 +15,14 @@ static void place(sr_stepper *stepper)
     const size_t size = parameters->block_size;
     sr_real *common = sr_node_common(node);
     sr_parameters_place(parameters, common, sr_node_own(node, sr_node_process(node)));
-    sr_optimizer_place(&stepper->optimizer, parameters, common + size, common + 2 * size);
+    sr_optimizer_place(&stepper->optimizer, parameters, &stepper->settings->training, common + size);
 }
 
 sr_status shared_state_create(sr_stepper *stepper, sr_error *error)
 {
     const sr_training_settings *training = &stepper->settings->training;
     const size_t size = sr_model_parameters(stepper->model)->block_size;
+    const size_t common = (1 + sr_optimizer_blocks(training)) * size;
     const char *why_not = NULL;
     bool possible = false;
     if (training->reduction != SR_REDUCTION_SHARED || sr_parallel_size(stepper->parallel) == 1)
@@ -34,7 +33,7 @@ sr_status shared_state_create(sr_stepper *stepper, sr_error *error)
         why_not = "training.item_updates is deferred";
     }
     sr_error refusal = {.status = SR_OK};
-    if (possible && sr_node_create(&stepper->node, stepper->parallel, COMMON_BLOCKS * size, size, &refusal) != SR_OK)
+    if (possible && sr_node_create(&stepper->node, stepper->parallel, common, size, &refusal) != SR_OK)
         why_not = refusal.message;
     if (stepper->node)
         place(stepper);

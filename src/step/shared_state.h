@@ -1,4 +1,4 @@
-/* One copy of parameters and moments for all processes of a node (training.reduction: shared).
+/* One copy of parameters and of the optimizer's state for all processes of a node (training.reduction: shared).
  *
  * Where processes of a node cannot share them, or nothing is to be shared, each keeps its own: stepper->node stays NULL. */
 #ifndef SRTRAIN_TRAIN_SHARED_STATE_H
@@ -6,7 +6,7 @@
 
 #include "srtrain/step.h"
 
-/* Places the model's parameters and gradients and the optimizer's moments in memory of the node, all 0. Where that was asked
+/* Places the model's parameters and gradients and the optimizer's state in memory of the node, all 0. Where that was asked
  * for and is not possible, stepper->why_not says why. Collective; a failure is one of all ranks. */
 sr_status shared_state_create(sr_stepper *stepper, sr_error *error);
 

@@ -144,17 +144,24 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
 
 /* ---- workers that share the parameters ---- */
 
+/* Sums over all parts of what is divided once for each copy of the state. */
+static sr_status sum_over_parts(void *context, double *values, size_t count, sr_error *error)
+{
+    const sr_worker *worker = context;
+    if (worker->stepper->node)
+        return sr_node_sum(worker->stepper->node, worker->parallel, values, count, error);
+    sr_parallel_sum_over_threads(worker->parallel, values, count);
+    return SR_OK;
+}
+
 /* The norm of the summed gradient, each worker a part of it. */
-static sr_status gradient_norm(const sr_worker *worker, double *norm, sr_error *error)
+static sr_status gradient_norm(sr_worker *worker, double *norm, sr_error *error)
 {
     const sr_stepper *stepper = worker->stepper;
     size_t part, parts;
     shared_state_part(worker, &part, &parts);
     *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, item_rows_touched(worker), part, parts);
-    if (stepper->node)
-        SR_TRY(sr_node_sum(stepper->node, worker->parallel, norm, 1, error));
-    else
-        sr_parallel_sum_over_threads(worker->parallel, norm, 1);
+    SR_TRY(sum_over_parts(worker, norm, 1, error));
     *norm = sqrt(*norm);
     return SR_OK;
 }
@@ -164,11 +171,15 @@ static sr_status gradient_norm(const sr_worker *worker, double *norm, sr_error *
 static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *result, sr_error *error)
 {
     sr_stepper *stepper = worker->stepper;
-    size_t part, parts;
-    shared_state_part(worker, &part, &parts);
+    sr_update update = {.step = step,
+                        .learning_rate = result->learning_rate,
+                        .gradient_norm = result->gradient_norm,
+                        .touched = item_rows_touched(worker),
+                        .sum = sum_over_parts,
+                        .context = worker};
+    shared_state_part(worker, &update.part, &update.parts);
     double mark = sr_seconds();
-    sr_optimizer_step(&stepper->optimizer, stepper->kernels, &stepper->settings->training, step, result->learning_rate,
-                      result->gradient_norm, item_rows_touched(worker), part, parts);
+    SR_TRY(sr_optimizer_step(&stepper->optimizer, stepper->kernels, &update, error));
     worker->times.optimizer += sr_lap(&mark);
     const sr_status status = stepper->node ? sr_node_wait(stepper->node, worker->parallel, error) : SR_OK;
     worker->times.reduction += sr_lap(&mark);

@@ -45,11 +45,11 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
     return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);
 }
 
-/* Parameters, gradients and moments in memory of this process. */
+/* Parameters, gradients and the optimizer's state in memory of this process. */
 static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
-    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), error));
+    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), &stepper->settings->training, error));
     return item_rows_defer(stepper, error);
 }
 

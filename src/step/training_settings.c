@@ -1,8 +1,11 @@
 /* The keys of the sections training, checkpoint and logging. */
 #include "srtrain/training_settings.h"
 
-static const sr_choice decay_choices[] = {
-    {"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "as AdamW"}, {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"}, {NULL, 0, NULL}};
+#include "step/optimizer_row.h"
+
+static const sr_choice decay_choices[] = {{"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "beside the gradient, as AdamW"},
+                                          {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"},
+                                          {NULL, 0, NULL}};
 static const sr_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTANT, NULL},
                                              {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
                                              {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
@@ -19,7 +22,8 @@ static const sr_choice reduction_precision_choices[] = {
     {NULL, 0, NULL}};
 static const sr_choice reduction_choices[] = {
     {"shared", SR_REDUCTION_SHARED,
-     "ranks of a node keep one copy of parameters and moments, and each sums and updates its part of them; blocking where "
+     "ranks of a node keep one copy of parameters and of the optimizer's state, and each sums and updates its part of them; "
+     "blocking where "
      "nodes have different numbers of ranks"},
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {NULL, 0, NULL}};
@@ -39,19 +43,22 @@ static const sr_key training_keys[] = {
                .free_to_change = true),
     SR_INTEGER("training", "batch_size", sr_training_settings, batch_size, 1, 1e8, "256",
                "examples of a global batch, shared by all ranks"),
-    SR_NUMBER("training", "learning_rate", sr_training_settings, learning_rate, 0, 1, "0.001", "of Adam, after warm-up",
-              .above = true),
-    SR_NUMBER("training", "adam_beta1", sr_training_settings, adam_beta1, 0, 0.9999999, "0.9", "decay of the first moment"),
-    SR_NUMBER("training", "adam_beta2", sr_training_settings, adam_beta2, 0, 0.9999999, "0.999", "decay of the second moment"),
-    SR_NUMBER("training", "adam_epsilon", sr_training_settings, adam_epsilon, 0, 1, "1.0e-08",
-              "added to the root of the second moment", .above = true),
+    SR_KEY("training", "optimizer", SR_KEY_CHOICE, sr_training_settings, optimizer, "adamw",
+           "how parameters follow gradients; with weight_decay_kind l2 and no optimizer given the default is adam",
+           .choice_at = optimizer_choice),
+    SR_NUMBER("training", "learning_rate", sr_training_settings, learning_rate, 0, 1, "0.001",
+              "of the optimizer, after warm-up", .above = true),
+};
+
+/* Behind those of the optimizers. */
+static const sr_key more_training_keys[] = {
     SR_NUMBER("training", "weight_decay", sr_training_settings, weight_decay, 0, 10, "0", "strength of weight decay; 0: none"),
     SR_CHOICE("training", "weight_decay_kind", sr_training_settings, weight_decay_kind, decay_choices, "decoupled",
-              "how weight decay acts"),
+              "how weight decay acts; with optimizer adam or sgd the default is l2"),
     SR_NUMBER("training", "clip_norm", sr_training_settings, clip_norm, 0, 1e9, "0",
               "largest norm of the whole gradient; 0: no clipping"),
     SR_CHOICE("training", "item_updates", sr_training_settings, item_updates, item_updates_choices, "every_step",
-              "when an item's row that has no gradient in a step moves by Adam's moments; the same within rounding",
+              "when an item's row that has no gradient in a step moves by the optimizer's state; the same within rounding",
               .free_to_change = true),
     SR_CHOICE("training", "schedule", sr_training_settings, schedule, schedule_choices, "constant",
               "learning rate after warm-up"),
@@ -144,7 +151,9 @@ void sr_early_stopping_add_section(sr_schema *schema)
 
 void sr_training_add_keys(sr_schema *schema, size_t at)
 {
-    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(training_keys), .keys_at = at, SR_RULES(rules), .rules_at = at,
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(training_keys), .keys_at = at});
+    optimizers_add_keys(schema, at);
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(more_training_keys), .keys_at = at, SR_RULES(rules), .rules_at = at,
                                                 SR_GONE(gone_from_training)});
 }
 

@@ -18,7 +18,7 @@ struct sr_background_write {
     char path[CHECKPOINT_PATH_SIZE];
     sr_checkpoint checkpoint; /* its texts are copies */
     sr_parameters parameters; /* the list belongs to the caller, the values are copies */
-    sr_real *values, *first_moment, *second_moment;
+    sr_state state;           /* its values are copies, too */
     pthread_t thread;
     atomic_bool written;
     double seconds;
@@ -30,8 +30,7 @@ static void *write_in_thread(void *context)
 {
     sr_background_write *write = context;
     const double start = sr_seconds();
-    write->status = checkpoint_write_alone(write->path, &write->checkpoint, &write->parameters, write->first_moment,
-                                           write->second_moment, &write->error);
+    write->status = checkpoint_write_alone(write->path, &write->checkpoint, &write->parameters, &write->state, &write->error);
     write->seconds = sr_seconds() - start;
     atomic_store(&write->written, true);
     return NULL;
@@ -57,14 +56,18 @@ static sr_status copy_block(sr_real **copy, const sr_real *block, size_t size, s
 }
 
 static sr_status copy_state(sr_background_write *write, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
-                            const sr_real *first_moment, const sr_real *second_moment, sr_error *error)
+                            const sr_state *state, sr_error *error)
 {
     SR_TRY(copy_texts(&write->checkpoint, checkpoint, error));
-    SR_TRY(copy_block(&write->values, parameters->values, parameters->block_size, error));
-    SR_TRY(copy_block(&write->first_moment, first_moment, parameters->block_size, error));
-    SR_TRY(copy_block(&write->second_moment, second_moment, parameters->block_size, error));
     write->parameters = *parameters;
-    write->parameters.values = write->values;
+    write->parameters.values = NULL;
+    SR_TRY(copy_block(&write->parameters.values, parameters->values, parameters->block_size, error));
+    for (; write->state.count < state->count; ++write->state.count) {
+        const sr_state_block *block = &state->blocks[write->state.count];
+        sr_state_block *copy = &write->state.blocks[write->state.count];
+        copy->name = block->name;
+        SR_TRY(copy_block(&copy->values, block->values, parameters->block_size, error));
+    }
     return SR_OK;
 }
 
@@ -73,9 +76,9 @@ static void free_write(sr_background_write *write)
     if (!write)
         return;
     sr_checkpoint_free(&write->checkpoint);
-    free(write->values);
-    free(write->first_moment);
-    free(write->second_moment);
+    free(write->parameters.values);
+    for (size_t i = 0; i < write->state.count; ++i)
+        free(write->state.blocks[i].values);
     free(write);
 }
 
@@ -99,16 +102,15 @@ static bool has_memory(uint64_t bytes, size_t processes)
 }
 
 bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
-                         const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
-                         size_t processes)
+                         const sr_parameters *parameters, const sr_state *state, size_t processes)
 {
     sr_background_write *made = NULL;
     sr_error ignored; /* then the checkpoint is written otherwise */
     *write = NULL;
-    bool begun = has_memory(CHECKPOINT_GROUPS * parameters->block_size * sizeof(sr_real), processes) &&
+    bool begun = has_memory((1 + state->count) * parameters->block_size * sizeof(sr_real), processes) &&
                  SR_ALLOCATE_ZERO(&made, 1, "a checkpoint", &ignored) == SR_OK &&
                  snprintf(made->path, sizeof made->path, "%s", path) < (int)sizeof made->path &&
-                 copy_state(made, checkpoint, parameters, first_moment, second_moment, &ignored) == SR_OK;
+                 copy_state(made, checkpoint, parameters, state, &ignored) == SR_OK;
     begun = begun && start_thread(made) == 0;
     if (begun)
         *write = made;

@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_real *first_moment,
-                                       const sr_real *second_moment)
+checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_state *state)
 {
-    return (checkpoint_arrays){.parameters = parameters,
-                               .names = {CHECKPOINT_PARAMETERS, CHECKPOINT_FIRST_MOMENT, CHECKPOINT_SECOND_MOMENT},
-                               .values = {parameters->values, first_moment, second_moment},
-                               .groups = first_moment ? CHECKPOINT_GROUPS : 1};
+    checkpoint_arrays arrays = {
+        .parameters = parameters, .names = {CHECKPOINT_PARAMETERS}, .values = {parameters->values}, .groups = 1};
+    for (size_t i = 0; state && i < state->count; ++i) {
+        snprintf(arrays.names[arrays.groups], sizeof arrays.names[0], "%s/%s", CHECKPOINT_OPTIMIZER, state->blocks[i].name);
+        arrays.values[arrays.groups++] = state->blocks[i].values;
+    }
+    return arrays;
 }
 
 size_t checkpoint_blocks_of(size_t elements)

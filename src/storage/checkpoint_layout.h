@@ -14,9 +14,7 @@
 #define CHECKPOINT_PROGRESS "progress"               /* group whose attributes are the counters */
 #define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_128" /* attribute of the root, over all of the header */
 #define CHECKPOINT_PARAMETERS "parameters"
-#define CHECKPOINT_OPTIMIZER "optimizer"
-#define CHECKPOINT_FIRST_MOMENT "optimizer/first_moment"
-#define CHECKPOINT_SECOND_MOMENT "optimizer/second_moment"
+#define CHECKPOINT_OPTIMIZER "optimizer" /* group with one group for each block of the state */
 
 #ifdef SRTRAIN_SMALL_BUFFERS /* tests, whose arrays are small */
 enum { CHECKPOINT_BLOCK = 32 };
@@ -24,24 +22,28 @@ enum { CHECKPOINT_BLOCK = 32 };
 enum { CHECKPOINT_BLOCK = 1 << 20 }; /* elements (4 MiB) that have one checksum; the last block of an array is shorter */
 #endif
 
-enum { CHECKPOINT_GROUPS = 3, CHECKPOINT_PATH_SIZE = 4096 };
+enum {
+    CHECKPOINT_GROUPS_MAXIMUM = 1 + SR_STATE_BLOCKS_MAXIMUM,
+    CHECKPOINT_GROUP_NAME_SIZE = sizeof CHECKPOINT_OPTIMIZER + SR_STATE_NAME_SIZE,
+    CHECKPOINT_PATH_SIZE = 4096
+};
 
 /* XXH3-128 in canonical form, as the attribute SR_CHECKSUM_ATTRIBUTE [blocks, 16] of an array holds it. */
 typedef XXH128_canonical_t checkpoint_checksum;
 
 /* ---- arrays ---- */
 
-/* The groups of arrays, in the order of their checksums. values[g] is a block laid out as `parameters` says. */
+/* The groups of arrays, in the order of their checksums: the parameters, and the blocks of the optimizer's state. values[g] is
+ * a block laid out as `parameters` says. */
 typedef struct {
     const sr_parameters *parameters;
-    const char *names[CHECKPOINT_GROUPS];
-    const sr_real *values[CHECKPOINT_GROUPS];
+    char names[CHECKPOINT_GROUPS_MAXIMUM][CHECKPOINT_GROUP_NAME_SIZE];
+    sr_real *values[CHECKPOINT_GROUPS_MAXIMUM];
     size_t groups; /* how many of them the file holds, or the reader wants */
 } checkpoint_arrays;
 
-/* Parameters alone if `first_moment` is NULL. */
-checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_real *first_moment,
-                                       const sr_real *second_moment);
+/* Parameters alone if `state` is NULL. */
+checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_state *state);
 
 /* The number of blocks of `elements` elements, and of all arrays. */
 size_t checkpoint_blocks_of(size_t elements);
@@ -57,6 +59,19 @@ void checkpoint_block_name(const checkpoint_arrays *arrays, size_t index, char *
 /* Reads the checksums of the open dataset `array`, which must be `count` many. `path` and `name` are for messages. */
 sr_status checkpoint_read_checksums(hid_t array, const char *path, const char *name, size_t count,
                                     checkpoint_checksum *checksums, sr_error *error);
+
+/* ---- whose state a file holds (checkpoint_state.c) ---- */
+
+typedef struct {
+    char list[SR_STATE_BLOCKS_MAXIMUM][SR_STATE_NAME_SIZE];
+    size_t count;
+} checkpoint_state_names;
+
+/* The blocks of the state in a file that holds one, by name. SR_ERROR_DATA when they are more than any optimizer has. Local. */
+sr_status checkpoint_list_state(const sr_hdf5_file *file, checkpoint_state_names *names, sr_error *error);
+
+/* SR_ERROR_DATA unless they are those of `state`. Local. */
+sr_status checkpoint_check_state(const sr_hdf5_file *file, const sr_state *state, sr_error *error);
 
 /* ---- the header: everything but the arrays ---- */
 
@@ -82,7 +97,7 @@ sr_status checkpoint_open(const char *path, sr_hdf5_file *file, checkpoint_heade
 
 /* sr_checkpoint_write() by this process alone, without MPI: the same bytes. Local. */
 sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
-                                 const sr_real *first_moment, const sr_real *second_moment, sr_error *error);
+                                 const sr_state *state, sr_error *error);
 
 /* sr_checkpoint_verify() by this process alone. Local. */
 sr_status checkpoint_verify_alone(const char *path, bool for_training, sr_error *error);

@@ -119,33 +119,35 @@ static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr
 }
 
 /* On rank 0: the groups into their blocks, and the stored checksums of all their arrays. */
-static sr_status read_groups(const sr_hdf5_file *file, const checkpoint_arrays *arrays, sr_real *const *blocks,
-                             checkpoint_checksum *checksums, sr_error *error)
+static sr_status read_groups(const sr_hdf5_file *file, const checkpoint_arrays *arrays, checkpoint_checksum *checksums,
+                             sr_error *error)
 {
     for (size_t group = 0; group < arrays->groups; ++group)
         for (size_t i = 0; i < arrays->parameters->count; ++i) {
             const sr_parameter *parameter = &arrays->parameters->list[i];
-            char name[SR_PARAMETER_NAME_SIZE + 32];
+            char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 2];
             snprintf(name, sizeof name, "/%s/%s", arrays->names[group], parameter->name);
-            SR_TRY(read_array(file, name, parameter, blocks[group] + parameter->offset, checksums, error));
+            SR_TRY(read_array(file, name, parameter, arrays->values[group] + parameter->offset, checksums, error));
             checksums += checkpoint_blocks_of(parameter->size);
         }
     return SR_OK;
 }
 
-static sr_status read_file(const char *path, const checkpoint_arrays *arrays, sr_real *const *blocks,
+static sr_status read_file(const char *path, const checkpoint_arrays *arrays, const sr_state *state,
                            checkpoint_checksum *checksums, sr_error *error)
 {
     sr_hdf5_file file;
     checkpoint_header header;
     SR_TRY(checkpoint_open(path, &file, &header, error));
     sr_status status = SR_OK;
-    if (arrays->groups > 1 && !header.has_optimizer)
+    if (state && !header.has_optimizer)
         status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", path);
     if (status == SR_OK)
         status = check_names(file.id, path, arrays->parameters, error);
+    if (status == SR_OK && state)
+        status = checkpoint_check_state(&file, state, error);
     if (status == SR_OK)
-        status = read_groups(&file, arrays, blocks, checksums, error);
+        status = read_groups(&file, arrays, checksums, error);
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
     return status;
@@ -163,7 +165,7 @@ static sr_status verify(sr_parallel *parallel, const char *path, const checkpoin
     sr_status status = SR_OK;
     for (size_t i = rank; i < count && status == SR_OK; i += ranks)
         if (memcmp(&expected[i], &found[i], sizeof found[i]) != 0) {
-            char name[SR_PARAMETER_NAME_SIZE + 64];
+            char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 48];
             checkpoint_block_name(arrays, i, name, sizeof name);
             status = sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", path, name);
         }
@@ -172,10 +174,9 @@ static sr_status verify(sr_parallel *parallel, const char *path, const checkpoin
 }
 
 sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, const char *path, sr_parameters *parameters,
-                                          sr_real *first_moment, sr_real *second_moment, sr_error *error)
+                                          const sr_state *state, sr_error *error)
 {
-    const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, first_moment, second_moment);
-    sr_real *const blocks[CHECKPOINT_GROUPS] = {parameters->values, first_moment, second_moment};
+    const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, state);
     const size_t checksum_count = checkpoint_block_count(&arrays);
     const size_t bytes = parameters->block_size * sizeof(sr_real);
     checkpoint_checksum *checksums = NULL;
@@ -183,11 +184,11 @@ sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, 
         SR_TRY(sr_node_wait(node, parallel, error)); /* nobody reads any more what is written over now */
     sr_status status = SR_ALLOCATE(&checksums, checksum_count, "checksums", error);
     if (status == SR_OK && sr_parallel_rank(parallel) == 0)
-        status = read_file(path, &arrays, blocks, checksums, error);
+        status = read_file(path, &arrays, state, checksums, error);
     status = sr_parallel_agree(parallel, status, error);
     for (size_t group = 0; group < arrays.groups && status == SR_OK; ++group)
-        status = node ? sr_node_broadcast(node, blocks[group], bytes, error)
-                      : sr_parallel_broadcast(parallel, blocks[group], bytes, error);
+        status = node ? sr_node_broadcast(node, arrays.values[group], bytes, error)
+                      : sr_parallel_broadcast(parallel, arrays.values[group], bytes, error);
     if (status == SR_OK)
         status = sr_parallel_broadcast(parallel, checksums, checksum_count * sizeof *checksums, error);
     if (status == SR_OK)
@@ -196,8 +197,8 @@ sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, 
     return status;
 }
 
-sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, sr_real *first_moment,
-                                   sr_real *second_moment, sr_error *error)
+sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, const sr_state *state,
+                                   sr_error *error)
 {
-    return sr_checkpoint_read_shared_state(parallel, NULL, path, parameters, first_moment, second_moment, error);
+    return sr_checkpoint_read_shared_state(parallel, NULL, path, parameters, state, error);
 }

@@ -14,7 +14,7 @@
 typedef struct {
     file_range range;
     checkpoint_checksum checksum;
-    char array[SR_PARAMETER_NAME_SIZE + 32]; /* for messages */
+    char array[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 2]; /* for messages */
 } stored_block;
 
 /* On rank 0, while the file is listed. */
@@ -95,6 +95,19 @@ static sr_status list_group(block_list *list, hid_t file, const char *name)
                        : list->status;
 }
 
+/* Whatever blocks the state of the optimizer has. */
+static sr_status list_state(block_list *list, const sr_hdf5_file *file)
+{
+    checkpoint_state_names names;
+    SR_TRY(checkpoint_list_state(file, &names, list->error));
+    for (size_t i = 0; i < names.count; ++i) {
+        char group[CHECKPOINT_GROUP_NAME_SIZE];
+        snprintf(group, sizeof group, "%s/%s", CHECKPOINT_OPTIMIZER, names.list[i]);
+        SR_TRY(list_group(list, file->id, group));
+    }
+    return SR_OK;
+}
+
 /* A file may have been given another's name. */
 static sr_status check_name(const char *path, const checkpoint_header *header, sr_error *error)
 {
@@ -107,17 +120,16 @@ static sr_status check_name(const char *path, const checkpoint_header *header, s
 
 static sr_status list_blocks(block_list *list, bool for_training)
 {
-    static const char *const groups[CHECKPOINT_GROUPS] = {CHECKPOINT_PARAMETERS, CHECKPOINT_FIRST_MOMENT,
-                                                          CHECKPOINT_SECOND_MOMENT};
     sr_hdf5_file file;
     checkpoint_header header;
     SR_TRY(checkpoint_open(list->path, &file, &header, list->error));
     sr_status status = check_name(list->path, &header, list->error);
     if (status == SR_OK && for_training && !header.has_optimizer)
         status = sr_fail(list->error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", list->path);
-    const size_t present = header.has_optimizer ? CHECKPOINT_GROUPS : 1;
-    for (size_t i = 0; i < present && status == SR_OK; ++i)
-        status = list_group(list, file.id, groups[i]);
+    if (status == SR_OK)
+        status = list_group(list, file.id, CHECKPOINT_PARAMETERS);
+    if (status == SR_OK && header.has_optimizer)
+        status = list_state(list, &file);
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
     return status;

@@ -382,13 +382,12 @@ static sr_status write_checkpoint(writer *w)
 }
 
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
-                              const sr_parameters *parameters, const sr_real *first_moment, const sr_real *second_moment,
-                              sr_error *error)
+                              const sr_parameters *parameters, const sr_state *state, sr_error *error)
 {
     writer w = {.parallel = parallel,
                 .path = path,
-                .header = {.contents = *checkpoint, .has_optimizer = first_moment != NULL},
-                .arrays = checkpoint_arrays_of(parameters, first_moment, second_moment),
+                .header = {.contents = *checkpoint, .has_optimizer = state != NULL},
+                .arrays = checkpoint_arrays_of(parameters, state),
                 .rank = (size_t)sr_parallel_rank(parallel),
                 .ranks = (size_t)sr_parallel_size(parallel),
                 .error = error};
@@ -396,11 +395,11 @@ sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_
 }
 
 sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
-                                 const sr_real *first_moment, const sr_real *second_moment, sr_error *error)
+                                 const sr_state *state, sr_error *error)
 {
     writer w = {.path = path,
-                .header = {.contents = *checkpoint, .has_optimizer = first_moment != NULL},
-                .arrays = checkpoint_arrays_of(parameters, first_moment, second_moment),
+                .header = {.contents = *checkpoint, .has_optimizer = state != NULL},
+                .arrays = checkpoint_arrays_of(parameters, state),
                 .ranks = 1,
                 .error = error};
     return write_checkpoint(&w);

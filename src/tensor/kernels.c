@@ -11,9 +11,9 @@
 #include <string.h>
 
 #define SIMD _Pragma("omp simd")
-#define SIMD_SUM(name) SIMD_TEXT(omp simd reduction(+ : name))
+#define SIMD_SUM(...) SIMD_TEXT(omp simd reduction(+ : __VA_ARGS__))
 #define SIMD_MAXIMUM(name) SIMD_TEXT(omp simd reduction(max : name))
-#define SIMD_TEXT(text) _Pragma(#text)
+#define SIMD_TEXT(...) _Pragma(#__VA_ARGS__)
 
 /* ---- sums and products ---- */
 
@@ -486,75 +486,7 @@ static void accumulate_kept(sr_real *restrict sum, const sr_real *restrict term,
         sum[i] += kept[i] ? factor * term[i] : 0;
 }
 
-/* ---- optimizer ---- */
-
-static void adam(sr_real *restrict values, const sr_real *restrict gradients, sr_real *restrict first_moment,
-                 sr_real *restrict second_moment, size_t n, const sr_adam_step *step)
-{
-    const sr_adam_step s = *step;
-    SIMD
-    for (size_t i = 0; i < n; ++i) {
-        const sr_real gradient = s.gradient_scale * gradients[i] + s.l2 * values[i];
-        const sr_real first = s.beta1 * first_moment[i] + (1 - s.beta1) * gradient;
-        const sr_real second = s.beta2 * second_moment[i] + (1 - s.beta2) * gradient * gradient;
-        const sr_real deviation = square_root(second) * s.second_correction + s.epsilon;
-        first_moment[i] = first;
-        second_moment[i] = second;
-        values[i] = values[i] - s.decay * values[i] - s.step_size * first / deviation;
-    }
-}
-
-/* sum_j factor_j / (r root_j + epsilon) = scale / (r root + epsilon) sum_p (-share)^p moment_p, where share = r root / (r root
- * + epsilon): the geometric series of each term about the mean, in which moment_0 = 1 and moment_1 = 0. */
-static void adam_gap(sr_real *restrict values, sr_real *restrict first_moment, sr_real *restrict second_moment, size_t n,
-                     const sr_adam_gap *gap)
-{
-    const sr_adam_gap g = *gap;
-    const sr_real *m = g.moments;
-    SIMD
-    for (size_t i = 0; i < n; ++i) {
-        const sr_real deviation = square_root(second_moment[i]) * g.root, inverse = 1 / (deviation + g.epsilon);
-        const sr_real share = deviation * inverse;
-        sr_real series = m[5] - share * m[6];
-        series = m[4] - share * series;
-        series = m[3] - share * series;
-        series = m[2] - share * series;
-        series = m[1] - share * series;
-        series = m[0] - share * series;
-        series = 1 + share * share * series;
-        values[i] = g.value_factor * values[i] - g.scale * first_moment[i] * inverse * series;
-        first_moment[i] *= g.first_factor;
-        second_moment[i] *= g.second_factor;
-    }
-}
-
-static void adam_gap_sum(sr_real *restrict values, sr_real *restrict first_moment, sr_real *restrict second_moment, size_t n,
-                         const sr_adam_gap *gap, const sr_real *factors, const sr_real *roots, size_t count)
-{
-    enum { PIECE = 64 };
-    const sr_adam_gap g = *gap;
-    sr_real deviations[PIECE], sums[PIECE];
-    for (size_t begin = 0; begin < n; begin += PIECE) {
-        const size_t length = n - begin < PIECE ? n - begin : (size_t)PIECE;
-        SIMD
-        for (size_t i = 0; i < length; ++i) {
-            deviations[i] = square_root(second_moment[begin + i]);
-            sums[i] = 0;
-        }
-        for (size_t j = 0; j < count; ++j) {
-            const sr_real factor = factors[j], root = roots[j];
-            SIMD
-            for (size_t i = 0; i < length; ++i)
-                sums[i] += factor / (deviations[i] * root + g.epsilon);
-        }
-        SIMD
-        for (size_t i = 0; i < length; ++i) {
-            values[begin + i] = g.value_factor * values[begin + i] - first_moment[begin + i] * sums[i];
-            first_moment[begin + i] *= g.first_factor;
-            second_moment[begin + i] *= g.second_factor;
-        }
-    }
-}
+#include "tensor/optimizer_kernels.h"
 
 /* ---- the tables ---- */
 
@@ -586,7 +518,8 @@ static const sr_products by_rounding = {
     .layer_norm_backward = layer_norm_backward, .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, \
     .softmax_backward = softmax_backward, .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,   \
     .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                   \
-    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum
+    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,     \
+    .lamb_measure = lamb_measure, .lamb_move = lamb_move
 
 extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
 const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {

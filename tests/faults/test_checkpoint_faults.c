@@ -19,7 +19,7 @@ typedef struct {
     char directory[64], path[128];
     sr_checkpoint checkpoint;
     sr_parameters parameters;
-    sr_real *moments[2];
+    sr_state state;
     bool alone; /* rank 0 writes by itself, as the thread beside training does */
 } world;
 
@@ -54,10 +54,11 @@ static int start(void **state)
                                     (sr_initial_values){SR_INITIAL_NORMAL, 0.02}, SR_PARAMETERS_ORDINARY, NULL, &error),
               &error);
     check(sr_parameters_allocate(&w->parameters, &error), &error);
-    for (int i = 0; i < 2; ++i)
-        w->moments[i] = calloc(w->parameters.block_size, sizeof(sr_real));
+    w->state = (sr_state){.blocks = {{.name = "first_moment"}, {.name = "second_moment"}}, .count = 2};
+    for (size_t i = 0; i < w->state.count; ++i)
+        w->state.blocks[i].values = calloc(w->parameters.block_size, sizeof(sr_real));
     for (size_t i = 0; i < w->parameters.block_size; ++i)
-        w->parameters.values[i] = w->moments[0][i] = (sr_real)i;
+        w->parameters.values[i] = w->state.blocks[0].values[i] = (sr_real)i;
     w->checkpoint = (sr_checkpoint){.progress = {.epoch = 1, .step = 42},
                                     .configuration = strdup("model: {}\n"),
                                     .program_version = strdup("0"),
@@ -80,8 +81,8 @@ static int finish(void **state)
         assert_int_equal(system(command), 0);
     sr_checkpoint_free(&w->checkpoint);
     sr_parameters_free(&w->parameters);
-    free(w->moments[0]);
-    free(w->moments[1]);
+    free(w->state.blocks[0].values);
+    free(w->state.blocks[1].values);
     sr_parallel_finish(w->parallel);
     free(w);
     return 0;
@@ -93,10 +94,10 @@ static sr_status write_checkpoint(void *context, sr_error *error)
     world *w = context;
     ++w->checkpoint.progress.epoch;
     if (!w->alone)
-        return sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, w->moments[0], w->moments[1], error);
+        return sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, &w->state, error);
     sr_status status = SR_OK;
     if (sr_parallel_rank(w->parallel) == 0)
-        status = checkpoint_write_alone(w->path, &w->checkpoint, &w->parameters, w->moments[0], w->moments[1], error);
+        status = checkpoint_write_alone(w->path, &w->checkpoint, &w->parameters, &w->state, error);
     return sr_parallel_agree(w->parallel, status, error);
 }
 

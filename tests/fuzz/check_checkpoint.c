@@ -14,7 +14,7 @@ static struct {
     changed_file file;
     sr_parallel *parallel;
     sr_parameters parameters;
-    sr_real *moments[2];
+    sr_state state;
 } valid;
 
 /* ---- the valid checkpoint ---- */
@@ -32,11 +32,12 @@ static bool make_model(void)
     if (sr_parameters_allocate(&valid.parameters, &error) != SR_OK)
         return false;
     sr_parameters_draw(&valid.parameters, 1);
-    for (size_t i = 0; i < 2; ++i) {
-        valid.moments[i] = calloc(valid.parameters.block_size, sizeof(sr_real));
-        if (!valid.moments[i])
+    valid.state = (sr_state){.blocks = {{.name = "first_moment"}, {.name = "second_moment"}}, .count = 2};
+    for (size_t i = 0; i < valid.state.count; ++i) {
+        sr_real *values = valid.state.blocks[i].values = calloc(valid.parameters.block_size, sizeof(sr_real));
+        if (!values)
             return false;
-        valid.moments[i][1] = 0.5F;
+        values[1] = 0.5F;
     }
     return true;
 }
@@ -54,8 +55,7 @@ static bool load_valid(void)
                                       .items = 8};
     sr_error error;
     snprintf(path, sizeof path, "%s/step-0000000007.h5", make_directory());
-    return make_model() &&
-           checkpoint_write_alone(path, &checkpoint, &valid.parameters, valid.moments[0], valid.moments[1], &error) == SR_OK &&
+    return make_model() && checkpoint_write_alone(path, &checkpoint, &valid.parameters, &valid.state, &error) == SR_OK &&
            changed_file_load(&valid.file, path) && sr_parallel_start_alone(&valid.parallel, &error) == SR_OK;
 }
 
@@ -207,10 +207,8 @@ static void read_all(const char **wrong)
         check_header(&checkpoint, wrong);
     sr_checkpoint_free(&checkpoint);
     demand(wrong, known || !verified, "what is verified has a header");
-    (void)is_read(wrong, sr_checkpoint_read_state(valid.parallel, path, &valid.parameters, NULL, NULL, &error), &error);
-    (void)is_read(wrong,
-                  sr_checkpoint_read_state(valid.parallel, path, &valid.parameters, valid.moments[0], valid.moments[1], &error),
-                  &error);
+    (void)is_read(wrong, sr_checkpoint_read_state(valid.parallel, path, &valid.parameters, NULL, &error), &error);
+    (void)is_read(wrong, sr_checkpoint_read_state(valid.parallel, path, &valid.parameters, &valid.state, &error), &error);
     if (is_read(wrong, sr_weights_read(valid.parallel, path, &valid.parameters, &error), &error))
         for (size_t i = 0; i < valid.parameters.block_size; ++i)
             demand(wrong, isfinite(valid.parameters.values[i]), "imported values are finite");
