@@ -2,18 +2,15 @@
 srtrain_add_test(test_network)
 
 # End to end: the programs themselves, as a user runs them.
-foreach(test test_end_to_end test_same_losses test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
+foreach(test test_end_to_end test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
-             test_mixed_machines)
+             test_mixed_machines test_plan_threads)
   srtrain_add_test(${test} SOURCES program.c world.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)
   add_dependencies(${test} srtrain_program srprep)
   set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT})
 endforeach()
-
-target_sources(test_end_to_end PRIVATE life.c)
-target_sources(test_same_losses PRIVATE life.c)
 
 srtrain_add_optional_tests(test_batch_operation a_full_disk_ends_the_run_and_leaves_what_it_has_saved)
 srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures maps_of_attention_are_drawn_as_shapes)
@@ -22,7 +19,7 @@ set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_wh
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
 # These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
-set_tests_properties(test_end_to_end test_same_losses test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
+set_tests_properties(test_end_to_end test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 

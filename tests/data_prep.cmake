@@ -19,7 +19,7 @@ foreach(test test_fuzz_seeds test_fuzz_storage_seeds test_line_limits)
 endforeach()
 target_compile_definitions(test_fuzz_storage_seeds PRIVATE SRTRAIN_SMALL_BUFFERS)
 
-foreach(test test_srprep test_srprep_faults test_formats test_public_data)
+foreach(test test_srprep test_srprep_faults test_srprep_report test_formats test_public_data)
   srtrain_add_test(${test} SOURCES program.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   add_dependencies(${test} srprep)

@@ -58,6 +58,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool watching, failed;
 static size_t counted, fails_at;
 static place failed_at;
+static uint64_t *noted; /* NULL, or where to note the place of each allocation that is counted */
+static size_t noted_room;
 static block *blocks[BUCKETS];
 
 static block **bucket_of(const void *memory)
@@ -65,11 +67,22 @@ static block **bucket_of(const void *memory)
     return &blocks[((uintptr_t)memory >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 52 & (BUCKETS - 1)];
 }
 
+/* A number for the calls that lead to the allocation: the last ones, behind those of this file. */
+static uint64_t number_of_place(void)
+{
+    enum { OWN = 3, CALLERS = 5 };
+    void *frames[OWN + CALLERS];
+    const int depth = backtrace(frames, OWN + CALLERS);
+    return depth > OWN ? XXH3_64bits(frames + OWN, (size_t)(depth - OWN) * sizeof *frames) : 1;
+}
+
 /* Counts an allocation; whether it is the one that fails. */
 static bool fails(void)
 {
     (void)pthread_mutex_lock(&lock);
     const bool now = watching && ++counted == fails_at;
+    if (watching && counted <= noted_room)
+        noted[counted - 1] = number_of_place();
     if (now) {
         failed = true;
         failed_at.depth = backtrace(failed_at.frames, FRAMES);
@@ -254,13 +267,41 @@ void allocations_tell(void)
 
 /* ---- every allocation of an operation ---- */
 
-enum { LIMIT = 120 /* seconds that one run may take */ };
+enum {
+    LIMIT = 120,           /* seconds that one run may take */
+    MOST_NOTED = 1 << 17,  /* allocations of a run */
+    MOST_PLACES = 1 << 16, /* a power of two */
+    STRIDE_OF_ALL = 5
+};
+
+/* Places where an allocation has been chosen to fail. */
+typedef struct {
+    uint64_t places[MOST_PLACES];
+    size_t count;
+} place_set;
+
+static place_set failed_alone, failed_together; /* in this program so far: on one rank, on all at once */
+
+/* Whether a place is a new one; if so it becomes one of the set. */
+static bool add_place(place_set *set, uint64_t number)
+{
+    size_t at = number % MOST_PLACES;
+    for (; set->places[at] != 0; at = (at + 1) % MOST_PLACES)
+        if (set->places[at] == number)
+            return false;
+    if (++set->count > MOST_PLACES / 2)
+        abort();
+    set->places[at] = number;
+    return true;
+}
 
 typedef struct {
     sr_parallel *parallel;
     const allocation_trial *trial;
     int rank, ranks;
-    int failing;       /* the rank on which one fails; `ranks`: all */
+    int failing;      /* the rank on which one fails; `ranks`: all */
+    uint64_t *places; /* of the allocations of an undisturbed run on this rank, [count] */
+    size_t count;
     uint64_t expected; /* the result of an undisturbed run */
     int faults, survived;
     size_t tried;
@@ -282,13 +323,18 @@ static void tell_fault(trials *t, const char *what, const sr_error *error)
     allocations_tell();
 }
 
+static void check_parallel(sr_status status, const sr_error *error)
+{
+    if (status != SR_OK)
+        fail_msg("%s", error->message);
+}
+
 /* Whether that is true on any rank. */
 static bool on_any_rank(sr_parallel *parallel, bool own)
 {
     int64_t any = own;
     sr_error error;
-    if (sr_parallel_maximum_int64(parallel, &any, 1, &error) != SR_OK)
-        fail_msg("%s", error.message);
+    check_parallel(sr_parallel_maximum_int64(parallel, &any, 1, &error), &error);
     return any != 0;
 }
 
@@ -335,29 +381,65 @@ static void check_run(trials *t, sr_status status, uint64_t result, const sr_err
         tell_fault(t, fault, error);
 }
 
+/* Which allocations of this rank are to fail, in ascending order; returns how many. */
+static size_t choose(const trials *t, bool together, int64_t *chosen)
+{
+    const size_t stride = getenv("SRTRAIN_EVERY_ALLOCATION") || !t->trial->stride ? 1 : t->trial->stride;
+    size_t count = 0, new_places = 0;
+    for (size_t i = 0; i < t->count; ++i) {
+        const bool is_new = add_place(together ? &failed_together : &failed_alone, t->places[i]);
+        const bool as_place = is_new && (!together || new_places % STRIDE_OF_ALL == 0);
+        new_places += is_new;
+        if (as_place || i % (together ? stride * STRIDE_OF_ALL : stride) == 0)
+            chosen[count++] = (int64_t)i + 1;
+    }
+    return count;
+}
+
+/* The choice of rank `failing`, or of the first one for all, on every rank. */
+static size_t agree_on_choice(const trials *t, int failing, int64_t **chosen)
+{
+    const bool is_mine = t->rank == (failing < t->ranks ? failing : 0);
+    int64_t most = (int64_t)t->count, count = 0;
+    sr_error error;
+    check_parallel(sr_parallel_maximum_int64(t->parallel, &most, 1, &error), &error);
+    *chosen = calloc((size_t)most + 1, sizeof **chosen);
+    assert_non_null(*chosen);
+    if (is_mine)
+        count = (int64_t)choose(t, failing == t->ranks && t->ranks > 1, *chosen);
+    check_parallel(sr_parallel_maximum_int64(t->parallel, &count, 1, &error), &error);
+    check_parallel(sr_parallel_sum_int64(t->parallel, *chosen, (size_t)count, &error), &error);
+    return (size_t)count;
+}
+
+/* Whether the allocation was reached. */
+static bool try_one(trials *t, size_t at)
+{
+    uint64_t result;
+    size_t count;
+    bool reached;
+    sr_error error;
+    const sr_status status = run_once(t, at, &result, &count, &reached, &error);
+    if (!reached && status != SR_OK)
+        tell_fault(t, "nothing is in the way, and yet it fails", &error);
+    if (reached)
+        check_run(t, status, result, &error);
+    (void)alarm(0);
+    if (t->trial->clear)
+        t->trial->clear(t->trial->context);
+    return reached;
+}
+
 static void try_rank(trials *t, int failing)
 {
-    enum { STRIDE_OF_ALL = 5 };
-    const bool together = failing == t->ranks && t->ranks > 1;
-    const size_t stride = (t->trial->stride ? t->trial->stride : 1) * (together ? STRIDE_OF_ALL : 1);
-    size_t count = 0, tried = 0;
+    int64_t *chosen;
+    size_t tried = 0;
+    const size_t count = agree_on_choice(t, failing, &chosen);
     t->failing = failing;
-    for (size_t at = 1;; at += stride) {
-        uint64_t result;
-        bool reached;
-        sr_error error;
-        const sr_status status = run_once(t, at, &result, &count, &reached, &error);
-        if (!reached && status != SR_OK)
-            tell_fault(t, "nothing is in the way, and yet it fails", &error);
-        if (reached)
-            check_run(t, status, result, &error);
-        (void)alarm(0);
-        if (t->trial->clear)
-            t->trial->clear(t->trial->context);
-        if (!reached)
-            break;
-        ++tried;
-    }
+    for (size_t i = 0; i < count; ++i)
+        tried += try_one(t, (size_t)chosen[i]);
+    (void)try_one(t, SIZE_MAX); /* and afterwards all is well */
+    free(chosen);
     if (t->rank == 0)
         print_message("%s: %zu allocations failed on rank %d\n", t->trial->name, tried, failing);
     t->tried += tried;
@@ -370,24 +452,30 @@ void every_allocation_may_fail(sr_parallel *parallel, const allocation_trial *tr
                 .rank = sr_parallel_rank(parallel),
                 .ranks = sr_parallel_size(parallel),
                 .failing = -1};
-    size_t count;
     bool reached;
     sr_error error;
     assert_true(signal(SIGALRM, end_hanging) != SIG_ERR);
     report = dup(STDERR_FILENO);
     assert_true(report >= 0);
+    t.places = calloc(MOST_NOTED, sizeof *t.places);
+    assert_non_null(t.places);
     for (int run = 0; run < 2; ++run) { /* the first one may fill what lives as long as the process */
-        if (run_once(&t, 0, &t.expected, &count, &reached, &error) != SR_OK)
+        noted = t.places;
+        noted_room = run == 0 ? 0 : MOST_NOTED;
+        if (run_once(&t, 0, &t.expected, &t.count, &reached, &error) != SR_OK)
             fail_msg("%s: %s", trial->name, error.message);
+        noted_room = 0;
         if (trial->clear)
             trial->clear(trial->context);
     }
+    assert_true(t.count <= MOST_NOTED);
     if (allocations_left() > 0)
         tell_fault(&t, "memory is left", &error);
     if (t.ranks > 1)
         for (int rank = 0; rank < t.ranks; ++rank)
             try_rank(&t, rank);
     try_rank(&t, t.ranks);
+    free(t.places);
     (void)close(report);
     report = STDERR_FILENO;
     assert_true(t.tried > 0);

@@ -33,11 +33,13 @@ typedef struct {
     watched_operation run;
     void (*clear)(void *context); /* after each run: takes away what it may have written; NULL: nothing */
     void *context;
-    size_t stride; /* only each stride-th allocation fails; 0 is 1 */
+    size_t stride; /* of places where one has failed before, only each stride-th allocation fails; 0 is 1 */
 } allocation_trial;
 
 /* Runs the operation again and again, and lets one allocation after the other fail: on each rank alone, and on all at once
- * (there each fifth will do). Every run must end on every rank with SR_ERROR_RUNTIME and a message that names what there is no
+ * (there each fifth will do). An allocation in a place of the program where none has failed in this process so far always has
+ * its turn; a place is the last five calls that lead there. With SRTRAIN_EVERY_ALLOCATION in the environment all others have
+ * theirs too. Every run must end on every rank with SR_ERROR_RUNTIME and a message that names what there is no
  * memory for or, where the program knows a way without, with the right result; nothing may be left, and no run may take longer
  * than two minutes. Fails the test otherwise, after all have been tried. */
 void every_allocation_may_fail(sr_parallel *parallel, const allocation_trial *trial);

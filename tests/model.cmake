@@ -1,5 +1,6 @@
 srtrain_add_test(test_parameters)
 srtrain_add_test(test_item_table LIBRARY srtrain_double SOURCES scattered_items.c)
+srtrain_add_test(test_chunks LIBRARY srtrain_double)
 foreach(name test_model test_model_gradients test_model_causality test_objective)
   srtrain_add_test(${name} LEVELS LIBRARY srtrain_double SOURCES model_world.c transforms.c)
 endforeach()
@@ -22,8 +23,12 @@ target_compile_definitions(test_parity PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${
                            SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")
 target_link_libraries(test_parity PRIVATE srtrain::hdf5)
 add_dependencies(test_parity parity)
-# parity above runs at the highest CPU level.
-foreach(level IN LISTS SRTRAIN_CPU_LEVELS)
+# Those above run at the highest CPU level.
+srtrain_test_levels(levels srtrain_library)
+foreach(level IN LISTS levels)
   add_test(NAME parity.${level} COMMAND parity --attention --all-known ${SRTRAIN_OWN_FIXTURES})
+  add_test(NAME parity_of_other_fixtures.${level}
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/other_fixtures.sh $<TARGET_FILE:parity> ${PROJECT_SOURCE_DIR}/../shared/fixtures)
   srtrain_set_level(parity.${level} ${level})
+  srtrain_set_level(parity_of_other_fixtures.${level} ${level})
 endforeach()

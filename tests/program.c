@@ -84,13 +84,19 @@ static const char *source_directory(void)
     return directory ? directory : ".";
 }
 
+/* The arguments behind `format` of the function that this stands in, into an array of characters. */
+#define FORMAT(text, format)                                                          \
+    do {                                                                              \
+        va_list list;                                                                 \
+        va_start(list, format);                                                       \
+        assert_true(vsnprintf(text, sizeof(text), format, list) < (int)sizeof(text)); \
+        va_end(list);                                                                 \
+    } while (0)
+
 void run_srprep(program_result *result, const char *format, ...)
 {
     char arguments[4096], command[8000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
+    FORMAT(arguments, format);
     snprintf(command, sizeof command, "%s/srprep %s", binary_directory(), arguments);
     run_command(result, command);
 }
@@ -98,10 +104,7 @@ void run_srprep(program_result *result, const char *format, ...)
 void run_srprep_on(program_result *result, int ranks, const char *format, ...)
 {
     char arguments[4096], command[8000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
+    FORMAT(arguments, format);
     snprintf(command, sizeof command, "%s %d %s/srprep %s", MPIEXEC, ranks, binary_directory(), arguments);
     run_command(result, command);
 }
@@ -109,10 +112,7 @@ void run_srprep_on(program_result *result, int ranks, const char *format, ...)
 void run_srtrain(program_result *result, int ranks, const char *format, ...)
 {
     char arguments[4096], command[8000], launcher[256] = "";
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
+    FORMAT(arguments, format);
     if (ranks)
         snprintf(launcher, sizeof launcher, "%s %d ", MPIEXEC, ranks);
     snprintf(command, sizeof command, "%s%s/srtrain %s", launcher, binary_directory(), arguments);
@@ -122,10 +122,7 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...)
 void run_shell(program_result *result, const char *directory, const char *format, ...)
 {
     char given[4096], command[8000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(given, sizeof given, format, list);
-    va_end(list);
+    FORMAT(given, format);
     snprintf(command, sizeof command,
              "cd '%s' || exit 99; export PATH=\"%s:$PATH\" MPIEXEC=\"%s\" BY_RANK=\"%s/tests/by_rank.sh\"; %s", directory,
              binary_directory(), MPIEXEC, source_directory(), given);
@@ -135,10 +132,7 @@ void run_shell(program_result *result, const char *directory, const char *format
 void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
 {
     char arguments[3000], command[8000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
+    FORMAT(arguments, format);
     snprintf(command, sizeof command, "%s 2 %s/tests/by_rank.sh '%s %s/srtrain %s' '%s/srtrain %s'", MPIEXEC,
              source_directory(), environment, binary_directory(), arguments, binary_directory(), arguments);
     run_command(result, command);
@@ -147,10 +141,7 @@ void run_srtrain_mixed(program_result *result, const char *environment, const ch
 void run_built(program_result *result, const char *program, const char *format, ...)
 {
     char arguments[4096], command[8000];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
+    FORMAT(arguments, format);
     snprintf(command, sizeof command, "%s/%s %s", binary_directory(), program, arguments);
     run_command(result, command);
 }

@@ -1,5 +1,5 @@
 /* A whole life: synthetic data, training on several ranks, being killed and resumed, evaluation, recommendations. */
-#include "life.h"
+#include "world.h"
 
 #include <glob.h>
 #include <setjmp.h>
@@ -9,6 +9,75 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+enum { STEPS = 1000 };
+
+static const char configuration[] = "data: {path: none}\n"
+                                    "model: {hidden_size: 16, inner_size: 32, max_length: 12, hidden_dropout: 0.3}\n"
+                                    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
+                                    "evaluation: {top_k: [5, 10]}\n"
+                                    "logging: {every_steps: 1}\n";
+
+/* The same without keys that only attention and feed-forward layers have. */
+static const char plain_configuration[] =
+    "data: {path: none}\n"
+    "model: {hidden_size: 16, max_length: 12, hidden_dropout: 0.3, initializer_range: 0.1}\n"
+    "training: {epochs: 3, batch_size: 64, learning_rate: 0.003}\n"
+    "evaluation: {top_k: [5, 10]}\n"
+    "logging: {every_steps: 1}\n";
+
+static const char synthesis[] = "--users 300 --items 120 --mean-length 9 --seed 3 --shards 2";
+
+static int set_up(void **state)
+{
+    return world_set_up(state, configuration, synthesis);
+}
+
+/* So many items that a step reads few of them. */
+static int set_up_large(void **state)
+{
+    return world_set_up(state, configuration, "--users 300 --items 2000 --mean-length 9 --seed 3 --shards 2");
+}
+
+static int set_up_plain(void **state)
+{
+    return world_set_up(state, plain_configuration, synthesis);
+}
+
+static void train(world *w, int ranks, const char *run, const char *options)
+{
+    world_train(w, ranks, run, options);
+    assert_code(&w->result, 0);
+}
+
+static size_t lines_of(const world *w, const char *run, train_line lines[STEPS])
+{
+    char name[64], path[WORLD_PATH_SIZE];
+    snprintf(name, sizeof name, "%s/metrics.jsonl", run);
+    world_path(w, name, path);
+    const size_t steps = read_train_lines(path, lines, STEPS);
+    assert_true(steps >= 50);
+    return steps;
+}
+
+static void assert_same_best(const world *w, const char *left_run, const char *right_run)
+{
+    world_assert_same_parameters(w, left_run, right_run, "best.h5");
+}
+
+/* ---- options ---- */
+
+#define MODEL(setting) "--set model." setting " "
+#define TRAINING(setting) "--set training." setting " "
+#define ADVERSARIAL(setting) "--set calibrators.adversarial." setting " "
+
+/* Initial weights so large that attention, and with it noise and masks, makes a difference to the losses. */
+#define CALIBRATED                 \
+    MODEL("initializer_range=0.1") \
+    MODEL("hidden_dropout=0.5")    \
+    MODEL("attention_dropout=0.5") "--set calibrators.spatial.order=true " ADVERSARIAL("penalty=visible")
+
+#define CONTRASTIVE "--set training.contrastive.weight=0.1 --set data.samples=window " MODEL("attention_dropout=0.3")
 
 /* ---- stopping and going on ---- */
 
@@ -125,14 +194,14 @@ static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
     /* Long enough that the signal comes while training goes on. */
     const char *options = TRAINING("early_stopping.patience=0") TRAINING("epochs=15");
     char command[2048];
-    train(w, 1, "whole", options);
+    train(w, 0, "whole", options);
     snprintf(command, sizeof command,
              "%s/srtrain %s --set data.path=%s --output %s/stopped %s > /dev/null 2>&1 & p=$!; "
              "for i in $(seq 4000); do [ -s %s/stopped/metrics.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p",
              getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, options, w->directory);
     assert_int_equal(system(command) >> 8, 75);
     assert_true(newest(w, "stopped", NULL) < newest(w, "whole", NULL));
-    train(w, 1, "stopped", options);
+    train(w, 0, "stopped", options);
     assert_says(&w->result, "going on from");
     assert_same_end(w, "whole", "stopped");
 }
@@ -255,7 +324,7 @@ static void models_without_attention_are_evaluated_as_in_training(void **state)
         train(w, 2, backbones[i], options);
         use(w, 3, "evaluate", backbones[i], "--split test --json %s", evaluation);
         assert_same_test_metrics(metrics, evaluation);
-        use(w, 1, "recommend", backbones[i], "--top-k 5 --output %s/one.tsv", w->directory);
+        use(w, 0, "recommend", backbones[i], "--top-k 5 --output %s/one.tsv", w->directory);
         use(w, 3, "recommend", backbones[i], "--top-k 5 --output %s/three.tsv", w->directory);
         assert_shell(w, "cut -f1-3 one.tsv > a && cut -f1-3 three.tsv > b && cmp a b && [ $(wc -l < a) -eq 1501 ]");
     }
@@ -279,9 +348,9 @@ static void an_annealed_model_is_evaluated_as_in_training(void **state)
                          TRAINING("early_stopping.patience=1") "--set model.backbone=%s",
                  backbones[i]);
         train(w, 2, run, options);
-        use(w, 1, "evaluate", run, "--split test --json %s", evaluation);
+        use(w, 0, "evaluate", run, "--split test --json %s", evaluation);
         assert_true(assert_same_test_metrics(metrics, evaluation) < newest(w, run, NULL));
-        use(w, 1, "recommend", run, "--top-k 5 --output %s/one.tsv", w->directory);
+        use(w, 0, "recommend", run, "--top-k 5 --output %s/one.tsv", w->directory);
         use(w, 3, "recommend", run, "--top-k 5 --output %s/three.tsv", w->directory);
         assert_shell(w, "cmp one.tsv three.tsv && [ $(wc -l < one.tsv) -eq 1501 ]");
     }
@@ -357,7 +426,7 @@ int main(void)
     const struct CMUnitTest large_tests[] = {
         cmocka_unit_test(a_killed_run_with_deferred_rows_ends_with_the_same_bits),
     };
-    return cmocka_run_group_tests_name("a life with attention", tests, life_set_up, world_tear_down) +
-           cmocka_run_group_tests_name("a life without", plain_tests, life_set_up_plain, world_tear_down) +
-           cmocka_run_group_tests_name("a life with many items", large_tests, life_set_up_large, world_tear_down);
+    return cmocka_run_group_tests_name("a life with attention", tests, set_up, world_tear_down) +
+           cmocka_run_group_tests_name("a life without", plain_tests, set_up_plain, world_tear_down) +
+           cmocka_run_group_tests_name("a life with many items", large_tests, set_up_large, world_tear_down);
 }

@@ -23,10 +23,10 @@ static const char configuration[] = "data: {path: none}\n"
                                     "evaluation: {top_k: [5, 10]}\n"
                                     "checkpoint: {every_steps: 2}\n";
 
-/* Six batches. */
+/* Two batches. */
 static int set_up(void **state)
 {
-    return world_set_up(state, configuration, "--users 110 --items 3000 --mean-length 14 --seed 3 --shards 2");
+    return world_set_up(state, configuration, "--users 60 --items 3000 --mean-length 14 --seed 3 --shards 2");
 }
 
 /* Larger tables, and more examples than the largest batch has. */

@@ -9,6 +9,10 @@
 
 /* ---- threads ---- */
 
+/* The threads of a rank: what is configured; where that is 0, what OMP_NUM_THREADS says, else `own_cores`, and 1 where the
+ * BLAS in use does not allow several. SR_ERROR_USAGE when the BLAS does not allow what is configured. Local. */
+sr_status sr_choose_threads(const sr_training_settings *settings, size_t own_cores, size_t *threads, sr_error *error);
+
 /* Gives each rank the threads that training.threads asks for; where that is left to srtrain, what OMP_NUM_THREADS or the cores
  * of its binding say, of all ranks the least. SR_ERROR_USAGE when the BLAS in use does not allow several; where the number was
  * left to srtrain, it is 1 then. Collective; before models are trained or evaluated. */

@@ -1,5 +1,6 @@
 #include "base/lines.h"
 
+#include "base/shown.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@ enum { RAW_SIZE = 251, TEXT_SIZE = 512, LONGEST_CONTINUATION = 700, LONGEST_LINE
 #else
 enum { RAW_SIZE = 256 * 1024, TEXT_SIZE = 1024 * 1024, LONGEST_CONTINUATION = 1024 * 1024, LONGEST_LINE = 64 * 1024 * 1024 };
 #endif
-enum { SHOWN = 120 };
 typedef enum { PLAIN, GZIP, ZSTD } compression;
 
 struct lines {
@@ -59,12 +59,7 @@ size_t lines_number(const lines *file)
 
 void lines_shown(const lines *file, char shown[LINES_SHOWN_SIZE])
 {
-    const size_t count = file->line_length < SHOWN ? file->line_length : (size_t)SHOWN;
-    for (size_t i = 0; i < count; ++i) {
-        const unsigned char byte = (unsigned char)file->text[file->line_begin + i];
-        shown[i] = (char)((byte < ' ' && byte != '\t') || byte == 127 ? '?' : byte);
-    }
-    snprintf(shown + count, LINES_SHOWN_SIZE - count, "%s", count < file->line_length ? "..." : "");
+    shown_text(file->text + file->line_begin, file->line_length, shown, LINES_SHOWN_SIZE);
 }
 
 /* How many lines stand in front of a part of a file; 0 if that cannot be found out. */

@@ -1,8 +1,8 @@
 /* srtrain plan CONFIG.yaml --ranks P: what a training will need, without running it. */
-#include "base/units.h"
 #include "commands/command.h"
 #include "srtrain/memory.h"
 #include "srtrain/plan.h"
+#include "srtrain/run.h"
 #include "srtrain/step.h"
 
 #include <unistd.h>
@@ -24,15 +24,20 @@ typedef struct {
     sr_machine node;
 } plan_numbers;
 
-/* As a run finds its threads: what is configured, or OMP_NUM_THREADS, or the cores that a rank has to itself. */
-static size_t usual_threads(const sr_settings *settings, size_t cores, size_t ranks_of_node)
+/* Reads the configuration as training does: --threads is one more assignment, so that a number that training would refuse is
+ * refused here. */
+static sr_status read_settings(const plan_options *o, sr_settings *settings, sr_error *error)
 {
-    const uint64_t said = sr_number_of_environment("OMP_NUM_THREADS");
-    if (settings->training.threads > 0)
-        return (size_t)settings->training.threads;
-    if (said > 0)
-        return said;
-    return cores > ranks_of_node ? cores / ranks_of_node : 1;
+    char assignment[64];
+    sr_text_list all = o->assignments;
+    if (o->threads > 0) {
+        if (all.count == SR_TEXT_LIST_MAXIMUM)
+            return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --threads and %d times --set are too many",
+                           SR_TEXT_LIST_MAXIMUM);
+        snprintf(assignment, sizeof assignment, "training.threads=%llu", (unsigned long long)o->threads);
+        all.texts[all.count++] = assignment;
+    }
+    return sr_settings_read(settings, o->path, all.texts, all.count, error);
 }
 
 static sr_status check_options(const plan_options *o, sr_error *error)
@@ -45,7 +50,7 @@ static sr_status check_options(const plan_options *o, sr_error *error)
     return SR_OK;
 }
 
-static void find_numbers(const plan_options *o, const sr_settings *settings, plan_numbers *n)
+static sr_status find_numbers(const plan_options *o, const sr_settings *settings, plan_numbers *n, sr_error *error)
 {
     sr_machine_look(&n->node, NULL);
     n->rate = o->rate;
@@ -53,12 +58,14 @@ static void find_numbers(const plan_options *o, const sr_settings *settings, pla
     n->ranks_of_node = o->ranks_per_node > 0 ? o->ranks_per_node : n->node.cores;
     if (n->ranks_of_node > n->ranks)
         n->ranks_of_node = n->ranks;
-    n->threads = o->threads > 0 ? o->threads : usual_threads(settings, n->node.cores, n->ranks_of_node);
+    SR_TRY(sr_choose_threads(&settings->training, n->node.cores > n->ranks_of_node ? n->node.cores / n->ranks_of_node : 1,
+                             &n->threads, error));
     if (o->memory > 0) {
         n->node.memory = (size_t)(o->memory * 0x1p30);
         snprintf(n->node.limit, sizeof n->node.limit, "--memory");
     }
     n->network = (sr_plan_network){1e-6 * o->latency, 1e9 * o->bandwidth, n->ranks_of_node};
+    return SR_OK;
 }
 
 static void warn_of(const plan_numbers *n, const sr_plan *plan, bool tight, bool other_machine)
@@ -119,9 +126,10 @@ static sr_status read_options(const command_context *context, plan_options *o, s
                                  {.name = "threads",
                                   .count = &o->threads,
                                   .least = 1,
-                                  .most = 4096,
+                                  .most = 1024,
                                   .argument = "T",
-                                  .help = "threads of a rank; by default what training would use on this machine"},
+                                  .help = "threads of a rank, in place of any training.threads in CONFIG.yaml or --set; by "
+                                          "default what training would use on this machine"},
                                  {.name = "ranks-per-node",
                                   .count = &o->ranks_per_node,
                                   .least = 1,
@@ -172,10 +180,10 @@ sr_status command_plan(command_context *context, sr_error *error)
     sr_plan_request request = {.settings = &settings, .program = sr_resident_memory()};
     sr_cpu cpu;
     SR_TRY(read_options(context, &o, error));
-    SR_TRY(sr_settings_read(&settings, o.path, o.assignments.texts, o.assignments.count, error));
+    SR_TRY(read_settings(&o, &settings, error));
     SR_TRY(sr_cpu_agree(&cpu, NULL, error));
     request.kernels = cpu.kernels;
-    find_numbers(&o, &settings, &numbers);
+    SR_TRY(find_numbers(&o, &settings, &numbers, error));
     request.ranks = numbers.ranks;
     request.threads = numbers.threads;
     request.shares = numbers.ranks_of_node > 1 && numbers.ranks % numbers.ranks_of_node == 0 &&

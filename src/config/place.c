@@ -1,24 +1,43 @@
 /* Messages with file, line, source line and caret; libfyaml's own errors are brought into the same form. */
 #include "config/place.h"
 
+#include "base/shown.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The line of the file that `at` is in, with a caret below the column; nothing when the line is empty or there is none. */
+/* The line of the file that `at` is in, with a caret below the column; nothing when the line is empty or there is none. Of a
+ * long line what is around the caret. */
 static void quote_line(const place *at, char *text, size_t size)
 {
+    enum { SIZE = 256, IN_FRONT = 48 }; /* of IN_FRONT characters all bytes fit */
     const char *line = at->text;
     text[0] = '\0';
     for (int i = 0; line && i < at->line; ++i) {
         line = strchr(line, '\n');
         line = line ? line + 1 : NULL;
     }
-    const size_t length = line ? strcspn(line, "\r\n") : 0;
-    if (length > 0)
-        snprintf(text, size, "\n  %.*s\n  %*s^", (int)length, line, at->column, "");
+    size_t length = line ? strcspn(line, "\r\n") : 0;
+    int caret = at->column;
+    const bool is_long = length >= SIZE;
+    const char *front = is_long && caret > IN_FRONT ? "..." : "";
+    while (is_long && caret > IN_FRONT && length > 0) {
+        do {
+            ++line;
+            --length;
+        } while (((unsigned char)*line & 0xC0) == 0x80);
+        --caret;
+    }
+    if (length == 0)
+        return;
+    char shown[SIZE];
+    shown_text(line, length, shown, sizeof shown);
+    for (char *tab = strchr(shown, '\t'); tab; tab = strchr(tab, '\t'))
+        *tab = ' '; /* so that the caret is below its character */
+    snprintf(text, size, "\n  %s%s\n  %*s^", front, shown, caret + (int)strlen(front), "");
 }
 
 bool place_is_given(const place *at)
@@ -28,13 +47,17 @@ bool place_is_given(const place *at)
 
 sr_status place_fail(const place *at, sr_error *error, const char *format, ...)
 {
-    char message[2048], source[1024] = "";
+    char text[2048], message[2048], source[1024] = "";
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (!at->file)
-        return sr_fail(error, SR_ERROR_USAGE, "--set %s: error: %s", at->assignment, message);
+    shown_text(text, strlen(text), message, sizeof message);
+    if (!at->file) {
+        char assignment[PLACE_SHOWN_SIZE];
+        shown_text(at->assignment, strlen(at->assignment), assignment, sizeof assignment);
+        return sr_fail(error, SR_ERROR_USAGE, "--set %s: error: %s", assignment, message);
+    }
     if (at->line < 0)
         return sr_fail(error, SR_ERROR_USAGE, "%s: error: %s", at->file, message);
     quote_line(at, source, sizeof source);

@@ -18,7 +18,11 @@ typedef struct {
 /* Whether a key whose place this is was given at all: a default has the place of the file as a whole. */
 bool place_is_given(const place *at);
 
-/* SR_ERROR_USAGE with "FILE:LINE:COLUMN: error: ..." above the source line and a caret, or "--set KEY=VALUE: error: ...". */
+/* Room for a key or an assignment in a message. */
+enum { PLACE_SHOWN_SIZE = 256 };
+
+/* SR_ERROR_USAGE with "FILE:LINE:COLUMN: error: ..." above the source line and a caret, or "--set KEY=VALUE: error: ...". Long
+ * lines and assignments are cut, and control characters shown as question marks. */
 sr_status place_fail(const place *at, sr_error *error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Moves `at` to a node of its file: to its scalar, or to the first scalar within it. No change for an assignment. */

@@ -3,6 +3,7 @@
 #include "config/rules.h"
 #include "config/schema.h"
 
+#include "base/shown.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOUND_SIZE = 128, PATH_SIZE = 128 };
+enum { FOUND_SIZE = 128, LIST_VALUE_SIZE = 24, PATH_SIZE = 128 };
 
 typedef struct {
     const sr_schema *schema;
@@ -69,6 +70,8 @@ static sr_status fail_unknown_key(const reader *r, const place *at, const char *
 {
     enum { ROOM = 128 };
     const char *names[ROOM];
+    char shown[FOUND_SIZE];
+    shown_text(key, strlen(key), shown, sizeof shown);
     const size_t count = known_names(r->schema, section, names, ROOM);
     const sr_key *elsewhere = find_elsewhere(r->schema, key);
     char list[1024] = "none yet", hint[FOUND_SIZE];
@@ -80,16 +83,18 @@ static sr_status fail_unknown_key(const reader *r, const place *at, const char *
         suggest(key, names, count, hint, sizeof hint);
     const sr_section *row = schema_find_section(r->schema, section);
     if (row && row->contents)
-        return place_fail(at, r->error, "unknown %s '%s'%s; known are: %s", row->contents, key, hint, list);
-    return place_fail(at, r->error, "unknown key '%s%s%s'%s known %s%s: %s", section, *section ? "." : "", key,
+        return place_fail(at, r->error, "unknown %s '%s'%s; known are: %s", row->contents, shown, hint, list);
+    return place_fail(at, r->error, "unknown key '%s%s%s'%s known %s%s: %s", section, *section ? "." : "", shown,
                       *hint ? hint : ";", *section ? "in " : "sections", section, list);
 }
 
-static sr_status fail_value(const reader *r, const place *at, const sr_key *key, const char *found)
+/* `vanishes`: the value is a number that would become 0. */
+static sr_status fail_value(const reader *r, const place *at, const sr_key *key, const char *found, bool vanishes)
 {
     char allowed[512];
     schema_allowed(key, allowed, sizeof allowed);
-    return place_fail(at, r->error, "%s.%s is %s; allowed is %s", key->section, key->name, found, allowed);
+    return place_fail(at, r->error, "%s.%s is %s; allowed is %s%s", key->section, key->name, found, allowed,
+                      vanishes ? "; it is too near to 0 for single precision" : "");
 }
 
 static sr_status fail_choice(const reader *r, const place *at, const sr_key *key, const char *found)
@@ -146,27 +151,29 @@ static const char *plain_meaning(const char *text)
 /* What a node is, in words, when it is not what was wanted. */
 static void describe_node(struct fy_node *node, char *text, size_t size)
 {
-    if (!node || fy_node_is_null(node)) {
+    char shown[64];
+    if (node && fy_node_get_tag_token(node)) {
+        snprintf(text, size, "a value with a tag, which is not supported");
+    } else if (!node || fy_node_is_null(node)) {
         snprintf(text, size, "empty");
     } else if (fy_node_is_mapping(node)) {
         snprintf(text, size, "a section of keys");
     } else if (fy_node_is_alias(node)) {
         snprintf(text, size, "an alias, which is not supported");
-    } else if (fy_node_get_tag_token(node)) {
-        snprintf(text, size, "a value with a tag, which is not supported");
     } else if (fy_node_is_scalar(node)) {
         const char *value = fy_node_get_scalar0(node);
         const bool plain = fy_node_get_style(node) == FYNS_PLAIN;
         const char *meaning = plain && value ? plain_meaning(value) : "quoted text";
-        snprintf(text, size, "%.60s%s%s%s", value ? value : "", meaning ? " (" : "", meaning ? meaning : "",
-                 meaning ? ")" : "");
+        shown_text(value ? value : "", value ? strlen(value) : 0, shown, sizeof shown);
+        snprintf(text, size, "%s%s%s%s", shown, meaning ? " (" : "", meaning ? meaning : "", meaning ? ")" : "");
     } else {
         size_t used = (size_t)snprintf(text, size, "[");
         const int count = fy_node_sequence_item_count(node);
         for (int i = 0; i < count && used < size; ++i) {
             struct fy_node *element = fy_node_sequence_get_by_index(node, i);
             const char *value = element && fy_node_is_scalar(element) ? fy_node_get_scalar0(element) : NULL;
-            used += (size_t)snprintf(text + used, size - used, "%s%.20s", i ? ", " : "", value ? value : "...");
+            shown_text(value ? value : "...", value ? strlen(value) : 3, shown, LIST_VALUE_SIZE);
+            used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", shown);
         }
         if (used < size)
             snprintf(text + used, size - used, "]");
@@ -198,7 +205,7 @@ static sr_status assign_node(reader *r, const sr_schema_key *row, struct fy_node
     place_move(&at, node);
     describe_node(node, found, sizeof found);
     if (key->type == SR_KEY_INTEGER_LIST) {
-        readable = node && fy_node_is_sequence(node);
+        readable = node && fy_node_is_sequence(node) && !fy_node_get_tag_token(node);
         const int length = readable ? fy_node_sequence_item_count(node) : 0;
         for (int i = 0; i < length && readable && count <= SR_LIST_MAXIMUM; ++i) {
             values[count] = scalar_text(fy_node_sequence_get_by_index(node, i), key);
@@ -209,7 +216,8 @@ static sr_status assign_node(reader *r, const sr_schema_key *row, struct fy_node
         readable = values[0] != NULL;
     }
     if (!readable || !schema_assign(row, r->settings, values, count))
-        return key->type == SR_KEY_CHOICE ? fail_choice(r, &at, key, found) : fail_value(r, &at, key, found);
+        return key->type == SR_KEY_CHOICE ? fail_choice(r, &at, key, found)
+                                          : fail_value(r, &at, key, found, readable && schema_vanishes(key, values[0]));
     r->places[row - r->schema->keys] = at;
     return SR_OK;
 }
@@ -258,7 +266,9 @@ static sr_status read_pair(reader *r, const char *path, struct fy_node *mapping,
     place_move(&at, key_node);
     const bool is_word = key_node && fy_node_is_scalar(key_node) && !fy_node_is_alias(key_node);
     const char *key = is_word ? fy_node_get_scalar0(key_node) : NULL;
-    if (!key)
+    if (key_node && fy_node_get_tag_token(key_node))
+        return place_fail(&at, r->error, "a key of %s has a tag, which is not supported", *path ? path : "the configuration");
+    if (!key || strlen(key) != fy_node_get_scalar_length(key_node)) /* "\0" within the text */
         return place_fail(&at, r->error, "a key of %s is not a single word", *path ? path : "the configuration");
     char inner[PATH_SIZE];
     snprintf(inner, sizeof inner, "%s%s%s", path, *path ? "." : "", key);
@@ -282,9 +292,10 @@ static sr_status read_section(reader *r, const char *path, struct fy_node *node,
     const sr_section *section = schema_find_section(r->schema, path); /* NULL: the whole configuration */
     if (section)
         use_section(r, section, section_place);
-    if (!node || fy_node_is_null(node))
+    const bool has_tag = node && fy_node_get_tag_token(node);
+    if (!has_tag && (!node || fy_node_is_null(node)))
         return SR_OK; /* a section that is named and left empty keeps its defaults */
-    if (!fy_node_is_mapping(node) || fy_node_get_tag_token(node)) {
+    if (has_tag || !fy_node_is_mapping(node)) {
         char found[FOUND_SIZE];
         describe_node(node, found, sizeof found);
         return place_fail(section_place, r->error, "%s is %s; it must be a section of keys and values",

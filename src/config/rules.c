@@ -1,6 +1,7 @@
 /* Checks across keys; each names both settings, their values and where they were given. */
 #include "config/rules.h"
 
+#include "base/shown.h"
 #include "config/schema.h"
 
 #include <stdio.h>
@@ -42,7 +43,9 @@ static finding find(const checker *c, const char *path)
     if (row)
         schema_format(row, c->settings, value, sizeof value);
     describe_origin(found.at, origin, sizeof origin);
-    snprintf(found.text, sizeof found.text, "%s is %.100s (%s)", path, value, origin);
+    char shown[104];
+    shown_text(value, strlen(value), shown, sizeof shown);
+    snprintf(found.text, sizeof found.text, "%s is %s (%s)", path, shown, origin);
     return found;
 }
 

@@ -50,6 +50,9 @@ void schema_format(const sr_schema_key *row, const void *settings, char *text, s
 /* Whether a text is a decimal number with or without fraction and exponent: 256, 0.5, 5.0e-4, 1e-3. */
 bool schema_is_number(const char *text);
 
+/* Whether a text stands for a number other than 0 that single precision cannot tell from 0, and the key is one of numbers. */
+bool schema_vanishes(const sr_key *key, const char *text);
+
 /* Puts values given as text into the field. A list has `count` values, everything else one. Returns false when they are not of
  * the key's type or out of its range; the field is unchanged then. */
 bool schema_assign(const sr_schema_key *row, void *settings, const char *const *values, size_t count);

@@ -2,6 +2,7 @@
 #include "config/schema.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,7 +164,7 @@ bool schema_is_number(const char *text)
 /* Digits alone, without an exponent or a leading zero (which YAML 1.1 reads as octal). */
 static bool is_integer(const char *text)
 {
-    text += *text == '-' || *text == '+';
+    text += *text == '-';
     const bool leading_zero = text[0] == '0' && text[1] != '\0';
     return !leading_zero && skip_digits(&text) && *text == '\0';
 }
@@ -175,9 +176,17 @@ static bool read_integer(const sr_key *key, const char *text, int64_t *value)
     return is_integer(text) && errno == 0 && *value >= (int64_t)key->minimum && *value <= (int64_t)key->maximum;
 }
 
+bool schema_vanishes(const sr_key *key, const char *text)
+{
+    if (key->type != SR_KEY_NUMBER || !schema_is_number(text))
+        return false;
+    const size_t mantissa = strcspn(text, "eE");
+    return strcspn(text, "123456789") < mantissa && fabs(strtod(text, NULL)) < FLT_MIN;
+}
+
 static bool read_number(const sr_key *key, const char *text, double *value)
 {
-    if (!schema_is_number(text))
+    if (!schema_is_number(text) || schema_vanishes(key, text))
         return false;
     *value = strtod(text, NULL);
     /* Training computes in single precision, in which the number must not become the end of an open range either. */

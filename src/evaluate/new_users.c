@@ -2,6 +2,7 @@
 
 #include "base/lines.h"
 #include "base/names.h"
+#include "base/shown.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -71,19 +72,16 @@ static sr_status parse_line(new_users *users, const char *line, parsed_line *par
  * terminal should be sent becomes a question mark. */
 static void show(char *text, size_t before, const char *name, size_t length, size_t line)
 {
-    enum { ENTRIES = 4, LONGEST = 40 };
-    char shown[LONGEST + 1];
-    const size_t used = strlen(text), count = length < LONGEST ? length : (size_t)LONGEST;
+    enum { ENTRIES = 4, SIZE = 44 };
+    char shown[SIZE];
+    const size_t used = strlen(text);
     if (before >= ENTRIES) {
         if (before == ENTRIES)
             snprintf(text + used, NEW_USERS_SHOWN_SIZE - used, ", ...");
         return;
     }
-    for (size_t i = 0; i < count; ++i)
-        shown[i] = (char)((unsigned char)name[i] < ' ' || name[i] == 127 ? '?' : name[i]);
-    shown[count] = '\0';
-    snprintf(text + used, NEW_USERS_SHOWN_SIZE - used, "%s\"%s%s\" (line %zu)", before ? ", " : "", shown,
-             count < length ? "..." : "", line);
+    shown_text(name, length, shown, sizeof shown);
+    snprintf(text + used, NEW_USERS_SHOWN_SIZE - used, "%s\"%s\" (line %zu)", before ? ", " : "", shown, line);
 }
 
 static void count_line(new_users *users, const parsed_line *parsed)

@@ -35,9 +35,9 @@ static sr_status look_at_node(sr_parallel *parallel, sr_error *error)
     return sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error);
 }
 
-static sr_status make_communicators(sr_parallel *parallel, sr_error *error)
+/* `parallel` has its world already. */
+static sr_status look_at_world(sr_parallel *parallel, sr_error *error)
 {
-    SR_TRY(sr_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &parallel->world), "MPI_Comm_dup", error));
     SR_TRY(sr_mpi_check(MPI_Comm_set_errhandler(parallel->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", error));
     SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->world, &parallel->rank), "MPI_Comm_rank", error));
     SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->world, &parallel->size), "MPI_Comm_size", error));
@@ -67,7 +67,24 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
     SR_TRY(SR_ALLOCATE_ZERO(parallel, 1, "the communicators", error));
     (*parallel)->world = (*parallel)->node = MPI_COMM_NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&(*parallel)->activity, 1, "the communicators", error));
-    return make_communicators(*parallel, error);
+    SR_TRY(sr_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &(*parallel)->world), "MPI_Comm_dup", error));
+    return look_at_world(*parallel, error);
+}
+
+sr_status parallel_first_ranks(sr_parallel **first, sr_parallel *parallel, int ranks, sr_error *error)
+{
+    MPI_Comm world;
+    *first = NULL;
+    SR_TRY(sr_mpi_check(MPI_Comm_split(parallel->world, parallel->rank < ranks ? 0 : MPI_UNDEFINED, parallel->rank, &world),
+                        "MPI_Comm_split", error));
+    if (world == MPI_COMM_NULL)
+        return SR_OK;
+    SR_TRY(SR_ALLOCATE_ZERO(first, 1, "the communicators", error));
+    (*first)->world = world;
+    (*first)->node = MPI_COMM_NULL;
+    (*first)->is_part = true;
+    SR_TRY(SR_ALLOCATE_ZERO(&(*first)->activity, 1, "the communicators", error));
+    return look_at_world(*first, error);
 }
 
 sr_status parallel_pretend_nodes(sr_parallel *parallel, int processes, sr_error *error)
@@ -101,7 +118,7 @@ sr_status sr_parallel_start_alone(sr_parallel **parallel, sr_error *error)
 
 void sr_parallel_finish(sr_parallel *parallel)
 {
-    const bool uses_mpi = !parallel || !parallel->alone;
+    const bool ends_mpi = !parallel || !(parallel->alone || parallel->is_part);
     if (parallel)
         team_free(parallel->team);
     if (parallel && parallel->node != MPI_COMM_NULL)
@@ -114,7 +131,7 @@ void sr_parallel_finish(sr_parallel *parallel)
     int initialised = 0, finalised = 0;
     MPI_Initialized(&initialised);
     MPI_Finalized(&finalised);
-    if (uses_mpi && initialised && !finalised)
+    if (ends_mpi && initialised && !finalised)
         MPI_Finalize();
 }
 

@@ -14,6 +14,7 @@ struct sr_parallel {
     int node_rank, node_size; /* of the process, among those of its node */
     char host[MPI_MAX_PROCESSOR_NAME];
     bool alone;            /* a world of one rank without MPI */
+    bool is_part;          /* some of the ranks that MPI has started: does not end MPI */
     sr_activity *activity; /* of the process; its members point to the same */
     thread_team *team;     /* NULL for a process that works with one thread */
     sr_parallel *process;  /* of a member: the process; else NULL */
@@ -49,5 +50,9 @@ void team_free(thread_team *team); /* NULL is allowed */
 /* From now on so many processes, in the order of ranks, count as a node: for tests of several nodes on one machine. Collective.
  */
 sr_status parallel_pretend_nodes(sr_parallel *parallel, int processes, sr_error *error);
+
+/* The first `ranks` ranks as a world of their own, for tests that compare numbers of ranks: NULL on the others. Release with
+ * sr_parallel_finish(). Collective over `parallel`. */
+sr_status parallel_first_ranks(sr_parallel **first, sr_parallel *parallel, int ranks, sr_error *error);
 
 #endif

@@ -1,19 +1,12 @@
 /* At the start of a run: does it fit, and were ranks started as they should be? Every rank says what it sees, rank 0 judges. */
-#include "srtrain/plan.h"
+#include "plan/preflight.h"
+
 #include "tensor/gemm.h"
 
-#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-
-/* What one rank sees. */
-typedef struct {
-    char host[256];
-    cpu_set_t cores;
-    sr_machine machine;
-} rank_view;
 
 /* All ranks of one node. */
 typedef struct {
@@ -131,7 +124,7 @@ static void judge_libraries(sr_preflight *made)
              threads);
 }
 
-static sr_status judge(sr_preflight *made, rank_view *views, size_t count, const char *directory, sr_error *error)
+sr_status preflight_judge(sr_preflight *made, rank_view *views, size_t count, const char *directory, sr_error *error)
 {
     oddities found = {0};
     qsort(views, count, sizeof *views, by_host);
@@ -159,7 +152,7 @@ sr_status sr_preflight_run(sr_parallel *parallel, const sr_plan_request *request
     SR_TRY(sr_parallel_gather(parallel, &mine, sizeof mine, &views, &offsets, error));
     sr_error verdict = {.status = SR_OK};
     if (sr_parallel_rank(parallel) == 0)
-        (void)judge(made, views, (size_t)sr_parallel_size(parallel), directory, &verdict);
+        (void)preflight_judge(made, views, (size_t)sr_parallel_size(parallel), directory, &verdict);
     free(views);
     free(offsets);
     /* It is about all ranks: as the failure of rank 0 it would have that rank's name in front. */

@@ -2,6 +2,7 @@
  *
  * With --resume PATH the run begins at PATH once. It notes that in its directory, so that the same command, given again, goes
  * on from the newest checkpoint that it has written since, as without --resume. */
+#include "run/resume_decisions.h"
 #include "run/run_state.h"
 
 #include "srtrain/memory.h"
@@ -85,58 +86,27 @@ static sr_status find_checkpoint(run *r, char **path, bool *first, sr_error *err
     return find_newest(r, path, error);
 }
 
-/* What has ended may have been given more to do. And what is best by one metric says nothing about another, nor about the same
- * one with another treatment of the history. */
 static void adapt_progress(run *r, const sr_settings *before)
 {
-    sr_progress *progress = &r->progress;
     const sr_early_stopping_settings *was = &before->training.early_stopping, *is = &r->settings->training.early_stopping;
     const char *old_history = sr_settings_choice("evaluation.history", (int)before->evaluation.history);
     const char *history = sr_settings_choice("evaluation.history", (int)r->settings->evaluation.history);
-    const bool other_metric = strcmp(was->metric, is->metric) != 0;
-    const bool other_history = before->evaluation.history != r->settings->evaluation.history;
-    if (progress->epoch >= r->settings->training.epochs) {
-        if (progress->best_metric >= 0 && (other_metric || other_history))
-            sr_log_warning(
-                r->log,
-                "training has ended: its best parameters stay those chosen by %s (history %s), though %s (history %s) "
-                "would choose now",
-                was->metric, old_history, is->metric, history);
-        return;
-    }
-    if (progress->finished == SR_FINISHED_EARLY && !other_metric && is->patience > 0 &&
-        progress->validations_without_improvement >= is->patience) {
-        sr_log_information(r->log, "training had ended there: %s had not improved for %lld validations (best epoch %lld)",
-                           is->metric, (long long)progress->validations_without_improvement, (long long)progress->best_epoch);
-        return;
-    }
-    progress->finished = SR_UNFINISHED;
-    if (progress->best_metric < 0 || (!other_metric && !other_history))
-        return;
-    sr_log_information(r->log,
-                       "the best parameters so far were chosen by %s (history %s), now they are by %s (history %s): the next "
-                       "validation counts as the best",
+    const resumed how = resume_adapt_progress(&r->progress, before, r->settings);
+    if (how == RESUMED_ENDED_BY_ANOTHER)
+        sr_log_warning(r->log,
+                       "training has ended: its best parameters stay those chosen by %s (history %s), though %s (history %s) "
+                       "would choose now",
                        was->metric, old_history, is->metric, history);
-    progress->best_metric = -1;
-    progress->best_epoch = progress->best_step = progress->validations_without_improvement = 0;
-}
-
-/* A run that has trained for more epochs than are asked for cannot be made shorter, and its results are not those of a shorter
- * one. */
-static sr_status check_epochs(const run *r, const char *path, const sr_progress *progress, sr_error *error)
-{
-    const int64_t epochs = r->settings->training.epochs;
-    if (progress->epoch < epochs || (progress->epoch == epochs && progress->batch == 0))
-        return SR_OK;
-    char batches[48] = "";
-    if (progress->batch > 0)
-        snprintf(batches, sizeof batches, " and %lld steps", (long long)progress->batch);
-    return sr_fail(
-        error, SR_ERROR_USAGE,
-        "not going on from %s: nothing is to be done, %lld of %lld epochs%s are done. Nothing was changed. To train for "
-        "so few, begin in another --output, without --resume PATH; to evaluate what there is, use srtrain evaluate; to "
-        "train on, ask for more training.epochs",
-        path, (long long)progress->epoch, (long long)epochs, batches);
+    if (how == RESUMED_STOPPED_EARLY)
+        sr_log_information(r->log, "training had ended there: %s had not improved for %lld validations (best epoch %lld)",
+                           is->metric, (long long)r->progress.validations_without_improvement,
+                           (long long)r->progress.best_epoch);
+    if (how == RESUMED_CHOOSES_ANEW)
+        sr_log_information(
+            r->log,
+            "the best parameters so far were chosen by %s (history %s), now they are by %s (history %s): the next "
+            "validation counts as the best",
+            was->metric, old_history, is->metric, history);
 }
 
 /* Parameters, and the state of the optimizer. Before the first step that is 0, whatever the optimizer was to be when the file
@@ -156,7 +126,7 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     SR_TRY(sr_checkpoint_read_header(r->parallel, path, &checkpoint, error));
     sr_status status = sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, r->log, &before, error);
     if (status == SR_OK)
-        status = check_epochs(r, path, &checkpoint.progress, error);
+        status = resume_check_epochs(path, &checkpoint.progress, r->settings->training.epochs, error);
     status = sr_parallel_agree(r->parallel, status, error);
     if (status == SR_OK)
         status = read_state(r, path, &checkpoint.progress, error);
@@ -171,18 +141,11 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     return status;
 }
 
-/* A run that does not go on from the newest checkpoint of its directory must not write among those: they would be taken for its
- * own. */
 static sr_status check_directory(const run *r, bool first, sr_error *error)
 {
-    const bool anew = r->options->resume == SR_RESUME_NEVER;
-    const int64_t newest = anew || first ? sr_run_newest_step(&r->paths) : -1;
-    if (newest < 0 || (first && newest <= r->progress.step))
-        return SR_OK;
-    return sr_fail(error, SR_ERROR_USAGE,
-                   "%s already holds checkpoints up to step %lld, and this run would start at step %lld: choose another "
-                   "--output, or --resume auto to go on from the newest of them, or remove them",
-                   r->paths.checkpoints, (long long)newest, (long long)r->progress.step);
+    const bool looks = r->options->resume == SR_RESUME_NEVER || first;
+    return resume_check_directory(r->paths.checkpoints, looks ? sr_run_newest_step(&r->paths) : -1, r->progress.step, first,
+                                  error);
 }
 
 sr_status run_resume(run *r, sr_error *error)
@@ -222,13 +185,6 @@ static sr_status holds_best(run *r, const char *path, bool *holds, sr_error *err
     return SR_OK;
 }
 
-/* The best.h5 that belongs to the checkpoint at which this run began. */
-static void best_beside(const char *checkpoint, char *path, size_t size)
-{
-    const char *slash = strrchr(checkpoint, '/');
-    snprintf(path, size, "%.*s%s../best.h5", (int)(slash ? slash - checkpoint : 0), checkpoint, slash ? "/" : "");
-}
-
 sr_status run_adopt_best(run *r, sr_error *error)
 {
     bool holds = false;
@@ -239,7 +195,7 @@ sr_status run_adopt_best(run *r, sr_error *error)
     if (holds)
         return SR_OK;
     if (r->begins_at_path) {
-        best_beside(r->options->resume_path, other, sizeof other);
+        resume_best_beside(r->options->resume_path, other, sizeof other);
         SR_TRY(holds_best(r, other, &holds, error));
     }
     if (holds)

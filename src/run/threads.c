@@ -10,32 +10,28 @@ static size_t threads_of_environment(void)
     return sr_number_of_environment("OMP_NUM_THREADS");
 }
 
-/* What the environment says, or else this rank's cores; the least of all ranks, because they are to have equally many: nodes
- * may be of different size, and their environments may differ. */
-static sr_status find_threads(sr_parallel *parallel, size_t *threads, sr_error *error)
+sr_status sr_choose_threads(const sr_training_settings *settings, size_t own_cores, size_t *threads, sr_error *error)
 {
-    size_t own_cores = 1;
-    SR_TRY(sr_parallel_own_cores(parallel, &own_cores, error));
-    int64_t least = -(int64_t)(threads_of_environment() ? threads_of_environment() : own_cores);
-    SR_TRY(sr_parallel_maximum_int64(parallel, &least, 1, error));
-    *threads = (size_t)-least;
+    const size_t configured = (size_t)settings->threads, said = threads_of_environment();
+    if (configured > 1 && !sr_blas_is_thread_safe())
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "training.threads is %zu, but this OpenBLAS was built without threads and must not be called by several "
+                       "at once: use its OpenMP flavour (Debian: libopenblas0-openmp), or 1 thread and more ranks",
+                       configured);
+    *threads = configured;
+    if (configured > 0)
+        return SR_OK;
+    *threads = !sr_blas_is_thread_safe() ? 1 : said > 0 ? said : own_cores;
     return SR_OK;
 }
 
 sr_status sr_use_threads(sr_parallel *parallel, const sr_training_settings *settings, sr_error *error)
 {
-    size_t threads = (size_t)settings->threads;
-    if (threads == 0)
-        SR_TRY(find_threads(parallel, &threads, error));
-    if (settings->threads == 0 && !sr_blas_is_thread_safe())
-        threads = 1;
-    sr_status status = SR_OK;
-    if (threads > 1 && !sr_blas_is_thread_safe())
-        status = sr_fail(
-            error, SR_ERROR_USAGE,
-            "training.threads is %zu, but this OpenBLAS was built without threads and must not be called by several "
-            "at once: use its OpenMP flavour (Debian: libopenblas0-openmp), or 1 thread and more ranks",
-            threads);
-    SR_TRY(sr_parallel_agree(parallel, status, error));
-    return sr_parallel_use_threads(parallel, threads, error);
+    size_t own_cores = 1, threads = 1;
+    if (settings->threads == 0)
+        SR_TRY(sr_parallel_own_cores(parallel, &own_cores, error));
+    SR_TRY(sr_parallel_agree(parallel, sr_choose_threads(settings, own_cores, &threads, error), error));
+    int64_t least = -(int64_t)threads; /* nodes may be of different size, and their environments may differ */
+    SR_TRY(sr_parallel_maximum_int64(parallel, &least, 1, error));
+    return sr_parallel_use_threads(parallel, (size_t)-least, error);
 }

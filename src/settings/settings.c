@@ -73,6 +73,7 @@ static const char introduction[] =
     "  Several may follow one `--set`; of the same key the last one counts.\n"
     "- Whole numbers are written in digits alone (`1000`, not `1e3`); numbers as `256`, `0.5`, `5.0e-4` or `1e-3`; truth\n"
     "  values are `true` and `false`, never `yes` or `on`. Text that looks like one of these needs quotes: `path: \"2024\"`.\n"
+    "  A number that single precision takes for 0 must be written as 0.\n"
     "- An unknown or repeated key, a wrong type, a value out of range, values that do not go together, an alias, a tag or a\n"
     "  second document is an error (exit code 2) before anything is written. It names file, line, key, what was found, what\n"
     "  is allowed and the nearest known name:\n\n"

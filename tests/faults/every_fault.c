@@ -1,9 +1,11 @@
 #include "every_fault.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -64,4 +66,39 @@ long try_every_fault(const faulty_work *work, fault_kind kind, int cause)
     }
     faults_watch(NULL);
     return faults;
+}
+
+/* ---- the tests ---- */
+
+static void (*try_kind)(void *state, fault_kind kind, int cause);
+
+static void every_write_may_fail(void **state)
+{
+    try_kind(*state, FAULT_WRITE, ENOSPC);
+}
+
+static void every_write_may_be_short(void **state)
+{
+    try_kind(*state, FAULT_SHORT, 0);
+}
+
+static void every_sync_may_fail(void **state)
+{
+    try_kind(*state, FAULT_SYNC, EIO);
+}
+
+static void every_name_may_be_refused(void **state)
+{
+    try_kind(*state, FAULT_NAME, EDQUOT);
+}
+
+int run_every_fault(void (*try_all)(void *state, fault_kind kind, int cause), int (*set_up)(void **state),
+                    int (*tear_down)(void **state))
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_write_may_fail), cmocka_unit_test(every_write_may_be_short),
+                                       cmocka_unit_test(every_sync_may_fail), cmocka_unit_test(every_name_may_be_refused)};
+    try_kind = try_all;
+    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

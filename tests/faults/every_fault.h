@@ -19,4 +19,8 @@ typedef struct {
  * return the same error with a message, or SR_OK where the call was only short. Returns the number of faults. */
 long try_every_fault(const faulty_work *work, fault_kind kind, int cause);
 
+/* The tests of a program: `try_all` is given the group's state and each kind of fault. Returns what main() should. */
+int run_every_fault(void (*try_all)(void *state, fault_kind kind, int cause), int (*set_up)(void **state),
+                    int (*tear_down)(void **state));
+
 #endif

@@ -36,10 +36,12 @@ path_kind layer_path_of(int descriptor, char path[PATH_MAX])
     if (watched_length == 0)
         return PATH_OTHER;
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-    const ssize_t length = readlink(link, path, PATH_MAX - 1);
+    char found[PATH_MAX]; /* gcc with its sanitizers takes a parameter for a null pointer here, and warns of it */
+    const ssize_t length = readlink(link, found, sizeof found - 1);
     if (length <= 0)
         return PATH_OTHER;
-    path[length] = '\0';
+    found[length] = '\0';
+    memcpy(path, found, (size_t)length + 1);
     if (strcmp(path, watched) == 0)
         return PATH_WATCHED;
     return kind_of(path);

@@ -5,7 +5,6 @@
 #include "storage/checkpoint_layout.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -126,8 +125,9 @@ static void a_whole_checkpoint_is_there(void *context, sr_status status)
     assert_int_equal(count_entries(w->directory), 1);
 }
 
-static void try_all(world *w, fault_kind kind, int cause)
+static void try_all(void *context, fault_kind kind, int cause)
 {
+    world *w = context;
     const faulty_work work = {.parallel = w->parallel,
                               .directory = w->directory,
                               .context = w,
@@ -142,31 +142,7 @@ static void try_all(world *w, fault_kind kind, int cause)
         print_message("%ld faults of a checkpoint of all ranks, %ld of one that a rank writes alone\n", together, alone);
 }
 
-static void every_write_may_fail(void **state)
-{
-    try_all(*state, FAULT_WRITE, ENOSPC);
-}
-
-static void every_write_may_be_short(void **state)
-{
-    try_all(*state, FAULT_SHORT, 0);
-}
-
-static void every_sync_may_fail(void **state)
-{
-    try_all(*state, FAULT_SYNC, EIO);
-}
-
-static void every_name_may_be_refused(void **state)
-{
-    try_all(*state, FAULT_NAME, EDQUOT);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_write_may_fail), cmocka_unit_test(every_write_may_be_short),
-                                       cmocka_unit_test(every_sync_may_fail), cmocka_unit_test(every_name_may_be_refused)};
-    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
-    setenv("CMOCKA_TEST_ABORT", "1", 1);
-    return cmocka_run_group_tests(tests, start, finish);
+    return run_every_fault(try_all, start, finish);
 }

@@ -4,7 +4,6 @@
 #include "every_fault.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -124,8 +123,9 @@ static void nothing_or_a_whole_data_set_is_there(void *context, sr_status status
     meet(w);
 }
 
-static void try_all(world *w, fault_kind kind, int cause)
+static void try_all(void *context, fault_kind kind, int cause)
 {
+    world *w = context;
     const faulty_work work = {.parallel = w->parallel,
                               .directory = w->watched,
                               .context = w,
@@ -137,31 +137,7 @@ static void try_all(world *w, fault_kind kind, int cause)
         print_message("%ld faults\n", faults);
 }
 
-static void every_write_may_fail(void **state)
-{
-    try_all(*state, FAULT_WRITE, ENOSPC);
-}
-
-static void every_write_may_be_short(void **state)
-{
-    try_all(*state, FAULT_SHORT, 0);
-}
-
-static void every_sync_may_fail(void **state)
-{
-    try_all(*state, FAULT_SYNC, EIO);
-}
-
-static void every_name_may_be_refused(void **state)
-{
-    try_all(*state, FAULT_NAME, EDQUOT);
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_write_may_fail), cmocka_unit_test(every_write_may_be_short),
-                                       cmocka_unit_test(every_sync_may_fail), cmocka_unit_test(every_name_may_be_refused)};
-    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
-    setenv("CMOCKA_TEST_ABORT", "1", 1);
-    return cmocka_run_group_tests(tests, start, finish);
+    return run_every_fault(try_all, start, finish);
 }

@@ -1,0 +1,21 @@
+/* What ranks see of the machines they run on, and what rank 0 makes of it. */
+#ifndef SRTRAIN_PLAN_PREFLIGHT_H
+#define SRTRAIN_PLAN_PREFLIGHT_H
+
+#include "srtrain/plan.h"
+
+#include <sched.h>
+
+/* What one rank sees. */
+typedef struct {
+    char host[256];
+    cpu_set_t cores; /* on which it may run */
+    sr_machine machine;
+} rank_view;
+
+/* Adds to `made`, which has a plan already, the warnings that follow from the views of `count` ranks, which are sorted for
+ * that, and from the room for checkpoints below `directory`, which need not be there. SR_ERROR_USAGE when the plan cannot fit
+ * on a node. Local. */
+sr_status preflight_judge(sr_preflight *made, rank_view *views, size_t count, const char *directory, sr_error *error);
+
+#endif
