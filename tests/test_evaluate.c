@@ -1,6 +1,8 @@
 /* Ranking and recommendations against naive loops, on 1 to 4 ranks: every rank computes the naive answer by itself. */
 #include "cpu_level.h"
+#include "scattered_items.h"
 #include "shared_dataset.h"
+#include "srtrain/analysis.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/settings.h"
 #include "srtrain/random.h"
@@ -416,6 +418,81 @@ static void recommendations_are_the_best_by_a_full_sort(void **state)
     free(c);
 }
 
+/* Of the model and of one whose rows lie in another order. */
+static void assert_same_results(world *w, sr_model *other, collected *expected, collected *found)
+{
+    sr_ranking_metrics metrics[2];
+    sr_model *const models[] = {w->model, other};
+    collected *const collections[] = {expected, found};
+    for (int history = SR_HISTORY_KEEP; history <= SR_HISTORY_ZERO; ++history) {
+        w->settings.history = (sr_history)history;
+        for (size_t i = 0; i < 2; ++i) {
+            sr_users_in_dataset users;
+            const sr_user_source source = sr_users_of_dataset(&users, w->dataset, NULL, 0);
+            collections[i]->count = 0;
+            assert_int_equal(sr_evaluate_model(w->parallel, models[i],
+                                               &(sr_evaluation){.dataset = w->dataset,
+                                                                .settings = &w->settings,
+                                                                .split = SR_SPLIT_TEST,
+                                                                .kernels = tested_kernels()},
+                                               &metrics[i], NULL),
+                             SR_OK);
+            assert_int_equal(sr_recommend(w->parallel, models[i], &source,
+                                          &(sr_recommendation_request){
+                                              .top_k = 5, .history = (sr_history)history, .kernels = tested_kernels()},
+                                          collect, collections[i], NULL),
+                             SR_OK);
+        }
+        const size_t size = metrics[0].top_k_count * sizeof *metrics[0].ndcg;
+        assert_memory_equal(metrics[1].hr, metrics[0].hr, size);
+        assert_memory_equal(metrics[1].ndcg, metrics[0].ndcg, size);
+        assert_memory_equal(metrics[1].mrr, metrics[0].mrr, size);
+        assert_int_equal(found->count, expected->count);
+        assert_memory_equal(found->users, expected->users, expected->count * sizeof *expected->users);
+        assert_memory_equal(found->items, expected->items, expected->count * sizeof *expected->items);
+    }
+}
+
+static void assert_same_states(world *w, sr_model *other)
+{
+    sr_analysis analyses[2];
+    sr_model *const models[] = {w->model, other};
+    const sr_analysis_request request = {
+        .dataset = w->dataset, .split = SR_SPLIT_TEST, .batch_size = 4, .kernels = tested_kernels()};
+    for (size_t i = 0; i < 2; ++i)
+        assert_int_equal(sr_analyze(w->parallel, models[i], &request, &analyses[i], NULL), SR_OK);
+    const size_t size = analyses[0].states.count * sizeof(double);
+    assert_true(size > 0);
+    assert_memory_equal(analyses[1].states.effective_rank, analyses[0].states.effective_rank, size);
+    assert_memory_equal(analyses[1].states.cosine, analyses[0].states.cosine, size);
+    for (size_t i = 0; i < 2; ++i)
+        sr_analysis_free(&analyses[i]);
+}
+
+static void nothing_depends_on_where_rows_lie(void **state)
+{
+    world *w = *state;
+    const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "gru4rec", "caser", "stosa", "sasrec"};
+    const size_t count = sizeof backbones / sizeof *backbones;
+    collected *expected = calloc(1, sizeof *expected), *found = calloc(1, sizeof *found);
+    for (size_t b = 0; b < count; ++b) {
+        make_model(w, backbones[b]);
+        sr_parameters *parameters = sr_model_parameters(w->model);
+        if (b + 1 == count) { /* every fourth item is alike: equal scores go by ids */
+            sr_real *table = parameters->values +
+                             parameters->list[sr_parameters_find(parameters, "item_embedding.weight")].offset;
+            for (size_t i = 0; i < COLUMNS * WIDTH; ++i)
+                table[i] = table[i % (4 * WIDTH)];
+        }
+        sr_model *scattered = scattered_model(w->model);
+        assert_same_results(w, scattered, expected, found);
+        assert_same_states(w, scattered);
+        sr_model_free(scattered);
+    }
+    free(expected);
+    free(found);
+}
+
 static void a_model_of_times_is_refused_data_without_them(void **state)
 {
     world *w = *state;
@@ -504,6 +581,7 @@ int main(void)
         cmocka_unit_test_setup(a_target_that_is_left_out_is_a_miss_where_k_reaches_behind_the_catalogue, use_sasrec),
         cmocka_unit_test(metrics_of_every_backbone_are_those_of_a_naive_ranking),
         cmocka_unit_test(recommendations_are_the_best_by_a_full_sort),
+        cmocka_unit_test(nothing_depends_on_where_rows_lie),
         cmocka_unit_test(a_model_of_times_is_refused_data_without_them),
         cmocka_unit_test_setup(equal_scores_are_ranked_by_item_id, use_sasrec),
         cmocka_unit_test_setup(parameters_that_are_not_numbers_fail_on_all_ranks, use_sasrec),

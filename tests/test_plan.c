@@ -145,6 +145,18 @@ static double peak_of_training(const world *w, const char *name, const char *opt
     "--set model.hidden_size=512 --set model.inner_size=64 --set model.layers=1 --set model.heads=1" \
     " --set model.max_length=6 --set training.batch_size=128"
 
+static void the_item_table_is_named_beside_all_parameters(void **state)
+{
+    world *w = *state;
+    cJSON *wide = plan(w, 1, WIDE), *gaussians = plan(w, 1, WIDE " --set model.backbone=stosa --set training.loss=stosa");
+    const double rows = number_in(wide, "items") + 1;
+    assert_true(memory_of(wide, "item_table") == rows * 512 * 4);
+    assert_true(memory_of(gaussians, "item_table") == 2 * rows * 512 * 4);
+    assert_true(memory_of(wide, "item_table") < memory_of(wide, "parameters"));
+    cJSON_Delete(wide);
+    cJSON_Delete(gaussians);
+}
+
 /* The copy that rank 0 makes of the state to write it beside training is what such runs hold more than others. */
 static void the_copy_for_saving_is_planned(void **state)
 {
@@ -377,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_estimate_of_memory_is_near_what_runs_take, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(the_item_table_is_named_beside_all_parameters, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(the_copy_for_saving_is_planned, set_up_many, world_tear_down),
         cmocka_unit_test_setup_teardown(late_rows_are_planned, set_up_many, world_tear_down),
         cmocka_unit_test_setup_teardown(parts_that_are_too_large_to_compute_are_scaled, set_up_many, world_tear_down),

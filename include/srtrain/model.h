@@ -3,12 +3,11 @@
 #define SRTRAIN_MODEL_H
 
 #include "srtrain/batch.h"
+#include "srtrain/item_table.h"
 #include "srtrain/model_settings.h"
 #include "srtrain/parameters.h"
 #include "srtrain/ragged.h"
 #include "srtrain/tape.h"
-
-typedef struct sr_model sr_model;
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
 typedef struct {
@@ -51,6 +50,7 @@ typedef struct {
     size_t numbers; /* that are trained */
     size_t block;   /* elements of a block, gaps included */
     size_t arrays;
+    size_t item_table; /* bytes of values of the item table, of these, in one process */
 } sr_model_size;
 sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
                                 sr_error *error);
@@ -148,6 +148,16 @@ typedef struct {
     double mask_square_sums[SR_LAYERS_MAXIMUM]; /* their values in double precision */
 } sr_encoding;
 
+/* Makes ready the rows of the item table that passes over this batch and its losses read: before them, with the pass that will
+ * be run (views of contrastive training follow from it). `tape` lends memory. A rank that failed, with `status`, takes part,
+ * and so does one without a batch (NULL); then all fail. Of all ranks (srtrain/item_table.h). */
+sr_status sr_model_fetch_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_status status,
+                               sr_error *error);
+
+/* Brings the gradients of rows that were fetched to where these belong: after the backward passes, before gradients are summed
+ * over ranks. A rank that failed takes part; then all fail. Of all ranks. */
+sr_status sr_model_hand_back_items(sr_model *model, sr_status status, sr_error *error);
+
 void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
 
 /* Contrastive training: the weight in the loss of a distance of the states of every token of two passes; 0 where they are not
@@ -179,23 +189,8 @@ void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t la
                      double *factors);
 
 /* The item tables whose rows have no gradient in training but where an id of the batch names them: items, targets
- * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. */
+ * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random, and
+ * none of tables whose rows lie elsewhere than among the parameters. */
 sr_table_list sr_model_item_tables(const sr_model *model);
-
-/* ---- scores ---- */
-
-/* The catalogue prepared for scoring with the model's present parameters. */
-typedef struct sr_catalogue sr_catalogue;
-
-/* Keeps pointers to the model and to the kernels that score. Release with sr_catalogue_free(). */
-sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, const sr_kernels *kernels, sr_error *error);
-void sr_catalogue_free(sr_catalogue *catalogue); /* NULL is allowed */
-
-/* Bytes that it holds beside the model, for such a model of `items` items. */
-size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items);
-
-/* Scores of every item for `count` representations [count, width] -> scores [count, items + 1]; larger is better. Dot products
- * with the item table, or minus the squared 2-Wasserstein distance where items are Gaussians. */
-void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores);
 
 #endif

@@ -8,6 +8,7 @@
 #include "srtrain/arithmetic.h"
 #include "srtrain/fourier.h"
 #include "srtrain/ragged.h"
+#include "srtrain/row_numbers.h"
 #include "srtrain/random.h"
 #include "srtrain/tape.h"
 
@@ -231,6 +232,9 @@ sr_tensor *sr_horizontal_convolutions(sr_tape *tape, sr_tensor *x, sr_tensor *pa
 /* The root of the sum of squares as [1, 1]; its gradient at 0 is 0. */
 sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
 
+/* The same of a matrix whose rows lie in `count` tensors; the array must live until the tape is reset. */
+sr_tensor *sr_frobenius_norm_of_all(sr_tape *tape, sr_tensor *const *parts, size_t count);
+
 /* ---- catalogue_loss.c ---- */
 
 /* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,
@@ -238,6 +242,18 @@ sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
  * and sr_tape_kept_bytes(), whatever n and V. `weight` is usually 1 / number of targets in the global batch. */
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight);
+
+/* Some rows of a table, of which a table may have several, in any order: rows [>= numbers.count, d], the first of which have
+ * these numbers in the table. */
+typedef struct {
+    sr_tensor *rows;
+    sr_row_numbers numbers;
+} sr_slab;
+
+/* The same loss over the rows of several slabs, each number of the table in exactly one of them. `slabs` must live until the
+ * tape is reset. Their order changes nothing but the order of additions. A target that no slab has makes the loss NaN. */
+sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                  double weight);
 
 /* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs. */
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes);

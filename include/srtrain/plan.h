@@ -31,6 +31,7 @@ typedef struct {
 typedef struct {
     size_t program;     /* the program with its libraries */
     size_t parameters;  /* their values */
+    size_t item_table;  /* of these, the vectors of items */
     size_t gradients;   /* one block for each thread */
     size_t optimizer;   /* its state */
     size_t index;       /* of training examples */

@@ -66,6 +66,10 @@ size_t sr_tape_memory(const sr_tape *tape);
 /* The parameter with this index as a tensor: a vector [n] becomes [1, n]; [a, b, c] becomes [a, b * c]. */
 sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t index);
 
+/* Numbers of the caller that are trained, but are no parameter of sr_parameters: backward adds to `gradient`, which the caller
+ * clears. Both [rows, columns]; they must outlive the tape's use of them. */
+sr_tensor *sr_tape_leaf(sr_tape *tape, sr_real *values, sr_real *gradient, size_t rows, size_t columns, sr_parameter_set set);
+
 /* A tensor without gradient over memory of the caller, which must outlive the tape's use of it. */
 sr_tensor *sr_tape_constant(sr_tape *tape, sr_real *values, size_t rows, size_t columns);
 

@@ -134,6 +134,7 @@ static sr_status encode(analyser *a, size_t count, sr_error *error)
     a->trace = (sr_trace){.layers = 0};
     const sr_pass pass = {.step = (uint64_t)sr_model_step(a->model), .every_row = true, .trace = &a->trace};
     sr_encoding encoding;
+    SR_TRY(sr_model_fetch_items(a->model, a->tape, &a->batch, &pass, SR_OK, error));
     sr_model_encode(a->model, a->tape, &a->batch, &pass, &encoding);
     SR_TRY(sr_tape_status(a->tape, error));
     a->representation = encoding.representation;

@@ -40,16 +40,23 @@ enum { NOT_A_NUMBER = 0 };
 
 /* The rank of the target, from 1: items with a higher score come before it, and so do equal ones with a smaller id. Items with
  * a score of -infinity are never recommended: NEVER, however deep one looks. NOT_A_NUMBER for such a score. */
-static size_t rank_of(const sr_kernels *kernels, const sr_real *scores, size_t columns, size_t target)
+static size_t rank_of(const scorer *s, const sr_real *scores, int32_t target)
 {
-    const sr_real score = scores[target];
+    const sr_real score = scores[scorer_column(s, target)];
+    size_t rank = 1;
     if (isnan(score))
         return NOT_A_NUMBER;
     if (score == (sr_real)-INFINITY)
         return NEVER;
-    /* "At least as high" is "above the next number below". */
-    const size_t before = kernels->count_above(scores, next_below(score), target);
-    return 1 + before + kernels->count_above(scores + target + 1, score, columns - target - 1);
+    for (size_t i = 0; i < s->tile_count; ++i) {
+        const sr_score_tile *tile = &s->tiles[i];
+        size_t smaller; /* ids than the target's */
+        const size_t itself = sr_row_place(&tile->items, target, &smaller) ? 1 : 0;
+        /* "At least as high" is "above the next number below". */
+        rank += s->kernels->count_above(scores + tile->begin, next_below(score), smaller);
+        rank += s->kernels->count_above(scores + tile->begin + smaller + itself, score, tile->items.count - smaller - itself);
+    }
+    return rank;
 }
 
 static sr_status rank_batch(ranker *r, sr_error *error)
@@ -64,8 +71,8 @@ static sr_status rank_batch(ranker *r, sr_error *error)
         for (size_t row = 0; row < count; ++row) {
             const test_case *one = &r->cases[first + row];
             sr_real *scores = s->scores + row * s->columns;
-            scorer_apply_history(scores, r->evaluation->settings->history, one->history.items, one->history.length);
-            const size_t rank = rank_of(s->kernels, scores, s->columns, (size_t)one->target);
+            scorer_apply_history(s, scores, r->evaluation->settings->history, one->history.items, one->history.length);
+            const size_t rank = rank_of(s, scores, one->target);
             if (rank == NOT_A_NUMBER)
                 return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number", one->target,
                                one->history.user);

@@ -38,22 +38,35 @@ static bool goes_before(const void *context, const void *left, const void *right
     return is_better(*(const recommendation *)right, *(const recommendation *)left);
 }
 
-/* The `top_k` best of the scores, best first; places that no item fills hold item 0. Fails (false) on a score that is not a
+/* Those of a tile that are better than the worst of the best take their places. Fails (false) on a score that is not a
  * number. */
-static bool select_best(const sr_real *scores, size_t columns, size_t top_k, recommendation *best)
+static bool select_from(const sr_score_tile *tile, const sr_real *scores, size_t top_k, recommendation *best)
 {
     const heap kept = {best, top_k, sizeof *best, goes_before, NULL};
-    for (size_t k = 0; k < top_k; ++k)
-        best[k] = (recommendation){-INFINITY, INT32_MAX};
-    for (size_t item = 1; item < columns; ++item) {
-        const float score = (float)scores[item];
-        if (score <= best[0].score) /* of equal scores the earlier item counts more */
+    for (size_t place = sr_row_number(&tile->items, 0) == 0 ? 1 : 0; place < tile->items.count; ++place) {
+        const float score = (float)scores[tile->begin + place];
+        if (score < best[0].score || score == -INFINITY)
             continue;
         if (isnan(score))
             return false;
-        best[0] = (recommendation){score, (int32_t)item};
+        const recommendation found = {score, sr_row_number(&tile->items, place)};
+        if (!is_better(found, best[0]))
+            continue;
+        best[0] = found;
         heap_settle(&kept, 0);
     }
+    return true;
+}
+
+/* The `top_k` best of the scores, best first; places that no item fills hold item 0. Fails (false) on a score that is not a
+ * number. */
+static bool select_best(const scorer *s, const sr_real *scores, size_t top_k, recommendation *best)
+{
+    for (size_t k = 0; k < top_k; ++k)
+        best[k] = (recommendation){-INFINITY, INT32_MAX};
+    for (size_t i = 0; i < s->tile_count; ++i)
+        if (!select_from(&s->tiles[i], scores, top_k, best))
+            return false;
     qsort(best, top_k, sizeof *best, compare_recommendations);
     for (size_t k = 0; k < top_k; ++k)
         if (best[k].item == INT32_MAX)
@@ -139,8 +152,8 @@ static sr_status recommend_unit(recommender *r, size_t first, size_t count, sr_e
             sr_real *scores = s->scores + row * s->columns;
             const scored_history *history = &r->histories[done + row];
             const size_t user = first + done + row;
-            scorer_apply_history(scores, r->history, history->items, history->length);
-            if (!select_best(scores, s->columns, r->top_k, r->best + user * r->top_k))
+            scorer_apply_history(s, scores, r->history, history->items, history->length);
+            if (!select_best(s, scores, r->top_k, r->best + user * r->top_k))
                 return sr_fail(error, SR_ERROR_RUNTIME, "a score for user number %llu of %s is not a number",
                                (unsigned long long)r->rounds.part[user].index, r->source->origin);
         }

@@ -13,23 +13,39 @@ scored_history scored_history_of(const sr_dataset *dataset, size_t user, size_t 
     return (scored_history){.items = sequence.items, .times = sequence.times, .length = length, .user = user};
 }
 
+static void find_columns(scorer *s, const sr_dataset *dataset)
+{
+    if (s->catalogue) {
+        s->columns = sr_catalogue_columns(s->catalogue);
+        sr_catalogue_tiles(s->catalogue, &s->tiles, &s->tile_count);
+    } else {
+        s->columns = sr_dataset_items(dataset) + 1;
+        s->in_order = (sr_score_tile){.items = {.count = s->columns}};
+        s->tiles = &s->in_order;
+        s->tile_count = 1;
+    }
+    s->rows = SCORE_BLOCK_BYTES / sizeof *s->scores / s->columns;
+    s->rows = s->rows ? s->rows : 1;
+}
+
 sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
                         const sr_kernels *kernels, sr_error *error)
 {
     *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels};
-    s->columns = (dataset ? sr_dataset_items(dataset) : sr_model_items(model)) + 1;
     if (model && dataset)
         SR_TRY(sr_check_times(dataset, sr_model_needs_of(sr_model_configuration(model), false).times,
                               sr_model_name(sr_model_configuration(model)), error));
-    s->rows = SCORE_BLOCK_BYTES / sizeof *s->scores / s->columns;
-    s->rows = s->rows ? s->rows : 1;
-    sr_status status = SR_ALLOCATE(&s->scores, s->rows * s->columns, "scores of the catalogue", error);
+    sr_status status = SR_OK;
+    if (model)
+        status = sr_catalogue_create(&s->catalogue, model, kernels, error);
+    if (status == SR_OK) {
+        find_columns(s, dataset);
+        status = SR_ALLOCATE(&s->scores, s->rows * s->columns, "scores of the catalogue", error);
+    }
     if (status == SR_OK)
         status = sr_arena_create(&s->arena, (size_t)1 << 20, error);
     if (status == SR_OK)
         status = sr_tape_create(&s->tape, kernels, false, error);
-    if (status == SR_OK && model)
-        status = sr_catalogue_create(&s->catalogue, model, kernels, error);
     if (status != SR_OK)
         scorer_free(s);
     return status;
@@ -70,6 +86,7 @@ sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count
     SR_TRY(scored_batch_build(&batch, s->arena, s->model, histories, count, error));
     const sr_pass pass = {.training = false, .step = (uint64_t)sr_model_step(s->model)};
     sr_encoding encoding;
+    SR_TRY(sr_model_fetch_items(s->model, s->tape, &batch, &pass, SR_OK, error));
     sr_model_encode(s->model, s->tape, &batch, &pass, &encoding);
     /* One row for each history, in order, so that blocks of them are contiguous. */
     const sr_tensor *ordered = sr_select_rows(s->tape, encoding.representation, batch.example_reads, count);
@@ -90,12 +107,29 @@ void scorer_score(scorer *s, size_t first, size_t count)
             s->scores[row * s->columns + item] = (sr_real)s->popularity[item];
 }
 
-void scorer_apply_history(sr_real *scores, sr_history history, const int32_t *items, size_t length)
+size_t scorer_column(const scorer *s, int32_t item)
+{
+    for (size_t i = 0; i < s->tile_count; ++i) {
+        size_t place;
+        if (sr_row_place(&s->tiles[i].items, item, &place))
+            return s->tiles[i].begin + place;
+    }
+    return SIZE_MAX;
+}
+
+static void set_score(const scorer *s, sr_real *scores, int32_t item, sr_real score)
+{
+    const size_t column = scorer_column(s, item);
+    if (column != SIZE_MAX)
+        scores[column] = score;
+}
+
+void scorer_apply_history(const scorer *s, sr_real *scores, sr_history history, const int32_t *items, size_t length)
 {
     if (history != SR_HISTORY_ZERO)
-        scores[0] = (sr_real)-INFINITY;
+        set_score(s, scores, 0, (sr_real)-INFINITY);
     if (history == SR_HISTORY_KEEP)
         return;
     for (size_t i = 0; i < length; ++i)
-        scores[items[i]] = history == SR_HISTORY_ZERO ? 0 : (sr_real)-INFINITY;
+        set_score(s, scores, items[i], history == SR_HISTORY_ZERO ? 0 : (sr_real)-INFINITY);
 }

@@ -1,4 +1,5 @@
-/* Scores of the whole catalogue for a block of histories. */
+/* Scores of the catalogue for a block of histories: a column for each item, in tiles whose order is not that of items
+ * (srtrain/item_table.h). */
 #ifndef SRTRAIN_EVALUATE_SCORER_H
 #define SRTRAIN_EVALUATE_SCORER_H
 
@@ -24,8 +25,11 @@ typedef struct {
     sr_model *model;           /* NULL: scores are `popularity` */
     const int64_t *popularity; /* [items + 1] */
     const sr_kernels *kernels;
-    size_t columns; /* items + 1 */
-    size_t rows;    /* histories whose scores fit into the block */
+    size_t columns;             /* of scores: items + 1 over all tiles */
+    const sr_score_tile *tiles; /* which items columns belong to */
+    size_t tile_count;
+    sr_score_tile in_order; /* without a model: the one tile, of all items */
+    size_t rows;            /* histories whose scores fit into the block */
     sr_arena *arena;
     sr_tape *tape;
     sr_catalogue *catalogue;        /* NULL without a model */
@@ -49,7 +53,10 @@ sr_status scored_batch_build(sr_batch *batch, sr_arena *arena, const sr_model *m
 sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error);
 void scorer_score(scorer *s, size_t first, size_t count);
 
-/* What `history` asks for: changes the scores of items that the user has, and of the padding item. */
-void scorer_apply_history(sr_real *scores, sr_history history, const int32_t *items, size_t length);
+/* The column of an item; SIZE_MAX where no tile has it. */
+size_t scorer_column(const scorer *s, int32_t item);
+
+/* What `history` asks for: changes the scores [columns] of items that the user has, and of the padding item. */
+void scorer_apply_history(const scorer *s, sr_real *scores, sr_history history, const int32_t *items, size_t length);
 
 #endif

@@ -6,6 +6,7 @@
 #define SRTRAIN_MODEL_BACKBONE_H
 
 #include "model/component.h"
+#include "model/item_table.h"
 #include "srtrain/model.h"
 #include "srtrain/operations.h"
 
@@ -52,6 +53,8 @@ typedef struct backbone {
     bool (*reads_padding)(const sr_model_settings *settings);
     /* Whether a step may read other items than those that the batch names. NULL: never. */
     bool (*replaces_items)(const sr_model_settings *settings);
+    /* The ids whose rows the pass reads as its inputs, [T]; NULL after a failure of the tape. NULL: those of the batch. */
+    const int32_t *(*items_read)(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
     /* Masked models: probability that an item is masked, and whether one of each example has to be. NULL: nothing is masked. */
     void (*masking)(const sr_model_settings *settings, double *ratio, bool *at_least_one);
     /* Of models that know the time between items: see sr_model_needs. NULL: none. */
@@ -82,8 +85,7 @@ struct sr_model {
     const backbone *backbone;
     const struct loss *loss;
     sr_parameters parameters;
-    size_t item_embedding;
-    size_t item_covariance;    /* of backbones whose items are Gaussians, whose means are item_embedding */
+    sr_item_table item_table;
     size_t position_embedding; /* SIZE_MAX when there is none */
     size_t user_embedding;     /* of backbones that know users */
     affine_parameters input_norm;
@@ -96,6 +98,10 @@ struct sr_model {
 /* The backbones, in the order of their numbers. */
 extern const backbone *const backbones[];
 extern const size_t backbone_count;
+
+/* sr_model_declare() with an item table of this kind, which keeps its things in `memory`. */
+sr_status model_declare_with(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
+                             const item_table_kind *kind, void *memory, sr_error *error);
 
 /* The row of settings->backbone. */
 const backbone *backbone_of(const sr_model_settings *settings);
@@ -121,6 +127,9 @@ sr_status declare_number(sr_model *model, size_t *index, const char *name, doubl
 
 /* Declares an embedding table [rows, width] named "NAME.weight". */
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error);
+
+/* Declares the next part of the item table, named "NAME.weight": a row for padding, for each item, and `more` behind them. */
+sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error);
 
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
@@ -186,6 +195,9 @@ sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome
 
 /* LN(y + dropout(outer(f(inner(y))))) */
 sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site);
+
+/* The vector of each token's item, [T, width of the item table]; row 0 gets no gradient from it. */
+sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch);
 
 /* x plus the position row of each token, when the model has positions. */
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch);

@@ -1,4 +1,4 @@
-/* From representations to scores of the whole catalogue: the one place that evaluation and recommendation get them from. */
+/* From representations to scores of the catalogue: the one place that evaluation and recommendation get them from. */
 #include "model/backbone.h"
 #include "srtrain/memory.h"
 #include "tensor/gemm.h"
@@ -10,13 +10,14 @@
 enum { STATES = 64 }; /* states whose roots are held at a time */
 
 struct sr_catalogue {
-    const sr_model *model;
+    const sr_item_table *table;
     const sr_kernels *kernels;
-    const sr_real *table; /* [items, width]: what states are multiplied with */
-    size_t items, width;  /* items: the padding item included */
+    sr_score_tile *tiles; /* one for each slab of the table, in its order */
+    size_t tile_count;
+    size_t columns, width;
     /* Distances: -|z - z_v|^2 = 2 z z_vᵀ - |z_v|^2 - |z|^2 with z = [mean, root of the covariance]. */
-    sr_real *gaussians; /* [items, width]: z_v; owns what `table` points to. NULL for dot products */
-    sr_real *norms;     /* [items]: |z_v|^2 */
+    sr_real *gaussians; /* [columns, width]: z_v; NULL for dot products */
+    sr_real *norms;     /* [columns]: |z_v|^2 */
     sr_real *states;    /* [STATES, width]: z */
 };
 
@@ -28,21 +29,22 @@ static sr_real squared_norm(const sr_real *vector, size_t width)
     return (sr_real)sum;
 }
 
-/* z_v of every item: [mean, sqrt(elu(covariance) + 1)], from the tables as they are. */
-static void prepare_gaussians(sr_catalogue *catalogue)
+/* z_v of every item of a slab: [mean, sqrt(elu(covariance) + 1)], from the table as it is. */
+static void prepare_gaussians(sr_catalogue *catalogue, size_t slab)
 {
-    const sr_model *model = catalogue->model;
+    const sr_item_table *table = catalogue->table;
+    const sr_score_tile *tile = &catalogue->tiles[slab];
     const size_t half = catalogue->width / 2;
-    const sr_real *means = model_values(model, model->item_embedding),
-                  *covariances = model_values(model, model->item_covariance);
-    for (size_t item = 0; item < catalogue->items; ++item) {
-        sr_real *gaussian = catalogue->gaussians + item * catalogue->width;
-        memcpy(gaussian, means + item * half, half * sizeof *gaussian);
+    const sr_real *means = table->kind->slab_values(table, slab, ITEM_VECTORS),
+                  *covariances = table->kind->slab_values(table, slab, ITEM_COVARIANCES);
+    for (size_t row = 0; row < tile->items.count; ++row) {
+        sr_real *gaussian = catalogue->gaussians + (tile->begin + row) * catalogue->width;
+        memcpy(gaussian, means + row * half, half * sizeof *gaussian);
         for (size_t i = 0; i < half; ++i) {
-            const double covariance = (double)covariances[item * half + i];
+            const double covariance = (double)covariances[row * half + i];
             gaussian[half + i] = (sr_real)sqrt(covariance > 0 ? covariance + 1 : exp(covariance));
         }
-        catalogue->norms[item] = squared_norm(gaussian, catalogue->width);
+        catalogue->norms[tile->begin + row] = squared_norm(gaussian, catalogue->width);
     }
 }
 
@@ -54,32 +56,43 @@ size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
     return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
 }
 
+static sr_status make_tiles(sr_catalogue *catalogue, sr_error *error)
+{
+    const sr_item_table *table = catalogue->table;
+    catalogue->tile_count = table->kind->slab_count(table);
+    SR_TRY(SR_ALLOCATE(&catalogue->tiles, catalogue->tile_count, "the catalogue", error));
+    for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
+        catalogue->tiles[slab] = (sr_score_tile){.begin = catalogue->columns, .items = table->kind->slab_items(table, slab)};
+        catalogue->columns += catalogue->tiles[slab].items.count;
+    }
+    return SR_OK;
+}
+
+static sr_status make_gaussians(sr_catalogue *catalogue, sr_error *error)
+{
+    catalogue->width *= 2;
+    SR_TRY(SR_ALLOCATE(&catalogue->gaussians, catalogue->columns * catalogue->width, "the Gaussians of the catalogue", error));
+    SR_TRY(SR_ALLOCATE(&catalogue->norms, catalogue->columns, "the Gaussians of the catalogue", error));
+    SR_TRY(SR_ALLOCATE(&catalogue->states, STATES * catalogue->width, "states to be scored", error));
+    for (size_t slab = 0; slab < catalogue->tile_count; ++slab)
+        prepare_gaussians(catalogue, slab);
+    return SR_OK;
+}
+
 sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, const sr_kernels *kernels, sr_error *error)
 {
     sr_catalogue *made;
     *catalogue = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the catalogue", error));
-    made->model = model;
+    made->table = &model->item_table;
     made->kernels = kernels;
-    made->items = model->items + 1;
-    made->table = model_values(model, model->item_embedding);
-    made->width = model->parameters.list[model->item_embedding].shape[1];
-    sr_status status = SR_OK;
-    if (model->backbone->distances) {
-        made->width *= 2;
-        status = SR_ALLOCATE(&made->gaussians, made->items * made->width, "the Gaussians of the catalogue", error);
-        if (status == SR_OK)
-            status = SR_ALLOCATE(&made->norms, made->items, "the Gaussians of the catalogue", error);
-        if (status == SR_OK)
-            status = SR_ALLOCATE(&made->states, STATES * made->width, "states to be scored", error);
-    }
+    made->width = model->item_table.parts[ITEM_VECTORS].width;
+    sr_status status = make_tiles(made, error);
+    if (status == SR_OK && model->backbone->distances)
+        status = make_gaussians(made, error);
     if (status != SR_OK) {
         sr_catalogue_free(made);
         return status;
-    }
-    if (made->gaussians) {
-        prepare_gaussians(made);
-        made->table = made->gaussians;
     }
     *catalogue = made;
     return SR_OK;
@@ -89,40 +102,62 @@ void sr_catalogue_free(sr_catalogue *catalogue)
 {
     if (!catalogue)
         return;
+    free(catalogue->tiles);
     free(catalogue->gaussians);
     free(catalogue->norms);
     free(catalogue->states);
     free(catalogue);
 }
 
+size_t sr_catalogue_columns(const sr_catalogue *catalogue)
+{
+    return catalogue->columns;
+}
+
+void sr_catalogue_tiles(const sr_catalogue *catalogue, const sr_score_tile **tiles, size_t *tile_count)
+{
+    *tiles = catalogue->tiles;
+    *tile_count = catalogue->tile_count;
+}
+
 static void score_gaussians(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
 {
-    const size_t width = catalogue->width, half = width / 2;
+    const size_t width = catalogue->width, half = width / 2, columns = catalogue->columns;
     for (size_t row = 0; row < count; ++row) {
         sr_real *state = catalogue->states + row * width;
         memcpy(state, representations + row * width, half * sizeof *state);
         for (size_t i = half; i < width; ++i)
             state[i] = (sr_real)sqrt((double)representations[row * width + i]);
     }
-    sr_gemm(catalogue->kernels, (sr_product_size){count, catalogue->items, width}, 2, sr_plain(catalogue->states, width),
-            sr_transposed(catalogue->table, width), 0, scores, catalogue->items);
+    sr_gemm(catalogue->kernels, (sr_product_size){count, columns, width}, 2, sr_plain(catalogue->states, width),
+            sr_transposed(catalogue->gaussians, width), 0, scores, columns);
     for (size_t row = 0; row < count; ++row) {
         const sr_real norm = squared_norm(catalogue->states + row * width, width);
-        for (size_t item = 0; item < catalogue->items; ++item)
-            scores[row * catalogue->items + item] -= norm + catalogue->norms[item];
+        for (size_t column = 0; column < columns; ++column)
+            scores[row * columns + column] -= norm + catalogue->norms[column];
+    }
+}
+
+static void score_vectors(const sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+{
+    const sr_item_table *table = catalogue->table;
+    const size_t width = catalogue->width;
+    for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
+        const sr_score_tile *tile = &catalogue->tiles[slab];
+        sr_gemm(catalogue->kernels, (sr_product_size){count, tile->items.count, width}, 1, sr_plain(representations, width),
+                sr_transposed(table->kind->slab_values(table, slab, ITEM_VECTORS), width), 0, scores + tile->begin,
+                catalogue->columns);
     }
 }
 
 void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
 {
-    const size_t width = catalogue->width;
     if (!catalogue->gaussians) {
-        sr_gemm(catalogue->kernels, (sr_product_size){count, catalogue->items, width}, 1, sr_plain(representations, width),
-                sr_transposed(catalogue->table, width), 0, scores, catalogue->items);
+        score_vectors(catalogue, representations, count, scores);
         return;
     }
     for (size_t first = 0; first < count; first += STATES) {
         const size_t rows = count - first < STATES ? count - first : STATES;
-        score_gaussians(catalogue, representations + first * width, rows, scores + first * catalogue->items);
+        score_gaussians(catalogue, representations + first * catalogue->width, rows, scores + first * catalogue->columns);
     }
 }

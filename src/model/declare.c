@@ -57,6 +57,11 @@ sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t
                         SR_PARAMETERS_ORDINARY, error);
 }
 
+sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error)
+{
+    return item_table_declare(&model->item_table, name, more, width, model->settings.initializer_range, error);
+}
+
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error)
 {
     if (model->settings.positions != SR_POSITIONS_LEARNED)

@@ -55,6 +55,12 @@ sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward
     return add_and_norm(rows, y, model_linear(model, tape, inner, &parameters->outer), &parameters->norm, site);
 }
 
+sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch)
+{
+    const size_t tokens = batch->layout.offsets[batch->layout.sequences];
+    return item_table_read(&model->item_table, tape, ITEM_VECTORS, batch->items, tokens, true);
+}
+
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch)
 {
     if (model->position_embedding == SIZE_MAX || !x)
@@ -71,9 +77,7 @@ sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_b
 
 sr_tensor *embed_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
 {
-    const size_t tokens = batch->layout.offsets[batch->layout.sequences];
-    sr_tensor *items = model_parameter(model, tape, model->item_embedding);
-    sr_tensor *x = add_positions(model, tape, sr_embedding(tape, items, batch->items, tokens, true), batch);
+    sr_tensor *x = add_positions(model, tape, item_vectors(model, tape, batch), batch);
     return encode_input(model, tape, x, batch, pass);
 }
 

@@ -24,9 +24,9 @@ const loss *loss_of(const sr_model_settings *settings)
 
 pair_scores score_pairs(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states)
 {
-    sr_tensor *table = model_parameter(model, tape, model->item_embedding);
-    return (pair_scores){.targets = sr_item_scores(tape, states, table, batch->target_items),
-                         .negatives = sr_item_scores(tape, states, table, batch->negative_items)};
+    sr_tensor *targets = item_table_scores(&model->item_table, tape, states, batch->target_items);
+    return (pair_scores){.targets = targets,
+                         .negatives = item_table_scores(&model->item_table, tape, states, batch->negative_items)};
 }
 
 int sr_loss_number(const char *name)

@@ -10,6 +10,12 @@
 
 sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
 {
+    return model_declare_with(model, settings, items, users, &replicated_items, NULL, error);
+}
+
+sr_status model_declare_with(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
+                             const item_table_kind *kind, void *memory, sr_error *error)
+{
     *model = NULL;
     sr_model *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
@@ -20,6 +26,7 @@ sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, 
     made->backbone = backbone_of(settings);
     made->loss = loss_of(settings);
     sr_parameters_initialise(&made->parameters);
+    item_table_initialise(&made->item_table, kind, memory, &made->parameters, items);
     made->parameters.normal_mean = settings->initializer_mean;
     sr_status status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
     if (status == SR_OK)
@@ -50,7 +57,9 @@ sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *se
 {
     sr_model *model;
     SR_TRY(sr_model_declare(&model, settings, items, users, error));
-    *size = (sr_model_size){.block = model->parameters.block_size, .arrays = model->parameters.count};
+    *size = (sr_model_size){.block = model->parameters.block_size,
+                            .arrays = model->parameters.count,
+                            .item_table = sr_item_table_bytes(&model->item_table)};
     for (size_t i = 0; i < model->parameters.count; ++i)
         size->numbers += model->parameters.list[i].size;
     sr_model_free(model);
@@ -62,6 +71,7 @@ void sr_model_free(sr_model *model)
     if (!model)
         return;
     sr_fourier_free(model->fourier);
+    item_table_free(&model->item_table);
     if (model->is_share) {
         free(model->parameters.gradients);
     } else {
@@ -81,8 +91,8 @@ sr_status sr_model_share(sr_model **share, sr_model *model, bool gradients, sr_e
     made->is_share = true;
     made->fourier = NULL;
     made->parameters.gradients = NULL;
-    sr_status status = SR_OK;
-    if (model->fourier)
+    sr_status status = item_table_share(&made->item_table, &model->item_table, &made->parameters, error);
+    if (status == SR_OK && model->fourier)
         status = sr_fourier_share(&made->fourier, model->fourier, error);
     if (status == SR_OK && gradients)
         status = SR_ALLOCATE_ZERO(&made->parameters.gradients, model->parameters.block_size, "gradients of a thread", error);
@@ -230,10 +240,58 @@ sr_table_list sr_model_item_tables(const sr_model *model)
     const backbone *row = model->backbone;
     if (!model->loss->samples || row->penalty || (row->replaces_items && row->replaces_items(settings)))
         return (sr_table_list){.count = 0};
-    sr_table_list tables = {.index = {model->item_embedding}, .count = 1};
-    if (row->distances)
-        tables.index[tables.count++] = model->item_covariance;
+    sr_table_list tables = {.count = 0};
+    for (size_t part = 0; part < model->item_table.part_count; ++part)
+        if (model->item_table.parts[part].parameter != SIZE_MAX)
+            tables.index[tables.count++] = model->item_table.parts[part].parameter;
     return tables;
+}
+
+sr_item_table *sr_model_item_table(sr_model *model)
+{
+    return &model->item_table;
+}
+
+/* The ids that inputs are read by may be others than those of the batch. */
+static const int32_t *inputs_of(const sr_model *model, sr_tape *tape, const sr_batch *batch, sr_pass pass, unsigned view)
+{
+    pass.view = view;
+    return model->backbone->items_read(model, tape, batch, &pass);
+}
+
+/* The ids that the batch names, where inputs are read by others these in their place. False when memory runs out. */
+static bool find_reads(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_item_reads *reads)
+{
+    *reads = sr_batch_item_reads(batch);
+    if (!batch || !model->backbone->items_read)
+        return true;
+    const sr_batch *const views[] = {batch, batch->again, batch->alike};
+    for (size_t list = 0; list < reads->count; ++list)
+        for (unsigned view = 0; view < 3; ++view)
+            if (views[view] && reads->lists[list].ids == views[view]->items)
+                reads->lists[list].ids = inputs_of(model, tape, views[view], *pass, view);
+    for (size_t list = 0; list < reads->count; ++list)
+        if (!reads->lists[list].ids)
+            return false;
+    return true;
+}
+
+sr_status sr_model_fetch_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_status status,
+                               sr_error *error)
+{
+    const item_table_kind *kind = model->item_table.kind;
+    sr_item_reads reads;
+    if (!kind->fetch)
+        return status;
+    if (!find_reads(model, tape, status == SR_OK ? batch : NULL, pass, &reads) && status == SR_OK)
+        status = sr_tape_status(tape, error);
+    return kind->fetch(&model->item_table, &reads, status, error);
+}
+
+sr_status sr_model_hand_back_items(sr_model *model, sr_status status, sr_error *error)
+{
+    const item_table_kind *kind = model->item_table.kind;
+    return kind->hand_back ? kind->hand_back(&model->item_table, status, error) : status;
 }
 
 double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parameter_set set)

@@ -217,6 +217,42 @@ static sr_status compute_gradients(computation *c, sr_error *error)
     return SR_OK;
 }
 
+/* Rows of the item table that the batch reads are brought here, and their gradients back, where other ranks have them. Both
+ * fail on all ranks together. */
+static sr_status fetch_items(computation *c, sr_status status, sr_error *error)
+{
+    const sr_objective_request *o = c->request;
+    if (!o->model->item_table.kind->fetch)
+        return status;
+    status = sr_model_fetch_items(o->model, o->tape, o->batch, &o->pass, status, error);
+    c->outcome->together = status != SR_OK;
+    c->outcome->forward += lap(c);
+    return status;
+}
+
+static sr_status hand_back_items(computation *c, sr_status status, sr_error *error)
+{
+    const sr_objective_request *o = c->request;
+    if (c->outcome->together || !o->model->item_table.kind->hand_back)
+        return status;
+    status = sr_model_hand_back_items(o->model, status, error);
+    c->outcome->together = status != SR_OK;
+    c->outcome->backward += lap(c);
+    return status;
+}
+
+/* Passes, and what ranks do together behind them. */
+static sr_status run_forward(computation *c, sr_status status, sr_error *error)
+{
+    if (status == SR_OK)
+        status = run_passes(c, c->request->batch, error);
+    else
+        run_empty_passes(c);
+    const sr_status exchanged = exchange(c, status, error);
+    c->outcome->together = exchanged != SR_OK;
+    return exchanged != SR_OK ? exchanged : status;
+}
+
 sr_status sr_objective_run(const sr_objective_request *request, sr_status status, sr_outcome *outcome, sr_error *error)
 {
     const sr_ranks *ranks = request->pass.ranks;
@@ -227,18 +263,14 @@ sr_status sr_objective_run(const sr_objective_request *request, sr_status status
                      .waited = ranks ? ranks->seconds : 0};
     *outcome = (sr_outcome){.targets = request->targets};
     sr_objective_terms(&request->model->settings, &outcome->terms);
-    if (status == SR_OK)
-        status = run_passes(&c, request->batch, error);
-    else
-        run_empty_passes(&c);
-    const sr_status exchanged = exchange(&c, status, error);
-    outcome->together = exchanged != SR_OK;
-    if (exchanged != SR_OK)
-        status = exchanged;
+    status = fetch_items(&c, status, error);
+    if (!outcome->together)
+        status = run_forward(&c, status, error);
     if (status == SR_OK)
         status = compute_losses(&c, error);
     if (status == SR_OK)
         status = compute_gradients(&c, error);
+    status = hand_back_items(&c, status, error);
     contrast_free(&c.contrast);
     return status;
 }

@@ -186,7 +186,7 @@ static size_t deferral(const sr_plan *plan, const sr_settings *settings, const p
     const sr_table_list tables = sr_model_item_tables(p->model);
     if (tables.count == 0)
         return 0;
-    const size_t rows = sr_model_parameters(p->model)->list[tables.index[0]].shape[0] - p->items + plan->items;
+    const size_t rows = sr_item_table_rows(sr_model_item_table(p->model)) - p->items + plan->items;
     return sr_stepper_deferral_memory(p->model, settings, rows, steps_between_settlings(plan, settings), plan->ranks,
                                       plan->threads);
 }
@@ -208,6 +208,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     SR_TRY(measure_evaluation(p, &evaluation, error));
     m->program = request->program + LIBRARIES + threads * BLAS_BUFFER;
     m->parameters = size->block * sizeof(sr_real);
+    m->item_table = size->item_table;
     const bool keeps_rest = settings->training.reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     m->gradients = (threads + keeps_rest) * m->parameters;
     m->optimizer = blocks * m->parameters;

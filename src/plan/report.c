@@ -41,6 +41,7 @@ typedef struct {
 static const memory_part parts[] = {
     {"program", "program and libraries", offsetof(sr_plan_memory, program)},
     {"parameters", "parameters", offsetof(sr_plan_memory, parameters)},
+    {"item_table", "of them, the item table", offsetof(sr_plan_memory, item_table)},
     {"gradients", "gradients (one block a thread)", offsetof(sr_plan_memory, gradients)},
     {"optimizer", "state of the optimizer", offsetof(sr_plan_memory, optimizer)},
     {"index", "index of examples", offsetof(sr_plan_memory, index)},

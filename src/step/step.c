@@ -6,10 +6,10 @@
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/objective.h"
+#include "step/item_rows.h"
 #include "step/nonfinite.h"
 #include "step/reduction.h"
 #include "step/shared_state.h"
-#include "step/touched_rows.h"
 
 #include <math.h>
 #include <omp.h>
@@ -44,31 +44,6 @@ static sr_ranks ranks_of(const sr_worker *worker)
 
 /* ---- gradients ---- */
 
-/* The rows of the item tables that this step gives a gradient; NULL: any. */
-static const sr_touched_rows *touched_by(const sr_worker *worker)
-{
-    return worker->touched ? touched_rows_found(worker->touched) : NULL;
-}
-
-/* Rows that the step reads, and so updates, take the steps that they have missed. A rank that failed takes part; then all fail.
- */
-static sr_status prepare_rows(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
-{
-    sr_optimizer *optimizer = &worker->stepper->optimizer;
-    if (!worker->touched)
-        return status;
-    double mark = sr_seconds(), unused = 0;
-    const size_t thread = sr_parallel_thread(worker->parallel);
-    if (status == SR_OK && thread == 0)
-        status = sr_optimizer_reserve(optimizer, error);
-    SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
-    worker->times.reduction += sr_lap(&mark);
-    sr_optimizer_catch_up(optimizer, worker->stepper->kernels, touched_by(worker), thread, worker->stepper->threads);
-    sr_parallel_sum_over_threads(worker->parallel, &unused, 1); /* nobody reads what another is still updating */
-    worker->times.optimizer += sr_lap(&mark);
-    return SR_OK;
-}
-
 /* This rank's part of the batch, with the rows that it names up to date. A rank that failed has taken part in what ranks do
  * together. */
 static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_batch *batch, sr_totals *totals,
@@ -82,7 +57,7 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
     sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, (sr_part){rank, ranks}, worker->arena, batch,
                                         totals, error);
     worker->times.data += sr_lap(&mark);
-    status = prepare_rows(worker, status, batch, error);
+    status = item_rows_prepare(worker, status, batch, error);
     if (status == SR_OK)
         sr_sampler_prefetch(sampler, (size_t)epoch, (size_t)index + 1, rank, ranks);
     return status;
@@ -161,7 +136,7 @@ static sr_status compute_gradients(sr_worker *worker, int64_t epoch, int64_t bat
     result->terms = outcome.terms;
     result->targets = outcome.targets;
     double mark = sr_seconds();
-    SR_TRY(sr_reduction_run(worker->reduction, touched_by(worker), status == SR_OK ? error : NULL));
+    SR_TRY(sr_reduction_run(worker->reduction, item_rows_touched(worker), status == SR_OK ? error : NULL));
     SR_TRY(agree_on_step(worker, status, votes, result, error));
     worker->times.reduction += sr_lap(&mark);
     return SR_OK;
@@ -185,7 +160,7 @@ static sr_status gradient_norm(sr_worker *worker, double *norm, sr_error *error)
     const sr_stepper *stepper = worker->stepper;
     size_t part, parts;
     shared_state_part(worker, &part, &parts);
-    *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, touched_by(worker), part, parts);
+    *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, item_rows_touched(worker), part, parts);
     SR_TRY(sum_over_parts(worker, norm, 1, error));
     *norm = sqrt(*norm);
     return SR_OK;
@@ -199,7 +174,7 @@ static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *r
     sr_update update = {.step = step,
                         .learning_rate = result->learning_rate,
                         .gradient_norm = result->gradient_norm,
-                        .touched = touched_by(worker),
+                        .touched = item_rows_touched(worker),
                         .sum = sum_over_parts,
                         .context = worker};
     shared_state_part(worker, &update.part, &update.parts);
@@ -220,7 +195,7 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     sr_parameters *parameters = sr_model_parameters(worker->model);
     if (worker->model != stepper->model) /* which the others read now */
         sr_model_set_step(worker->model, sr_model_step(stepper->model));
-    sr_parameters_clear_gradients(parameters, touched_by(worker)); /* what the last step left */
+    sr_parameters_clear_gradients(parameters, item_rows_touched(worker)); /* what the last step left */
     SR_TRY(compute_gradients(worker, epoch, batch, step, thread == 0 ? votes : no_votes, result, error));
     double mark = sr_seconds();
     SR_TRY(gradient_norm(worker, &result->gradient_norm, error));
@@ -256,7 +231,7 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
             first = own;
     }
     if (first.status == SR_OK && !first.result.skipped)
-        sr_optimizer_note(&stepper->optimizer, step, first.result.learning_rate, touched_by(&stepper->workers[0]));
+        item_rows_note(stepper, step, first.result.learning_rate);
     stepper->times = stepper->workers[0].times;
     *result = first.result;
     if (first.status != SR_OK && error)

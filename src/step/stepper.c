@@ -3,6 +3,7 @@
 
 #include "base/sizes.h"
 #include "srtrain/denormals.h"
+#include "step/item_rows.h"
 #include "step/reduction.h"
 #include "step/shared_state.h"
 #include "step/touched_rows.h"
@@ -40,21 +41,16 @@ static sr_status create_worker(sr_stepper *stepper, size_t thread, sr_error *err
     SR_TRY(sr_tape_create(&worker->tape, stepper->kernels, true, error));
     sr_tape_set_precision(worker->tape, stepper->settings->training.precision);
     sr_tape_set_kept_bytes(worker->tape, sr_training_kept_bytes(&stepper->settings->training, stepper->threads));
-    if (sr_optimizer_defers(&stepper->optimizer))
-        SR_TRY(touched_rows_create(&worker->touched, sr_model_parameters(worker->model), &stepper->optimizer.tables, error));
+    SR_TRY(item_rows_create(worker, error));
     return sr_reduction_create(&worker->reduction, worker->parallel, sr_model_parameters(worker->model), &reduction, error);
 }
 
 /* Parameters, gradients and the optimizer's state in memory of this process. */
 static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
-    const sr_training_settings *training = &stepper->settings->training;
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
-    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), training, error));
-    if (training->item_updates != SR_ITEM_UPDATES_DEFERRED)
-        return SR_OK;
-    const sr_table_list tables = sr_model_item_tables(stepper->model);
-    return sr_optimizer_defer(&stepper->optimizer, &tables, error);
+    SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), &stepper->settings->training, error));
+    return item_rows_defer(stepper, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
@@ -104,7 +100,7 @@ void sr_stepper_free(sr_stepper *stepper)
     for (size_t thread = 0; stepper->workers && thread < stepper->threads; ++thread) {
         sr_worker *worker = &stepper->workers[thread];
         sr_reduction_free(worker->reduction);
-        touched_rows_free(worker->touched);
+        item_rows_free(worker);
         sr_tape_free(worker->tape);
         sr_arena_free(worker->arena);
         if (thread > 0)
@@ -118,13 +114,7 @@ void sr_stepper_free(sr_stepper *stepper)
 
 void sr_stepper_settle(sr_stepper *stepper)
 {
-    const sr_touched_rows all = {.tables = stepper->optimizer.tables, .every = true};
-#pragma omp parallel num_threads((int)stepper->threads) default(shared)
-    {
-        sr_flush_denormals();
-        sr_optimizer_catch_up(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
-    }
-    sr_optimizer_forget(&stepper->optimizer);
+    item_rows_settle(stepper);
     sr_reduction_forget(stepper->workers[0].reduction);
 }
 

@@ -69,19 +69,15 @@ void touched_rows_free(touched_rows *touched)
 
 static void mark(touched_rows *touched, const int32_t *ids, size_t count)
 {
-    for (size_t i = 0; ids && i < count; ++i)
+    for (size_t i = 0; i < count; ++i)
         touched->marks[(size_t)ids[i] / BITS] |= (uint64_t)1 << (size_t)ids[i] % BITS;
 }
 
 static void mark_batch(touched_rows *touched, const sr_batch *batch)
 {
-    mark(touched, batch->items, batch->layout.offsets[batch->layout.sequences]);
-    mark(touched, batch->target_items, batch->targets);
-    mark(touched, batch->negative_items, batch->targets);
-    if (batch->again)
-        mark_batch(touched, batch->again);
-    if (batch->alike)
-        mark_batch(touched, batch->alike);
+    const sr_item_reads reads = sr_batch_item_reads(batch);
+    for (size_t list = 0; list < reads.count; ++list)
+        mark(touched, reads.lists[list].ids, reads.lists[list].count);
 }
 
 /* Writes the rows that are marked, as far as there is room, and clears the marks; returns how many there were. */

@@ -2,7 +2,7 @@
 #ifndef SRTRAIN_TRAIN_TOUCHED_ROWS_H
 #define SRTRAIN_TRAIN_TOUCHED_ROWS_H
 
-#include "srtrain/batch.h"
+#include "srtrain/item_table.h"
 #include "srtrain/parallel.h"
 #include "srtrain/parameters.h"
 

@@ -151,6 +151,16 @@ sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t in
     return tensor;
 }
 
+sr_tensor *sr_tape_leaf(sr_tape *tape, sr_real *values, sr_real *gradient, size_t rows, size_t columns, sr_parameter_set set)
+{
+    sr_tensor *tensor = new_tensor(tape, values, rows, columns);
+    if (!tensor)
+        return NULL;
+    tensor->gradient = gradient;
+    tensor->sets = (unsigned)set;
+    return tensor;
+}
+
 sr_tensor *sr_tape_constant(sr_tape *tape, sr_real *values, size_t rows, size_t columns)
 {
     return new_tensor(tape, values, rows, columns);

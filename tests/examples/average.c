@@ -39,7 +39,7 @@ static average_parameters *parameters_of(const sr_model *model)
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
     return declare_linear(model, &parameters_of(model)->dense, "dense", width, width, SR_PARAMETERS_ORDINARY, error);
 }
 
@@ -59,9 +59,7 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     const average_settings *settings = component_settings(&model->settings, &average_backbone.component);
     const sr_layout *layout = &batch->layout;
     const sr_dropout_site site = dropout_site(pass, 0, SITE_INPUT, model->settings.hidden_dropout);
-    sr_tensor *table = model_parameter(model, tape, model->item_embedding);
-    sr_tensor *x = sr_embedding(tape, table, batch->items, layout->offsets[layout->sequences], true);
-    x = sr_dropout(tape, x, layout, NULL, &site);
+    sr_tensor *x = sr_dropout(tape, item_vectors(model, tape, batch), layout, NULL, &site);
     sr_tensor *latest = sr_select_rows(tape, x, batch->reads.tokens, sr_rows_count(&batch->reads, layout));
     sr_tensor *mean = model_linear(model, tape, mean_so_far(tape, x, latest, batch), &parameters_of(model)->dense);
     encoding->representation = sr_weighted_add(tape, latest, settings->latest_share, mean, 1 - settings->latest_share);

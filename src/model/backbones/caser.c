@@ -69,7 +69,7 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
     const size_t vertical = (size_t)settings_of(model)->vertical_filters;
     const size_t horizontal = (size_t)settings_of(model)->horizontal_filters;
     caser_parameters *caser = parameters_of(model);
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
     SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, width, error));
     SR_TRY(declare_convolution(model, &caser->vertical, "vertical", (size_t[]){vertical, window}, 2, window, error));
     for (size_t height = 1; height <= window; ++height) {
@@ -112,14 +112,11 @@ static sr_tensor *embed_users(sr_model *model, sr_tape *tape, const sr_batch *ba
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
 {
     const sr_layout *layout = &batch->layout;
-    const sr_parameter *table = &model->parameters.list[model->item_embedding];
     const caser_parameters *caser = parameters_of(model);
     const sr_dropout_site site = dropout_site(pass, 0, SITE_CONVOLUTIONS, model->settings.hidden_dropout);
     assert(sr_rows_count(&batch->reads, layout) == layout->sequences); /* the one state of each window */
-    sr_tensor *items = model_parameter(model, tape, model->item_embedding);
-    sr_tensor *x = sr_embedding(tape, items, batch->items, layout->offsets[layout->sequences], true);
-    /* Row 0 gets no gradient from being read. */
-    sr_tensor *padding = sr_tape_constant(tape, model->parameters.values + table->offset, 1, table->shape[1]);
+    sr_tensor *x = item_vectors(model, tape, batch);
+    sr_tensor *padding = item_table_padding(&model->item_table, tape, ITEM_VECTORS);
     sr_tensor *vertical = sr_vertical_convolution(tape, x, padding, model_parameter(model, tape, caser->vertical.weight),
                                                   model_parameter(model, tape, caser->vertical.bias), layout);
     sr_tensor *both = sr_concatenate_columns(tape, vertical, horizontal_convolutions(model, tape, x, padding, layout));
@@ -144,7 +141,7 @@ static sr_tensor *penalty(sr_model *model, sr_tape *tape)
 {
     const caser_parameters *caser = parameters_of(model);
     sr_tensor *sum = sr_frobenius_norm(tape, model_parameter(model, tape, model->user_embedding));
-    sum = add_norm(model, tape, sum, model->item_embedding);
+    sum = sr_add(tape, sum, item_table_norm(&model->item_table, tape, ITEM_VECTORS));
     sum = add_norm(model, tape, sum, caser->vertical.weight);
     for (size_t height = 1; height <= (size_t)model->settings.max_length; ++height)
         sum = add_norm(model, tape, sum, horizontal_of(model, height).weight);

@@ -44,7 +44,7 @@ static sr_status declare_filter(sr_model *model, size_t layer, sr_error *error)
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
     SR_TRY(declare_norm(model, &model->input_norm, "input_norm", width, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {

@@ -59,7 +59,7 @@ static sr_status declare_layer(sr_model *model, size_t index, sr_error *error)
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer)
         SR_TRY(declare_layer(model, layer, error));
     return declare_linear(model, dense_of(model), "dense", width, unit_width(model), SR_PARAMETERS_ORDINARY, error);
@@ -74,9 +74,7 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
 {
     const sr_layout *layout = &batch->layout;
     const sr_dropout_site site = dropout_site(pass, 0, SITE_INPUT, model->settings.hidden_dropout);
-    sr_tensor *items = model_parameter(model, tape, model->item_embedding);
-    sr_tensor *x = sr_embedding(tape, items, batch->items, layout->offsets[layout->sequences], true);
-    x = sr_dropout(tape, x, layout, NULL, &site);
+    sr_tensor *x = sr_dropout(tape, item_vectors(model, tape, batch), layout, NULL, &site);
     trace_states(pass, 0, x);
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         const gru_parameters *gru = layer_of(model, layer);

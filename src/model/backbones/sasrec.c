@@ -6,8 +6,7 @@
 
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, (size_t)model->settings.hidden_size,
-                         error));
+    SR_TRY(declare_items(model, "item_embedding", 0, (size_t)model->settings.hidden_size, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
     return declare_layers(model, error);
 }

@@ -62,7 +62,7 @@ static size_t item_width(const sr_model *model)
 
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, item_width(model), error));
+    SR_TRY(declare_items(model, "item_embedding", 0, item_width(model), error));
     SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, user_width(model), error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
     return declare_layers(model, error);
@@ -95,14 +95,19 @@ static const int32_t *share_embeddings(const sr_model *model, sr_tape *tape, con
     return shared;
 }
 
+static const int32_t *items_read(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
+{
+    return share_embeddings(model, tape, batch, pass, TABLE_ITEMS);
+}
+
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
-    const int32_t *item_ids = share_embeddings(model, tape, batch, pass, TABLE_ITEMS);
+    const int32_t *item_ids = items_read(model, tape, batch, pass);
     const int32_t *user_ids = share_embeddings(model, tape, batch, pass, TABLE_USERS);
     if (!item_ids || !user_ids)
         return;
-    sr_tensor *items = sr_embedding(tape, model_parameter(model, tape, model->item_embedding), item_ids, tokens, true);
+    sr_tensor *items = item_table_read(&model->item_table, tape, ITEM_VECTORS, item_ids, tokens, true);
     sr_tensor *users = sr_embedding(tape, model_parameter(model, tape, model->user_embedding), user_ids, tokens, true);
     sr_tensor *x = add_positions(model, tape, sr_concatenate_columns(tape, items, users), batch);
     encode_layers(model, tape, encode_input(model, tape, x, batch, pass), NULL, batch, pass, encoding);
@@ -120,6 +125,7 @@ const backbone ssept_backbone = {
     .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
     .users = true,
     .replaces_items = replaces_items,
+    .items_read = items_read,
     .declare_parameters = declare_parameters,
     .encode = encode,
 };

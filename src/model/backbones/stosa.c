@@ -106,8 +106,8 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
     SR_TRY(check_heads(model, error));
-    SR_TRY(declare_table(model, &model->item_embedding, "item_mean_embedding", model->items + 1, width, error));
-    SR_TRY(declare_table(model, &model->item_covariance, "item_covariance_embedding", model->items + 1, width, error));
+    SR_TRY(declare_items(model, "item_mean_embedding", 0, width, error));
+    SR_TRY(declare_items(model, "item_covariance_embedding", 0, width, error));
     if (model->settings.positions == SR_POSITIONS_LEARNED) {
         SR_TRY(declare_table(model, &model->position_embedding, "position_mean_embedding", columns, width, error));
         SR_TRY(declare_table(model, position_covariance_of(model), "position_covariance_embedding", columns, width, error));
@@ -121,12 +121,12 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
 /* ---- forward ---- */
 
 /* dropout(LN(items' rows + columns' rows)) of one stream. */
-static sr_tensor *embed(sr_model *model, sr_tape *tape, size_t items, size_t positions, const sr_batch *batch,
+static sr_tensor *embed(sr_model *model, sr_tape *tape, item_part items, size_t positions, const sr_batch *batch,
                         const sr_pass *pass, unsigned number)
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
     const sr_dropout_site site = dropout_site(pass, 0, number, model->settings.hidden_dropout);
-    sr_tensor *x = sr_embedding(tape, model_parameter(model, tape, items), batch->items, tokens, true);
+    sr_tensor *x = item_table_read(&model->item_table, tape, items, batch->items, tokens, true);
     if (model->settings.positions == SR_POSITIONS_LEARNED)
         x = sr_add(tape, x, sr_embedding(tape, model_parameter(model, tape, positions), batch->layout.columns, tokens, false));
     return sr_dropout(tape, model_norm(model, tape, x, &model->input_norm), &batch->layout, NULL, &site);
@@ -188,8 +188,8 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     attention_rows rows;
     if (!attention_rows_make(&rows, model, tape, batch, pass))
         return;
-    sr_tensor *mean = embed(model, tape, model->item_embedding, model->position_embedding, batch, pass, SITE_INPUT);
-    sr_tensor *covariance = embed(model, tape, model->item_covariance, *position_covariance_of(model), batch, pass,
+    sr_tensor *mean = embed(model, tape, ITEM_VECTORS, model->position_embedding, batch, pass, SITE_INPUT);
+    sr_tensor *covariance = embed(model, tape, ITEM_COVARIANCES, *position_covariance_of(model), batch, pass,
                                   SITE_COVARIANCE_INPUT);
     gaussians x = {sr_activate(tape, mean, SR_ACTIVATION_ELU), sr_elu_plus_one(tape, covariance)};
     trace_gaussians(tape, pass, 0, x);

@@ -58,7 +58,7 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
     const size_t gaps = (size_t)settings_of(model)->time_span + 1;
     tisasrec_parameters *own = parameters_of(model);
-    SR_TRY(declare_table(model, &model->item_embedding, "item_embedding", model->items + 1, width, error));
+    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
     SR_TRY(declare_table(model, &own->position_keys, "pos_key_embedding", columns, width, error));
     SR_TRY(declare_table(model, &own->position_values, "pos_value_embedding", columns, width, error));
     SR_TRY(declare_table(model, &own->time_keys, "time_key_embedding", gaps, width, error));
@@ -85,10 +85,8 @@ static sr_tensor *time_table(sr_model *model, sr_tape *tape, size_t table, const
 
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)
 {
-    const size_t tokens = batch->layout.offsets[batch->layout.sequences];
     const tisasrec_parameters *own = parameters_of(model);
-    sr_tensor *items = model_parameter(model, tape, model->item_embedding);
-    sr_tensor *x = encode_input(model, tape, sr_embedding(tape, items, batch->items, tokens, true), batch, pass);
+    sr_tensor *x = encode_input(model, tape, item_vectors(model, tape, batch), batch, pass);
     relative_terms terms;
     terms.position_keys = position_vectors(model, tape, own->position_keys, batch, pass, SITE_POSITION_KEYS);
     terms.position_values = position_vectors(model, tape, own->position_values, batch, pass, SITE_POSITION_VALUES);

@@ -6,13 +6,12 @@
 
 static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
 {
-    sr_tensor *table = sr_tape_parameter(tape, &model->parameters, model->item_embedding);
-    return sr_catalogue_cross_entropy(tape, states, table, model->items + 1, batch->target_items, weight);
+    return item_table_cross_entropy(&model->item_table, tape, states, batch->target_items, weight);
 }
 
 static size_t catalogue_memory(size_t targets, size_t items, size_t kept)
 {
-    return sr_catalogue_cross_entropy_memory(targets, items + 1, kept);
+    return item_table_cross_entropy_memory(targets, items, kept);
 }
 
 const loss cross_entropy_loss = {

@@ -30,8 +30,8 @@ static const sr_rule rules[] = {
 /* [mean, root of the covariance] of items, whose squared Euclidean distances are the squared 2-Wasserstein distances. */
 static sr_tensor *item_points(sr_model *model, sr_tape *tape, const int32_t *ids, size_t count)
 {
-    sr_tensor *means = sr_embedding(tape, model_parameter(model, tape, model->item_embedding), ids, count, false);
-    sr_tensor *covariances = sr_embedding(tape, model_parameter(model, tape, model->item_covariance), ids, count, false);
+    sr_tensor *means = item_table_read(&model->item_table, tape, ITEM_VECTORS, ids, count, false);
+    sr_tensor *covariances = item_table_read(&model->item_table, tape, ITEM_COVARIANCES, ids, count, false);
     return sr_concatenate_columns(tape, means, sr_square_root(tape, sr_elu_plus_one(tape, covariances)));
 }
 

@@ -3,10 +3,10 @@
  *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ
  *   dX += g weight (P - onehot) E,   dE += g weight (P - onehot)ᵀ X,   P = exp(l - logsumexp)
  *
- * V is the number of classes: the first rows of the table. The [n, V] logits are never held as a whole: forward passes over
- * tiles of them with an online softmax (Milakov & Gimelshein 2018), and backward goes over the same tiles again. The first of
- * them are kept from forward to backward, as many as sr_tape_kept_bytes() hold; backward computes the others again: memory is
- * bounded whatever n and V are. */
+ * V is the number of classes. Rows of the table may lie in several slabs, whose order only changes the order of additions.
+ * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov & Gimelshein
+ * 2018), and backward goes over the same tiles again. The first of them are kept from forward to backward, as many as
+ * sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -22,8 +22,9 @@ enum {
 };
 
 typedef struct {
-    sr_tensor *x, *table;
-    size_t classes; /* V */
+    sr_tensor *x;
+    const sr_slab *slabs;
+    size_t slab_count;
     const int32_t *targets;
     sr_real weight;
     sr_real *log_sum; /* [n]: logsumexp of each row */
@@ -32,27 +33,49 @@ typedef struct {
     size_t kept;      /* tiles: the first ones */
 } catalogue_state;
 
-/* A tile: examples [row, row + rows) against items [column, column + columns). */
+/* A tile: examples [row, row + rows) against rows [column, column + columns) of a slab. */
 typedef struct {
     size_t row, rows, column, columns;
+    const sr_slab *slab;
     sr_real *exponentials; /* [rows, columns]: exp(logit - maximum of the row within the tile) */
     sr_real *maxima;       /* [rows] */
     bool kept;
 } logits_tile;
 
-/* How many tiles the [n, items] logits have. */
-static size_t tiles_of(size_t n, size_t items)
+static size_t tiles_across(const sr_slab *slab)
 {
-    return (n + TILE_ROWS - 1) / TILE_ROWS * ((items + TILE_COLUMNS - 1) / TILE_COLUMNS);
+    return (slab->numbers.count + TILE_COLUMNS - 1) / TILE_COLUMNS;
 }
 
-/* Where tile `number` of the [n, items] logits lies: one row of tiles after the other. */
-static logits_tile tile_at(size_t n, size_t items, size_t number)
+/* Tiles that lie beside each other, over all slabs. */
+static size_t tiles_across_all(const sr_slab *slabs, size_t slab_count)
 {
-    const size_t across = (items + TILE_COLUMNS - 1) / TILE_COLUMNS;
-    const size_t row = number / across * TILE_ROWS, column = number % across * TILE_COLUMNS;
-    return (logits_tile){
-        .row = row, .rows = smaller(n - row, TILE_ROWS), .column = column, .columns = smaller(items - column, TILE_COLUMNS)};
+    size_t across = 0;
+    for (size_t i = 0; i < slab_count; ++i)
+        across += tiles_across(&slabs[i]);
+    return across;
+}
+
+/* How many tiles the logits of n examples have. */
+static size_t tiles_of(size_t n, const sr_slab *slabs, size_t slab_count)
+{
+    return (n + TILE_ROWS - 1) / TILE_ROWS * tiles_across_all(slabs, slab_count);
+}
+
+/* Where tile `number` of the logits lies: one row of tiles after the other. */
+static logits_tile tile_at(size_t n, const sr_slab *slabs, size_t slab_count, size_t number)
+{
+    const size_t across = tiles_across_all(slabs, slab_count), row = number / across * TILE_ROWS;
+    const sr_slab *slab = slabs;
+    size_t place = number % across;
+    while (place >= tiles_across(slab))
+        place -= tiles_across(slab++);
+    const size_t column = place * TILE_COLUMNS;
+    return (logits_tile){.row = row,
+                         .rows = smaller(n - row, TILE_ROWS),
+                         .column = column,
+                         .columns = smaller(slab->numbers.count - column, TILE_COLUMNS),
+                         .slab = slab};
 }
 
 typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
@@ -61,8 +84,8 @@ static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_func
 {
     const size_t n = state->x->rows;
     sr_real *exponentials = state->tiles, *maxima = state->maxima;
-    for (size_t number = 0; number < tiles_of(n, state->classes); ++number) {
-        logits_tile tile = tile_at(n, state->classes, number);
+    for (size_t number = 0; number < tiles_of(n, state->slabs, state->slab_count); ++number) {
+        logits_tile tile = tile_at(n, state->slabs, state->slab_count, number);
         tile.exponentials = exponentials;
         tile.maxima = maxima;
         tile.kept = number < state->kept;
@@ -76,7 +99,10 @@ static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_func
 
 static bool holds_target(const catalogue_state *state, const logits_tile *tile, size_t i, size_t *column)
 {
-    *column = (size_t)state->targets[tile->row + i] - tile->column;
+    size_t place;
+    if (!sr_row_place(&tile->slab->numbers, state->targets[tile->row + i], &place))
+        return false;
+    *column = place - tile->column;
     return *column < tile->columns; /* unsigned: a target before the tile wraps to a huge number */
 }
 
@@ -91,7 +117,7 @@ static void compute_tile(sr_tape *tape, const catalogue_state *state, const logi
     const size_t width = state->x->columns;
     sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, tile->columns, width}, 1,
                  sr_plain(state->x->values + tile->row * width, width),
-                 sr_transposed(state->table->values + tile->column * width, width), 0, tile->exponentials, tile->columns);
+                 sr_transposed(tile->slab->rows->values + tile->column * width, width), 0, tile->exponentials, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         sr_real *row = tile->exponentials + i * tile->columns;
         size_t target;
@@ -130,7 +156,7 @@ static void backward_tile(sr_tape *tape, const catalogue_state *state, const log
         if (holds_target(state, tile, i, &target))
             difference[i * tile->columns + target] -= loss_gradient * state->weight;
     }
-    sr_tensor *x = state->x, *table = state->table;
+    sr_tensor *x = state->x, *table = tile->slab->rows;
     if (x->wants_gradient)
         sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, width, tile->columns}, 1,
                      sr_plain(difference, tile->columns), sr_plain(table->values + tile->column * width, width), 1,
@@ -154,14 +180,17 @@ typedef struct {
     size_t kept, elements, maxima;
 } tile_room;
 
-static tile_room room_for(size_t n, size_t items, size_t kept_bytes)
+static tile_room room_for(size_t n, const sr_slab *slabs, size_t slab_count, size_t kept_bytes)
 {
     tile_room room = {0, 0, 0};
-    for (; room.kept < tiles_of(n, items); ++room.kept) {
-        const logits_tile tile = tile_at(n, items, room.kept);
+    size_t widest = 0;
+    for (size_t i = 0; i < slab_count; ++i)
+        widest = larger(widest, smaller(slabs[i].numbers.count, TILE_COLUMNS));
+    for (; room.kept < tiles_of(n, slabs, slab_count); ++room.kept) {
+        const logits_tile tile = tile_at(n, slabs, slab_count, room.kept);
         const size_t elements = tile.rows * tile.columns;
         if ((room.elements + elements) * sizeof(sr_real) > kept_bytes) {
-            room.elements += smaller(n, TILE_ROWS) * smaller(items, TILE_COLUMNS);
+            room.elements += smaller(n, TILE_ROWS) * widest;
             room.maxima += smaller(n, TILE_ROWS);
             return room;
         }
@@ -173,7 +202,8 @@ static tile_room room_for(size_t n, size_t items, size_t kept_bytes)
 
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes)
 {
-    const tile_room room = room_for(rows, classes, kept_bytes);
+    const sr_slab all = {.numbers = {.count = classes}};
+    const tile_room room = room_for(rows, &all, 1, kept_bytes);
     const size_t of_rows = 3; /* logarithms, sums, logits of targets */
     return (room.elements + room.maxima + of_rows * rows) * sizeof(sr_real);
 }
@@ -181,7 +211,8 @@ size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kep
 static bool take_state(sr_tape *tape, catalogue_state *state)
 {
     const size_t n = state->x->rows;
-    const tile_room room = room_for(n, state->classes, sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0);
+    const tile_room room = room_for(n, state->slabs, state->slab_count,
+                                    sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0);
     state->kept = room.kept;
     state->tiles = sr_tape_take(tape, room.elements, sizeof *state->tiles);
     state->maxima = sr_tape_take(tape, room.maxima, sizeof *state->maxima);
@@ -189,28 +220,44 @@ static bool take_state(sr_tape *tape, catalogue_state *state)
     return state->tiles && state->maxima && state->log_sum;
 }
 
-sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
-                                      double weight)
+/* The tensors that the loss depends on: the states and each slab. */
+static sr_tensor *record_loss(sr_tape *tape, const catalogue_state *state)
 {
-    if (!x || !table)
+    sr_tensor **inputs = sr_tape_take(tape, 1 + state->slab_count, sizeof(sr_tensor *));
+    if (!inputs)
         return NULL;
-    assert(x->columns == table->columns && classes >= 1 && classes <= table->rows);
+    inputs[0] = state->x;
+    for (size_t i = 0; i < state->slab_count; ++i)
+        inputs[1 + i] = state->slabs[i].rows;
+    return sr_tape_record(tape, 1, 1, inputs, 1 + state->slab_count, catalogue_backward, state);
+}
+
+sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                  double weight)
+{
+    if (!x)
+        return NULL;
+    for (size_t i = 0; i < slab_count; ++i) {
+        if (!slabs[i].rows)
+            return NULL;
+        assert(x->columns == slabs[i].rows->columns && slabs[i].numbers.count >= 1 &&
+               slabs[i].numbers.count <= slabs[i].rows->rows);
+    }
     const size_t n = x->rows;
     catalogue_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    *state = (catalogue_state){.x = x, .table = table, .classes = classes, .targets = targets, .weight = (sr_real)weight};
+    *state = (catalogue_state){.x = x, .slabs = slabs, .slab_count = slab_count, .targets = targets, .weight = (sr_real)weight};
     forward_sums sums = {sr_tape_take(tape, n, sizeof *sums.sums), sr_tape_take(tape, n, sizeof *sums.target_logits)};
     if (!take_state(tape, state) || !sums.sums || !sums.target_logits)
         return NULL;
-    sr_tensor *inputs[] = {x, table};
-    sr_tensor *loss = sr_tape_record(tape, 1, 1, inputs, 2, catalogue_backward, state);
+    sr_tensor *loss = record_loss(tape, state);
     if (!loss)
         return NULL;
     for (size_t i = 0; i < n; ++i) {
-        assert(targets[i] >= 0 && (size_t)targets[i] < classes);
         state->log_sum[i] = (sr_real)-INFINITY;
         sums.sums[i] = 0;
+        sums.target_logits[i] = (sr_real)NAN; /* of a target that no slab has */
     }
     for_each_tile(tape, state, forward_tile, &sums);
     double total = 0;
@@ -220,4 +267,16 @@ sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *ta
     }
     loss->values[0] = (sr_real)(weight * total);
     return loss;
+}
+
+sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
+                                      double weight)
+{
+    sr_slab *all = sr_tape_take(tape, 1, sizeof *all);
+    if (!all)
+        return NULL;
+    *all = (sr_slab){.rows = table, .numbers = {.count = classes}};
+    for (size_t i = 0; x && i < x->rows; ++i)
+        assert(targets[i] >= 0 && (size_t)targets[i] < classes);
+    return sr_slabs_cross_entropy(tape, x, all, 1, targets, weight);
 }

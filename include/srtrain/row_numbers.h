@@ -1,0 +1,22 @@
+/* Which rows of a large table lie beside each other in a part of it. */
+#ifndef SRTRAIN_ROW_NUMBERS_H
+#define SRTRAIN_ROW_NUMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The numbers of `count` rows, ascending: first, first + 1, .. where `list` is NULL, else list[0], list[1], .. */
+typedef struct {
+    size_t count;
+    size_t first;
+    const int32_t *list; /* [count] */
+} sr_row_numbers;
+
+/* The number of the row at a place. */
+int32_t sr_row_number(const sr_row_numbers *numbers, size_t place);
+
+/* How many rows have a smaller number than this one, in *place: where it stands, if it is there. Returns whether it is. */
+bool sr_row_place(const sr_row_numbers *numbers, int32_t number, size_t *place);
+
+#endif
