@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { ALLOWED_SIZE = 512, OWNERS_SIZE = 160, SCOPE_SIZE = 256 };
+enum { ALLOWED_SIZE = 512, OWNERS_SIZE = 160, SCOPE_SIZE = 256, PARAGRAPH_SIZE = 1024 };
 
 static bool has_keys(const sr_schema *schema, const char *section)
 {
@@ -80,15 +80,33 @@ static void describe_key_markdown(const sr_schema *schema, FILE *file, const sr_
     fputs(" |\n", file);
 }
 
+/* A paragraph in lines that end before column 120. */
+static void write_paragraph(FILE *file, const char *text)
+{
+    enum { WIDTH = 118 };
+    size_t column = 0;
+    for (const char *word = text; *word;) {
+        const size_t length = strcspn(word, " ");
+        const bool breaks = column > 0 && column + 1 + length > WIDTH;
+        fprintf(file, "%s%.*s", column == 0 ? "" : breaks ? "\n" : " ", (int)length, word);
+        column = column == 0 || breaks ? length : column + 1 + length;
+        word += length + strspn(word + length, " ");
+    }
+    fputc('\n', file);
+}
+
 static void describe_section(const sr_schema *schema, const sr_section *section, FILE *file, bool markdown)
 {
     char scope[SCOPE_SIZE];
     describe_scope_of_section(section, scope, sizeof scope);
-    if (markdown)
-        fprintf(file, "\n## `%s`\n\n%c%s%s.\n", section->path, toupper((unsigned char)*section->help), section->help + 1,
-                scope);
-    else
+    if (markdown) {
+        char text[PARAGRAPH_SIZE];
+        snprintf(text, sizeof text, "%c%s%s.", toupper((unsigned char)*section->help), section->help + 1, scope);
+        fprintf(file, "\n## `%s`\n\n", section->path);
+        write_paragraph(file, text);
+    } else {
         fprintf(file, "\n%s: %s%s\n", section->path, section->help, scope);
+    }
     if (markdown && has_keys(schema, section->path))
         fputs("\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n", file);
     for (size_t i = 0; i < schema->key_count; ++i)
@@ -121,7 +139,7 @@ static void describe_gone(const sr_schema *schema, FILE *file)
     if (schema->gone_count > 0)
         fputs(
             "\n## Keys and values that are gone\n\nIn a configuration they are errors. A checkpoint that was trained with them "
-            "can be used, and the log tells.\n\n| setting | what it did | what happens now | write |\n| --- | --- | --- | --- "
+            "can be used, and the log\ntells.\n\n| setting | what it did | what happens now | write |\n| --- | --- | --- | --- "
             "|\n",
             file);
     for (size_t i = 0; i < schema->gone_count; ++i) {
