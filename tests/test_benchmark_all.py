@@ -53,7 +53,7 @@ class All(Script):
         done = subprocess.run([BUILD / "benchmarks/benchmark_run", self.configuration], stderr=subprocess.PIPE, text=True,
                               check=False)
         self.assertEqual(done.returncode, 2)
-        self.assertIn("--output DIR is needed", done.stderr)
+        self.assertIn("--output is missing", done.stderr)
 
 
 if __name__ == "__main__":
