@@ -40,8 +40,8 @@ typedef struct {
     sr_real epsilon, weight_decay, gradient_scale;
 } sr_lamb_step;
 
-/* Several steps of Adam without a gradient, all at once (docs/internals/ranks.md). With r the root of the second moment and m the
- * first one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
+/* Several steps of Adam without a gradient, all at once (docs/internals/ranks.md). With r the root of the second moment and m
+ * the first one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
 enum { SR_ADAM_POWERS = 7 };
 typedef struct {
     sr_real first_factor, second_factor; /* what is left of the moments */
@@ -165,12 +165,20 @@ typedef struct sr_kernels {
                       const sr_lamb_step *step, sr_real size);
 } sr_kernels;
 
-/* The CPU levels of this build, from the lowest to the highest. On x86 processors, where a machine that has one has all below
- * it: generic   what every processor of this kind has avx2      AVX2 and FMA avx512    AVX-512 F, BW, DQ and VL amx those, and
- * products of bf16 by the matrix unit; everything else is as in avx512, to the bit On 64-bit ARM processors, of which a machine
- * has generic and one other at most: generic   NEON, which every processor of this kind has; also where the vectors of SVE have
- * another length sve256    SVE with vectors of 256 bits sve512    SVE with vectors of 512 bits The name of level `index`, NULL
- * behind the last one. */
+/* The CPU levels of this build, from the lowest to the highest. On x86 processors a machine that has one has all below it:
+ *
+ *   generic   what every processor of this kind has
+ *   avx2      AVX2 and FMA
+ *   avx512    AVX-512 F, BW, DQ and VL
+ *   amx       those, and products of bf16 by the matrix unit; everything else is as in avx512, to the bit
+ *
+ * On 64-bit ARM processors a machine has generic and one other at most:
+ *
+ *   generic   NEON, which every processor of this kind has; also where the vectors of SVE have another length
+ *   sve256    SVE with vectors of 256 bits
+ *   sve512    SVE with vectors of 512 bits
+ *
+ * The name of level `index`, NULL behind the last one. */
 const char *sr_kernels_level_name(size_t index);
 
 /* The highest level that this machine has, or the named one; NULL if the level is unknown or the machine lacks it. `level`
