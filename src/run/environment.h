@@ -1,6 +1,6 @@
 /* environment.json: what a run ran with. */
-#ifndef SRTRAIN_TRAIN_ENVIRONMENT_H
-#define SRTRAIN_TRAIN_ENVIRONMENT_H
+#ifndef SRTRAIN_RUN_ENVIRONMENT_H
+#define SRTRAIN_RUN_ENVIRONMENT_H
 
 #include "srtrain/cpu.h"
 #include "srtrain/parallel.h"

@@ -8,8 +8,8 @@
  * the rest is below rounding. Within that horizon root_s = sqrt(beta2^s) correction_s varies by some percent, so that moments
  * of its distribution give the sum for any v at once; early in training, when bias correction changes it by far more, the terms
  * are summed one by one. Nothing here knows rows: a gap is where it begins and where it ends, in steps that were taken. */
-#ifndef SRTRAIN_TRAIN_MISSED_STEPS_H
-#define SRTRAIN_TRAIN_MISSED_STEPS_H
+#ifndef SRTRAIN_STEP_MISSED_STEPS_H
+#define SRTRAIN_STEP_MISSED_STEPS_H
 
 #include "srtrain/kernels.h"
 #include "srtrain/status.h"
