@@ -130,7 +130,7 @@ size_t sr_stepper_memory(const sr_stepper *stepper)
  */
 static size_t gathered_ids(const sr_settings *settings, size_t most, size_t workers)
 {
-    const size_t ids = 3; /* of an item, its target and a negative */
+    const size_t ids = settings->model.contrastive.in_use ? 5 : 3; /* of an item in each view, its target and a negative */
     const size_t named = ids * (size_t)(settings->training.batch_size * settings->model.max_length);
     return workers == 1 ? 0 : smaller(named, workers * most);
 }
