@@ -73,8 +73,8 @@ static void check_equal(const shared_dataset *data, const char *const options[OP
     static small_training dense, deferred;
     train(data, &dense, "every_step", options);
     train(data, &deferred, "deferred", options);
-    assert_false(sr_optimizer_defers(&dense.stepper.optimizer));
-    assert_true(sr_optimizer_defers(&deferred.stepper.optimizer));
+    assert_false(sr_optimizer_allows_late(&dense.stepper.optimizer));
+    assert_true(sr_optimizer_allows_late(&deferred.stepper.optimizer));
     const size_t size = sr_model_parameters(dense.model)->block_size;
     sr_real *const values = sr_model_parameters(deferred.model)->values;
     const double late = largest_difference(values, sr_model_parameters(dense.model)->values, size);
@@ -109,8 +109,8 @@ static double held_by_training(const shared_dataset *data, const char *updates, 
     const double before = held();
     train(data, &t, updates, options);
     const double after = held();
-    *planned = sr_stepper_deferral_memory(t.model, &t.settings, ITEMS + 1, STEPS, (size_t)sr_parallel_size(data->parallel),
-                                          t.stepper.threads);
+    *planned = sr_stepper_late_memory(t.model, &t.settings, ITEMS + 1, STEPS, (size_t)sr_parallel_size(data->parallel),
+                                      t.stepper.threads);
     small_training_end(&t);
     return after - before;
 }
@@ -175,7 +175,7 @@ static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         static small_training t;
         train(*state, &t, "deferred", cases[i]);
-        assert_false(sr_optimizer_defers(&t.stepper.optimizer));
+        assert_false(sr_optimizer_allows_late(&t.stepper.optimizer));
         small_training_end(&t);
     }
 }

@@ -71,11 +71,11 @@ static void begin(world *w, const char *option)
                                    .threads = 1};
 }
 
-static part_memory step(probe *p, size_t member, size_t members)
+static part_memory step(probe *p, size_t worker, size_t workers)
 {
     part_memory memory;
     sr_error error = {.message = ""};
-    const batch_part part = {.index = 1, .member = member, .members = members};
+    const batch_part part = {.index = 1, .worker = worker, .workers = workers};
     if (probe_step(p, &part, &memory, &error) != SR_OK)
         fail_msg("%s", error.message);
     return memory;
@@ -109,8 +109,8 @@ static void parts_of_members_have_the_targets_of_the_batch_and_less_memory(void 
     assert_true(whole.tape > 0 && has_gradients(&p));
     assert_memory_equal(&whole, &again, sizeof whole);
     size_t targets = 0;
-    for (size_t member = 0; member < 4; ++member) {
-        const part_memory part = step(&p, member, 4);
+    for (size_t worker = 0; worker < 4; ++worker) {
+        const part_memory part = step(&p, worker, 4);
         targets += part.targets;
         assert_true(part.tape < whole.tape / 2);
     }

@@ -47,7 +47,8 @@ uint64_t collector_part_size(const collector *c)
     return c->next_order & (((uint64_t)1 << ORDER_PART_SHIFT) - 1);
 }
 
-int event_compare(const void *left, const void *right)
+/* By time, then by order. */
+static int event_compare(const void *left, const void *right)
 {
     const event *a = left, *b = right;
     if (a->time != b->time)

@@ -69,7 +69,4 @@ sr_status collector_add(collector *c, const interaction *added, sr_error *error)
  * but with several ranks the directory for temporary files must have been made. */
 sr_status collector_finish(collector *c, sr_error *error);
 
-/* By time, then by order. */
-int event_compare(const void *left, const void *right);
-
 #endif

@@ -1,6 +1,6 @@
 /* From interactions to a data set within bounded memory, on any number of ranks; docs/data.md says how. */
-#ifndef SRTRAIN_DATA_PREP_ENGINE_H
-#define SRTRAIN_DATA_PREP_ENGINE_H
+#ifndef SRTRAIN_DATA_PREP_ENGINE_ENGINE_H
+#define SRTRAIN_DATA_PREP_ENGINE_ENGINE_H
 
 #include "engine/columns.h"
 #include "engine/users.h"

@@ -1,6 +1,6 @@
 /* Numbers in text fields, exactly. */
-#ifndef SRTRAIN_DATA_PREP_NUMBERS_H
-#define SRTRAIN_DATA_PREP_NUMBERS_H
+#ifndef SRTRAIN_DATA_PREP_READERS_NUMBERS_H
+#define SRTRAIN_DATA_PREP_READERS_NUMBERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

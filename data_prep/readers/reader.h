@@ -1,7 +1,7 @@
 /* Raw formats: one file each in formats/, one row each in the list of formats.c. Readers know nothing of how interactions are
  * stored: they hand each one to a sink. */
-#ifndef SRTRAIN_DATA_PREP_READER_H
-#define SRTRAIN_DATA_PREP_READER_H
+#ifndef SRTRAIN_DATA_PREP_READERS_READER_H
+#define SRTRAIN_DATA_PREP_READERS_READER_H
 
 #include "interaction.h"
 #include "report.h"

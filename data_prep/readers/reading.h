@@ -1,6 +1,6 @@
 /* What readers share. */
-#ifndef SRTRAIN_DATA_PREP_READING_H
-#define SRTRAIN_DATA_PREP_READING_H
+#ifndef SRTRAIN_DATA_PREP_READERS_READING_H
+#define SRTRAIN_DATA_PREP_READERS_READING_H
 
 #include "reader.h"
 

@@ -1,6 +1,6 @@
 /* What reading raw files came to: counts, and which lines were dropped and why. Plain data, which ranks may send each other. */
-#ifndef SRTRAIN_DATA_PREP_REPORT_H
-#define SRTRAIN_DATA_PREP_REPORT_H
+#ifndef SRTRAIN_DATA_PREP_READERS_REPORT_H
+#define SRTRAIN_DATA_PREP_READERS_REPORT_H
 
 #include "base/lines.h"
 

@@ -1,6 +1,6 @@
 /* Time stamps: from what stands in the raw data to 64-bit integers that keep its order exactly. */
-#ifndef SRTRAIN_DATA_PREP_TIMES_H
-#define SRTRAIN_DATA_PREP_TIMES_H
+#ifndef SRTRAIN_DATA_PREP_READERS_TIMES_H
+#define SRTRAIN_DATA_PREP_READERS_TIMES_H
 
 #include "numbers.h"
 #include "srtrain/status.h"

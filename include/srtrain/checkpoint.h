@@ -56,11 +56,11 @@ void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and cle
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
                               const sr_parameters *parameters, const sr_state *state, sr_error *error);
 
-/* The same file, written by a thread of this process alone while it goes on: sr_checkpoint_begin() copies everything, and is
- * false, having done nothing, unless twice the memory for it is to be had (machine.h), where `processes` like this one run on
- * the node. Until sr_checkpoint_finish() this process must call nothing
- * that uses HDF5. sr_checkpoint_is_written() says whether that would have to wait; it returns how writing ended, and the
- * seconds it took. Local. */
+/* The same file, written by a thread of this process alone while it goes on. sr_checkpoint_begin() copies everything. It is
+ * false, and has done nothing, unless twice the memory for the copy is to be had (machine.h), where `processes` like this one
+ * run on the node. sr_checkpoint_finish() waits for the thread, and returns how writing ended and the seconds that it took.
+ * sr_checkpoint_is_written() says whether it would not have to wait. Until then this process must call nothing that uses HDF5.
+ * Local. */
 typedef struct sr_background_write sr_background_write;
 bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
                          const sr_parameters *parameters, const sr_state *state, size_t processes);

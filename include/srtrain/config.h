@@ -160,15 +160,6 @@ bool sr_is_given(const sr_given *given, const char *path);
 /* Every default. */
 void sr_schema_defaults(const sr_schema *schema, void *settings);
 
-/* Reads YAML text over the defaults, then applies `assignment_count` assignments "section.key=value" (nested keys with more
- * dots; values in YAML, so that lists work), then checks each value and every rule. `name` stands for the file in messages.
- * Errors: SR_ERROR_RUNTIME for want of memory or of room in the schema; else SR_ERROR_USAGE, in the form "FILE:LINE:COLUMN:
- * error: ..." with the source line and a caret where the YAML is at fault, naming the key, what was found, what is allowed and,
- * for an unknown key or choice, the nearest known one. What is gone is an error that tells what to write instead. Assignments
- * are named as "--set section.key=value". */
-sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
-                          const char *const *assignments, size_t assignment_count, sr_error *error);
-
 /* How a configuration is read that a program has stored, perhaps an earlier one. */
 typedef struct {
     bool trains;                                   /* it is to be trained on */
@@ -176,11 +167,19 @@ typedef struct {
     void *context;
 } sr_stored_reading;
 
-/* The same for text that a program has stored. What is gone is told, and reading goes on without it, unless training would not
- * be the same: that is SR_ERROR_USAGE where the settings are to be trained on. In assignments it is an error, as ever. */
-sr_status sr_schema_parse_stored(const sr_schema *schema, void *settings, const char *text, const char *name,
-                                 const char *const *assignments, size_t assignment_count, const sr_stored_reading *stored,
-                                 sr_error *error);
+/* Reads YAML text over the defaults, then applies `assignment_count` assignments "section.key=value" (nested keys with more
+ * dots; values in YAML, so that lists work), then checks each value and every rule. `name` stands for the file in messages.
+ *
+ * `stored` NULL: the text is a user's. What is gone is an error that tells what to write instead. Otherwise a program has
+ * stored the text. What is gone is told, and reading goes on without it, unless training would not be the same: that is
+ * SR_ERROR_USAGE where the settings are to be trained on. In assignments it is an error, as ever.
+ *
+ * Errors: SR_ERROR_RUNTIME for want of memory or of room in the schema; else SR_ERROR_USAGE, in the form "FILE:LINE:COLUMN:
+ * error: ..." with the source line and a caret where the YAML is at fault. The message names the key, what was found, what is
+ * allowed and, for an unknown key or choice, the nearest known one. Assignments are named as "--set section.key=value". */
+sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
+                          const char *const *assignments, size_t assignment_count, const sr_stored_reading *stored,
+                          sr_error *error);
 
 /* A whole file as text for sr_schema_parse(); release with free(). SR_ERROR_USAGE when it cannot be a configuration. */
 sr_status sr_config_read_file(const char *path, char **text, sr_error *error);

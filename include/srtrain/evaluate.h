@@ -109,10 +109,10 @@ typedef struct {
     const sr_kernels *kernels;
 } sr_recommendation_request;
 
-/* The `top_k` best items for every user of `source`, which the model must be able to serve. What
- * is held does not grow with the number of users: they are read, dealt to ranks, and handed on in rounds, and scores are
- * computed for a bounded block of users at a time. Which users are computed together does not depend on the number of ranks, so
- * that the results do not, to the bit. SR_ERROR_USAGE as above. */
+/* The `top_k` best items for every user of `source`, which the model must be able to serve. What is held does not grow with the
+ * number of users: they are read, dealt to ranks, and handed on in rounds, and scores are computed for a bounded block of users
+ * at a time. Which users are computed together does not depend on the number of ranks. So results do not either, to the bit.
+ * SR_ERROR_USAGE as above. */
 sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source,
                        const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
                        sr_error *error);

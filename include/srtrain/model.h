@@ -188,9 +188,9 @@ bool sr_model_filters(const sr_model *model, sr_model_filter_kind kind);
 void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t layer, size_t bin, double *moduli,
                      double *factors);
 
-/* The item tables whose rows have no gradient in training but where an id of the batch names them: items, targets
- * and negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random, and
- * none of tables whose rows lie elsewhere than among the parameters. */
+/* The item tables of which in training only those rows have a gradient that the batch names, as items, targets or negatives.
+ * None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. None whose rows lie
+ * elsewhere than among the parameters. */
 sr_table_list sr_model_item_tables(const sr_model *model);
 
 #endif

@@ -17,8 +17,7 @@ typedef struct {
 
 /* What a rank has of a term, and how the whole is made of it. */
 typedef enum {
-    SR_SCALE_TARGETS, /* the sum over its targets: the sum over ranks, divided by the targets of the global batch, is the term
-                       */
+    SR_SCALE_TARGETS, /* the sum over its targets: that over ranks, divided by the targets of the global batch, is the term */
     SR_SCALE_PART,    /* a part: the sum over ranks is the term */
     SR_SCALE_WHOLE    /* the whole, which every rank knows */
 } sr_term_scale;
@@ -70,9 +69,10 @@ typedef struct {
  * the model. Together with those of the other ranks they are the gradients of the mean over the global batch; that of each set
  * of parameters in its own loss, all at the same parameters.
  *
- * `status` is that of making the batch. Collective over pass.ranks: a rank whose batch could not be made calls it all the same.
- * It then takes part in whatever the others do together, and gets an error: theirs, if they know of the failure, else `status`,
- * with *error as it was. A failure after that is this rank's alone, as outcome->together tells. */
+ * `status` is that of making the batch. Collective over pass.ranks: a rank whose batch could not be made calls it all the same,
+ * and takes part in whatever the others do together. Where that tells them of the failure, all ranks get an error, and
+ * outcome->together is true. Otherwise this rank alone gets `status`, with *error as it was. A failure after that is this
+ * rank's alone, too. */
 sr_status sr_objective_run(const sr_objective_request *request, sr_status status, sr_outcome *outcome, sr_error *error);
 
 #endif

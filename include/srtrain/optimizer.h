@@ -18,16 +18,16 @@ typedef struct {
     bool placed;                          /* they belong to somebody else */
     /* Of parameters of the set SR_PARAMETERS_ATTACK, in units of the learning rate of all others; 1 at first. */
     double attack_learning_rate_ratio;
-    /* Deferred rows: */
+    /* Late rows: */
     sr_table_list tables;
-    int64_t *updated;            /* [rows]: how many of the steps that are remembered each row of the tables has taken */
-    struct missed_steps *missed; /* the steps that some row may have missed; NULL when no row is deferred */
+    int64_t *taken;              /* [rows]: how many of the steps that are remembered each row of the tables has taken */
+    struct missed_steps *missed; /* the steps that some row may have missed; NULL when no row may be late */
 } sr_optimizer;
 
 /* How many blocks of numbers, laid out as the parameters, the optimizer of these settings keeps. */
 size_t sr_optimizer_blocks(const sr_training_settings *settings);
 
-/* State is zero and no row is deferred. Keeps pointers to parameters and settings. Release with sr_optimizer_free(). */
+/* State is zero and no row may be late. Keeps pointers to parameters and settings. Release with sr_optimizer_free(). */
 sr_status sr_optimizer_create(sr_optimizer *optimizer, sr_parameters *parameters, const sr_training_settings *settings,
                               sr_error *error);
 void sr_optimizer_free(sr_optimizer *optimizer);
@@ -45,7 +45,7 @@ double sr_learning_rate(const sr_training_settings *settings, int64_t step, int6
 double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *kernels, const sr_touched_rows *touched,
                            size_t part, size_t parts);
 
-/* ---- deferred rows ----
+/* ---- late rows ----
  *
  * With Adam a row without a gradient moves all the same: its moments fade, and carry it on while they do. Such rows of some
  * tables may take steps late, all that they have missed at once, before they are read again. Values and state are then what
@@ -53,26 +53,27 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
  */
 
 /* Lets rows of `tables` be late from now on. They are not where the optimizer has no way to do so, where a step moves every row
- * for good (weight decay of kind l2), where epsilon is 0, or with beta1 above 0.99: sr_optimizer_defers() then stays false. */
-sr_status sr_optimizer_defer(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error);
-bool sr_optimizer_defers(const sr_optimizer *optimizer);
+ * for good (weight decay of kind l2), where epsilon is 0, or with beta1 above 0.99: sr_optimizer_allows_late() then stays
+ * false. */
+sr_status sr_optimizer_allow_late(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error);
+bool sr_optimizer_allows_late(const sr_optimizer *optimizer);
 
-/* Bytes that it takes to defer `rows` rows for up to `steps` steps; 0 where they are not deferred. */
-size_t sr_optimizer_deferral_memory(const sr_training_settings *settings, size_t rows, size_t steps);
+/* Bytes that it takes to let `rows` rows be up to `steps` steps late; 0 where they may not be. */
+size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps);
 
 /* Room to note one more step; to be called before each. */
 sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error);
 
 /* Brings touched rows (every row, if `touched` says so) to the present; part `part` of `parts` of them. What a row becomes does
  * not depend on the parts. */
-void sr_optimizer_catch_up(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_touched_rows *touched, size_t part,
-                           size_t parts);
+void sr_optimizer_settle_rows(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_touched_rows *touched, size_t part,
+                              size_t parts);
 
-/* Remembers a step that sr_optimizer_step() has taken in all its parts, for the rows that were not touched; when all were, or
- * `touched` is NULL and every row is up to date, nothing needs to be remembered. */
+/* Remembers a step that sr_optimizer_step() has taken in all its parts, for the rows that were not touched. When all were
+ * touched, it forgets all steps instead. `touched` may be NULL where no row may be late: then nothing is remembered. */
 void sr_optimizer_note(sr_optimizer *optimizer, int64_t step, double learning_rate, const sr_touched_rows *touched);
 
-/* Forgets all steps: after sr_optimizer_catch_up() of every row, in all its parts. */
+/* Forgets all steps: after sr_optimizer_settle_rows() of every row, in all its parts. */
 void sr_optimizer_forget(sr_optimizer *optimizer);
 
 /* ---- a step ---- */
@@ -85,7 +86,7 @@ typedef sr_status (*sr_sum_over_parts)(void *context, double *values, size_t cou
 typedef struct {
     int64_t step; /* its number, from 0 */
     double learning_rate, gradient_norm;
-    const sr_touched_rows *touched; /* where rows are deferred, else NULL: which of them take the step; they are up to date */
+    const sr_touched_rows *touched; /* where rows may be late, else NULL: which of them take the step; they are up to date */
     size_t part, parts;             /* part `part` of `parts` of the block alone takes it: (0, 1) is all of it */
     sr_sum_over_parts sum;          /* for optimizers that measure whole arrays. NULL: this part is all that they measure */
     void *context;                  /* of sum() */

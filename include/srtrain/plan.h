@@ -1,7 +1,7 @@
 /* What a training will need, before it needs it: memory, bytes reduced, steps, time, and room for checkpoints.
  *
  * What a step takes of memory is not computed by formulas that would have to follow every model: a small part of a real batch
- * is computed by the real model with a small catalogue, and scaled to the largest part that a thread gets. */
+ * is computed by the real model with a small catalogue, and scaled to the largest part that a worker gets. */
 #ifndef SRTRAIN_PLAN_H
 #define SRTRAIN_PLAN_H
 
@@ -32,7 +32,7 @@ typedef struct {
     size_t program;     /* the program with its libraries */
     size_t parameters;  /* their values */
     size_t item_table;  /* of these, the vectors of items */
-    size_t gradients;   /* one block for each thread */
+    size_t gradients;   /* one block for each worker */
     size_t optimizer;   /* its state */
     size_t index;       /* of training examples */
     size_t batches;     /* global batch and packed parts */
@@ -40,7 +40,7 @@ typedef struct {
     size_t tiles;       /* logits of the catalogue */
     size_t exchange;    /* buffers of reductions and of contrastive training */
     size_t evaluation;  /* scores, and tensors of histories, beside what a step holds */
-    size_t deferral;    /* what rows that are updated late take (training.item_updates: deferred) */
+    size_t late_rows;   /* what it takes to let rows be late (training.item_updates: deferred) */
     size_t saving;      /* rank 0's copy of the state, which is written beside training (checkpoint.writing: overlapped) */
     size_t total;       /* of all these */
     size_t shared;      /* of these, what ranks of a node have in common */
@@ -78,7 +78,7 @@ typedef struct {
     size_t ranks_of_node;
 } sr_plan_network;
 
-/* Adds the projected time to a plan: some steps of one thread's part of real batches are timed here, with the whole model in
+/* Adds the projected time to a plan: some steps of one worker's part of real batches are timed here, with the whole model in
  * memory; reductions follow the model of the network. SR_ERROR_USAGE for contrastive training on several ranks or threads,
  * whose time depends on the whole global batch. Local. */
 sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const sr_plan_network *network, sr_error *error);
@@ -86,10 +86,9 @@ sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const s
 /* Adds the time that follows from a rate of examples a second of the whole job. */
 void sr_plan_use_rate(sr_plan *plan, double examples_per_second);
 
-/* SR_ERROR_USAGE when `ranks_of_node` ranks do not fit into `memory` bytes by what is certain of the plan, without the copy of
- * the state, which is only made where there is room for it; `limit` says where the number comes from and `node` of which
- * machine. *tight is set when they would fit, but not by the whole estimate. Local.
- */
+/* SR_ERROR_USAGE when `ranks_of_node` ranks do not fit into `memory` bytes by what is certain of the plan. The copy of the
+ * state does not count: it is only made where there is room for it. `limit` says where the number comes from and `node` of
+ * which machine. *tight is set when they would fit, but not by the whole estimate. Local. */
 sr_status sr_plan_check_memory(const sr_plan *plan, size_t ranks_of_node, size_t memory, const char *limit, const char *node,
                                bool *tight, sr_error *error);
 

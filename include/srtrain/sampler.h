@@ -49,11 +49,9 @@ sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *mod
  * ones stay masked. With masks_at_least_one, one is masked where none was drawn; without, that is left so, and an item in
  * column 0 of the window is never scored. Masks are a function of (seed, epoch, example).
  *
- * Contrastive training: examples are also indexed by target, which takes 4 bytes an example and 8 an
- * item on every rank.
+ * Contrastive training: examples are also indexed by target, which takes 4 bytes an example and 8 an item on every rank.
  *
- * Keeps a pointer to `dataset`. SR_ERROR_DATA if there is not a single example, SR_ERROR_USAGE from
- * sr_check_times(). Local. */
+ * Keeps a pointer to `dataset`. SR_ERROR_DATA if there is not a single example, SR_ERROR_USAGE from sr_check_times(). Local. */
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_sampling *sampling, sr_error *error);
 void sr_sampler_free(sr_sampler *sampler);
 
@@ -75,11 +73,10 @@ typedef struct {
     size_t rank, ranks;
 } sr_part;
 
-/* The part of global batch `index` of epoch `epoch` that a rank computes: examples are divided so that each
- * rank has nearly equal work. Many ranks form groups (16 to 64 of them, so that a slice has some thousand examples), each of
- * which divides a slice of the batch of its own, unless the model sums over sequences of the whole batch. A rank's part may be
- * empty. Memory comes from `arena`. Local; all ranks divide
- * alike.
+/* The part of global batch `index` of epoch `epoch` that a rank computes. Examples are divided so that each rank has nearly
+ * equal work. Many ranks form groups of 16 to 64, so that a slice has some thousand examples. Each group divides a slice of the
+ * batch of its own, unless the model sums over sequences of the whole batch. A rank's part may be empty. Memory comes from
+ * `arena`. Local; all ranks divide alike.
  *
  * With contrastive training batch->again holds the same examples for a second pass, and batch->alike for each of them another
  * with the same target: uniform among those whose history of the latest max_length items differs, the example itself where
@@ -93,9 +90,9 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
  * and behind the last batch of an epoch. Local. */
 void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks);
 
-/* Whether a rank knows the number of loss terms of its own part of a batch only, so that it has to be summed over ranks: in
- * masked models, because ranks draw the masks of their own examples only (it may be 0, with model.masking released), and with
- * objective all on so many ranks that none draws the whole batch. */
+/* Whether a rank knows the number of loss terms of its own part of a batch only. The numbers are then summed over ranks. So it
+ * is in masked models: ranks draw the masks of their own examples only (the number may be 0, with model.masking released). So
+ * it is with objective all on so many ranks that none draws the whole batch. */
 bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks);
 
 /* How that batch is divided: loads [ranks] receives the work of each rank in tokens, by which it was divided (scoring counts as

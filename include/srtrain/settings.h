@@ -38,7 +38,7 @@ sr_status sr_settings_read(sr_settings *settings, const char *path, const char *
 sr_status sr_settings_parse(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
                             size_t assignment_count, sr_error *error);
 
-/* The same from the text that a checkpoint holds: see sr_schema_parse_stored(). */
+/* The same from the text that a checkpoint holds: see sr_schema_parse(). */
 sr_status sr_settings_parse_stored(sr_settings *settings, const char *text, const char *name, const char *const *assignments,
                                    size_t assignment_count, const sr_stored_reading *stored, sr_error *error);
 

@@ -22,10 +22,10 @@ typedef struct sr_stepper sr_stepper;
  * which steps they have taken is known to each process alone. Local. */
 bool sr_training_shares(const sr_training_settings *settings);
 
-/* What each thread of a rank may keep of its logits, in bytes: its part of training.kept_logits_megabytes. */
+/* What each worker of a rank may keep of its logits, in bytes: its part of training.kept_logits_megabytes. */
 size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threads);
 
-/* What one thread of a rank works with: its part of the batch is computed as if it were a rank of its own. */
+/* What one worker, a thread of a rank, works with. It computes its part of the batch as if it were a rank of its own. */
 typedef struct {
     sr_stepper *stepper;
     sr_parallel *parallel; /* the member of the process that this thread is */
@@ -33,7 +33,7 @@ typedef struct {
     sr_arena *arena;       /* of the batch */
     sr_tape *tape;
     struct sr_reduction *reduction;
-    struct touched_rows *touched; /* where rows of item tables may be deferred, else NULL */
+    struct touched_rows *touched; /* where rows of item tables may be late, else NULL */
     sr_step_times times;          /* summed over all steps so far */
 } sr_worker;
 
@@ -61,19 +61,19 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
 void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a node */
 
-/* Brings rows of item tables that have missed steps (training.item_updates) to the present, and forgets what rounding took from
- * gradients (training.reduction_precision), so that a run that goes on from here is no different from one that starts here: to
- * be called before anything but a step reads parameters or state. Local. */
+/* Brings late rows of item tables (training.item_updates) up to date, and forgets what rounding took from gradients
+ * (training.reduction_precision). A run that goes on from here is then no different from one that starts here. Call it before
+ * anything but a step reads parameters or state. Local. */
 void sr_stepper_settle(sr_stepper *stepper);
 
 /* Bytes of tensors that the step last taken holds, over all workers. */
 size_t sr_stepper_memory(const sr_stepper *stepper);
 
-/* Bytes that a stepper of `threads` threads on each of `ranks` ranks holds to update rows late (training.item_updates), for a
+/* Bytes that a stepper of `threads` threads on each of `ranks` ranks holds to let rows be late (training.item_updates), for a
  * model that is like `model` but for `rows` rows in each item table, and up to `steps` steps between two calls of
- * sr_stepper_settle(). 0 where no row is deferred. */
-size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
-                                  size_t threads);
+ * sr_stepper_settle(). 0 where no row may be late. */
+size_t sr_stepper_late_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
+                              size_t threads);
 
 /* What ranks vote on in a step: one yes is enough. The votes travel with the sum of the loss. */
 typedef enum {
@@ -97,9 +97,9 @@ typedef struct {
 double sr_step_loss(const sr_step_result *result);
 
 /* Optimizer step `step` (from 0) on global batch `batch` of epoch `epoch` (both from 0). `votes` are this rank's. Collective; a
- * failure on any rank is an error on all of them, with the parameters unchanged but for steps that rows have
- * missed. So is a loss or gradient that is not finite,
- * unless training.skip_nonfinite_steps allows for it: then the step is skipped. */
+ * failure on any rank is an error on all of them. The parameters are then unchanged, but late rows may be up to date. A loss or
+ * a gradient that is not finite is an error likewise, unless training.skip_nonfinite_steps allows for it: then the step is
+ * skipped. */
 sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64_t step, const bool votes[SR_VOTES],
                         sr_step_result *result, sr_error *error);
 

@@ -1,5 +1,5 @@
-/* How a training is carried out: the settings of the sections training, checkpoint and logging, but for what is learned, which
- * is the model's (model_settings.h). */
+/* How a training is carried out: the settings of the sections training, checkpoint and logging. What is learned is not among
+ * them: it belongs to the model (model_settings.h). */
 #ifndef SRTRAIN_TRAINING_SETTINGS_H
 #define SRTRAIN_TRAINING_SETTINGS_H
 

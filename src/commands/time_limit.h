@@ -1,6 +1,6 @@
 /* How long a run may take, by its command line or by the batch system. */
-#ifndef SRTRAIN_TRAIN_TIME_LIMIT_H
-#define SRTRAIN_TRAIN_TIME_LIMIT_H
+#ifndef SRTRAIN_COMMANDS_TIME_LIMIT_H
+#define SRTRAIN_COMMANDS_TIME_LIMIT_H
 
 #include "srtrain/status.h"
 #include "srtrain/run.h"

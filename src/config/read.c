@@ -448,14 +448,8 @@ static sr_status begin(reader *r, const sr_schema *schema, void *settings, const
 }
 
 sr_status sr_schema_parse(const sr_schema *schema, void *settings, const char *text, const char *name,
-                          const char *const *assignments, size_t assignment_count, sr_error *error)
-{
-    return sr_schema_parse_stored(schema, settings, text, name, assignments, assignment_count, NULL, error);
-}
-
-sr_status sr_schema_parse_stored(const sr_schema *schema, void *settings, const char *text, const char *name,
-                                 const char *const *assignments, size_t assignment_count, const sr_stored_reading *stored,
-                                 sr_error *error)
+                          const char *const *assignments, size_t assignment_count, const sr_stored_reading *stored,
+                          sr_error *error)
 {
     reader r;
     sr_schema_defaults(schema, settings);

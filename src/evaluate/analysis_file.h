@@ -1,6 +1,6 @@
 /* The file of an analysis, analysis.h5: docs/analysis.md lists what is in it. Local; for rank 0. */
-#ifndef SRTRAIN_STORAGE_ANALYSIS_FILE_H
-#define SRTRAIN_STORAGE_ANALYSIS_FILE_H
+#ifndef SRTRAIN_EVALUATE_ANALYSIS_FILE_H
+#define SRTRAIN_EVALUATE_ANALYSIS_FILE_H
 
 #include "srtrain/analysis.h"
 

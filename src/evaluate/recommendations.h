@@ -1,7 +1,7 @@
 /* Where recommendations go: a TSV file, an HDF5 file, or standard output; docs/formats.md describes them. For rank 0 only;
  * everything is local. What is held does not grow with the number of recommendations. */
-#ifndef SRTRAIN_STORAGE_RECOMMENDATIONS_H
-#define SRTRAIN_STORAGE_RECOMMENDATIONS_H
+#ifndef SRTRAIN_EVALUATE_RECOMMENDATIONS_H
+#define SRTRAIN_EVALUATE_RECOMMENDATIONS_H
 
 #include "srtrain/dataset.h"
 #include "srtrain/status.h"

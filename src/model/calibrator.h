@@ -40,13 +40,14 @@ typedef struct calibrator {
      * block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
     void (*mix)(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked);
     /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: minus the ranking loss of the attacked branch, plus a
-     * penalty of the masks. Its two names, the learning rate of these parameters in units of that of all others, and the weight
-     * of the penalty; the penalty of the global batch, whose sums of squares are `squares` [layers]; and a tensor [1, 1] with
-     * the gradient of this rank's part of that loss, whatever its value. All, or NULL: it has none. */
+     * penalty of the masks. All that follows, or NULL: it has none. First what the two parts are called. */
     sr_term_name attacked_term, penalty_term;
+    /* The learning rate of these parameters, in units of that of all others. */
     double (*attack_learning_rate_ratio)(const sr_model_settings *settings);
     double (*penalty_weight)(const sr_model_settings *settings);
+    /* The penalty of the global batch, whose sums of squares are `squares` [layers]. */
     double (*penalty)(const double *squares, size_t layers);
+    /* A tensor [1, 1] with the gradient of this rank's part of that loss, whatever its value. */
     sr_tensor *(*attacked_loss)(sr_model *model, sr_tape *tape, const sr_encoding *encoding, sr_tensor *attacked_ranking,
                                 const double *squares);
     /* What its filter multiplies a bin of the transform with, [hidden_size], and the factors behind it, [hidden_size]. NULL: it

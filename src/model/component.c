@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-const component *component_at(size_t number)
+/* Component `number` of all lists; NULL behind the last. */
+static const component *component_at(size_t number)
 {
     if (number < backbone_count)
         return &backbones[number]->component;

@@ -18,8 +18,7 @@ void *component_layer(const sr_model *model, const component *row, size_t layer)
 
 /* ---- for those that know all of them ---- */
 
-/* Component `number` of all lists; NULL behind the last. Whether settings use it. */
-const component *component_at(size_t number);
+/* Whether settings use it. */
 bool component_in_use(const sr_model_settings *settings, const component *row);
 
 /* Whether the settings of all components, and a flag for each calibrator, fit into sr_model_settings; a test asks. */

@@ -2,10 +2,10 @@
  *
  *   x0 = dropout(LN(x))
  *   y  = LN(x + dropout(output(context)))            attention.c
- *   x' = LN(y + dropout(outer(f(inner(y)))))         attention.c
+ *   x' = LN(y + dropout(outer(f(inner(y)))))         feed_forward()
  *
- * Only what somebody reads is computed: in the last layer the rows of the loss, and of an attacked branch nothing but its last
- * layer, because the next layer's input is the calibrated output alone. */
+ * Only what somebody reads is computed. In the last layer that is the rows of the loss. Of an attacked branch it is the last
+ * layer alone: the next layer's input is the calibrated output. */
 #include "model/attention.h"
 #include "model/backbone.h"
 

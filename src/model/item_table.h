@@ -25,9 +25,9 @@
  * Rows of a replicated table are drawn, summed, updated, saved and loaded with all other parameters: these stages are no
  * functions of its kind.
  *
- * A call that is collective for some kind is made on every rank equally often in training, without a batch where a rank has
- * none or has failed. Evaluation calls it once for each block of histories; its ranks have different numbers of blocks, which a
- * collective kind has to make even. */
+ * In training every rank makes a call that is collective for some kind equally often. A rank that has failed makes it without a
+ * batch. Evaluation makes it once for each block of histories. Ranks have different numbers of blocks there: a collective kind
+ * has to make them even. */
 #ifndef SRTRAIN_MODEL_ITEM_TABLE_H
 #define SRTRAIN_MODEL_ITEM_TABLE_H
 
@@ -49,7 +49,7 @@ typedef struct item_table_kind {
     void (*free)(sr_item_table *table);
     /* Makes ready what will be read until the next time; see sr_model_fetch_items(). NULL: all rows are at hand. */
     sr_status (*fetch)(sr_item_table *table, const sr_item_reads *reads, sr_status status, sr_error *error);
-    /* Takes the gradients of the rows that were fetched; see sr_item_table_hand_back(). NULL: they are where they belong. */
+    /* Takes the gradients of the rows that were fetched; see sr_model_hand_back_items(). NULL: they are where they belong. */
     sr_status (*hand_back)(sr_item_table *table, sr_status status, sr_error *error);
     /* Rows on the tape, among which those of `ids` [count] are: (*places)[i] is where that of ids[i] stands. Place 0 is id 0
      * and no other. NULL after a failure of the tape. */

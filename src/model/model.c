@@ -252,14 +252,15 @@ sr_item_table *sr_model_item_table(sr_model *model)
     return &model->item_table;
 }
 
-/* The ids that inputs are read by may be others than those of the batch. */
+/* The ids that a pass reads as its inputs, where they may be others than those of the batch. */
 static const int32_t *inputs_of(const sr_model *model, sr_tape *tape, const sr_batch *batch, sr_pass pass, unsigned view)
 {
     pass.view = view;
     return model->backbone->items_read(model, tape, batch, &pass);
 }
 
-/* The ids that the batch names, where inputs are read by others these in their place. False when memory runs out. */
+/* The ids that will be read: those that the batch names, but for inputs those that the backbone reads. False when memory runs
+ * out. */
 static bool find_reads(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_item_reads *reads)
 {
     *reads = sr_batch_item_reads(batch);

@@ -14,12 +14,12 @@ static const double LONGEST = 5; /* seconds, after the least steps */
 static sr_status time_steps(probe *p, double *median, sr_error *error)
 {
     const sr_plan_request *request = p->request;
-    const size_t members = request->ranks * request->threads, batches = sr_sampler_batches(request->sampler);
+    const size_t workers = request->ranks * request->threads, batches = sr_sampler_batches(request->sampler);
     double seconds[MOST_STEPS];
     size_t steps = 0;
     const double begin = sr_seconds();
     for (size_t i = 0; steps < MOST_STEPS && (steps < LEAST_STEPS || sr_seconds() - begin < LONGEST); ++i) {
-        const batch_part part = {.index = i % batches, .member = i % members, .members = members};
+        const batch_part part = {.index = i % batches, .worker = i % workers, .workers = workers};
         const double start = sr_seconds();
         SR_TRY(probe_step(p, &part, NULL, error));
         if (i >= WARM_UP)
@@ -30,7 +30,7 @@ static sr_status time_steps(probe *p, double *median, sr_error *error)
     return SR_OK;
 }
 
-/* Of one thread, which updates its part. */
+/* Of one worker, which updates its part. */
 static sr_status time_optimizer(probe *p, double *median, sr_error *error)
 {
     enum { TIMES = 5 };

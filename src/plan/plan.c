@@ -13,9 +13,10 @@
 
 enum {
     SMALL_CATALOGUE = 256,     /* items and users of the model that parts are computed with */
-    PROBE_TOKENS = 8192,       /* the largest part that is computed, */
-    PROBE_OPERATIONS = 200000, /* unless it takes more than so many operations, in units of 10^5, */
-    LOOKED_AT_BATCHES = 32,    /* whose division is looked at for the largest part, */
+    PROBE_TOKENS = 8192,       /* the largest part that is computed, in tokens */
+    PROBE_OPERATIONS = 200000, /* likewise, in units of 10^5 operations */
+    /* So many batches, and examples, are divided to find the largest part. */
+    LOOKED_AT_BATCHES = 32,
     LOOKED_AT_EXAMPLES = 1 << 18,
     LIBRARIES = 32 << 20, /* what MPI, HDF5 and BLAS take of a rank after its start (measured with Open MPI 4.1) */
     BLAS_BUFFER = 2 << 20 /* what OpenBLAS's packing buffer of a thread holds when matrices are narrow */
@@ -28,22 +29,22 @@ typedef struct {
     size_t load;
 } loaded_part;
 
-/* The part with most work of a batch that is divided among `members`. */
-static sr_status busiest_of(const sr_plan_request *request, size_t index, size_t members, loaded_part *found, double *mean,
+/* The part with most work of a batch that is divided among `workers`. */
+static sr_status busiest_of(const sr_plan_request *request, size_t index, size_t workers, loaded_part *found, double *mean,
                             sr_error *error)
 {
     sr_arena *arena;
     SR_TRY(sr_arena_create(&arena, (size_t)1 << 20, error));
-    size_t *loads = sr_arena_take(arena, members * sizeof *loads);
-    sr_status status = loads ? sr_sampler_loads(request->sampler, 0, index, members, arena, loads, error)
-                             : sr_fail_memory(error, members * sizeof *loads, "loads");
-    *found = (loaded_part){.part = {.index = index, .members = members}};
+    size_t *loads = sr_arena_take(arena, workers * sizeof *loads);
+    sr_status status = loads ? sr_sampler_loads(request->sampler, 0, index, workers, arena, loads, error)
+                             : sr_fail_memory(error, workers * sizeof *loads, "loads");
+    *found = (loaded_part){.part = {.index = index, .workers = workers}};
     *mean = 0;
-    for (size_t member = 0; member < members && status == SR_OK; ++member) {
-        *mean += (double)loads[member] / (double)members;
-        if (loads[member] > found->load) {
-            found->load = loads[member];
-            found->part.member = member;
+    for (size_t worker = 0; worker < workers && status == SR_OK; ++worker) {
+        *mean += (double)loads[worker] / (double)workers;
+        if (loads[worker] > found->load) {
+            found->load = loads[worker];
+            found->part.worker = worker;
         }
     }
     sr_arena_free(arena);
@@ -93,9 +94,9 @@ static sr_status measure_tensors(probe *p, const loaded_part *largest, part_memo
     loaded_part parts[2];
     part_memory found[2];
     double mean;
-    size_t members = largest->part.members * ((largest->load + room) / (room ? room : 1));
-    for (size_t i = 0; i < 2; ++i, members *= 4) {
-        SR_TRY(busiest_of(request, largest->part.index, smaller(members, batch), &parts[i], &mean, error));
+    size_t workers = largest->part.workers * ((largest->load + room) / (room ? room : 1));
+    for (size_t i = 0; i < 2; ++i, workers *= 4) {
+        SR_TRY(busiest_of(request, largest->part.index, smaller(workers, batch), &parts[i], &mean, error));
         SR_TRY(probe_step(p, &parts[i].part, &found[i], error));
     }
     const double loads[2] = {(double)parts[0].load, (double)parts[1].load};
@@ -110,14 +111,14 @@ static sr_status measure_tensors(probe *p, const loaded_part *largest, part_memo
     return SR_OK;
 }
 
-/* Bytes that a thread's arena takes for its part: cheap enough to be made as it is. */
+/* Bytes that a worker's arena takes for its part: cheap enough to be made as it is. */
 static sr_status measure_batch(const sr_plan_request *request, const batch_part *part, size_t *bytes, sr_error *error)
 {
     sr_arena *arena;
     sr_batch batch;
     sr_totals totals;
     SR_TRY(sr_arena_create(&arena, (size_t)4 << 20, error));
-    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, (sr_part){part->member, part->members}, arena,
+    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, (sr_part){part->worker, part->workers}, arena,
                                               &batch, &totals, error);
     *bytes = sr_arena_used(arena);
     sr_arena_free(arena);
@@ -126,7 +127,7 @@ static sr_status measure_batch(const sr_plan_request *request, const batch_part 
 
 /* ---- evaluation ---- */
 
-/* Of one thread. */
+/* Of one worker. */
 static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
 {
     const sr_plan_request *request = p->request;
@@ -166,7 +167,7 @@ static size_t checkpoint_size(const sr_model_size *size, size_t groups)
     return HEADER + groups * (size->numbers * sizeof(sr_real) + size->arrays * OF_ARRAY + size->numbers / BLOCK * 16);
 }
 
-/* ---- rows that are updated late ---- */
+/* ---- late rows ---- */
 
 /* Steps between two times at which all rows are brought up to date: validations and checkpoints. */
 static size_t steps_between_settlings(const sr_plan *plan, const sr_settings *settings)
@@ -181,14 +182,14 @@ static size_t steps_between_settlings(const sr_plan *plan, const sr_settings *se
 }
 
 /* The model that parts are computed with has fewer items, but the same tables. */
-static size_t deferral(const sr_plan *plan, const sr_settings *settings, const probe *p)
+static size_t late_rows(const sr_plan *plan, const sr_settings *settings, const probe *p)
 {
     const sr_table_list tables = sr_model_item_tables(p->model);
     if (tables.count == 0)
         return 0;
     const size_t rows = sr_item_table_rows(sr_model_item_table(p->model)) - p->items + plan->items;
-    return sr_stepper_deferral_memory(p->model, settings, rows, steps_between_settlings(plan, settings), plan->ranks,
-                                      plan->threads);
+    return sr_stepper_late_memory(p->model, settings, rows, steps_between_settlings(plan, settings), plan->ranks,
+                                  plan->threads);
 }
 
 /* ---- together ---- */
@@ -219,17 +220,17 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->tiles = threads * tensors.scorings *
                sr_model_catalogue_memory(&settings->model, tensors.targets, sr_dataset_items(request->dataset),
                                          sr_training_kept_bytes(&settings->training, threads));
-    if (settings->model.contrastive.in_use) /* the rows of the whole batch on each thread, with logarithms of sums */
+    if (settings->model.contrastive.in_use) /* the rows of the whole batch for each worker, with logarithms of sums */
         m->exchange = threads * 2 * plan->batch * ((size_t)settings->model.hidden_size * sizeof(sr_real) + sizeof(double));
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;
     m->evaluation = threads * evaluation;
-    m->deferral = deferral(plan, settings, p);
+    m->late_rows = late_rows(plan, settings, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
     m->shared = request->shares ? m->parameters + m->optimizer : 0;
     m->certain = request->program + m->parameters + m->gradients + m->optimizer + m->index;
     m->total = m->program + m->parameters + m->gradients + m->optimizer + m->index + m->batches + m->activations + m->tiles +
-               m->exchange + m->evaluation + m->deferral + m->saving;
+               m->exchange + m->evaluation + m->late_rows + m->saving;
     return SR_OK;
 }
 

@@ -1,4 +1,4 @@
-/* A thread's part of a step, computed by one process alone: for what it takes of memory and of time. */
+/* A worker's part of a step, computed by one process alone: for what it takes of memory and of time. */
 #ifndef SRTRAIN_PLAN_PROBE_H
 #define SRTRAIN_PLAN_PROBE_H
 
@@ -18,9 +18,9 @@ typedef struct {
 sr_status probe_create(probe *p, const sr_plan_request *request, size_t items, size_t users, sr_error *error);
 void probe_free(probe *p);
 
-/* Which part of which batch: that of thread `member` of `members` in batch `index` of the first epoch. */
+/* Which part of which batch: that of worker `worker` of `workers` in batch `index` of the first epoch. */
 typedef struct {
-    size_t index, member, members;
+    size_t index, worker, workers;
 } batch_part;
 
 /* What a part came to. */

@@ -50,7 +50,7 @@ static const memory_part parts[] = {
     {"tiles", "logits of the catalogue", offsetof(sr_plan_memory, tiles)},
     {"exchange", "buffers of reductions", offsetof(sr_plan_memory, exchange)},
     {"evaluation", "evaluation", offsetof(sr_plan_memory, evaluation)},
-    {"deferral", "rows that are updated late", offsetof(sr_plan_memory, deferral)},
+    {"deferral", "rows that may be late", offsetof(sr_plan_memory, late_rows)},
     {"saving", "copy of the state while it is saved (rank 0)", offsetof(sr_plan_memory, saving)},
     {"total", "together", offsetof(sr_plan_memory, total)},
     {"shared", "of it, once for all ranks of a node", offsetof(sr_plan_memory, shared)},
@@ -198,7 +198,7 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
          disk[32];
     sr_format_bytes((double)m->program, program, sizeof program);
     sr_format_bytes((double)(m->parameters + m->gradients + m->optimizer), model, sizeof model);
-    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->deferral + m->saving), step,
+    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->late_rows + m->saving), step,
                     sizeof step);
     sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
     sr_format_bytes((double)plan->data, data, sizeof data);

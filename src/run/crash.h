@@ -1,6 +1,6 @@
 /* A process that crashes says who it is and what it was doing, before whatever else happens to it. */
-#ifndef SRTRAIN_TRAIN_CRASH_H
-#define SRTRAIN_TRAIN_CRASH_H
+#ifndef SRTRAIN_RUN_CRASH_H
+#define SRTRAIN_RUN_CRASH_H
 
 #include "srtrain/parallel.h"
 

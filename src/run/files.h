@@ -1,6 +1,6 @@
 /* The directory of a run: its paths, its files at the start, and what resuming needs to know. */
-#ifndef SRTRAIN_TRAIN_RUN_FILES_H
-#define SRTRAIN_TRAIN_RUN_FILES_H
+#ifndef SRTRAIN_RUN_FILES_H
+#define SRTRAIN_RUN_FILES_H
 
 #include "srtrain/checkpoint.h"
 #include "srtrain/settings.h"

@@ -1,6 +1,6 @@
 /* metrics.jsonl: one JSON object a line, written by rank 0. */
-#ifndef SRTRAIN_TRAIN_METRICS_H
-#define SRTRAIN_TRAIN_METRICS_H
+#ifndef SRTRAIN_RUN_METRICS_H
+#define SRTRAIN_RUN_METRICS_H
 
 #include "srtrain/evaluate.h"
 #include "srtrain/objective.h"

@@ -1,8 +1,7 @@
 /* What the parts of a run share: set-up and loop (run.c), resuming (resume.c), saving (save.c), validation and test
- * (validate.c), reports (report.c), and when to stop (stop.c). Everything here is collective unless it says
- * "local". */
-#ifndef SRTRAIN_TRAIN_RUN_H
-#define SRTRAIN_TRAIN_RUN_H
+ * (validate.c), reports (report.c), and when to stop (stop.c). Everything here is collective unless it says "local". */
+#ifndef SRTRAIN_RUN_RUN_STATE_H
+#define SRTRAIN_RUN_RUN_STATE_H
 
 #include "srtrain/plan.h"
 #include "srtrain/run.h"

@@ -3,8 +3,8 @@
  * SIGUSR1, SIGTERM and SIGINT ask for a checkpoint and the end of the run, SIGUSR2 for a checkpoint only. Handlers only set a
  * flag, which the training loop puts to the vote at the next step; a second SIGTERM or SIGINT ends the process at once. This is
  * the one place with static state: signal handlers know no other. */
-#ifndef SRTRAIN_TRAIN_SIGNALS_H
-#define SRTRAIN_TRAIN_SIGNALS_H
+#ifndef SRTRAIN_RUN_SIGNALS_H
+#define SRTRAIN_RUN_SIGNALS_H
 
 #include "srtrain/status.h"
 

@@ -1,6 +1,6 @@
 /* Whether a model of times can tell the times of a data set apart. */
-#ifndef SRTRAIN_TRAIN_TIME_GAPS_H
-#define SRTRAIN_TRAIN_TIME_GAPS_H
+#ifndef SRTRAIN_RUN_TIME_GAPS_H
+#define SRTRAIN_RUN_TIME_GAPS_H
 
 #include "srtrain/model_settings.h"
 #include "srtrain/dataset.h"

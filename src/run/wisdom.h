@@ -1,6 +1,6 @@
 /* FFTW's measured plans, the same on all ranks and in every part of a run. */
-#ifndef SRTRAIN_TRAIN_WISDOM_H
-#define SRTRAIN_TRAIN_WISDOM_H
+#ifndef SRTRAIN_RUN_WISDOM_H
+#define SRTRAIN_RUN_WISDOM_H
 
 #include "srtrain/log.h"
 #include "srtrain/model.h"

@@ -141,8 +141,7 @@ sr_status sr_settings_parse_stored(sr_settings *settings, const char *text, cons
 {
     sr_schema schema;
     sr_settings_schema(&schema);
-    const sr_status status = sr_schema_parse_stored(&schema, settings, text, name, assignments, assignment_count, stored,
-                                                    error);
+    const sr_status status = sr_schema_parse(&schema, settings, text, name, assignments, assignment_count, stored, error);
     name_run(settings, name);
     return status;
 }

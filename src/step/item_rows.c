@@ -6,18 +6,18 @@
 
 #include <omp.h>
 
-sr_status item_rows_defer(sr_stepper *stepper, sr_error *error)
+sr_status item_rows_allow_late(sr_stepper *stepper, sr_error *error)
 {
     if (stepper->settings->training.item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
     const sr_table_list tables = sr_model_item_tables(stepper->model);
-    return sr_optimizer_defer(&stepper->optimizer, &tables, error);
+    return sr_optimizer_allow_late(&stepper->optimizer, &tables, error);
 }
 
 sr_status item_rows_create(sr_worker *worker, sr_error *error)
 {
     const sr_optimizer *optimizer = &worker->stepper->optimizer;
-    if (!sr_optimizer_defers(optimizer))
+    if (!sr_optimizer_allows_late(optimizer))
         return SR_OK;
     return touched_rows_create(&worker->touched, sr_model_parameters(worker->model), &optimizer->tables, error);
 }
@@ -39,7 +39,7 @@ sr_status item_rows_prepare(sr_worker *worker, sr_status status, const sr_batch 
         status = sr_optimizer_reserve(optimizer, error);
     SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
     worker->times.reduction += sr_lap(&mark);
-    sr_optimizer_catch_up(optimizer, worker->stepper->kernels, item_rows_touched(worker), thread, worker->stepper->threads);
+    sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, item_rows_touched(worker), thread, worker->stepper->threads);
     sr_parallel_sum_over_threads(worker->parallel, &unused, 1); /* nobody reads what another is still updating */
     worker->times.optimizer += sr_lap(&mark);
     return SR_OK;
@@ -61,7 +61,7 @@ void item_rows_settle(sr_stepper *stepper)
 #pragma omp parallel num_threads((int)stepper->threads) default(shared)
     {
         sr_flush_denormals();
-        sr_optimizer_catch_up(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
+        sr_optimizer_settle_rows(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
     }
     sr_optimizer_forget(&stepper->optimizer);
 }

@@ -6,15 +6,15 @@
 
 #include "srtrain/step.h"
 
-/* Lets the optimizer update rows late, where the settings ask for it and the model allows it. */
-sr_status item_rows_defer(sr_stepper *stepper, sr_error *error);
+/* Lets rows be late, where the settings ask for it and the model allows it. */
+sr_status item_rows_allow_late(sr_stepper *stepper, sr_error *error);
 
 /* What a worker needs to find the rows that its batches name. Release with item_rows_free(). */
 sr_status item_rows_create(sr_worker *worker, sr_error *error);
 void item_rows_free(sr_worker *worker);
 
-/* Rows that the step reads, and so updates, take the steps that they have missed. A rank that failed, with `status`, takes
- * part; then all fail. Of all members. */
+/* Settles the rows that the step reads, and so updates. A rank that failed, with `status`, takes part; then all fail. Of all
+ * members. */
 sr_status item_rows_prepare(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error);
 
 /* The rows that this step gives a gradient; NULL: any. */
@@ -23,7 +23,7 @@ const sr_touched_rows *item_rows_touched(const sr_worker *worker);
 /* Remembers a step that all workers have taken, for rows that it did not touch. */
 void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate);
 
-/* Every row takes the steps that it has missed. */
+/* Settles every row. */
 void item_rows_settle(sr_stepper *stepper);
 
 #endif

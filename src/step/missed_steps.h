@@ -1,15 +1,15 @@
-/* What steps of Adam without a gradient come to, however many: the mathematics behind deferred rows.
+/* What steps of Adam without a gradient come to, however many: the mathematics behind late rows.
  *
  * A parameter with moments m and v that gets no gradient in steps s = 1 .. n moves in each of them by
  *
  *   size_s beta1^s m / (sqrt(beta2^s v) correction_s + epsilon)
  *
  * and, with decoupled weight decay, is multiplied by 1 - decay_s before that. beta1^s makes the sum end: after `horizon` terms
- * the rest is below rounding. Within that horizon root_s = sqrt(beta2^s) correction_s varies by some percent, so that moments
- * of its distribution give the sum for any v at once; early in training, when bias correction changes it by far more, the terms
- * are summed one by one. Nothing here knows rows: a gap is where it begins and where it ends, in steps that were taken. */
-#ifndef SRTRAIN_TRAIN_MISSED_STEPS_H
-#define SRTRAIN_TRAIN_MISSED_STEPS_H
+ * the rest is below rounding. Within that horizon root_s = sqrt(beta2^s) correction_s varies by some percent. Then moments of
+ * its distribution give the sum for any v at once. Early in training bias correction changes it by far more. Then the terms are
+ * summed one by one. Nothing here knows rows: a gap is a number of the first step and a number of the last. */
+#ifndef SRTRAIN_STEP_MISSED_STEPS_H
+#define SRTRAIN_STEP_MISSED_STEPS_H
 
 #include "srtrain/kernels.h"
 #include "srtrain/status.h"

@@ -1,6 +1,6 @@
 /* Steps whose loss or gradient is not finite. */
-#ifndef SRTRAIN_TRAIN_NONFINITE_H
-#define SRTRAIN_TRAIN_NONFINITE_H
+#ifndef SRTRAIN_STEP_NONFINITE_H
+#define SRTRAIN_STEP_NONFINITE_H
 
 #include "srtrain/step.h"
 

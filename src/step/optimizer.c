@@ -58,7 +58,7 @@ void sr_optimizer_free(sr_optimizer *optimizer)
 {
     for (size_t i = 0; !optimizer->placed && i < optimizer->state.count; ++i)
         free(optimizer->state.blocks[i].values);
-    free(optimizer->updated);
+    free(optimizer->taken);
     missed_steps_free(optimizer->missed);
     *optimizer = (sr_optimizer){0};
 }
@@ -115,7 +115,7 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
     return sum;
 }
 
-/* ---- deferred rows ---- */
+/* ---- late rows ---- */
 
 static bool can_be_late(const sr_training_settings *settings)
 {
@@ -123,23 +123,23 @@ static bool can_be_late(const sr_training_settings *settings)
     return late && late->possible(settings);
 }
 
-size_t sr_optimizer_deferral_memory(const sr_training_settings *settings, size_t rows, size_t steps)
+size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps)
 {
     return can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
 }
 
-sr_status sr_optimizer_defer(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error)
+sr_status sr_optimizer_allow_late(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error)
 {
     if (tables->count == 0 || !can_be_late(optimizer->settings))
         return SR_OK;
-    SR_TRY(SR_ALLOCATE_ZERO(&optimizer->updated, optimizer->parameters->list[tables->index[0]].shape[0],
+    SR_TRY(SR_ALLOCATE_ZERO(&optimizer->taken, optimizer->parameters->list[tables->index[0]].shape[0],
                             "the steps that rows have taken", error));
     SR_TRY(optimizer->row->late->create(&optimizer->missed, optimizer->settings, error));
     optimizer->tables = *tables;
     return SR_OK;
 }
 
-bool sr_optimizer_defers(const sr_optimizer *optimizer)
+bool sr_optimizer_allows_late(const sr_optimizer *optimizer)
 {
     return optimizer->missed != NULL;
 }
@@ -167,8 +167,8 @@ static void prefetch_row(const sr_optimizer *optimizer, size_t row, bool gradien
     }
 }
 
-void sr_optimizer_catch_up(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_touched_rows *touched, size_t part,
-                           size_t parts)
+void sr_optimizer_settle_rows(sr_optimizer *optimizer, const sr_kernels *kernels, const sr_touched_rows *touched, size_t part,
+                              size_t parts)
 {
     if (!optimizer->missed || missed_steps_taken(optimizer->missed) == 0)
         return;
@@ -179,10 +179,10 @@ void sr_optimizer_catch_up(sr_optimizer *optimizer, const sr_kernels *kernels, c
         const size_t row = touched->every ? i : (size_t)touched->rows[i];
         if (!touched->every && i + ROWS_AHEAD < rows.end)
             prefetch_row(optimizer, (size_t)touched->rows[i + ROWS_AHEAD], false);
-        if (optimizer->updated[row] == now)
+        if (optimizer->taken[row] == now)
             continue;
-        optimizer->row->late->catch_up(optimizer, kernels, row);
-        optimizer->updated[row] = now;
+        optimizer->row->late->settle(optimizer, kernels, row);
+        optimizer->taken[row] = now;
     }
 }
 
@@ -191,8 +191,7 @@ void sr_optimizer_forget(sr_optimizer *optimizer)
     if (!optimizer->missed || missed_steps_taken(optimizer->missed) == 0)
         return;
     missed_steps_forget(optimizer->missed);
-    memset(optimizer->updated, 0,
-           optimizer->parameters->list[optimizer->tables.index[0]].shape[0] * sizeof *optimizer->updated);
+    memset(optimizer->taken, 0, optimizer->parameters->list[optimizer->tables.index[0]].shape[0] * sizeof *optimizer->taken);
 }
 
 void sr_optimizer_note(sr_optimizer *optimizer, int64_t step, double learning_rate, const sr_touched_rows *touched)
@@ -258,7 +257,7 @@ static void step_rows(const whole_step *s, sr_element_range rows, const sr_step_
             prefetch_row(optimizer, (size_t)touched->rows[i + ROWS_AHEAD], true);
         for (size_t t = 0; t < touched->tables.count; ++t)
             step_range(s, optimizer_table_row(optimizer->parameters, touched->tables.index[t], row), constants);
-        optimizer->updated[row] = now + 1;
+        optimizer->taken[row] = now + 1;
     }
 }
 

@@ -36,7 +36,7 @@ typedef struct {
     /* Notes a step that others have taken; there is room for it. */
     void (*take)(missed_steps *missed, const sr_training_settings *settings, int64_t step, double learning_rate);
     /* Row `row` of every table takes what it has missed. */
-    void (*catch_up)(sr_optimizer *optimizer, const sr_kernels *kernels, size_t row);
+    void (*settle)(sr_optimizer *optimizer, const sr_kernels *kernels, size_t row);
 } sr_late_rows;
 
 /* What is summed over the whole of an array between the two passes of a step. */

@@ -87,7 +87,7 @@ static void name_owners(const sr_scope *scope, unsigned bits, char *text, size_t
             snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", optimizers[i]->component.name);
 }
 
-static bool defers(const void *part)
+static bool cannot_be_late(const void *part)
 {
     const sr_training_settings *settings = part;
     return settings->item_updates == SR_ITEM_UPDATES_DEFERRED && !optimizer_of(settings)->late;
@@ -99,7 +99,7 @@ static void explain_moves(const void *part, char *text, size_t size)
 }
 
 static const sr_rule rules[] = {
-    SR_RULE("training.item_updates", "training.optimizer", defers,
+    SR_RULE("training.item_updates", "training.optimizer", cannot_be_late,
             "rows take steps late only with an optimizer that knows what many steps without a gradient come to; use "
             "item_updates every_step, or optimizer adamw or adam",
             .explain = explain_moves),

@@ -1,8 +1,8 @@
 /* One copy of parameters and of the optimizer's state for all processes of a node (training.reduction: shared).
  *
  * Where processes of a node cannot share them, or nothing is to be shared, each keeps its own: stepper->node stays NULL. */
-#ifndef SRTRAIN_TRAIN_SHARED_STATE_H
-#define SRTRAIN_TRAIN_SHARED_STATE_H
+#ifndef SRTRAIN_STEP_SHARED_STATE_H
+#define SRTRAIN_STEP_SHARED_STATE_H
 
 #include "srtrain/step.h"
 

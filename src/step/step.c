@@ -210,7 +210,7 @@ double sr_step_loss(const sr_step_result *result)
     return sr_term_mean(&result->terms.list[0], result->targets);
 }
 
-/* A thread's part of a step. */
+/* What a worker makes of a step. */
 typedef struct {
     sr_step_result result;
     sr_status status;

@@ -20,7 +20,7 @@ size_t sr_training_kept_bytes(const sr_training_settings *settings, size_t threa
 static sr_reduction_settings reduction_settings(const sr_stepper *stepper)
 {
     const sr_training_settings *training = &stepper->settings->training;
-    const sr_table_list tables = stepper->optimizer.tables; /* none unless rows are deferred */
+    const sr_table_list tables = stepper->optimizer.tables; /* none unless rows may be late */
     return (sr_reduction_settings){.node = stepper->node,
                                    .rounded = training->reduction_precision == SR_PRECISION_BF16,
                                    .keeps_rest = true,
@@ -50,7 +50,7 @@ static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), &stepper->settings->training, error));
-    return item_rows_defer(stepper, error);
+    return item_rows_allow_late(stepper, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
@@ -126,20 +126,21 @@ size_t sr_stepper_memory(const sr_stepper *stepper)
     return bytes;
 }
 
-/* Ids that the whole batch names, which every thread gathers, unless each brings as many as are told apart. */
-static size_t gathered_ids(const sr_settings *settings, size_t most, size_t members)
+/* Ids that every worker gathers: those that the whole batch names, or as many as all workers may bring where these are fewer.
+ */
+static size_t gathered_ids(const sr_settings *settings, size_t most, size_t workers)
 {
-    enum { IDS = 3 }; /* of an item, its target and a negative */
-    const size_t named = IDS * (size_t)(settings->training.batch_size * settings->model.max_length);
-    return members == 1 ? 0 : named < members * most ? named : members * most;
+    const size_t ids = settings->model.contrastive.in_use ? 5 : 3; /* of an item in each view, its target and a negative */
+    const size_t named = ids * (size_t)(settings->training.batch_size * settings->model.max_length);
+    return workers == 1 ? 0 : smaller(named, workers * most);
 }
 
-size_t sr_stepper_deferral_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
-                                  size_t threads)
+size_t sr_stepper_late_memory(sr_model *model, const sr_settings *settings, size_t rows, size_t steps, size_t ranks,
+                              size_t threads)
 {
     const sr_training_settings *training = &settings->training;
     const sr_table_list tables = sr_model_item_tables(model);
-    const size_t late = sr_optimizer_deferral_memory(training, rows, steps);
+    const size_t late = sr_optimizer_late_memory(training, rows, steps);
     if (training->item_updates != SR_ITEM_UPDATES_DEFERRED || tables.count == 0 || late == 0)
         return 0;
     const size_t most = touched_rows_most_of(rows), blocks = training->reduction_precision == SR_PRECISION_BF16 ? 2 : 1;

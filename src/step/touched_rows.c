@@ -7,8 +7,7 @@
 
 enum { BITS = 64 };
 
-/* Where more than this share of the rows is touched, going through the whole table costs less than picking rows out of it
- * */
+/* Where more than this share of the rows is touched, going through the whole table costs less than picking rows out of it. */
 static const double LARGEST_SHARE = 0.3;
 
 struct touched_rows {

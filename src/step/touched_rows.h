@@ -1,6 +1,6 @@
 /* Which rows of the item tables the batches of all ranks read, and so give a gradient. */
-#ifndef SRTRAIN_TRAIN_TOUCHED_ROWS_H
-#define SRTRAIN_TRAIN_TOUCHED_ROWS_H
+#ifndef SRTRAIN_STEP_TOUCHED_ROWS_H
+#define SRTRAIN_STEP_TOUCHED_ROWS_H
 
 #include "srtrain/item_table.h"
 #include "srtrain/parallel.h"

@@ -52,7 +52,7 @@ static bool has_block(const sr_state *state, const char *name)
 
 enum { NAMES_SIZE = SR_STATE_BLOCKS_MAXIMUM * (SR_STATE_NAME_SIZE + 2) + 8 };
 
-/* "first_moment, second_moment". */
+/* Adds a name to a list of names. */
 static void append(char text[NAMES_SIZE], const char *name)
 {
     const size_t used = strlen(text);

@@ -1,6 +1,6 @@
 /* Matrix products: the one place that calls BLAS. */
-#ifndef SRTRAIN_GEMM_H
-#define SRTRAIN_GEMM_H
+#ifndef SRTRAIN_TENSOR_GEMM_H
+#define SRTRAIN_TENSOR_GEMM_H
 
 #include "srtrain/arithmetic.h"
 #include "srtrain/kernels.h"

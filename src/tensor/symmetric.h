@@ -1,6 +1,6 @@
 /* Symmetric matrices in double precision, for analyses: the one place that calls LAPACK. */
-#ifndef SRTRAIN_SYMMETRIC_H
-#define SRTRAIN_SYMMETRIC_H
+#ifndef SRTRAIN_TENSOR_SYMMETRIC_H
+#define SRTRAIN_TENSOR_SYMMETRIC_H
 
 #include "srtrain/status.h"
 

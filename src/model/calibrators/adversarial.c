@@ -13,8 +13,8 @@
  * again over the visible keys, nothing, or division by the row's sum (of C and A; the attacked weights have signed noise and
  * stay as they are).
  *
- * Mask generators (attack_query, attack_key) follow the attacked loss, everything else the calibrated one;
- * the objective and the parameter sets see to that. */
+ * Mask generators (attack_query, attack_key) follow the attacked loss, everything else the calibrated one. The objective and
+ * the parameter sets see to that. */
 #include "model/calibrator.h"
 
 #include <math.h>

@@ -6,9 +6,9 @@
  *   w = w - l ratio r,   ratio = min(|w| / |r|, trust_ratio_limit)
  *
  * The norms are those of one whole array (a matrix or a table). The ratio is 1 where one of them is 0, and for arrays of one
- * dimension: biases and the gains of norms, which the authors' code leaves out likewise. Elements that several threads, or
- * ranks of a node, share out are measured by each in part; the sums of squares meet before anything moves. Gradients are those
- * of the global batch, so that nodes have nothing to tell each other. */
+ * dimension: biases and the gains of norms, which the authors' code leaves out likewise. Workers that share the state out
+ * (those of a rank, or of a node) each measure their part of an array; the sums of squares meet before anything moves.
+ * Gradients are those of the global batch, so that nodes have nothing to tell each other. */
 #include "step/optimizers/moments.h"
 
 #include <math.h>

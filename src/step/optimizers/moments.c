@@ -86,7 +86,7 @@ static bool is_zero(const sr_real *values, size_t n)
     return !any;
 }
 
-static void catch_up_row(sr_optimizer *optimizer, const sr_kernels *kernels, size_t row)
+static void settle_row(sr_optimizer *optimizer, const sr_kernels *kernels, size_t row)
 {
     sr_real factors[MISSED_STEPS_HORIZON], roots[MISSED_STEPS_HORIZON];
     sr_adam_gap gap;
@@ -102,7 +102,7 @@ static void catch_up_row(sr_optimizer *optimizer, const sr_kernels *kernels, siz
         if (never_decays && is_zero(first, width) && is_zero(second, width))
             continue;
         if (terms == SIZE_MAX)
-            terms = missed_steps_gap(optimizer->missed, (size_t)optimizer->updated[row], &gap, factors, roots);
+            terms = missed_steps_gap(optimizer->missed, (size_t)optimizer->taken[row], &gap, factors, roots);
         if (terms == 0 || is_zero(first, width))
             kernels->adam_gap(values, first, second, width, &gap);
         else
@@ -111,4 +111,4 @@ static void catch_up_row(sr_optimizer *optimizer, const sr_kernels *kernels, siz
 }
 
 const sr_late_rows moments_late_rows = {
-    .possible = can_be_late, .create = create_missed, .take = take_step, .catch_up = catch_up_row};
+    .possible = can_be_late, .create = create_missed, .take = take_step, .settle = settle_row};
