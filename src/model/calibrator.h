@@ -31,8 +31,8 @@ typedef struct calibrator {
     sr_status (*declare_parameters)(sr_model *model, size_t layer, sr_error *error);
     /* Changes block->scores. NULL: it has no such stage. */
     void (*calibrate_scores)(attention_block *block);
-    /* From block->scores and block->probabilities, cells of score_map, to probabilities of the block's queries, cells of map. A
-     * second such stage finds what the first one left, cells of map. NULL: none. */
+    /* From block->scores and block->probabilities, cells of score_map, to probabilities of the block's queries, cells of map.
+     * Only one calibrator in use may have this stage: a second one would find cells of map. NULL: none. */
     void (*calibrate_probabilities)(attention_block *block);
     /* Changes block->weights. NULL: it has no such stage. */
     void (*calibrate_weights)(attention_block *block);
