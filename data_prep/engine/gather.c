@@ -390,7 +390,6 @@ static sr_status count_all(workplace *place, gathered *to, uint64_t *first_items
     }
     to->first_item = first_items[place->rank];
     to->all_items = sum;
-    to->all_users = (uint64_t)users;
     if (sum >= INT32_MAX || users >= INT32_MAX)
         return sr_fail(error, SR_ERROR_DATA, "%llu users and %llu items; of each at most %d are possible",
                        (unsigned long long)users, (unsigned long long)sum, INT32_MAX - 1);
@@ -431,7 +430,7 @@ sr_status gather(workplace *place, collector *from, gathered *to, sr_error *erro
     *to = (gathered){.event_count = from->written_events};
     to->events.descriptor = to->users.descriptor = to->items.descriptor = -1;
     if (!from->spilled) {
-        to->user_count = to->all_users = from->written_users;
+        to->user_count = from->written_users;
         to->item_count = to->all_items = from->written_items;
         to->events = from->run_events;
         from->run_events = (store){.descriptor = -1};

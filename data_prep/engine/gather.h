@@ -7,11 +7,11 @@
 
 typedef struct {
     store events;                    /* of event; users numbered by this rank, ascending; items by all ranks */
-    store users, items;              /* the identifiers of this rank, each in the order of its numbers, as in dictionaries */
+    store users, items;              /* the identifiers of this rank, each in the order of its numbers, as in a name_table */
     uint64_t event_count;            /* of this rank */
     uint64_t user_count;             /* of this rank, from 0 */
     uint64_t first_item, item_count; /* this rank's items are numbered from first_item */
-    uint64_t all_users, all_items;   /* of all ranks together */
+    uint64_t all_items;              /* of all ranks together */
 } gathered;
 
 /* Takes everything out of the collector, which must have been finished. Collective; release with gathered_free(). */

@@ -40,8 +40,8 @@ typedef struct {
     sr_real epsilon, weight_decay, gradient_scale;
 } sr_lamb_step;
 
-/* Several steps of Adam without a gradient, all at once (docs/internals/ranks.md). With r the root of the second moment and m
- * the first one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
+/* Several steps of Adam without a gradient, all at once (docs/internals/ranks.md). With m the first moment and r the root of
+ * the second one, step j of them divides factor_j m by r root_j + epsilon; root_j varies little about a weighted mean. */
 enum { SR_ADAM_POWERS = 7 };
 typedef struct {
     sr_real first_factor, second_factor; /* what is left of the moments */

@@ -243,8 +243,8 @@ sr_tensor *sr_frobenius_norm_of_all(sr_tape *tape, sr_tensor *const *parts, size
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight);
 
-/* Some rows of a table, of which a table may have several, in any order: rows [>= numbers.count, d], the first of which have
- * these numbers in the table. */
+/* Some rows of a table. A table may consist of several slabs, in any order. The first numbers.count of rows [>= numbers.count,
+ * d] have these numbers in the table. */
 typedef struct {
     sr_tensor *rows;
     sr_row_numbers numbers;
@@ -260,13 +260,13 @@ size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kep
 
 /* |F(left) - F(right)|, F the orthonormal Fourier transform along the positions, summed over sequences, bins and channels and
  * times `weight`, as [1, 1] (Du et al. 2023); left, right [T, d], every sequence fills the window. The gradient of a modulus at
- * 0 is 0.
- */
+ * 0 is 0. */
 sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *left, sr_tensor *right, const sr_layout *layout,
                                 double weight);
 
-/* ---- correlation.c: auto-correlation in the place of attention (Du et al. 2023); every sequence fills the window, of
- * n positions ---- */
+/* ---- correlation.c: auto-correlation in the place of attention (Du et al. 2023) ----
+ *
+ * Every sequence fills the window, which has n positions. */
 
 /* r[s, lag] = scale sum_t <query at (t + lag) mod n, key at t>: query, key [T, d] -> [sequences, n]. */
 sr_tensor *sr_correlations(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_layout *layout, double scale);
