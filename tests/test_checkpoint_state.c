@@ -4,6 +4,7 @@
 #include "srtrain/optimizer.h"
 #include "srtrain/settings.h"
 
+#include <hdf5.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -113,6 +114,43 @@ static void damage_is_found_in_a_block_of_any_name(void **state)
     free_blocks(&written);
 }
 
+/* Turns the item table of a block over, as one who changes a file by hand may. */
+static void transpose_item_table(const world *w, const char *name)
+{
+    const size_t table = sr_parameters_find(&w->parameters, "item_embedding.weight");
+    const hsize_t shape[] = {w->parameters.list[table].shape[1], w->parameters.list[table].shape[0]};
+    if (w->rank != 0)
+        return;
+    const hid_t file = H5Fopen(w->path, H5F_ACC_RDWR, H5P_DEFAULT), space = H5Screate_simple(2, shape, NULL);
+    assert_true(H5Ldelete(file, name, H5P_DEFAULT) >= 0);
+    const hid_t set = H5Dcreate2(file, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(set >= 0);
+    assert_true(H5Adelete(file, "sealed") >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Fclose(file);
+}
+
+static void state_of_another_shape_is_refused(void **state)
+{
+    static const char *const sgd[] = {"momentum", NULL};
+    world *w = *state;
+    sr_state blocks;
+    blank b;
+    make_blocks(&w->parameters, sgd, &blocks);
+    make_blank(w, &b);
+    fill(w, &blocks);
+    write_blocks(w, &blocks);
+    transpose_item_table(w, "/optimizer/momentum/item_embedding.weight");
+    check(w, sr_parallel_barrier(w->parallel, &w->error));
+    assert_int_equal(sr_checkpoint_read_state(w->parallel, w->path, &b.parameters, &blocks, &w->error), SR_ERROR_DATA);
+    assert_message(w, w->path);
+    assert_message(w, "/optimizer/momentum does not fit the model, 1 mismatch");
+    assert_message(w, "shape: item_embedding.weight is [1000, 1100], expected [1100, 1000]");
+    free_blank(&b);
+    free_blocks(&blocks);
+}
+
 /* ---- earlier programs ---- */
 
 /* The third row of the item table, as h5dump shows it. */
@@ -173,6 +211,7 @@ int main(void)
         cmocka_unit_test_setup(blocks_of_any_names_come_back, clear_directory),
         cmocka_unit_test_setup(state_of_another_optimizer_is_refused_with_the_names_of_its_blocks, clear_directory),
         cmocka_unit_test_setup(damage_is_found_in_a_block_of_any_name, clear_directory),
+        cmocka_unit_test_setup(state_of_another_shape_is_refused, clear_directory),
         cmocka_unit_test_setup(a_file_of_the_first_program_is_read, clear_directory),
     };
     /* A rank whose test fails must take the others with it: they are waiting for its messages. */

@@ -223,6 +223,8 @@ static void csv_says_what_is_wrong(void **state)
     assert_bad(*state, "csv", &unknown_role, "1,2\n", SR_ERROR_USAGE, "allowed are user=, item=, time= and rating=");
     const reader_options twice = {.columns = "user=0,item=1,user=2"};
     assert_bad(*state, "csv", &twice, "1,2,3\n", SR_ERROR_USAGE, "user= stands there twice");
+    const reader_options same = {.columns = "user=0,item=1,time=0"};
+    assert_bad(*state, "csv", &same, "1,2,3\n", SR_ERROR_USAGE, "user= and time= are the same column");
     const reader_options no_item = {.columns = "user=0"};
     assert_bad(*state, "csv", &no_item, "1,2,3\n", SR_ERROR_USAGE, "user= and item= are needed");
     const reader_options far = {.columns = "user=0,item=4"};

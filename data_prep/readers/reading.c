@@ -66,6 +66,16 @@ sr_status reading_drop(reading *r, drop_reason reason, sr_error *error, const ch
 
 /* ---- columns ---- */
 
+static sr_status check_roles_differ(const char *columns, char texts[ROLES][64], sr_error *error)
+{
+    for (size_t i = 0; i < ROLES; ++i)
+        for (size_t j = 0; j < i; ++j)
+            if (*texts[i] && strcmp(texts[i], texts[j]) == 0)
+                return sr_fail(error, SR_ERROR_USAGE, "--columns %s: %s= and %s= are the same column", columns, role_names[j],
+                               role_names[i]);
+    return SR_OK;
+}
+
 sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr_error *error)
 {
     memset(texts, 0, ROLES * sizeof *texts);
@@ -87,7 +97,7 @@ sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr
     }
     if (!*texts[USER] || !*texts[ITEM])
         return sr_fail(error, SR_ERROR_USAGE, "--columns %s: user= and item= are needed", options->columns);
-    return SR_OK;
+    return check_roles_differ(options->columns, texts, error);
 }
 
 size_t reading_find_column(const reading *r, size_t count, const char *name)

@@ -47,6 +47,17 @@ static void tell_log(void *log, const char *line)
     sr_log_warning(log, "%s", line);
 }
 
+/* By itself, so that what the file says wrongly is told from what the command line does. */
+static sr_status check_stored(const char *path, const sr_checkpoint *checkpoint, sr_error *error)
+{
+    const sr_stored_reading reading = {.tell = NULL};
+    sr_settings settings;
+    sr_error reason = {.message = ""};
+    if (sr_settings_parse_stored(&settings, checkpoint->configuration, path, NULL, 0, &reading, &reason) == SR_OK)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_DATA, "the stored configuration cannot be used: %s", reason.message);
+}
+
 /* The settings of the checkpoint with the assignments of the command line, which may only concern evaluation. */
 static sr_status read_settings(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint,
                                const evaluation_keys *set, sr_log *log, sr_error *error)
@@ -55,6 +66,7 @@ static sr_status read_settings(checkpointed_model *loaded, const char *path, con
     sr_text_list all = set->assignments;
     char metric[64];
     SR_TRY(check_keys(set, error));
+    SR_TRY(check_stored(path, checkpoint, error));
     metric_for(&set->assignments, metric, sizeof metric);
     if (*metric && all.count < SR_TEXT_LIST_MAXIMUM)
         all.texts[all.count++] = metric;

@@ -76,21 +76,24 @@ sr_status sr_checkpoint_check_data(const char *path, const sr_checkpoint *checkp
 
 /* ---- names and shapes ---- */
 
-static sr_status check_names(hid_t file, const char *path, const sr_parameters *parameters, sr_error *error)
+/* Of the parameters, or of a block of the optimizer's state, which has the same. */
+static sr_status check_names(const sr_hdf5_file *file, const char *group_name, const sr_parameters *parameters, sr_error *error)
 {
+    char place[1024 + CHECKPOINT_GROUP_NAME_SIZE];
     mismatch_list list = {.parameters = parameters};
-    const hid_t group = H5Gopen2(file, CHECKPOINT_PARAMETERS, H5P_DEFAULT);
+    const hid_t group = H5Gopen2(file->id, group_name, H5P_DEFAULT);
     if (group < 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: the group %s is missing", path, CHECKPOINT_PARAMETERS);
+        return sr_fail(error, SR_ERROR_DATA, "%s: the group /%s is missing", file->path, group_name);
     for (size_t i = 0; i < parameters->count; ++i) {
         hid_t set;
         (void)mismatch_open(&list, group, &parameters->list[i], &set);
         if (set >= 0)
             H5Dclose(set);
     }
-    const sr_status status = mismatch_find_unknown(&list, group, path, error);
+    snprintf(place, sizeof place, "%s: /%s", file->path, group_name);
+    const sr_status status = mismatch_find_unknown(&list, group, place, error);
     H5Gclose(group);
-    return status == SR_OK ? mismatch_report(&list, path, error) : status;
+    return status == SR_OK ? mismatch_report(&list, place, error) : status;
 }
 
 /* ---- values ---- */
@@ -143,9 +146,11 @@ static sr_status read_file(const char *path, const checkpoint_arrays *arrays, co
     if (state && !header.has_optimizer)
         status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", path);
     if (status == SR_OK)
-        status = check_names(file.id, path, arrays->parameters, error);
+        status = check_names(&file, CHECKPOINT_PARAMETERS, arrays->parameters, error);
     if (status == SR_OK && state)
         status = checkpoint_check_state(&file, state, error);
+    for (size_t group = 1; group < arrays->groups && status == SR_OK; ++group)
+        status = check_names(&file, arrays->names[group], arrays->parameters, error);
     if (status == SR_OK)
         status = read_groups(&file, arrays, checksums, error);
     sr_checkpoint_free(&header.contents);
