@@ -52,8 +52,8 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
  * they would be otherwise, within rounding; while steps are missing they are those of some earlier step.
  */
 
-/* Lets rows of `tables` be late from now on. They are not where the optimizer has no way to do so, where a step moves every row
- * for good (weight decay of kind l2), where epsilon is 0, or with beta1 above 0.99: sr_optimizer_allows_late() then stays
+/* Lets rows of `tables` be late from now on. They may not be where the optimizer has no way for it, where a step moves every
+ * row for good (weight decay of kind l2), where epsilon is 0, or with beta1 above 0.99: sr_optimizer_allows_late() then stays
  * false. */
 sr_status sr_optimizer_allow_late(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error);
 bool sr_optimizer_allows_late(const sr_optimizer *optimizer);

@@ -13,9 +13,9 @@ typedef struct {
     sr_machine machine;
 } rank_view;
 
-/* Adds to `made`, which has a plan already, the warnings that follow from the views of `count` ranks, which are sorted for
- * that, and from the room for checkpoints below `directory`, which need not be there. SR_ERROR_USAGE when the plan cannot fit
- * on a node. Local. */
+/* Adds warnings to `made`, which has a plan already: those that follow from the views of `count` ranks, and from the room for
+ * checkpoints below `directory`. Sorts the views. The directory need not be there. SR_ERROR_USAGE when the plan cannot fit on a
+ * node. Local. */
 sr_status preflight_judge(sr_preflight *made, rank_view *views, size_t count, const char *directory, sr_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* Verifying a whole checkpoint: rank 0 lists the blocks of all arrays, and each rank reads and hashes its part of them straight
- * from the file, a block at a time, so that no array need fit into memory. */
+/* Verifying a whole checkpoint. Rank 0 lists the blocks of all arrays. Each rank reads and hashes its part of them straight
+ * from the file, a block at a time: no array need fit into memory. */
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 #include "storage/seal.h"

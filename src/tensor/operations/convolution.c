@@ -1,8 +1,8 @@
 /* Convolutions over the window of each sequence (Tang and Wang 2018).
  *
- * Short histories leave most of a window to padding, every row of which is the same vector p. So a filter's product with a part
- * of the window is its product with p in every row, which is the same for all windows, plus that of the items' rows with p
- * taken off, and matrix products run over columns that some item stands in. */
+ * Short histories leave most of a window to padding, and every row of padding is the same vector p. So a filter's product with
+ * a part of the window is a sum of two. The first is its product with p in every row, the same for all windows. The second is
+ * its product with the items' rows, p taken off: its matrix products run over columns that some item stands in. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
