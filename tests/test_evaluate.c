@@ -189,6 +189,12 @@ static size_t naive_rank(const float *scores, size_t target)
     return rank;
 }
 
+/* Every test case of a split, as the world's settings say. */
+static sr_evaluation evaluation_of(const world *w, sr_split split)
+{
+    return (sr_evaluation){.dataset = w->dataset, .settings = &w->settings, .split = split, .kernels = tested_kernels()};
+}
+
 typedef void (*score_function)(const world *w, size_t user, size_t length, sr_history history, float *scores);
 
 static void popularity_scores(const world *w, size_t user, size_t length, sr_history history, float *scores)
@@ -231,22 +237,11 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
         for (int split = SR_SPLIT_VALID; split <= SR_SPLIT_TEST; ++split) {
             sr_ranking_metrics metrics;
             w->settings.history = (sr_history)history;
-            assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                               &(sr_evaluation){.dataset = w->dataset,
-                                                                .settings = &w->settings,
-                                                                .split = (sr_split)split,
-                                                                .kernels = tested_kernels()},
-                                               &metrics, NULL),
-                             SR_OK);
+            const sr_evaluation evaluation = evaluation_of(w, (sr_split)split);
+            assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, NULL), SR_OK);
             assert_int_equal(metrics.cases, USERS);
             assert_metrics(w, (sr_split)split, naive_scores, &metrics);
-            assert_int_equal(sr_evaluate_popularity(w->parallel,
-                                                    &(sr_evaluation){.dataset = w->dataset,
-                                                                     .settings = &w->settings,
-                                                                     .split = (sr_split)split,
-                                                                     .kernels = tested_kernels()},
-                                                    &metrics, NULL),
-                             SR_OK);
+            assert_int_equal(sr_evaluate_popularity(w->parallel, &evaluation, &metrics, NULL), SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);
         }
 }
@@ -268,20 +263,10 @@ static void a_target_that_is_left_out_is_a_miss_where_k_reaches_behind_the_catal
     for (size_t h = 0; h < 2; ++h) {
         sr_ranking_metrics model, popularity;
         w->settings.history = histories[h];
-        assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                           &(sr_evaluation){.dataset = w->dataset,
-                                                            .settings = &w->settings,
-                                                            .split = SR_SPLIT_TEST,
-                                                            .kernels = sr_kernels_choose(NULL)},
-                                           &model, NULL),
-                         SR_OK);
-        assert_int_equal(sr_evaluate_popularity(w->parallel,
-                                                &(sr_evaluation){.dataset = w->dataset,
-                                                                 .settings = &w->settings,
-                                                                 .split = SR_SPLIT_TEST,
-                                                                 .kernels = sr_kernels_choose(NULL)},
-                                                &popularity, NULL),
-                         SR_OK);
+        sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+        evaluation.kernels = sr_kernels_choose(NULL);
+        assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &model, NULL), SR_OK);
+        assert_int_equal(sr_evaluate_popularity(w->parallel, &evaluation, &popularity, NULL), SR_OK);
         const double hits = h == 0 ? (double)(USERS - seen) / USERS : 1;
         assert_true(fabs(sr_ranking_metric(&model, "hr@50") - hits) < 1e-12);
         assert_true(fabs(sr_ranking_metric(&popularity, "hr@50") - hits) < 1e-12);
@@ -297,13 +282,8 @@ static void metrics_of_every_backbone_are_those_of_a_naive_ranking(void **state)
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         sr_ranking_metrics metrics;
         make_model(w, backbones[b]);
-        assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                           &(sr_evaluation){.dataset = w->dataset,
-                                                            .settings = &w->settings,
-                                                            .split = SR_SPLIT_TEST,
-                                                            .kernels = tested_kernels()},
-                                           &metrics, NULL),
-                         SR_OK);
+        const sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+        assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, NULL), SR_OK);
         assert_metrics(w, SR_SPLIT_TEST, naive_scores, &metrics);
     }
 }
@@ -317,13 +297,8 @@ static void equal_scores_are_ranked_by_item_id(void **state)
         parameters->values[table->offset + i] = (float)(i % WIDTH) * 0.1f;
     sr_ranking_metrics metrics;
     w->settings.history = SR_HISTORY_KEEP;
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                       &(sr_evaluation){.dataset = w->dataset,
-                                                        .settings = &w->settings,
-                                                        .split = SR_SPLIT_TEST,
-                                                        .kernels = tested_kernels()},
-                                       &metrics, NULL),
-                     SR_OK);
+    const sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, NULL), SR_OK);
     /* Padding does not compete: the rank of an item is its id. */
     size_t expected = 0;
     for (size_t user = 0; user < USERS; ++user) {
@@ -341,13 +316,8 @@ static void parameters_that_are_not_numbers_fail_on_all_ranks(void **state)
     parameters->values[parameters->list[0].offset + 40] = NAN;
     sr_ranking_metrics metrics;
     sr_error error;
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                       &(sr_evaluation){.dataset = w->dataset,
-                                                        .settings = &w->settings,
-                                                        .split = SR_SPLIT_TEST,
-                                                        .kernels = tested_kernels()},
-                                       &metrics, &error),
-                     SR_ERROR_RUNTIME);
+    const sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, &error), SR_ERROR_RUNTIME);
     assert_non_null(strstr(error.message, "not a number"));
 }
 
@@ -430,13 +400,8 @@ static void assert_same_results(world *w, sr_model *other, collected *expected, 
             sr_users_in_dataset users;
             const sr_user_source source = sr_users_of_dataset(&users, w->dataset, NULL, 0);
             collections[i]->count = 0;
-            assert_int_equal(sr_evaluate_model(w->parallel, models[i],
-                                               &(sr_evaluation){.dataset = w->dataset,
-                                                                .settings = &w->settings,
-                                                                .split = SR_SPLIT_TEST,
-                                                                .kernels = tested_kernels()},
-                                               &metrics[i], NULL),
-                             SR_OK);
+            const sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+            assert_int_equal(sr_evaluate_model(w->parallel, models[i], &evaluation, &metrics[i], NULL), SR_OK);
             assert_int_equal(sr_recommend(w->parallel, models[i], &source,
                                           &(sr_recommendation_request){
                                               .top_k = 5, .history = (sr_history)history, .kernels = tested_kernels()},
@@ -499,13 +464,9 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
     sr_ranking_metrics metrics;
     sr_error error;
     make_model(w, "tisasrec");
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                       &(sr_evaluation){.dataset = w->timeless,
-                                                        .settings = &w->settings,
-                                                        .split = SR_SPLIT_TEST,
-                                                        .kernels = tested_kernels()},
-                                       &metrics, &error),
-                     SR_ERROR_USAGE);
+    sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+    evaluation.dataset = w->timeless;
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, &error), SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
     error.message[0] = '\0';
     sr_users_in_dataset users;
@@ -516,13 +477,7 @@ static void a_model_of_times_is_refused_data_without_them(void **state)
                      NULL, &error),
         SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, "has no time stamps, but model.backbone tisasrec needs them"));
-    assert_int_equal(sr_evaluate_popularity(w->parallel,
-                                            &(sr_evaluation){.dataset = w->timeless,
-                                                             .settings = &w->settings,
-                                                             .split = SR_SPLIT_TEST,
-                                                             .kernels = tested_kernels()},
-                                            &metrics, &error),
-                     SR_OK);
+    assert_int_equal(sr_evaluate_popularity(w->parallel, &evaluation, &metrics, &error), SR_OK);
 }
 
 /* ---- stopping ---- */
@@ -545,31 +500,14 @@ static void an_evaluation_that_one_rank_stops_is_stopped_on_all(void **state)
     sr_ranking_metrics metrics, expected;
     sr_error error = {.message = ""};
     make_model(w, "sasrec");
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                       &(sr_evaluation){.dataset = w->dataset,
-                                                        .settings = &w->settings,
-                                                        .split = SR_SPLIT_TEST,
-                                                        .kernels = tested_kernels(),
-                                                        .stop = stops_on_the_last_rank,
-                                                        .context = w},
-                                       &metrics, &error),
-                     SR_STOPPED);
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                       &(sr_evaluation){.dataset = w->dataset,
-                                                        .settings = &w->settings,
-                                                        .split = SR_SPLIT_TEST,
-                                                        .kernels = tested_kernels(),
-                                                        .stop = never_stops,
-                                                        .context = w},
-                                       &metrics, &error),
-                     SR_OK);
-    assert_int_equal(sr_evaluate_model(w->parallel, w->model,
-                                       &(sr_evaluation){.dataset = w->dataset,
-                                                        .settings = &w->settings,
-                                                        .split = SR_SPLIT_TEST,
-                                                        .kernels = tested_kernels()},
-                                       &expected, &error),
-                     SR_OK);
+    sr_evaluation evaluation = evaluation_of(w, SR_SPLIT_TEST);
+    evaluation.stop = stops_on_the_last_rank;
+    evaluation.context = w;
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, &error), SR_STOPPED);
+    evaluation.stop = never_stops;
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, &error), SR_OK);
+    evaluation.stop = NULL;
+    assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &expected, &error), SR_OK);
     assert_memory_equal(metrics.ndcg, expected.ndcg, metrics.top_k_count * sizeof *metrics.ndcg);
 }
 
