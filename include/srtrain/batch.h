@@ -22,6 +22,19 @@ typedef struct {
     bool own_sequence;        /* when empty, it does not share the sequence of other empty histories */
 } sr_example;
 
+/* Sampled negatives of a batch: lists of items, each of which serves consecutive targets. A list may name an item several
+ * times. Which list serves which targets follows from training.negative_sharing. */
+typedef struct {
+    size_t lists, length;         /* length K is that of every list */
+    const int32_t *items;         /* [lists, length] */
+    const size_t *first_target;   /* [lists + 1]: list l serves targets [first_target[l], first_target[l + 1]) */
+    const size_t *hit_offsets;    /* [targets + 1]: where the hits of each target begin; NULL: nobody has one */
+    const uint32_t *hits;         /* places in the target's list, ascending, whose items do not exist for this target */
+    const float *log_q;           /* [lists, length]: ln of the share of draws that the item has; NULL unless a loss needs it */
+    const float *target_log_q;    /* [targets]: that of the target; -infinity for one that is never drawn */
+    const double *excluded_share; /* [targets]: the sum of shares over the items that do not exist for this target, each once */
+} sr_negatives;
+
 /* Examples packed without padding, and the rows of the last layer that are read. Everything lives in the arena it was built in.
  */
 typedef struct sr_batch {
@@ -34,6 +47,7 @@ typedef struct sr_batch {
     const size_t *target_reads;    /* [n]: each target's row of the R representations */
     const int32_t *target_items;   /* [n] */
     const int32_t *negative_items; /* [n], or NULL when the examples had none */
+    const sr_negatives *negatives; /* NULL when the loss needs none */
     size_t examples;
     /* [examples]: the row of the R representations that belongs to the example's end: its mask token or else its last item.
      * NULL in the training of masked models, where only targets are read. */
