@@ -181,6 +181,7 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
         report(error);
         return status;
     }
+    sr_standard_output_buffer();
     const bool is_root = sr_parallel_rank(context.parallel) == 0;
     if (is_root)
         status = sr_log_open(&context.log, error);
