@@ -6,7 +6,7 @@ foreach(test test_end_to_end test_bad_input test_import test_recommend test_anal
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
              test_mixed_machines test_plan_threads test_unusable_settings)
   srtrain_add_test(${test} SOURCES program.c world.c optional.c)
-  target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
+  target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)
   add_dependencies(${test} srtrain_program srprep)
   set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT})

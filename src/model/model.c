@@ -18,6 +18,7 @@ sr_status model_declare_with(sr_model **model, const sr_model_settings *settings
 {
     *model = NULL;
     sr_model *made;
+    SR_TRY(calibrators_check(settings, error));
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
     made->settings = *settings;
     made->items = items;
