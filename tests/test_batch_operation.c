@@ -218,21 +218,32 @@ static void other_commands_do_not_wait_for_ever_either(void **state)
     } commands[] = {{"evaluate", "an evaluation"}, {"recommend", "recommendations"}, {"analyze", "an analysis"}};
     world *w = *state;
     char arguments[64], command[2048];
-    assert_int_equal(shell(w, "mkfifo pipe.h5"), 0);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) { /* side by side, as they only wait */
         snprintf(arguments, sizeof arguments, "%s pipe.h5 --stall-timeout 3", commands[i].name);
-        on_ranks(command, 2, commands[i].name, arguments);
-        assert_stalled(w, commands[i].name, shell(w, "%s", command));
+        on_ranks(command, 2, "stalled", arguments);
+        assert_int_equal(shell(w,
+                               "mkdir of-%s && cd of-%s && mkfifo pipe.h5 && { (%s; echo $? > code.new; mv code.new code) & }",
+                               commands[i].name, commands[i].name, command),
+                         0);
+    }
+    assert_int_equal(shell(w, "for c in evaluate recommend analyze; do for i in $(seq 10000); do [ -e of-$c/code ] && break; "
+                              "sleep 0.01; done; done"),
+                     0);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
+        char name[64];
+        snprintf(name, sizeof name, "of-%s/stalled", commands[i].name);
+        assert_stalled(w, name, shell(w, "exit $(cat of-%s/code)", commands[i].name));
         if (shell(w,
-                  "[ $(grep -c 'srtrain: error' %s.out) -eq 1 ] && grep -q 'missing is rank 0 on .*is busy with %s' %s.out && "
-                  "! grep -q 'last checkpoint' %s.out && rm -r stalled-*",
-                  commands[i].name, commands[i].phase, commands[i].name, commands[i].name) != 0) {
-            shell(w, "cat %s.out", commands[i].name);
+                  "cd of-%s && [ $(grep -c 'srtrain: error' stalled.out) -eq 1 ] && "
+                  "grep -q 'missing is rank 0 on .*is busy with %s' stalled.out && ! grep -q 'last checkpoint' stalled.out && "
+                  "ls stalled-*",
+                  commands[i].name, commands[i].phase) != 0) {
+            shell(w, "cat of-%s/stalled.out", commands[i].name);
             fail_msg("srtrain %s does not say who is missing", commands[i].name);
         }
     }
     assert_int_equal(shell(w,
-                           "%s/srtrain evaluate pipe.h5 --stall-timeout soon 2> refused.out; [ $? -eq 2 ] && "
+                           "%s/srtrain evaluate none.h5 --stall-timeout soon 2> refused.out; [ $? -eq 2 ] && "
                            "grep -q -e --stall-timeout refused.out",
                            getenv("SRTRAIN_BINARY_DIRECTORY")),
                      0);
