@@ -23,6 +23,7 @@ typedef struct {
     entry_filter entry;
     user_rules rules;
     uint64_t memory; /* 0: plenty */
+    uint64_t range;  /* items in a table at a time; 0: all */
 } request;
 
 enum { PLENTY = 1 << 26, TEXT_SIZE = 1 << 20 };
@@ -38,6 +39,7 @@ static sr_status run(const char *directory, const row *rows, size_t count, const
     collector from;
     assert_int_equal(sr_parallel_start_alone(&parallel, error), SR_OK);
     assert_int_equal(workplace_open(&place, parallel, NULL, output, r->memory ? r->memory : PLENTY, error), SR_OK);
+    place.range = r->range;
     assert_int_equal(collector_create(&from, &place, r->rules.one_line_a_user, &r->entry, error), SR_OK);
     collector_begin_part(&from, 0);
     for (size_t i = 0; i < count; ++i) {
@@ -369,9 +371,10 @@ static void all_filters_together_do_what_is_documented_within_any_memory(void **
         drop_in_front(d, r.rules.max_length);
         describe_random(d, expected);
         assert_true(strlen(expected) > 1000);
-        const uint64_t memories[] = {PLENTY, 200000, 130000};
-        for (size_t k = 0; k < 3; ++k) {
+        const uint64_t memories[] = {PLENTY, 200000, 130000, PLENTY, 130000}, ranges[] = {0, 0, 1000, 7, ITEMS / 2};
+        for (size_t k = 0; k < 5; ++k) {
             r.memory = memories[k];
+            r.range = ranges[k];
             run_and_describe(*state, d->rows, MANY, &r, &counts, found);
             assert_string_equal(found, expected);
         }

@@ -69,6 +69,11 @@ static sr_status make_sequences(workplace *place, gathered *g, const engine_plan
     return sequences_finish(to, error);
 }
 
+static void release_sequences(void *sequences_of_rank)
+{
+    sequences_free(sequences_of_rank);
+}
+
 static sr_status write_sequences(workplace *place, const gathered *g, const engine_plan *plan, sequences *from,
                                  engine_counts *counts, sr_error *error)
 {
@@ -82,10 +87,12 @@ static sr_status write_sequences(workplace *place, const gathered *g, const engi
                        (unsigned long long)counts->users.duplicates, (unsigned long long)counts->users.core);
     const column_plan columns = {.totals = from->totals,
                                  .next = sequences_next,
+                                 .release = release_sequences,
                                  .context = from,
                                  .has_times = plan->has_times,
                                  .all_items = g->all_items,
                                  .items = &g->items,
+                                 .items_file = GATHERED_ITEMS,
                                  .first_item = g->first_item,
                                  .own_items = g->item_count,
                                  .split = &plan->split,

@@ -145,6 +145,8 @@ static sr_status advance_name(void *context, size_t source, bool *more, sr_error
     name_source *from = &names->sources[source];
     identifier *last = &names->last;
     if (names->count == 0 || name_compare(&from->head, last) != 0) {
+        if (names->count >= INT32_MAX - 1)
+            return sr_fail(error, SR_ERROR_DATA, "more than %d (2^31 - 2) users or items have the same owner", INT32_MAX - 1);
         memcpy(names->last_bytes, from->head.bytes, from->head.length);
         *last = (identifier){from->head.hash, from->head.length, names->last_bytes};
         SR_TRY(put_name(names->to, last, error));
@@ -202,7 +204,7 @@ static sr_status merge_names(merge *m, const name_kind *kind, const char *merged
     name_source *sources = NULL;
     store merged;
     merge_space space;
-    SR_TRY(workplace_store(m->place, &merged, merged_file, false, error));
+    SR_TRY(workplace_store(m->place, &merged, merged_file, kind->items && m->place->ranks > 1, error));
     sr_status status = begin_merge(m, &merged, &space, error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
@@ -391,7 +393,9 @@ static sr_status count_all(workplace *place, gathered *to, uint64_t *first_items
     to->first_item = first_items[place->rank];
     to->all_items = sum;
     if (sum >= INT32_MAX || users >= INT32_MAX)
-        return sr_fail(error, SR_ERROR_DATA, "%llu users and %llu items; of each at most %d are possible",
+        return sr_fail(error, SR_ERROR_DATA,
+                       "the input has %llu users and %llu items; of each at most %d (2^31 - 2) are possible: choose some of "
+                       "them with --items, --min-rating, --after or --before",
                        (unsigned long long)users, (unsigned long long)sum, INT32_MAX - 1);
     return SR_OK;
 }
@@ -408,7 +412,7 @@ static sr_status merge_runs(merge *m, collector *from, gathered *to, store maps[
     SR_TRY(sr_parallel_agree(parallel, status, error));
     status = merge_names(m, &users, "merged-users", &to->user_count, error);
     if (status == SR_OK)
-        status = merge_names(m, &items, "merged-items", &to->item_count, error);
+        status = merge_names(m, &items, GATHERED_ITEMS, &to->item_count, error);
     SR_TRY(sr_parallel_agree(parallel, status, error)); /* now all maps are complete */
     SR_TRY(count_all(m->place, to, first_items, error));
     for (size_t i = 0; i < m->own && status == SR_OK; ++i)

@@ -14,6 +14,9 @@ typedef struct {
     uint64_t all_items;              /* of all ranks together */
 } gathered;
 
+/* What the identifiers of a rank's items are called, for the other ranks where there are several. */
+#define GATHERED_ITEMS "merged-items"
+
 /* Takes everything out of the collector, which must have been finished. Collective; release with gathered_free(). */
 sr_status gather(workplace *place, collector *from, gathered *to, sr_error *error);
 void gathered_free(gathered *g);
