@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { INTERACTIONS = 4000, USERS = 150, ITEMS = 250, PATH_SIZE = 256, LITTLE = 200000 };
+enum { INTERACTIONS = 4000, USERS = 150, ITEMS = 250, PATH_SIZE = 256, LITTLE = 300000 };
 
 typedef struct {
     uint64_t memory, range;
@@ -42,10 +42,25 @@ static void collect(collector *to, size_t part, size_t parts)
     }
 }
 
-/* Converts all interactions on the ranks of `parallel` to DIRECTORY/NAME. Collective. */
-static void convert(const shared_dataset *shared, const user_rules *rules, const bounds *b, const char *name)
+/* A list of every second item: a table where memory is plenty, runs where there is little. */
+static void read_list(item_list *list, workplace *place, const char *path, sr_error *error)
 {
-    char output[PATH_SIZE];
+    if (place->rank == 0) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        for (uint32_t number = 0; number < ITEMS; number += 2)
+            assert_true(fprintf(file, "%.*s%u\n", (int)(number % 4), "item", number) > 0);
+        assert_int_equal(fclose(file), 0);
+    }
+    assert_int_equal(sr_parallel_barrier(place->parallel, error), SR_OK);
+    assert_int_equal(item_list_read(list, place, path, error), SR_OK);
+    assert_true(list->is_long == (place->memory == LITTLE));
+}
+
+/* Converts all interactions on the ranks of `parallel` to DIRECTORY/NAME. Collective. */
+static void convert(const shared_dataset *shared, const user_rules *rules, bool listed, const bounds *b, const char *name)
+{
+    char output[PATH_SIZE], path[PATH_SIZE];
     workplace place;
     collector from;
     engine_counts counts;
@@ -56,7 +71,14 @@ static void convert(const shared_dataset *shared, const user_rules *rules, const
     place.range = b->range;
     if (place.ranks > 1)
         assert_int_equal(workplace_make_directory(&place, &error), SR_OK);
-    assert_int_equal(collector_create(&from, &place, false, &(entry_filter){.items = NULL}, &error), SR_OK);
+    item_list list = {.file = {.descriptor = -1}};
+    if (listed) {
+        path_of(shared, "list.txt", path);
+        read_list(&list, &place, path, &error);
+    }
+    const entry_filter filter = {.items = listed && !list.is_long ? &list.table : NULL,
+                                 .too_long = list.is_long ? &list : NULL};
+    assert_int_equal(collector_create(&from, &place, false, &filter, &error), SR_OK);
     collect(&from, place.rank, place.ranks);
     for (size_t part = 0; part < place.ranks; ++part)
         starts[part] = part * INTERACTIONS / place.ranks;
@@ -71,7 +93,10 @@ static void convert(const shared_dataset *shared, const user_rules *rules, const
                               .read = INTERACTIONS};
     if (engine_run(&place, &from, &plan, &counts, &error) != SR_OK)
         fail_msg("%s", error.message);
+    if (listed)
+        assert_true(counts.not_listed > 1000 && counts.not_listed < INTERACTIONS);
     collector_free(&from);
+    item_list_free(&list);
     workplace_close(&place);
 }
 
@@ -87,10 +112,14 @@ static void assert_same(const shared_dataset *shared, const char *first, const c
 static void ranks_and_ranges_of_items_do_not_change_a_byte(void **state)
 {
     const rank_counts *counts = *state;
-    const user_rules rules[] = {{.max_length = 0},
-                                {.duplicates = DEDUPLICATE_LAST, .min_user = 6, .min_item = 7, .max_length = 30}};
+    const struct {
+        user_rules rules;
+        bool listed;
+    } cases[] = {{{.max_length = 0}, false},
+                 {{.duplicates = DEDUPLICATE_LAST, .min_user = 6, .min_item = 7, .max_length = 30}, false},
+                 {{.min_item = 3}, true}};
     const bounds all[] = {{1 << 26, 0}, {1 << 26, 7}, {LITTLE, 100}, {1 << 26, 1}};
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; ++i) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         char first[32];
         snprintf(first, sizeof first, "first-%zu", i);
         for (int ranks = 1; ranks <= MOST_RANKS; ++ranks) {
@@ -99,7 +128,7 @@ static void ranks_and_ranges_of_items_do_not_change_a_byte(void **state)
             /* One range as small as can be is enough for one number of ranks. */
             for (size_t k = 0; takes_part && k < (ranks == 3 ? 4 : 3); ++k) {
                 const bool is_first = ranks == 1 && k == 0;
-                convert(&data, &rules[i], &all[k], is_first ? first : "again");
+                convert(&data, &cases[i].rules, cases[i].listed, &all[k], is_first ? first : "again");
                 if (!is_first)
                     assert_same(&data, first, "again");
             }
