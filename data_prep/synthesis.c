@@ -253,7 +253,16 @@ sr_status synthesis_next(void *synthesiser_of_rank, sequence *one, sr_error *err
 
 size_t synthesis_item_name(uint64_t item, char name[32])
 {
-    return (size_t)snprintf(name, 32, "i%llu", (unsigned long long)item);
+    char digits[20]; /* backwards; by hand, because there may be billions of names */
+    size_t count = 0, length = 0;
+    do
+        digits[count++] = (char)('0' + item % 10);
+    while ((item /= 10) > 0);
+    name[length++] = 'i';
+    while (count > 0)
+        name[length++] = digits[--count];
+    name[length] = '\0';
+    return length;
 }
 
 static sr_status make_catalogue(synthesiser *s, sr_error *error)
