@@ -364,8 +364,8 @@ static void a_batch_names_what_it_reads(void **state)
     assert_ptr_equal(reads.lists[0].ids, w.batch.items);
     assert_int_equal(reads.lists[0].count, w.batch.layout.offsets[w.batch.layout.sequences]);
     assert_ptr_equal(reads.lists[1].ids, w.batch.target_items);
-    assert_ptr_equal(reads.lists[2].ids, w.batch.negative_items);
-    w.batch.negative_items = NULL;
+    assert_ptr_equal(reads.lists[2].ids, w.batch.negatives->items);
+    w.batch.negatives = NULL;
     w.again = w.batch;
     w.batch.again = &w.again;
     reads = sr_batch_item_reads(&w.batch);

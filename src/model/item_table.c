@@ -114,7 +114,8 @@ static void add_batch(sr_item_reads *reads, const sr_batch *batch)
 {
     add_list(reads, batch->items, batch->layout.offsets[batch->layout.sequences]);
     add_list(reads, batch->target_items, batch->targets);
-    add_list(reads, batch->negative_items, batch->targets);
+    if (batch->negatives)
+        add_list(reads, batch->negatives->items, batch->negatives->lists * batch->negatives->length);
     if (batch->again)
         add_batch(reads, batch->again);
     if (batch->alike)

@@ -24,7 +24,10 @@ extern const size_t loss_count;
 /* The row of settings->loss. */
 const loss *loss_of(const sr_model_settings *settings);
 
-/* For losses that compare scores: dot products of states [n, width] with the batch's targets and with the sampled items, [n, 1]
+/* For losses that compare each target with one item of its own: these items, [n]; NULL where there are none. */
+const int32_t *single_negatives(const sr_batch *batch);
+
+/* For such losses that compare scores: dot products of states [n, width] with the batch's targets and with those items, [n, 1]
  * each. NULL after a failure of the tape. */
 typedef struct {
     sr_tensor *targets, *negatives;

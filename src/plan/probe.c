@@ -57,6 +57,17 @@ static sr_status fold(const int32_t **numbers, size_t count, size_t known, size_
     return SR_OK;
 }
 
+static sr_status fold_negatives(const probe *p, const sr_negatives **negatives, sr_error *error)
+{
+    sr_negatives *folded_negatives = sr_arena_take(p->arena, sizeof *folded_negatives);
+    if (!folded_negatives)
+        return sr_fail_memory(error, sizeof *folded_negatives, "a part of a batch");
+    *folded_negatives = **negatives;
+    *negatives = folded_negatives;
+    return fold(&folded_negatives->items, folded_negatives->lists * folded_negatives->length, p->items,
+                sr_dataset_items(p->request->dataset), p->arena, error);
+}
+
 static sr_status fold_batch(const probe *p, sr_batch *batch, sr_error *error)
 {
     const size_t items = sr_dataset_items(p->request->dataset), users = sr_dataset_users(p->request->dataset);
@@ -64,7 +75,7 @@ static sr_status fold_batch(const probe *p, sr_batch *batch, sr_error *error)
     SR_TRY(fold(&batch->items, tokens, p->items, items, p->arena, error));
     SR_TRY(fold(&batch->users, tokens, p->users, users, p->arena, error));
     SR_TRY(fold(&batch->target_items, batch->targets, p->items, items, p->arena, error));
-    return fold(&batch->negative_items, batch->targets, p->items, items, p->arena, error);
+    return batch->negatives ? fold_negatives(p, &batch->negatives, error) : SR_OK;
 }
 
 /* The same for a further pass of contrastive training, whose batch is not the probe's to change. */
