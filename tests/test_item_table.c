@@ -347,35 +347,73 @@ static void gradients_are_those_of_finite_differences(void **state)
     free_world(&w);
 }
 
+static double expected_score(const world *w, const sr_real *state, const sr_real *row)
+{
+    if (w->settings.model.similarity == SR_SIMILARITY_DOT)
+        return dot(state, row);
+    return dot(state, row) / sqrt(dot(state, state) * dot(row, row));
+}
+
+/* More states than are prepared at a time. */
+static void check_scores(world *w, const sr_model *model, bool in_order)
+{
+    enum { MANY = 70 };
+    static sr_real states[MANY * WIDTH], scores[MANY * ROWS];
+    const sr_real *values = sr_model_parameters(w->model)->values;
+    sr_catalogue *catalogue;
+    const sr_score_tile *tiles;
+    size_t tile_count, found = 0, out_of_order = 0;
+    for (size_t i = 0; i < MANY * WIDTH; ++i)
+        states[i] = state_values[i % (STATES * WIDTH)] + (sr_real)(i / WIDTH) / 10;
+    assert_int_equal(sr_catalogue_create(&catalogue, model, sr_tape_kernels(w->tape), NULL), SR_OK);
+    assert_int_equal(sr_catalogue_columns(catalogue), ROWS);
+    sr_catalogue_tiles(catalogue, &tiles, &tile_count);
+    sr_catalogue_score(catalogue, states, MANY, scores);
+    for (size_t i = 0; i < tile_count; ++i)
+        for (size_t place = 0; place < tiles[i].items.count; ++place, ++found) {
+            const size_t item = (size_t)sr_row_number(&tiles[i].items, place), column = tiles[i].begin + place;
+            out_of_order += item != column;
+            for (size_t s = 0; s < MANY; ++s)
+                assert_true(fabs((double)scores[s * ROWS + column] -
+                                 expected_score(w, states + s * WIDTH, values + item * WIDTH)) < 1e-13);
+        }
+    assert_int_equal(found, ROWS);
+    assert_true(in_order ? out_of_order == 0 : out_of_order > ROWS / 2);
+    sr_catalogue_free(catalogue);
+}
+
 static void scores_are_found_by_the_tiles_of_their_columns(void **state)
 {
+    static const variant cosine = {"cosines", {"model.similarity=cosine"}};
+    const variant *const both[] = {&plain, &cosine};
+    (void)state;
+    for (size_t v = 0; v < 2; ++v) {
+        world w;
+        create_world(&w, both[v]);
+        sr_model *scattered = scattered_model(w.model);
+        check_scores(&w, w.model, true);
+        check_scores(&w, scattered, false);
+        sr_model_free(scattered);
+        free_world(&w);
+    }
+}
+
+/* ---- what is said of a model ---- */
+
+static void cosines_without_a_low_temperature_are_worth_a_warning(void **state)
+{
+    static const variant warm = {"", {"model.similarity=cosine"}},
+                         cold = {"", {"model.similarity=cosine", "training.temperature=0.1"}};
     world w;
     (void)state;
     create_world(&w, &plain);
-    sr_model *scattered = scattered_model(w.model);
-    const sr_real *values = sr_model_parameters(w.model)->values;
-    for (size_t t = 0; t < 2; ++t) {
-        sr_catalogue *catalogue;
-        const sr_score_tile *tiles;
-        size_t tile_count, found = 0, out_of_order = 0;
-        sr_real scores[STATES * ROWS];
-        assert_int_equal(sr_catalogue_create(&catalogue, t == 0 ? w.model : scattered, sr_tape_kernels(w.tape), NULL), SR_OK);
-        assert_int_equal(sr_catalogue_columns(catalogue), ROWS);
-        sr_catalogue_tiles(catalogue, &tiles, &tile_count);
-        sr_catalogue_score(catalogue, state_values, STATES, scores);
-        for (size_t i = 0; i < tile_count; ++i)
-            for (size_t place = 0; place < tiles[i].items.count; ++place, ++found) {
-                const size_t item = (size_t)sr_row_number(&tiles[i].items, place), column = tiles[i].begin + place;
-                out_of_order += item != column;
-                for (size_t s = 0; s < STATES; ++s)
-                    assert_true(fabs((double)scores[s * ROWS + column] - dot(state_values + s * WIDTH, values + item * WIDTH)) <
-                                1e-14);
-            }
-        assert_int_equal(found, ROWS);
-        assert_true(t == 0 ? out_of_order == 0 : out_of_order > ROWS / 2);
-        sr_catalogue_free(catalogue);
-    }
-    sr_model_free(scattered);
+    assert_null(sr_model_training_warning(&w.settings.model));
+    free_world(&w);
+    create_world(&w, &warm);
+    assert_non_null(strstr(sr_model_training_warning(&w.settings.model), "training.temperature below 1"));
+    free_world(&w);
+    create_world(&w, &cold);
+    assert_null(sr_model_training_warning(&w.settings.model));
     free_world(&w);
 }
 
@@ -423,6 +461,7 @@ int main(void)
         cmocka_unit_test(rows_scores_and_losses_are_those_of_plain_loops),
         cmocka_unit_test(gradients_are_those_of_finite_differences),
         cmocka_unit_test(scores_are_found_by_the_tiles_of_their_columns),
+        cmocka_unit_test(cosines_without_a_low_temperature_are_worth_a_warning),
         cmocka_unit_test(a_batch_names_what_it_reads),
         cmocka_unit_test(tables_that_lie_elsewhere_are_no_parameters),
         cmocka_unit_test(models_cannot_tell_where_rows_lie),
