@@ -22,6 +22,8 @@ struct sr_sampler {
     size_t examples;
     bool prefetches;
     same_target_index same_target; /* contrastive training only */
+    item_shares shares;            /* of sampled negatives */
+    void *own_table;               /* or NULL */
 };
 
 sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *model, sr_error *error)
@@ -78,6 +80,96 @@ static sr_status index_targets(sr_sampler *sampler, sr_error *error)
     return same_target_index_make(&sampler->same_target, sr_dataset_items(sampler->dataset), sampler->examples, &source, error);
 }
 
+/* ---- the table of draws ---- */
+
+static shares_request shares_request_of(const sr_sampler *sampler)
+{
+    return (shares_request){.settings = &sampler->is.sampled,
+                            .items = sr_dataset_items(sampler->dataset),
+                            .occurrences = sr_dataset_popularity(sampler->dataset),
+                            .counts_targets = sampler->is.reads_shares};
+}
+
+size_t sr_sampler_table_bytes(const sr_sampler *sampler)
+{
+    const shares_request request = shares_request_of(sampler);
+    return sampler->is.negatives ? item_shares_bytes(&request) : 0;
+}
+
+static const int32_t *targets_of_example(const sr_sampler *sampler, const sr_example *example, size_t *count)
+{
+    *count = sampler->is.every_position ? smaller(example->length, sampler->is.packing.max_length) : 1;
+    return example->targets + (sampler->is.every_position ? example->length - *count : 0);
+}
+
+void sr_sampler_add_to_table(const sr_sampler *sampler, void *table, size_t rank, size_t ranks)
+{
+    const shares_request request = shares_request_of(sampler);
+    const size_t users = sr_dataset_users(sampler->dataset);
+    if (sampler->is.sampled.sampling == SR_SAMPLING_POPULARITY) {
+        if (rank == 0)
+            item_shares_compute(&request, table);
+        return;
+    }
+    for (size_t user = users * rank / ranks; user < users * (rank + 1) / ranks; ++user) {
+        size_t count = 0;
+        const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
+        const sr_example whole = {.length = sequence.train_end - 1, .targets = sequence.items + 1};
+        const int32_t *targets = NULL;
+        if (!sampler->is.every_position)
+            targets = targets_of_user(sampler, user, &count);
+        else if (examples_of(sampler, user) > 0)
+            targets = targets_of_example(sampler, &whole, &count);
+        item_shares_count(&request, table, targets, count);
+    }
+}
+
+void sr_sampler_use_table(sr_sampler *sampler, void *table)
+{
+    const shares_request request = shares_request_of(sampler);
+    item_shares_read(&sampler->shares, &request, table);
+}
+
+static sr_status make_own_table(sr_sampler *sampler, sr_error *error)
+{
+    const size_t words = sr_sampler_table_bytes(sampler) / sizeof(int64_t);
+    int64_t *table;
+    if (words == 0)
+        return SR_OK;
+    SR_TRY(SR_ALLOCATE_ZERO(&table, words, "the table of sampled negatives", error));
+    sampler->own_table = table;
+    sr_sampler_add_to_table(sampler, table, 0, 1);
+    sr_sampler_use_table(sampler, table);
+    return SR_OK;
+}
+
+/* Items that can be drawn, as far as two of them. */
+static size_t items_to_draw(const sr_sampler *sampler)
+{
+    const size_t items = sr_dataset_items(sampler->dataset);
+    const int64_t *occurrences = sr_dataset_popularity(sampler->dataset);
+    size_t count = 0;
+    if (sampler->is.sampled.sampling == SR_SAMPLING_UNIFORM || sampler->is.sampled.popularity_exponent == 0)
+        return items;
+    for (size_t item = 1; item <= items && count < 2; ++item)
+        count += occurrences[item] > 0;
+    return count;
+}
+
+static sr_status prepare_negatives(sr_sampler *sampler, sr_error *error)
+{
+    const shares_request request = shares_request_of(sampler);
+    if (!sampler->is.negatives)
+        return SR_OK;
+    if (items_to_draw(sampler) < 2)
+        return sr_fail(error, SR_ERROR_DATA,
+                       "%s has one item that could be sampled, so that no target has a negative: training.loss compares each "
+                       "target with sampled items; use data of at least two items, or loss cross_entropy",
+                       sr_dataset_directory(sampler->dataset));
+    sampler->shares = item_shares_of(&request);
+    return sampler->is.shares_table ? SR_OK : make_own_table(sampler, error);
+}
+
 /* Whether a data set may not stay in memory beside everything else. */
 static bool is_large(const sr_dataset *dataset)
 {
@@ -106,6 +198,8 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
                          sr_dataset_directory(dataset));
     if (status == SR_OK && sampling->contrasts)
         status = index_targets(made, error);
+    if (status == SR_OK)
+        status = prepare_negatives(made, error);
     if (status != SR_OK) {
         sr_sampler_free(made);
         return status;
@@ -118,6 +212,7 @@ void sr_sampler_free(sr_sampler *sampler)
 {
     if (!sampler)
         return;
+    free(sampler->own_table);
     same_target_index_free(&sampler->same_target);
     example_index_free(&sampler->index);
     free(sampler);
@@ -127,7 +222,8 @@ size_t sr_sampler_memory(const sr_sampler *sampler)
 {
     const size_t of_users = example_index_memory(sr_dataset_users(sampler->dataset));
     const bool by_target = sampler->is.contrasts;
-    return of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
+    const size_t table = sampler->own_table ? sr_sampler_table_bytes(sampler) : 0;
+    return table + of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
 }
 
 size_t sr_sampler_examples(const sr_sampler *sampler)
@@ -319,24 +415,80 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
 
 /* ---- batches ---- */
 
-static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
-{
-    return sampler->is.every_position ? smaller(example->length, sampler->is.packing.max_length) : 1;
-}
-
-/* What this rank alone has to know of its examples: masks and negatives, drawn anew in every epoch. */
+/* What this rank alone has to know of its examples: masks, drawn anew in every epoch. */
 static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena,
                                   sr_error *error)
 {
-    const size_t items = sr_dataset_items(sampler->dataset);
-    const sr_example history = *example;
-    if (sampler->is.masked)
-        SR_TRY(
-            mask_items(&sampler->is, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1, example, arena, error));
-    if (!sampler->is.negatives)
+    const int32_t mask_token = (int32_t)sr_dataset_items(sampler->dataset) + 1;
+    if (!sampler->is.masked)
         return SR_OK;
-    return draw_negatives(stream_of(sampler, SR_RANDOM_NEGATIVES, epoch), items, &history,
-                          sampler->is.packing.every_position ? example->length : 1, example, arena, error);
+    return mask_items(&sampler->is, stream_of(sampler, SR_RANDOM_MASKING, epoch), mask_token, example, arena, error);
+}
+
+/* ---- the targets of a global batch ---- */
+
+static bool draws_from_batch(const sr_sampler *sampler)
+{
+    const sr_negative_sampling sampling = sampler->is.sampled.sampling;
+    return sampler->is.negatives && (sampling == SR_SAMPLING_BATCH || sampling == SR_SAMPLING_MIXED);
+}
+
+bool sr_sampler_gathers_targets(const sr_sampler *sampler, size_t ranks)
+{
+    return draws_from_batch(sampler) && groups_of(sampler, ranks) > 1;
+}
+
+sr_status sr_sampler_targets(const sr_sampler *sampler, size_t epoch, size_t index, sr_part part, sr_arena *arena,
+                             sr_batch_targets *targets, sr_error *error)
+{
+    assert(!sampler->is.masked); /* whose targets are drawn */
+    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const size_t begin = index * sampler->is.batch_size, count = batch_end(sampler, index) - begin;
+    const size_t first = begin + count * part.rank / part.ranks, end = begin + count * (part.rank + 1) / part.ranks;
+    const size_t most = (end - first) * (sampler->is.every_position ? sampler->is.packing.max_length : 1);
+    int32_t *items = sr_arena_take(arena, most * sizeof *items);
+    if (!items)
+        return sr_fail_memory(error, most * sizeof *items, "the targets of a batch");
+    *targets = (sr_batch_targets){.items = items};
+    for (size_t e = first; e < end; ++e) {
+        const sr_example example = example_at(sampler, sr_random_permutation(order, e, sampler->examples));
+        size_t more;
+        const int32_t *own = targets_of_example(sampler, &example, &more);
+        memcpy(items + targets->count, own, more * sizeof *items);
+        targets->count += more;
+    }
+    return SR_OK;
+}
+
+/* ---- the part of a rank ---- */
+
+/* What a rank draws for its part of a batch beside examples. */
+typedef struct {
+    size_t epoch, index;
+    negatives_example *examples; /* NULL where the loss samples nothing */
+    size_t count;
+} sampled_part;
+
+static sr_status add_negatives(const sr_sampler *sampler, const sampled_part *sampled, const sr_part *part, sr_arena *arena,
+                               sr_batch *batch, sr_error *error)
+{
+    const size_t number = sampled->epoch * sr_sampler_batches(sampler) + sampled->index;
+    sr_batch_targets targets = {NULL, 0};
+    if (part->targets)
+        targets = *part->targets;
+    else if (draws_from_batch(sampler))
+        SR_TRY(sr_sampler_targets(sampler, sampled->epoch, sampled->index, (sr_part){.ranks = 1}, arena, &targets, error));
+    const negatives_request request = {.settings = &sampler->is.sampled,
+                                       .shares = &sampler->shares,
+                                       .wants_shares = sampler->is.reads_shares,
+                                       .own = stream_of(sampler, SR_RANDOM_NEGATIVES, sampled->epoch),
+                                       .shared = stream_of(sampler, SR_RANDOM_SHARED_NEGATIVES, number),
+                                       .packing = &sampler->is.packing,
+                                       .examples = sampled->examples,
+                                       .count = sampled->count,
+                                       .batch_targets = targets.items,
+                                       .batch_target_count = targets.count};
+    return negatives_make(&request, batch, arena, &batch->negatives, error);
 }
 
 bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
@@ -352,13 +504,28 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
     SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
     sr_example *examples = slice.examples;
     views drawn = slice.drawn;
+    sampled_part sampled = {epoch, index, NULL, 0};
     size_t mine = 0, slice_targets = 0;
+    if (sampler->is.negatives) {
+        sampled.examples = sr_arena_take(arena, slice.count * sizeof *sampled.examples);
+        if (!sampled.examples)
+            return sr_fail_memory(error, slice.count * sizeof *sampled.examples, "a batch");
+    }
     for (size_t e = 0; e < slice.count; ++e) {
-        slice_targets += targets_of(sampler, &examples[e]);
+        size_t targets;
+        targets_of_example(sampler, &examples[e], &targets);
+        slice_targets += targets;
         if (group.first_rank + slice.pieces.owners[slice.pieces.of_example[e]] != part.rank)
             continue;
-        examples[mine] = examples[e];
+        const sr_example history = examples[e];
+        examples[mine] = history;
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
+        if (sampled.examples)
+            sampled.examples[sampled.count++] = (negatives_example){
+                .history = history,
+                .example = examples[mine],
+                .number = group.first + e - index * sampler->is.batch_size,
+            };
         if (drawn.again) {
             drawn.again[mine] = drawn.again[e];
             drawn.alike[mine] = drawn.alike[e];
@@ -366,6 +533,8 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         ++mine;
     }
     SR_TRY(sr_batch_pack(batch, arena, &sampler->is.packing, examples, mine, error));
+    if (sampled.examples)
+        SR_TRY(add_negatives(sampler, &sampled, &part, arena, batch, error));
     totals->examples = batch_end(sampler, index) - index * sampler->is.batch_size;
     totals->targets = totals->examples;
     if (sr_sampler_sums_targets(sampler, part.ranks))

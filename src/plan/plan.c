@@ -118,8 +118,9 @@ static sr_status measure_batch(const sr_plan_request *request, const batch_part 
     sr_batch batch;
     sr_totals totals;
     SR_TRY(sr_arena_create(&arena, (size_t)4 << 20, error));
-    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, (sr_part){part->worker, part->workers}, arena,
-                                              &batch, &totals, error);
+    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index,
+                                              (sr_part){.rank = part->worker, .ranks = part->workers}, arena, &batch, &totals,
+                                              error);
     *bytes = sr_arena_used(arena);
     sr_arena_free(arena);
     return status;
