@@ -240,13 +240,13 @@ static void check_batch(const world *w, const sr_sampler *sampler, const sr_samp
     sr_arena_reset(w->arena);
 }
 
-static void check_sampling(world *w, const sr_negative_settings *sampled)
+static void check_sampling(world *w, const sr_negative_settings *sampled, size_t batch_size)
 {
     for (int all = 0; all < 2; ++all) {
         sr_sampler *sampler;
         sr_error error;
         w->settings.model.objective = all ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
-        w->settings.training.batch_size = all ? 5 : 8;
+        w->settings.training.batch_size = (int64_t)(batch_size ? batch_size : all ? 5 : 8);
         const sr_sampling sampling = sampling_with(w, sampled);
         if (sr_sampler_create(&sampler, w->dataset, &sampling, &error) != SR_OK)
             fail_msg("%s", error.message);
@@ -269,26 +269,157 @@ static void every_rank_draws_what_the_definition_says(void **state)
                 const bool redraws = of_target[hits] == SR_HITS_REDRAW;
                 if (redraws && (sharing >= SR_SHARING_SLICE || sampling == SR_SAMPLING_BATCH))
                     continue;
-                check_sampling(w, &(sr_negative_settings){.count = 1 + 12 * (hits % 2) + 3 * sharing,
-                                                          .sharing = (sr_negative_sharing)sharing,
-                                                          .slice = 3,
-                                                          .sampling = (sr_negative_sampling)sampling,
-                                                          .popularity_exponent = 0.75,
-                                                          .batch_share = 0.4,
-                                                          .target_hits = of_target[hits],
-                                                          .history_hits = of_history[hits]});
+                check_sampling(w,
+                               &(sr_negative_settings){.count = 1 + 12 * (hits % 2) + 3 * sharing,
+                                                       .sharing = (sr_negative_sharing)sharing,
+                                                       .slice = 3,
+                                                       .sampling = (sr_negative_sampling)sampling,
+                                                       .popularity_exponent = 0.75,
+                                                       .batch_share = 0.4,
+                                                       .target_hits = of_target[hits],
+                                                       .history_hits = of_history[hits]},
+                               0);
             }
 }
 
 static void all_targets_of_the_batch_can_be_the_list(void **state)
 {
-    check_sampling(*state, &(sr_negative_settings){
-                               .sharing = SR_SHARING_BATCH, .sampling = SR_SAMPLING_BATCH, .target_hits = SR_HITS_MASK});
+    check_sampling(
+        *state,
+        &(sr_negative_settings){.sharing = SR_SHARING_BATCH, .sampling = SR_SAMPLING_BATCH, .target_hits = SR_HITS_MASK}, 0);
 }
 
 static void losses_of_one_negative_draw_what_they_always_drew(void **state)
 {
-    check_sampling(*state, &SR_ONE_NEGATIVE);
+    check_sampling(*state, &SR_ONE_NEGATIVE, 0);
+}
+
+/* In a batch of one example of one target, that target is all that can be drawn from the batch. */
+static void what_cannot_be_drawn_again_is_masked(void **state)
+{
+    static const double shares[] = {0.5, 1};
+    for (size_t i = 0; i < 2 * sizeof shares / sizeof *shares; ++i)
+        for (int sharing = SR_SHARING_TARGET; sharing <= SR_SHARING_EXAMPLE; ++sharing)
+            check_sampling(*state,
+                           &(sr_negative_settings){.count = 6,
+                                                   .sharing = (sr_negative_sharing)sharing,
+                                                   .sampling = SR_SAMPLING_MIXED,
+                                                   .batch_share = shares[i / 2],
+                                                   .target_hits = SR_HITS_REDRAW,
+                                                   .history_hits = i % 2 ? SR_HITS_REDRAW : SR_HITS_KEEP},
+                           1);
+}
+
+/* ---- small catalogues ---- */
+
+static size_t the_item(size_t user, size_t i)
+{
+    (void)user;
+    (void)i;
+    return 0;
+}
+
+static size_t one_of_two(size_t user, size_t i)
+{
+    return (user + i) % 2;
+}
+
+static sr_status sampler_of(const world *w, const char *name, const equal_sequences *sequences, sr_negative_sampling sampling,
+                            sr_sampler **sampler, sr_dataset **dataset, sr_error *error)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%s/%s", w->directory, name);
+    small_dataset_write_equal(path, sequences);
+    assert_int_equal(sr_dataset_open(dataset, path, error), SR_OK);
+    sr_negative_settings sampled = SR_ONE_NEGATIVE;
+    sampled.sampling = sampling;
+    const sr_sampling made = sampling_with(w, &sampled);
+    return sr_sampler_create(sampler, *dataset, &made, error);
+}
+
+static void a_catalogue_without_a_negative_is_refused(void **state)
+{
+    world *w = *state;
+    static const char *const names[] = {"one", "one-occurs", "two"};
+    for (size_t i = 0; i < 3; ++i) {
+        sr_sampler *sampler;
+        sr_dataset *dataset;
+        sr_error error;
+        const equal_sequences sequences = {
+            .users = 4, .items = i == 0 ? 1 : 2, .length = 6, .shards = 1, .item_of = i == 2 ? one_of_two : the_item};
+        const sr_negative_sampling sampling = i == 1 ? SR_SAMPLING_POPULARITY : SR_SAMPLING_UNIFORM;
+        const sr_status status = sampler_of(w, names[i], &sequences, sampling, &sampler, &dataset, &error);
+        if (i < 2) {
+            assert_int_equal(status, SR_ERROR_DATA);
+            assert_null(sampler);
+            assert_non_null(strstr(error.message, "no target has a negative"));
+        } else {
+            sr_batch batch;
+            assert_int_equal(status, SR_OK);
+            draw(w, sampler, 0, 0, 0, 1, &batch);
+            for (size_t t = 0; t < batch.targets; ++t)
+                assert_int_equal(batch.negatives->items[t], 3 - batch.target_items[t]);
+            assert_null(batch.negatives->hit_offsets);
+        }
+        sr_sampler_free(sampler);
+        sr_dataset_close(dataset);
+    }
+}
+
+/* ---- many draws ---- */
+
+/* How often each item is drawn in lists of whole batches, and the share of it that the loss is told. */
+static void count_draws(world *w, const sr_negative_settings *sampled, size_t batch_size, size_t batches,
+                        double counts[ITEMS + 1], double shares[ITEMS + 1])
+{
+    sr_sampler *sampler;
+    w->settings.training.batch_size = (int64_t)batch_size;
+    const sr_sampling sampling = sampling_with(w, sampled);
+    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &sampling, NULL), SR_OK);
+    const size_t of_epoch = sr_sampler_batches(sampler);
+    memset(counts, 0, (ITEMS + 1) * sizeof *counts);
+    memset(shares, 0, (ITEMS + 1) * sizeof *shares);
+    for (size_t b = 0; b < batches; ++b) {
+        sr_batch batch;
+        draw(w, sampler, b / of_epoch, b % of_epoch, 0, 1, &batch);
+        const sr_negatives *n = batch.negatives;
+        assert_int_equal(n->lists, 1);
+        for (size_t place = 0; place < n->length; ++place) {
+            assert_in_range(n->items[place], 1, ITEMS);
+            double *share = &shares[n->items[place]];
+            counts[n->items[place]] += 1;
+            if (*share == 0)
+                *share = exp((double)n->log_q[place]);
+        }
+        sr_arena_reset(w->arena);
+    }
+    sr_sampler_free(sampler);
+}
+
+/* Chi-square of ITEMS - 1 = 39 degrees of freedom: above 86 once in 50,000. Draws are the same every time. */
+static void draws_have_the_shares_that_losses_are_told(void **state)
+{
+    enum { BATCHES = 20, LENGTH = 100000, LARGEST = 86 };
+    world *w = *state;
+    for (int sampling = SR_SAMPLING_UNIFORM; sampling <= SR_SAMPLING_MIXED; ++sampling) {
+        double counts[ITEMS + 1], shares[ITEMS + 1], square = 0, sum = 0;
+        const sr_negative_settings sampled = {.count = LENGTH,
+                                              .sharing = SR_SHARING_BATCH,
+                                              .sampling = (sr_negative_sampling)sampling,
+                                              .popularity_exponent = 0.75,
+                                              .batch_share = 0.3,
+                                              .target_hits = SR_HITS_MASK};
+        count_draws(w, &sampled, 1000, BATCHES, counts, shares); /* one batch an epoch: its targets are those of the epoch */
+        for (size_t item = 1; item <= ITEMS; ++item) {
+            const double expected = shares[item] * BATCHES * LENGTH;
+            sum += shares[item];
+            if (shares[item] > 0) /* else it has not been drawn */
+                square += (counts[item] - expected) * (counts[item] - expected) / expected;
+        }
+        assert_true(fabs(sum - 1) < 1e-6);
+        if (square > LARGEST)
+            fail_msg("sampling %d: chi-square is %g", sampling, square);
+    }
 }
 
 int main(void)
@@ -297,6 +428,9 @@ int main(void)
         cmocka_unit_test(an_alias_table_has_the_probabilities_that_it_was_made_from),
         cmocka_unit_test(an_alias_table_is_filled_in_ascending_order),
         cmocka_unit_test_setup_teardown(every_rank_draws_what_the_definition_says, sampler_set_up, sampler_tear_down),
+        cmocka_unit_test_setup_teardown(draws_have_the_shares_that_losses_are_told, sampler_set_up, sampler_tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_drawn_again_is_masked, sampler_set_up, sampler_tear_down),
+        cmocka_unit_test_setup_teardown(a_catalogue_without_a_negative_is_refused, sampler_set_up, sampler_tear_down),
         cmocka_unit_test_setup_teardown(all_targets_of_the_batch_can_be_the_list, sampler_set_up, sampler_tear_down),
         cmocka_unit_test_setup_teardown(losses_of_one_negative_draw_what_they_always_drew, sampler_set_up, sampler_tear_down),
     };
