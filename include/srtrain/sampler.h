@@ -60,7 +60,7 @@ sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *mod
 sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, const sr_sampling *sampling, sr_error *error);
 void sr_sampler_free(sr_sampler *sampler);
 
-/* Bytes of its index of examples, and of the table below where that is its own. */
+/* Bytes of its index of examples. */
 size_t sr_sampler_memory(const sr_sampler *sampler);
 
 /* A table that draws of negatives need, with a number or two for each item: the same on every rank, so that the processes of a

@@ -2,11 +2,9 @@
 #include "srtrain/sampler.h"
 
 #include "base/sizes.h"
-#include "data/example_index.h"
 #include "data/masking.h"
-#include "data/negatives.h"
 #include "data/pieces.h"
-#include "data/same_target.h"
+#include "data/sampler_state.h"
 #include "srtrain/machine.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
@@ -14,17 +12,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct sr_sampler {
-    const sr_dataset *dataset;
-    sr_sampling is; /* how examples are drawn */
-    example_index index;
-    size_t examples;
-    bool prefetches;
-    same_target_index same_target; /* contrastive training only */
-    item_shares shares;            /* of sampled negatives */
-    void *own_table;               /* or NULL */
-};
 
 sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *model, sr_error *error)
 {
@@ -50,7 +37,7 @@ static size_t shortest_prefix(const sr_sampler *sampler)
     return sampler->is.samples == SR_SAMPLES_WINDOW && !sampler->is.masked ? 0 : 1;
 }
 
-static size_t examples_of(const void *context, size_t user)
+size_t sampler_examples_of(const void *context, size_t user)
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
@@ -62,112 +49,21 @@ static size_t examples_of(const void *context, size_t user)
 
 static example_counts counts_of(const sr_sampler *sampler)
 {
-    return (example_counts){sr_dataset_users(sampler->dataset), examples_of, sampler};
+    return (example_counts){sr_dataset_users(sampler->dataset), sampler_examples_of, sampler};
 }
 
-/* Of prefixes: what the examples of a user predict. */
-static const int32_t *targets_of_user(const void *context, size_t user, size_t *count)
+const int32_t *sampler_targets_of_user(const void *context, size_t user, size_t *count)
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    *count = examples_of(sampler, user);
+    *count = sampler_examples_of(sampler, user);
     return sequence.items + first_item(sampler, &sequence) + shortest_prefix(sampler);
 }
 
 static sr_status index_targets(sr_sampler *sampler, sr_error *error)
 {
-    const target_source source = {sr_dataset_users(sampler->dataset), targets_of_user, sampler};
+    const target_source source = {sr_dataset_users(sampler->dataset), sampler_targets_of_user, sampler};
     return same_target_index_make(&sampler->same_target, sr_dataset_items(sampler->dataset), sampler->examples, &source, error);
-}
-
-/* ---- the table of draws ---- */
-
-static shares_request shares_request_of(const sr_sampler *sampler)
-{
-    return (shares_request){.settings = &sampler->is.sampled,
-                            .items = sr_dataset_items(sampler->dataset),
-                            .occurrences = sr_dataset_popularity(sampler->dataset),
-                            .counts_targets = sampler->is.reads_shares};
-}
-
-size_t sr_sampler_table_bytes(const sr_sampler *sampler)
-{
-    const shares_request request = shares_request_of(sampler);
-    return sampler->is.negatives ? item_shares_bytes(&request) : 0;
-}
-
-static const int32_t *targets_of_example(const sr_sampler *sampler, const sr_example *example, size_t *count)
-{
-    *count = sampler->is.every_position ? smaller(example->length, sampler->is.packing.max_length) : 1;
-    return example->targets + (sampler->is.every_position ? example->length - *count : 0);
-}
-
-void sr_sampler_add_to_table(const sr_sampler *sampler, void *table, size_t rank, size_t ranks)
-{
-    const shares_request request = shares_request_of(sampler);
-    const size_t users = sr_dataset_users(sampler->dataset);
-    if (sampler->is.sampled.sampling == SR_SAMPLING_POPULARITY) {
-        if (rank == 0)
-            item_shares_compute(&request, table);
-        return;
-    }
-    for (size_t user = users * rank / ranks; user < users * (rank + 1) / ranks; ++user) {
-        size_t count = 0;
-        const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-        const sr_example whole = {.length = sequence.train_end - 1, .targets = sequence.items + 1};
-        const int32_t *targets = NULL;
-        if (!sampler->is.every_position)
-            targets = targets_of_user(sampler, user, &count);
-        else if (examples_of(sampler, user) > 0)
-            targets = targets_of_example(sampler, &whole, &count);
-        item_shares_count(&request, table, targets, count);
-    }
-}
-
-void sr_sampler_use_table(sr_sampler *sampler, void *table)
-{
-    const shares_request request = shares_request_of(sampler);
-    item_shares_read(&sampler->shares, &request, table);
-}
-
-static sr_status make_own_table(sr_sampler *sampler, sr_error *error)
-{
-    const size_t words = sr_sampler_table_bytes(sampler) / sizeof(int64_t);
-    int64_t *table;
-    if (words == 0)
-        return SR_OK;
-    SR_TRY(SR_ALLOCATE_ZERO(&table, words, "the table of sampled negatives", error));
-    sampler->own_table = table;
-    sr_sampler_add_to_table(sampler, table, 0, 1);
-    sr_sampler_use_table(sampler, table);
-    return SR_OK;
-}
-
-/* Items that can be drawn, as far as two of them. */
-static size_t items_to_draw(const sr_sampler *sampler)
-{
-    const size_t items = sr_dataset_items(sampler->dataset);
-    const int64_t *occurrences = sr_dataset_popularity(sampler->dataset);
-    size_t count = 0;
-    if (sampler->is.sampled.sampling == SR_SAMPLING_UNIFORM || sampler->is.sampled.popularity_exponent == 0)
-        return items;
-    for (size_t item = 1; item <= items && count < 2; ++item)
-        count += occurrences[item] > 0;
-    return count;
-}
-
-static sr_status prepare_negatives(sr_sampler *sampler, sr_error *error)
-{
-    const shares_request request = shares_request_of(sampler);
-    if (!sampler->is.negatives)
-        return SR_OK;
-    if (items_to_draw(sampler) < 2)
-        return sr_fail(error, SR_ERROR_DATA,
-                       "%s has one item that could be sampled, so that no target has a negative: training.loss compares each "
-                       "target with sampled items; use data of at least two items, or loss cross_entropy",
-                       sr_dataset_directory(sampler->dataset));
-    sampler->shares = item_shares_of(&request);
-    return sampler->is.shares_table ? SR_OK : make_own_table(sampler, error);
 }
 
 /* Whether a data set may not stay in memory beside everything else. */
@@ -199,7 +95,7 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
     if (status == SR_OK && sampling->contrasts)
         status = index_targets(made, error);
     if (status == SR_OK)
-        status = prepare_negatives(made, error);
+        status = sampler_prepare_negatives(made, error);
     if (status != SR_OK) {
         sr_sampler_free(made);
         return status;
@@ -222,8 +118,7 @@ size_t sr_sampler_memory(const sr_sampler *sampler)
 {
     const size_t of_users = example_index_memory(sr_dataset_users(sampler->dataset));
     const bool by_target = sampler->is.contrasts;
-    const size_t table = sampler->own_table ? sr_sampler_table_bytes(sampler) : 0;
-    return table + of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
+    return of_users + (by_target ? same_target_index_memory(sr_dataset_items(sampler->dataset), sampler->examples) : 0);
 }
 
 size_t sr_sampler_examples(const sr_sampler *sampler)
@@ -237,13 +132,12 @@ size_t sr_sampler_batches(const sr_sampler *sampler)
     return (sampler->examples + batch_size - 1) / batch_size;
 }
 
-/* Of an epoch's draws of one kind. */
-static sr_random_stream stream_of(const sr_sampler *sampler, sr_random_purpose purpose, size_t epoch)
+sr_random_stream sampler_stream(const sr_sampler *sampler, sr_random_purpose purpose, size_t epoch)
 {
     return sr_random_open(sampler->is.seed, purpose, epoch);
 }
 
-static sr_example example_at(const void *context, size_t number)
+sr_example sampler_example(const void *context, size_t number)
 {
     const sr_sampler *sampler = context;
     const example_counts counts = counts_of(sampler);
@@ -292,8 +186,8 @@ static sr_status draw_views(const sr_sampler *sampler, size_t epoch, const sr_ex
     *drawn = (views){sr_arena_take(arena, count * sizeof *drawn->again), sr_arena_take(arena, count * sizeof *drawn->alike)};
     if (!drawn->again || !drawn->alike)
         return sr_fail_memory(error, count * sizeof *examples, "the views of a batch");
-    const example_source source = {example_at, sampler, sampler->is.packing.max_length};
-    const sr_random_stream stream = stream_of(sampler, SR_RANDOM_SAME_TARGET, epoch);
+    const example_source source = {sampler_example, sampler, sampler->is.packing.max_length};
+    const sr_random_stream stream = sampler_stream(sampler, SR_RANDOM_SAME_TARGET, epoch);
     for (size_t e = 0; e < count; ++e) {
         const uint64_t identity = examples[e].identity;
         const sr_example alike = same_target_draw(&sampler->same_target, &source, stream, (size_t)identity);
@@ -324,7 +218,7 @@ typedef struct {
 
 /* Drawing takes time in proportion to the ranks of a group, whatever the batch; slices differ by the inverse square root of
  * their examples. Between these bounds both cost a few per cent of a small model's step. */
-static size_t groups_of(const sr_sampler *sampler, size_t ranks)
+size_t sampler_groups(const sr_sampler *sampler, size_t ranks)
 {
     enum { FEWEST_RANKS = 16, MOST_RANKS = 64, EXAMPLES_OF_A_SLICE = 1024 };
     if (sampler->is.sums_over_batch)
@@ -334,7 +228,7 @@ static size_t groups_of(const sr_sampler *sampler, size_t ranks)
     return (ranks + of_a_group - 1) / of_a_group;
 }
 
-static size_t batch_end(const sr_sampler *sampler, size_t index)
+size_t sampler_batch_end(const sr_sampler *sampler, size_t index)
 {
     const size_t batch_size = sampler->is.batch_size;
     return smaller((index + 1) * batch_size, sampler->examples);
@@ -342,8 +236,8 @@ static size_t batch_end(const sr_sampler *sampler, size_t index)
 
 static rank_group group_at(const sr_sampler *sampler, size_t index, size_t group, size_t ranks)
 {
-    const size_t groups = groups_of(sampler, ranks), first = index * sampler->is.batch_size;
-    const size_t count = batch_end(sampler, index) - first;
+    const size_t groups = sampler_groups(sampler, ranks), first = index * sampler->is.batch_size;
+    const size_t count = sampler_batch_end(sampler, index) - first;
     const size_t first_rank = group * ranks / groups, end_rank = (group + 1) * ranks / groups;
     const size_t begin = count * first_rank / ranks, end = count * end_rank / ranks;
     assert(first < sampler->examples);
@@ -389,12 +283,12 @@ static sr_status make_pieces(const sr_sampler *sampler, division *slice, size_t 
 static sr_status divide_slice(const sr_sampler *sampler, size_t epoch, const rank_group *group, sr_arena *arena, division *made,
                               sr_error *error)
 {
-    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const sr_random_stream order = sampler_stream(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
     *made = (division){.examples = sr_arena_take(arena, group->count * sizeof *made->examples), .count = group->count};
     if (!made->examples)
         return sr_fail_memory(error, group->count * sizeof *made->examples, "a batch");
     for (size_t e = 0; e < group->count; ++e)
-        made->examples[e] = example_at(sampler, sr_random_permutation(order, group->first + e, sampler->examples));
+        made->examples[e] = sampler_example(sampler, sr_random_permutation(order, group->first + e, sampler->examples));
     SR_TRY(draw_views(sampler, epoch, made->examples, made->count, arena, &made->drawn, error));
     return make_pieces(sampler, made, group->ranks, arena, error);
 }
@@ -403,7 +297,7 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
                            sr_error *error)
 {
     memset(loads, 0, ranks * sizeof *loads);
-    for (size_t g = 0; g < groups_of(sampler, ranks); ++g) {
+    for (size_t g = 0; g < sampler_groups(sampler, ranks); ++g) {
         const rank_group group = group_at(sampler, index, g, ranks);
         division slice;
         SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
@@ -422,78 +316,12 @@ static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_ex
     const int32_t mask_token = (int32_t)sr_dataset_items(sampler->dataset) + 1;
     if (!sampler->is.masked)
         return SR_OK;
-    return mask_items(&sampler->is, stream_of(sampler, SR_RANDOM_MASKING, epoch), mask_token, example, arena, error);
-}
-
-/* ---- the targets of a global batch ---- */
-
-static bool draws_from_batch(const sr_sampler *sampler)
-{
-    const sr_negative_sampling sampling = sampler->is.sampled.sampling;
-    return sampler->is.negatives && (sampling == SR_SAMPLING_BATCH || sampling == SR_SAMPLING_MIXED);
-}
-
-bool sr_sampler_gathers_targets(const sr_sampler *sampler, size_t ranks)
-{
-    return draws_from_batch(sampler) && groups_of(sampler, ranks) > 1;
-}
-
-sr_status sr_sampler_targets(const sr_sampler *sampler, size_t epoch, size_t index, sr_part part, sr_arena *arena,
-                             sr_batch_targets *targets, sr_error *error)
-{
-    assert(!sampler->is.masked); /* whose targets are drawn */
-    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
-    const size_t begin = index * sampler->is.batch_size, count = batch_end(sampler, index) - begin;
-    const size_t first = begin + count * part.rank / part.ranks, end = begin + count * (part.rank + 1) / part.ranks;
-    const size_t most = (end - first) * (sampler->is.every_position ? sampler->is.packing.max_length : 1);
-    int32_t *items = sr_arena_take(arena, most * sizeof *items);
-    if (!items)
-        return sr_fail_memory(error, most * sizeof *items, "the targets of a batch");
-    *targets = (sr_batch_targets){.items = items};
-    for (size_t e = first; e < end; ++e) {
-        const sr_example example = example_at(sampler, sr_random_permutation(order, e, sampler->examples));
-        size_t more;
-        const int32_t *own = targets_of_example(sampler, &example, &more);
-        memcpy(items + targets->count, own, more * sizeof *items);
-        targets->count += more;
-    }
-    return SR_OK;
-}
-
-/* ---- the part of a rank ---- */
-
-/* What a rank draws for its part of a batch beside examples. */
-typedef struct {
-    size_t epoch, index;
-    negatives_example *examples; /* NULL where the loss samples nothing */
-    size_t count;
-} sampled_part;
-
-static sr_status add_negatives(const sr_sampler *sampler, const sampled_part *sampled, const sr_part *part, sr_arena *arena,
-                               sr_batch *batch, sr_error *error)
-{
-    const size_t number = sampled->epoch * sr_sampler_batches(sampler) + sampled->index;
-    sr_batch_targets targets = {NULL, 0};
-    if (part->targets)
-        targets = *part->targets;
-    else if (draws_from_batch(sampler))
-        SR_TRY(sr_sampler_targets(sampler, sampled->epoch, sampled->index, (sr_part){.ranks = 1}, arena, &targets, error));
-    const negatives_request request = {.settings = &sampler->is.sampled,
-                                       .shares = &sampler->shares,
-                                       .wants_shares = sampler->is.reads_shares,
-                                       .own = stream_of(sampler, SR_RANDOM_NEGATIVES, sampled->epoch),
-                                       .shared = stream_of(sampler, SR_RANDOM_SHARED_NEGATIVES, number),
-                                       .packing = &sampler->is.packing,
-                                       .examples = sampled->examples,
-                                       .count = sampled->count,
-                                       .batch_targets = targets.items,
-                                       .batch_target_count = targets.count};
-    return negatives_make(&request, batch, arena, &batch->negatives, error);
+    return mask_items(&sampler->is, sampler_stream(sampler, SR_RANDOM_MASKING, epoch), mask_token, example, arena, error);
 }
 
 bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
 {
-    return sampler->is.masked || (sampler->is.every_position && groups_of(sampler, ranks) > 1);
+    return sampler->is.masked || (sampler->is.every_position && sampler_groups(sampler, ranks) > 1);
 }
 
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, sr_part part, sr_arena *arena,
@@ -513,7 +341,7 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
     }
     for (size_t e = 0; e < slice.count; ++e) {
         size_t targets;
-        targets_of_example(sampler, &examples[e], &targets);
+        sampler_targets_of_example(sampler, &examples[e], &targets);
         slice_targets += targets;
         if (group.first_rank + slice.pieces.owners[slice.pieces.of_example[e]] != part.rank)
             continue;
@@ -534,8 +362,8 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
     }
     SR_TRY(sr_batch_pack(batch, arena, &sampler->is.packing, examples, mine, error));
     if (sampled.examples)
-        SR_TRY(add_negatives(sampler, &sampled, &part, arena, batch, error));
-    totals->examples = batch_end(sampler, index) - index * sampler->is.batch_size;
+        SR_TRY(sampler_add_negatives(sampler, &sampled, &part, arena, batch, error));
+    totals->examples = sampler_batch_end(sampler, index) - index * sampler->is.batch_size;
     totals->targets = totals->examples;
     if (sr_sampler_sums_targets(sampler, part.ranks))
         totals->targets = batch->targets;
@@ -552,10 +380,10 @@ void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, 
     if (!sampler->prefetches || index >= sr_sampler_batches(sampler))
         return;
     const rank_group group = group_of_rank(sampler, index, rank, ranks);
-    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const sr_random_stream order = sampler_stream(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
     const size_t window = sampler->is.packing.max_length;
     for (size_t e = rank - group.first_rank; e < group.count; e += group.ranks) {
-        const sr_example example = example_at(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
+        const sr_example example = sampler_example(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
         const size_t count = smaller(example.length, window);
         sr_dataset_prefetch(sampler->dataset, example.items + example.length - count, count + 1); /* with the target */
     }
