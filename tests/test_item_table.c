@@ -23,11 +23,17 @@ typedef struct {
 
 static const variant plain = {"plain", {"model.backbone=sasrec"}};
 
-/* Every backbone and loss: each reads the table in its own way. */
+/* Every backbone and loss: each reads the table in its own way. Batches of those with lists have a list of negatives for
+ * several targets, and one for each of the others. */
 static const variant variants[] = {
     {"sasrec", {"training.objective=all"}},
     {"sasrec and bpr", {"training.loss=bpr"}},
     {"sasrec and binary cross entropy", {"training.loss=binary_cross_entropy"}},
+    {"sasrec and cross entropy of cosines", {"model.similarity=cosine", "training.temperature=0.3"}},
+    {"sasrec and bpr of cosines", {"model.similarity=cosine", "training.loss=bpr"}},
+    {"sasrec and sampled softmax with lists",
+     {"training.loss=sampled_softmax", "training.log_q=none", "training.objective=all"}},
+    {"sasrec and gbce of cosines with lists", {"training.loss=gbce", "model.similarity=cosine", "training.temperature=0.3"}},
     {"sasrec, contrastive", {"training.contrastive.weight=0.3"}},
     {"ssept, contrastive",
      {"model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.5", "training.contrastive.weight=0.3"}},
@@ -47,6 +53,7 @@ typedef struct {
     sr_arena *arena;
     sr_tape *tape;
     sr_batch batch, again, alike;
+    bool lists;
 } world;
 
 static bool has(const variant *v, const char *text)
@@ -59,6 +66,7 @@ static void create_world(world *w, const variant *v)
     const char *assignments[16] = {"model.hidden_size=8", "model.max_length=6", "model.initializer_range=0.4"};
     size_t count = 3;
     sr_error error = {.message = ""};
+    w->lists = has(v, "with lists");
     if (!has(v, "gru4rec") && !has(v, "caser"))
         assignments[count++] = "model.inner_size=10";
     for (size_t i = 0; i < 4 && v->assignments[i]; ++i)
@@ -76,6 +84,20 @@ static void free_world(world *w)
     sr_model_free(w->model);
     sr_tape_free(w->tape);
     sr_arena_free(w->arena);
+}
+
+/* The first list serves all targets but the last two. */
+static void build_lists(world *w)
+{
+    static const int32_t items[] = {2, 7, 7, 10, 1, 3, 7, 9, 11};
+    const size_t targets = w->batch.targets;
+    sr_negatives *lists = sr_arena_take(w->arena, sizeof *lists);
+    size_t *first_target = sr_arena_take(w->arena, 4 * sizeof *first_target);
+    assert_true(lists && first_target && targets > 2);
+    for (size_t list = 0; list < 4; ++list)
+        first_target[list] = list == 0 ? 0 : targets - 3 + list;
+    *lists = (sr_negatives){.lists = 3, .length = 3, .items = items, .first_target = first_target};
+    w->batch.negatives = lists;
 }
 
 /* The same examples without targets, and others in their place. */
@@ -123,6 +145,8 @@ static void build_batch(world *w)
                                    .negatives = needs.negatives ? negatives[e] + first : NULL};
     }
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, true, examples, EXAMPLES, NULL), SR_OK);
+    if (w->lists)
+        build_lists(w);
     if (w->settings.model.contrastive.in_use)
         build_views(w, examples);
 }
@@ -207,6 +231,8 @@ typedef struct {
     sr_tensor *read, *scores, *cross_entropy, *norm, *total;
 } faces;
 
+static const sr_scoring products = {.temperature = 1};
+
 static faces compute_faces(sr_item_table *table, sr_tape *tape)
 {
     static sr_real states[STATES * WIDTH];
@@ -219,7 +245,7 @@ static faces compute_faces(sr_item_table *table, sr_tape *tape)
     sr_tensor *fixed = sr_tape_constant(tape, states, STATES, WIDTH);
     f.read = item_table_read(table, tape, ITEM_VECTORS, read_ids, STATES, true);
     f.scores = item_table_scores(table, tape, f.read, target_ids);
-    f.cross_entropy = item_table_cross_entropy(table, tape, fixed, target_ids, 0.4);
+    f.cross_entropy = item_table_cross_entropy(table, tape, fixed, target_ids, &products, 0.4);
     f.norm = item_table_norm(table, tape, ITEM_VECTORS);
     sr_tensor *pairs = sr_bpr_loss(tape, f.scores, item_table_scores(table, tape, fixed, rival_ids), 0.7);
     f.total = sr_weighted_add(tape, sr_add(tape, pairs, f.cross_entropy), 1, f.norm, 0.3);

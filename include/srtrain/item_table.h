@@ -65,7 +65,7 @@ size_t sr_catalogue_columns(const sr_catalogue *catalogue);
 void sr_catalogue_tiles(const sr_catalogue *catalogue, const sr_score_tile **tiles, size_t *tile_count);
 
 /* Scores for `count` representations [count, width] -> scores [count, columns]; larger is better. Dot products with the item
- * table, or minus the squared 2-Wasserstein distance where items are Gaussians. Local. */
+ * table, cosines with model.similarity cosine, or minus the squared 2-Wasserstein distance where items are Gaussians. Local. */
 void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores);
 
 #endif

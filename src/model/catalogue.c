@@ -2,12 +2,13 @@
 #include "model/backbone.h"
 #include "srtrain/memory.h"
 #include "tensor/gemm.h"
+#include "tensor/unit_rows.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATES = 64 }; /* states whose roots are held at a time */
+enum { STATES = 64 }; /* states of which something is held at a time */
 
 struct sr_catalogue {
     const sr_item_table *table;
@@ -18,7 +19,9 @@ struct sr_catalogue {
     /* Distances: -|z - z_v|^2 = 2 z z_vᵀ - |z_v|^2 - |z|^2 with z = [mean, root of the covariance]. */
     sr_real *gaussians; /* [columns, width]: z_v; NULL for dot products */
     sr_real *norms;     /* [columns]: |z_v|^2 */
-    sr_real *states;    /* [STATES, width]: z */
+    /* Cosines: 1 / length of every item; NULL for others. */
+    sr_real *factors; /* [columns] */
+    sr_real *states;  /* [STATES, width]: z, or states of length 1 */
 };
 
 static sr_real squared_norm(const sr_real *vector, size_t width)
@@ -50,7 +53,9 @@ static void prepare_gaussians(sr_catalogue *catalogue, size_t slab)
 
 size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
 {
-    const size_t width = 2 * (size_t)settings->hidden_size;
+    const size_t vector = (size_t)settings->hidden_size, width = 2 * vector;
+    if (settings->similarity == SR_SIMILARITY_COSINE)
+        return (items + 1 + STATES * vector) * sizeof(sr_real);
     if (!backbone_of(settings)->distances)
         return 0;
     return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
@@ -79,6 +84,21 @@ static sr_status make_gaussians(sr_catalogue *catalogue, sr_error *error)
     return SR_OK;
 }
 
+static sr_status make_factors(sr_catalogue *catalogue, sr_error *error)
+{
+    const sr_item_table *table = catalogue->table;
+    const size_t width = catalogue->width;
+    SR_TRY(SR_ALLOCATE(&catalogue->factors, catalogue->columns, "the lengths of the catalogue", error));
+    SR_TRY(SR_ALLOCATE(&catalogue->states, STATES * width, "states to be scored", error));
+    for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
+        const sr_score_tile *tile = &catalogue->tiles[slab];
+        const sr_real *rows = table->kind->slab_values(table, slab, ITEM_VECTORS);
+        for (size_t row = 0; row < tile->items.count; ++row)
+            catalogue->factors[tile->begin + row] = unit_factor(catalogue->kernels, rows + row * width, width);
+    }
+    return SR_OK;
+}
+
 sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, const sr_kernels *kernels, sr_error *error)
 {
     sr_catalogue *made;
@@ -90,6 +110,8 @@ sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, c
     sr_status status = make_tiles(made, error);
     if (status == SR_OK && model->backbone->distances)
         status = make_gaussians(made, error);
+    if (status == SR_OK && model->settings.similarity == SR_SIMILARITY_COSINE)
+        status = make_factors(made, error);
     if (status != SR_OK) {
         sr_catalogue_free(made);
         return status;
@@ -105,6 +127,7 @@ void sr_catalogue_free(sr_catalogue *catalogue)
     free(catalogue->tiles);
     free(catalogue->gaussians);
     free(catalogue->norms);
+    free(catalogue->factors);
     free(catalogue->states);
     free(catalogue);
 }
@@ -150,14 +173,34 @@ static void score_vectors(const sr_catalogue *catalogue, const sr_real *represen
     }
 }
 
+static void score_directions(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+{
+    const size_t width = catalogue->width;
+    memcpy(catalogue->states, representations, count * width * sizeof *representations);
+    for (size_t row = 0; row < count; ++row) {
+        sr_real *state = catalogue->states + row * width;
+        catalogue->kernels->scale(state, unit_factor(catalogue->kernels, state, width), width);
+    }
+    score_vectors(catalogue, catalogue->states, count, scores);
+    for (size_t row = 0; row < count; ++row) {
+        sr_real *row_scores = scores + row * catalogue->columns;
+        catalogue->kernels->multiply(row_scores, row_scores, catalogue->factors, catalogue->columns);
+    }
+}
+
 void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
 {
-    if (!catalogue->gaussians) {
+    if (!catalogue->states) {
         score_vectors(catalogue, representations, count, scores);
         return;
     }
     for (size_t first = 0; first < count; first += STATES) {
         const size_t rows = count - first < STATES ? count - first : STATES;
-        score_gaussians(catalogue, representations + first * catalogue->width, rows, scores + first * catalogue->columns);
+        const sr_real *of_rows = representations + first * catalogue->width;
+        sr_real *row_scores = scores + first * catalogue->columns;
+        if (catalogue->gaussians)
+            score_gaussians(catalogue, of_rows, rows, row_scores);
+        else
+            score_directions(catalogue, of_rows, rows, row_scores);
     }
 }

@@ -4,6 +4,7 @@
 #include "evaluate/scorer.h"
 #include "srtrain/objective.h"
 #include "srtrain/operations.h"
+#include "srtrain/step.h"
 
 #include <string.h>
 
@@ -22,6 +23,7 @@ sr_status probe_create(probe *p, const sr_plan_request *request, size_t items, s
         return status;
     }
     sr_tape_set_precision(p->tape, request->settings->training.precision);
+    sr_tape_set_kept_bytes(p->tape, sr_training_kept_bytes(&request->settings->training, request->threads));
     sr_parameters_draw(sr_model_parameters(p->model), (uint64_t)request->settings->training.seed);
     return SR_OK;
 }
