@@ -97,10 +97,12 @@ static bool is_in(const int32_t *items, size_t count, int32_t item)
 static bool is_excluded(const listed_target *t, int32_t item)
 {
     const sr_negative_settings *s = &t->sampling->sampled;
+    const int32_t last = t->of_example[t->example_targets - 1];
     if (s->history_hits == SR_HITS_REDRAW_ALL)
-        return item == t->item || is_in(t->history, t->history_length, item);
+        return item == t->item || is_in(t->history, t->history_length, item) ||
+               (s->sharing == SR_SHARING_EXAMPLE && item == last);
     if (s->history_hits != SR_HITS_KEEP)
-        return is_in(t->window, t->window_length, item) || item == t->of_example[t->example_targets - 1];
+        return is_in(t->window, t->window_length, item) || item == last;
     if (s->target_hits == SR_HITS_REDRAW && s->sharing == SR_SHARING_EXAMPLE)
         return is_in(t->of_example, t->example_targets, item);
     return s->target_hits != SR_HITS_KEEP && item == t->item;
@@ -112,7 +114,7 @@ static int32_t draw_entry(const listed_target *t, size_t place)
     const bool all = s->history_hits == SR_HITS_REDRAW_ALL;
     const bool again = all || s->history_hits == SR_HITS_REDRAW || s->target_hits == SR_HITS_REDRAW;
     int32_t item = draw_at(t, place, 0);
-    if (all) {
+    if (all && s->sharing == SR_SHARING_TARGET) {
         for (uint64_t attempt = 0;; ++attempt) {
             item = draw_at(t, place, attempt);
             if (item != t->item && (attempt >= 1000 || !is_in(t->history, t->history_length, item)))

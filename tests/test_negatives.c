@@ -96,7 +96,7 @@ static sr_sampling sampling_with(const world *w, const sr_negative_settings *sam
 {
     sr_sampling sampling = sr_settings_sampling(&w->settings);
     sampling.negatives = true;
-    sampling.reads_shares = sampled->history_hits != SR_HITS_REDRAW_ALL;
+    sampling.reads_shares = true;
     sampling.sampled = *sampled;
     return sampling;
 }
@@ -291,7 +291,12 @@ static void all_targets_of_the_batch_can_be_the_list(void **state)
 
 static void losses_of_one_negative_draw_what_they_always_drew(void **state)
 {
-    check_sampling(*state, &SR_ONE_NEGATIVE, 0);
+    sr_negative_settings more = SR_ONE_NEGATIVE;
+    check_sampling(*state, &more, 0);
+    more.count = 12;
+    check_sampling(*state, &more, 0);
+    more.sharing = SR_SHARING_EXAMPLE;
+    check_sampling(*state, &more, 0);
 }
 
 /* In a batch of one example of one target, that target is all that can be drawn from the batch. */

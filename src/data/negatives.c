@@ -141,11 +141,18 @@ static int32_t draw_item(const maker *m, sr_random_stream stream, uint64_t low, 
     return 1 + (int32_t)sr_random_below(stream, low, high, shares->items);
 }
 
+/* 0 where targets are items of the history, which are masked. */
+static int32_t last_target(const maker *m, const sr_example *history)
+{
+    if (!history->targets)
+        return 0;
+    return history->targets[m->request->packing->every_position ? history->length - 1 : 0];
+}
+
 /* The items that must not be a negative of an example's targets. */
 static void exclude_items_of(maker *m, size_t e)
 {
     const sr_example *history = &m->request->examples[e].history;
-    const bool every_position = m->request->packing->every_position;
     if (m->excluded_of == e)
         return;
     m->excluded_of = e;
@@ -153,11 +160,12 @@ static void exclude_items_of(maker *m, size_t e)
         excluded_items_set(&m->excluded, m->batch->target_items + m->first_target[e],
                            m->first_target[e + 1] - m->first_target[e], 0);
     } else if (m->settings->history_hits == SR_HITS_REDRAW_ALL) {
-        excluded_items_set(&m->excluded, history->items, history->length, 0);
+        /* A list of one target alone may have the targets of later positions, as ever. */
+        const bool of_target = m->settings->sharing == SR_SHARING_TARGET;
+        excluded_items_set(&m->excluded, history->items, history->length, of_target ? 0 : last_target(m, history));
     } else {
         const size_t used = smaller(history->length, m->request->packing->max_length);
-        const int32_t last = history->targets ? history->targets[every_position ? history->length - 1 : 0] : 0;
-        excluded_items_set(&m->excluded, history->items + history->length - used, used, last);
+        excluded_items_set(&m->excluded, history->items + history->length - used, used, last_target(m, history));
     }
 }
 
