@@ -18,6 +18,7 @@ if(SRTRAIN_SANITIZE)
   srtrain_add_optional_tests(test_step a_rank_without_memory_ends_the_step_on_all
     a_rank_without_memory_ends_a_step_of_contrastive_training_on_all
     a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all
+    a_rank_without_memory_ends_a_step_with_a_divided_item_table_on_all
     a_rank_without_memory_ends_a_step_of_adversarial_training_on_all)
   srtrain_add_optional_tests(test_item_updates what_late_rows_take_is_known_before)
 endif()

@@ -51,6 +51,17 @@ static size_t settings_of(const char *const options[OPTIONS], const char **assig
 
 /* ---- everything that a step needs, made and given back ---- */
 
+static sr_status declare_model(const trained *t, sr_model **model, sr_error *error)
+{
+    const sr_parallel *parallel = t->data->parallel;
+    const sr_item_division division = {.rank = (size_t)sr_parallel_rank(parallel),
+                                       .ranks = (size_t)sr_parallel_size(parallel),
+                                       .threads = sr_parallel_threads(parallel)};
+    return t->settings.model.item_table == SR_ITEM_TABLE_DIVIDED
+               ? sr_model_declare_divided(model, &t->settings.model, ITEMS, USERS, &division, error)
+               : sr_model_declare(model, &t->settings.model, ITEMS, USERS, error);
+}
+
 static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
 {
     trained *t = context;
@@ -62,7 +73,7 @@ static sr_status make_and_step(void *context, uint64_t *result, sr_error *error)
     sr_parallel *parallel = t->data->parallel;
     sr_status status = sr_settings_sampler(&sampler, t->data->dataset, &t->settings, error);
     if (status == SR_OK)
-        status = sr_model_declare(&model, &t->settings.model, ITEMS, USERS, error);
+        status = declare_model(t, &model, error);
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
         status = sr_stepper_create(&stepper, parallel, &t->settings, sr_kernels_choose(NULL), sampler, model, 4, error);
@@ -123,6 +134,9 @@ OF(of_rounded_reduction, "training.reduction=blocking", "training.reduction_prec
 OF(of_rounded_reduction_by_threads, "training.reduction=blocking", "training.reduction_precision=bf16", "training.threads=2")
 OF(of_deferred_rows, "training.item_updates=deferred", "training.loss=bpr", "training.learning_rate=0.01")
 OF(of_deferred_rows_by_threads, "training.item_updates=deferred", "training.loss=binary_cross_entropy", "training.threads=2")
+OF(of_a_divided_table, "model.item_table=divided", "training.loss=bpr")
+OF(of_cross_entropy_over_a_divided_table, "model.item_table=divided")
+OF(of_threads_that_divide_a_table, "model.item_table=divided", "training.threads=2")
 OF(of_contrastive_training, "training.contrastive.weight=0.1")
 OF(of_contrastive_training_by_threads, "training.contrastive.weight=0.1", "training.threads=2")
 OF(of_adversarial_training, "calibrators.adversarial.combine=gate")
@@ -163,6 +177,9 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(of_rounded_reduction_by_threads),
         cmocka_unit_test(of_deferred_rows),
         cmocka_unit_test(of_deferred_rows_by_threads),
+        cmocka_unit_test(of_a_divided_table),
+        cmocka_unit_test(of_cross_entropy_over_a_divided_table),
+        cmocka_unit_test(of_threads_that_divide_a_table),
         cmocka_unit_test(of_contrastive_training),
         cmocka_unit_test(of_contrastive_training_by_threads),
         cmocka_unit_test(of_adversarial_training),

@@ -127,6 +127,11 @@ static void a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all
     check_failing_rank(*state, "model.backbone=fearec");
 }
 
+static void a_rank_without_memory_ends_a_step_with_a_divided_item_table_on_all(void **state)
+{
+    check_failing_rank(*state, "model.item_table=divided");
+}
+
 static void a_rank_without_memory_ends_a_step_of_adversarial_training_on_all(void **state)
 {
     check_failing_rank(*state, "calibrators.adversarial.combine=gate");
@@ -221,6 +226,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(a_rank_without_memory_ends_the_step_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_contrastive_training_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_whose_passes_sum_over_ranks_on_all),
+        cmocka_unit_test(a_rank_without_memory_ends_a_step_with_a_divided_item_table_on_all),
         cmocka_unit_test(a_rank_without_memory_ends_a_step_of_adversarial_training_on_all),
         cmocka_unit_test(a_step_that_is_not_finite_is_an_error_that_names_loss_and_parameter),
         cmocka_unit_test(a_step_that_is_not_finite_may_be_skipped),
