@@ -417,6 +417,23 @@ static void cosines_without_a_low_temperature_are_worth_a_warning(void **state)
     free_world(&w);
 }
 
+static void gbce_has_fewer_negatives_than_the_catalogue_has_items(void **state)
+{
+    static const variant gbce = {"", {"training.loss=gbce", "training.negatives=20"}};
+    sr_error error = {.message = ""};
+    world w;
+    (void)state;
+    create_world(&w, &gbce);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 21, &error), SR_OK);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 20, &error), SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "training.negatives is 20, but the data set has 20 items"));
+    assert_non_null(strstr(error.message, "use at most 19"));
+    free_world(&w);
+    create_world(&w, &plain);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 1, &error), SR_OK);
+    free_world(&w);
+}
+
 static void a_batch_names_what_it_reads(void **state)
 {
     world w;
@@ -462,6 +479,7 @@ int main(void)
         cmocka_unit_test(gradients_are_those_of_finite_differences),
         cmocka_unit_test(scores_are_found_by_the_tiles_of_their_columns),
         cmocka_unit_test(cosines_without_a_low_temperature_are_worth_a_warning),
+        cmocka_unit_test(gbce_has_fewer_negatives_than_the_catalogue_has_items),
         cmocka_unit_test(a_batch_names_what_it_reads),
         cmocka_unit_test(tables_that_lie_elsewhere_are_no_parameters),
         cmocka_unit_test(models_cannot_tell_where_rows_lie),

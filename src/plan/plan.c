@@ -244,6 +244,7 @@ sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *
     const size_t items = sr_dataset_items(request->dataset), users = sr_dataset_users(request->dataset);
     sr_model_size size;
     probe p;
+    SR_TRY(sr_model_check_items(&settings->model, items, error));
     SR_TRY(sr_model_measure_size(&size, &settings->model, items, users, error));
     *plan = (sr_plan){.ranks = request->ranks,
                       .threads = request->threads,

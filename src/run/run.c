@@ -37,6 +37,8 @@ static sr_status open_data(run *r, sr_error *error)
                          "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
+        status = sr_model_check_items(&r->settings->model, sr_dataset_items(r->dataset), error);
+    if (status == SR_OK)
         status = create_sampler(r, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     char text[128];
