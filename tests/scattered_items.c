@@ -12,9 +12,12 @@
 
 enum { SLABS = 3 };
 
-/* Slab s has the ids that leave SLABS - 1 - s when divided by SLABS, in ascending order. */
+/* Slab s has the ids that leave SLABS - 1 - s when divided by SLABS, in ascending order: of a divided table, those that are of
+ * this rank. */
 typedef struct {
-    int32_t *ids;            /* [rows]: slab after slab */
+    scattered_ranks *ranks;  /* of a divided table, else NULL */
+    int32_t *ids;            /* [rows]: slab after slab, then what other ranks have */
+    int32_t *row_of;         /* [rows]: where an id is */
     size_t begin[SLABS + 1]; /* where slabs begin */
     sr_real *values[ITEM_PARTS_MAXIMUM];
     sr_real *gradients[ITEM_PARTS_MAXIMUM];
@@ -33,13 +36,9 @@ static void *zeros(size_t count, size_t size)
     return memory;
 }
 
-static size_t row_of(const scattered *s, size_t rows, size_t id)
+static bool is_own(const scattered *s, size_t id)
 {
-    for (size_t row = 0; row < rows; ++row)
-        if ((size_t)s->ids[row] == id)
-            return row;
-    fail_msg("id %zu has no row", id);
-    return 0;
+    return !s->ranks || s->ranks->own(s->ranks, id);
 }
 
 static void order_ids(scattered *s, size_t rows)
@@ -49,10 +48,17 @@ static void order_ids(scattered *s, size_t rows)
     for (size_t slab = 0; slab < SLABS; ++slab) {
         s->begin[slab] = row;
         for (size_t id = SLABS - 1 - slab; id < rows; id += SLABS)
-            s->ids[row++] = (int32_t)id;
+            if (is_own(s, id))
+                s->ids[row++] = (int32_t)id;
     }
     s->begin[SLABS] = row;
+    for (size_t id = 0; id < rows; ++id)
+        if (!is_own(s, id))
+            s->ids[row++] = (int32_t)id;
     assert_int_equal(row, rows);
+    s->row_of = zeros(rows, sizeof *s->row_of);
+    for (row = 0; row < rows; ++row)
+        s->row_of[s->ids[row]] = (int32_t)row;
 }
 
 static void make_room_for_fetched(scattered *s, const sr_item_table *table)
@@ -103,8 +109,10 @@ static void free_table(sr_item_table *table)
             free(s->gradients[part]);
         }
     }
-    if (!s->is_share)
+    if (!s->is_share) {
         free(s->ids);
+        free(s->row_of);
+    }
     free(s->places);
     free(s->fetched);
     free(s);
@@ -116,7 +124,7 @@ static void fetch_row(scattered *s, const sr_item_table *table, int32_t id)
 {
     if (s->places[id] != -1)
         return;
-    const size_t place = s->fetched_count++, row = row_of(s, table->rows, (size_t)id);
+    const size_t place = s->fetched_count++, row = (size_t)s->row_of[id];
     s->places[id] = (int32_t)place;
     s->fetched[place] = id;
     for (size_t part = 0; part < table->part_count; ++part) {
@@ -140,6 +148,14 @@ static sr_status fetch(sr_item_table *table, const sr_item_reads *reads, sr_stat
     return status;
 }
 
+/* Whoever calls it more often than the others waits for them in vain, or meets them in another collective. */
+static sr_status fetch_together(sr_item_table *table, const sr_item_reads *reads, sr_status status, sr_error *error)
+{
+    scattered_ranks *ranks = ((const scattered *)table->memory)->ranks;
+    SR_TRY(ranks->agree(ranks, status, error));
+    return fetch(table, reads, SR_OK, error);
+}
+
 static sr_status hand_back(sr_item_table *table, sr_status status, sr_error *error)
 {
     scattered *s = table->memory;
@@ -148,7 +164,7 @@ static sr_status hand_back(sr_item_table *table, sr_status status, sr_error *err
         const size_t width = table->parts[part].width;
         for (size_t place = 0; place < s->fetched_count; ++place)
             for (size_t i = 0; i < width; ++i)
-                s->gradients[part][row_of(s, table->rows, (size_t)s->fetched[place]) * width + i] +=
+                s->gradients[part][(size_t)s->row_of[s->fetched[place]] * width + i] +=
                     s->fetched_gradients[part][place * width + i];
     }
     return status;
@@ -182,7 +198,7 @@ static sr_row_numbers slab_items(const sr_item_table *table, size_t slab)
 {
     const scattered *s = table->memory;
     sr_row_numbers items = {.count = s->begin[slab + 1] - s->begin[slab], .list = s->ids + s->begin[slab]};
-    if ((size_t)items.list[items.count - 1] > table->items) /* the mask token */
+    if (items.count > 0 && (size_t)items.list[items.count - 1] > table->items) /* the mask token */
         --items.count;
     return items;
 }
@@ -209,30 +225,22 @@ static size_t bytes(const sr_item_table *table)
     return table->rows * width * sizeof(sr_real);
 }
 
-static const item_table_kind scattered_items = {
-    .name = "scattered",
-    .declare_part = declare_part,
-    .share = share,
-    .free = free_table,
-    .fetch = fetch,
-    .hand_back = hand_back,
-    .rows = rows,
-    .slab_count = slab_count,
-    .slab_items = slab_items,
-    .slab_values = slab_values,
-    .slab_on_tape = slab_on_tape,
-    .bytes = bytes,
-};
+#define WHAT_BOTH_DO                                                                                              \
+    .declare_part = declare_part, .share = share, .free = free_table, .hand_back = hand_back, .rows = rows,       \
+    .slab_count = slab_count, .slab_items = slab_items, .slab_values = slab_values, .slab_on_tape = slab_on_tape, \
+    .bytes = bytes
+
+static const item_table_kind scattered_items = {.name = "scattered", .fetch = fetch, WHAT_BOTH_DO};
+static const item_table_kind divided_items = {.name = "divided", .divided = true, .fetch = fetch_together, WHAT_BOTH_DO};
 
 /* ---- for tests ---- */
 
-sr_model *scattered_model(sr_model *like)
+/* `s` becomes the table's. */
+static sr_model *make_model(sr_model *like, const item_table_kind *kind, scattered *s)
 {
     sr_model *made;
-    scattered *s = zeros(1, sizeof *s);
     const sr_parameters *from = sr_model_parameters(like);
-    assert_int_equal(
-        model_declare_with(&made, sr_model_configuration(like), like->items, like->users, &scattered_items, s, NULL), SR_OK);
+    assert_int_equal(model_declare_with(&made, sr_model_configuration(like), like->items, like->users, kind, s, NULL), SR_OK);
     make_room_for_fetched(s, &made->item_table);
     sr_parameters *to = sr_model_parameters(made);
     assert_int_equal(sr_parameters_allocate(to, NULL), SR_OK);
@@ -251,6 +259,18 @@ sr_model *scattered_model(sr_model *like)
     }
     sr_model_set_step(made, sr_model_step(like));
     return made;
+}
+
+sr_model *scattered_model(sr_model *like)
+{
+    return make_model(like, &scattered_items, zeros(1, sizeof(scattered)));
+}
+
+sr_model *scattered_over_ranks(sr_model *like, scattered_ranks *ranks)
+{
+    scattered *s = zeros(1, sizeof *s);
+    s->ranks = ranks;
+    return make_model(like, &divided_items, s);
 }
 
 static void in_order(const sr_item_table *table, const sr_real *rows_of_part, size_t width, sr_real *ordered)
@@ -273,5 +293,5 @@ void scattered_gradients(const sr_item_table *table, item_part part, sr_real *gr
 void scattered_set(sr_item_table *table, item_part part, size_t id, size_t column, sr_real value)
 {
     scattered *s = table->memory;
-    s->values[part][row_of(s, table->rows, id) * table->parts[part].width + column] = value;
+    s->values[part][(size_t)s->row_of[id] * table->parts[part].width + column] = value;
 }

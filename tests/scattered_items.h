@@ -9,6 +9,19 @@
 /* A model with the same settings and values as `like`, whose items are scattered. Release with sr_model_free(). */
 sr_model *scattered_model(sr_model *like);
 
+/* The ranks that a divided table lies on. */
+typedef struct scattered_ranks scattered_ranks;
+struct scattered_ranks {
+    /* Whether an item is this rank's; padding and the mask token are somebody's too. */
+    bool (*own)(const scattered_ranks *ranks, size_t id);
+    /* Turns the failure of one worker into that of all: rows are fetched by all of them together. */
+    sr_status (*agree)(scattered_ranks *ranks, sr_status status, sr_error *error);
+};
+
+/* The same, divided: a rank's slabs have its items alone. (Values of all rows are there all the same.) `ranks` must live as
+ * long. */
+sr_model *scattered_over_ranks(sr_model *like, scattered_ranks *ranks);
+
 /* The table of that kind, [rows, width] of a part in the order of ids: its values, and the gradients that were handed back or
  * came from whole slabs. */
 void scattered_values(const sr_item_table *table, item_part part, sr_real *values);

@@ -321,7 +321,26 @@ static void gradients_are_those_of_finite_differences(void **state)
     free_world(&w);
 }
 
-static void scores_are_found_by_the_tiles_of_their_columns(void **state)
+/* The scores of some states for the items of a tile, a part of `width` items after the other. */
+static void check_tile(const sr_catalogue *catalogue, const sr_score_tile *tile, size_t number, size_t width,
+                       const sr_real *values)
+{
+    for (size_t first = 0; first < tile->items.count; first += width) {
+        const size_t items = tile->items.count - first < width ? tile->items.count - first : width;
+        const sr_score_part part = {
+            .first_state = 1, .states = STATES - 1, .tile = number, .first_item = first, .items = items};
+        sr_real scores[STATES * ROWS];
+        sr_catalogue_score(catalogue, &part, scores);
+        for (size_t s = 0; s < part.states; ++s)
+            for (size_t i = 0; i < items; ++i) {
+                const size_t item = (size_t)sr_row_number(&tile->items, first + i);
+                const double expected = dot(state_values + (1 + s) * WIDTH, values + item * WIDTH);
+                assert_true(fabs((double)scores[s * items + i] - expected) < 1e-14);
+            }
+    }
+}
+
+static void scores_are_found_by_the_tiles_of_their_items(void **state)
 {
     world w;
     (void)state;
@@ -332,19 +351,17 @@ static void scores_are_found_by_the_tiles_of_their_columns(void **state)
         sr_catalogue *catalogue;
         const sr_score_tile *tiles;
         size_t tile_count, found = 0, out_of_order = 0;
-        sr_real scores[STATES * ROWS];
         assert_int_equal(sr_catalogue_create(&catalogue, t == 0 ? w.model : scattered, sr_tape_kernels(w.tape), NULL), SR_OK);
         assert_int_equal(sr_catalogue_columns(catalogue), ROWS);
+        assert_int_equal(sr_catalogue_width(catalogue), WIDTH);
+        assert_int_equal(sr_catalogue_take_states(catalogue, state_values, STATES, NULL), SR_OK);
         sr_catalogue_tiles(catalogue, &tiles, &tile_count);
-        sr_catalogue_score(catalogue, state_values, STATES, scores);
-        for (size_t i = 0; i < tile_count; ++i)
-            for (size_t place = 0; place < tiles[i].items.count; ++place, ++found) {
-                const size_t item = (size_t)sr_row_number(&tiles[i].items, place), column = tiles[i].begin + place;
-                out_of_order += item != column;
-                for (size_t s = 0; s < STATES; ++s)
-                    assert_true(fabs((double)scores[s * ROWS + column] - dot(state_values + s * WIDTH, values + item * WIDTH)) <
-                                1e-14);
-            }
+        for (size_t i = 0; i < tile_count; ++i) {
+            for (size_t place = 0; place < tiles[i].items.count; ++place, ++found)
+                out_of_order += (size_t)sr_row_number(&tiles[i].items, place) != tiles[i].begin + place;
+            check_tile(catalogue, &tiles[i], i, ROWS, values);
+            check_tile(catalogue, &tiles[i], i, 2, values);
+        }
         assert_int_equal(found, ROWS);
         assert_true(t == 0 ? out_of_order == 0 : out_of_order > ROWS / 2);
         sr_catalogue_free(catalogue);
@@ -396,7 +413,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_scores_and_losses_are_those_of_plain_loops),
         cmocka_unit_test(gradients_are_those_of_finite_differences),
-        cmocka_unit_test(scores_are_found_by_the_tiles_of_their_columns),
+        cmocka_unit_test(scores_are_found_by_the_tiles_of_their_items),
         cmocka_unit_test(a_batch_names_what_it_reads),
         cmocka_unit_test(tables_that_lie_elsewhere_are_no_parameters),
         cmocka_unit_test(models_cannot_tell_where_rows_lie),

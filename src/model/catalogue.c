@@ -7,18 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATES = 64 }; /* states whose roots are held at a time */
-
 struct sr_catalogue {
     const sr_item_table *table;
     const sr_kernels *kernels;
     sr_score_tile *tiles; /* one for each slab of the table, in its order */
     size_t tile_count;
     size_t columns, width;
+    const sr_real *representations; /* [.., width]: the states that are scored */
     /* Distances: -|z - z_v|^2 = 2 z z_vᵀ - |z_v|^2 - |z|^2 with z = [mean, root of the covariance]. */
-    sr_real *gaussians; /* [columns, width]: z_v; NULL for dot products */
-    sr_real *norms;     /* [columns]: |z_v|^2 */
-    sr_real *states;    /* [STATES, width]: z */
+    sr_real *gaussians;   /* [columns, width]: z_v; NULL for dot products */
+    sr_real *norms;       /* [columns]: |z_v|^2 */
+    sr_real *states;      /* [room, width]: z */
+    sr_real *state_norms; /* [room]: |z|^2 */
+    size_t room;
 };
 
 static sr_real squared_norm(const sr_real *vector, size_t width)
@@ -48,12 +49,12 @@ static void prepare_gaussians(sr_catalogue *catalogue, size_t slab)
     }
 }
 
-size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
+size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items, size_t states)
 {
     const size_t width = 2 * (size_t)settings->hidden_size;
     if (!backbone_of(settings)->distances)
         return 0;
-    return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
+    return (items + 1 + states) * (width + 1) * sizeof(sr_real);
 }
 
 static sr_status make_tiles(sr_catalogue *catalogue, sr_error *error)
@@ -73,7 +74,6 @@ static sr_status make_gaussians(sr_catalogue *catalogue, sr_error *error)
     catalogue->width *= 2;
     SR_TRY(SR_ALLOCATE(&catalogue->gaussians, catalogue->columns * catalogue->width, "the Gaussians of the catalogue", error));
     SR_TRY(SR_ALLOCATE(&catalogue->norms, catalogue->columns, "the Gaussians of the catalogue", error));
-    SR_TRY(SR_ALLOCATE(&catalogue->states, STATES * catalogue->width, "states to be scored", error));
     for (size_t slab = 0; slab < catalogue->tile_count; ++slab)
         prepare_gaussians(catalogue, slab);
     return SR_OK;
@@ -106,6 +106,7 @@ void sr_catalogue_free(sr_catalogue *catalogue)
     free(catalogue->gaussians);
     free(catalogue->norms);
     free(catalogue->states);
+    free(catalogue->state_norms);
     free(catalogue);
 }
 
@@ -120,44 +121,82 @@ void sr_catalogue_tiles(const sr_catalogue *catalogue, const sr_score_tile **til
     *tile_count = catalogue->tile_count;
 }
 
-static void score_gaussians(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+size_t sr_catalogue_width(const sr_catalogue *catalogue)
 {
-    const size_t width = catalogue->width, half = width / 2, columns = catalogue->columns;
+    return catalogue->width;
+}
+
+/* ---- scores ---- */
+
+static sr_status make_room(sr_catalogue *catalogue, size_t states, sr_error *error)
+{
+    if (states <= catalogue->room)
+        return SR_OK;
+    free(catalogue->states);
+    free(catalogue->state_norms);
+    catalogue->states = catalogue->state_norms = NULL;
+    catalogue->room = 0;
+    SR_TRY(SR_ALLOCATE(&catalogue->states, states * catalogue->width, "states to be scored", error));
+    SR_TRY(SR_ALLOCATE(&catalogue->state_norms, states, "states to be scored", error));
+    catalogue->room = states;
+    return SR_OK;
+}
+
+sr_status sr_catalogue_take_states(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_error *error)
+{
+    const size_t width = catalogue->width, half = width / 2;
+    catalogue->representations = representations;
+    if (!catalogue->gaussians)
+        return SR_OK;
+    SR_TRY(make_room(catalogue, count, error));
     for (size_t row = 0; row < count; ++row) {
         sr_real *state = catalogue->states + row * width;
         memcpy(state, representations + row * width, half * sizeof *state);
         for (size_t i = half; i < width; ++i)
             state[i] = (sr_real)sqrt((double)representations[row * width + i]);
+        catalogue->state_norms[row] = squared_norm(state, width);
     }
-    sr_gemm(catalogue->kernels, (sr_product_size){count, columns, width}, 2, sr_plain(catalogue->states, width),
-            sr_transposed(catalogue->gaussians, width), 0, scores, columns);
-    for (size_t row = 0; row < count; ++row) {
-        const sr_real norm = squared_norm(catalogue->states + row * width, width);
-        for (size_t column = 0; column < columns; ++column)
-            scores[row * columns + column] -= norm + catalogue->norms[column];
-    }
+    return SR_OK;
 }
 
-static void score_vectors(const sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+/* scores = factor states itemsᵀ. Always by the one engine that adds up each number in the same order, whatever the shape of
+ * the product is: BLAS does not. */
+static void multiply(const sr_catalogue *catalogue, const sr_score_part *part, sr_real factor, const sr_real *states,
+                     const sr_real *items, sr_real *scores)
+{
+    const size_t width = catalogue->width;
+    const matrix_product product = {.transpose_b = true,
+                                    .m = part->states,
+                                    .n = part->items,
+                                    .k = width,
+                                    .alpha = factor,
+                                    .a = states + part->first_state * width,
+                                    .a_stride = width,
+                                    .b = items,
+                                    .b_stride = width,
+                                    .c = scores,
+                                    .c_stride = part->items};
+    sr_gemm_by(SR_GEMM_OWN, catalogue->kernels->products[SR_PRECISION_FP32], &product);
+}
+
+static void score_gaussians(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores)
+{
+    const size_t first = catalogue->tiles[part->tile].begin + part->first_item;
+    const sr_real *norms = catalogue->norms + first, *state_norms = catalogue->state_norms + part->first_state;
+    multiply(catalogue, part, 2, catalogue->states, catalogue->gaussians + first * catalogue->width, scores);
+    for (size_t row = 0; row < part->states; ++row)
+        for (size_t item = 0; item < part->items; ++item)
+            scores[row * part->items + item] -= state_norms[row] + norms[item];
+}
+
+void sr_catalogue_score(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores)
 {
     const sr_item_table *table = catalogue->table;
-    const size_t width = catalogue->width;
-    for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
-        const sr_score_tile *tile = &catalogue->tiles[slab];
-        sr_gemm(catalogue->kernels, (sr_product_size){count, tile->items.count, width}, 1, sr_plain(representations, width),
-                sr_transposed(table->kind->slab_values(table, slab, ITEM_VECTORS), width), 0, scores + tile->begin,
-                catalogue->columns);
-    }
-}
-
-void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
-{
-    if (!catalogue->gaussians) {
-        score_vectors(catalogue, representations, count, scores);
+    if (part->states == 0 || part->items == 0)
         return;
-    }
-    for (size_t first = 0; first < count; first += STATES) {
-        const size_t rows = count - first < STATES ? count - first : STATES;
-        score_gaussians(catalogue, representations + first * catalogue->width, rows, scores + first * catalogue->columns);
-    }
+    if (catalogue->gaussians)
+        score_gaussians(catalogue, part, scores);
+    else
+        multiply(catalogue, part, 1, catalogue->representations,
+                 table->kind->slab_values(table, part->tile, ITEM_VECTORS) + part->first_item * catalogue->width, scores);
 }

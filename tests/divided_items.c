@@ -1,0 +1,46 @@
+#include "divided_items.h"
+
+#include <omp.h>
+
+int owned_in_turn(size_t id, int ranks)
+{
+    return (int)(id % (size_t)ranks);
+}
+
+int owned_by_the_last(size_t id, int ranks)
+{
+    (void)id;
+    return ranks - 1;
+}
+
+int owned_by_all_but_the_first(size_t id, int ranks)
+{
+    return ranks == 1 ? 0 : 1 + (int)(id / 2 % (size_t)(ranks - 1));
+}
+
+/* The first rank has padding and a few items, the others long runs. */
+int owned_unevenly(size_t id, int ranks)
+{
+    return id < 3 ? 0 : (int)((id * id / 16 + 1) % (size_t)ranks);
+}
+
+static bool own(const scattered_ranks *ranks, size_t id)
+{
+    const divided_ranks *d = (const divided_ranks *)ranks;
+    return d->owner(id, sr_parallel_size(d->parallel)) == sr_parallel_rank(d->parallel);
+}
+
+static sr_status agree(scattered_ranks *ranks, sr_status status, sr_error *error)
+{
+    divided_ranks *d = (divided_ranks *)ranks;
+    sr_parallel *member = sr_parallel_member(d->parallel, (size_t)omp_get_thread_num());
+    if (member == d->parallel && ++d->calls == d->fails_at && sr_parallel_rank(member) == sr_parallel_size(member) - 1)
+        status = sr_fail(error, SR_ERROR_RUNTIME, "rows are lost");
+    return sr_parallel_agree(member, status, error);
+}
+
+sr_model *divided_model(divided_ranks *ranks, sr_model *like, sr_parallel *parallel, item_owner *owner)
+{
+    *ranks = (divided_ranks){.ranks = {.own = own, .agree = agree}, .parallel = parallel, .owner = owner};
+    return scattered_over_ranks(like, &ranks->ranks);
+}

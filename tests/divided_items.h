@@ -1,0 +1,24 @@
+/* A divided item table over the ranks of a test (scattered_items.h), by one of several divisions. */
+#ifndef SRTRAIN_TESTS_DIVIDED_ITEMS_H
+#define SRTRAIN_TESTS_DIVIDED_ITEMS_H
+
+#include "scattered_items.h"
+#include "srtrain/parallel.h"
+
+/* Which of `ranks` ranks has an item. */
+typedef int item_owner(size_t id, int ranks);
+
+item_owner owned_in_turn, owned_by_the_last, owned_by_all_but_the_first, owned_unevenly;
+
+typedef struct {
+    scattered_ranks ranks; /* first: it is what the table knows */
+    sr_parallel *parallel;
+    item_owner *owner;
+    /* The call of agree(), from 1, at which the last rank fails by itself; 0: never. Threads do not count them. */
+    size_t fails_at, calls;
+} divided_ranks;
+
+/* A model like this one, whose items are divided; `ranks` must live as long. */
+sr_model *divided_model(divided_ranks *ranks, sr_model *like, sr_parallel *parallel, item_owner *owner);
+
+#endif
