@@ -314,10 +314,11 @@ bool score_round_items(score_round *round, scored_items *found)
     sr_score_part part;
     if (!next_part(round, &part))
         return false;
-    const sr_row_numbers *items = &round->scorer->tiles[part.tile].items;
-    found->items = (sr_row_numbers){.count = part.items,
-                                    .first = items->first + part.first_item,
-                                    .list = items->list ? items->list + part.first_item : NULL};
+    found->items = round->scorer->tiles[part.tile].items;
+    found->items.first = (size_t)sr_row_number(&found->items, part.first_item);
+    found->items.count = part.items;
+    if (found->items.list)
+        found->items.list += part.first_item;
     found->scores = round->scores;
     scorer_score(round->scorer, &part, round->scores);
     for (size_t state = 0; state < part.states; ++state)

@@ -1,7 +1,7 @@
 /* Rankings, recommendations and analyses of models whose items are divided among ranks: to the bit those of the same model with
  * all items on every rank. On 1 to 4 ranks. */
 #include "cpu_level.h"
-#include "divided_items.h"
+#include "items_over_ranks.h"
 #include "shared_dataset.h"
 #include "srtrain/analysis.h"
 #include "srtrain/evaluate.h"

@@ -1,6 +1,6 @@
 /* A divided item table over the ranks of a test (scattered_items.h), by one of several divisions. */
-#ifndef SRTRAIN_TESTS_DIVIDED_ITEMS_H
-#define SRTRAIN_TESTS_DIVIDED_ITEMS_H
+#ifndef SRTRAIN_TESTS_ITEMS_OVER_RANKS_H
+#define SRTRAIN_TESTS_ITEMS_OVER_RANKS_H
 
 #include "scattered_items.h"
 #include "srtrain/parallel.h"

@@ -1,4 +1,4 @@
-#include "divided_items.h"
+#include "items_over_ranks.h"
 
 #include <omp.h>
 
