@@ -1,7 +1,5 @@
 #include "items_over_ranks.h"
 
-#include <omp.h>
-
 int owned_in_turn(size_t id, int ranks)
 {
     return (int)(id % (size_t)ranks);
@@ -30,17 +28,14 @@ static bool own(const scattered_ranks *ranks, size_t id)
     return d->owner(id, sr_parallel_size(d->parallel)) == sr_parallel_rank(d->parallel);
 }
 
-static sr_status agree(scattered_ranks *ranks, sr_status status, sr_error *error)
+static bool fails(scattered_ranks *ranks, const sr_ranks *together)
 {
     divided_ranks *d = (divided_ranks *)ranks;
-    sr_parallel *member = sr_parallel_member(d->parallel, (size_t)omp_get_thread_num());
-    if (member == d->parallel && ++d->calls == d->fails_at && sr_parallel_rank(member) == sr_parallel_size(member) - 1)
-        status = sr_fail(error, SR_ERROR_RUNTIME, "rows are lost");
-    return sr_parallel_agree(member, status, error);
+    return d->fails_at && ++d->fetches == d->fails_at && together->rank + 1 == together->count;
 }
 
 sr_model *divided_model(divided_ranks *ranks, sr_model *like, sr_parallel *parallel, item_owner *owner)
 {
-    *ranks = (divided_ranks){.ranks = {.own = own, .agree = agree}, .parallel = parallel, .owner = owner};
+    *ranks = (divided_ranks){.ranks = {.own = own, .fails = fails}, .parallel = parallel, .owner = owner};
     return scattered_over_ranks(like, &ranks->ranks);
 }

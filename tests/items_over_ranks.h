@@ -14,8 +14,8 @@ typedef struct {
     scattered_ranks ranks; /* first: it is what the table knows */
     sr_parallel *parallel;
     item_owner *owner;
-    /* The call of agree(), from 1, at which the last rank fails by itself; 0: never. Threads do not count them. */
-    size_t fails_at, calls;
+    /* The fetch, from 1, at which the last rank fails by itself; 0: never. For processes. */
+    size_t fails_at, fetches;
 } divided_ranks;
 
 /* A model like this one, whose items are divided; `ranks` must live as long. */

@@ -6,6 +6,9 @@
 #include "model/item_table.h"
 #include "srtrain/model.h"
 
+/* sr_model_declare() with such a table. */
+sr_status scattered_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
+
 /* A model with the same settings and values as `like`, whose items are scattered. Release with sr_model_free(). */
 sr_model *scattered_model(sr_model *like);
 
@@ -14,8 +17,8 @@ typedef struct scattered_ranks scattered_ranks;
 struct scattered_ranks {
     /* Whether an item is this rank's; padding and the mask token are somebody's too. */
     bool (*own)(const scattered_ranks *ranks, size_t id);
-    /* Turns the failure of one worker into that of all: rows are fetched by all of them together. */
-    sr_status (*agree)(scattered_ranks *ranks, sr_status status, sr_error *error);
+    /* Whether this fetch is to fail on this one of those who fetch together. */
+    bool (*fails)(scattered_ranks *ranks, const sr_ranks *together);
 };
 
 /* The same, divided: a rank's slabs have its items alone. (Values of all rows are there all the same.) `ranks` must live as

@@ -437,11 +437,11 @@ static void a_fetch_that_fails_on_one_rank_fails_on_all(void **state)
         collection found = {.count = 0};
         sr_error errors[3] = {{.message = ""}, {.message = ""}, {.message = ""}};
         w->ranks.fails_at = call;
-        w->ranks.calls = 0;
+        w->ranks.fetches = 0;
         assert_int_equal(sr_evaluate_model(w->parallel, w->divided, &evaluation, &metrics, &errors[0]), SR_ERROR_RUNTIME);
-        w->ranks.calls = 0;
+        w->ranks.fetches = 0;
         assert_int_equal(sr_analyze(w->parallel, w->divided, &request, &analysis, &errors[1]), SR_ERROR_RUNTIME);
-        w->ranks.calls = call - 1; /* a round has one fetch here */
+        w->ranks.fetches = call - 1; /* a round has one fetch here */
         assert_int_equal(recommend(w, w->divided, w->dataset, 3, SR_HISTORY_KEEP, &found, &errors[2]), SR_ERROR_RUNTIME);
         for (size_t i = 0; i < 3; ++i)
             assert_non_null(strstr(errors[i].message, "rows are lost"));

@@ -29,7 +29,7 @@ bool sr_item_table_is_divided(const sr_item_table *table);
 
 /* ---- what a batch reads ---- */
 
-enum { SR_ITEM_LISTS_MAXIMUM = 9 }; /* inputs, targets and negatives of a batch and of the two that go with it */
+enum { SR_ITEM_LISTS_MAXIMUM = 12 }; /* inputs, targets and both kinds of negatives of a batch and of two that go with it */
 
 typedef struct {
     const int32_t *ids; /* [count], in any order, each as often as it likes */

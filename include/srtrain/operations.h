@@ -255,6 +255,24 @@ typedef struct {
 sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
                                   double weight);
 
+/* What slabs that one process has contribute to that loss where other processes have the rest: of each of n states the largest
+ * logit, the sum of exponentials of logits less that, and the logit of its target, NaN where none of these slabs has it. */
+typedef struct {
+    sr_real *maxima, *sums, *target_logits; /* [n] each */
+} sr_softmax_parts;
+
+/* Elements of room that the following need. */
+size_t sr_softmax_room(void);
+
+/* Computed at once; nothing is recorded, and of the tape only its kernels and products are used. */
+void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                      const sr_softmax_parts *parts, sr_real *room);
+
+/* Adds, to the gradients of x and of the slabs that want one, those of the loss times `weight`, as far as these slabs are
+ * concerned; log_sums [n] are over all slabs of all processes. Likewise. */
+void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                const sr_real *log_sums, double weight, sr_real *room);
+
 /* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs. */
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes);
 

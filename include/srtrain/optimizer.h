@@ -18,8 +18,7 @@ typedef struct {
     bool placed;                          /* they belong to somebody else */
     /* Of parameters of the set SR_PARAMETERS_ATTACK, in units of the learning rate of all others; 1 at first. */
     double attack_learning_rate_ratio;
-    /* Late rows: */
-    sr_table_list tables;
+    sr_table_list tables;        /* of which a step goes through rows with a gradient alone */
     int64_t *taken;              /* [rows]: how many of the steps that are remembered each row of the tables has taken */
     struct missed_steps *missed; /* the steps that some row may have missed; NULL when no row may be late */
 } sr_optimizer;
@@ -52,11 +51,17 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
  * they would be otherwise, within rounding; while steps are missing they are those of some earlier step.
  */
 
-/* Lets rows of `tables` be late from now on. They may not be where the optimizer has no way for it, where a step moves every
- * row for good (weight decay of kind l2), where epsilon is 0, or with beta1 above 0.99: sr_optimizer_allows_late() then stays
- * false. */
-sr_status sr_optimizer_allow_late(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error);
-bool sr_optimizer_allows_late(const sr_optimizer *optimizer);
+/* Whether rows may be late: not where the optimizer has no way for it, where a step moves every row for good (weight decay of
+ * kind l2), where epsilon is 0, or with beta1 above 0.99. And whether rows can take a step by themselves: not where the
+ * optimizer measures whole arrays. */
+bool sr_optimizer_can_be_late(const sr_training_settings *settings);
+bool sr_optimizer_can_step_rows(const sr_training_settings *settings);
+
+/* From now on steps go through rows of `tables` that have a gradient, and no others. With training.row_optimizer exact the
+ * others are late from then on; with lazy they miss nothing. Where the settings do not allow it, sr_optimizer_picks_rows()
+ * stays false. */
+sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error);
+bool sr_optimizer_picks_rows(const sr_optimizer *optimizer);
 
 /* Bytes that it takes to let `rows` rows be up to `steps` steps late; 0 where they may not be. */
 size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps);

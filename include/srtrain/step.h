@@ -33,7 +33,8 @@ typedef struct {
     sr_arena *arena;       /* of the batch */
     sr_tape *tape;
     struct sr_reduction *reduction;
-    struct touched_rows *touched; /* where rows of item tables may be late, else NULL */
+    struct touched_rows *touched; /* where steps go through some rows of item tables alone, else NULL */
+    double row_squares;           /* of the gradients of this step in blocks of rows, over all workers */
     sr_step_times times;          /* summed over all steps so far */
 } sr_worker;
 
@@ -51,7 +52,8 @@ struct sr_stepper {
     sr_node *node;      /* whose processes share parameters and state (training.reduction: shared); else NULL */
     char why_not[256];  /* what speaks against sharing them, where that was asked for; else empty */
     sr_optimizer optimizer;
-    sr_step_times times; /* of the first worker, summed over all steps so far */
+    struct row_steps *row_steps; /* of the model's blocks of rows (row_blocks.h): their optimizers; NULL: none */
+    sr_step_times times;         /* of the first worker, summed over all steps so far */
 };
 
 /* Gives the model, which has been declared only, its memory and the initial values of training.seed. Where processes of a node

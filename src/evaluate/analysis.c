@@ -18,6 +18,7 @@ enum { SEQUENCES_OF_A_LENGTH = 10 };
 
 typedef struct {
     sr_parallel *parallel;
+    sr_ranks ranks; /* the same, as models see them */
     sr_model *model;
     const sr_dataset *dataset;
     sr_split split;
@@ -136,7 +137,10 @@ static sr_status encode(analyser *a, size_t count, sr_status status, sr_error *e
         status = scored_batch_build(&a->batch, a->arena, a->model, a->histories, count, error);
     const bool has_batch = status == SR_OK && count > 0;
     a->trace = (sr_trace){.layers = 0};
-    const sr_pass pass = {.step = (uint64_t)sr_model_step(a->model), .every_row = true, .trace = &a->trace};
+    const sr_pass pass = {.step = (uint64_t)sr_model_step(a->model),
+                          .every_row = true,
+                          .trace = &a->trace,
+                          .ranks = sr_item_table_is_divided(sr_model_item_table(a->model)) ? &a->ranks : NULL};
     sr_encoding encoding;
     SR_TRY(sr_model_fetch_items(a->model, a->tape, has_batch ? &a->batch : NULL, &pass, status, error));
     if (!has_batch)
@@ -415,6 +419,7 @@ sr_status sr_analyze(sr_parallel *parallel, sr_model *model, const sr_analysis_r
 {
     *analysis = (sr_analysis){.split = request->split};
     analyser a = {.parallel = parallel,
+                  .ranks = sr_parallel_ranks(parallel),
                   .model = model,
                   .dataset = request->dataset,
                   .split = request->split,

@@ -168,12 +168,6 @@ static sr_status allocate(ranker *r, sr_parallel *parallel, sr_error *error)
     return SR_ALLOCATE_ZERO(&r->histogram, r->deepest + 1, "ranks", error);
 }
 
-/* By what test cases are ranked: `model`, or `popularity`. */
-typedef struct {
-    sr_model *model;
-    const int64_t *popularity;
-} score_source;
-
 /* The part of a rank, or of one of its threads. `status` says whether it is ready; if not, it takes part in failing. */
 static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const score_source *source,
                                const sr_evaluation *evaluation, sr_ranking_metrics *metrics, sr_error *error)
@@ -185,7 +179,7 @@ static sr_status evaluate_part(sr_parallel *parallel, sr_status status, const sc
         .deepest = (size_t)settings->top_k[settings->top_k_count - 1],
         .next = {.ranks = (size_t)sr_parallel_size(parallel), .user = rank * (size_t)settings->batch_size, .at = SIZE_MAX}};
     if (status == SR_OK)
-        status = scorer_create(&r.scorer, source->model, source->popularity, evaluation->dataset, evaluation->kernels, error);
+        status = scorer_create(&r.scorer, source, evaluation->dataset, parallel, evaluation->kernels, error);
     if (status == SR_OK)
         status = allocate(&r, parallel, error);
     status = sr_parallel_agree(parallel, status, error);

@@ -237,7 +237,7 @@ static sr_status prepare(recommender *r, sr_parallel *parallel, sr_model *model,
     const size_t most_states = at_least_one(ROUND_ENTRIES / r->top_k < PORTION_STATES ? ROUND_ENTRIES / r->top_k
                                                                                       : (size_t)PORTION_STATES);
     SR_TRY(sr_recommend_check(sr_model_configuration(model), r->source, error));
-    SR_TRY(scorer_create(&r->scorer, model, NULL, NULL, request->kernels, error));
+    SR_TRY(scorer_create(&r->scorer, &(score_source){.model = model}, NULL, parallel, request->kernels, error));
     SR_TRY(score_round_create(&r->round, parallel, &r->scorer, request->history, unit_users, most_states, error));
     SR_TRY(SR_ALLOCATE(&r->histories, unit_users, "histories", error));
     SR_TRY(SR_ALLOCATE(&r->selected, r->round.most_states * r->top_k, "recommendations", error));

@@ -24,10 +24,11 @@ static void find_tiles(scorer *s, const sr_dataset *dataset)
     }
 }
 
-sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
+sr_status scorer_create(scorer *s, const score_source *source, const sr_dataset *dataset, sr_parallel *member,
                         const sr_kernels *kernels, sr_error *error)
 {
-    *s = (scorer){.model = model, .popularity = popularity, .kernels = kernels};
+    sr_model *model = source->model;
+    *s = (scorer){.model = model, .popularity = source->popularity, .kernels = kernels, .ranks = sr_parallel_ranks(member)};
     if (model && dataset)
         SR_TRY(sr_check_times(dataset, sr_model_needs_of(sr_model_configuration(model), false).times,
                               sr_model_name(sr_model_configuration(model)), error));
@@ -79,7 +80,7 @@ sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count
     if (status == SR_OK && count > 0)
         status = scored_batch_build(&batch, s->arena, s->model, histories, count, error);
     const bool has_batch = status == SR_OK && count > 0;
-    const sr_pass pass = {.training = false, .step = (uint64_t)sr_model_step(s->model)};
+    const sr_pass pass = {.step = (uint64_t)sr_model_step(s->model), .ranks = s->divided ? &s->ranks : NULL};
     sr_encoding encoding;
     SR_TRY(sr_model_fetch_items(s->model, s->tape, has_batch ? &batch : NULL, &pass, status, error));
     if (!has_batch)

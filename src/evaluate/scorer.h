@@ -6,6 +6,7 @@
 #include "srtrain/dataset.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
+#include "srtrain/parallel.h"
 
 /* A history to be scored. */
 typedef struct {
@@ -23,6 +24,7 @@ typedef struct {
     const int64_t *popularity; /* [items + 1] */
     const sr_kernels *kernels;
     bool divided;               /* the tiles of all ranks together have all items, and those of this process do not */
+    sr_ranks ranks;             /* who encodes together, where items are divided */
     const sr_score_tile *tiles; /* the items that are scored here */
     size_t tile_count;
     size_t columns;         /* of all tiles */
@@ -34,10 +36,16 @@ typedef struct {
     size_t width;                   /* 0 without a model */
 } scorer;
 
-/* Scores of the items of `dataset`, which may be NULL beside a model when histories come from elsewhere. Release with
- * scorer_free(). Exactly one of `model` and `popularity` is not NULL. SR_ERROR_USAGE when the model needs time stamps and the
- * data set has none. Local. */
-sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
+/* What scores come from: exactly one of `model` and `popularity` is not NULL. */
+typedef struct {
+    sr_model *model;
+    const int64_t *popularity;
+} score_source;
+
+/* Scores of the items of `dataset`, which may be NULL beside a model when histories come from elsewhere. `member` is a process,
+ * or a thread that scores as one of several. Release with scorer_free(). SR_ERROR_USAGE when the model needs time stamps and
+ * the data set has none. Local. */
+sr_status scorer_create(scorer *s, const score_source *source, const sr_dataset *dataset, sr_parallel *member,
                         const sr_kernels *kernels, sr_error *error);
 void scorer_free(scorer *s);
 

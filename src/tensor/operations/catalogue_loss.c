@@ -269,6 +269,49 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
     return loss;
 }
 
+/* ---- slabs of which other processes have the rest ---- */
+
+size_t sr_softmax_room(void)
+{
+    return TILE_ROWS * TILE_COLUMNS + TILE_ROWS;
+}
+
+/* No tile is kept: the room is that of one. */
+static catalogue_state state_in_room(sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                     sr_real *room)
+{
+    return (catalogue_state){.x = x,
+                             .slabs = slabs,
+                             .slab_count = slab_count,
+                             .targets = targets,
+                             .tiles = room,
+                             .maxima = room + TILE_ROWS * TILE_COLUMNS};
+}
+
+void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                      const sr_softmax_parts *parts, sr_real *room)
+{
+    catalogue_state state = state_in_room(x, slabs, slab_count, targets, room);
+    forward_sums sums = {parts->sums, parts->target_logits};
+    state.log_sum = parts->maxima;
+    for (size_t i = 0; i < x->rows; ++i) {
+        parts->maxima[i] = (sr_real)-INFINITY;
+        parts->sums[i] = 0;
+        parts->target_logits[i] = (sr_real)NAN;
+    }
+    for_each_tile(tape, &state, forward_tile, &sums);
+}
+
+void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                const sr_real *log_sums, double weight, sr_real *room)
+{
+    catalogue_state state = state_in_room(x, slabs, slab_count, targets, room);
+    sr_real one = 1;
+    state.log_sum = (sr_real *)log_sums; /* only read */
+    state.weight = (sr_real)weight;
+    for_each_tile(tape, &state, backward_tile, &one);
+}
+
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight)
 {
