@@ -10,6 +10,7 @@ typedef int item_owner(size_t id, int ranks);
 
 item_owner owned_in_turn, owned_by_the_last, owned_by_all_but_the_first, owned_unevenly;
 
+/* Of tests, where values of all rows are on every rank all the same. */
 typedef struct {
     scattered_ranks ranks; /* first: it is what the table knows */
     sr_parallel *parallel;
@@ -18,7 +19,8 @@ typedef struct {
     size_t fails_at, fetches;
 } divided_ranks;
 
-/* A model like this one, whose items are divided; `ranks` must live as long. */
+/* A model like this one, whose items are divided; `ranks` must live as long. `owner` NULL: by the kind that trainings have,
+ * among all threads of all ranks. */
 sr_model *divided_model(divided_ranks *ranks, sr_model *like, sr_parallel *parallel, item_owner *owner);
 
 #endif

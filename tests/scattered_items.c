@@ -324,26 +324,32 @@ sr_status scattered_declare(sr_model **model, const sr_model_settings *settings,
     return declare(model, settings, items, users, NULL, error);
 }
 
-/* With the values of `like`. */
-static sr_model *make_model(sr_model *like, scattered_ranks *ranks)
+void copy_parameters(sr_model *to_model, sr_model *from_model)
 {
-    sr_model *made;
-    const sr_parameters *from = sr_model_parameters(like);
-    assert_int_equal(declare(&made, sr_model_configuration(like), like->items, like->users, ranks, NULL), SR_OK);
-    sr_parameters *to = sr_model_parameters(made);
+    const sr_parameters *from = sr_model_parameters(from_model);
+    sr_parameters *to = sr_model_parameters(to_model);
+    const sr_item_table *table = sr_model_item_table(to_model);
     assert_int_equal(sr_parameters_allocate(to, NULL), SR_OK);
-    assert_int_equal(to->count + made->item_table.part_count, from->count);
+    assert_int_equal(to->count + table->part_count, from->count);
     for (size_t i = 0; i < to->count; ++i) {
         const size_t same = sr_parameters_find(from, to->list[i].name);
         assert_true(same < from->count && from->list[same].size == to->list[i].size);
         memcpy(to->values + to->list[i].offset, from->values + from->list[same].offset, to->list[i].size * sizeof(sr_real));
     }
-    for (size_t part = 0; part < made->item_table.part_count; ++part) {
-        const sr_parameter *same = &from->list[like->item_table.parts[part].parameter];
-        assert_string_equal(made->item_table.parts[part].name, same->name);
+    for (size_t part = 0; part < table->part_count; ++part) {
+        const sr_parameter *same = &from->list[sr_model_item_table(from_model)->parts[part].parameter];
+        assert_string_equal(table->parts[part].name, same->name);
         sr_row_blocks_set(to, part, SIZE_MAX, 0, same->size, from->values + same->offset);
     }
-    sr_model_set_step(made, sr_model_step(like));
+    sr_model_set_step(to_model, sr_model_step(from_model));
+}
+
+/* With the values of `like`. */
+static sr_model *make_model(sr_model *like, scattered_ranks *ranks)
+{
+    sr_model *made;
+    assert_int_equal(declare(&made, sr_model_configuration(like), like->items, like->users, ranks, NULL), SR_OK);
+    copy_parameters(made, like);
     return made;
 }
 

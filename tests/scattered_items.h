@@ -9,6 +9,10 @@
 /* sr_model_declare() with such a table. */
 sr_status scattered_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 
+/* Memory for the parameters of a model that was declared with rows in blocks, and in it the values of a model whose rows are
+ * parameters. */
+void copy_parameters(sr_model *to_model, sr_model *from_model);
+
 /* A model with the same settings and values as `like`, whose items are scattered. Release with sr_model_free(). */
 sr_model *scattered_model(sr_model *like);
 

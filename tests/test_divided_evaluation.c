@@ -242,7 +242,8 @@ static void assert_same_for_every_history(world *w)
     assert_same_metrics(w, w->dataset, SR_SPLIT_VALID);
 }
 
-static item_owner *const owners[] = {owned_in_turn, owned_by_the_last, owned_by_all_but_the_first, owned_unevenly};
+/* NULL: as trainings divide items. */
+static item_owner *const owners[] = {NULL, owned_by_the_last, owned_by_all_but_the_first, owned_unevenly, owned_in_turn};
 enum { OWNERS = sizeof owners / sizeof *owners };
 
 static void metrics_and_recommendations_are_those_of_a_whole_table(void **state)
@@ -301,16 +302,19 @@ static void many_states_and_items_come_in_portions(void **state)
 static void threads_divide_what_their_process_has(void **state)
 {
     world *w = *state;
-    make_model(w, "sasrec", w->many, false);
-    divide(w, owned_in_turn);
-    w->settings.history = SR_HISTORY_EXCLUDE;
-    w->settings.batch_size = 90;
+    item_owner *const some[] = {NULL, owned_by_the_last};
     assert_int_equal(sr_parallel_use_threads(w->parallel, 2, NULL), SR_OK);
-    assert_same_metrics(w, w->many, SR_SPLIT_TEST);
-    make_model(w, "stosa", w->dataset, false);
-    divide(w, owned_by_the_last);
-    w->settings.batch_size = 4;
-    assert_same_metrics(w, w->dataset, SR_SPLIT_TEST);
+    for (size_t o = 0; o < 2; ++o) {
+        make_model(w, "sasrec", w->many, false);
+        divide(w, some[o]);
+        w->settings.history = SR_HISTORY_EXCLUDE;
+        w->settings.batch_size = 90;
+        assert_same_metrics(w, w->many, SR_SPLIT_TEST);
+        make_model(w, "stosa", w->dataset, false);
+        divide(w, some[o]);
+        w->settings.batch_size = 4;
+        assert_same_metrics(w, w->dataset, SR_SPLIT_TEST);
+    }
     assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
 }
 
@@ -387,7 +391,8 @@ static void scores_that_are_not_numbers_fail_on_all_ranks(void **state)
         sr_error error = {.message = ""};
         make_model(w, "sasrec", w->dataset, false);
         divide(w, owners[o]);
-        scattered_set(sr_model_item_table(w->divided), ITEM_VECTORS, 11, 2, (sr_real)NAN);
+        const sr_real nan = (sr_real)NAN;
+        sr_row_blocks_set(sr_model_parameters(w->divided), ITEM_VECTORS, SIZE_MAX, 11 * WIDTH + 2, 1, &nan);
         const sr_evaluation evaluation = evaluation_of(w, w->dataset, SR_SPLIT_TEST);
         assert_int_equal(sr_evaluate_model(w->parallel, w->divided, &evaluation, &metrics, &error), SR_ERROR_RUNTIME);
         assert_non_null(strstr(error.message, "not a number"));
