@@ -105,7 +105,7 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
         found->losses[step] = sr_terms_total(&result.terms, SR_PARAMETERS_EVERY, result.targets);
         found->norms[step] = result.gradient_norm;
     }
-    sr_stepper_settle(&t.stepper);
+    assert_int_equal(sr_stepper_settle(&t.stepper, NULL), SR_OK);
     for (size_t part = 0; part < t.model->item_table.part_count; ++part)
         collect_part(data, &t, part, found);
     const sr_parameters *parameters = sr_model_parameters(t.model);

@@ -1,9 +1,9 @@
 /* Cross entropy and the norm over an item table that is divided among workers.
  *
  * States of all workers are gathered in rounds of bounded size. Every worker walks its own rows and sends back, for each state,
- * what they contribute to the softmax: the largest logit, the sum of exponentials, and the target's logit. Backward gathers the
- * same states again. Gradients of rows stay where the rows are; gradients of states are sent to whose states these are, who
- * adds them in the order of workers.
+ * what they contribute to the softmax: the largest logit, the sum of exponentials, and the target's logit. Backward walks the
+ * rows again. Gradients of rows stay where the rows are; gradients of states are sent to whose states these are, who adds them
+ * in the order of workers.
  *
  * All workers come here together (item_table_joins_ranks()). One that fails before a backward pass comes to it meets the others
  * when it hands rows back: both begin with divided_agree(). */
@@ -18,23 +18,26 @@
 
 enum { STATES_OF_A_ROUND = 8192 }; /* of all workers together */
 
+/* States of all workers, and what stays of them from forward to backward. */
+typedef struct {
+    size_t first, own; /* this worker's states [first, first + own) */
+    size_t count;      /* of all workers */
+    sr_real *states;   /* [count, width] */
+    int32_t *targets;  /* [count] */
+    size_t *offsets;   /* [workers + 1]: whose states these are */
+    size_t *answers;   /* [workers + 1]: where each worker's answers for this one's states begin */
+    sr_softmax_tiles tiles;
+} loss_round;
+
 typedef struct {
     sr_item_table *table;
     sr_tensor *states, *rows; /* rows: all of this worker's, for their gradients */
     const int32_t *targets;
     double weight;
     sr_real *log_sums; /* [n] */
-    size_t rounds;
+    loss_round *rounds;
+    size_t round_count, kept_bytes;
 } divided_loss;
-
-/* What is gathered of a round. */
-typedef struct {
-    size_t first, own; /* this worker's states [first, first + own) */
-    size_t count;      /* of all workers */
-    sr_real *states, *log_sums;
-    int32_t *targets;
-    size_t *offsets; /* [workers + 1]: whose states these are */
-} gathered_round;
 
 static size_t states_of_worker(const divided *d)
 {
@@ -48,53 +51,43 @@ static void fail_tape(divided *d, sr_tape *tape, const sr_error *error)
     sr_tape_fail(tape, error);
 }
 
-/* Elements of all workers, as ranks->gather() does; *offsets [workers + 1], or NULL where nobody asks. */
+/* Elements of all workers: *all and *offsets [workers + 1], both released with free(). */
 static sr_status gather(divided *d, sr_status status, const void *data, size_t count, size_t size, void **all, size_t **offsets,
                         sr_error *error)
 {
-    size_t *found = NULL;
     *all = NULL;
-    if (d->ranks) {
-        status = ranks_gather(d->ranks, status, data, count, size, all, &found, error);
-    } else if (status == SR_OK) {
+    *offsets = NULL;
+    if (d->ranks)
+        return ranks_gather(d->ranks, status, data, count, size, all, offsets, error);
+    if (status == SR_OK)
         status = sr_allocate(all, count, size, "states to be scored", error);
-        if (status == SR_OK && count > 0)
-            memcpy(*all, data, count * size);
-        if (status == SR_OK)
-            status = sr_allocate_zero((void **)&found, 2, sizeof *found, "states to be scored", error);
-        if (status == SR_OK)
-            found[1] = count;
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(offsets, 2, "states to be scored", error);
+    SR_TRY(status);
+    if (count > 0)
+        memcpy(*all, data, count * size);
+    (*offsets)[1] = count;
+    return SR_OK;
+}
+
+/* The same in memory of the tape. A failure of one is one of all, but that of the tape: NULL. */
+static sr_status gather_on_tape(divided *d, sr_tape *tape, const void *data, size_t count, size_t size, void **all,
+                                size_t **offsets, sr_error *error)
+{
+    void *gathered;
+    size_t *found;
+    const size_t workers = divided_workers(d);
+    sr_status status = gather(d, SR_OK, data, count, size, &gathered, &found, error);
+    if (status == SR_OK) {
+        *all = sr_tape_take(tape, found[workers], size);
+        *offsets = sr_tape_take(tape, workers + 1, sizeof **offsets);
+        if (*all && found[workers] > 0)
+            memcpy(*all, gathered, found[workers] * size);
+        if (*offsets)
+            memcpy(*offsets, found, (workers + 1) * sizeof **offsets);
     }
-    if (offsets && status == SR_OK)
-        *offsets = found;
-    else
-        free(found);
-    return status;
-}
-
-static void free_round(gathered_round *round)
-{
-    free(round->states);
-    free(round->log_sums);
-    free(round->targets);
-    free(round->offsets);
-    *round = (gathered_round){.count = 0};
-}
-
-/* The states and targets of a round, with room for what is computed of them. */
-static sr_status gather_round(const divided_loss *loss, size_t number, gathered_round *round, sr_error *error)
-{
-    divided *d = loss->table->memory;
-    const size_t width = loss->states->columns, each = states_of_worker(d), n = loss->states->rows;
-    *round = (gathered_round){.first = smaller(number * each, n)};
-    round->own = smaller(each, n - round->first);
-    sr_status status = gather(d, SR_OK, loss->states->values + round->first * width, round->own, width * sizeof(sr_real),
-                              (void **)&round->states, &round->offsets, error);
-    if (status == SR_OK)
-        status = gather(d, SR_OK, loss->targets + round->first, round->own, sizeof *loss->targets, (void **)&round->targets,
-                        NULL, error);
-    if (status == SR_OK)
-        round->count = round->offsets[divided_workers(d)];
+    free(gathered);
+    free(found);
     return status;
 }
 
@@ -105,18 +98,32 @@ static sr_slab own_rows(const divided_loss *loss)
     return (sr_slab){.rows = loss->rows, .numbers = item_table_items_of(loss->table, d->block)};
 }
 
-/* Where the answers of each worker to this one's states of a round begin. */
-static void find_answers(divided *d, size_t own, size_t *offsets)
+/* The states and targets of a round, with room for its tiles. */
+static sr_status begin_round(divided_loss *loss, sr_tape *tape, size_t number, sr_error *error)
 {
-    for (size_t worker = 0; worker <= divided_workers(d); ++worker)
-        offsets[worker] = worker * own;
+    divided *d = loss->table->memory;
+    loss_round *round = &loss->rounds[number];
+    const size_t width = loss->states->columns, each = states_of_worker(d), n = loss->states->rows;
+    const sr_slab slab = own_rows(loss);
+    *round = (loss_round){.first = smaller(number * each, n)};
+    round->own = smaller(each, n - round->first);
+    SR_TRY(gather_on_tape(d, tape, loss->states->values + round->first * width, round->own, width * sizeof(sr_real),
+                          (void **)&round->states, &round->offsets, error));
+    SR_TRY(gather_on_tape(d, tape, loss->targets + round->first, round->own, sizeof *loss->targets, (void **)&round->targets,
+                          &round->offsets, error));
+    round->count = round->offsets ? round->offsets[divided_workers(d)] : 0;
+    round->answers = sr_tape_take(tape, divided_workers(d) + 1, sizeof *round->answers);
+    for (size_t worker = 0; round->answers && worker <= divided_workers(d); ++worker)
+        round->answers[worker] = worker * round->own;
+    (void)sr_slabs_take_tiles(tape, round->count, &slab, 1, &loss->kept_bytes, &round->tiles);
+    return sr_tape_status(tape, error);
 }
 
-static sr_status exchange(divided *d, const gathered_round *round, const void *data, void *room, const size_t *answers,
-                          size_t size, sr_error *error)
+/* Elements for the owners of states, [count], to them: [workers, own]. */
+static sr_status exchange(divided *d, const loss_round *round, const void *data, void *room, size_t size, sr_error *error)
 {
     if (d->ranks)
-        return ranks_exchange(d->ranks, data, round->offsets, room, answers, size, error);
+        return ranks_exchange(d->ranks, data, round->offsets, room, round->answers, size, error);
     if (round->count > 0)
         memcpy(room, data, round->count * size);
     return SR_OK;
@@ -133,22 +140,16 @@ typedef struct {
 typedef struct {
     sr_softmax_parts parts;      /* [count] */
     contribution *given, *taken; /* [count], [workers, own] */
-    size_t *answers;             /* [workers + 1] */
-    sr_real *tile;
 } forward_room;
 
-static sr_status take_forward_room(divided *d, const gathered_round *round, forward_room *room, sr_error *error)
+static sr_status take_forward_room(divided *d, const loss_round *round, forward_room *room, sr_error *error)
 {
-    const size_t workers = divided_workers(d), count = round->count, taken = workers * round->own;
-    const size_t numbers = (workers + 1) * sizeof(size_t) / sizeof(sr_real), of_one = sizeof(contribution) / sizeof(sr_real);
-    SR_TRY(divided_grow(&d->room, numbers + sr_softmax_room() + (3 + of_one) * count + of_one * taken, error));
+    const size_t count = round->count, taken = divided_workers(d) * round->own;
+    const size_t of_one = sizeof(contribution) / sizeof(sr_real);
+    SR_TRY(divided_grow(&d->room, (3 + of_one) * count + of_one * taken, error));
     sr_real *at = d->room.values;
-    room->answers = (size_t *)(void *)at;
-    room->tile = at += numbers;
-    room->parts.maxima = at += sr_softmax_room();
-    room->parts.sums = at += count;
-    room->parts.target_logits = at += count;
-    room->given = (contribution *)(void *)(at += count);
+    room->parts = (sr_softmax_parts){at, at + count, at + 2 * count};
+    room->given = (contribution *)(void *)(at + 3 * count);
     room->taken = room->given + count;
     return SR_OK;
 }
@@ -169,91 +170,81 @@ static double combine(const contribution *taken, size_t workers, size_t own, siz
     return (double)*log_sum - (double)target;
 }
 
-static sr_status forward_round(const divided_loss *loss, sr_tape *tape, size_t number, double *total, sr_error *error)
+static sr_status forward_round(divided_loss *loss, sr_tape *tape, size_t number, double *total, sr_error *error)
 {
     divided *d = loss->table->memory;
-    const size_t workers = divided_workers(d);
-    gathered_round round;
-    forward_room room = {.answers = NULL};
-    sr_status status = gather_round(loss, number, &round, error);
-    if (status == SR_OK)
-        status = divided_agree(d, take_forward_room(d, &round, &room, error), error);
-    if (status == SR_OK) {
-        const sr_slab slab = own_rows(loss);
-        sr_tensor states = {.values = round.states, .rows = round.count, .columns = loss->states->columns};
-        sr_slabs_softmax(tape, &states, &slab, 1, round.targets, &room.parts, room.tile);
-        for (size_t i = 0; i < round.count; ++i)
-            room.given[i] = (contribution){room.parts.maxima[i], room.parts.sums[i], room.parts.target_logits[i]};
-        find_answers(d, round.own, room.answers);
-        status = exchange(d, &round, room.given, room.taken, room.answers, sizeof(contribution), error);
-    }
-    for (size_t i = 0; status == SR_OK && i < round.own; ++i)
-        *total += combine(room.taken, workers, round.own, i, &loss->log_sums[round.first + i]);
-    free_round(&round);
-    return status;
+    const loss_round *round = &loss->rounds[number];
+    forward_room room = {.given = NULL};
+    sr_status status = begin_round(loss, tape, number, error);
+    SR_TRY(divided_agree(d, status == SR_OK ? take_forward_room(d, round, &room, error) : status, error));
+    const sr_slab slab = own_rows(loss);
+    sr_tensor states = {.values = round->states, .rows = round->count, .columns = loss->states->columns};
+    sr_slabs_softmax(tape, &states, &slab, 1, round->targets, &room.parts, &round->tiles);
+    for (size_t i = 0; i < round->count; ++i)
+        room.given[i] = (contribution){room.parts.maxima[i], room.parts.sums[i], room.parts.target_logits[i]};
+    SR_TRY(exchange(d, round, room.given, room.taken, sizeof(contribution), error));
+    for (size_t i = 0; i < round->own; ++i)
+        *total += combine(room.taken, divided_workers(d), round->own, i, &loss->log_sums[round->first + i]);
+    return SR_OK;
 }
 
-/* How many rounds the worker with most states needs. */
-static sr_status count_rounds(divided *d, sr_status status, size_t states, size_t *rounds, sr_error *error)
+/* As many rounds as the worker with most states needs. */
+static sr_status make_rounds(divided *d, sr_tape *tape, divided_loss *loss, sr_status status, sr_error *error)
 {
-    size_t *all = NULL, most = 0;
-    SR_TRY(gather(d, status, &states, 1, sizeof states, (void **)&all, NULL, error));
-    for (size_t worker = 0; worker < divided_workers(d); ++worker)
+    const size_t states = status == SR_OK ? loss->states->rows : 0, each = states_of_worker(d);
+    size_t *all, *offsets, most = 0;
+    status = gather(d, status, &states, 1, sizeof states, (void **)&all, &offsets, error);
+    for (size_t worker = 0; status == SR_OK && worker < divided_workers(d); ++worker)
         most = larger(most, all[worker]);
     free(all);
-    *rounds = (most + states_of_worker(d) - 1) / states_of_worker(d);
-    return SR_OK;
+    free(offsets);
+    SR_TRY(status);
+    loss->round_count = (most + each - 1) / each;
+    loss->rounds = sr_tape_take(tape, loss->round_count, sizeof *loss->rounds);
+    return divided_agree(d, sr_tape_status(tape, error), error);
 }
 
 /* ---- backward ---- */
 
 typedef struct {
     sr_real *gradients, *taken; /* [count, width], [workers, own, width] */
-    size_t *answers;            /* [workers + 1] */
-    sr_real *tile;
 } backward_room;
 
-static sr_status take_backward_room(divided *d, const gathered_round *round, size_t width, backward_room *room, sr_error *error)
+static sr_status take_backward_room(divided *d, const loss_round *round, size_t width, backward_room *room, sr_error *error)
 {
-    const size_t workers = divided_workers(d), numbers = (workers + 1) * sizeof(size_t) / sizeof(sr_real);
     const size_t gradients = round->count * width;
-    SR_TRY(divided_grow(&d->room, numbers + sr_softmax_room() + gradients + workers * round->own * width, error));
-    room->answers = (size_t *)(void *)d->room.values;
-    room->tile = d->room.values + numbers;
-    room->gradients = room->tile + sr_softmax_room();
-    room->taken = room->gradients + gradients;
-    memset(room->gradients, 0, gradients * sizeof *room->gradients);
+    SR_TRY(divided_grow(&d->room, gradients + divided_workers(d) * round->own * width, error));
+    *room = (backward_room){d->room.values, d->room.values + gradients};
+    if (gradients > 0)
+        memset(room->gradients, 0, gradients * sizeof *room->gradients);
     return SR_OK;
 }
 
-static sr_status backward_round(const divided_loss *loss, sr_tape *tape, size_t number, double weight, sr_error *error)
+static sr_status backward_round(const divided_loss *loss, sr_tape *tape, loss_round *round, double weight, sr_error *error)
 {
     divided *d = loss->table->memory;
     sr_tensor *x = loss->states;
     const size_t width = x->columns;
-    gathered_round round;
     backward_room room = {.gradients = NULL};
-    sr_status status = gather_round(loss, number, &round, error);
-    if (status == SR_OK)
-        status = gather(d, SR_OK, loss->log_sums + round.first, round.own, sizeof(sr_real), (void **)&round.log_sums, NULL,
-                        error);
-    if (status == SR_OK)
-        status = divided_agree(d, take_backward_room(d, &round, width, &room, error), error);
+    void *log_sums;
+    size_t *offsets;
+    sr_status status = gather(d, take_backward_room(d, round, width, &room, error), loss->log_sums + round->first, round->own,
+                              sizeof(sr_real), &log_sums, &offsets, error);
     if (status == SR_OK) {
         const sr_slab slab = own_rows(loss);
-        sr_tensor states = {.values = round.states,
+        sr_tensor states = {.values = round->states,
                             .gradient = room.gradients,
-                            .rows = round.count,
+                            .rows = round->count,
                             .columns = width,
                             .wants_gradient = x->wants_gradient};
-        sr_slabs_softmax_gradients(tape, &states, &slab, 1, round.targets, round.log_sums, weight, room.tile);
-        find_answers(d, round.own, room.answers);
-        status = exchange(d, &round, room.gradients, room.taken, room.answers, width * sizeof(sr_real), error);
+        sr_slabs_softmax_gradients(tape, &states, &slab, 1, round->targets, log_sums, weight, &round->tiles);
+        status = exchange(d, round, room.gradients, room.taken, width * sizeof(sr_real), error);
     }
     for (size_t worker = 0; status == SR_OK && x->wants_gradient && worker < divided_workers(d); ++worker)
-        sr_tape_kernels(tape)->accumulate_scaled(x->gradient + round.first * width, 1, room.taken + worker * round.own * width,
-                                                 round.own * width);
-    free_round(&round);
+        sr_tape_kernels(tape)->accumulate_scaled(x->gradient + round->first * width, 1,
+                                                 room.taken + worker * round->own * width, round->own * width);
+    free(log_sums);
+    free(offsets);
     return status;
 }
 
@@ -264,8 +255,8 @@ static void divided_backward(sr_tape *tape, const sr_tensor *output, const void 
     sr_error error;
     sr_status status = d->failed ? sr_fail(&error, SR_ERROR_RUNTIME, "another loss over the item table has failed")
                                  : divided_agree(d, SR_OK, &error);
-    for (size_t round = 0; status == SR_OK && round < loss->rounds; ++round)
-        status = backward_round(loss, tape, round, loss->weight * (double)output->gradient[0], &error);
+    for (size_t round = 0; status == SR_OK && round < loss->round_count; ++round)
+        status = backward_round(loss, tape, &loss->rounds[round], loss->weight * (double)output->gradient[0], &error);
     if (status != SR_OK)
         fail_tape(d, tape, &error);
 }
@@ -278,7 +269,11 @@ static divided_loss *make_loss(sr_item_table *table, sr_tape *tape, sr_tensor *s
     divided_loss *loss = states ? sr_tape_take(tape, 1, sizeof *loss) : NULL;
     if (!loss)
         return NULL;
-    *loss = (divided_loss){.table = table, .states = states, .targets = targets, .weight = weight};
+    *loss = (divided_loss){.table = table,
+                           .states = states,
+                           .targets = targets,
+                           .weight = weight,
+                           .kept_bytes = sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0};
     loss->rows = sr_tape_parameter(tape, &d->block->parameters, ITEM_VECTORS);
     loss->log_sums = sr_tape_take(tape, states->rows, sizeof *loss->log_sums);
     return loss->rows && loss->log_sums ? loss : NULL;
@@ -288,7 +283,6 @@ sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor 
 {
     divided *d = table->memory;
     sr_error error;
-    size_t rounds = 0;
     double total = 0;
     if (d->failed)
         return NULL;
@@ -298,14 +292,13 @@ sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor 
         sr_tensor *inputs[] = {states, loss->rows};
         out = sr_tape_record(tape, 1, 1, inputs, 2, divided_backward, loss);
     }
-    sr_status status = count_rounds(d, out ? SR_OK : sr_tape_status(tape, &error), out ? states->rows : 0, &rounds, &error);
-    for (size_t round = 0; status == SR_OK && round < rounds; ++round)
+    sr_status status = make_rounds(d, tape, loss, out ? SR_OK : sr_tape_status(tape, &error), &error);
+    for (size_t round = 0; status == SR_OK && round < loss->round_count; ++round)
         status = forward_round(loss, tape, round, &total, &error);
     if (status != SR_OK) {
         fail_tape(d, tape, &error);
         return NULL;
     }
-    loss->rounds = rounds;
     out->values[0] = (sr_real)(weight * total);
     return out;
 }

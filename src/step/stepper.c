@@ -50,7 +50,7 @@ static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), &stepper->settings->training, error));
-    return item_rows_pick(stepper, error);
+    return item_rows_pick(stepper, NULL, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
@@ -118,10 +118,10 @@ void sr_stepper_free(sr_stepper *stepper)
     *stepper = (sr_stepper){0};
 }
 
-void sr_stepper_settle(sr_stepper *stepper)
+sr_status sr_stepper_settle(sr_stepper *stepper, sr_error *error)
 {
-    item_rows_settle(stepper);
     sr_reduction_forget(stepper->workers[0].reduction);
+    return item_rows_settle(stepper, error);
 }
 
 size_t sr_stepper_memory(const sr_stepper *stepper)

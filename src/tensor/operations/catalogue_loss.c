@@ -271,27 +271,34 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
 
 /* ---- slabs of which other processes have the rest ---- */
 
-size_t sr_softmax_room(void)
+bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
+                         sr_softmax_tiles *tiles)
 {
-    return TILE_ROWS * TILE_COLUMNS + TILE_ROWS;
+    const tile_room room = room_for(n, slabs, slab_count, *kept_bytes);
+    *tiles = (sr_softmax_tiles){.tiles = sr_tape_take(tape, room.elements, sizeof(sr_real)),
+                                .maxima = sr_tape_take(tape, room.maxima, sizeof(sr_real)),
+                                .kept = room.kept};
+    const size_t used = room.elements * sizeof(sr_real);
+    *kept_bytes -= smaller(used, *kept_bytes);
+    return tiles->tiles && tiles->maxima;
 }
 
-/* No tile is kept: the room is that of one. */
-static catalogue_state state_in_room(sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                     sr_real *room)
+static catalogue_state state_of(sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                const sr_softmax_tiles *tiles)
 {
     return (catalogue_state){.x = x,
                              .slabs = slabs,
                              .slab_count = slab_count,
                              .targets = targets,
-                             .tiles = room,
-                             .maxima = room + TILE_ROWS * TILE_COLUMNS};
+                             .tiles = tiles->tiles,
+                             .maxima = tiles->maxima,
+                             .kept = tiles->kept};
 }
 
 void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                      const sr_softmax_parts *parts, sr_real *room)
+                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_in_room(x, slabs, slab_count, targets, room);
+    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
     forward_sums sums = {parts->sums, parts->target_logits};
     state.log_sum = parts->maxima;
     for (size_t i = 0; i < x->rows; ++i) {
@@ -303,13 +310,14 @@ void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t 
 }
 
 void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                const sr_real *log_sums, double weight, sr_real *room)
+                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_in_room(x, slabs, slab_count, targets, room);
+    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
     sr_real one = 1;
     state.log_sum = (sr_real *)log_sums; /* only read */
     state.weight = (sr_real)weight;
     for_each_tile(tape, &state, backward_tile, &one);
+    tiles->kept = 0; /* they were overwritten */
 }
 
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
