@@ -50,8 +50,8 @@ static void take_apart(const world *w, const sr_batch *batch, size_t s, size_t *
         assert_int_equal(batch->target_items[*target], history[i]);
         taken->scored[i] = true;
         ++taken->scored_count;
-        if (batch->negative_items)
-            taken->negatives[i] = batch->negative_items[*target];
+        if (batch->negatives)
+            taken->negatives[i] = batch->negatives->items[*target];
     }
 }
 

@@ -113,8 +113,8 @@ static void ranks_divide_the_same_batch_without_overlap(void **state)
             total += batch.targets;
             for (size_t t = 0; t < batch.targets; ++t) {
                 sum += (size_t)batch.target_items[t];
-                negative_sum += (size_t)batch.negative_items[t] * (size_t)batch.target_items[t];
-                assert_int_not_equal(batch.negative_items[t], batch.target_items[t]);
+                negative_sum += (size_t)batch.negatives->items[t] * (size_t)batch.target_items[t];
+                assert_int_not_equal(batch.negatives->items[t], batch.target_items[t]);
             }
         }
         static size_t expected_sum, expected_negatives;
@@ -159,9 +159,10 @@ static void every_target_has_a_negative_outside_its_history_with_the_losses_that
         sr_batch batch;
         draw(w, sampler, 0, 0, 0, 1, &batch);
         assert_true(batch.targets > 0);
-        assert_non_null(batch.negative_items);
+        assert_non_null(batch.negatives);
+        assert_int_equal(batch.negatives->length, 1);
         for (size_t t = 0; t < batch.targets; ++t) {
-            const int32_t negative = batch.negative_items[t];
+            const int32_t negative = batch.negatives->items[t];
             size_t sequence = 0;
             while (batch.layout.offsets[sequence + 1] <= batch.reads.tokens[batch.target_reads[t]])
                 ++sequence;
@@ -176,7 +177,7 @@ static void every_target_has_a_negative_outside_its_history_with_the_losses_that
     sr_sampler *sampler = make_sampler(w);
     sr_batch batch;
     draw(w, sampler, 0, 0, 0, 1, &batch);
-    assert_null(batch.negative_items);
+    assert_null(batch.negatives);
     sr_sampler_free(sampler);
 }
 

@@ -19,7 +19,8 @@ typedef struct {
     int64_t time_unit;       /* times: of the data's time stamps */
     bool whole_window;       /* padding is computed, up to the width of the window */
     bool causal;             /* a token sees no later token */
-    bool negatives;          /* its loss compares targets with sampled items */
+    bool negatives;          /* its loss compares targets with sampled items, */
+    bool log_q;              /* and corrects for how often these are drawn */
     bool couples_batch;      /* its loss is no sum over examples: what it needs of the batch is summed before */
     bool sums_in_passes;     /* passes of training sum over ranks: all run the same passes, if need be over an empty batch */
 } sr_model_needs;
@@ -178,6 +179,9 @@ double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parame
 
 /* What a user should know who begins with weights that were trained elsewhere; NULL: nothing. */
 const char *sr_model_import_warning(const sr_model_settings *settings);
+
+/* The same of who trains such a model. */
+const char *sr_model_training_warning(const sr_model_settings *settings);
 
 /* Filters along the window: whether the backbone has one, or a calibrator. */
 typedef enum { SR_FILTER_BACKBONE, SR_FILTER_CALIBRATOR } sr_model_filter_kind;

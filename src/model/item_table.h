@@ -109,10 +109,15 @@ sr_tensor *item_table_padding(sr_item_table *table, sr_tape *tape, item_part par
 /* Scores of one item for each of n states [n, width]: out[i] = <states_i, row of ids_i>, [n, 1]. */
 sr_tensor *item_table_scores(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *ids);
 
+/* Gives a comparison of n targets with lists (all but the tables and the places in them is there) the rows of these ids:
+ * `targets` [n], `entries` [lists, length]. Tables are NULL after a failure of the tape. */
+void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targets, size_t n, const int32_t *entries,
+                        sr_comparison *with);
+
 /* Cross entropy of n states [n, width] over all items, padding included and the mask token not: the sum over targets [n] of
- * logsumexp_v <state, row v> - <state, row of the target>, times `weight`, as [1, 1]. */
+ * logsumexp_v <state, row v> - <state, row of the target>, times `weight`, as [1, 1]; with scores for these products. */
 sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
-                                    double weight);
+                                    const sr_scoring *scoring, double weight);
 
 /* Bytes of the tape that it takes, for `targets` targets and a catalogue of `items` items, where logits of at most `kept` bytes
  * stay from forward to backward. */

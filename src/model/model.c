@@ -18,6 +18,7 @@ sr_status model_declare_with(sr_model **model, const sr_model_settings *settings
 {
     *model = NULL;
     sr_model *made;
+    SR_TRY(calibrators_check(settings, error));
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
     made->settings = *settings;
     made->items = items;
@@ -129,6 +130,7 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
                             .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
                             .causal = !row->masked,
                             .negatives = loss_of(settings)->samples,
+                            .log_q = loss_of(settings)->corrects && loss_of(settings)->corrects(settings),
                             .couples_batch = calibrators_couple_batch(settings),
                             .sums_in_passes = row->sums_in_passes};
     if (row->masking)
@@ -231,7 +233,7 @@ sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batc
 size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept)
 {
     const loss *row = loss_of(settings);
-    return row->catalogue_memory ? row->catalogue_memory(targets, items, kept) : 0;
+    return row->catalogue_memory ? row->catalogue_memory(settings, targets, items, kept) : 0;
 }
 
 sr_table_list sr_model_item_tables(const sr_model *model)
@@ -307,6 +309,14 @@ const char *sr_model_import_warning(const sr_model_settings *settings)
         if (calibrates(settings, i) && calibrators[i]->import_warning && calibrators[i]->import_warning(settings))
             return calibrators[i]->import_warning(settings);
     return NULL;
+}
+
+const char *sr_model_training_warning(const sr_model_settings *settings)
+{
+    if (settings->similarity != SR_SIMILARITY_COSINE || settings->temperature < 1)
+        return NULL;
+    return "with model.similarity cosine scores lie between -1 and 1, so that no item can be called likely or unlikely; "
+           "training.temperature below 1 widens them (0.05 is usual)";
 }
 
 /* The calibrator in use that filters, or NULL. */
