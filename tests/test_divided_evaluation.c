@@ -16,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { USERS = 37, ITEMS = 23, WIDTH = 8, LENGTH = 5, MANY_USERS = 1300, MANY_ITEMS = 3100, INTERACTIONS_MAXIMUM = 12 };
+enum { USERS = 37, ITEMS = 23, WIDTH = 24, LENGTH = 5, MANY_USERS = 1300, MANY_ITEMS = 3100, INTERACTIONS_MAXIMUM = 12 };
 
 typedef struct {
     shared_dataset data;
@@ -204,11 +204,16 @@ static sr_status collect(void *context, const char *user, size_t user_length, si
     return SR_OK;
 }
 
+enum { ALL_ITEMS = 100 }; /* and more */
+
+/* To all users, or all items to a few, so that few states are scored at a time. */
+static const size_t few[] = {3, 17, 5, 30, 8};
+
 static sr_status recommend(const world *w, sr_model *model, const sr_dataset *dataset, size_t top_k, sr_history history,
                            collection *found, sr_error *error)
 {
     sr_users_in_dataset users;
-    const sr_user_source source = sr_users_of_dataset(&users, dataset, NULL, 0);
+    const sr_user_source source = sr_users_of_dataset(&users, dataset, top_k == ALL_ITEMS ? few : NULL, 5);
     return sr_recommend(w->parallel, model, &source,
                         &(sr_recommendation_request){.top_k = top_k, .history = history, .kernels = tested_kernels()}, collect,
                         found, error);
@@ -229,14 +234,13 @@ static void assert_same_recommendations(const world *w, const sr_dataset *datase
     free(found.list);
 }
 
-/* The 100 best are more than there are items. */
 static void assert_same_for_every_history(world *w)
 {
     for (int history = SR_HISTORY_KEEP; history <= SR_HISTORY_ZERO; ++history) {
         w->settings.history = (sr_history)history;
         assert_same_metrics(w, w->dataset, SR_SPLIT_TEST);
         assert_same_recommendations(w, w->dataset, 4, (sr_history)history);
-        assert_same_recommendations(w, w->dataset, 100, (sr_history)history);
+        assert_same_recommendations(w, w->dataset, ALL_ITEMS, (sr_history)history);
     }
     w->settings.history = SR_HISTORY_EXCLUDE;
     assert_same_metrics(w, w->dataset, SR_SPLIT_VALID);
@@ -280,6 +284,23 @@ static void ranks_without_histories_take_part(void **state)
     }
 }
 
+/* Where a batch has several portions, each state meets its own target. */
+static void assert_portions_do_not_matter(world *w)
+{
+    sr_ranking_metrics metrics[2];
+    const int64_t sizes[] = {1200, 300};
+    w->settings.top_k[w->settings.top_k_count - 1] = 1000;
+    for (size_t i = 0; i < 2; ++i) {
+        w->settings.batch_size = sizes[i];
+        const sr_evaluation evaluation = evaluation_of(w, w->many, SR_SPLIT_TEST);
+        assert_int_equal(sr_evaluate_model(w->parallel, w->divided, &evaluation, &metrics[i], NULL), SR_OK);
+    }
+    w->settings.top_k[w->settings.top_k_count - 1] = 50;
+    const double one_case = 1.0 / (double)metrics[0].cases; /* whose rank rounding may change */
+    assert_true(fabs(sr_ranking_metric(&metrics[0], "hr@1000") - sr_ranking_metric(&metrics[1], "hr@1000")) < 1.5 * one_case);
+    assert_true(fabs(sr_ranking_metric(&metrics[0], "mrr@1000") - sr_ranking_metric(&metrics[1], "mrr@1000")) < one_case / 50);
+}
+
 /* More than are gathered, and than are scored, at a time. */
 static void many_states_and_items_come_in_portions(void **state)
 {
@@ -295,6 +316,7 @@ static void many_states_and_items_come_in_portions(void **state)
         assert_same_recommendations(w, w->many, 5, SR_HISTORY_EXCLUDE);
     }
     divide(w, owned_in_turn);
+    assert_portions_do_not_matter(w);
     assert_same_recommendations(w, w->many, 300, SR_HISTORY_KEEP); /* a round of four ranks has several portions */
 }
 
