@@ -340,6 +340,27 @@ static void threads_divide_what_their_process_has(void **state)
     assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
 }
 
+static void a_score_has_the_same_bits_whatever_is_scored_with_it(void **state)
+{
+    world *w = *state;
+    enum { STATES = 20 };
+    sr_real states[STATES * WIDTH], together[STATES * (ITEMS + 1)], alone;
+    sr_catalogue *catalogue;
+    make_model(w, "sasrec", w->dataset, false);
+    for (size_t i = 0; i < STATES * WIDTH; ++i)
+        states[i] = (sr_real)sin((double)(i * i));
+    assert_int_equal(sr_catalogue_create(&catalogue, w->model, tested_kernels(), NULL), SR_OK);
+    assert_int_equal(sr_catalogue_take_states(catalogue, states, STATES, NULL), SR_OK);
+    sr_catalogue_score(catalogue, &(sr_score_part){.states = STATES, .items = ITEMS + 1}, together);
+    for (size_t s = 0; s < STATES; ++s)
+        for (size_t item = 0; item <= ITEMS; ++item) {
+            sr_catalogue_score(catalogue, &(sr_score_part){.first_state = s, .states = 1, .first_item = item, .items = 1},
+                               &alone);
+            assert_memory_equal(&alone, &together[s * (ITEMS + 1) + item], sizeof alone);
+        }
+    sr_catalogue_free(catalogue);
+}
+
 /* ---- analyses ---- */
 
 static void assert_same_numbers(const double *found, const double *expected, size_t count)
@@ -522,6 +543,7 @@ int main(void)
         TEST(ranks_without_histories_take_part),
         TEST(many_states_and_items_come_in_portions),
         TEST(threads_divide_what_their_process_has),
+        TEST(a_score_has_the_same_bits_whatever_is_scored_with_it),
         TEST(analyses_are_those_of_a_whole_table),
         TEST(scores_that_are_not_numbers_fail_on_all_ranks),
         TEST(an_evaluation_that_one_rank_stops_is_stopped_on_all),
