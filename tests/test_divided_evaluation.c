@@ -118,13 +118,17 @@ static int tear_down(void **state)
     return result;
 }
 
-/* A model with random parameters. With `ties` every fourth item is alike, so that equal scores meet over ranks. */
+/* A model with random parameters; "cosine" is SASRec with scores by cosines. With `ties` every fourth item is alike, so that
+ * equal scores meet over ranks. */
 static void make_model(world *w, const char *backbone, const sr_dataset *dataset, bool ties)
 {
     sr_settings settings;
     free_models(w);
     sr_settings_default(&settings);
-    settings.model.backbone = sr_backbone_number(backbone);
+    const bool by_cosine = strcmp(backbone, "cosine") == 0;
+    settings.model.backbone = sr_backbone_number(by_cosine ? "sasrec" : backbone);
+    if (by_cosine)
+        settings.model.similarity = SR_SIMILARITY_COSINE;
     settings.model.hidden_size = WIDTH;
     assert_int_equal(sr_settings_assign(&settings, "model.user_hidden_size=4", NULL), SR_OK);
     settings.model.inner_size = WIDTH;
@@ -253,7 +257,7 @@ enum { OWNERS = sizeof owners / sizeof *owners };
 static void metrics_and_recommendations_are_those_of_a_whole_table(void **state)
 {
     world *w = *state;
-    const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "tisasrec", "stosa"};
+    const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "tisasrec", "stosa", "cosine"};
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         make_model(w, backbones[b], w->dataset, false);
         divide(w, owners[b % OWNERS]);

@@ -80,9 +80,9 @@ typedef struct {
     size_t tile, first_item, items;
 } sr_score_part;
 
-/* scores [states, items] of a part; larger is better. Dot products with the item table, or minus the squared 2-Wasserstein
- * distance where items are Gaussians. The bits of a score follow from the state and the item alone: what else is in the part,
- * and which tile the item is in, does not change them. Local. */
+/* scores [states, items] of a part; larger is better. Dot products with the item table, cosines with model.similarity cosine,
+ * or minus the squared 2-Wasserstein distance where items are Gaussians. The bits of a score follow from the state and the item
+ * alone: what else is in the part, and which tile the item is in, does not change them. Local. */
 void sr_catalogue_score(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores);
 
 #endif

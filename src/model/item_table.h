@@ -75,7 +75,8 @@ typedef struct item_table_kind {
     /* What is computed over the whole catalogue where slabs of one process do not suffice: see item_table_cross_entropy() and
      * item_table_norm(). All ranks call them together, also with states of NULL after a failure of the tape. NULL, both: this
      * process has all slabs. */
-    sr_tensor *(*cross_entropy)(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets, double weight);
+    sr_tensor *(*cross_entropy)(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+                                const sr_scoring *scoring, double weight);
     sr_tensor *(*norm)(sr_item_table *table, sr_tape *tape, item_part part);
     /* Bytes that values of rows take in this process. */
     size_t (*bytes)(const sr_item_table *table);
@@ -142,10 +143,15 @@ sr_tensor *item_table_padding(sr_item_table *table, sr_tape *tape, item_part par
 /* Scores of one item for each of n states [n, width]: out[i] = <states_i, row of ids_i>, [n, 1]. */
 sr_tensor *item_table_scores(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *ids);
 
+/* Gives a comparison of n targets with lists (all but the tables and the places in them is there) the rows of these ids:
+ * `targets` [n], `entries` [lists, length]. Tables are NULL after a failure of the tape. */
+void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targets, size_t n, const int32_t *entries,
+                        sr_comparison *with);
+
 /* Cross entropy of n states [n, width] over all items, padding included and the mask token not: the sum over targets [n] of
- * logsumexp_v <state, row v> - <state, row of the target>, times `weight`, as [1, 1]. */
+ * logsumexp_v <state, row v> - <state, row of the target>, times `weight`, as [1, 1]; with scores for these products. */
 sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
-                                    double weight);
+                                    const sr_scoring *scoring, double weight);
 
 /* Bytes of the tape that it takes, for `targets` targets and a catalogue of `items` items, where logits of at most `kept` bytes
  * stay from forward to backward. */
