@@ -134,26 +134,6 @@ static char *describe_origin(const conversion *c, const reader_facts *facts)
 
 /* ---- the work ---- */
 
-/* The identifiers in a file, one a line. */
-static sr_status read_item_list(const char *path, name_table *items, sr_error *error)
-{
-    lines *file;
-    const char *line;
-    SR_TRY(lines_open(&file, path, error));
-    sr_status status;
-    while ((status = lines_next(file, &line, error)) == SR_OK && line) {
-        uint32_t number;
-        const size_t length = strlen(line);
-        status = lines_check_identifier(file, line, "item", length, error);
-        if (status == SR_OK)
-            status = names_number(items, line, length, &number, error);
-        if (status != SR_OK)
-            break;
-    }
-    lines_close(file);
-    return status;
-}
-
 /* What only the input shows. */
 static sr_status check_input(const conversion *c, const input_facts *facts, sr_error *error)
 {
@@ -231,21 +211,23 @@ static sr_status convert(const conversion *c, workplace *place, collector *to, s
 static sr_status convert_with(conversion *c, workplace *place, sr_error *error)
 {
     collector to = {.run_events = {.descriptor = -1}, .run_users = {.descriptor = -1}, .run_items = {.descriptor = -1}};
-    name_table items = {.count = 0};
+    item_list items = {.file = {.descriptor = -1}};
     sr_status status = SR_OK;
-    if (c->item_list) {
-        status = names_create(&items, error);
-        if (status == SR_OK)
-            status = read_item_list(c->item_list, &items, error);
-        c->entry.items = &items;
-    }
+    if (c->item_list && place->ranks > 1)
+        status = workplace_make_directory(place, error);
+    if (c->item_list && status == SR_OK)
+        status = item_list_read(&items, place, c->item_list, error);
+    if (c->item_list && items.is_long)
+        c->entry.too_long = &items;
+    else if (c->item_list)
+        c->entry.items = &items.table;
     if (status == SR_OK)
-        status = collector_create(&to, place, c->rules.one_line_a_user, &c->entry, error);
-    status = sr_parallel_agree(place->parallel, status, error);
+        status = sr_parallel_agree(place->parallel, collector_create(&to, place, c->rules.one_line_a_user, &c->entry, error),
+                                   error);
     if (status == SR_OK)
         status = convert(c, place, &to, error);
     collector_free(&to);
-    names_free(&items);
+    item_list_free(&items);
     return status;
 }
 

@@ -146,6 +146,7 @@ static sr_status run_on_ranks(int argument_count, char **arguments, sr_error *er
                              : sr_parallel_start_alone(&parallel, error);
     const bool started = status == SR_OK, is_root = !started || sr_parallel_rank(parallel) == 0;
     if (started) {
+        sr_standard_output_buffer();
         status = compare_arguments(parallel, argument_count, arguments, error);
         if (status == SR_OK)
             status = run(parallel, argument_count, arguments, error);

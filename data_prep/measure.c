@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAR = 50, USERS_AT_ONCE = 1 << 18 };
+enum { BAR = 50, USERS_AT_ONCE = 1 << 18, ITEMS_AT_ONCE = 1 << 21 };
 static const double quantile_points[MEASURE_QUANTILES] = {0, 0.1, 0.25, 0.5, 0.75, 0.9, 1};
 
 /* ---- users ---- */
@@ -66,43 +66,85 @@ static sr_status measure_users(const sr_dataset *dataset, measures *found, sr_er
 
 /* ---- items ---- */
 
+/* Items by how many interactions they have. Few have many: these are listed, the others counted. */
+enum { COUNTED = 1 << 16 };
+
+typedef struct {
+    size_t *items;   /* [COUNTED]: with so many interactions */
+    int64_t *larger; /* [larger_count], ascending at the end */
+    size_t larger_count, larger_room;
+} item_groups;
+
 static int compare_counts(const void *left, const void *right)
 {
     const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
     return (a > b) - (a < b);
 }
 
-/* The share of the last tenth or hundredth, rounded up to whole items. */
-static double top_share(const int64_t *ascending, size_t items, size_t parts, double all)
+static sr_status group_items(const sr_dataset *dataset, item_groups *groups, measures *found, sr_error *error)
 {
-    double sum = 0;
-    for (size_t i = items - (items + parts - 1) / parts; i < items; ++i)
-        sum += (double)ascending[i];
-    return sum / all;
+    const int64_t *all = sr_dataset_item_interactions(dataset) + 1, *training = sr_dataset_popularity(dataset) + 1;
+    SR_TRY(SR_ALLOCATE_ZERO(&groups->items, (size_t)COUNTED, "popularity", error));
+    for (size_t i = 0; i < sr_dataset_items(dataset); ++i) {
+        if (i % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1)
+            sr_dataset_let_go(dataset);
+        if (training[i] == 0) {
+            ++found->unseen_items;
+            found->unseen_cases += (size_t)all[i];
+        }
+        if (all[i] >= 0 && all[i] < COUNTED) {
+            ++groups->items[all[i]];
+            continue;
+        }
+        SR_TRY(SR_GROW(&groups->larger, &groups->larger_room, groups->larger_count + 1, "popularity", error));
+        groups->larger[groups->larger_count++] = all[i];
+    }
+    if (groups->larger_count > 0)
+        qsort(groups->larger, groups->larger_count, sizeof *groups->larger, compare_counts);
+    return SR_OK;
+}
+
+/* Sums over items in ascending order of their interactions. */
+typedef struct {
+    double items, first_1, first_10; /* where the last hundredth and the last tenth begin, rounded up to whole items */
+    double seen, sum, weighted, top_1, top_10;
+} popularity_sums;
+
+/* Interactions of those of the next `count` items, each with `value`, that stand behind `first`. */
+static double behind(const popularity_sums *s, double count, double value, double first)
+{
+    const double begin = s->seen > first ? s->seen : first, end = s->seen + count;
+    return end > begin ? (end - begin) * value : 0;
+}
+
+static void add_items(popularity_sums *s, double count, double value)
+{
+    s->sum += count * value;
+    s->weighted += value * (count * s->seen + count * (count + 1) / 2); /* places from 1 */
+    s->top_1 += behind(s, count, value, s->first_1);
+    s->top_10 += behind(s, count, value, s->first_10);
+    s->seen += count;
 }
 
 static sr_status measure_items(const sr_dataset *dataset, measures *found, sr_error *error)
 {
     const size_t items = sr_dataset_items(dataset);
-    const int64_t *all = sr_dataset_item_interactions(dataset) + 1, *training = sr_dataset_popularity(dataset) + 1;
-    int64_t *sorted;
-    SR_TRY(SR_ALLOCATE(&sorted, items, "popularity", error));
-    memcpy(sorted, all, items * sizeof *sorted);
-    qsort(sorted, items, sizeof *sorted, compare_counts);
-    double sum = 0, weighted = 0;
-    for (size_t i = 0; i < items; ++i) {
-        sum += (double)sorted[i];
-        weighted += (double)(i + 1) * (double)sorted[i];
-        if (training[i] == 0) {
-            ++found->unseen_items;
-            found->unseen_cases += (size_t)all[i];
-        }
-    }
-    found->top_1 = top_share(sorted, items, 100, sum);
-    found->top_10 = top_share(sorted, items, 10, sum);
-    found->gini = 2 * weighted / ((double)items * sum) - (double)(items + 1) / (double)items;
-    free(sorted);
-    return SR_OK;
+    item_groups groups = {.items = NULL};
+    popularity_sums s = {.items = (double)items,
+                         .first_1 = (double)(items - (items + 99) / 100),
+                         .first_10 = (double)(items - (items + 9) / 10)};
+    const sr_status status = group_items(dataset, &groups, found, error);
+    for (size_t value = 0; value < COUNTED && status == SR_OK; ++value)
+        add_items(&s, (double)groups.items[value], (double)value);
+    for (size_t i = 0; i < groups.larger_count && status == SR_OK; ++i)
+        add_items(&s, 1, (double)groups.larger[i]);
+    found->top_1 = s.top_1 / s.sum;
+    found->top_10 = s.top_10 / s.sum;
+    found->gini = 2 * s.weighted / (s.items * s.sum) - (s.items + 1) / s.items;
+    free(groups.items);
+    free(groups.larger);
+    sr_dataset_let_go(dataset);
+    return status;
 }
 
 sr_status measure(const sr_dataset *dataset, measures *found, sr_error *error)

@@ -19,7 +19,8 @@ typedef struct {
     size_t unseen_items, unseen_cases; /* items that do not occur in training, and their interactions */
 } measures;
 
-/* Looks at all users and items; takes 8 bytes of memory for each item and for each possible length. */
+/* Looks at all users and items; takes 8 bytes of memory for each possible length and for each item with 65536 interactions or
+ * more. */
 sr_status measure(const sr_dataset *dataset, measures *found, sr_error *error);
 
 /* Counts, the split, lengths with a picture, popularity, the time range, on standard output. */

@@ -18,7 +18,7 @@ static void print_dropped(const summary *s)
         printf("dropped       %llu rated below %g\n", (number)counts->low_rating, s->entry->min_rating);
     if (s->entry->has_after || s->entry->has_before)
         printf("dropped       %llu outside the time range\n", (number)counts->out_of_time);
-    if (s->entry->items)
+    if (s->entry->items || s->entry->too_long)
         printf("dropped       %llu of items that are not in the list\n", (number)counts->not_listed);
     if (rules->duplicates != DEDUPLICATE_NONE)
         printf("dropped       %llu repeated (user, item) pairs\n", (number)counts->users.duplicates);

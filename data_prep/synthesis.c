@@ -9,7 +9,7 @@
 
 enum { SUCCESSORS = 3, INTERESTS = 2, ATTEMPTS = 16, POPULARITY_OFFSET = 10 };
 /* Sub-streams of the seed. */
-enum { STREAM_CLUSTERS, STREAM_SUCCESSORS, STREAM_USERS, STREAM_ASSIGNMENT };
+enum { STREAM_CLUSTERS, STREAM_SUCCESSORS, STREAM_USERS, STREAM_ASSIGNMENT, STREAM_ZIPF };
 
 /* The catalogue: items ordered by cluster, with running sums of popularity within each cluster. */
 typedef struct catalogue {
@@ -91,17 +91,6 @@ static void fill_successors(catalogue *c, sr_random_stream stream)
     }
 }
 
-/* One user's draws, numbered. */
-typedef struct {
-    sr_random_stream stream;
-    uint64_t next;
-} draws;
-
-static double draw(draws *d)
-{
-    return sr_random_uniform(d->stream, d->next++, 0);
-}
-
 /* An item by the process itself: a successor of the last one, or one of the user's interests. */
 static uint32_t draw_item(const catalogue *c, const synthesis *process, const size_t *interests, const uint32_t *history,
                           size_t length, draws *d)
@@ -123,6 +112,8 @@ typedef struct {
 
 static assignment assign(const synthesis *process, uint64_t user)
 {
+    if (process->kind == SYNTHESIS_ZIPF)
+        return (assignment){.count = 0};
     const uint64_t rest = user < process->items ? process->items - user : 0;
     return (assignment){.stream = sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_ASSIGNMENT),
                         .user = user,
@@ -203,6 +194,39 @@ static sr_status make_room(synthesiser *s, size_t length, sr_error *error)
     return SR_OK;
 }
 
+static int64_t first_time(draws *d)
+{
+    return 1000000000 + (int64_t)(draw(d) * 1e8);
+}
+
+static int64_t next_time(int64_t time, draws *d)
+{
+    return time + 60 + (int64_t)(draw(d) * 86400);
+}
+
+static void fill_from_clusters(synthesiser *s, size_t length, assignment *assigned, draws *d)
+{
+    size_t interests[INTERESTS];
+    for (size_t i = 0; i < INTERESTS; ++i)
+        interests[i] = sr_random_below(d->stream, d->next++, 0, s->catalogue->clusters);
+    int64_t time = first_time(d);
+    for (size_t i = 0; i < length; ++i) {
+        s->items[i] = next_item(s->catalogue, &s->process, interests, assigned, s->items, i, length, d);
+        s->times[i] = time = next_time(time, d);
+    }
+}
+
+static void fill_from_chain(synthesiser *s, size_t length, draws *d)
+{
+    uint64_t rank = 0;
+    int64_t time = first_time(d);
+    for (size_t i = 0; i < length; ++i) {
+        rank = zipf_chain_next(&s->chain, rank, d);
+        s->items[i] = (uint32_t)zipf_chain_item(&s->chain, rank);
+        s->times[i] = time = next_time(time, d);
+    }
+}
+
 sr_status synthesis_next(void *synthesiser_of_rank, sequence *one, sr_error *error)
 {
     synthesiser *s = synthesiser_of_rank;
@@ -215,15 +239,10 @@ sr_status synthesis_next(void *synthesiser_of_rank, sequence *one, sr_error *err
     assignment assigned;
     const size_t length = length_of(process, user, &d, &assigned);
     SR_TRY(make_room(s, length, error));
-    size_t interests[INTERESTS];
-    for (size_t i = 0; i < INTERESTS; ++i)
-        interests[i] = sr_random_below(d.stream, d.next++, 0, s->catalogue->clusters);
-    int64_t time = 1000000000 + (int64_t)(draw(&d) * 1e8);
-    for (size_t i = 0; i < length; ++i) {
-        s->items[i] = next_item(s->catalogue, process, interests, &assigned, s->items, i, length, &d);
-        time += 60 + (int64_t)(draw(&d) * 86400);
-        s->times[i] = time;
-    }
+    if (process->kind == SYNTHESIS_ZIPF)
+        fill_from_chain(s, length, &d);
+    else
+        fill_from_clusters(s, length, &assigned, &d);
     *one = (sequence){.user = s->name,
                       .user_length = (size_t)snprintf(s->name, sizeof s->name, "u%llu", (unsigned long long)user),
                       .length = length,
@@ -234,18 +253,37 @@ sr_status synthesis_next(void *synthesiser_of_rank, sequence *one, sr_error *err
 
 size_t synthesis_item_name(uint64_t item, char name[32])
 {
-    return (size_t)snprintf(name, 32, "i%llu", (unsigned long long)item);
+    char digits[20]; /* backwards; by hand, because there may be billions of names */
+    size_t count = 0, length = 0;
+    do
+        digits[count++] = (char)('0' + item % 10);
+    while ((item /= 10) > 0);
+    name[length++] = 'i';
+    while (count > 0)
+        name[length++] = digits[--count];
+    name[length] = '\0';
+    return length;
 }
 
-sr_status synthesis_begin(synthesiser *s, const synthesis *process, uint64_t first, uint64_t end, sr_error *error)
+static sr_status make_catalogue(synthesiser *s, sr_error *error)
 {
-    *s = (synthesiser){.process = *process, .next = first, .end = end};
+    const synthesis *process = &s->process;
     SR_TRY(SR_ALLOCATE_ZERO(&s->catalogue, 1, "the catalogue", error));
     s->catalogue->items = process->items;
     s->catalogue->clusters = process->clusters;
     SR_TRY(allocate_catalogue(s->catalogue, error));
     fill_clusters(s->catalogue, process, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_CLUSTERS));
     fill_successors(s->catalogue, sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_SUCCESSORS));
+    return SR_OK;
+}
+
+sr_status synthesis_begin(synthesiser *s, const synthesis *process, uint64_t first, uint64_t end, sr_error *error)
+{
+    *s = (synthesiser){.process = *process, .next = first, .end = end};
+    if (process->kind == SYNTHESIS_CLUSTERS)
+        return make_catalogue(s, error);
+    zipf_chain_open(&s->chain, process->items, process->exponent, process->transition, process->ranked,
+                    sr_random_open(process->seed, SR_RANDOM_SYNTHESIS, STREAM_ZIPF));
     return SR_OK;
 }
 

@@ -12,10 +12,11 @@ function(srtrain_insert_before variable anchor new)
   set(${variable} "${changed}" PARENT_SCOPE)
 endfunction()
 
-# src/FOLDER/LIST.c with the row NAME_KIND of a type, in the build directory; its path is appended to SRTRAIN_ADDING_LISTS.
+# src/FOLDER/LIST.c with the row NAME_KIND of a type, in the build directory, in a folder named after the row; its path is appended
+# to SRTRAIN_ADDING_LISTS.
 function(srtrain_add_row folder list type kind name)
   set(source ${PROJECT_SOURCE_DIR}/src/${folder}/${list}.c)
-  set(copy ${CMAKE_CURRENT_BINARY_DIR}/adding/${list}.c)
+  set(copy ${CMAKE_CURRENT_BINARY_DIR}/adding/${name}/${list}.c)
   file(READ ${source} text)
   srtrain_insert_before(text "\n/* clang-format off */\n" "extern const ${type} ${name}_${kind};\n")
   srtrain_insert_before(text "};\n/* clang-format on */\n" "    &${name}_${kind},\n")
@@ -38,3 +39,8 @@ list(TRANSFORM files REPLACE "(.+)" "\"\\1\"")
 list(JOIN files "," files)
 target_compile_definitions(test_adding_a_model PRIVATE "SRTRAIN_ADDING_PAGE=\"${PROJECT_SOURCE_DIR}/docs/adding-a-model.md\""
                            "SRTRAIN_ADDING_FILES=${files}")
+
+# A calibrator that the model refuses beside another one.
+set(SRTRAIN_ADDING_LISTS)
+srtrain_add_row(model calibrators calibrator calibrator sharpening)
+srtrain_add_test(test_probability_stages LIBRARY srtrain_double SOURCES ${SRTRAIN_ADDING_LISTS})

@@ -6,11 +6,13 @@ foreach(test test_end_to_end test_bad_input test_import test_recommend test_anal
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
              test_mixed_machines test_plan_threads test_unusable_settings)
   srtrain_add_test(${test} SOURCES program.c world.c optional.c)
-  target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
+  target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)
   add_dependencies(${test} srtrain_program srprep)
-  set_tests_properties(${test} PROPERTIES PROCESSORS 2 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT})
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT})
 endforeach()
+# These compute on several ranks most of their time. The others start programs, one of which in a few has ranks that compute.
+set_tests_properties(test_batch_operation test_fault_injection PROPERTIES PROCESSORS 2)
 
 srtrain_add_optional_tests(test_batch_operation a_full_disk_ends_the_run_and_leaves_what_it_has_saved)
 srtrain_add_optional_tests(test_analyze gnuplot_draws_pictures maps_of_attention_are_drawn_as_shapes)
@@ -18,8 +20,6 @@ set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_wh
 
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
-# These hardly compute: most of their time goes into starting programs, of which two at once take no longer than one.
-set_tests_properties(test_end_to_end test_bad_input test_import test_recommend test_analyze PROPERTIES PROCESSORS 1)
 
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
@@ -31,6 +31,6 @@ target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY=
 if(NOT SRTRAIN_SANITIZE)
   add_test(NAME other_processors
            COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/processors.sh ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG})
-  set_tests_properties(other_processors PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: " PROCESSORS 2
+  set_tests_properties(other_processors PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: "
                        TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 endif()

@@ -117,6 +117,13 @@ bool fixture_has_zero_gradient(const parity_fixture *fixture, const char *parame
     return false;
 }
 
+bool fixture_has(const parity_fixture *fixture, const char *group, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    return H5Lexists(fixture->file, path, H5P_DEFAULT) > 0;
+}
+
 static sr_status read_as(const parity_fixture *fixture, const char *group, const char *name, hid_t type, size_t size,
                          void **values, size_t *count, sr_error *error)
 {

@@ -22,6 +22,9 @@ int64_t fixture_annealing_step(const parity_fixture *fixture); /* 0 when the fix
 /* Whether the gradient of this parameter is zero in theory. */
 bool fixture_has_zero_gradient(const parity_fixture *fixture, const char *parameter);
 
+/* Whether there is a dataset `name` in `group`. */
+bool fixture_has(const parity_fixture *fixture, const char *group, const char *name);
+
 /* The elements of dataset `name` in `group` as doubles, which must be `count` many; release with free(). */
 sr_status fixture_read_sized(const parity_fixture *fixture, const char *group, const char *name, size_t count, double **values,
                              sr_error *error);

@@ -45,6 +45,7 @@ cat >bin/srtrain <<'END'
 trap 'echo USR1 >>"$WORK/calls"; exit 75' USR1
 echo "srtrain $*" >>"$WORK/calls"
 for _ in $(seq "${TENTHS:-0}"); do sleep 0.1; done
+[ -z "${ENDING:-}" ] || echo "$ENDING" >"$SRTRAIN_ENDING"
 exit "${CODE:-0}"
 END
 cat >bin/qsub <<'END'
@@ -108,6 +109,12 @@ run 137 env PATH="$work/hanging:$PATH" SRTRAIN_HANG=1 TENTHS=25 srtrain-job --re
 expect output "mpirun does not end: killed"
 [ "$(grep -c ^srtrain calls)" -eq 2 ] || fail "after a hanging launcher the run was started $(grep -c ^srtrain calls) times, not 2"
 run 2 env SRTRAIN_HANG=soon srtrain-job a.yaml
+# A launcher that says 0 after srtrain was killed is not believed. One that says 0 of a program that leaves no note is.
+run 137 env ENDING=running srtrain-job --restarts 1 --ranks 1 a.yaml
+expect output "ended with 0, but srtrain has not come to its end"
+[ "$(grep -c ^srtrain calls)" -eq 2 ] || fail "a run that was killed in silence was started $(grep -c ^srtrain calls) times, not 2"
+run 0 env ENDING=0 srtrain-job --restarts 1 --ranks 1 a.yaml
+expect_not output "come to its end"
 # The limit: a signal after 2 - 1 seconds.
 run 75 env SRTRAIN_LIMIT=3 SRTRAIN_MARGIN=1 TENTHS=200 mpirun.sh --ranks 1 a.yaml
 expect calls USR1

@@ -8,7 +8,7 @@ srtrain_add_test(test_fearec LEVELS LIBRARY srtrain_double SOURCES transforms.c)
 
 # The parity program, its run over the fixtures of the project, all of whose models exist, and over those of another directory: that
 # which SRTRAIN_FIXTURES names when the test runs, or one that lies beside the project.
-add_executable(parity parity.c fixture.c fixture_configuration.c)
+add_executable(parity parity.c fixture.c fixture_configuration.c fixture_lists.c)
 set_target_properties(parity PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(parity PRIVATE srtrain_library)
 set(SRTRAIN_OWN_FIXTURE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/fixtures)

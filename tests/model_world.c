@@ -5,7 +5,10 @@
 #include "srtrain/kernels.h"
 #include "transforms.h"
 
+#include <math.h>
 #include <string.h>
+
+enum { LIST_LENGTH = 4 };
 
 /* Histories of different length; the fourth is longer than the window, the last one is empty. */
 const int32_t histories[EXAMPLES][8] = {{3, 1, 4, 1, 5}, {9}, {2, 6}, {5, 3, 5, 8, 9, 7, 9, 3}, {0}};
@@ -19,6 +22,12 @@ static const int32_t hidden_items[EXAMPLES][8] = {{0, 1, 0, 0, 5}, {9}, {0, 6}, 
 
 /* Ends the names of variants that transform by FFTW; windows as short as theirs would take products. */
 #define BY_TRANSFORMS ", by transforms"
+
+/* End the names of variants whose batches have lists of negatives, by who has the same list; the others have one item for each
+ * target. */
+#define EACH_TARGET ", a list for each target"
+#define EACH_EXAMPLE ", a list for each example"
+#define ONE_LIST ", one list"
 
 const variant variants[] = {
     {"last position", {"model.positions=learned"}},
@@ -105,6 +114,21 @@ const variant variants[] = {
     {"caser", {CASER, "training.frobenius_penalty=0.01"}},
     {"caser as released", {CASER, "model.padding=left", "training.loss=binary_cross_entropy"}},
     {"caser without penalty", {CASER, "model.padding=left", "training.loss=bpr", "training.frobenius_penalty=0"}},
+    {"cross entropy of cosines", {COSINE, "model.layers=1", "training.objective=all"}},
+    {"bpr of cosines", {COSINE, "model.layers=1", "training.loss=bpr"}},
+    {"binary cross entropy at another temperature",
+     {"model.layers=1", "training.loss=binary_cross_entropy", "training.temperature=0.7"}},
+    {"bpr with lists" EACH_EXAMPLE, {"model.layers=1", "training.loss=bpr", "training.objective=all"}},
+    {"binary cross entropy with lists" EACH_TARGET, {"model.layers=1", "training.loss=binary_cross_entropy"}},
+    {"gbce" EACH_TARGET, {"model.layers=1", "training.loss=gbce", "training.objective=all"}},
+    {"gbce with a penalty" ONE_LIST,
+     {CASER, "training.loss=gbce", "training.calibration=0.3", "training.frobenius_penalty=0.1"}},
+    {"sampled softmax" EACH_EXAMPLE, {"model.layers=1", SAMPLED, "training.objective=all"}},
+    {"sampled softmax without correction" EACH_TARGET, {GRU4REC, SAMPLED, "training.log_q=none"}},
+    {"sampled softmax, corrected on both sides" ONE_LIST, {SSEPT, SAMPLED, "training.log_q=all", COSINE}},
+    {"sampled softmax, corrected negatives" EACH_TARGET, {"model.layers=1", SAMPLED, "training.log_q=negatives", COSINE}},
+    {"sampled softmax of both branches" ONE_LIST, {AC, SAMPLED, "model.layers=1"}},
+    {"sampled softmax beside InfoNCE" ONE_LIST, {CONTRASTIVE, SAMPLED, "model.layers=1"}},
 };
 const size_t variant_count = sizeof variants / sizeof *variants;
 
@@ -155,6 +179,10 @@ sr_status choose(sr_settings *settings, const char *const *chosen, size_t count,
 void create_world(world *w, const variant *v)
 {
     w->chunk_tokens = 0;
+    w->lists = strstr(v->name, EACH_TARGET)    ? LIST_OF_TARGET
+               : strstr(v->name, EACH_EXAMPLE) ? LIST_OF_EXAMPLE
+               : strstr(v->name, ONE_LIST)     ? LIST_OF_ALL
+                                               : OWN;
     sr_error error = {.message = ""};
     if (choose(&w->settings, v->assignments, sizeof v->assignments / sizeof *v->assignments, &error) != SR_OK)
         fail_msg("%s", error.message);
@@ -192,6 +220,73 @@ static void build_views(world *w, const sr_example *examples, size_t all, size_t
     w->batch.alike = &w->alike;
 }
 
+static size_t targets_of(const world *w, size_t example)
+{
+    const size_t window = (size_t)w->settings.model.max_length;
+    if (w->settings.model.objective == SR_OBJECTIVE_LAST)
+        return 1;
+    return lengths[example] < window ? lengths[example] : window;
+}
+
+static void *take(world *w, size_t count, size_t size)
+{
+    void *memory = sr_arena_take(w->arena, count * size);
+    assert_non_null(memory);
+    return memory;
+}
+
+/* What lists leave out for each target: itself. Items are drawn with shares that rise with their numbers. */
+static void exclude_targets(world *w, sr_negatives *lists)
+{
+    const size_t n = w->batch.targets, entries = lists->lists * lists->length;
+    size_t *offsets = take(w, n + 1, sizeof *offsets), count = 0;
+    uint32_t *hits = take(w, n * LIST_LENGTH, sizeof *hits);
+    float *log_q = take(w, entries, sizeof *log_q), *target_log_q = take(w, n, sizeof *target_log_q);
+    double *excluded = take(w, n, sizeof *excluded);
+    const double all = ITEMS * (ITEMS + 1) / 2.0;
+    for (size_t i = 0; i < entries; ++i)
+        log_q[i] = (float)log(lists->items[i] / all);
+    for (size_t list = 0; list < lists->lists; ++list)
+        for (size_t target = lists->first_target[list]; target < lists->first_target[list + 1]; ++target) {
+            const int32_t item = w->batch.target_items[target];
+            offsets[target] = count;
+            for (size_t k = 0; k < LIST_LENGTH; ++k)
+                if (lists->items[list * LIST_LENGTH + k] == item)
+                    hits[count++] = (uint32_t)k;
+            target_log_q[target] = (float)log(item / all);
+            excluded[target] = item / all;
+        }
+    offsets[n] = count;
+    lists->hit_offsets = offsets;
+    lists->hits = hits;
+    lists->log_q = log_q;
+    lists->target_log_q = target_log_q;
+    lists->excluded_share = excluded;
+}
+
+/* Lists for the targets of examples [first, first + count). Their items depend on the example and the target alone. */
+static void build_lists(world *w, size_t first, size_t count)
+{
+    const size_t n = w->batch.targets, most = n + count + 1;
+    sr_negatives *lists = take(w, 1, sizeof *lists);
+    int32_t *items = take(w, most * LIST_LENGTH, sizeof *items);
+    size_t *first_target = take(w, most + 1, sizeof *first_target), target = 0, list = 0;
+    for (size_t e = first; e < first + count; ++e)
+        for (size_t i = 0; i < targets_of(w, e); ++i, ++target) {
+            const bool begins = w->lists == LIST_OF_TARGET || (w->lists == LIST_OF_EXAMPLE && i == 0) || target == 0;
+            const size_t key = w->lists == LIST_OF_ALL ? 0 : w->lists == LIST_OF_EXAMPLE ? e : 8 * e + i;
+            for (size_t k = 0; begins && k < LIST_LENGTH; ++k)
+                items[list * LIST_LENGTH + k] = 1 + (int32_t)((key * key + 3 * key + k * (k + 5)) % ITEMS);
+            if (begins)
+                first_target[list++] = target;
+        }
+    assert_int_equal(target, n);
+    first_target[list] = n;
+    *lists = (sr_negatives){.lists = list, .length = LIST_LENGTH, .items = items, .first_target = first_target};
+    exclude_targets(w, lists);
+    w->batch.negatives = lists;
+}
+
 void build_part(world *w, bool training, size_t first, size_t count)
 {
     const bool masked = sr_model_needs_of(&w->settings.model, true).masked;
@@ -212,6 +307,8 @@ void build_part(world *w, bool training, size_t first, size_t count)
     }
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, training, examples + first, used, NULL),
                      SR_OK);
+    if (training && w->lists != OWN)
+        build_lists(w, first, used);
     if (w->settings.model.contrastive.in_use)
         build_views(w, examples, all, first, used);
 }

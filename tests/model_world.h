@@ -20,6 +20,9 @@ extern const int32_t histories[EXAMPLES][8];
 extern const size_t lengths[EXAMPLES];
 extern const int32_t next_items[EXAMPLES][8], negatives[EXAMPLES][8];
 
+/* Who has the same list of negatives; OWN: each target has one item. */
+typedef enum { OWN, LIST_OF_TARGET, LIST_OF_EXAMPLE, LIST_OF_ALL } lists_shared;
+
 /* A model: assignments to the configuration. */
 typedef struct {
     const char *name;
@@ -42,6 +45,8 @@ extern const size_t variant_count;
 #define FMLPREC "model.backbone=fmlprec"
 #define FEAREC "model.backbone=fearec", "model.topk_factor=2.3", "model.spatial_ratio=0.4"
 #define CONTRASTIVE "training.contrastive.weight=0.5"
+#define COSINE "model.similarity=cosine", "training.temperature=0.3"
+#define SAMPLED "training.loss=sampled_softmax"
 #define SPATIAL "calibrators.spatial.order=true"
 #define AC SPATIAL, "calibrators.adversarial.penalty=visible", "calibrators.adversarial.masked_cells=excluded"
 #define AC_RELEASED SPATIAL, "calibrators.adversarial.penalty=all", "calibrators.adversarial.masked_cells=included"
@@ -56,6 +61,7 @@ typedef struct {
     sr_tape *tape;                /* which records, */
     sr_tape *plain_tape;          /* and one that does not */
     sr_batch batch, again, alike; /* the latter two in contrastive training */
+    lists_shared lists;
     size_t chunk_tokens;
     /* Models that choose lags: those that each layer of each view has chosen, once they are frozen. A finite difference over a
      * change of choices would be that of two functions. */

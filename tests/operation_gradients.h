@@ -26,7 +26,7 @@ typedef struct {
     size_t count;
 } operation_cases;
 
-extern const operation_cases dense_cases, attention_cases, filter_cases;
+extern const operation_cases dense_cases, list_cases, attention_cases, filter_cases;
 
 /* The transforms of filter_cases: CMocka's set-up and tear-down of a group. */
 int make_transforms(void **state);

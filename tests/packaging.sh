@@ -168,7 +168,9 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
     mpich) mpi=(mpich libmpich libhdf5-mpich) ;;
     *) mpi=(libhdf5) ;;
     esac
-    for library in "${mpi[@]}" libfftw3 libfyaml libcjson libxxhash libopenblas libgomp1; do
+    openmp=libgomp1 # gcc's, or clang's
+    ! ldd "$binaries/srtrain" | grep 'libomp\.' >/dev/null || openmp=libomp5
+    for library in "${mpi[@]}" libfftw3 libfyaml libcjson libxxhash libopenblas "$openmp"; do
         grep -q "$library" depends || fail "the package does not depend on $library"
     done
     mkdir root

@@ -19,6 +19,7 @@
 
 #include "fixture.h"
 #include "fixture_configuration.h"
+#include "fixture_lists.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -125,7 +126,7 @@ static sr_status load_inputs(comparison *c, sr_error *error)
     SR_TRY(fixture_read_integers(c->fixture, "/inputs", "sequence", &c->sequence, &count, error));
     c->examples = count / c->max_length;
     SR_TRY(fixture_read_integers(c->fixture, "/inputs", all ? "target_sequence" : "target", &c->targets, &count, error));
-    if (needs.negatives)
+    if (needs.negatives && !fixture_has_lists(c->fixture))
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "negative", &c->negatives, &count, error));
     if (needs.users)
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "user", &c->users, &count, error));
@@ -242,6 +243,19 @@ static sr_status read_representations(const comparison *c, size_t width, double 
     return status;
 }
 
+/* scores [columns] of one state. */
+static sr_status score_catalogue(sr_catalogue *catalogue, const sr_real *state, sr_real *scores, sr_error *error)
+{
+    const sr_score_tile *tiles;
+    size_t count;
+    sr_catalogue_tiles(catalogue, &tiles, &count);
+    SR_TRY(sr_catalogue_take_states(catalogue, state, 1, error));
+    for (size_t i = 0; i < count; ++i)
+        sr_catalogue_score(catalogue, &(sr_score_part){.states = 1, .tile = i, .items = tiles[i].items.count},
+                           scores + tiles[i].begin);
+    return SR_OK;
+}
+
 static sr_status compare_scores(comparison *c, const sr_tensor *representation, const sr_batch *batch, sr_error *error)
 {
     const size_t width = representation->columns, items = sr_model_items(c->model) + 1;
@@ -258,7 +272,7 @@ static sr_status compare_scores(comparison *c, const sr_tensor *representation, 
     for (size_t e = 0; e < c->examples && status == SR_OK; ++e) {
         const sr_real *state = representation->values + batch->example_reads[e] * width;
         memcpy(outputs + e * width, state, width * sizeof *outputs);
-        sr_catalogue_score(catalogue, state, 1, scores);
+        status = score_catalogue(catalogue, state, scores, error);
         keep_worst(&c->scores_error, relative_error(scores, expected_scores + e * items, items));
     }
     if (status == SR_OK)
@@ -390,12 +404,27 @@ static sr_status compare_losses(comparison *c, const sr_outcome *outcome, sr_err
     return terms->count > 1 ? compare_loss(c, "loss.total", ordinary, error) : SR_OK;
 }
 
+/* The batch of a training step, with its lists of negatives. */
+static sr_status build_training_batch(const comparison *c, sr_batch *batch, sr_error *error)
+{
+    SR_TRY(build_batch(c, true, batch, error));
+    if (!sr_model_needs_of(&c->settings.model, true).negatives || !fixture_has_lists(c->fixture))
+        return SR_OK;
+    const fixture_examples examples = {.fixture = c->fixture,
+                                       .examples = c->examples,
+                                       .max_length = c->max_length,
+                                       .sequence = c->sequence,
+                                       .targets = c->targets,
+                                       .every_position = c->settings.model.objective == SR_OBJECTIVE_ALL};
+    return fixture_lists(&examples, c->arena, &batch->negatives, error);
+}
+
 static sr_status compare_training(comparison *c, sr_error *error)
 {
     sr_batch batch, again, alike;
     sr_trace trace = {.layers = 0};
     sr_outcome outcome;
-    SR_TRY(build_batch(c, true, &batch, error));
+    SR_TRY(build_training_batch(c, &batch, error));
     if (c->settings.model.contrastive.in_use) {
         SR_TRY(build_view(c, c->sequence, &again, error));
         SR_TRY(build_view(c, c->same_target, &alike, error));

@@ -12,6 +12,7 @@ for program in munged slurmctld slurmd sbatch squeue scontrol; do
 done
 PATH="$launch:$binaries:$PATH:/usr/sbin"
 export PATH
+unset OMPI_MCA_ess_singleton_isolated # programs without mpirun are to look for a launcher
 work="$(mktemp -d /tmp/srtrain-slurm-XXXXXX)"
 node="$(hostname -s)" user="$(id -un)"
 processes=()
@@ -121,7 +122,7 @@ node_is_idle() { sinfo --noheader --format %T 2>/dev/null | grep -q '^idle$'; }
 wait_for 60 node_is_idle || skip "Slurm does not start here: $(sinfo 2>&1 | tail -n 1)"
 echo "Slurm $(sbatch --version | cut -d' ' -f2) runs on $node"
 
-# ---- three jobs at once: a sweep, one that cannot work, and a run that its time limit interrupts ----
+# ---- jobs, one behind the other: a sweep, one that cannot work, one that is alone, and a run that its time limit interrupts ----
 
 # shellcheck source=launch/common.sh
 . "$launch/common.sh"
@@ -146,7 +147,15 @@ array="$(SRTRAIN_LAUNCHER="mpirun -np 1" sbatch --parsable --array 1-2 --ntasks 
     --set training.epochs=2 --output runs)" || fail "sbatch refuses the array"
 wrong="$(sbatch --parsable --output refused.out "$shipped" test.yaml --set model.heads=7 --output refused)" ||
     fail "sbatch refuses the script"
-# The limit and the time of the signal are the least that Slurm knows; everything else is the script as it is shipped.
+# Open MPI itself refuses to start under an srun without PMI; srprep needs no MPI, and looks at what srun says.
+alone="$(sbatch --parsable --ntasks 2 --output alone.out --wrap '
+    srtrain test.yaml --set training.epochs=1 --output alone; echo "script: $?"
+    srun --mpi=none --ntasks 1 --overlap srprep info data; echo "one task: $?"
+    srun --mpi=none --ntasks 2 --overlap srprep info data; echo "two tasks: $?"
+    srun --mpi=none --ntasks 2 --overlap srtrain test.yaml --set training.epochs=1 --output twice; echo "two trainings: $?"')" ||
+    fail "sbatch refuses a command"
+# The limit and the time of the signal are the least that Slurm knows; everything else is the script as it is shipped. It comes last:
+# Slurm looks at limits twice a minute, and the run computes until then.
 job="$(sbatch --parsable --time 1 --signal B:USR1@25 --output run.out "$shipped" test.yaml --output run)" ||
     fail "sbatch refuses the script"
 
@@ -194,13 +203,6 @@ wait_for 120 is_over "$wrong" || fail "job $wrong does not end"
 [ "$(state_of "$wrong" Restarts)" = 0 ] || fail "a usage error was requeued"
 # ---- a script that is alone, and tasks that know nothing of each other ----
 
-# Open MPI itself refuses to start under an srun without PMI; srprep needs no MPI, and looks at what srun says.
-alone="$(sbatch --parsable --ntasks 2 --output alone.out --wrap '
-    srtrain test.yaml --set training.epochs=1 --output alone; echo "script: $?"
-    srun --mpi=none --ntasks 1 --overlap srprep info data; echo "one task: $?"
-    srun --mpi=none --ntasks 2 --overlap srprep info data; echo "two tasks: $?"
-    srun --mpi=none --ntasks 2 --overlap srtrain test.yaml --set training.epochs=1 --output twice; echo "two trainings: $?"')" ||
-    fail "sbatch refuses a command"
 wait_for 300 is_over "$alone" || fail "job $alone does not end"
 grep -q "^script: 0" alone.out || fail "a single process in a script of two tasks is refused: $(tail -n 3 alone.out)"
 grep -q "^one task: 0" alone.out || fail "srun of a single task is refused: $(tail -n 3 alone.out)"

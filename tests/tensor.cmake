@@ -1,5 +1,7 @@
 srtrain_add_test(test_operation_gradients LEVELS LIBRARY srtrain_double
-                 SOURCES operation_gradients.c operation_gradients_dense.c operation_gradients_attention.c operation_gradients_filters.c)
+                 SOURCES operation_gradients.c operation_gradients_dense.c operation_gradients_lists.c operation_gradients_attention.c
+                         operation_gradients_filters.c)
+srtrain_add_test(test_sampled_loss LEVELS LIBRARY srtrain_double)
 srtrain_add_test(test_operations LEVELS LIBRARY srtrain_double SOURCES operation_world.c)
 srtrain_add_test(test_intervals LEVELS LIBRARY srtrain_double SOURCES operation_world.c)
 srtrain_add_test(test_kernels LEVELS)

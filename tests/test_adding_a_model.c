@@ -278,8 +278,8 @@ static void margin_is_the_mean_of_what_targets_lack(void **state)
         const sr_real *x = encoding.representation->values + w.batch.target_reads[i] * WIDTH;
         double lack = 0.3;
         for (size_t j = 0; j < WIDTH; ++j)
-            lack += x[j] *
-                    (table[(size_t)w.batch.negative_items[i] * WIDTH + j] - table[(size_t)w.batch.target_items[i] * WIDTH + j]);
+            lack += x[j] * (table[(size_t)w.batch.negatives->items[i] * WIDTH + j] -
+                            table[(size_t)w.batch.target_items[i] * WIDTH + j]);
         sum += lack > 0 ? lack : 0;
         content += lack <= 0;
     }

@@ -213,7 +213,7 @@ static sr_status recommend_to_new_users(void *context, uint64_t *result, sr_erro
     sr_status status = SR_OK;
     sr_user_source source = {.origin = e->path};
     if (sr_parallel_rank(e->data->parallel) == 0)
-        status = new_users_open(&users, e->path, e->data->dataset, true, error);
+        status = new_users_open(&users, e->path, e->data->dataset, true, 1 << 20, error);
     status = sr_parallel_agree(e->data->parallel, status, error);
     source.context = users;
     source.next = new_users_next;

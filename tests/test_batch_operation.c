@@ -165,22 +165,45 @@ static void a_second_termination_ends_the_process_at_once(void **state)
 
 /* ---- a rank that stands still ---- */
 
+/* A shell command: srtrain with `arguments` on ranks that each leave their exit code in NAME.codes; the output goes to
+ * NAME.out. The job's note of its own end (NAME.note) is as srtrain-job reads it. */
+static void on_ranks(char text[2048], int ranks, const char *name, const char *arguments)
+{
+    assert_true(snprintf(text, 2048,
+                         "SRTRAIN_ENDING=%s.note %s %d sh -c '%s/srtrain %s; code=$?; echo $code >> %s.codes; exit $code' "
+                         "> %s.out 2>&1",
+                         name, MPIEXEC, ranks, getenv("SRTRAIN_BINARY_DIRECTORY"), arguments, name, name) < 2048);
+}
+
+/* Ranks that waited too long have ended with 1, and the launcher with `code`, in which MPICH's is not to be believed. */
+static void assert_stalled(const world *w, const char *name, int code)
+{
+    if (strcmp(MPI_FLAVOUR, "mpich") != 0)
+        assert_int_equal(code, 1);
+    assert_int_equal(
+        shell(w, "grep -qx 1 %s.codes && ! grep -qx -e 0 -e 75 %s.codes && grep -qx running %s.note", name, name, name), 0);
+}
+
 static void a_stopped_rank_is_named_and_nobody_waits_for_ever(void **state)
 {
     world *w = *state;
+    char arguments[1024], training[2048];
     /* In a step, so that the others wait in a collective of ours: inside a parallel file nobody does who could tell. The time
      * limit ends it (with 75) where the rank does not stay stopped, as when somebody continues all processes. */
-    assert_int_equal(
+    snprintf(arguments, sizeof arguments,
+             "%s --set data.path=%s --output stalled --set training.epochs=100000 --set checkpoint.every_epochs=0 --set "
+             "evaluation.every_epochs=0 --stall-timeout 5 --time-limit 300",
+             w->configuration, w->data);
+    on_ranks(training, 4, "stalled", arguments);
+    assert_stalled(
+        w, "stalled",
         shell(w,
-              "(%s 4 %s/srtrain %s --set data.path=%s --output stalled --set training.epochs=100000 --set "
-              "checkpoint.every_epochs=0 --set evaluation.every_epochs=0 --stall-timeout 5 "
-              "--time-limit 300 > stalled.out 2>&1; echo $? > stalled.code) & "
+              "(%s; echo $? > stalled.code) & "
               "for i in $(seq 10000); do [ -e stalled/metrics.jsonl ] && [ $(wc -l < stalled/metrics.jsonl) -ge 20 ] "
               "&& break; sleep 0.01; done; "
               "kill -STOP $(grep '\"process\"' stalled/environment.json | sed -n 3p | tr -cd 0-9); wait; "
               "exit $(cat stalled.code)",
-              MPIEXEC, getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data),
-        1);
+              training));
     assert_int_equal(
         shell(w, "[ $(grep -c 'srtrain: error' stalled.out) -eq 1 ] && grep -q 'missing is rank 2 on ' stalled.out && "
                  "grep -q '3 of 4 ranks wait' stalled.out && cat stalled/stalled-*/report | grep -q 'no progress for 5 s'"),
@@ -194,24 +217,50 @@ static void other_commands_do_not_wait_for_ever_either(void **state)
         const char *name, *phase;
     } commands[] = {{"evaluate", "an evaluation"}, {"recommend", "recommendations"}, {"analyze", "an analysis"}};
     world *w = *state;
-    assert_int_equal(shell(w, "mkfifo pipe.h5"), 0);
+    char arguments[64], command[2048];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) { /* side by side, as they only wait */
+        snprintf(arguments, sizeof arguments, "%s pipe.h5 --stall-timeout 3", commands[i].name);
+        on_ranks(command, 2, "stalled", arguments);
+        assert_int_equal(shell(w,
+                               "mkdir of-%s && cd of-%s && mkfifo pipe.h5 && { (%s; echo $? > code.new; mv code.new code) & }",
+                               commands[i].name, commands[i].name, command),
+                         0);
+    }
+    assert_int_equal(shell(w, "for c in evaluate recommend analyze; do for i in $(seq 10000); do [ -e of-$c/code ] && break; "
+                              "sleep 0.01; done; done"),
+                     0);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
-        assert_int_equal(shell(w, "%s 2 %s/srtrain %s pipe.h5 --stall-timeout 3 > %s.out 2>&1", MPIEXEC,
-                               getenv("SRTRAIN_BINARY_DIRECTORY"), commands[i].name, commands[i].name),
-                         1);
+        char name[64];
+        snprintf(name, sizeof name, "of-%s/stalled", commands[i].name);
+        assert_stalled(w, name, shell(w, "exit $(cat of-%s/code)", commands[i].name));
         if (shell(w,
-                  "[ $(grep -c 'srtrain: error' %s.out) -eq 1 ] && grep -q 'missing is rank 0 on .*is busy with %s' %s.out && "
-                  "! grep -q 'last checkpoint' %s.out && rm -r stalled-*",
-                  commands[i].name, commands[i].phase, commands[i].name, commands[i].name) != 0) {
-            shell(w, "cat %s.out", commands[i].name);
+                  "cd of-%s && [ $(grep -c 'srtrain: error' stalled.out) -eq 1 ] && "
+                  "grep -q 'missing is rank 0 on .*is busy with %s' stalled.out && ! grep -q 'last checkpoint' stalled.out && "
+                  "ls stalled-*",
+                  commands[i].name, commands[i].phase) != 0) {
+            shell(w, "cat of-%s/stalled.out", commands[i].name);
             fail_msg("srtrain %s does not say who is missing", commands[i].name);
         }
     }
     assert_int_equal(shell(w,
-                           "%s/srtrain evaluate pipe.h5 --stall-timeout soon 2> refused.out; [ $? -eq 2 ] && "
+                           "%s/srtrain evaluate none.h5 --stall-timeout soon 2> refused.out; [ $? -eq 2 ] && "
                            "grep -q -e --stall-timeout refused.out",
                            getenv("SRTRAIN_BINARY_DIRECTORY")),
                      0);
+}
+
+static void a_program_that_ends_by_itself_notes_its_exit_code(void **state)
+{
+    world *w = *state;
+    assert_int_equal(
+        shell(w,
+              "export SRTRAIN_ENDING=ended.note; %s 2 %s/srtrain evaluate undisturbed/best.h5 > /dev/null && "
+              "grep -qx 0 ended.note && ! %s 2 %s/srtrain evaluate none.h5 > ended.out 2>&1 && "
+              "grep -qx '[123]' ended.note && SRTRAIN_ENDING=none/note %s/srtrain evaluate undisturbed/best.h5 2>&1 "
+              "> /dev/null | grep -q 'cannot write none/note (SRTRAIN_ENDING)'",
+              MPIEXEC, getenv("SRTRAIN_BINARY_DIRECTORY"), MPIEXEC, getenv("SRTRAIN_BINARY_DIRECTORY"),
+              getenv("SRTRAIN_BINARY_DIRECTORY")),
+        0);
 }
 
 /* ---- time limits ---- */
@@ -415,6 +464,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(a_second_termination_ends_the_process_at_once),
         cmocka_unit_test(a_stopped_rank_is_named_and_nobody_waits_for_ever),
         cmocka_unit_test(other_commands_do_not_wait_for_ever_either),
+        cmocka_unit_test(a_program_that_ends_by_itself_notes_its_exit_code),
         cmocka_unit_test(a_run_with_a_time_limit_is_trained_in_pieces),
         cmocka_unit_test(a_limit_that_is_over_stops_after_one_step),
         cmocka_unit_test(a_run_may_go_on_with_other_numbers_of_ranks),

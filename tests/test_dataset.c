@@ -430,6 +430,17 @@ static void only_new_or_empty_directories_are_written_to(void **state)
     files_remove(path);
 }
 
+static void more_items_than_numbers_of_32_bits_are_refused(void **state)
+{
+    (void)state;
+    sr_error error = {.message = ""};
+    sr_dataset_plan plan = {.cuts = NULL};
+    const sr_dataset_source source = {.users = 1, .items = INT32_MAX, .interactions = 1};
+    assert_int_equal(sr_dataset_make_plan(&plan, &source, 1, &error), SR_ERROR_DATA);
+    assert_non_null(strstr(error.message, "2147483647 items; at most 2147483646 (2^31 - 2) are possible"));
+    assert_null(plan.cuts);
+}
+
 static void a_write_that_fails_leaves_nothing(void **state)
 {
     char path[FILES_PATH_SIZE];
@@ -467,6 +478,7 @@ int main(void)
         cmocka_unit_test(other_types_are_converted_or_refused),
         cmocka_unit_test(wrong_contents_are_not_written),
         cmocka_unit_test(only_new_or_empty_directories_are_written_to),
+        cmocka_unit_test(more_items_than_numbers_of_32_bits_are_refused),
         cmocka_unit_test(a_write_that_fails_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

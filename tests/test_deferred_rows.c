@@ -51,7 +51,7 @@ static void make(subject *s, const sr_training_settings *settings, bool deferred
     sr_parameters_draw(&s->parameters, 7);
     assert_int_equal(sr_optimizer_create(&s->optimizer, &s->parameters, settings, NULL), SR_OK);
     if (deferred)
-        assert_int_equal(sr_optimizer_pick_rows(&s->optimizer, &s->tables, NULL), SR_OK);
+        assert_int_equal(sr_optimizer_pick_rows(&s->optimizer, &s->tables, NULL, NULL), SR_OK);
 }
 
 static void release(subject *s)
@@ -115,6 +115,8 @@ static void take_step(subject *s, int64_t step, const sr_touched_rows *touched, 
                                   .parts = parts};
         assert_int_equal(sr_optimizer_step(&s->optimizer, kernels, &update, NULL), SR_OK);
     }
+    for (size_t part = 0; part < parts && touched->every; ++part)
+        sr_optimizer_forget_rows(&s->optimizer, part, parts);
     sr_optimizer_note(&s->optimizer, step, rate, touched);
 }
 
@@ -122,6 +124,7 @@ static void settle(subject *s)
 {
     const sr_touched_rows all = {.tables = s->tables, .every = true};
     sr_optimizer_settle_rows(&s->optimizer, tested_kernels(), &all, 0, 1);
+    sr_optimizer_forget_rows(&s->optimizer, 0, 1);
     sr_optimizer_forget(&s->optimizer);
 }
 

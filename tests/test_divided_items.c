@@ -29,6 +29,8 @@ static const variant variants[] = {
     {"11 21 31 41 22", ATTENTION "training.loss=bpr"},
     {"21 12 41 22", ATTENTION "training.loss=cross_entropy"},
     {"31", ATTENTION "training.loss=cross_entropy training.optimizer=sgd " ALL_TARGETS},
+    {"21 31", ATTENTION "model.similarity=cosine training.temperature=0.2"},
+    {"22", ATTENTION "training.loss=gbce model.similarity=cosine training.temperature=0.2"},
     {"31 22", ATTENTION "training.loss=binary_cross_entropy training.weight_decay=0.1 training.clip_norm=0.05 " ALL_TARGETS},
     {"41", ATTENTION "training.loss=bpr training.reduction=blocking training.contrastive.weight=0.1 data.samples=window "
                      "model.attention_dropout=0.3"},
@@ -105,7 +107,7 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
         found->losses[step] = sr_terms_total(&result.terms, SR_PARAMETERS_EVERY, result.targets);
         found->norms[step] = result.gradient_norm;
     }
-    sr_stepper_settle(&t.stepper);
+    assert_int_equal(sr_stepper_settle(&t.stepper, NULL), SR_OK);
     for (size_t part = 0; part < t.model->item_table.part_count; ++part)
         collect_part(data, &t, part, found);
     const sr_parameters *parameters = sr_model_parameters(t.model);

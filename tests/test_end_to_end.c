@@ -134,58 +134,80 @@ static void kill_at_step(const world *w, const char *run, const char *options, l
     (void)!system(command);
 }
 
-/* `run` is killed twice on its way; `options` leave it 248 steps. */
-static void assert_survives_being_killed(world *w, const char *run, const char *options)
+#define EVERY_SEVEN_STEPS "--set checkpoint.every_steps=7 " TRAINING("early_stopping.patience=0")
+#define EIGHT_EPOCHS EVERY_SEVEN_STEPS TRAINING("epochs=8")
+
+/* It is killed twice on its way, which is 248 steps long. */
+static void a_killed_run_that_is_started_again_ends_with_the_same_bits(void **state)
 {
-    char undisturbed[64], copy[256];
+    world *w = *state;
+    train(w, 2, "undisturbed", EIGHT_EPOCHS);
+    kill_at_step(w, "killed", EIGHT_EPOCHS, 21);
+    kill_at_step(w, "killed", EIGHT_EPOCHS, 49);
+    assert_true(newest(w, "killed", NULL) < newest(w, "undisturbed", NULL));
+    train(w, 2, "killed", EIGHT_EPOCHS);
+    assert_says(&w->result, "going on from");
+    assert_same_end(w, "undisturbed", "killed");
+}
+
+/* Trains to the end of epoch `epoch`, and then takes the newest checkpoint away, as if the run had been killed before it: the
+ * one before is from the midst of that epoch. */
+static void train_and_lose_the_end(world *w, const char *run, const char *options, int epoch)
+{
+    char whole[1024], path[WORLD_PATH_SIZE];
+    snprintf(whole, sizeof whole, "%s " TRAINING("epochs=%d"), options, epoch);
+    train(w, 2, run, whole);
+    const long end = newest(w, run, path);
+    assert_int_equal(unlink(path), 0);
+    assert_true(newest(w, run, NULL) > 0 && newest(w, run, NULL) < end);
+}
+
+/* `run` loses the ends of its first and of its second epoch, one of three. */
+static void assert_goes_on_exactly(world *w, const char *run, const char *options)
+{
+    char undisturbed[64], copy[256], text[1024];
     snprintf(undisturbed, sizeof undisturbed, "undisturbed-%s", run);
-    train(w, 2, undisturbed, options);
+    snprintf(text, sizeof text, "%s " TRAINING("epochs=3"), options);
+    train(w, 2, undisturbed, text);
     /* Where FFTW has measured, another measurement might choose other plans. */
     snprintf(copy, sizeof copy, "mkdir %s && { [ ! -e %s/fftw-wisdom ] || cp %s/fftw-wisdom %s; }", run, undisturbed,
              undisturbed, run);
     assert_shell(w, copy);
-    kill_at_step(w, run, options, 21);
-    kill_at_step(w, run, options, 49);
-    assert_true(newest(w, run, NULL) < newest(w, undisturbed, NULL));
-    train(w, 2, run, options);
+    train_and_lose_the_end(w, run, options, 1);
+    train_and_lose_the_end(w, run, options, 2);
+    assert_says(&w->result, "going on from");
+    snprintf(text, sizeof text, "%s " TRAINING("epochs=3"), options);
+    train(w, 2, run, text);
     assert_says(&w->result, "going on from");
     assert_same_end(w, undisturbed, run);
 }
 
-#define EIGHT_EPOCHS "--set checkpoint.every_steps=7 " TRAINING("early_stopping.patience=0") TRAINING("epochs=8")
-
-static void a_killed_run_that_is_started_again_ends_with_the_same_bits(void **state)
-{
-    assert_survives_being_killed(*state, "killed", EIGHT_EPOCHS);
-}
-
 /* Its noise and its share of calibrated weights depend on the step. */
-static void a_killed_run_with_annealed_calibration_ends_with_the_same_bits(void **state)
+static void annealed_calibration_goes_on_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-annealing",
-                                 EIGHT_EPOCHS CALIBRATED ADVERSARIAL("combine=annealing") ADVERSARIAL("annealing_steps=100")
-                                     ADVERSARIAL("renormalize=mass") ADVERSARIAL("two_level=false")
-                                         ADVERSARIAL("rich_combine=trainable"));
+    assert_goes_on_exactly(*state, "annealing",
+                           EVERY_SEVEN_STEPS CALIBRATED ADVERSARIAL("combine=annealing") ADVERSARIAL("annealing_steps=100")
+                               ADVERSARIAL("renormalize=mass") ADVERSARIAL("two_level=false")
+                                   ADVERSARIAL("rich_combine=trainable"));
 }
 
 /* Which examples have been compared depends on the epoch. */
-static void a_killed_run_with_contrastive_training_ends_with_the_same_bits(void **state)
+static void contrastive_training_goes_on_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-contrastive", EIGHT_EPOCHS CONTRASTIVE);
+    assert_goes_on_exactly(*state, "contrastive", EVERY_SEVEN_STEPS CONTRASTIVE);
 }
 
 /* Rows of items that are behind by then take the steps that they have missed before each checkpoint. */
-static void a_killed_run_with_deferred_rows_ends_with_the_same_bits(void **state)
+static void deferred_rows_go_on_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-deferred",
-                                 EIGHT_EPOCHS TRAINING("loss=bpr") TRAINING("item_updates=deferred"));
+    assert_goes_on_exactly(*state, "deferred", EVERY_SEVEN_STEPS TRAINING("loss=bpr") TRAINING("item_updates=deferred"));
 }
 
 /* Plans measured by FFTW are kept with the run. */
-static void a_killed_run_with_filters_by_fftw_ends_with_the_same_bits(void **state)
+static void filters_by_fftw_go_on_with_the_same_bits(void **state)
 {
-    assert_survives_being_killed(*state, "killed-fftw", EIGHT_EPOCHS MODEL("backbone=fmlprec") MODEL("max_length=150"));
-    assert_shell(*state, "[ -s killed-fftw/fftw-wisdom ]");
+    assert_goes_on_exactly(*state, "fftw", EVERY_SEVEN_STEPS MODEL("backbone=fmlprec") MODEL("max_length=150"));
+    assert_shell(*state, "[ -s fftw/fftw-wisdom ]");
 }
 
 static void a_signal_ends_the_run_with_75_and_the_next_one_goes_on(void **state)
@@ -408,9 +430,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_killed_run_that_is_started_again_ends_with_the_same_bits),
-        cmocka_unit_test(a_killed_run_with_annealed_calibration_ends_with_the_same_bits),
-        cmocka_unit_test(a_killed_run_with_contrastive_training_ends_with_the_same_bits),
-        cmocka_unit_test(a_killed_run_with_filters_by_fftw_ends_with_the_same_bits),
+        cmocka_unit_test(annealed_calibration_goes_on_with_the_same_bits),
+        cmocka_unit_test(contrastive_training_goes_on_with_the_same_bits),
+        cmocka_unit_test(filters_by_fftw_go_on_with_the_same_bits),
         cmocka_unit_test(a_signal_ends_the_run_with_75_and_the_next_one_goes_on),
         cmocka_unit_test(a_finished_run_is_not_trained_again_unless_more_epochs_are_asked_for),
         cmocka_unit_test(a_run_that_stopped_early_goes_on_when_it_is_given_more_patience_or_another_metric),
@@ -424,7 +446,7 @@ int main(void)
         cmocka_unit_test(models_without_attention_are_evaluated_as_in_training),
     };
     const struct CMUnitTest large_tests[] = {
-        cmocka_unit_test(a_killed_run_with_deferred_rows_ends_with_the_same_bits),
+        cmocka_unit_test(deferred_rows_go_on_with_the_same_bits),
     };
     return cmocka_run_group_tests_name("a life with attention", tests, set_up, world_tear_down) +
            cmocka_run_group_tests_name("a life without", plain_tests, set_up_plain, world_tear_down) +

@@ -23,9 +23,32 @@ typedef struct {
     entry_filter entry;
     user_rules rules;
     uint64_t memory; /* 0: plenty */
+    uint64_t range;  /* items in a table at a time; 0: all */
+    bool long_list;  /* entry.items come from a file that is too long for the memory */
 } request;
 
 enum { PLENTY = 1 << 26, TEXT_SIZE = 1 << 20 };
+
+/* Reads a list from a file within so little memory that it takes several runs. */
+static void read_long_list(item_list *list, workplace *place, const name_table *items)
+{
+    char path[FILES_PATH_SIZE];
+    const uint64_t memory = place->memory;
+    files_path(path, place->base, "list.txt");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int copy = 0; copy < 2; ++copy) /* what is there twice does no harm */
+        for (uint32_t i = 0; i < items->count; ++i) {
+            const identifier item = names_get(items, i);
+            assert_true(fprintf(file, "%.*s\n", (int)item.length, item.bytes) > 0);
+        }
+    assert_int_equal(fclose(file), 0);
+    place->memory = 16 * 14000;
+    assert_int_equal(item_list_read(list, place, path, NULL), SR_OK);
+    place->memory = memory;
+    assert_true(list->is_long && list->count > 2);
+    assert_int_equal(remove(path), 0);
+}
 
 /* Runs the engine on a data set's worth of rows; the result is at DIRECTORY/out if it returns SR_OK. */
 static sr_status run(const char *directory, const row *rows, size_t count, const request *r, engine_counts *counts,
@@ -38,7 +61,15 @@ static sr_status run(const char *directory, const row *rows, size_t count, const
     collector from;
     assert_int_equal(sr_parallel_start_alone(&parallel, error), SR_OK);
     assert_int_equal(workplace_open(&place, parallel, NULL, output, r->memory ? r->memory : PLENTY, error), SR_OK);
-    assert_int_equal(collector_create(&from, &place, r->rules.one_line_a_user, &r->entry, error), SR_OK);
+    place.range = r->range;
+    entry_filter entry = r->entry;
+    item_list list = {.file = {.descriptor = -1}};
+    if (r->long_list) {
+        read_long_list(&list, &place, r->entry.items);
+        entry.items = NULL;
+        entry.too_long = &list;
+    }
+    assert_int_equal(collector_create(&from, &place, r->rules.one_line_a_user, &entry, error), SR_OK);
     collector_begin_part(&from, 0);
     for (size_t i = 0; i < count; ++i) {
         const interaction added = {.user = rows[i].user,
@@ -62,6 +93,7 @@ static sr_status run(const char *directory, const row *rows, size_t count, const
                               .read = collector_part_size(&from)};
     const sr_status status = engine_run(&place, &from, &plan, counts, error);
     collector_free(&from);
+    item_list_free(&list);
     workplace_close(&place);
     sr_parallel_finish(parallel);
     return status;
@@ -355,7 +387,8 @@ static void all_filters_together_do_what_is_documented_within_any_memory(void **
         {.rules = {.duplicates = DEDUPLICATE_FIRST, .max_length = 1}},
         {.entry = {.has_min_rating = true, .min_rating = 1, .has_after = true, .after = 3, .has_before = true, .before = 47},
          .rules = {.min_user = 5, .min_item = 5}},
-        {.entry = {.items = &list}, .rules = {.min_item = 12}}};
+        {.entry = {.items = &list}, .rules = {.min_item = 12}},
+        {.entry = {.items = &list, .has_after = true, .after = 9}, .rules = {.min_user = 3}, .long_list = true}};
     random_data *d = malloc(sizeof *d);
     char *expected = malloc(TEXT_SIZE), *found = malloc(TEXT_SIZE);
     assert_true(d && expected && found);
@@ -369,9 +402,11 @@ static void all_filters_together_do_what_is_documented_within_any_memory(void **
         drop_in_front(d, r.rules.max_length);
         describe_random(d, expected);
         assert_true(strlen(expected) > 1000);
-        const uint64_t memories[] = {PLENTY, 200000, 130000};
-        for (size_t k = 0; k < 3; ++k) {
-            r.memory = memories[k];
+        const uint64_t memories[] = {PLENTY, 200000, 130000, PLENTY, 130000}, ranges[] = {0, 0, 1000, 7, ITEMS / 2};
+        for (size_t k = 0; k < 5; ++k) {
+            /* Runs of a list need buffers, too. */
+            r.memory = r.long_list && memories[k] < 200000 ? 200000 : memories[k];
+            r.range = ranges[k];
             run_and_describe(*state, d->rows, MANY, &r, &counts, found);
             assert_string_equal(found, expected);
         }

@@ -23,11 +23,17 @@ typedef struct {
 
 static const variant plain = {"plain", {"model.backbone=sasrec"}};
 
-/* Every backbone and loss: each reads the table in its own way. */
+/* Every backbone and loss: each reads the table in its own way. Batches of those with lists have a list of negatives for
+ * several targets, and one for each of the others. */
 static const variant variants[] = {
     {"sasrec", {"training.objective=all"}},
     {"sasrec and bpr", {"training.loss=bpr"}},
     {"sasrec and binary cross entropy", {"training.loss=binary_cross_entropy"}},
+    {"sasrec and cross entropy of cosines", {"model.similarity=cosine", "training.temperature=0.3"}},
+    {"sasrec and bpr of cosines", {"model.similarity=cosine", "training.loss=bpr"}},
+    {"sasrec and sampled softmax with lists",
+     {"training.loss=sampled_softmax", "training.log_q=none", "training.objective=all"}},
+    {"sasrec and gbce of cosines with lists", {"training.loss=gbce", "model.similarity=cosine", "training.temperature=0.3"}},
     {"sasrec, contrastive", {"training.contrastive.weight=0.3"}},
     {"ssept, contrastive",
      {"model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.5", "training.contrastive.weight=0.3"}},
@@ -47,6 +53,7 @@ typedef struct {
     sr_arena *arena;
     sr_tape *tape;
     sr_batch batch, again, alike;
+    bool lists;
 } world;
 
 static bool has(const variant *v, const char *text)
@@ -59,6 +66,7 @@ static void create_world(world *w, const variant *v)
     const char *assignments[16] = {"model.hidden_size=8", "model.max_length=6", "model.initializer_range=0.4"};
     size_t count = 3;
     sr_error error = {.message = ""};
+    w->lists = has(v, "with lists");
     if (!has(v, "gru4rec") && !has(v, "caser"))
         assignments[count++] = "model.inner_size=10";
     for (size_t i = 0; i < 4 && v->assignments[i]; ++i)
@@ -76,6 +84,20 @@ static void free_world(world *w)
     sr_model_free(w->model);
     sr_tape_free(w->tape);
     sr_arena_free(w->arena);
+}
+
+/* The first list serves all targets but the last two. */
+static void build_lists(world *w)
+{
+    static const int32_t items[] = {2, 7, 7, 10, 1, 3, 7, 9, 11};
+    const size_t targets = w->batch.targets;
+    sr_negatives *lists = sr_arena_take(w->arena, sizeof *lists);
+    size_t *first_target = sr_arena_take(w->arena, 4 * sizeof *first_target);
+    assert_true(lists && first_target && targets > 2);
+    for (size_t list = 0; list < 4; ++list)
+        first_target[list] = list == 0 ? 0 : targets - 3 + list;
+    *lists = (sr_negatives){.lists = 3, .length = 3, .items = items, .first_target = first_target};
+    w->batch.negatives = lists;
 }
 
 /* The same examples without targets, and others in their place. */
@@ -123,6 +145,8 @@ static void build_batch(world *w)
                                    .negatives = needs.negatives ? negatives[e] + first : NULL};
     }
     assert_int_equal(sr_batch_build(&w->batch, w->arena, &w->settings.model, objective, true, examples, EXAMPLES, NULL), SR_OK);
+    if (w->lists)
+        build_lists(w);
     if (w->settings.model.contrastive.in_use)
         build_views(w, examples);
 }
@@ -207,6 +231,8 @@ typedef struct {
     sr_tensor *read, *scores, *cross_entropy, *norm, *total;
 } faces;
 
+static const sr_scoring products = {.temperature = 1};
+
 static faces compute_faces(sr_item_table *table, sr_tape *tape)
 {
     static sr_real states[STATES * WIDTH];
@@ -219,7 +245,7 @@ static faces compute_faces(sr_item_table *table, sr_tape *tape)
     sr_tensor *fixed = sr_tape_constant(tape, states, STATES, WIDTH);
     f.read = item_table_read(table, tape, ITEM_VECTORS, read_ids, STATES, true);
     f.scores = item_table_scores(table, tape, f.read, target_ids);
-    f.cross_entropy = item_table_cross_entropy(table, tape, fixed, target_ids, 0.4);
+    f.cross_entropy = item_table_cross_entropy(table, tape, fixed, target_ids, &products, 0.4);
     f.norm = item_table_norm(table, tape, ITEM_VECTORS);
     sr_tensor *pairs = sr_bpr_loss(tape, f.scores, item_table_scores(table, tape, fixed, rival_ids), 0.7);
     f.total = sr_weighted_add(tape, sr_add(tape, pairs, f.cross_entropy), 1, f.norm, 0.3);
@@ -321,35 +347,102 @@ static void gradients_are_those_of_finite_differences(void **state)
     free_world(&w);
 }
 
-static void scores_are_found_by_the_tiles_of_their_columns(void **state)
+static double expected_score(const world *w, const sr_real *state, const sr_real *row)
 {
+    if (w->settings.model.similarity == SR_SIMILARITY_DOT)
+        return dot(state, row);
+    return dot(state, row) / sqrt(dot(state, state) * dot(row, row));
+}
+
+/* The scores of some states for the items of a tile, a part of `width` items after the other. */
+static void check_tile(const world *w, const sr_catalogue *catalogue, const sr_score_tile *tile, size_t number, size_t width)
+{
+    const sr_real *values = sr_model_parameters(w->model)->values;
+    for (size_t first = 0; first < tile->items.count; first += width) {
+        const size_t items = tile->items.count - first < width ? tile->items.count - first : width;
+        const sr_score_part part = {
+            .first_state = 1, .states = STATES - 1, .tile = number, .first_item = first, .items = items};
+        sr_real scores[STATES * ROWS];
+        sr_catalogue_score(catalogue, &part, scores);
+        for (size_t s = 0; s < part.states; ++s)
+            for (size_t i = 0; i < items; ++i) {
+                const size_t item = (size_t)sr_row_number(&tile->items, first + i);
+                const double expected = expected_score(w, state_values + (1 + s) * WIDTH, values + item * WIDTH);
+                assert_true(fabs((double)scores[s * items + i] - expected) < 1e-14);
+            }
+    }
+}
+
+static void check_scores(const world *w, const sr_model *model, bool in_order)
+{
+    sr_catalogue *catalogue;
+    const sr_score_tile *tiles;
+    size_t tile_count, found = 0, out_of_order = 0;
+    assert_int_equal(sr_catalogue_create(&catalogue, model, sr_tape_kernels(w->tape), NULL), SR_OK);
+    assert_int_equal(sr_catalogue_columns(catalogue), ROWS);
+    assert_int_equal(sr_catalogue_width(catalogue), WIDTH);
+    assert_int_equal(sr_catalogue_take_states(catalogue, state_values, STATES, NULL), SR_OK);
+    sr_catalogue_tiles(catalogue, &tiles, &tile_count);
+    for (size_t i = 0; i < tile_count; ++i) {
+        for (size_t place = 0; place < tiles[i].items.count; ++place, ++found)
+            out_of_order += (size_t)sr_row_number(&tiles[i].items, place) != tiles[i].begin + place;
+        check_tile(w, catalogue, &tiles[i], i, ROWS);
+        check_tile(w, catalogue, &tiles[i], i, 2);
+    }
+    assert_int_equal(found, ROWS);
+    assert_true(in_order ? out_of_order == 0 : out_of_order > ROWS / 2);
+    sr_catalogue_free(catalogue);
+}
+
+static void scores_are_found_by_the_tiles_of_their_items(void **state)
+{
+    static const variant cosine = {"cosines", {"model.similarity=cosine"}};
+    const variant *const both[] = {&plain, &cosine};
+    (void)state;
+    for (size_t v = 0; v < 2; ++v) {
+        world w;
+        create_world(&w, both[v]);
+        sr_model *scattered = scattered_model(w.model);
+        check_scores(&w, w.model, true);
+        check_scores(&w, scattered, false);
+        sr_model_free(scattered);
+        free_world(&w);
+    }
+}
+
+/* ---- what is said of a model ---- */
+
+static void cosines_without_a_low_temperature_are_worth_a_warning(void **state)
+{
+    static const variant warm = {"", {"model.similarity=cosine"}},
+                         cold = {"", {"model.similarity=cosine", "training.temperature=0.1"}};
     world w;
     (void)state;
     create_world(&w, &plain);
-    sr_model *scattered = scattered_model(w.model);
-    const sr_real *values = sr_model_parameters(w.model)->values;
-    for (size_t t = 0; t < 2; ++t) {
-        sr_catalogue *catalogue;
-        const sr_score_tile *tiles;
-        size_t tile_count, found = 0, out_of_order = 0;
-        sr_real scores[STATES * ROWS];
-        assert_int_equal(sr_catalogue_create(&catalogue, t == 0 ? w.model : scattered, sr_tape_kernels(w.tape), NULL), SR_OK);
-        assert_int_equal(sr_catalogue_columns(catalogue), ROWS);
-        sr_catalogue_tiles(catalogue, &tiles, &tile_count);
-        sr_catalogue_score(catalogue, state_values, STATES, scores);
-        for (size_t i = 0; i < tile_count; ++i)
-            for (size_t place = 0; place < tiles[i].items.count; ++place, ++found) {
-                const size_t item = (size_t)sr_row_number(&tiles[i].items, place), column = tiles[i].begin + place;
-                out_of_order += item != column;
-                for (size_t s = 0; s < STATES; ++s)
-                    assert_true(fabs((double)scores[s * ROWS + column] - dot(state_values + s * WIDTH, values + item * WIDTH)) <
-                                1e-14);
-            }
-        assert_int_equal(found, ROWS);
-        assert_true(t == 0 ? out_of_order == 0 : out_of_order > ROWS / 2);
-        sr_catalogue_free(catalogue);
-    }
-    sr_model_free(scattered);
+    assert_null(sr_model_training_warning(&w.settings.model));
+    free_world(&w);
+    create_world(&w, &warm);
+    assert_non_null(strstr(sr_model_training_warning(&w.settings.model), "training.temperature below 1"));
+    free_world(&w);
+    create_world(&w, &cold);
+    assert_null(sr_model_training_warning(&w.settings.model));
+    free_world(&w);
+}
+
+static void gbce_has_fewer_negatives_than_the_catalogue_has_items(void **state)
+{
+    static const variant gbce = {"", {"training.loss=gbce", "training.negatives=20"}};
+    sr_error error = {.message = ""};
+    world w;
+    (void)state;
+    create_world(&w, &gbce);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 21, &error), SR_OK);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 20, &error), SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "training.negatives is 20, but the data set has 20 items"));
+    assert_non_null(strstr(error.message, "use at most 19"));
+    free_world(&w);
+    create_world(&w, &plain);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 1, &error), SR_OK);
     free_world(&w);
 }
 
@@ -364,8 +457,8 @@ static void a_batch_names_what_it_reads(void **state)
     assert_ptr_equal(reads.lists[0].ids, w.batch.items);
     assert_int_equal(reads.lists[0].count, w.batch.layout.offsets[w.batch.layout.sequences]);
     assert_ptr_equal(reads.lists[1].ids, w.batch.target_items);
-    assert_ptr_equal(reads.lists[2].ids, w.batch.negative_items);
-    w.batch.negative_items = NULL;
+    assert_ptr_equal(reads.lists[2].ids, w.batch.negatives->items);
+    w.batch.negatives = NULL;
     w.again = w.batch;
     w.batch.again = &w.again;
     reads = sr_batch_item_reads(&w.batch);
@@ -396,7 +489,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_scores_and_losses_are_those_of_plain_loops),
         cmocka_unit_test(gradients_are_those_of_finite_differences),
-        cmocka_unit_test(scores_are_found_by_the_tiles_of_their_columns),
+        cmocka_unit_test(scores_are_found_by_the_tiles_of_their_items),
+        cmocka_unit_test(cosines_without_a_low_temperature_are_worth_a_warning),
+        cmocka_unit_test(gbce_has_fewer_negatives_than_the_catalogue_has_items),
         cmocka_unit_test(a_batch_names_what_it_reads),
         cmocka_unit_test(tables_that_lie_elsewhere_are_no_parameters),
         cmocka_unit_test(models_cannot_tell_where_rows_lie),

@@ -18,7 +18,7 @@ static const char configuration[] =
     "data: {path: none}\n"
     "model: {backbone: sasrec, layers: 2, heads: 2, hidden_size: 64, inner_size: 128, max_length: 30, hidden_dropout: 0.2,\n"
     "        attention_dropout: 0.2}\n"
-    "training: {epochs: 1, batch_size: 256, learning_rate: 0.002, compare_ranks_every_steps: 1}\n"
+    "training: {epochs: 1, batch_size: 64, learning_rate: 0.002, compare_ranks_every_steps: 1}\n"
     "evaluation: {top_k: [5, 10]}\n"
     "logging: {every_steps: 1}\n";
 
@@ -28,7 +28,7 @@ static const char configuration[] =
 static int set_up(void **state)
 {
     unsetenv("SRTRAIN_CPU_LEVEL");
-    return world_set_up(state, configuration, "--users 450 --items 800 --mean-length 15 --seed 1");
+    return world_set_up(state, configuration, "--users 120 --items 800 --mean-length 15 --seed 1");
 }
 
 static void read_losses(const world *w, const char *run, train_line lines[MOST_STEPS])

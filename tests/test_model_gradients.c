@@ -1,7 +1,10 @@
-/* Gradients of whole models in double precision, against finite differences and against those of the same batch in parts. */
+/* Gradients of whole models in double precision: at the lowest CPU level every element against finite differences, at the
+ * others every element against the lowest; and against those of the same batch in parts. */
+#include "cpu_level.h"
 #include "model_world.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,12 +53,21 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
 }
 
 /* The objective, and gradients in the model that are nothing else's. */
-static sr_outcome run_in_chunks(world *w, size_t chunk_tokens)
+static sr_outcome run_anew(world *w, sr_tape *tape)
 {
     sr_parameters *parameters = sr_model_parameters(w->model);
-    w->chunk_tokens = chunk_tokens;
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
-    return run_objective(w);
+    return run_objective_on(w, tape, NULL, (double)w->batch.targets);
+}
+
+/* A copy of the gradients in the model; release with free(). */
+static sr_real *copy_gradients(const world *w)
+{
+    const sr_parameters *parameters = sr_model_parameters(w->model);
+    sr_real *copy;
+    assert_int_equal(SR_ALLOCATE(&copy, parameters->block_size, "gradients", NULL), SR_OK);
+    memcpy(copy, parameters->gradients, parameters->block_size * sizeof *copy);
+    return copy;
 }
 
 static void assert_same_terms(const sr_outcome *actual, const sr_outcome *expected)
@@ -67,6 +79,35 @@ static void assert_same_terms(const sr_outcome *actual, const sr_outcome *expect
     }
 }
 
+/* Those in the model, against others. */
+static void assert_same_gradients(const world *w, const sr_real *expected, const char *what)
+{
+    const sr_parameters *parameters = sr_model_parameters(w->model);
+    for (size_t i = 0; i < parameters->block_size; ++i)
+        if (!(fabs(parameters->gradients[i] - expected[i]) <= 1e-11 * (1 + fabs(expected[i]))))
+            fail_msg("%s: gradient %zu is %.15g instead of %.15g", what, i, parameters->gradients[i], expected[i]);
+}
+
+/* What the lowest level computes is compared with finite differences. */
+static void losses_and_gradients_of_a_whole_model_are_those_of_the_lowest_level(void **state)
+{
+    world w;
+    sr_tape *tape;
+    const variant *v = *state;
+    create_world(&w, v);
+    build_batch(&w, true, EXAMPLES);
+    freeze_lags(&w);
+    assert_int_equal(sr_tape_create(&tape, sr_kernels_choose(sr_kernels_level_name(0)), true, NULL), SR_OK);
+    const sr_outcome expected = run_anew(&w, tape);
+    sr_real *gradients = copy_gradients(&w);
+    const sr_outcome actual = run_anew(&w, w.tape);
+    assert_same_terms(&actual, &expected);
+    assert_same_gradients(&w, gradients, v->name);
+    free(gradients);
+    sr_tape_free(tape);
+    free_world(&w);
+}
+
 static void chunks_of_a_batch_give_the_losses_and_gradients_of_all_of_it(void **state)
 {
     (void)state;
@@ -74,19 +115,17 @@ static void chunks_of_a_batch_give_the_losses_and_gradients_of_all_of_it(void **
     for (size_t v = 0; v < variant_count; ++v)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
             world w;
+            char what[160];
             create_world(&w, &variants[v]);
             build_batch(&w, true, EXAMPLES);
-            sr_parameters *parameters = sr_model_parameters(w.model);
-            const sr_outcome expected = run_in_chunks(&w, SIZE_MAX);
-            sr_real *whole;
-            assert_int_equal(SR_ALLOCATE(&whole, parameters->block_size, "gradients", NULL), SR_OK);
-            memcpy(whole, parameters->gradients, parameters->block_size * sizeof *whole);
-            const sr_outcome actual = run_in_chunks(&w, sizes[s]);
+            w.chunk_tokens = SIZE_MAX;
+            const sr_outcome expected = run_anew(&w, w.tape);
+            sr_real *whole = copy_gradients(&w);
+            w.chunk_tokens = sizes[s];
+            const sr_outcome actual = run_anew(&w, w.tape);
             assert_same_terms(&actual, &expected);
-            for (size_t i = 0; i < parameters->block_size; ++i)
-                if (!(fabs(parameters->gradients[i] - whole[i]) <= 1e-11 * (1 + fabs(whole[i]))))
-                    fail_msg("%s, chunks of %zu tokens: gradient %zu is %.15g instead of %.15g", variants[v].name, sizes[s], i,
-                             parameters->gradients[i], whole[i]);
+            snprintf(what, sizeof what, "%s, chunks of %zu tokens", variants[v].name, sizes[s]);
+            assert_same_gradients(&w, whole, what);
             free(whole);
             free_world(&w);
         }
@@ -120,12 +159,14 @@ static void the_loss_of_a_fresh_model_is_that_of_guessing(void **state)
 
 int main(void)
 {
+    const bool is_lowest = strcmp(tested_kernels()->level, sr_kernels_level_name(0)) == 0;
     struct CMUnitTest *gradient_tests = calloc(variant_count, sizeof *gradient_tests);
     if (!gradient_tests)
         return 1;
     for (size_t i = 0; i < variant_count; ++i) {
         gradient_tests[i].name = variants[i].name;
-        gradient_tests[i].test_func = gradients_of_a_whole_model_agree_with_finite_differences;
+        gradient_tests[i].test_func = is_lowest ? gradients_of_a_whole_model_agree_with_finite_differences
+                                                : losses_and_gradients_of_a_whole_model_are_those_of_the_lowest_level;
         gradient_tests[i].initial_state = (void *)(uintptr_t)&variants[i];
     }
     const struct CMUnitTest tests[] = {

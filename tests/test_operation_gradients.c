@@ -83,7 +83,7 @@ static void operation_agrees_with_finite_differences(void **state)
 
 int main(void)
 {
-    const operation_cases *const subjects[] = {&dense_cases, &attention_cases, &filter_cases};
+    const operation_cases *const subjects[] = {&dense_cases, &list_cases, &attention_cases, &filter_cases};
     size_t count = 0, total = 0;
     for (size_t s = 0; s < sizeof subjects / sizeof *subjects; ++s)
         total += subjects[s]->count;

@@ -201,6 +201,20 @@ static void unknown_items_are_reported_and_left_out(void **state)
     shell(w, "cmp without.tsv many.tsv");
 }
 
+/* With little memory items are looked up for one line after the other, or for a few. */
+static void memory_for_identifiers_changes_nothing(void **state)
+{
+    world *w = *state;
+    shell(w, "sed '3s/$/ nothing/; 9s/^\\([^ ]*\\)/\\1 no-item none/' all.txt > little.txt");
+    recommend(w, 0, 0, "sliding", "--histories little.txt --output plenty.tsv");
+    recommend(w, 0, 0, "sliding", "--histories little.txt --memory 1K --output little.tsv");
+    assert_says(&w->result, "\"nothing\" (line 3), \"no-item\" (line 9)\n");
+    recommend(w, 2, 0, "sliding", "--histories little.txt --memory 15K --output few.tsv");
+    shell(w, "cmp plenty.tsv little.tsv && cmp plenty.tsv few.tsv");
+    recommend(w, 0, 2, "sliding", "--histories little.txt --memory 1000 --output refused.tsv");
+    assert_says(&w->result, "--memory 1000");
+}
+
 static void an_empty_history_is_served_by_models_that_know_such(void **state)
 {
     world *w = *state;
@@ -477,6 +491,7 @@ int main(void)
         cmocka_unit_test(histories_may_be_compressed_and_separated_by_tabs),
         cmocka_unit_test(the_history_is_excluded_unless_it_is_kept),
         cmocka_unit_test(unknown_items_are_reported_and_left_out),
+        cmocka_unit_test(memory_for_identifiers_changes_nothing),
         cmocka_unit_test(an_empty_history_is_served_by_models_that_know_such),
         cmocka_unit_test(bad_histories_are_refused_and_nothing_is_written),
         cmocka_unit_test(models_of_users_or_times_refuse_new_users),

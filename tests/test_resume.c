@@ -158,6 +158,25 @@ static void the_best_parameters_lie_beside_the_directory_of_checkpoints(void **s
     assert_string_equal(path, "../best.h5");
 }
 
+static void counters_that_no_training_reaches_are_refused(void **state)
+{
+    (void)state;
+    sr_error error = {.status = SR_OK};
+    assert_int_equal(resume_check_counters("a.h5", &under_way, 20, &error), SR_OK);
+    assert_int_equal(resume_check_counters("a.h5", &under_way, 5, &error), SR_OK); /* the last batch of an epoch is done */
+    assert_int_equal(resume_check_counters("a.h5", &under_way, 4, &error), SR_ERROR_DATA);
+    assert_non_null(strstr(error.message, "5 batches of the next one"));
+    sr_progress progress = under_way;
+    progress.batch = -1;
+    assert_int_equal(resume_check_counters("a.h5", &progress, 20, &error), SR_ERROR_DATA);
+    progress = under_way;
+    progress.step = 4;
+    assert_int_equal(resume_check_counters("a.h5", &progress, 20, &error), SR_ERROR_DATA);
+    progress = under_way;
+    progress.epoch = -1;
+    assert_int_equal(resume_check_counters("a.h5", &progress, 20, &error), SR_ERROR_DATA);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +185,7 @@ int main(void)
         cmocka_unit_test(what_stopped_early_stays_so_unless_it_is_given_more_patience_or_another_metric),
         cmocka_unit_test(what_has_ended_keeps_its_best_parameters),
         cmocka_unit_test(a_training_cannot_be_made_shorter),
+        cmocka_unit_test(counters_that_no_training_reaches_are_refused),
         cmocka_unit_test(a_run_does_not_write_among_checkpoints_of_another),
         cmocka_unit_test(the_best_parameters_lie_beside_the_directory_of_checkpoints),
     };

@@ -65,7 +65,7 @@ static void take_steps(small_training *t, int64_t first, int64_t end, double *lo
         losses[step] = sr_step_loss(&result);
         losses[STEPS + step] = result.gradient_norm;
     }
-    sr_stepper_settle(&t->stepper);
+    assert_int_equal(sr_stepper_settle(&t->stepper, NULL), SR_OK);
 }
 
 /* A part of the item table in the order of ids: its values, or a block of the optimizer's state. */

@@ -47,7 +47,7 @@ static void a_run_that_was_killed_can_be_started_again_at_once(void **state)
 {
     program_world *w = *state;
     run_shell(&w->result, w->directory,
-              "%s kill -9 $first; srtrain run.yaml --output long --time-limit 5; echo second $?; rm -r long", start_long_run);
+              "%s kill -9 $first; srtrain run.yaml --output long --time-limit 1; echo second $?; rm -r long", start_long_run);
     assert_says(&w->result, "going on from long/checkpoints/step-");
     assert_does_not_say(&w->result, "another run works");
 }
@@ -60,7 +60,7 @@ static void a_run_whose_launcher_was_killed_can_be_started_again_at_once(void **
               "$MPIEXEC 2 srtrain run.yaml --output lost --set training.epochs=1000000 checkpoint.every_epochs=0 "
               "checkpoint.every_steps=20 >first.log 2>&1 & first=$!; "
               "n=0; until ls lost/checkpoints/*.h5 >/dev/null 2>&1 || [ $((n += 1)) -gt 2000 ]; do sleep 0.05; done; "
-              "kill -9 $first; $MPIEXEC 2 srtrain run.yaml --output lost --set training.epochs=1000000 --time-limit 5 "
+              "kill -9 $first; $MPIEXEC 2 srtrain run.yaml --output lost --set training.epochs=1000000 --time-limit 1 "
               ">second.log 2>&1; echo second $?; grep 'going on' second.log; rm -r lost");
     assert_says(&w->result, "going on from lost/checkpoints/step-");
     assert_says(&w->result, "second 75");

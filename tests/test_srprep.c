@@ -86,6 +86,12 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pairs --input D/pairs.txt --output D/out --memory 5", "--memory 5"},
         {"convert --format pairs --input D/pairs.txt --output D/out --memory 5X", "allowed is a number of bytes"},
         {"synth --users 10 --items 10 --mean-length 8 --seed 1 --memory 1Mb --output D/out", "--memory 1Mb"},
+        {"synth --users 10 --items 2147483647 --mean-length 8 --seed 1 --output D/out",
+         "allowed is a whole number from 1 to 2147483646"},
+        {"synth --users 10 --items 10 --mean-length 8 --seed 1 --popularity zipf --clusters 3 --output D/out",
+         "--clusters: with --popularity zipf there are none"},
+        {"synth --users 10 --items 10 --mean-length 8 --seed 1 --item-order popularity --output D/out",
+         "only with --popularity zipf"},
         {"info", "DIR is missing"},
         {"export D/nowhere --format text", "allowed are sequences and csv"},
     };
@@ -372,20 +378,10 @@ static void ranks_and_memory_do_not_change_a_byte(void **state)
     assert_missing(w, "srprep.tmp");
 }
 
-static void ranks_do_not_change_synthetic_data_or_what_is_wrong(void **state)
+static void ranks_do_not_change_what_is_wrong(void **state)
 {
     world *w = *state;
     const char *d = w->directory;
-    const char *synth = "synth --users 3000 --items 700 --mean-length 9 --seed 4 --shards 3";
-    run_srprep(&w->result, "%s --output %s/out-once", synth, d);
-    assert_code(&w->result, 0);
-    for (int ranks = 1; ranks <= 3; ++ranks) {
-        run_srprep_on(&w->result, ranks, "%s %s --output %s/out-twice", synth, ranks == 2 ? "--memory 1M" : "", d);
-        assert_code(&w->result, 0);
-        assert_same_files(w, "out-once", "out-twice");
-        remove_output(w, "out-twice");
-    }
-    remove_output(w, "out-once");
     put(w, "lines.txt", "a x y\nb x\nc x y z\nd z z\na y\n");
     for (int ranks = 1; ranks <= 3; ++ranks) { /* also where the lines of a user are on different ranks */
         run_srprep_on(&w->result, ranks, "convert --format sequences --input %s/lines.txt --output %s/out-lines", d, d);
@@ -569,7 +565,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(several_files_and_standard_input_are_one_input),
         cmocka_unit_test(an_existing_data_set_is_never_overwritten),
         cmocka_unit_test(ranks_and_memory_do_not_change_a_byte),
-        cmocka_unit_test(ranks_do_not_change_synthetic_data_or_what_is_wrong),
+        cmocka_unit_test(ranks_do_not_change_what_is_wrong),
         cmocka_unit_test(what_is_exported_converts_to_the_same_data_set),
         cmocka_unit_test(the_report_says_what_was_dropped_and_what_is_left),
         cmocka_unit_test(a_killed_conversion_leaves_a_complete_data_set_or_none),

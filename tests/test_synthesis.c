@@ -117,6 +117,61 @@ static void lengths_start_at_five_and_have_the_mean_asked_for(void **state)
     interactions_free(&all);
 }
 
+/* ---- Zipf's law ---- */
+
+static const synthesis by_law = {.kind = SYNTHESIS_ZIPF,
+                                 .users = 3000,
+                                 .items = 100000,
+                                 .seed = 5,
+                                 .mean_length = 15,
+                                 .exponent = 1,
+                                 .transition = 0,
+                                 .ranked = true};
+
+static void users_with_zipf_do_not_depend_on_how_many_follow(void **state)
+{
+    (void)state;
+    interactions few, many;
+    synthesis more_users = by_law;
+    more_users.users = 3500;
+    make(&by_law, &few);
+    make(&more_users, &many);
+    assert_int_equal(few.users.count, by_law.users);
+    assert_true(fabs((double)few.count / (double)by_law.users - by_law.mean_length) < 1);
+    assert_true(few.count < many.count);
+    assert_true(same(&few, &many, few.count));
+    interactions_free(&few);
+    interactions_free(&many);
+}
+
+/* Counts of the most popular items, and of all others together, against expectation. */
+static void all_interactions_together_follow_the_law(void **state)
+{
+    (void)state;
+    enum { TOP = 40 };
+    interactions all;
+    double found[TOP + 1] = {0}, weights[TOP + 1] = {0}, sum = 0, chi_square = 0;
+    make(&by_law, &all);
+    for (uint64_t rank = 1; rank <= by_law.items; ++rank) {
+        weights[rank <= TOP ? rank - 1 : TOP] += 1 / (double)rank;
+        sum += 1 / (double)rank;
+    }
+    for (size_t i = 0; i < all.count; ++i) {
+        const identifier name = names_get(&all.items, all.list[i].item);
+        char text[16] = "";
+        memcpy(text, name.bytes + 1, (size_t)name.length - 1);
+        const unsigned long item = strtoul(text, NULL, 10);
+        ++found[item < TOP ? item : TOP];
+    }
+    for (size_t i = 0; i <= TOP; ++i) {
+        const double expected = weights[i] / sum * (double)all.count;
+        chi_square += (found[i] - expected) * (found[i] - expected) / expected;
+    }
+    print_message("chi-square %.1f with %d degrees of freedom\n", chi_square, TOP);
+    assert_true(chi_square < TOP + 5 * sqrt(2.0 * TOP));
+    interactions_free(&all);
+}
+
 /* ---- what can be learnt ---- */
 
 /* Counts of the training parts: how often each item occurs, and how often each follows each. */
@@ -183,6 +238,8 @@ int main(void)
         cmocka_unit_test(a_user_does_not_depend_on_how_many_follow),
         cmocka_unit_test(sizes_are_those_asked_for),
         cmocka_unit_test(lengths_start_at_five_and_have_the_mean_asked_for),
+        cmocka_unit_test(users_with_zipf_do_not_depend_on_how_many_follow),
+        cmocka_unit_test(all_interactions_together_follow_the_law),
         cmocka_unit_test(transitions_predict_far_better_than_popularity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,8 @@ def read_batch(inputs, settings):
     target = given["target_sequence" if settings.training.objective == "all" else "target"]
     batch = Batch(sequence=given.get("masked_sequence", sequence), last=last, user=given.get("user"), target=target,
                   negative=given.get("negative"), noise=given.get(f"noise.layers.{model.layers - 1}"))
+    if settings.training.lists:
+        batch.negatives = given["negatives"].reshape(-1, settings.training.lists)
     if "masked_sequence" in given:
         batch.masked_positions, batch.masked_items = given["masked_positions"], given["masked_items"]
         batch.masked_weight = given["masked_weight"]

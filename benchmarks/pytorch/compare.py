@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs benchmark_step of srtrain and step.py by turns, one thread each, and prints the ratio. benchmarks/run.sh peers calls it.
 
-    compare.py BENCHMARK_STEP CONFIG.yaml DATA [STEPS] [section.key=value ...] [--tuned] [--separated] [--precision fp32|bf16]
-                              [--json FILE]
+    compare.py BENCHMARK_STEP CONFIG.yaml DATA [STEPS] [section.key=value ...] [--tuned] [--separated] [--sparse]
+                              [--precision fp32|bf16] [--json FILE]
 """
 import argparse
 import json
@@ -28,6 +28,7 @@ def parse_arguments():
                         help="steps of PyTorch a round (default 10; srtrain takes ten times as many), and settings of both")
     parser.add_argument("--tuned", action="store_true", help="of PyTorch, see step.py --help")
     parser.add_argument("--separated", action="store_true", help="likewise")
+    parser.add_argument("--sparse", action="store_true", help="likewise")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="of PyTorch; training.precision=bf16 is for both")
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_intermixed_args()
@@ -45,7 +46,7 @@ def commands(arguments):
     for assignment in arguments.rest:
         srtrain.append(assignment)
         pytorch += ["--set", assignment]
-    pytorch += ["--tuned"] * arguments.tuned + ["--separated"] * arguments.separated
+    pytorch += ["--tuned"] * arguments.tuned + ["--separated"] * arguments.separated + ["--sparse"] * arguments.sparse
     pytorch += ["--precision", arguments.precision] if arguments.precision else []
     return {"srtrain": srtrain, "pytorch": pytorch}
 

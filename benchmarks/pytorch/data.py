@@ -15,6 +15,7 @@ class Batch:
     user: Optional[torch.Tensor] = None  # [B]
     target: Optional[torch.Tensor] = None  # [B], or [B, L] with objective all: 0 where nothing is predicted
     negative: Optional[torch.Tensor] = None  # as target
+    negatives: Optional[torch.Tensor] = None  # [slices, K]: what each slice of the batch's examples is compared with
     masked_positions: Optional[torch.Tensor] = None  # [B, K]; masked models: columns whose items are predicted
     masked_items: Optional[torch.Tensor] = None  # [B, K]
     masked_weight: Optional[torch.Tensor] = None  # [B, K] 1 where a column counts, 0 where the list is filled up
@@ -89,7 +90,11 @@ class Examples:
             if self.every:
                 target = numpy.where(filled, self.sequences[numpy.where(filled, places + 1, 0)], 0)
             batch["target"] = target
-            if self.settings.training.loss != "cross_entropy":
+            training = self.settings.training
+            if training.lists:
+                slices = -(-len(examples) // training.negative_slice)
+                batch["negatives"] = self.random.integers(1, self.items + 1, (slices, training.lists))
+            elif training.loss != "cross_entropy":
                 batch["negative"] = self._negatives(examples, target)
         return Batch(**{name: torch.from_numpy(value) for name, value in batch.items()})
 

@@ -40,7 +40,11 @@ class Model(nn.Module):
         raise NotImplementedError
 
     def table(self, width):
-        return nn.Embedding(self.items + self.table_rows, width, padding_idx=0)
+        return nn.Embedding(self.items + self.table_rows, width, padding_idx=0, sparse=self.style.sparse_rows)
+
+    def row_parameters(self):
+        """Tables whose gradients are sparse."""
+        return [module.weight for module in self.modules() if isinstance(module, nn.Embedding) and module.sparse]
 
     def initialise(self, model):
         for module in self.modules():
@@ -71,7 +75,9 @@ class Model(nn.Module):
         return loss, weight * penalty - self.ranking_loss(encoding.attacked, batch)
 
     def ranking_loss(self, states, batch):
-        classes = self.item_embedding.weight[:self.items + 1]
+        if batch.negatives is not None:
+            return self.sampled_loss(states, batch)
+        classes = self.unit(self.item_embedding.weight[:self.items + 1])
         if batch.masked_positions is not None:
             rows = states.gather(1, batch.masked_positions.unsqueeze(-1).expand(-1, -1, states.size(-1)))
             losses = F.cross_entropy((rows @ classes.T).flatten(0, 1), batch.masked_items.flatten(), reduction="none")
@@ -81,7 +87,7 @@ class Model(nn.Module):
             states = states[torch.arange(len(states)), batch.last]
         real = batch.target != 0
         if self.settings.training.loss == "cross_entropy":
-            return F.cross_entropy(states[real] @ classes.T, batch.target[real])
+            return F.cross_entropy(self.unit(states[real]) @ classes.T / self.settings.training.temperature, batch.target[real])
         positive = (states * self.item_embedding(batch.target)).sum(-1)
         negative = (states * self.item_embedding(batch.negative)).sum(-1)
         if self.settings.training.loss == "bpr":
@@ -89,6 +95,45 @@ class Model(nn.Module):
         else:
             losses = F.softplus(-positive) + F.softplus(negative)
         return (losses * real).sum() / real.sum()
+
+
+    def unit(self, vectors):
+        """What scores are products of."""
+        if self.settings.model.similarity == "dot":
+            return vectors
+        return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp(min=1e-8)
+
+    def sampled_loss(self, states, batch):
+        """The mean over targets; the examples of a slice have one list of negatives, and one product with it."""
+        training = self.settings.training
+        if batch.target.dim() == 1 and states.dim() == 3:
+            states = states[torch.arange(len(states)), batch.last]
+        losses, count = 0, 0
+        for number, items in enumerate(batch.negatives):
+            examples = slice(number * training.negative_slice, (number + 1) * training.negative_slice)
+            real = batch.target[examples] != 0
+            targets, x = batch.target[examples][real], self.unit(states[examples][real])
+            positive = (x * self.unit(self.item_embedding(targets))).sum(-1) / training.temperature
+            negative = x @ self.unit(self.item_embedding(items)).T / training.temperature
+            absent = (items == targets.unsqueeze(-1)) if training.masks_hits else torch.zeros_like(negative, dtype=torch.bool)
+            losses, count = losses + self.list_losses(positive, negative, absent).sum(), count + len(targets)
+        return losses / count
+
+    def list_losses(self, positive, negative, absent):
+        """[n] from scores [n] of targets and [n, K] of negatives, of which some do not exist for their target."""
+        training, k = self.settings.training, negative.size(-1)
+        if training.loss == "sampled_softmax":
+            if training.log_q == "refined":  # uniform among all items but the target
+                left = (~absent).sum(-1, keepdim=True)
+                negative = negative + math.log(self.items - (1 if training.masks_hits else 0)) - torch.log(left)
+            return F.softplus(torch.logsumexp(negative.masked_fill(absent, -math.inf), -1) - positive)
+        if training.loss == "bpr":
+            return F.softplus(negative - positive.unsqueeze(-1)).masked_fill(absent, 0).sum(-1) / k
+        others = F.softplus(negative).masked_fill(absent, 0).sum(-1)
+        if training.loss == "gbce":
+            beta = 1 - training.calibration * (1 - k / (self.items - 1))
+            return (beta * F.softplus(-positive) + others) / (k + 1)
+        return 2 / (k + 1) * (F.softplus(-positive) + others)
 
 
 class Transformer(Model):

@@ -9,8 +9,10 @@ from torch import nn
 HIDDEN = -10000.0  # added to the scores of keys that a query must not see
 
 # fused_norm: layer norm as one call of PyTorch, instead of written out. fused_gelu: likewise. separated: the spatial calibrator's
-# affine maps of (query, key) as two dot products, instead of on a [B, h, L, L, 2e] tensor.
-Style = namedtuple("Style", ["fused_norm", "fused_gelu", "separated"])
+# affine maps of (query, key) as two dot products, instead of on a [B, h, L, L, 2e] tensor. sparse_rows: tables whose gradients
+# name the rows that have one.
+Style = namedtuple("Style", ["fused_norm", "fused_gelu", "separated", "sparse_rows"])
+Style.__new__.__defaults__ = (False,)
 
 
 class Norm(nn.Module):

@@ -18,6 +18,7 @@ DEFAULTS = {
         "backbone": "sasrec", "layers": 2, "heads": 2, "hidden_size": 64, "inner_size": 256, "max_length": 50,
         "activation": "gelu", "hidden_dropout": 0.5, "attention_dropout": 0.5, "layer_norm_epsilon": 1e-12,
         "initializer_range": 0.02, "initializer_mean": 0.0, "positions": "learned", "padding": "right",
+        "similarity": "dot",
         "mask_ratio": 0.2, "masking": "at_least_one", "mean_update": "frozen",
         "gru_hidden_size": 64, "vertical_filters": 4, "horizontal_filters": 8,
     },
@@ -25,6 +26,8 @@ DEFAULTS = {
         "batch_size": 256, "optimizer": "adamw", "learning_rate": 1e-3, "attack_learning_rate_ratio": 1.0, "adam_beta1": 0.9, "adam_beta2": 0.999,
         "adam_epsilon": 1e-8, "weight_decay": 0.0, "weight_decay_kind": "decoupled", "clip_norm": 0.0, "seed": 42,
         "loss": "cross_entropy", "objective": "last", "pvn_weight": 0.005, "frobenius_penalty": 1e-4, "precision": "fp32",
+        "negatives": 0, "negative_sharing": "", "negative_slice": 32, "negative_sampling": "uniform", "target_hits": "", "history_hits": "",
+        "log_q": "refined", "temperature": 1.0, "calibration": 0.75,
     },
 }
 CALIBRATORS = {  # in use when named
@@ -39,12 +42,19 @@ SKIPPED = {
     "data": {"verify"},
     "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "kept_logits_megabytes"},
 }
+TAKE_LISTS = {"sampled_softmax", "gbce"}  # losses that always compare a target with a list of items
 SKIPPED_SECTIONS = {"evaluation", "checkpoint", "logging"}
 SUPPORTED = {
     "model.backbone": {"sasrec", "bert4rec", "stosa", "fmlprec", "gru4rec", "caser"},
     "training.optimizer": {"adamw", "adam"},
     "training.precision": {"fp32", "bf16"},
-    "training.loss": {"cross_entropy", "bpr", "binary_cross_entropy", "stosa"},
+    "training.loss": {"cross_entropy", "bpr", "binary_cross_entropy", "sampled_softmax", "gbce", "stosa"},
+    "training.negative_sharing": {"slice", "batch"},
+    "training.negative_sampling": {"uniform"},
+    "training.target_hits": {"keep", "mask"},
+    "training.history_hits": {"keep"},
+    "training.log_q": {"none", "all", "refined"},  # of uniform items `all` adds a constant
+    "model.similarity": {"dot", "cosine"},
     "frequency.window": {"padded"},
 }
 
@@ -96,6 +106,21 @@ def _check(settings):
         raise UsageError("model.backbone: stosa and training.loss: stosa need each other")
     if model.backbone == "bert4rec" and settings.training.loss != "cross_entropy":
         raise UsageError("model.backbone: bert4rec needs training.loss: cross_entropy")
+    training = settings.training
+    if training.loss not in ("cross_entropy", "stosa") and not training.lists:
+        if model.similarity != "dot" or training.temperature != 1:
+            raise UsageError("model.similarity and training.temperature want training.negatives in this program")
+    if training.lists and training.loss in ("bpr", "binary_cross_entropy") and training.negative_sharing not in ("slice", "batch"):
+        raise UsageError("training.negatives wants training.negative_sharing: slice or batch in this program")
+
+
+def _settle_negatives(training):
+    """Lists of shared negatives, or one for each target where the loss takes one and nothing is said of them."""
+    lists = training.negatives > 0 or training.loss in TAKE_LISTS
+    training.lists = (training.negatives or 256) if lists else 0
+    if training.negative_sharing == "batch":
+        training.negative_slice = training.batch_size
+    training.masks_hits = training.target_hits in ("", "mask")
 
 
 def resolve(tree, assignments=()):
@@ -112,6 +137,7 @@ def resolve(tree, assignments=()):
             raise UsageError(f"calibrators.{name} is not in this program; it has {', '.join(CALIBRATORS)}")
     settings.calibrators = SimpleNamespace(
         **{name: _section(name, calibrators[name], CALIBRATORS[name]) if name in calibrators else None for name in CALIBRATORS})
+    _settle_negatives(settings.training)
     _check(settings)
     return settings
 

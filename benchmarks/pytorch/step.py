@@ -3,7 +3,7 @@
 folder up.
 
     step.py CONFIG.yaml DATA [--steps N] [--warm-up N] [--threads N] [--set section.key=value ...] [--tuned] [--separated]
-                             [--precision fp32|bf16] [--json FILE]
+                             [--sparse] [--precision fp32|bf16] [--json FILE]
     step.py --check FIXTURE.h5 ...
 """
 import argparse
@@ -31,6 +31,8 @@ def parse_arguments():
                         help="keep freed memory, fused layer norm and GELU, backward passes that leave out what they do not need")
     parser.add_argument("--separated", action="store_true",
                         help="affine maps of the spatial calibrator without a [B, h, L, L, 2e] tensor")
+    parser.add_argument("--sparse", action="store_true",
+                        help="sparse gradients of tables of items, which SparseAdam follows (losses of sampled items)")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="instead of training.precision; bf16: autocast")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--check", nargs="*", metavar="FIXTURE.h5",
@@ -64,14 +66,20 @@ def describe(torch):
     return ", ".join([f"PyTorch {torch.__version__}"] + [line for line in lines if line.startswith(wanted)])
 
 
-def make_optimizer(torch, model, training):
+def make_optimizers(torch, model, training):
+    """One for all parameters, or one for tables with sparse gradients and one for all else."""
     decoupled = training.optimizer == "adamw" and training.weight_decay_kind == "decoupled"
     kind = torch.optim.AdamW if training.weight_decay and decoupled else torch.optim.Adam
-    groups = [{"params": model.other_parameters()}]
+    rows = {id(parameter) for parameter in model.row_parameters()}
+    groups = [{"params": [parameter for parameter in model.other_parameters() if id(parameter) not in rows]}]
     if model.attack_parameters():
         groups.append({"params": model.attack_parameters(), "lr": training.learning_rate * training.attack_learning_rate_ratio})
-    return kind(groups, lr=training.learning_rate, betas=(training.adam_beta1, training.adam_beta2), eps=training.adam_epsilon,
-                weight_decay=training.weight_decay)
+    betas = (training.adam_beta1, training.adam_beta2)
+    optimizers = [kind(groups, lr=training.learning_rate, betas=betas, eps=training.adam_epsilon, weight_decay=training.weight_decay)]
+    if rows:
+        optimizers.append(torch.optim.SparseAdam(model.row_parameters(), lr=training.learning_rate, betas=betas,
+                                                 eps=training.adam_epsilon))
+    return optimizers
 
 
 class Stepper:
@@ -82,7 +90,7 @@ class Stepper:
         self.torch, self.backward, self.settings, self.tuned, self.precision = torch, models.backward, settings, tuned, precision
         torch.manual_seed(settings.training.seed)
         self.model = models.make(settings, examples.items, examples.users, style).train()
-        self.optimizer = make_optimizer(torch, self.model, settings.training)
+        self.optimizers = make_optimizers(torch, self.model, settings.training)
         self.batches = examples.epochs()
         self.step = 0
 
@@ -101,12 +109,14 @@ class Stepper:
             times.append(time.perf_counter())
             loss, attacked = self.model.losses(batch, encoding)
         times.append(time.perf_counter())
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         self.backward(self.model, loss, attacked, self.tuned)
         times.append(time.perf_counter())
         if self.settings.training.clip_norm > 0:
             self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.training.clip_norm)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         value = loss.item()
         times.append(time.perf_counter())
         self.step += 1
@@ -118,12 +128,16 @@ def measure(arguments, torch):
     import settings as configuration
     from data import Examples
     from parts import Style
+    from settings import UsageError
     settings = configuration.read(arguments.config, arguments.set)
     precision = arguments.precision or settings.training.precision
     # RecBole, on which the code of these was published, calls PyTorch's layer norm; S3-Rec, from which the others descend, spells
     # it out.
     recbole = settings.model.backbone == "bert4rec" or settings.calibrators.spatial or settings.calibrators.adversarial
-    style = Style(fused_norm=arguments.tuned or bool(recbole), fused_gelu=arguments.tuned, separated=arguments.separated)
+    style = Style(fused_norm=arguments.tuned or bool(recbole), fused_gelu=arguments.tuned, separated=arguments.separated,
+                  sparse_rows=arguments.sparse)
+    if arguments.sparse and not (settings.training.lists and settings.training.clip_norm == settings.training.weight_decay == 0):
+        raise UsageError("--sparse wants training.negatives, and neither training.clip_norm nor training.weight_decay")
     stepper = Stepper(torch, settings, Examples(arguments.data, settings), style, arguments.tuned, precision)
     before = peak_memory()
     for _ in range(arguments.warm_up):
@@ -133,6 +147,7 @@ def measure(arguments, torch):
     return {
         "program": "pytorch", "libraries": describe(torch),
         "configuration": arguments.config, "threads": arguments.threads, "tuned": arguments.tuned, "separated": arguments.separated,
+        "sparse": arguments.sparse,
         "precision": precision, "steps": arguments.steps,
         "examples_per_second": 1e3 * sum(examples for _, examples, _ in taken) / sum(milliseconds["step"]),
         "mean_loss": statistics.fmean(loss for _, _, loss in taken),

@@ -288,7 +288,7 @@ static sr_status sort_in_memory(collector *c, sr_error *error)
 
 sr_status collector_finish(collector *c, sr_error *error)
 {
-    if (!c->spilled && c->place->ranks == 1)
+    if (!c->spilled && c->place->ranks == 1 && !c->filter.too_long)
         return sort_in_memory(c, error);
     SR_TRY(spill(c, error)); /* with several ranks, an empty run, too */
     SR_TRY(flush_runs(c, error));

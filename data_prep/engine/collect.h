@@ -6,8 +6,7 @@
 #ifndef SRTRAIN_DATA_PREP_ENGINE_COLLECT_H
 #define SRTRAIN_DATA_PREP_ENGINE_COLLECT_H
 
-#include "base/names.h"
-#include "engine/workplace.h"
+#include "engine/item_list.h"
 #include "interaction.h"
 
 /* One interaction on its way through the engine. */
@@ -23,8 +22,9 @@ enum { ORDER_PART_SHIFT = 40 };
 typedef struct {
     bool has_min_rating, has_after, has_before;
     double min_rating;
-    int64_t after, before;   /* after <= time < before */
-    const name_table *items; /* only these; NULL: all */
+    int64_t after, before;     /* after <= time < before */
+    const name_table *items;   /* only these; NULL: all */
+    const item_list *too_long; /* only these, which gathering sees to; NULL: all */
 } entry_filter;
 
 /* Where the part of a run for each rank begins in the files of the rank that wrote it: counted in identifiers, bytes, events.
@@ -65,7 +65,8 @@ uint64_t collector_part_size(const collector *c);
 /* Adds one; its line tells the lines of a part apart. Local. */
 sr_status collector_add(collector *c, const interaction *added, sr_error *error);
 
-/* After the last one: with one rank whose input has fitted into memory, sorts it there; otherwise writes the last run. Local,
+/* After the last one: with one rank whose input has fitted into memory, and without a long list of items, sorts it there;
+ * otherwise writes the last run. Local,
  * but with several ranks the directory for temporary files must have been made. */
 sr_status collector_finish(collector *c, sr_error *error);
 

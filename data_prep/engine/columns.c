@@ -1,23 +1,21 @@
 #include "engine/columns.h"
 
+#include "engine/item_numbers.h"
 #include "srtrain/memory.h"
 #include "storage/output_directory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { COLUMNS = SR_COLUMN_TIME + 1, WRITE_BUFFER = 1 << 18, PIECE = 1 << 16 };
+enum { COLUMNS = SR_COLUMN_TIME + 1, WRITE_BUFFER = 1 << 18 };
 
 typedef struct {
     workplace *place;
     const column_plan *plan;
     store files[COLUMNS];
     size_t sizes[COLUMNS]; /* of elements */
-    uint32_t *numbers;     /* [items that may occur]: final numbers; 0 until the item appears */
-    uint32_t *appeared;    /* in order of first appearance on this rank */
-    size_t appeared_count, appeared_room;
-    size_t items;     /* that do occur, on all ranks */
-    char *user_field; /* [user_width] */
+    uint64_t items;        /* of the data set */
+    char *user_field;      /* [user_width] */
 } columns;
 
 /* ---- where columns lie ---- */
@@ -47,15 +45,8 @@ static sr_status open_column(columns *c, sr_dataset_column column, sr_error *err
     workplace *place = c->place;
     const uint64_t bytes = count_of(c, column) * c->sizes[column];
     store *file = &c->files[column];
-    sr_status status = SR_OK;
-    if (place->ranks > 1 && place->rank == 0)
-        status = workplace_store(place, file, file_names[column], true, error);
-    if (place->ranks > 1) {
-        SR_TRY(sr_parallel_agree(place->parallel, status, error));
-        if (place->rank != 0)
-            status = workplace_open_store(place, file, file_names[column], 0, error);
-        return sr_parallel_agree(place->parallel, status, error);
-    }
+    if (place->ranks > 1)
+        return workplace_common_store(place, file, file_names[column], error);
     const bool names = column == SR_COLUMN_USER_NAME || column == SR_COLUMN_ITEM_NAME;
     const bool large = column == SR_COLUMN_ITEM || column == SR_COLUMN_TIME || names;
     if (bytes > place->memory / (large ? 16 : 64))
@@ -69,22 +60,16 @@ static sr_status open_column(columns *c, sr_dataset_column column, sr_error *err
 static sr_status read_column(void *context, sr_dataset_column column, size_t first, size_t count, void *values, sr_error *error)
 {
     const columns *c = context;
+    if (column == SR_COLUMN_ITEM_NAME && c->plan->name_item) {
+        char *at = values;
+        for (size_t i = 0; i < count; ++i, at += c->sizes[column])
+            c->plan->name_item(first + i, at, c->sizes[column]);
+        return SR_OK;
+    }
     return store_read(&c->files[column], first * c->sizes[column], values, count * c->sizes[column], error);
 }
 
 /* ---- from sequences to columns ---- */
-
-/* The number of an item on this rank, in order of first appearance. */
-static sr_status number_of(columns *c, uint32_t item, uint32_t *number, sr_error *error)
-{
-    if (c->numbers[item] == 0) {
-        SR_TRY(SR_GROW(&c->appeared, &c->appeared_room, c->appeared_count + 1, "the numbers of items", error));
-        c->appeared[c->appeared_count++] = item;
-        c->numbers[item] = (uint32_t)c->appeared_count;
-    }
-    *number = c->numbers[item];
-    return SR_OK;
-}
 
 static sr_status put_sequence(columns *c, store_writer *writers, const sequence *one, sr_error *error)
 {
@@ -97,9 +82,8 @@ static sr_status put_sequence(columns *c, store_writer *writers, const sequence 
     memset(c->user_field, 0, c->sizes[SR_COLUMN_USER_NAME]);
     memcpy(c->user_field, one->user, one->user_length);
     SR_TRY(writer_put(&writers[SR_COLUMN_USER_NAME], c->user_field, c->sizes[SR_COLUMN_USER_NAME], error));
-    for (size_t i = 0; i < one->length; ++i) {
-        uint32_t number;
-        SR_TRY(number_of(c, one->items[i], &number, error));
+    for (size_t i = 0; i < one->length; ++i) { /* numbers are final or wait for the next step */
+        const uint32_t number = one->items[i] + (c->plan->name_item != NULL);
         SR_TRY(writer_put(&writers[SR_COLUMN_ITEM], &number, sizeof number, error));
     }
     return one->times ? writer_put(&writers[SR_COLUMN_TIME], one->times, one->length * sizeof *one->times, error) : SR_OK;
@@ -147,132 +131,39 @@ static sr_status fill_columns(columns *c, sr_error *error)
     return status;
 }
 
-/* ---- numbers of all ranks ---- */
+/* ---- items ---- */
 
-/* An item belongs to the first rank on which it appears: `appeared` keeps those that are this rank's. Collective. */
-static sr_status keep_own_items(columns *c, sr_error *error)
-{
-    const workplace *place = c->place;
-    const size_t count = c->plan->all_items;
-    int64_t *ranks;
-    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &ranks, (size_t)PIECE, "the numbers of items", error));
-    sr_status status = SR_OK;
-    for (size_t done = 0; done < count && status == SR_OK; done += PIECE) {
-        const size_t here = count - done < PIECE ? count - done : (size_t)PIECE;
-        for (size_t i = 0; i < here; ++i)
-            ranks[i] = c->numbers[done + i] ? (int64_t)(place->ranks - place->rank) : 0;
-        status = sr_parallel_maximum_int64(place->parallel, ranks, here, error);
-        for (size_t i = 0; i < here; ++i)
-            if (ranks[i] != (int64_t)(place->ranks - place->rank))
-                c->numbers[done + i] = 0;
-    }
-    free(ranks);
-    return status;
-}
-
-/* The items column of this rank: numbers on this rank become final ones. final [appeared_count]. Local. */
-static sr_status renumber_items(columns *c, const uint32_t *final, sr_error *error)
-{
-    uint32_t *piece;
-    const sequence_totals *totals = &c->plan->totals;
-    const uint64_t first = totals->first_interaction, end = first + totals->own_interactions;
-    store *file = &c->files[SR_COLUMN_ITEM];
-    SR_TRY(SR_ALLOCATE(&piece, (size_t)PIECE, "the numbers of items", error));
-    sr_status status = SR_OK;
-    for (uint64_t done = first; done < end && status == SR_OK; done += PIECE) {
-        const size_t here = end - done < PIECE ? (size_t)(end - done) : (size_t)PIECE;
-        status = store_read(file, done * sizeof *piece, piece, here * sizeof *piece, error);
-        for (size_t i = 0; i < here && status == SR_OK; ++i)
-            piece[i] = final[piece[i] - 1];
-        if (status == SR_OK)
-            status = store_write(file, done * sizeof *piece, piece, here * sizeof *piece, error);
-    }
-    free(piece);
-    return status;
-}
-
-/* With one rank the numbers are final already. Collective. */
-static sr_status number_items(columns *c, sr_error *error)
+/* Items get their final numbers, and their identifiers the order of these. Collective. */
+static sr_status number_items(columns *c, store *numbers, sr_error *error)
 {
     workplace *place = c->place;
-    c->items = c->appeared_count;
-    if (place->ranks == 1)
-        return SR_OK;
-    SR_TRY(keep_own_items(c, error));
-    uint64_t own = 0, first = 0, *counts;
-    for (size_t i = 0; i < c->appeared_count; ++i)
-        own += c->numbers[c->appeared[i]] != 0;
-    SR_TRY(SR_PARALLEL_ALLOCATE(place->parallel, &counts, place->ranks, "the numbers of items", error));
-    sr_status status = workplace_share(place, own, counts, error);
-    c->items = 0;
-    for (size_t rank = 0; rank < place->ranks && status == SR_OK; ++rank) {
-        first += rank < place->rank ? counts[rank] : 0;
-        c->items += counts[rank];
-    }
-    free(counts);
-    SR_TRY(status);
-    for (size_t i = 0; i < c->appeared_count; ++i)
-        if (c->numbers[c->appeared[i]] != 0)
-            c->numbers[c->appeared[i]] = (uint32_t)++first;
-    SR_TRY(workplace_sum(place, c->numbers, c->plan->all_items, error));
-    for (size_t i = 0; i < c->appeared_count; ++i)
-        c->appeared[i] = c->numbers[c->appeared[i]];
-    return sr_parallel_agree(place->parallel, renumber_items(c, c->appeared, error), error);
-}
-
-/* ---- identifiers of items ---- */
-
-typedef sr_status (*item_name_function)(columns *c, uint32_t number, const char *bytes, size_t length, sr_error *error);
-
-/* Calls the function for each item of this rank that occurs. */
-static sr_status for_item_names(columns *c, item_name_function function, sr_error *error)
-{
-    store_reader names;
-    SR_TRY(reader_begin(&names, c->plan->items, 0, c->plan->items->size, 1 << 16, error));
-    sr_status status = SR_OK;
-    for (uint64_t i = 0; i < c->plan->own_items && status == SR_OK; ++i) {
-        const char *bytes;
-        status = reader_take(&names, NAME_HEADER, &bytes, error);
-        const size_t length = status == SR_OK ? name_at(bytes).length : 0;
-        if (status == SR_OK)
-            status = reader_take(&names, length, &bytes, error);
-        const uint32_t number = c->numbers[c->plan->first_item + i];
-        if (status == SR_OK && number > 0)
-            status = function(c, number, bytes, length, error);
-    }
-    reader_end(&names);
-    return status;
-}
-
-static sr_status measure_item_name(columns *c, uint32_t number, const char *bytes, size_t length, sr_error *error)
-{
-    (void)number;
-    (void)bytes;
-    (void)error;
-    c->sizes[SR_COLUMN_ITEM_NAME] = length > c->sizes[SR_COLUMN_ITEM_NAME] ? length : c->sizes[SR_COLUMN_ITEM_NAME];
-    return SR_OK;
-}
-
-static sr_status put_item_name(columns *c, uint32_t number, const char *bytes, size_t length, sr_error *error)
-{
-    char padded[UINT16_MAX];
-    const size_t width = c->sizes[SR_COLUMN_ITEM_NAME];
-    memcpy(padded, bytes, length);
-    memset(padded + length, 0, width - length);
-    return store_write(&c->files[SR_COLUMN_ITEM_NAME], (number - 1) * (uint64_t)width, padded, width, error);
-}
-
-static sr_status write_item_names(columns *c, sr_error *error)
-{
-    c->sizes[SR_COLUMN_ITEM_NAME] = 1;
-    sr_status status = for_item_names(c, measure_item_name, error);
-    int64_t width = (int64_t)c->sizes[SR_COLUMN_ITEM_NAME];
-    SR_TRY(sr_parallel_agree(c->place->parallel, status, error));
-    SR_TRY(sr_parallel_maximum_int64(c->place->parallel, &width, 1, error));
-    c->sizes[SR_COLUMN_ITEM_NAME] = (size_t)width;
+    const column_plan *plan = c->plan;
+    const sequence_totals *totals = &plan->totals;
+    const item_column items = {.column = &c->files[SR_COLUMN_ITEM],
+                               .first = totals->first_interaction,
+                               .end = totals->first_interaction + totals->own_interactions,
+                               .all_items = plan->all_items,
+                               .first_item = plan->first_item,
+                               .own_items = plan->own_items};
+    SR_TRY(item_numbers_assign(place, &items, numbers, &c->items, error));
+    const item_names names = {
+        .names = plan->items, .numbers = numbers, .names_file = plan->items_file, .own_items = plan->own_items};
+    SR_TRY(item_names_width(place, &names, &c->sizes[SR_COLUMN_ITEM_NAME], error));
     SR_TRY(open_column(c, SR_COLUMN_ITEM_NAME, error));
-    status = for_item_names(c, put_item_name, error);
-    return sr_parallel_agree(c->place->parallel, status, error);
+    return item_names_write(place, &names, c->items, c->sizes[SR_COLUMN_ITEM_NAME], &c->files[SR_COLUMN_ITEM_NAME], error);
+}
+
+static sr_status settle_items(columns *c, sr_error *error)
+{
+    if (c->plan->name_item) {
+        c->items = c->plan->all_items;
+        c->sizes[SR_COLUMN_ITEM_NAME] = c->plan->item_width;
+        return SR_OK;
+    }
+    store numbers = {.descriptor = -1};
+    const sr_status status = number_items(c, &numbers, error);
+    store_close(&numbers);
+    return status;
 }
 
 /* ---- files ---- */
@@ -334,6 +225,7 @@ static sr_status write_data_set(columns *c, sr_error *error)
                                       .has_times = c->plan->has_times,
                                       .split = c->plan->split_text,
                                       .origin = c->plan->origin,
+                                      .memory = c->place->range ? c->place->range * sizeof(int64_t) : c->place->memory / 4,
                                       .read = read_column,
                                       .context = c};
     sr_dataset_plan plan = {.cuts = NULL};
@@ -346,29 +238,18 @@ static sr_status write_data_set(columns *c, sr_error *error)
 
 /* ---- all of it ---- */
 
-static sr_status allocate_items(columns *c, sr_error *error)
-{
-    const uint64_t items = c->plan->all_items, needed = 12 * items;
-    if (needed > c->place->memory)
-        return sr_fail(error, SR_ERROR_RUNTIME, "--memory: numbering %llu items needs %llu bytes, allowed are %llu",
-                       (unsigned long long)items, (unsigned long long)needed, (unsigned long long)c->place->memory);
-    SR_TRY(SR_ALLOCATE(&c->user_field, c->sizes[SR_COLUMN_USER_NAME], "identifiers", error));
-    return SR_ALLOCATE_ZERO(&c->numbers, items, "the numbers of items", error);
-}
-
 static sr_status write_columns(columns *c, sr_error *error)
 {
     sr_parallel *parallel = c->place->parallel;
-    SR_TRY(sr_parallel_agree(parallel, allocate_items(c, error), error));
+    SR_TRY(
+        sr_parallel_agree(parallel, SR_ALLOCATE(&c->user_field, c->sizes[SR_COLUMN_USER_NAME], "identifiers", error), error));
     for (int column = 0; column < COLUMNS; ++column)
         if (column != SR_COLUMN_ITEM_NAME)
             SR_TRY(open_column(c, (sr_dataset_column)column, error));
     SR_TRY(sr_parallel_agree(parallel, fill_columns(c, error), error));
-    SR_TRY(number_items(c, error));
-    SR_TRY(write_item_names(c, error));
-    free(c->numbers);
-    free(c->appeared);
-    c->numbers = c->appeared = NULL;
+    if (c->plan->release)
+        c->plan->release(c->plan->context);
+    SR_TRY(settle_items(c, error));
     return write_data_set(c, error);
 }
 
@@ -388,8 +269,6 @@ sr_status columns_write(workplace *place, const column_plan *plan, sr_error *err
     const sr_status status = write_columns(&c, error);
     for (int column = 0; column < COLUMNS; ++column)
         store_close(&c.files[column]);
-    free(c.numbers);
-    free(c.appeared);
     free(c.user_field);
     return status;
 }

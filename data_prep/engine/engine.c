@@ -69,6 +69,11 @@ static sr_status make_sequences(workplace *place, gathered *g, const engine_plan
     return sequences_finish(to, error);
 }
 
+static void release_sequences(void *sequences_of_rank)
+{
+    sequences_free(sequences_of_rank);
+}
+
 static sr_status write_sequences(workplace *place, const gathered *g, const engine_plan *plan, sequences *from,
                                  engine_counts *counts, sr_error *error)
 {
@@ -82,10 +87,12 @@ static sr_status write_sequences(workplace *place, const gathered *g, const engi
                        (unsigned long long)counts->users.duplicates, (unsigned long long)counts->users.core);
     const column_plan columns = {.totals = from->totals,
                                  .next = sequences_next,
+                                 .release = release_sequences,
                                  .context = from,
                                  .has_times = plan->has_times,
                                  .all_items = g->all_items,
                                  .items = &g->items,
+                                 .items_file = GATHERED_ITEMS,
                                  .first_item = g->first_item,
                                  .own_items = g->item_count,
                                  .split = &plan->split,
@@ -107,15 +114,24 @@ static sr_status run_gathered(workplace *place, gathered *g, const engine_plan *
     return status;
 }
 
-sr_status engine_run(workplace *place, collector *from, const engine_plan *plan, engine_counts *counts, sr_error *error)
+/* What did not come in, or was left out when it was gathered. */
+static sr_status count_left_out(const workplace *place, const collector *from, uint64_t not_listed, engine_counts *counts,
+                                sr_error *error)
 {
-    int64_t sums[] = {(int64_t)from->low_rating, (int64_t)from->out_of_time, (int64_t)from->not_listed};
+    int64_t sums[] = {(int64_t)from->low_rating, (int64_t)from->out_of_time, (int64_t)(from->not_listed + not_listed)};
     SR_TRY(sr_parallel_sum_int64(place->parallel, sums, 3, error));
     *counts = (engine_counts){
         .low_rating = (uint64_t)sums[0], .out_of_time = (uint64_t)sums[1], .not_listed = (uint64_t)sums[2]};
+    return SR_OK;
+}
+
+sr_status engine_run(workplace *place, collector *from, const engine_plan *plan, engine_counts *counts, sr_error *error)
+{
     SR_TRY(sr_parallel_agree(place->parallel, collector_finish(from, error), error));
     gathered g;
     sr_status status = gather(place, from, &g, error);
+    if (status == SR_OK)
+        status = count_left_out(place, from, g.not_listed, counts, error);
     collector_free(from);
     if (status == SR_OK)
         status = run_gathered(place, &g, plan, counts, error);

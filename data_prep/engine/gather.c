@@ -48,16 +48,17 @@ static sr_status open_files(const merge *m, const char *file, store *files, sr_e
 
 /* What a merge of runs needs beside its sources. */
 typedef struct {
-    size_t *order;   /* [runs] of the heap */
+    size_t *order;   /* [sources] of the heap */
     store *maps;     /* [ranks]: files of the numbers of identifiers, those open at the moment */
     store_writer to; /* what is merged */
     bool opened;
 } merge_space;
 
-static sr_status begin_merge(merge *m, store *merged, merge_space *space, sr_error *error)
+/* Of as many sources. */
+static sr_status begin_merge(merge *m, size_t sources, store *merged, merge_space *space, sr_error *error)
 {
     *space = (merge_space){.order = NULL};
-    SR_TRY(SR_ALLOCATE(&space->order, m->count, "merging", error));
+    SR_TRY(SR_ALLOCATE(&space->order, sources, "merging", error));
     SR_TRY(SR_ALLOCATE(&space->maps, m->place->ranks, "merging", error));
     for (size_t rank = 0; rank < m->place->ranks; ++rank)
         space->maps[rank] = m->files[rank] = (store){.descriptor = -1};
@@ -98,18 +99,23 @@ static sr_status merge_heads(heap *h, advance_function *advance, void *context, 
 
 /* ---- identifiers ---- */
 
-/* The identifiers of a run: read in order, and a number written for each. */
+/* The identifiers of a run: read in order, and a number written for each. Or a run of the list of items that are kept. */
 typedef struct {
     store_reader in;
     store_writer out;
     identifier head;
     uint64_t left;
+    bool is_list;
 } name_source;
+
+/* The number of an item that a list leaves out. */
+#define NOT_LISTED UINT32_MAX
 
 static bool name_before(const void *context, const void *left, const void *right)
 {
     const name_source *sources = context, *l = &sources[*(const size_t *)left], *r = &sources[*(const size_t *)right];
-    return name_compare(&l->head, &r->head) < 0;
+    const int order = name_compare(&l->head, &r->head);
+    return order != 0 ? order < 0 : l->is_list && !r->is_list; /* the list says first whether it has an identifier */
 }
 
 /* Reads the head. The bytes of an identifier stay where they are until the next one is read. */
@@ -130,28 +136,47 @@ static sr_status put_name(store_writer *to, const identifier *n, sr_error *error
     return writer_put(to, n->bytes, n->length, error);
 }
 
-/* The distinct identifiers of all sources, numbered from 0 in the order of name_compare(). */
+/* The distinct identifiers of all sources, numbered from 0 in the order of name_compare(). With a list only those in it are. */
 typedef struct {
     name_source *sources;
     store_writer *to;
     uint64_t count;
+    bool has_list, begun;
+    bool is_kept, has_number; /* the last one: whether it is to have a number, and has it */
     identifier last;
     char last_bytes[UINT16_MAX];
 } name_merge;
+
+static void begin_name(name_merge *names, const name_source *from)
+{
+    memcpy(names->last_bytes, from->head.bytes, from->head.length);
+    names->last = (identifier){from->head.hash, from->head.length, names->last_bytes};
+    names->begun = true;
+    names->is_kept = !names->has_list || from->is_list;
+    names->has_number = false;
+}
+
+static sr_status give_number(name_merge *names, sr_error *error)
+{
+    if (names->count >= INT32_MAX - 1)
+        return sr_fail(error, SR_ERROR_DATA, "more than %d (2^31 - 2) users or items have the same owner", INT32_MAX - 1);
+    ++names->count;
+    names->has_number = true;
+    return put_name(names->to, &names->last, error);
+}
 
 static sr_status advance_name(void *context, size_t source, bool *more, sr_error *error)
 {
     name_merge *names = context;
     name_source *from = &names->sources[source];
-    identifier *last = &names->last;
-    if (names->count == 0 || name_compare(&from->head, last) != 0) {
-        memcpy(names->last_bytes, from->head.bytes, from->head.length);
-        *last = (identifier){from->head.hash, from->head.length, names->last_bytes};
-        SR_TRY(put_name(names->to, last, error));
-        ++names->count;
+    if (!names->begun || name_compare(&from->head, &names->last) != 0)
+        begin_name(names, from);
+    if (!from->is_list) {
+        if (names->is_kept && !names->has_number)
+            SR_TRY(give_number(names, error));
+        const uint32_t number = names->is_kept ? (uint32_t)(names->count - 1) : NOT_LISTED;
+        SR_TRY(writer_put(&from->out, &number, sizeof number, error));
     }
-    const uint32_t number = (uint32_t)(names->count - 1);
-    SR_TRY(writer_put(&from->out, &number, sizeof number, error));
     *more = --from->left > 0;
     return *more ? next_name(from, error) : SR_OK;
 }
@@ -160,8 +185,9 @@ static sr_status advance_name(void *context, size_t source, bool *more, sr_error
 typedef struct {
     const char *names_file, *map_file;
     bool items;
-    store *names; /* of this rank: what it has written, later replaced by what it has merged */
-    store *map;   /* of this rank: the number of each identifier that it has written */
+    const item_list *list; /* of the items that are kept, or NULL */
+    store *names;          /* of this rank: what it has written, later replaced by what it has merged */
+    store *map;            /* of this rank: the number of each identifier that it has written */
 } name_kind;
 
 static sr_status begin_source(const merge *m, const name_kind *kind, const run *r, store *names, store *maps, size_t buffer,
@@ -177,17 +203,37 @@ static sr_status begin_source(const merge *m, const name_kind *kind, const run *
     return s->left > 0 ? next_name(s, error) : SR_OK;
 }
 
+static sr_status begin_list(const item_list *list, size_t number, size_t buffer, name_source *s, sr_error *error)
+{
+    s->is_list = true;
+    const item_list_run *from = &list->runs[number];
+    s->left = from->count;
+    SR_TRY(reader_begin(&s->in, &list->file, from->begin, from->end, buffer, error));
+    return s->left > 0 ? next_name(s, error) : SR_OK;
+}
+
+static size_t lists_of(const name_kind *kind)
+{
+    return kind->list ? kind->list->count : 0;
+}
+
 static sr_status merge_opened(merge *m, const name_kind *kind, merge_space *space, name_source *sources, uint64_t *count,
                               sr_error *error)
 {
     size_t buffer;
-    name_merge names = {.sources = sources, .to = &space->to, .count = 0};
+    const size_t lists = lists_of(kind);
+    name_merge names = {.sources = sources, .to = &space->to, .has_list = kind->list != NULL};
     heap h = {.elements = space->order, .size = sizeof *space->order, .before = name_before, .context = sources};
-    SR_TRY(workplace_buffer(m->place, 2 * m->count, &buffer, error));
+    SR_TRY(workplace_buffer(m->place, 2 * (m->count + lists), &buffer, error));
     SR_TRY(open_files(m, kind->names_file, m->files, error));
     SR_TRY(open_files(m, kind->map_file, space->maps, error));
     for (size_t i = 0; i < m->count; ++i) {
         SR_TRY(begin_source(m, kind, &m->runs[i], m->files, space->maps, buffer, &sources[i], error));
+        if (sources[i].left > 0)
+            space->order[h.count++] = i;
+    }
+    for (size_t i = m->count; i < m->count + lists; ++i) {
+        SR_TRY(begin_list(kind->list, i - m->count, buffer, &sources[i], error));
         if (sources[i].left > 0)
             space->order[h.count++] = i;
     }
@@ -202,13 +248,14 @@ static sr_status merge_names(merge *m, const name_kind *kind, const char *merged
     name_source *sources = NULL;
     store merged;
     merge_space space;
-    SR_TRY(workplace_store(m->place, &merged, merged_file, false, error));
-    sr_status status = begin_merge(m, &merged, &space, error);
+    SR_TRY(workplace_store(m->place, &merged, merged_file, kind->items && m->place->ranks > 1, error));
+    const size_t count_of_sources = m->count + lists_of(kind);
+    sr_status status = begin_merge(m, count_of_sources, &merged, &space, error);
     if (status == SR_OK)
-        status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
+        status = SR_ALLOCATE_ZERO(&sources, count_of_sources, "merging", error);
     if (status == SR_OK)
         status = merge_opened(m, kind, &space, sources, count, error);
-    for (size_t i = 0; sources && i < m->count; ++i) {
+    for (size_t i = 0; sources && i < count_of_sources; ++i) {
         reader_end(&sources[i].in);
         status = writer_end(&sources[i].out, status, error);
     }
@@ -240,7 +287,8 @@ static sr_status translate_run(merge *m, const run *r, const store *map, const u
         status = SR_ALLOCATE(&piece, (size_t)PIECE, "the numbers of items", error);
     for (size_t rank = 0; rank < m->place->ranks && status == SR_OK; ++rank)
         for (uint64_t i = r->bounds[rank].items; i < r->bounds[rank + 1].items; ++i)
-            numbers[i - from->items] += (uint32_t)first_items[rank];
+            if (numbers[i - from->items] != NOT_LISTED)
+                numbers[i - from->items] += (uint32_t)first_items[rank];
     for (uint64_t done = from->events; done < to->events && status == SR_OK; done += PIECE) {
         const size_t here = to->events - done < PIECE ? (size_t)(to->events - done) : (size_t)PIECE;
         status = store_read(events, done * sizeof *piece, piece, here * sizeof *piece, error);
@@ -291,21 +339,25 @@ static sr_status next_event(event_source *s, sr_error *error)
 typedef struct {
     event_source *sources;
     store_writer *to;
-    uint64_t count;
+    uint64_t count, not_listed;
 } event_merge;
 
 static sr_status advance_event(void *context, size_t source, bool *more, sr_error *error)
 {
     event_merge *events = context;
     event_source *from = &events->sources[source];
-    SR_TRY(writer_put(events->to, &from->head, sizeof from->head, error));
-    ++events->count;
+    if (from->head.item == NOT_LISTED) {
+        ++events->not_listed;
+    } else {
+        SR_TRY(writer_put(events->to, &from->head, sizeof from->head, error));
+        ++events->count;
+    }
     *more = --from->left > 0;
     return *more ? next_event(from, error) : SR_OK;
 }
 
 static sr_status merge_opened_events(merge *m, const store *events, const store *map, merge_space *space, event_source *sources,
-                                     uint64_t *count, sr_error *error)
+                                     gathered *result, sr_error *error)
 {
     size_t buffer;
     const size_t rank = m->place->rank;
@@ -330,20 +382,21 @@ static sr_status merge_opened_events(merge *m, const store *events, const store 
         }
     }
     SR_TRY(merge_heads(&h, advance_event, &all, error));
-    *count = all.count;
+    result->event_count = all.count;
+    result->not_listed = all.not_listed;
     return SR_OK;
 }
 
-static sr_status merge_events(merge *m, const store *events, const store *map, store *merged, uint64_t *count, sr_error *error)
+static sr_status merge_events(merge *m, const store *events, const store *map, gathered *to, sr_error *error)
 {
     event_source *sources = NULL;
     merge_space space;
-    SR_TRY(workplace_store(m->place, merged, "merged-events", false, error));
-    sr_status status = begin_merge(m, merged, &space, error);
+    SR_TRY(workplace_store(m->place, &to->events, "merged-events", false, error));
+    sr_status status = begin_merge(m, m->count, &to->events, &space, error);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&sources, m->count, "merging", error);
     if (status == SR_OK)
-        status = merge_opened_events(m, events, map, &space, sources, count, error);
+        status = merge_opened_events(m, events, map, &space, sources, to, error);
     for (size_t i = 0; sources && i < m->count; ++i) {
         reader_end(&sources[i].in);
         reader_end(&sources[i].map);
@@ -391,7 +444,9 @@ static sr_status count_all(workplace *place, gathered *to, uint64_t *first_items
     to->first_item = first_items[place->rank];
     to->all_items = sum;
     if (sum >= INT32_MAX || users >= INT32_MAX)
-        return sr_fail(error, SR_ERROR_DATA, "%llu users and %llu items; of each at most %d are possible",
+        return sr_fail(error, SR_ERROR_DATA,
+                       "the input has %llu users and %llu items; of each at most %d (2^31 - 2) are possible: choose some of "
+                       "them with --items, --min-rating, --after or --before",
                        (unsigned long long)users, (unsigned long long)sum, INT32_MAX - 1);
     return SR_OK;
 }
@@ -400,21 +455,21 @@ static sr_status merge_runs(merge *m, collector *from, gathered *to, store maps[
 {
     sr_parallel *parallel = m->place->parallel;
     const bool shared = m->place->ranks > 1;
-    const name_kind users = {"users", "user-map", false, &from->run_users, &maps[0]},
-                    items = {"items", "item-map", true, &from->run_items, &maps[1]};
+    const name_kind users = {"users", "user-map", false, NULL, &from->run_users, &maps[0]},
+                    items = {"items", "item-map", true, from->filter.too_long, &from->run_items, &maps[1]};
     sr_status status = workplace_store(m->place, &maps[0], "user-map", shared, error);
     if (status == SR_OK)
         status = workplace_store(m->place, &maps[1], "item-map", shared, error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
     status = merge_names(m, &users, "merged-users", &to->user_count, error);
     if (status == SR_OK)
-        status = merge_names(m, &items, "merged-items", &to->item_count, error);
+        status = merge_names(m, &items, GATHERED_ITEMS, &to->item_count, error);
     SR_TRY(sr_parallel_agree(parallel, status, error)); /* now all maps are complete */
     SR_TRY(count_all(m->place, to, first_items, error));
     for (size_t i = 0; i < m->own && status == SR_OK; ++i)
         status = translate_run(m, &m->runs[m->first_own + i], &maps[1], first_items, &from->run_events, error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    status = merge_events(m, &from->run_events, &maps[0], &to->events, &to->event_count, error);
+    status = merge_events(m, &from->run_events, &maps[0], to, error);
     return sr_parallel_agree(parallel, status, error);
 }
 

@@ -12,7 +12,11 @@ typedef struct {
     uint64_t user_count;             /* of this rank, from 0 */
     uint64_t first_item, item_count; /* this rank's items are numbered from first_item */
     uint64_t all_items;              /* of all ranks together */
+    uint64_t not_listed;             /* events of this rank that a long list of items has left out */
 } gathered;
+
+/* What the identifiers of a rank's items are called, for the other ranks where there are several. */
+#define GATHERED_ITEMS "merged-items"
 
 /* Takes everything out of the collector, which must have been finished. Collective; release with gathered_free(). */
 sr_status gather(workplace *place, collector *from, gathered *to, sr_error *error);

@@ -67,14 +67,25 @@ sr_status for_each_user(const workplace *place, gathered *g, user_function funct
     return status;
 }
 
+/* ---- counts of items ---- */
+
+/* Adds events to the counts of items [begin, end), which stop at the largest number. */
+static void count_items(uint32_t *counts, uint64_t begin, uint64_t end, const event *events, size_t count)
+{
+    for (size_t i = 0; i < count; ++i)
+        if (events[i].item >= begin && events[i].item < end)
+            counts[events[i].item - begin] += counts[events[i].item - begin] < UINT32_MAX;
+}
+
 /* ---- duplicates ---- */
 
 /* Counts as they are before the core, and what finding duplicates takes. */
 typedef struct {
     const gathered *g;
     const user_rules *rules;
-    uint32_t *item_counts; /* [items of all ranks], or NULL without a core */
-    uint64_t *places;      /* item and place of each of a user's events */
+    uint32_t *item_counts; /* [counted]: of the first items, or NULL without a core */
+    uint64_t counted;
+    uint64_t *places; /* item and place of each of a user's events */
     char *gone;
     size_t room;
     uint64_t duplicates;
@@ -160,75 +171,112 @@ static sr_status first_look(void *context, event *events, size_t *count, sr_erro
         return fail_with_user(pass->g, events[0].user, "", "has more than 2147483646 interactions", error);
     if (pass->rules->duplicates != DEDUPLICATE_NONE)
         SR_TRY(remove_duplicates(pass, events, count, error));
-    for (size_t i = 0; pass->item_counts && i < *count; ++i)
-        pass->item_counts[events[i].item] += pass->item_counts[events[i].item] < UINT32_MAX;
+    count_items(pass->item_counts, 0, pass->counted, events, *count);
     return SR_OK;
 }
 
 /* ---- the core ---- */
 
+/* Counts are taken of a range of items at a time, those of the first range while events are looked at for other reasons. What
+ * is kept of them is a bit for each item. */
 typedef struct {
+    workplace *place;
+    gathered *g;
     const user_rules *rules;
-    const uint32_t *item_counts; /* at the start of the round */
-    uint32_t *gone;              /* of each item in this round, on this rank */
-    int64_t dropped;
-} core_round;
+    uint64_t range, begin, end; /* items [begin, end) are counted */
+    uint32_t *counts;           /* [range]: on this rank, then on all */
+    uint64_t *enough;           /* a bit for each item: whether it had enough interactions at the start of the round */
+    int64_t dropped;            /* in this round, on this rank */
+} core;
+
+static bool has_enough(const core *c, uint32_t item)
+{
+    return c->enough[item / 64] >> (item % 64) & 1;
+}
 
 static sr_status core_of_user(void *context, event *events, size_t *count, sr_error *error)
 {
     (void)error;
-    core_round *round = context;
-    const bool user_stays = *count >= round->rules->min_user;
+    core *c = context;
+    const bool user_stays = *count >= c->rules->min_user;
     size_t kept = 0;
-    for (size_t i = 0; i < *count; ++i) {
-        const uint32_t item = events[i].item;
-        if (user_stays && round->item_counts[item] >= round->rules->min_item)
+    for (size_t i = 0; i < *count; ++i)
+        if (user_stays && has_enough(c, events[i].item))
             events[kept++] = events[i];
-        else
-            ++round->gone[item];
-    }
-    round->dropped += (int64_t)(*count - kept);
+    count_items(c->counts, c->begin, c->end, events, kept);
+    c->dropped += (int64_t)(*count - kept);
     *count = kept;
     return SR_OK;
 }
 
-static sr_status repeat_core(workplace *place, gathered *g, const user_rules *rules, uint32_t *item_counts, uint32_t *gone,
-                             user_counts *counts, sr_error *error)
+static sr_status count_of_user(void *context, event *events, size_t *count, sr_error *error)
 {
-    SR_TRY(workplace_sum(place, item_counts, g->all_items, error));
-    core_round round = {.rules = rules, .item_counts = item_counts, .gone = gone};
-    do {
-        memset(gone, 0, g->all_items * sizeof *gone);
-        round.dropped = 0;
-        const sr_status status = for_each_user(place, g, core_of_user, &round, true, error);
-        SR_TRY(sr_parallel_agree(place->parallel, status, error));
-        SR_TRY(sr_parallel_sum_int64(place->parallel, &round.dropped, 1, error));
-        SR_TRY(workplace_sum(place, gone, g->all_items, error));
-        for (size_t i = 0; i < g->all_items; ++i)
-            item_counts[i] -= gone[i];
-        counts->core += (uint64_t)round.dropped;
-        ++counts->core_rounds;
-    } while (round.dropped > 0);
+    (void)error;
+    const core *c = context;
+    count_items(c->counts, c->begin, c->end, events, *count);
     return SR_OK;
 }
 
-static sr_status allocate_counts(const workplace *place, const gathered *g, uint32_t **item_counts, uint32_t **gone,
-                                 sr_error *error)
+static void begin_range(core *c, uint64_t begin)
 {
-    const uint64_t needed = 2 * g->all_items * sizeof **gone;
-    if (needed > place->memory)
-        return sr_fail(error, SR_ERROR_RUNTIME, "--memory: the core of %llu distinct items needs %llu bytes, allowed are %llu",
-                       (unsigned long long)g->all_items, (unsigned long long)needed, (unsigned long long)place->memory);
-    SR_TRY(SR_ALLOCATE_ZERO(item_counts, g->all_items, "counts of items", error));
-    return SR_ALLOCATE(gone, g->all_items, "counts of items", error);
+    c->begin = begin;
+    c->end = c->g->all_items - begin < c->range ? c->g->all_items : begin + c->range;
+    memset(c->counts, 0, c->range * sizeof *c->counts);
+}
+
+/* Sets the bits of all items. The counts of the first range are there. Collective. */
+static sr_status find_enough(core *c, sr_error *error)
+{
+    for (;;) {
+        SR_TRY(workplace_sum(c->place, c->counts, (size_t)(c->end - c->begin), error));
+        for (uint64_t item = c->begin; item < c->end; ++item) {
+            const uint64_t bit = UINT64_C(1) << (item % 64);
+            if (c->counts[item - c->begin] >= c->rules->min_item)
+                c->enough[item / 64] |= bit;
+            else
+                c->enough[item / 64] &= ~bit;
+        }
+        if (c->end == c->g->all_items)
+            return SR_OK;
+        begin_range(c, c->end);
+        const sr_status status = for_each_user(c->place, c->g, count_of_user, c, false, error);
+        SR_TRY(sr_parallel_agree(c->place->parallel, status, error));
+    }
+}
+
+static sr_status repeat_core(core *c, user_counts *counts, sr_error *error)
+{
+    do {
+        SR_TRY(find_enough(c, error));
+        begin_range(c, 0);
+        c->dropped = 0;
+        const sr_status status = for_each_user(c->place, c->g, core_of_user, c, true, error);
+        SR_TRY(sr_parallel_agree(c->place->parallel, status, error));
+        SR_TRY(sr_parallel_sum_int64(c->place->parallel, &c->dropped, 1, error));
+        counts->core += (uint64_t)c->dropped;
+        ++counts->core_rounds;
+    } while (c->dropped > 0);
+    return SR_OK;
+}
+
+/* Collective. */
+static sr_status allocate_core(core *c, sr_error *error)
+{
+    SR_TRY(workplace_range(c->place, sizeof *c->counts, c->g->all_items, &c->range, error));
+    sr_status status = SR_ALLOCATE(&c->counts, (size_t)c->range, "counts of items", error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&c->enough, (size_t)(c->g->all_items / 64 + 1), "counts of items", error);
+    if (status == SR_OK)
+        begin_range(c, 0);
+    return sr_parallel_agree(c->place->parallel, status, error);
 }
 
 sr_status reduce_users(workplace *place, gathered *g, const user_rules *rules, user_counts *counts, sr_error *error)
 {
-    const bool core = rules->min_user > 0 || rules->min_item > 0;
-    uint32_t *item_counts = NULL, *gone = NULL;
-    sr_status status = core ? allocate_counts(place, g, &item_counts, &gone, error) : SR_OK;
-    first_pass pass = {.g = g, .rules = rules, .item_counts = item_counts};
+    const bool has_core = rules->min_user > 0 || rules->min_item > 0;
+    core c = {.place = place, .g = g, .rules = rules};
+    sr_status status = has_core ? allocate_core(&c, error) : SR_OK;
+    first_pass pass = {.g = g, .rules = rules, .item_counts = c.counts, .counted = c.end};
     if (status == SR_OK)
         status = for_each_user(place, g, first_look, &pass, rules->duplicates != DEDUPLICATE_NONE, error);
     free(pass.places);
@@ -238,9 +286,9 @@ sr_status reduce_users(workplace *place, gathered *g, const user_rules *rules, u
     if (status == SR_OK)
         status = sr_parallel_sum_int64(place->parallel, &duplicates, 1, error);
     counts->duplicates = (uint64_t)duplicates;
-    if (status == SR_OK && core)
-        status = repeat_core(place, g, rules, item_counts, gone, counts, error);
-    free(item_counts);
-    free(gone);
+    if (status == SR_OK && has_core)
+        status = repeat_core(&c, counts, error);
+    free(c.counts);
+    free(c.enough);
     return status;
 }

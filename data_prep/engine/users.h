@@ -23,7 +23,7 @@ typedef struct {
 
 /* Removes duplicates and repeats the core: users with fewer than `min_user` and items with fewer than `min_item` interactions,
  * both counted at the start of a round, go until a round changes nothing. Rewrites `g->events` in place and sets
- * `g->event_count`. Takes 8 bytes of memory for each item. Collective. */
+ * `g->event_count`. Takes an eighth of the memory for counts of a range of items, and a bit for each item. Collective. */
 sr_status reduce_users(workplace *place, gathered *g, const user_rules *rules, user_counts *counts, sr_error *error);
 
 /* Called with the events of each user, which may be changed: *count of them stay, in front. */

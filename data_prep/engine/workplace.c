@@ -130,6 +130,18 @@ sr_status workplace_open_store(const workplace *place, store *s, const char *fil
     return store_open(s, place->directory, full, error);
 }
 
+sr_status workplace_common_store(workplace *place, store *s, const char *file, sr_error *error)
+{
+    *s = (store){.descriptor = -1};
+    if (place->ranks == 1)
+        return workplace_store(place, s, file, false, error);
+    sr_status status = place->rank == 0 ? workplace_store(place, s, file, true, error) : SR_OK;
+    SR_TRY(sr_parallel_agree(place->parallel, status, error));
+    if (place->rank != 0)
+        status = workplace_open_store(place, s, file, 0, error);
+    return sr_parallel_agree(place->parallel, status, error);
+}
+
 void workplace_close(workplace *place)
 {
     if (place->directory && place->ranks > 1)
@@ -155,6 +167,15 @@ sr_status workplace_buffer(const workplace *place, size_t count, size_t *size, s
         return sr_fail(error, SR_ERROR_RUNTIME, "--memory: %llu bytes are too few to merge %zu sorted runs; %llu are needed",
                        (unsigned long long)place->memory, count, (unsigned long long)count * 2 * BUFFER_LEAST);
     *size = each < BUFFER_MOST ? (size_t)each : (size_t)BUFFER_MOST;
+    return SR_OK;
+}
+
+sr_status workplace_range(const workplace *place, size_t size, uint64_t all, uint64_t *range, sr_error *error)
+{
+    int64_t least = -(int64_t)(place->range ? place->range : place->memory / 8 / size);
+    SR_TRY(sr_parallel_maximum_int64(place->parallel, &least, 1, error));
+    *range = least < 0 ? (uint64_t)-least : 1;
+    *range = *range < all ? *range : all;
     return SR_OK;
 }
 

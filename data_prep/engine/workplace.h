@@ -9,6 +9,7 @@ typedef struct {
     sr_parallel *parallel;
     size_t rank, ranks;
     uint64_t memory; /* bytes that this process may use */
+    uint64_t range;  /* items that a table has room for; 0: as many as fit into an eighth of the memory. Others are for tests */
     char *base;      /* the directory for temporary files stands in this one, */
     char *directory; /* and is made when it is needed; NULL until then */
 } workplace;
@@ -27,6 +28,9 @@ sr_status workplace_store(workplace *place, store *s, const char *name, bool sha
 /* The shared file `name` of another rank. Local. */
 sr_status workplace_open_store(const workplace *place, store *s, const char *name, size_t rank, sr_error *error);
 
+/* A new file that all ranks share: rank 0 makes it. Of one rank alone it is like any other. Collective. */
+sr_status workplace_common_store(workplace *place, store *s, const char *name, sr_error *error);
+
 /* Removes the directory with all that is in it, when all ranks are here. Collective. */
 void workplace_close(workplace *place);
 
@@ -34,6 +38,10 @@ void workplace_close(workplace *place);
  * many.
  */
 sr_status workplace_buffer(const workplace *place, size_t count, size_t *size, sr_error *error);
+
+/* How many of `all` elements of `size` bytes an eighth of the memory has room for, at least one: the same number on all ranks,
+ * by the one with the least memory. Tables of items are made for so many at a time. Collective. */
+sr_status workplace_range(const workplace *place, size_t size, uint64_t all, uint64_t *range, sr_error *error);
 
 /* Which rank an identifier with this hash belongs to. */
 static inline size_t workplace_owner(const workplace *place, uint64_t hash)

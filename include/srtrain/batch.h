@@ -18,7 +18,7 @@ typedef struct {
      * Training of masked models, whatever the objective: targets[i] belongs to items[i], which may be masked; 0 where none is
      * scored. NULL: nothing is predicted, the representation after the last item is read (evaluation). */
     const int32_t *targets;
-    const int32_t *negatives; /* one sampled negative for each target, or NULL */
+    const int32_t *negatives; /* one sampled negative for each target: a list of its own; or NULL */
     bool own_sequence;        /* when empty, it does not share the sequence of other empty histories */
 } sr_example;
 
@@ -46,8 +46,7 @@ typedef struct sr_batch {
     size_t targets;                /* n terms of the loss */
     const size_t *target_reads;    /* [n]: each target's row of the R representations */
     const int32_t *target_items;   /* [n] */
-    const int32_t *negative_items; /* [n], or NULL when the examples had none */
-    const sr_negatives *negatives; /* NULL when the loss needs none */
+    const sr_negatives *negatives; /* NULL when the loss needs none, or the examples had none */
     size_t examples;
     /* [examples]: the row of the R representations that belongs to the example's end: its mask token or else its last item.
      * NULL in the training of masked models, where only targets are read. */

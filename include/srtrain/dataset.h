@@ -60,14 +60,17 @@ size_t sr_dataset_bytes(const sr_dataset *dataset);
 void sr_dataset_expect_random_access(const sr_dataset *dataset);
 void sr_dataset_prefetch(const sr_dataset *dataset, const int32_t *items, size_t count);
 
-/* Takes the pages of all sequences that have been looked at out of this process's memory; pointers stay valid. For programs
- * that go through a data set once and promise to need little memory. */
+/* Takes the pages of all that has been looked at out of this process's memory; pointers stay valid. For programs that go
+ * through a data set once and promise to need little memory. */
 void sr_dataset_let_go(const sr_dataset *dataset);
 
 /* The identifier of a user in [0, users) or an item in [1, items] in the raw data. Not null-terminated when it fills the
  * field: *length bytes belong to the data set. */
 const char *sr_dataset_user_name(const sr_dataset *dataset, size_t user, size_t *length);
 const char *sr_dataset_item_name(const sr_dataset *dataset, size_t item, size_t *length);
+
+/* Bytes of the field of an item's identifier: none is longer. */
+size_t sr_dataset_item_name_width(const sr_dataset *dataset);
 
 /* How often each item occurs in the training part of the sequences: [items + 1], entry 0 is 0. Belongs to the data set. */
 const int64_t *sr_dataset_popularity(const sr_dataset *dataset);
@@ -116,6 +119,7 @@ typedef struct {
     size_t user_width, item_width; /* bytes of the longest identifiers, at least 1 */
     bool has_times;
     const char *split, *origin; /* as in sr_dataset_contents */
+    uint64_t memory; /* bytes that counts of items may take; with less than 8 an item they take several passes. 0: no bound */
     /* Elements [first, first + count) of a column into `values`. */
     sr_status (*read)(void *context, sr_dataset_column column, size_t first, size_t count, void *values, sr_error *error);
     void *context;
@@ -138,8 +142,8 @@ typedef struct {
  * the same bytes of a plan may write shards, too. */
 sr_status sr_dataset_make_plan(sr_dataset_plan *plan, const sr_dataset_source *source, size_t shards, sr_error *error);
 
-/* Write one file each into `directory`, which exists, and flush it to disk. The index takes 16 bytes of memory for each item.
- * Local. */
+/* Write one file each into `directory`, which exists, and flush it to disk. The index takes 8 bytes of memory for each item, or
+ * `memory` of the source. Local. */
 sr_status sr_dataset_write_shard(const sr_dataset_plan *plan, const sr_dataset_source *source, const char *directory,
                                  size_t shard, sr_error *error);
 sr_status sr_dataset_write_index(const sr_dataset_plan *plan, const sr_dataset_source *source, const char *directory,

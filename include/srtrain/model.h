@@ -12,17 +12,19 @@
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
 typedef struct {
-    bool masked;             /* it trains on masked items, and is evaluated at a mask token behind the history */
-    double mask_ratio;       /* masked: probability that an item is masked */
-    bool masks_at_least_one; /* masked: where no item of an example was drawn, one is masked all the same */
-    bool users, times;       /* of examples */
-    int64_t time_span;       /* times: gaps beyond this many units count as equally long; 0: it knows no gaps */
-    int64_t time_unit;       /* times: of the data's time stamps */
-    bool whole_window;       /* padding is computed, up to the width of the window */
-    bool causal;             /* a token sees no later token */
-    bool negatives;          /* its loss compares targets with sampled items */
-    bool couples_batch;      /* its loss is no sum over examples: what it needs of the batch is summed before */
-    bool sums_in_passes;     /* passes of training sum over ranks: all run the same passes, if need be over an empty batch */
+    bool masked;                  /* it trains on masked items, and is evaluated at a mask token behind the history */
+    double mask_ratio;            /* masked: probability that an item is masked */
+    bool masks_at_least_one;      /* masked: where no item of an example was drawn, one is masked all the same */
+    bool users, times;            /* of examples */
+    int64_t time_span;            /* times: gaps beyond this many units count as equally long; 0: it knows no gaps */
+    int64_t time_unit;            /* times: of the data's time stamps */
+    bool whole_window;            /* padding is computed, up to the width of the window */
+    bool causal;                  /* a token sees no later token */
+    bool negatives;               /* its loss compares targets with sampled items, */
+    sr_negative_settings sampled; /* these, */
+    bool log_q;                   /* and corrects for how often these are drawn */
+    bool couples_batch;           /* its loss is no sum over examples: what it needs of the batch is summed before */
+    bool sums_in_passes; /* passes of training sum over ranks: all run the same passes, if need be over an empty batch */
 } sr_model_needs;
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);
@@ -56,6 +58,9 @@ sr_status sr_model_declare_divided(sr_model **model, const sr_model_settings *se
 /* The same as sr_model_declare() with parameters and gradients in memory of its own, all 0; draw or load them next. */
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
+
+/* Whether such a model can be trained on a catalogue of `items` items: SR_ERROR_USAGE if not. */
+sr_status sr_model_check_items(const sr_model_settings *settings, size_t items, sr_error *error);
 
 /* How large the parameters of such a model are. Errors as of sr_model_declare(). */
 typedef struct {
@@ -176,6 +181,9 @@ double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parame
 
 /* What a user should know who begins with weights that were trained elsewhere; NULL: nothing. */
 const char *sr_model_import_warning(const sr_model_settings *settings);
+
+/* The same of who trains such a model. */
+const char *sr_model_training_warning(const sr_model_settings *settings);
 
 /* Filters along the window: whether the backbone has one, or a calibrator. */
 typedef enum { SR_FILTER_BACKBONE, SR_FILTER_CALIBRATOR } sr_model_filter_kind;

@@ -235,6 +235,18 @@ sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x);
 /* The same of a matrix whose rows lie in `count` tensors; the array must live until the tape is reset. */
 sr_tensor *sr_frobenius_norm_of_all(sr_tape *tape, sr_tensor *const *parts, size_t count);
 
+/* ---- unit_rows.c ---- */
+
+/* x_i / max(|x_i|, 1e-8) for each row: dot products of such rows are cosines. */
+sr_tensor *sr_unit_rows(sr_tape *tape, sr_tensor *x);
+
+/* How a row of a table is scored by a state: <x, row> / temperature, or <x, row / max(|row|, 1e-8)> / temperature with
+ * `unit_rows`. States are taken as they are: for cosines, divide them by sr_unit_rows(). */
+typedef struct {
+    double temperature; /* > 0 */
+    bool unit_rows;
+} sr_scoring;
+
 /* ---- catalogue_loss.c ---- */
 
 /* Cross entropy over the whole catalogue: sum_i weight (logsumexp_v <x_i, table_v> - <x_i, table_target_i>) as [1, 1]; x [n,
@@ -250,10 +262,11 @@ typedef struct {
     sr_row_numbers numbers;
 } sr_slab;
 
-/* The same loss over the rows of several slabs, each number of the table in exactly one of them. `slabs` must live until the
- * tape is reset. Their order changes nothing but the order of additions. A target that no slab has makes the loss NaN. */
+/* The same loss over the rows of several slabs, each number of the table in exactly one of them, with scores for dot products.
+ * `slabs` must live until the tape is reset. Their order changes nothing but the order of additions. A target that no slab has
+ * makes the loss NaN. */
 sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                  double weight);
+                                  const sr_scoring *scoring, double weight);
 
 /* What slabs that one process has contribute to that loss where other processes have the rest: of each of n states the largest
  * logit, the sum of exponentials of logits less that, and the logit of its target, NaN where none of these slabs has it. */
@@ -261,7 +274,19 @@ typedef struct {
     sr_real *maxima, *sums, *target_logits; /* [n] each */
 } sr_softmax_parts;
 
-/* Tiles of logits, some of which stay from the first of the following functions to the second. */
+/* Such slabs, and how they are scored; of unit rows, room for them in memory of the tape. */
+typedef struct {
+    const sr_slab *slabs;
+    size_t slab_count;
+    sr_scoring scoring;
+    sr_real *factors, *unit_rows, *unit_gradients;
+} sr_softmax_slabs;
+
+/* False when memory runs out. */
+bool sr_softmax_begin(sr_tape *tape, const sr_slab *slabs, size_t slab_count, const sr_scoring *scoring,
+                      sr_softmax_slabs *begun);
+
+/* Tiles of logits, some of which stay from forward to backward. */
 typedef struct {
     sr_real *tiles, *maxima;
     size_t kept; /* tiles that stay */
@@ -269,20 +294,21 @@ typedef struct {
 
 /* Room for them in memory of the tape, for n states: as many stay as *kept_bytes hold, which becomes what is left of that.
  * False when memory runs out. */
-bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
-                         sr_softmax_tiles *tiles);
+bool sr_softmax_take_tiles(sr_tape *tape, size_t n, const sr_softmax_slabs *slabs, size_t *kept_bytes, sr_softmax_tiles *tiles);
 
-/* Computed at once; nothing is recorded. */
-void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles);
+/* What the slabs contribute for states x [n, d]. Computed at once; nothing is recorded. */
+void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                        const sr_softmax_parts *parts, const sr_softmax_tiles *tiles);
 
 /* Adds, to the gradients of x and of the slabs that want one, those of the loss times `weight`, as far as these slabs are
  * concerned; log_sums [n] are over all slabs of all processes. Likewise. Afterwards no tile stays. */
-void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles);
+void sr_softmax_backward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                         const sr_real *log_sums, double weight, sr_softmax_tiles *tiles);
 
-/* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs. */
+/* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs; and those that it
+ * takes besides with unit rows. */
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes);
+size_t sr_unit_classes_memory(size_t classes, size_t width);
 
 /* |F(left) - F(right)|, F the orthonormal Fourier transform along the positions, summed over sequences, bins and channels and
  * times `weight`, as [1, 1] (Du et al. 2023); left, right [T, d], every sequence fills the window. The gradient of a modulus at
@@ -337,6 +363,43 @@ bool sr_contrastive_log_sums(sr_tape *tape, const sr_contrast *batch, size_t wid
  * each other. Nothing of size [count, count] is ever held. */
 sr_tensor *sr_contrastive_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right, const sr_contrast *batch,
                                const double *log_sums, double weight);
+
+/* ---- sampled_loss.c: targets against lists of sampled items ---- */
+
+/* What n targets are compared with. Each list has `length` K entries, rows of a table, and serves consecutive targets. A row
+ * may stand in several lists, and in one list several times. */
+typedef struct {
+    sr_tensor *target_table, *table; /* [>= places, d]; they may be the same */
+    const int32_t *target_places;    /* [n]: rows of target_table */
+    const int32_t *places;           /* [lists, length]: rows of table */
+    size_t lists, length;
+    const size_t *first_target; /* [lists + 1]: list l serves targets [first_target[l], first_target[l + 1]) */
+    const size_t *hit_offsets;  /* [n + 1]: where the hits of each target begin; NULL: nobody has one */
+    const uint32_t *hits;       /* entries of the target's list that do not exist for this target, each once */
+    sr_scoring scoring;
+} sr_comparison;
+
+/* What is taken off scores s before they are compared: off those of entries and of targets; and what is added to the logarithm
+ * of each target's sum of exponentials. NULL: 0. */
+typedef struct {
+    const float *entries; /* [lists, length]: q_k */
+    const float *targets; /* [n]: q_i */
+    const double *sums;   /* [n]: c_i */
+} sr_score_corrections;
+
+/* Of states x [n, d], as [1, 1]. In all of them a sum over k is one over the entries that exist for target i. Never more scores
+ * are held than those of a tile and sr_tape_kept_bytes(). Products of lists with several targets have the precision of the
+ * tape's products; lists of one target have full precision.
+ *
+ * Sampled softmax: sum_i weight softplus( ln sum_k exp(s_ik - q_k) + c_i - (s_i - q_i) ); 0 for a target without an entry. */
+sr_tensor *sr_sampled_softmax(sr_tape *tape, sr_tensor *x, const sr_comparison *with, const sr_score_corrections *corrections,
+                              double weight);
+
+/* sum_i ( target_weight softplus(-s_i) + weight sum_k softplus(s_ik) ). */
+sr_tensor *sr_sampled_logistic(sr_tape *tape, sr_tensor *x, const sr_comparison *with, double target_weight, double weight);
+
+/* sum_i weight sum_k softplus(s_ik - s_i). */
+sr_tensor *sr_sampled_pairs(sr_tape *tape, sr_tensor *x, const sr_comparison *with, double weight);
 
 /* ---- pairwise_loss.c ---- */
 

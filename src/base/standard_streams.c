@@ -19,6 +19,12 @@ void sr_standard_streams_reserve(void)
     }
 }
 
+void sr_standard_output_buffer(void)
+{
+    static char buffer[BUFSIZ]; /* of a stream that is the process's own, and is still there when main() has ended */
+    (void)setvbuf(stdout, buffer, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, sizeof buffer);
+}
+
 /* A file system in a network may only tell of a full disk when a file is closed. */
 static bool reaches_its_file(void)
 {

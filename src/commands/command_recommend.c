@@ -1,5 +1,5 @@
 /* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
- *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
+ *                              [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
  *
  * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
@@ -16,7 +16,7 @@
 typedef struct {
     const char *checkpoint, *data, *users, *histories, *output;
     double stall_seconds;
-    uint64_t top_k;
+    uint64_t top_k, memory;
     sr_history history;
 } recommend_options;
 
@@ -55,6 +55,12 @@ static sr_status read_options(const command_context *context, recommend_options 
          .choices = histories,
          .standard = "exclude",
          .help = "whether items of the history are left out"},
+        {.name = "memory",
+         .bytes = &options->memory,
+         .least = 1024,
+         .standard = "256M",
+         .help = "with --histories: for identifiers of items that are looked up at a time, each time in one pass over those of "
+                 "the data set"},
         {.name = "output",
          .file = &options->output,
          .argument = "FILE.tsv|FILE.h5",
@@ -160,15 +166,16 @@ static void report_new_users(sr_log *log, const new_users_report *report, const 
                        report->empty_shown);
 }
 
-static sr_status read_new_users(audience *found, command_context *context, const checkpointed_model *loaded, const char *path,
-                                sr_error *error)
+static sr_status read_new_users(audience *found, command_context *context, const checkpointed_model *loaded,
+                                const recommend_options *options, sr_error *error)
 {
+    const char *path = options->histories;
     const bool keeps_empty = knows_empty_histories(&loaded->settings);
     found->source = (sr_user_source){.origin = path, .next = new_users_next};
     SR_TRY(sr_recommend_check(&loaded->settings.model, &found->source, error));
     sr_status status = SR_OK;
     if (sr_parallel_rank(context->parallel) == 0)
-        status = new_users_open(&found->new_users, path, loaded->dataset, keeps_empty, error);
+        status = new_users_open(&found->new_users, path, loaded->dataset, keeps_empty, options->memory, error);
     SR_TRY(sr_parallel_agree(context->parallel, status, error));
     if (found->new_users) {
         const new_users_report *report = new_users_found(found->new_users);
@@ -209,7 +216,7 @@ sr_status command_recommend(command_context *context, sr_error *error)
     SR_TRY(read_options(context, &options, error));
     SR_TRY(command_watch(context, options.stall_seconds, SR_PHASE_RECOMMENDATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &nothing_set, error));
-    sr_status status = options.histories ? read_new_users(&found, context, &loaded, options.histories, error)
+    sr_status status = options.histories ? read_new_users(&found, context, &loaded, &options, error)
                                          : choose_known_users(&found, context, loaded.dataset, options.users, error);
     if (status == SR_OK)
         status = recommend_to(context, &loaded, &found.source, &options, error);

@@ -1,5 +1,6 @@
 /* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit code. */
 #include "commands/command.h"
+#include "commands/ending.h"
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/settings.h"
@@ -181,7 +182,10 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
         report(error);
         return status;
     }
+    sr_standard_output_buffer();
     const bool is_root = sr_parallel_rank(context.parallel) == 0;
+    if (is_root)
+        ending_expect();
     if (is_root)
         status = sr_log_open(&context.log, error);
     status = sr_parallel_agree(context.parallel, status, error);
@@ -199,6 +203,8 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
         report(error);
     sr_watchdog_stop(context.watchdog);
     sr_log_close(context.log);
+    if (is_root)
+        ending_note(status);
     sr_parallel_finish(context.parallel);
     return status;
 }

@@ -74,7 +74,7 @@ static size_t count_targets(const packing *plan, const sr_example *example)
 /* The room that a batch takes at most. */
 typedef struct {
     size_t sequences, tokens, reads, targets, examples;
-    bool has_negatives;
+    bool have_negatives;
 } batch_sizes;
 
 static batch_sizes measure(const packing *plan, const sr_example *examples, size_t count)
@@ -85,7 +85,7 @@ static batch_sizes measure(const packing *plan, const sr_example *examples, size
         const size_t targets = count_targets(plan, &examples[e]);
         const bool shares = shares_sequence(plan, &examples[e]);
         sizes.targets += targets;
-        sizes.has_negatives = sizes.has_negatives || examples[e].negatives;
+        sizes.have_negatives = sizes.have_negatives || examples[e].negatives;
         if (shares && has_shared_sequence)
             continue;
         has_shared_sequence = has_shared_sequence || shares;
@@ -226,15 +226,33 @@ static void pack_example(packer *pack, const sr_example *example, size_t index)
         add_target(pack, end, example, 0);
 }
 
+/* Each target's negative as a list of its own. */
+static sr_status list_negatives(const packer *pack, sr_arena *arena, const sr_negatives **negatives, sr_error *error)
+{
+    const size_t targets = pack->target;
+    sr_negatives *made = take(arena, 1, sizeof *made);
+    size_t *first_target = take(arena, targets + 1, sizeof *first_target);
+    if (!made || !first_target)
+        return sr_fail_memory(error, (targets + 1) * sizeof *first_target, "the negatives of a batch");
+    for (size_t target = 0; target <= targets; ++target)
+        first_target[target] = target;
+    *made = (sr_negatives){.lists = targets, .length = 1, .items = pack->negative_items, .first_target = first_target};
+    *negatives = made;
+    return SR_OK;
+}
+
 sr_status sr_batch_pack(sr_batch *batch, sr_arena *arena, const sr_packing *needs, const sr_example *examples, size_t count,
                         sr_error *error)
 {
     const packing plan = plan_packing(needs, examples, count);
     const batch_sizes sizes = measure(&plan, examples, count);
     packer pack;
+    const sr_negatives *negatives = NULL;
     SR_TRY(take_arrays(&pack, &plan, arena, &sizes, error));
     for (size_t e = 0; e < count; ++e)
         pack_example(&pack, &examples[e], e);
+    if (sizes.have_negatives)
+        SR_TRY(list_negatives(&pack, arena, &negatives, error));
     *batch = (sr_batch){.layout = {.sequences = pack.sequence,
                                    .offsets = pack.offsets,
                                    .leading = pack.leading,
@@ -250,7 +268,7 @@ sr_status sr_batch_pack(sr_batch *batch, sr_arena *arena, const sr_packing *need
                         .targets = pack.target,
                         .target_reads = pack.target_reads,
                         .target_items = pack.target_items,
-                        .negative_items = sizes.has_negatives ? pack.negative_items : NULL,
+                        .negatives = negatives,
                         .examples = count,
                         .example_reads = needs->reads_end ? pack.example_reads : NULL};
     return SR_OK;

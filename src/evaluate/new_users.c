@@ -14,7 +14,13 @@
 struct new_users {
     const char *path;
     bool keeps_empty;
-    name_table item_names; /* number i: item i + 1 */
+    const sr_dataset *dataset;
+    uint64_t memory;     /* that `words` may take */
+    lines *ahead;        /* reads the words of the lines that come; NULL at the end */
+    size_t known_lines;  /* up to this one all words of the file are in the table */
+    size_t first_line;   /* from this one on */
+    name_table words;    /* of these lines */
+    int32_t *word_items; /* [words]: the item that has this identifier, or 0 */
     new_users_report report;
     lines *file;
     int32_t *items; /* of the line read last, [room] */
@@ -24,6 +30,98 @@ struct new_users {
 const new_users_report *new_users_found(const new_users *users)
 {
     return &users->report;
+}
+
+/* ---- words of the lines that come ---- */
+
+/* A line with a tab is separated by tabs. */
+static const char *separators_of(const char *line)
+{
+    return strchr(line, '\t') ? "\t" : " ";
+}
+
+static sr_status take_words(new_users *users, const char *line, sr_error *error)
+{
+    const char *separators = separators_of(line), *at = line, *item;
+    const size_t longest = sr_dataset_item_name_width(users->dataset);
+    size_t length;
+    uint32_t number;
+    (void)lines_word(&at, separators, &length); /* the user */
+    while ((item = lines_word(&at, separators, &length)))
+        if (length <= longest)
+            SR_TRY(names_number(&users->words, item, length, &number, error));
+    return SR_OK;
+}
+
+/* Takes words of as many lines as there is memory for, of one at least. */
+static sr_status read_ahead(new_users *users, sr_error *error)
+{
+    do {
+        const char *line;
+        SR_TRY(lines_next(users->ahead, &line, error));
+        if (!line) {
+            lines_close(users->ahead);
+            users->ahead = NULL;
+            users->known_lines = SIZE_MAX;
+            return SR_OK;
+        }
+        users->known_lines = lines_number(users->ahead);
+        SR_TRY(take_words(users, line, error));
+    } while (names_memory(&users->words) < users->memory);
+    return SR_OK;
+}
+
+/* One pass over the identifiers of all items. */
+static sr_status find_items(const new_users *users, sr_error *error)
+{
+    enum { AT_ONCE = 1 << 22 };
+    const sr_dataset *dataset = users->dataset;
+    for (size_t item = 1; item <= sr_dataset_items(dataset); ++item) {
+        size_t length;
+        const char *name = sr_dataset_item_name(dataset, item, &length);
+        const uint32_t number = names_find(&users->words, name, length);
+        if (item % AT_ONCE == 0)
+            sr_dataset_let_go(dataset);
+        if (number == NAMES_NONE)
+            continue;
+        if (users->word_items[number])
+            return sr_fail(error, SR_ERROR_DATA, "%s: items %d and %zu have the same identifier \"%.*s\"",
+                           sr_dataset_directory(dataset), (int)users->word_items[number], item, (int)length, name);
+        users->word_items[number] = (int32_t)item;
+    }
+    return SR_OK;
+}
+
+static sr_status know_next_lines(new_users *users, sr_error *error)
+{
+    free(users->word_items);
+    users->word_items = NULL;
+    users->first_line = users->known_lines + 1;
+    SR_TRY(names_clear(&users->words, error));
+    SR_TRY(read_ahead(users, error));
+    SR_TRY(SR_ALLOCATE_ZERO(&users->word_items, (size_t)users->words.count + 1, "the items of histories", error));
+    return users->words.count > 0 ? find_items(users, error) : SR_OK;
+}
+
+/* The next line, whose words are known; NULL at the end. */
+static sr_status next_line(new_users *users, const char **line, sr_error *error)
+{
+    SR_TRY(lines_next(users->file, line, error));
+    return *line && lines_number(users->file) > users->known_lines ? know_next_lines(users, error) : SR_OK;
+}
+
+/* Goes to the beginning of the file. Words are known already if all lines are. */
+static sr_status begin_reading(new_users *users, sr_error *error)
+{
+    lines_close(users->file);
+    users->file = NULL;
+    SR_TRY(lines_open(&users->file, users->path, error));
+    if (users->first_line == 1 && users->known_lines == SIZE_MAX)
+        return SR_OK;
+    lines_close(users->ahead);
+    users->ahead = NULL;
+    users->known_lines = 0;
+    return lines_open(&users->ahead, users->path, error);
 }
 
 /* ---- one line ---- */
@@ -46,7 +144,7 @@ static sr_status add_item(new_users *users, int32_t item, sr_error *error)
 
 static sr_status parse_line(new_users *users, const char *line, parsed_line *parsed, sr_error *error)
 {
-    const char *separators = strchr(line, '\t') ? "\t" : " ", *at = line, *item;
+    const char *separators = separators_of(line), *at = line, *item;
     size_t length;
     *parsed = (parsed_line){.unknown = 0};
     users->length = 0;
@@ -55,9 +153,10 @@ static sr_status parse_line(new_users *users, const char *line, parsed_line *par
         return lines_fail(users->file, NULL, error, "the line is empty, expected a user and items");
     SR_TRY(lines_check_identifier(users->file, line, "user", parsed->name_length, error));
     while ((item = lines_word(&at, separators, &length))) {
-        const uint32_t number = names_find(&users->item_names, item, length);
-        if (number != NAMES_NONE) {
-            SR_TRY(add_item(users, (int32_t)number + 1, error));
+        const uint32_t number = names_find(&users->words, item, length);
+        const int32_t known = number == NAMES_NONE ? 0 : users->word_items[number];
+        if (known) {
+            SR_TRY(add_item(users, known, error));
         } else if (parsed->unknown++ == 0) {
             parsed->first_unknown = item;
             parsed->first_unknown_length = length;
@@ -106,7 +205,7 @@ static sr_status check_lines(new_users *users, name_table *names, sr_error *erro
         const char *line;
         parsed_line parsed;
         uint32_t number;
-        SR_TRY(lines_next(users->file, &line, error));
+        SR_TRY(next_line(users, &line, error));
         if (!line)
             break;
         SR_TRY(parse_line(users, line, &parsed, error));
@@ -136,21 +235,6 @@ static sr_status check_file(new_users *users, sr_error *error)
 
 /* ---- opening ---- */
 
-static sr_status enter_items(new_users *users, const sr_dataset *dataset, sr_error *error)
-{
-    SR_TRY(names_create(&users->item_names, error));
-    for (size_t item = 1; item <= sr_dataset_items(dataset); ++item) {
-        size_t length;
-        uint32_t number;
-        const char *name = sr_dataset_item_name(dataset, item, &length);
-        SR_TRY(names_number(&users->item_names, name, length, &number, error));
-        if (number != item - 1)
-            return sr_fail(error, SR_ERROR_DATA, "%s: items %u and %zu have the same identifier \"%.*s\"",
-                           sr_dataset_directory(dataset), number + 1, item, (int)length, name);
-    }
-    return SR_OK;
-}
-
 static sr_status check_kind(const char *path, sr_error *error)
 {
     struct stat information;
@@ -162,25 +246,26 @@ static sr_status check_kind(const char *path, sr_error *error)
     return SR_OK;
 }
 
-static sr_status open_users(new_users *users, const sr_dataset *dataset, sr_error *error)
+static sr_status open_users(new_users *users, sr_error *error)
 {
     SR_TRY(check_kind(users->path, error));
-    SR_TRY(enter_items(users, dataset, error));
-    SR_TRY(lines_open(&users->file, users->path, error));
+    SR_TRY(names_create(&users->words, error));
+    SR_TRY(begin_reading(users, error));
     SR_TRY(check_file(users, error));
-    lines_close(users->file);
-    users->file = NULL;
-    return lines_open(&users->file, users->path, error);
+    return begin_reading(users, error);
 }
 
-sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, sr_error *error)
+sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, uint64_t memory,
+                         sr_error *error)
 {
     new_users *users;
     *opened = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&users, 1, "new users", error));
     users->path = path;
     users->keeps_empty = keeps_empty;
-    const sr_status status = open_users(users, dataset, error);
+    users->dataset = dataset;
+    users->memory = memory;
+    const sr_status status = open_users(users, error);
     if (status == SR_OK)
         *opened = users;
     else
@@ -193,7 +278,9 @@ void new_users_close(new_users *users)
     if (!users)
         return;
     lines_close(users->file);
-    names_free(&users->item_names);
+    lines_close(users->ahead);
+    names_free(&users->words);
+    free(users->word_items);
     free(users->items);
     free(users);
 }
@@ -206,7 +293,7 @@ sr_status new_users_next(void *context, sr_recommended_user *user, sr_error *err
     parsed_line parsed;
     do {
         const char *line;
-        SR_TRY(lines_next(users->file, &line, error));
+        SR_TRY(next_line(users, &line, error));
         if (!line)
             return SR_OK;
         SR_TRY(parse_line(users, line, &parsed, error));

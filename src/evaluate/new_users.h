@@ -23,10 +23,13 @@ typedef struct {
     size_t longest_name;
 } new_users_report;
 
-/* Reads the file once. Users without any known item are kept with an empty history if `keeps_empty`, else left out. Release
- * with new_users_close(). SR_ERROR_DATA for a line that does not fit, a user that has had a line before (both lines are named),
- * a file without any user; SR_ERROR_USAGE for what is no regular file and cannot be read twice. */
-sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, sr_error *error);
+/* Reads the file once. Items are looked up for as many lines at a time as `memory` bytes have room for their identifiers, with
+ * one pass over those of the data set for each time; nothing is kept for the other items. Users without any known item are kept
+ * with an empty history if `keeps_empty`, else left out. Release with new_users_close(). SR_ERROR_DATA for a line that does not
+ * fit, a user that has had a line before (both lines are named), a file without any user, an identifier that two items have;
+ * SR_ERROR_USAGE for what is no regular file and cannot be read twice. */
+sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, uint64_t memory,
+                         sr_error *error);
 void new_users_close(new_users *users); /* NULL is allowed */
 
 const new_users_report *new_users_found(const new_users *users);

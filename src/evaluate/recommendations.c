@@ -84,17 +84,6 @@ static sr_status add_line(sr_recommendations_writer *writer, const char *user, s
 
 /* ---- HDF5 ---- */
 
-static size_t longest_item(const sr_dataset *dataset)
-{
-    size_t longest = 1;
-    for (size_t item = 1; item <= sr_dataset_items(dataset); ++item) {
-        size_t length;
-        (void)sr_dataset_item_name(dataset, item, &length);
-        longest = length > longest ? length : longest;
-    }
-    return longest;
-}
-
 /* Opens the file of a column's values beside the output and takes its name away at once. */
 static sr_status open_column(const sr_recommendations_writer *writer, column *c, sr_error *error)
 {
@@ -113,7 +102,7 @@ static sr_status open_columns(sr_recommendations_writer *writer, size_t longest_
 {
     writer->columns[USER] = (column){.name = "user", .size = longest_user ? longest_user : 1};
     writer->columns[RANK] = (column){.name = "rank", .size = sizeof(int32_t)};
-    writer->columns[ITEM] = (column){.name = "item", .size = longest_item(writer->dataset)};
+    writer->columns[ITEM] = (column){.name = "item", .size = sr_dataset_item_name_width(writer->dataset)};
     writer->columns[SCORE] = (column){.name = "score", .size = sizeof(float)};
     for (size_t i = 0; i < COLUMNS; ++i)
         SR_TRY(open_column(writer, &writer->columns[i], error));

@@ -32,7 +32,8 @@ typedef struct calibrator {
     /* Changes block->scores. NULL: it has no such stage. */
     void (*calibrate_scores)(attention_block *block);
     /* From block->scores and block->probabilities, cells of score_map, to probabilities of the block's queries, cells of map.
-     * Only one calibrator in use may have this stage: a second one would find cells of map. NULL: none. */
+     * Only one calibrator in use may have this stage, as a second one would find cells of map: no model is made with two. NULL:
+     * it has no such stage. */
     void (*calibrate_probabilities)(attention_block *block);
     /* Changes block->weights. NULL: it has no such stage. */
     void (*calibrate_weights)(attention_block *block);
@@ -68,6 +69,9 @@ static inline bool calibrates(const sr_model_settings *settings, size_t number)
 {
     return settings->calibrators[number];
 }
+
+/* SR_ERROR_USAGE, with their names, when two calibrators in use have the stage that only one may have. */
+sr_status calibrators_check(const sr_model_settings *settings, sr_error *error);
 
 /* The most that any calibrator in use does with padding. */
 padding_use calibrators_padding(const sr_model_settings *settings, bool training);

@@ -23,6 +23,22 @@ int sr_calibrator_number(const char *name)
     return -1;
 }
 
+sr_status calibrators_check(const sr_model_settings *settings, sr_error *error)
+{
+    const calibrator *found = NULL;
+    for (size_t i = 0; i < calibrator_count; ++i) {
+        if (!calibrators[i]->calibrate_probabilities || !calibrates(settings, i))
+            continue;
+        if (found)
+            return sr_fail(error, SR_ERROR_USAGE,
+                           "calibrators.%s and calibrators.%s cannot be used together: each makes the attention weights of a "
+                           "layer out of the weights of all its queries, which only one can; leave one of the two out",
+                           found->component.name, calibrators[i]->component.name);
+        found = calibrators[i];
+    }
+    return SR_OK;
+}
+
 padding_use calibrators_padding(const sr_model_settings *settings, bool training)
 {
     padding_use most = PADDING_UNUSED;

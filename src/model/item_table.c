@@ -95,6 +95,11 @@ size_t sr_item_table_bytes(const sr_item_table *table)
     return table->kind->bytes(table);
 }
 
+bool sr_item_table_is_divided(const sr_item_table *table)
+{
+    return table->kind->divided;
+}
+
 /* ---- rows by their ids ---- */
 
 sr_tensor *item_table_read(sr_item_table *table, sr_tape *tape, item_part part, const int32_t *ids, size_t count,
@@ -120,19 +125,26 @@ sr_tensor *item_table_scores(sr_item_table *table, sr_tape *tape, sr_tensor *sta
     return rows ? sr_item_scores(tape, states, rows, places) : NULL;
 }
 
+void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targets, size_t n, const int32_t *entries,
+                        sr_comparison *with)
+{
+    with->target_table = table->kind->rows(table, tape, ITEM_VECTORS, targets, n, &with->target_places);
+    with->table = table->kind->rows(table, tape, ITEM_VECTORS, entries, with->lists * with->length, &with->places);
+}
+
 /* ---- the whole catalogue ---- */
 
 sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
-                                    double weight)
+                                    const sr_scoring *scoring, double weight)
 {
     if (table->kind->cross_entropy)
-        return table->kind->cross_entropy(table, tape, states, targets, weight);
+        return table->kind->cross_entropy(table, tape, states, targets, scoring, weight);
     const size_t count = table->kind->slab_count(table);
     sr_slab *slabs = sr_tape_take(tape, count, sizeof *slabs);
     for (size_t i = 0; slabs && i < count; ++i)
         slabs[i] = (sr_slab){.rows = table->kind->slab_on_tape(table, tape, i, ITEM_VECTORS),
                              .numbers = table->kind->slab_items(table, i)};
-    return slabs ? sr_slabs_cross_entropy(tape, states, slabs, count, targets, weight) : NULL;
+    return slabs ? sr_slabs_cross_entropy(tape, states, slabs, count, targets, scoring, weight) : NULL;
 }
 
 size_t item_table_cross_entropy_memory(size_t targets, size_t items, size_t kept)
@@ -163,7 +175,6 @@ static void add_batch(sr_item_reads *reads, const sr_batch *batch)
 {
     add_list(reads, batch->items, batch->layout.offsets[batch->layout.sequences]);
     add_list(reads, batch->target_items, batch->targets);
-    add_list(reads, batch->negative_items, batch->targets);
     if (batch->negatives)
         add_list(reads, batch->negatives->items, batch->negatives->lists * batch->negatives->length);
     if (batch->again)

@@ -5,6 +5,7 @@
 #include "model/calibrator.h"
 #include "model/chunks.h"
 #include "model/loss.h"
+#include "model/negative_keys.h"
 
 #include <stdlib.h>
 
@@ -27,10 +28,13 @@ sr_status model_declare_with(sr_model **model, const sr_model_settings *settings
 {
     *model = NULL;
     sr_model *made;
-    if (SR_ALLOCATE_ZERO(&made, 1, "a model", error) != SR_OK) {
+    sr_status status = calibrators_check(settings, error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&made, 1, "a model", error);
+    if (status != SR_OK) {
         sr_item_table table = {.kind = kind, .memory = memory};
         item_table_free(&table);
-        return SR_ERROR_RUNTIME;
+        return status;
     }
     made->settings = *settings;
     made->items = items;
@@ -42,7 +46,7 @@ sr_status model_declare_with(sr_model **model, const sr_model_settings *settings
     item_table_initialise(&made->item_table, kind, memory, &made->parameters, items);
     made->item_table.dense = sr_model_moves_every_item(settings);
     made->parameters.normal_mean = settings->initializer_mean;
-    sr_status status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
+    status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
     if (status == SR_OK)
         status = components_allocate(&made->components, settings, error);
     if (status == SR_OK)
@@ -64,6 +68,12 @@ sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, s
         *model = NULL;
     }
     return status;
+}
+
+sr_status sr_model_check_items(const sr_model_settings *settings, size_t items, sr_error *error)
+{
+    const loss *row = loss_of(settings);
+    return row->check_items ? row->check_items(settings, items, error) : SR_OK;
 }
 
 sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
@@ -143,6 +153,8 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
                             .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
                             .causal = !row->masked,
                             .negatives = loss_of(settings)->samples,
+                            .sampled = negatives_of(settings),
+                            .log_q = loss_of(settings)->corrects && loss_of(settings)->corrects(settings),
                             .couples_batch = calibrators_couple_batch(settings),
                             .sums_in_passes = row->sums_in_passes};
     if (row->masking)
@@ -245,7 +257,7 @@ sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batc
 size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept)
 {
     const loss *row = loss_of(settings);
-    return row->catalogue_memory ? row->catalogue_memory(targets, items, kept) : 0;
+    return row->catalogue_memory ? row->catalogue_memory(settings, targets, items, kept) : 0;
 }
 
 bool sr_model_moves_every_item(const sr_model_settings *settings)
@@ -326,6 +338,14 @@ const char *sr_model_import_warning(const sr_model_settings *settings)
         if (calibrates(settings, i) && calibrators[i]->import_warning && calibrators[i]->import_warning(settings))
             return calibrators[i]->import_warning(settings);
     return NULL;
+}
+
+const char *sr_model_training_warning(const sr_model_settings *settings)
+{
+    if (settings->similarity != SR_SIMILARITY_COSINE || settings->temperature < 1)
+        return NULL;
+    return "with model.similarity cosine scores lie between -1 and 1, so that no item can be called likely or unlikely; "
+           "training.temperature below 1 widens them (0.05 is usual)";
 }
 
 /* The calibrator in use that filters, or NULL. */

@@ -4,6 +4,7 @@
 #include "model/backbone.h"
 #include "model/calibrator.h"
 #include "model/loss.h"
+#include "model/negative_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,10 @@ static const sr_choice item_table_choices[] = {
     {"replicated", SR_ITEM_TABLE_REPLICATED, "every rank, or every node, has all rows"},
     {"divided", SR_ITEM_TABLE_DIVIDED, "each thread of each rank has some rows, and a step moves those that it reads"},
     {NULL, 0, NULL}};
+static const sr_choice similarity_choices[] = {
+    {"dot", SR_SIMILARITY_DOT, "their dot product"},
+    {"cosine", SR_SIMILARITY_COSINE, "the cosine of the angle between them; needs a training.temperature below 1"},
+    {NULL, 0, NULL}};
 static const sr_choice objective_choices[] = {
     {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it (with masked items: of these)"},
     {"all", SR_OBJECTIVE_ALL,
@@ -50,6 +55,19 @@ static const sr_choice objective_choices[] = {
     {NULL, 0, NULL}};
 
 /* ---- keys ---- */
+
+/* What keys and rules ask of a backbone beside its capabilities; bits behind theirs. */
+enum {
+    IS_MASKED = 256,
+    HAS_GAUSSIANS = 512,
+    SHOWS_TARGETS = 1024,
+    HAS_ONE_STATE = 2048,
+    PLACES_ITSELF = 4096,
+    HAS_VECTORS = 8192
+};
+
+/* What keys ask of a loss. */
+enum { HAS_SCORES = 1 };
 
 static const sr_key model_keys[] = {
     SR_KEY("model", "backbone", SR_KEY_CHOICE, sr_model_settings, backbone, "sasrec", "the model",
@@ -81,6 +99,8 @@ static const sr_key model_keys[] = {
               "which columns of the window a short history takes"),
     SR_CHOICE("model", "item_table", sr_model_settings, item_table, item_table_choices, "auto",
               "who has the vectors of items and the state of their optimizer, in training", .free_to_change = true),
+    SR_CHOICE("model", "similarity", sr_model_settings, similarity, similarity_choices, "dot",
+              "score of an item for a state, in the loss and in ranking", .scope = HAS_VECTORS),
 };
 
 static const sr_gone_key gone_from_model[] = {
@@ -99,13 +119,10 @@ static const sr_key objective_keys[] = {
 
 /* ---- rules that follow from capabilities ---- */
 
-/* What the rules ask of a backbone beside its capabilities; bits behind theirs. */
-enum { IS_MASKED = 256, HAS_GAUSSIANS = 512, SHOWS_TARGETS = 1024, HAS_ONE_STATE = 2048, PLACES_ITSELF = 4096 };
-
 static unsigned properties_of(const backbone *row)
 {
     const bool shows_targets = row->mixes_window && !row->masked && !row->one_state;
-    return row->capabilities | (row->masked ? IS_MASKED : 0) | (row->distances ? HAS_GAUSSIANS : 0) |
+    return row->capabilities | (row->masked ? IS_MASKED : 0) | (row->distances ? HAS_GAUSSIANS : HAS_VECTORS) |
            (shows_targets ? SHOWS_TARGETS : 0) | (row->one_state ? HAS_ONE_STATE : 0) |
            (row->places_itself ? PLACES_ITSELF : 0);
 }
@@ -140,12 +157,30 @@ static bool contrasts_positions(const void *part)
     return settings->contrastive.in_use && settings->objective == SR_OBJECTIVE_ALL;
 }
 
+static bool compares_directions(const void *part)
+{
+    const sr_model_settings *settings = part;
+    return settings->similarity == SR_SIMILARITY_COSINE;
+}
+
 static const sr_rule model_rules[] = {
+    SR_RULE("model.similarity", "model.backbone", compares_directions,
+            "the states of this backbone are Gaussians, which are compared by their distances and have no direction; leave the "
+            "key out, or use another backbone",
+            .scope = HAS_GAUSSIANS),
+    SR_RULE("model.similarity", "model.backbone", compares_directions,
+            "masked items are found by dot products, as this model is published; use dot, or another backbone",
+            .scope = IS_MASKED),
     SR_RULE("model.heads", "model.hidden_size", splits_heads,
             "the heads share the width equally, so their number must divide it", .scope = HAS_ATTENTION),
     SR_RULE("model.positions", "model.backbone", places_twice,
             "this backbone always has relative positions of its own and no others; use none, or leave the key out",
             .scope = PLACES_ITSELF),
+};
+
+static const sr_key score_keys[] = {
+    SR_NUMBER("training", "temperature", sr_model_settings, temperature, 0, 1e6, "1",
+              "scores are divided by it in the loss, not in ranking", .above = true, .scope = HAS_SCORES),
 };
 
 static const sr_rule objective_rules[] = {
@@ -184,6 +219,25 @@ static void name_capable(const sr_scope *scope, unsigned bits, char *text, size_
             snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", backbones[i]->component.name);
 }
 
+static unsigned properties_of_loss(const loss *row)
+{
+    return row->distances ? 0 : HAS_SCORES;
+}
+
+static bool loss_has(const sr_scope *scope, unsigned bits, const void *part)
+{
+    (void)scope;
+    return (properties_of_loss(loss_of(part)) & bits) == bits;
+}
+
+static void name_losses(const sr_scope *scope, unsigned bits, char *text, size_t size)
+{
+    (void)scope;
+    for (size_t i = 0; bits && i < loss_count; ++i)
+        if ((properties_of_loss(losses[i]) & bits) == bits)
+            snprintf(text + strlen(text), size - strlen(text), "%s%s", *text ? ", " : "", losses[i]->component.name);
+}
+
 /* Of keys that a component has alone. */
 static bool is_in_use(const sr_scope *scope, unsigned bits, const void *part)
 {
@@ -201,6 +255,11 @@ static void name_component(const sr_scope *scope, unsigned bits, char *text, siz
 static sr_scope scope_of_capabilities(size_t at)
 {
     return (sr_scope){.holds = has_capabilities, .owners = name_capable, .at = at, .decided_by = "model.backbone"};
+}
+
+static sr_scope scope_of_losses(size_t at)
+{
+    return (sr_scope){.holds = loss_has, .owners = name_losses, .at = at, .decided_by = "training.loss"};
 }
 
 static sr_scope scope_of_component(const component *row, size_t at, const char *decided_by)
@@ -276,6 +335,8 @@ void sr_objective_add_keys(sr_schema *schema, size_t at)
 {
     sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(objective_keys), .keys_at = at, .scope = scope_of_capabilities(at),
                                                 SR_RULES(objective_rules), .rules_at = at});
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(score_keys), .keys_at = at, .scope = scope_of_losses(at)});
+    negatives_add_keys(schema, at);
     for (size_t i = 0; i < loss_count; ++i)
         add_component(schema, at, &losses[i]->component, "training.loss");
 }
@@ -284,4 +345,5 @@ void sr_model_settle(sr_model_settings *settings, const sr_given *given)
 {
     if (backbone_of(settings)->places_itself && !sr_is_given(given, "model.positions"))
         settings->positions = SR_POSITIONS_NONE;
+    negatives_settle(settings, given);
 }

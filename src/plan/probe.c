@@ -4,6 +4,7 @@
 #include "evaluate/scorer.h"
 #include "srtrain/objective.h"
 #include "srtrain/operations.h"
+#include "srtrain/step.h"
 
 #include <string.h>
 
@@ -22,6 +23,7 @@ sr_status probe_create(probe *p, const sr_plan_request *request, size_t items, s
         return status;
     }
     sr_tape_set_precision(p->tape, request->settings->training.precision);
+    sr_tape_set_kept_bytes(p->tape, sr_training_kept_bytes(&request->settings->training, request->threads));
     sr_parameters_draw(sr_model_parameters(p->model), (uint64_t)request->settings->training.seed);
     return SR_OK;
 }
@@ -57,6 +59,17 @@ static sr_status fold(const int32_t **numbers, size_t count, size_t known, size_
     return SR_OK;
 }
 
+static sr_status fold_negatives(const probe *p, const sr_negatives **negatives, sr_error *error)
+{
+    sr_negatives *folded_negatives = sr_arena_take(p->arena, sizeof *folded_negatives);
+    if (!folded_negatives)
+        return sr_fail_memory(error, sizeof *folded_negatives, "a part of a batch");
+    *folded_negatives = **negatives;
+    *negatives = folded_negatives;
+    return fold(&folded_negatives->items, folded_negatives->lists * folded_negatives->length, p->items,
+                sr_dataset_items(p->request->dataset), p->arena, error);
+}
+
 static sr_status fold_batch(const probe *p, sr_batch *batch, sr_error *error)
 {
     const size_t items = sr_dataset_items(p->request->dataset), users = sr_dataset_users(p->request->dataset);
@@ -64,7 +77,7 @@ static sr_status fold_batch(const probe *p, sr_batch *batch, sr_error *error)
     SR_TRY(fold(&batch->items, tokens, p->items, items, p->arena, error));
     SR_TRY(fold(&batch->users, tokens, p->users, users, p->arena, error));
     SR_TRY(fold(&batch->target_items, batch->targets, p->items, items, p->arena, error));
-    return fold(&batch->negative_items, batch->targets, p->items, items, p->arena, error);
+    return batch->negatives ? fold_negatives(p, &batch->negatives, error) : SR_OK;
 }
 
 /* The same for a further pass of contrastive training, whose batch is not the probe's to change. */
@@ -113,8 +126,8 @@ sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_e
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_arena_reset(p->arena);
     sr_tape_reset(p->tape);
-    SR_TRY(sr_sampler_batch(p->request->sampler, 0, part->index, (sr_part){part->worker, part->workers}, p->arena, &batch,
-                            &totals, error));
+    SR_TRY(sr_sampler_batch(p->request->sampler, 0, part->index, (sr_part){.rank = part->worker, .ranks = part->workers},
+                            p->arena, &batch, &totals, error));
     SR_TRY(compute(p, &batch, &own, error));
     own.targets = batch.targets;
     own.tape = sr_tape_memory(p->tape);

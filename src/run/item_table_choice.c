@@ -28,7 +28,7 @@ static sr_status check_division(const run *r, sr_error *error)
         return SR_OK;
     return sr_fail(
         error, SR_ERROR_USAGE,
-        "model.item_table divided: validation and checkpoints do not serve a table that is divided among %zu workers "
+        "model.item_table divided: checkpoints do not serve a table that is divided among %zu workers "
         "(ranks times threads): use one rank with one thread, or item_table replicated",
         workers);
 }

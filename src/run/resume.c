@@ -127,6 +127,8 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     sr_status status = sr_run_check_fits(path, &checkpoint, r->settings, r->dataset, r->log, &before, error);
     if (status == SR_OK)
         status = resume_check_epochs(path, &checkpoint.progress, r->settings->training.epochs, error);
+    if (status == SR_OK)
+        status = resume_check_counters(path, &checkpoint.progress, sr_sampler_batches(r->sampler), error);
     status = sr_parallel_agree(r->parallel, status, error);
     if (status == SR_OK)
         status = read_state(r, path, &checkpoint.progress, error);

@@ -37,6 +37,17 @@ sr_status resume_check_epochs(const char *path, const sr_progress *progress, int
         path, (long long)progress->epoch, (long long)epochs, batches);
 }
 
+sr_status resume_check_counters(const char *path, const sr_progress *progress, size_t batches, sr_error *error)
+{
+    if (progress->epoch >= 0 && progress->batch >= 0 && (size_t)progress->batch <= batches && progress->batch <= progress->step)
+        return SR_OK;
+    return sr_fail(
+        error, SR_ERROR_DATA,
+        "not going on from %s: it says that %lld epochs, %lld batches of the next one and %lld steps are done, and an "
+        "epoch of this training has %zu batches. Another program has changed the file; take an earlier checkpoint",
+        path, (long long)progress->epoch, (long long)progress->batch, (long long)progress->step, batches);
+}
+
 sr_status resume_check_directory(const char *checkpoints, int64_t newest, int64_t step, bool begins_there, sr_error *error)
 {
     if (newest < 0 || (begins_there && newest <= step))

@@ -22,6 +22,9 @@ resumed resume_adapt_progress(sr_progress *progress, const sr_settings *before, 
  * one: SR_ERROR_USAGE. `path` is the checkpoint, for the message. */
 sr_status resume_check_epochs(const char *path, const sr_progress *progress, int64_t epochs, sr_error *error);
 
+/* A file whose counters no training of `batches` batches an epoch can have reached was not written by one: SR_ERROR_DATA. */
+sr_status resume_check_counters(const char *path, const sr_progress *progress, size_t batches, sr_error *error);
+
 /* A run that does not go on from the newest checkpoint of its directory must not write among those, as they would be taken for
  * its own: SR_ERROR_USAGE. `newest` is the step of that one (-1: there is none), `step` where the run starts; `begins_there`:
  * with a checkpoint of another directory or of this one that the user has named. */

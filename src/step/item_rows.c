@@ -3,6 +3,7 @@
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/memory.h"
+#include "step/shared_state.h"
 #include "step/touched_rows.h"
 
 #include <omp.h>
@@ -18,12 +19,20 @@ struct row_steps {
 
 /* ---- rows among the parameters ---- */
 
-sr_status item_rows_pick(sr_stepper *stepper, sr_error *error)
+size_t item_rows_remembered(const sr_stepper *stepper)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    const sr_table_list tables = sr_model_item_tables(stepper->model);
+    const bool picks = training->item_updates == SR_ITEM_UPDATES_DEFERRED && sr_optimizer_can_be_late(training);
+    return picks && tables.count > 0 ? sr_model_parameters(stepper->model)->list[tables.index[0]].shape[0] : 0;
+}
+
+sr_status item_rows_pick(sr_stepper *stepper, int64_t *taken, sr_error *error)
 {
     if (stepper->settings->training.item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
     const sr_table_list tables = sr_model_item_tables(stepper->model);
-    return sr_optimizer_pick_rows(&stepper->optimizer, &tables, error);
+    return sr_optimizer_pick_rows(&stepper->optimizer, &tables, taken, error);
 }
 
 sr_status item_rows_create(sr_worker *worker, sr_error *error)
@@ -53,16 +62,30 @@ void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate)
 static sr_status settle_touched(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
 {
     sr_optimizer *optimizer = &worker->stepper->optimizer;
-    double mark = sr_seconds(), unused = 0;
-    const size_t thread = sr_parallel_thread(worker->parallel);
-    if (status == SR_OK && thread == 0)
+    sr_node *node = worker->stepper->node;
+    double mark = sr_seconds();
+    size_t part, parts;
+    if (status == SR_OK && sr_parallel_thread(worker->parallel) == 0)
         status = sr_optimizer_reserve(optimizer, error);
     SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
     worker->times.reduction += sr_lap(&mark);
-    sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, item_rows_touched(worker), thread, worker->stepper->threads);
-    sr_parallel_sum_over_threads(worker->parallel, &unused, 1); /* nobody reads what another is still updating */
+    shared_state_part(worker, &part, &parts);
+    sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, item_rows_touched(worker), part, parts);
+    if (node) /* nobody reads what another is still updating */
+        status = sr_node_wait(node, worker->parallel, error);
+    else
+        sr_parallel_wait_for_threads(worker->parallel);
     worker->times.optimizer += sr_lap(&mark);
-    return SR_OK;
+    return status;
+}
+
+void item_rows_forget_part(const sr_worker *worker)
+{
+    const sr_touched_rows *touched = item_rows_touched(worker);
+    size_t part, parts;
+    shared_state_part(worker, &part, &parts);
+    if (touched && touched->every)
+        sr_optimizer_forget_rows(&worker->stepper->optimizer, part, parts);
 }
 
 /* ---- rows in blocks ---- */
@@ -85,7 +108,7 @@ static sr_status create_steps(sr_stepper *stepper, struct row_steps *steps, sr_r
                        "use another optimizer, or item_table replicated");
     SR_TRY(sr_optimizer_create(&steps->optimizer, &block->parameters, training, error));
     if (!block->dense)
-        SR_TRY(sr_optimizer_pick_rows(&steps->optimizer, &block->touched.tables, error));
+        SR_TRY(sr_optimizer_pick_rows(&steps->optimizer, &block->touched.tables, NULL, error));
     if (!block->dense && !sr_optimizer_picks_rows(&steps->optimizer))
         return sr_fail(error, SR_ERROR_USAGE,
                        "model.item_table divided with training.row_optimizer exact: rows take the steps late that give them no "
@@ -184,6 +207,7 @@ static void settle_blocks(const sr_worker *worker)
     for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;) {
         const sr_touched_rows all = {.tables = steps->block->touched.tables, .every = true};
         sr_optimizer_settle_rows(&steps->optimizer, steps->kernels, &all, 0, 1);
+        sr_optimizer_forget_rows(&steps->optimizer, 0, 1);
         sr_optimizer_forget(&steps->optimizer);
     }
 }
@@ -197,15 +221,20 @@ sr_status item_rows_prepare(sr_worker *worker, sr_status status, const sr_batch 
     return worker->touched ? settle_touched(worker, status, batch, error) : status;
 }
 
-void item_rows_settle(sr_stepper *stepper)
+sr_status item_rows_settle(sr_stepper *stepper, sr_error *error)
 {
     const sr_touched_rows all = {.tables = stepper->optimizer.tables, .every = true};
 #pragma omp parallel num_threads((int)stepper->threads) default(shared)
     {
-        const size_t thread = (size_t)omp_get_thread_num();
+        const sr_worker *worker = &stepper->workers[omp_get_thread_num()];
+        size_t part, parts;
         sr_flush_denormals();
-        sr_optimizer_settle_rows(&stepper->optimizer, stepper->kernels, &all, thread, stepper->threads);
-        settle_blocks(&stepper->workers[thread]);
+        shared_state_part(worker, &part, &parts);
+        sr_optimizer_settle_rows(&stepper->optimizer, stepper->kernels, &all, part, parts);
+        sr_optimizer_forget_rows(&stepper->optimizer, part, parts);
+        settle_blocks(worker);
     }
     sr_optimizer_forget(&stepper->optimizer);
+    const bool shares = stepper->node && sr_optimizer_picks_rows(&stepper->optimizer);
+    return shares ? sr_node_wait(stepper->node, stepper->parallel, error) : SR_OK;
 }

@@ -10,8 +10,12 @@
 #include "srtrain/row_blocks.h"
 #include "srtrain/step.h"
 
-/* Chooses the rows of parameters that steps go through, where the settings ask for it and the model allows it. */
-sr_status item_rows_pick(sr_stepper *stepper, sr_error *error);
+/* Rows of parameters of which it is to be known which steps they have taken; 0: of none. */
+size_t item_rows_remembered(const sr_stepper *stepper);
+
+/* Chooses the rows of parameters that steps go through, where the settings ask for it and the model allows it. `taken` is
+ * memory for what is remembered of them, which processes of a node share; NULL: this process's own. */
+sr_status item_rows_pick(sr_stepper *stepper, int64_t *taken, sr_error *error);
 
 /* Memory of blocks, and an optimizer for each. SR_ERROR_USAGE where the optimizer cannot step their rows. Release with
  * item_rows_free_blocks(). */
@@ -41,10 +45,13 @@ double item_rows_squares(const sr_worker *worker);
 /* The step of a worker's blocks; of `update` its number, rate and norm count. */
 sr_status item_rows_update(const sr_worker *worker, const sr_update *update, sr_error *error);
 
+/* Forgets which steps rows of parameters have taken, where this one touched every row: this worker's part of them. */
+void item_rows_forget_part(const sr_worker *worker);
+
 /* Remembers a step that all workers have taken, for rows of parameters that it did not touch. */
 void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate);
 
-/* Settles every row. */
-void item_rows_settle(sr_stepper *stepper);
+/* Settles every row. Collective over processes that share rows. */
+sr_status item_rows_settle(sr_stepper *stepper, sr_error *error);
 
 #endif

@@ -58,7 +58,8 @@ void sr_optimizer_free(sr_optimizer *optimizer)
 {
     for (size_t i = 0; !optimizer->placed && i < optimizer->state.count; ++i)
         free(optimizer->state.blocks[i].values);
-    free(optimizer->taken);
+    if (!optimizer->taken_is_placed)
+        free(optimizer->taken);
     missed_steps_free(optimizer->missed);
     *optimizer = (sr_optimizer){0};
 }
@@ -142,14 +143,23 @@ size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t row
     return sr_optimizer_can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
 }
 
-sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error)
+/* Rows of the tables that steps go through. */
+static size_t picked_rows(const sr_optimizer *optimizer, const sr_table_list *tables)
+{
+    return optimizer->parameters->list[tables->index[0]].shape[0];
+}
+
+sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error)
 {
     const bool lazy = optimizer->settings->row_optimizer == SR_ROW_OPTIMIZER_LAZY;
     if (tables->count == 0 || !(lazy ? sr_optimizer_can_step_rows : sr_optimizer_can_be_late)(optimizer->settings))
         return SR_OK;
     if (!lazy) {
-        SR_TRY(SR_ALLOCATE_ZERO(&optimizer->taken, optimizer->parameters->list[tables->index[0]].shape[0],
-                                "the steps that rows have taken", error));
+        optimizer->taken = taken;
+        optimizer->taken_is_placed = taken != NULL;
+        if (!taken)
+            SR_TRY(
+                SR_ALLOCATE_ZERO(&optimizer->taken, picked_rows(optimizer, tables), "the steps that rows have taken", error));
         SR_TRY(optimizer->row->late->create(&optimizer->missed, optimizer->settings, error));
     }
     optimizer->tables = *tables;
@@ -205,10 +215,17 @@ void sr_optimizer_settle_rows(sr_optimizer *optimizer, const sr_kernels *kernels
 
 void sr_optimizer_forget(sr_optimizer *optimizer)
 {
+    if (optimizer->missed)
+        missed_steps_forget(optimizer->missed);
+}
+
+void sr_optimizer_forget_rows(sr_optimizer *optimizer, size_t part, size_t parts)
+{
     if (!optimizer->missed || missed_steps_taken(optimizer->missed) == 0)
         return;
-    missed_steps_forget(optimizer->missed);
-    memset(optimizer->taken, 0, optimizer->parameters->list[optimizer->tables.index[0]].shape[0] * sizeof *optimizer->taken);
+    const sr_element_range all = {0, picked_rows(optimizer, &optimizer->tables)};
+    const sr_element_range rows = sr_part_of_range(all, part, parts);
+    memset(optimizer->taken + rows.begin, 0, (rows.end - rows.begin) * sizeof *optimizer->taken);
 }
 
 void sr_optimizer_note(sr_optimizer *optimizer, int64_t step, double learning_rate, const sr_touched_rows *touched)

@@ -6,6 +6,7 @@
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/objective.h"
+#include "step/draws.h"
 #include "step/item_rows.h"
 #include "step/nonfinite.h"
 #include "step/reduction.h"
@@ -26,8 +27,7 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
     double mark = sr_seconds();
     sr_arena_reset(worker->arena);
     sr_tape_reset(worker->tape);
-    sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, (sr_part){rank, ranks}, worker->arena, batch,
-                                        totals, error);
+    sr_status status = draws_batch(worker, epoch, index, batch, totals, error);
     worker->times.data += sr_lap(&mark);
     status = item_rows_prepare(worker, status, batch, error);
     if (status == SR_OK)
@@ -91,7 +91,7 @@ static sr_status check_finite(sr_worker *worker, sr_step_result *result, sr_erro
     result->skipped = nonfinite_is_found(result);
     if (!result->skipped)
         return SR_OK;
-    SR_TRY(sr_reduction_collect(worker->reduction, error));
+    SR_TRY(sr_reduction_collect(worker->reduction, item_rows_touched(worker), error));
     nonfinite_describe(parameters, result, result->reason, sizeof result->reason);
     if (worker->stepper->settings->training.skip_nonfinite_steps > 0)
         return SR_OK;
@@ -154,6 +154,7 @@ static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *r
     double mark = sr_seconds();
     SR_TRY(sr_optimizer_step(&stepper->optimizer, stepper->kernels, &update, error));
     SR_TRY(item_rows_update(worker, &update, error));
+    item_rows_forget_part(worker);
     worker->times.optimizer += sr_lap(&mark);
     const sr_status status = stepper->node ? sr_node_wait(stepper->node, worker->parallel, error) : SR_OK;
     worker->times.reduction += sr_lap(&mark);

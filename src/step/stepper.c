@@ -50,7 +50,7 @@ static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), &stepper->settings->training, error));
-    return item_rows_pick(stepper, error);
+    return item_rows_pick(stepper, NULL, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
@@ -118,10 +118,10 @@ void sr_stepper_free(sr_stepper *stepper)
     *stepper = (sr_stepper){0};
 }
 
-void sr_stepper_settle(sr_stepper *stepper)
+sr_status sr_stepper_settle(sr_stepper *stepper, sr_error *error)
 {
-    item_rows_settle(stepper);
     sr_reduction_forget(stepper->workers[0].reduction);
+    return item_rows_settle(stepper, error);
 }
 
 size_t sr_stepper_memory(const sr_stepper *stepper)
@@ -132,12 +132,36 @@ size_t sr_stepper_memory(const sr_stepper *stepper)
     return bytes;
 }
 
+/* Negatives that all workers together name at most, for so many examples and tokens of a batch. Workers that share a list draw
+ * it each. */
+static size_t named_negatives(const sr_model_settings *settings, size_t examples, size_t tokens, size_t workers)
+{
+    const sr_model_needs needs = sr_model_needs_of(settings, true);
+    const sr_negative_settings *sampled = &needs.sampled;
+    const size_t length = sampled->count > 0 ? (size_t)sampled->count : tokens;
+    const size_t slices = (examples + (size_t)sampled->slice - 1) / (size_t)sampled->slice;
+    if (!needs.negatives)
+        return 0;
+    switch (sampled->sharing) {
+    case SR_SHARING_EXAMPLE:
+        return examples * length;
+    case SR_SHARING_SLICE:
+        return smaller(examples, slices * workers) * length;
+    case SR_SHARING_BATCH:
+        return smaller(examples, workers) * length;
+    case SR_SHARING_TARGET:
+        break;
+    }
+    return tokens * length;
+}
+
 /* Ids that every worker gathers: those that the whole batch names, or as many as all workers may bring where these are fewer.
  */
 static size_t gathered_ids(const sr_settings *settings, size_t most, size_t workers)
 {
-    const size_t ids = settings->model.contrastive.in_use ? 5 : 3; /* of an item in each view, its target and a negative */
-    const size_t named = ids * (size_t)(settings->training.batch_size * settings->model.max_length);
+    const size_t examples = (size_t)settings->training.batch_size, tokens = examples * (size_t)settings->model.max_length;
+    const size_t ids = settings->model.contrastive.in_use ? 4 : 2; /* of an item in each view, and of its target */
+    const size_t named = ids * tokens + named_negatives(&settings->model, examples, tokens, workers);
     return workers == 1 ? 0 : smaller(named, workers * most);
 }
 

@@ -14,7 +14,7 @@ static sr_status check_counts(const sr_dataset_source *source, size_t shards, sr
         return sr_fail(error, SR_ERROR_DATA, "the data set is empty: %zu users, %zu items, %zu interactions", source->users,
                        source->items, source->interactions);
     if (source->items >= INT32_MAX)
-        return sr_fail(error, SR_ERROR_DATA, "%zu items; at most %d are possible", source->items, INT32_MAX - 1);
+        return sr_fail(error, SR_ERROR_DATA, "%zu items; at most %d (2^31 - 2) are possible", source->items, INT32_MAX - 1);
     if (shards < 1 || shards > source->users)
         return sr_fail(error, SR_ERROR_USAGE, "%zu shards for %zu users; 1 to %zu are possible", shards, source->users,
                        source->users);

@@ -294,6 +294,7 @@ void sr_dataset_let_go(const sr_dataset *dataset)
 {
     for (size_t i = 0; i < dataset->shard_count; ++i)
         sr_mapped_file_let_go(&dataset->shards[i].file);
+    sr_mapped_file_let_go(&dataset->index);
 }
 
 static const char *name_in(const sr_mapped_array *names, size_t index, size_t *length)
@@ -311,4 +312,9 @@ const char *sr_dataset_user_name(const sr_dataset *dataset, size_t user, size_t 
 const char *sr_dataset_item_name(const sr_dataset *dataset, size_t item, size_t *length)
 {
     return name_in(dataset->item_ids, item - 1, length);
+}
+
+size_t sr_dataset_item_name_width(const sr_dataset *dataset)
+{
+    return dataset->item_ids->element_size;
 }

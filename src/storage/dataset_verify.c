@@ -8,6 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef SRTRAIN_SMALL_BUFFERS /* tests, whose data sets are small */
+enum { ITEMS_COUNTED = 3 };
+#else
+enum { ITEMS_COUNTED = 1 << 25 }; /* at a time: 256 MiB */
+#endif
+enum { NAMES_AT_ONCE = 1 << 22 };
+
 static sr_status verify_offsets(const sr_dataset *dataset, const sr_shard *shard, sr_error *error)
 {
     for (size_t user = 0; user < shard->users; ++user) {
@@ -75,27 +82,44 @@ static sr_status verify_shard(const sr_dataset *dataset, const sr_shard *shard, 
 
 /* ---- what only the whole data set shows ---- */
 
-/* Compares counts over all shards with a dataset of the index. `training_only` counts the training parts alone. */
+/* Adds to `counts` how often items [begin, end) occur in a shard. */
+static void count_shard(const sr_shard *shard, size_t begin, size_t end, bool training_only, int64_t *counts)
+{
+    for (size_t user = 0; user < shard->users; ++user) {
+        const int64_t first = shard->offsets[user];
+        const int64_t behind = training_only ? first + shard->train_end[user] : shard->offsets[user + 1];
+        for (int64_t i = first; i < behind; ++i) {
+            const size_t item = (size_t)shard->items[i];
+            if (item >= begin && item < end)
+                ++counts[item - begin];
+        }
+    }
+}
+
+/* Compares counts of items over all shards with a dataset of the index, for a range of items at a time. `training_only` counts
+ * the training parts alone. */
 static sr_status verify_counts(const sr_dataset *dataset, const char *name, const int64_t *stated, bool training_only,
                                sr_error *error)
 {
+    const size_t all = dataset->items + 1, range = all < ITEMS_COUNTED ? all : (size_t)ITEMS_COUNTED;
     int64_t *counts;
-    SR_TRY(SR_ALLOCATE_ZERO(&counts, dataset->items + 1, "counts of items", error));
-    for (size_t i = 0; i < dataset->shard_count; ++i) {
-        const sr_shard *shard = &dataset->shards[i];
-        for (size_t user = 0; user < shard->users; ++user) {
-            const int64_t first = shard->offsets[user];
-            const int64_t end = training_only ? first + shard->train_end[user] : shard->offsets[user + 1];
-            for (int64_t j = first; j < end; ++j)
-                ++counts[shard->items[j]];
-        }
-    }
+    SR_TRY(SR_ALLOCATE(&counts, range, "counts of items", error));
     sr_status status = SR_OK;
-    for (size_t item = 0; item <= dataset->items && status == SR_OK; ++item)
-        if (counts[item] != stated[item])
-            status = sr_fail(error, SR_ERROR_DATA, "%s: dataset %s, position %zu: %lld; the shards have this item %lld times%s",
-                             dataset->index.path, name, item, (long long)stated[item], (long long)counts[item],
-                             training_only ? " in their training parts" : "");
+    for (size_t begin = 0; begin < all && status == SR_OK; begin += range) {
+        const size_t end = all - begin < range ? all : begin + range;
+        memset(counts, 0, range * sizeof *counts);
+        for (size_t i = 0; i < dataset->shard_count; ++i) {
+            count_shard(&dataset->shards[i], begin, end, training_only, counts);
+            sr_mapped_file_let_go(&dataset->shards[i].file);
+        }
+        for (size_t item = begin; item < end && status == SR_OK; ++item)
+            if (counts[item - begin] != stated[item])
+                status = sr_fail(error, SR_ERROR_DATA,
+                                 "%s: dataset %s, position %zu: %lld; the shards have this item %lld times%s",
+                                 dataset->index.path, name, item, (long long)stated[item], (long long)counts[item - begin],
+                                 training_only ? " in their training parts" : "");
+        sr_mapped_file_let_go(&dataset->index);
+    }
     free(counts);
     return status;
 }
@@ -125,11 +149,16 @@ static sr_status verify_fingerprint(const sr_dataset *dataset, sr_error *error)
     for (size_t user = 0; user < dataset->users; ++user) {
         const char *name = sr_dataset_user_name(dataset, user, &length);
         sr_fingerprint_name(fingerprint, name, length);
+        if (user % NAMES_AT_ONCE == 0)
+            sr_mapped_file_let_go(&dataset->index);
     }
     for (size_t item = 1; item <= dataset->items; ++item) {
         const char *name = sr_dataset_item_name(dataset, item, &length);
         sr_fingerprint_name(fingerprint, name, length);
+        if (item % NAMES_AT_ONCE == 0)
+            sr_mapped_file_let_go(&dataset->index);
     }
+    sr_mapped_file_let_go(&dataset->index);
     hash_shards(dataset, fingerprint);
     char text[SR_CHECKSUM_SIZE];
     sr_fingerprint_end(fingerprint, text);

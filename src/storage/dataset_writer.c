@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- datasets of a file ---- */
 
@@ -98,13 +99,15 @@ static sr_status write_names(const sr_hdf5_file *file, const char *name, const s
     return status;
 }
 
-/* How often each item occurs; pieces of items come in the order of users. */
+/* How often each item of a range occurs; pieces of items come in the order of users. */
 typedef struct {
     const sr_dataset_source *source;
+    bool training_only;
     user_piece users;
     size_t user; /* within the piece of users */
     int32_t place;
-    int64_t *all, *training; /* [items + 1] */
+    size_t begin, end; /* items, from 0 for padding */
+    int64_t *counts;   /* [end - begin] */
 } item_counting;
 
 static sr_status count_piece(void *context, const void *values, size_t first, size_t count, sr_error *error)
@@ -121,35 +124,56 @@ static sr_status count_piece(void *context, const void *values, size_t first, si
             SR_TRY(user_piece_next(&c->users, c->source, error));
             c->user = 0;
         }
-        ++c->all[items[i]];
-        c->training[items[i]] += c->place++ < c->users.train_end[c->user];
+        const bool counts = !c->training_only || c->place < c->users.train_end[c->user];
+        ++c->place;
+        const size_t item = (size_t)items[i];
+        if (counts && item >= c->begin && item < c->end)
+            ++c->counts[item - c->begin];
     }
     return SR_OK;
 }
 
-static sr_status count_items(const sr_dataset_source *source, int64_t *all, int64_t *training, sr_error *error)
+/* One pass over all interactions. */
+static sr_status count_range(item_counting *c, sr_error *error)
 {
-    item_counting c = {.source = source, .all = all, .training = training};
-    sr_status status = user_piece_allocate(&c.users, error);
+    memset(c->counts, 0, (c->end - c->begin) * sizeof *c->counts);
+    c->user = 0;
+    c->place = 0;
+    sr_status status = user_piece_allocate(&c->users, error);
     if (status == SR_OK)
-        status = user_piece_next(&c.users, source, error);
+        status = user_piece_next(&c->users, c->source, error);
     if (status == SR_OK)
-        status = dataset_for_pieces(source, SR_COLUMN_ITEM, 0, source->interactions, count_piece, &c, error);
-    user_piece_free(&c.users);
+        status = dataset_for_pieces(c->source, SR_COLUMN_ITEM, 0, c->source->interactions, count_piece, c, error);
+    user_piece_free(&c->users);
     return status;
+}
+
+static sr_status write_counts(const sr_hdf5_file *file, const char *name, item_counting *c, size_t range, sr_error *error)
+{
+    const size_t all = c->source->items + 1;
+    sr_hdf5_stream stream;
+    sr_status status = sr_hdf5_stream_begin(&stream, file, name, H5T_STD_I64LE, all, error);
+    for (size_t begin = 0; begin < all && status == SR_OK; begin += range) {
+        c->begin = begin;
+        c->end = all - begin < range ? all : begin + range;
+        status = count_range(c, error);
+        if (status == SR_OK)
+            status = sr_hdf5_stream_append(&stream, c->counts, c->end - c->begin, error);
+    }
+    return sr_hdf5_stream_end(&stream, status, error);
 }
 
 static sr_status write_item_counts(const sr_hdf5_file *file, const sr_dataset_source *source, sr_error *error)
 {
-    int64_t *all;
-    const size_t count = source->items + 1;
-    SR_TRY(SR_ALLOCATE_ZERO(&all, 2 * count, "counts of items", error));
-    sr_status status = count_items(source, all, all + count, error);
+    item_counting c = {.source = source, .training_only = true};
+    const size_t all = source->items + 1, room = (size_t)(source->memory / sizeof *c.counts);
+    const size_t range = source->memory == 0 || room > all ? all : (room > 0 ? room : 1);
+    SR_TRY(SR_ALLOCATE(&c.counts, range, "counts of items", error));
+    sr_status status = write_counts(file, SR_INDEX_POPULARITY, &c, range, error);
+    c.training_only = false;
     if (status == SR_OK)
-        status = sr_hdf5_write_array(file, SR_INDEX_POPULARITY, H5T_STD_I64LE, count, all + count, error);
-    if (status == SR_OK)
-        status = sr_hdf5_write_array(file, SR_INDEX_INTERACTIONS, H5T_STD_I64LE, count, all, error);
-    free(all);
+        status = write_counts(file, SR_INDEX_INTERACTIONS, &c, range, error);
+    free(c.counts);
     return status;
 }
 

@@ -10,6 +10,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#ifdef SRTRAIN_SMALL_BUFFERS /* tests, whose arrays are small */
+enum { CHECKSUM_PIECE = 64 };
+#else
+enum { CHECKSUM_PIECE = 1 << 24 };
+#endif
+
 static void write_digest(XXH128_hash_t hash, char text[SR_CHECKSUM_SIZE])
 {
     XXH128_canonical_t canonical;
@@ -21,6 +27,27 @@ static void write_digest(XXH128_hash_t hash, char text[SR_CHECKSUM_SIZE])
 void sr_checksum(const void *data, size_t bytes, char text[SR_CHECKSUM_SIZE])
 {
     write_digest(XXH3_128bits(data, bytes), text);
+}
+
+sr_status sr_checksum_in_pieces(const void *data, size_t bytes, void (*done)(const void *piece, size_t bytes),
+                                char text[SR_CHECKSUM_SIZE], sr_error *error)
+{
+    XXH3_state_t *state = XXH3_createState();
+    if (!state)
+        return sr_fail_memory(error, 576, "the state of a checksum");
+    (void)XXH3_128bits_reset(state);
+    const char *at = data;
+    for (size_t left = bytes; left > 0;) {
+        const size_t here = left < CHECKSUM_PIECE ? left : (size_t)CHECKSUM_PIECE;
+        (void)XXH3_128bits_update(state, at, here);
+        if (done)
+            done(at, here);
+        at += here;
+        left -= here;
+    }
+    write_digest(XXH3_128bits_digest(state), text);
+    (void)XXH3_freeState(state);
+    return SR_OK;
 }
 
 void sr_hdf5_silence(void)

@@ -26,6 +26,10 @@ typedef struct {
 /* XXH3-128 of `bytes` bytes in canonical form. */
 void sr_checksum(const void *data, size_t bytes, char text[SR_CHECKSUM_SIZE]);
 
+/* The same piece by piece: `done` gets each behind its use, unless it is NULL. */
+sr_status sr_checksum_in_pieces(const void *data, size_t bytes, void (*done)(const void *piece, size_t bytes),
+                                char text[SR_CHECKSUM_SIZE], sr_error *error);
+
 /* Keeps HDF5 from printing its error stack: we turn it into messages. */
 void sr_hdf5_silence(void);
 

@@ -63,7 +63,8 @@ static void run(world *w, const moment *m, const char *directory, const char *pr
     run_command(&w->result, command);
 }
 
-/* Whether the power has failed in the last run. */
+/* Whether the power has failed in the last run. Exit codes do not say so: MPICH's launcher may end with 0 after ranks that were
+ * killed. */
 static bool has_failed(const world *w)
 {
     char path[WORLD_PATH_SIZE];
@@ -217,20 +218,20 @@ static void assert_same_end(const world *w, const char *left_run, const char *ri
 static long train_to_the_end(world *w, int ranks, const long counts[MOST_RANKS], const char *run_name, const char *options)
 {
     long failures = 0, reported = -1;
+    bool again;
     do {
         const moment m = draw_moment(ranks, counts);
         train(w, &m, run_name, options);
         const long step = reported_step(w);
         reported = step > reported ? step : reported;
-        if (w->result.code == 0)
-            break;
-        if (!has_failed(w))
+        again = has_failed(w);
+        if (!again && w->result.code != 0)
             fail_with_output(w, "a run that nobody disturbed has failed");
         if (strstr(w->result.output, "is not used"))
             fail_with_output(w, "something damaged was found");
         assert_checkpoint_is_there(w, run_name, reported);
-        ++failures;
-    } while (true);
+        failures += again;
+    } while (again);
     return failures;
 }
 
@@ -308,11 +309,12 @@ static void a_data_set_is_complete_or_not_there(void **state)
         const int ranks = 1 + rand() % MOST_RANKS;
         const moment m = draw_moment(ranks, counts[ranks]);
         convert(w, &m, "torn");
-        if (w->result.code != 0 && !has_failed(w))
+        const bool failed = has_failed(w);
+        if (w->result.code != 0 && !failed)
             fail_with_output(w, "a conversion that nobody disturbed has failed");
-        failures += w->result.code != 0;
+        failures += failed;
         if (!is_there(w, "torn")) {
-            assert_int_not_equal(w->result.code, 0);
+            assert_true(failed);
             convert(w, &(moment){.ranks = ranks}, "torn");
             assert_code(&w->result, 0);
         } else {

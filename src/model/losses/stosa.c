@@ -42,7 +42,7 @@ static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch,
     sr_tensor *roots = sr_square_root(tape, sr_select_columns(tape, states, width, width));
     sr_tensor *points = sr_concatenate_columns(tape, sr_select_columns(tape, states, 0, width), roots);
     sr_tensor *targets = item_points(model, tape, batch->target_items, batch->targets);
-    sr_tensor *negatives = item_points(model, tape, batch->negative_items, batch->targets);
+    sr_tensor *negatives = item_points(model, tape, single_negatives(batch), batch->targets);
     sr_tensor *to_target = sr_row_distances(tape, points, targets);
     sr_tensor *to_negative = sr_row_distances(tape, points, negatives);
     sr_tensor *between = sr_row_distances(tape, targets, negatives);

@@ -1,9 +1,10 @@
 /* Cross entropy over the whole catalogue, tile by tile.
  *
- *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ
- *   dX += g weight (P - onehot) E,   dE += g weight (P - onehot)ᵀ X,   P = exp(l - logsumexp)
+ *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ / temperature
+ *   D = g weight / temperature (P - onehot),   dX += D E,   dE += Dᵀ X,   P = exp(l - logsumexp)
  *
- * V is the number of classes. Rows of the table may lie in several slabs, whose order only changes the order of additions.
+ * V is the number of classes. Of cosines E are rows of length 1. Their lengths are found once, and each tile has such copies of
+ * its rows. Rows of the table may lie in several slabs, whose order only changes the order of additions.
  * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov & Gimelshein
  * 2018), and backward goes over the same tiles again. The first of them are kept from forward to backward, as many as
  * sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are. */
@@ -11,9 +12,11 @@
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
+#include "tensor/unit_rows.h"
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 enum {
     TILE_ROWS = 256,   /* examples of a tile */
@@ -26,19 +29,25 @@ typedef struct {
     const sr_slab *slabs;
     size_t slab_count;
     const int32_t *targets;
-    sr_real weight;
+    double weight;
+    sr_scoring scoring;
     sr_real *log_sum; /* [n]: logsumexp of each row */
-    sr_real *tiles;   /* room for the kept tiles one after the other, and for one that is not kept */
-    sr_real *maxima;  /* likewise of their rows */
-    size_t kept;      /* tiles: the first ones */
+    /* Of unit rows: the factors of all rows, slab after slab; room for a tile's rows and their gradients [TILE_COLUMNS, width]
+     */
+    sr_real *factors, *unit_rows, *unit_gradients;
+    sr_real *tiles;  /* room for the kept tiles one after the other, and for one that is not kept */
+    sr_real *maxima; /* likewise of their rows */
+    size_t kept;     /* tiles: the first ones */
 } catalogue_state;
 
 /* A tile: examples [row, row + rows) against rows [column, column + columns) of a slab. */
 typedef struct {
     size_t row, rows, column, columns;
     const sr_slab *slab;
-    sr_real *exponentials; /* [rows, columns]: exp(logit - maximum of the row within the tile) */
-    sr_real *maxima;       /* [rows] */
+    const sr_real *items;   /* [columns, width]: its rows, of length 1 where scores are cosines */
+    const sr_real *factors; /* [columns]: then what these were multiplied by */
+    sr_real *exponentials;  /* [rows, columns]: exp(logit - maximum of the row within the tile) */
+    sr_real *maxima;        /* [rows] */
     bool kept;
 } logits_tile;
 
@@ -78,6 +87,23 @@ static logits_tile tile_at(size_t n, const sr_slab *slabs, size_t slab_count, si
                          .slab = slab};
 }
 
+/* The rows of a tile, as they are scored. */
+static void find_items(const sr_tape *tape, const catalogue_state *state, logits_tile *tile)
+{
+    const size_t width = state->x->columns;
+    const sr_real *rows = tile->slab->rows->values + tile->column * width;
+    tile->items = rows;
+    if (!state->scoring.unit_rows)
+        return;
+    tile->factors = state->factors + tile->column;
+    for (const sr_slab *slab = state->slabs; slab < tile->slab; ++slab)
+        tile->factors += slab->numbers.count;
+    memcpy(state->unit_rows, rows, tile->columns * width * sizeof *rows);
+    for (size_t i = 0; i < tile->columns; ++i)
+        sr_tape_kernels(tape)->scale(state->unit_rows + i * width, tile->factors[i], width);
+    tile->items = state->unit_rows;
+}
+
 typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
 
 static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
@@ -89,6 +115,7 @@ static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_func
         tile.exponentials = exponentials;
         tile.maxima = maxima;
         tile.kept = number < state->kept;
+        find_items(tape, state, &tile);
         function(tape, state, &tile, context);
         if (tile.kept) {
             exponentials += tile.rows * tile.columns;
@@ -115,9 +142,9 @@ typedef struct {
 static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
 {
     const size_t width = state->x->columns;
-    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, tile->columns, width}, 1,
-                 sr_plain(state->x->values + tile->row * width, width),
-                 sr_transposed(tile->slab->rows->values + tile->column * width, width), 0, tile->exponentials, tile->columns);
+    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, tile->columns, width},
+                 (sr_real)(1 / state->scoring.temperature), sr_plain(state->x->values + tile->row * width, width),
+                 sr_transposed(tile->items, width), 0, tile->exponentials, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         sr_real *row = tile->exponentials + i * tile->columns;
         size_t target;
@@ -141,37 +168,50 @@ static void forward_tile(sr_tape *tape, const catalogue_state *state, const logi
     compute_tile(tape, state, tile, context);
 }
 
+/* dE of a tile, from the gradient of its scores. */
+static void accumulate_items(sr_tape *tape, const catalogue_state *state, const logits_tile *tile)
+{
+    const size_t width = state->x->columns;
+    const sr_tensor *table = tile->slab->rows;
+    sr_real *gradient = table->gradient + tile->column * width;
+    const bool unit = state->scoring.unit_rows;
+    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->columns, width, tile->rows}, 1,
+                 sr_transposed(tile->exponentials, tile->columns), sr_plain(state->x->values + tile->row * width, width),
+                 unit ? 0 : 1, unit ? state->unit_gradients : gradient, width);
+    for (size_t i = 0; unit && i < tile->columns; ++i)
+        accumulate_from_unit(sr_tape_kernels(tape), gradient + i * width, state->unit_gradients + i * width,
+                             table->values + (tile->column + i) * width, tile->factors[i], width);
+}
+
 static void backward_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context)
 {
-    const sr_real loss_gradient = *(const sr_real *)context;
+    const sr_real slope = *(const sr_real *)context;
     const size_t width = state->x->columns;
     if (!tile->kept)
         compute_tile(tape, state, tile, NULL);
-    sr_real *difference = tile->exponentials; /* becomes loss_gradient weight (P - onehot) */
+    sr_real *difference = tile->exponentials; /* becomes D */
     for (size_t i = 0; i < tile->rows; ++i) {
         const double shift = (double)(tile->maxima[i] - state->log_sum[tile->row + i]);
-        sr_tape_kernels(tape)->scale(difference + i * tile->columns, loss_gradient * state->weight * (sr_real)exp(shift),
-                                     tile->columns);
+        sr_tape_kernels(tape)->scale(difference + i * tile->columns, slope * (sr_real)exp(shift), tile->columns);
         size_t target;
         if (holds_target(state, tile, i, &target))
-            difference[i * tile->columns + target] -= loss_gradient * state->weight;
+            difference[i * tile->columns + target] -= slope;
     }
-    sr_tensor *x = state->x, *table = tile->slab->rows;
+    sr_tensor *x = state->x;
     if (x->wants_gradient)
         sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, width, tile->columns}, 1,
-                     sr_plain(difference, tile->columns), sr_plain(table->values + tile->column * width, width), 1,
-                     x->gradient + tile->row * width, width);
-    if (table->wants_gradient)
-        sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->columns, width, tile->rows}, 1,
-                     sr_transposed(difference, tile->columns), sr_plain(x->values + tile->row * width, width), 1,
-                     table->gradient + tile->column * width, width);
+                     sr_plain(difference, tile->columns), sr_plain(tile->items, width), 1, x->gradient + tile->row * width,
+                     width);
+    if (tile->slab->rows->wants_gradient)
+        accumulate_items(tape, state, tile);
 }
 
 static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)
 {
     const catalogue_state *state = saved;
+    sr_real slope = loss->gradient[0] * (sr_real)state->weight * (sr_real)(1 / state->scoring.temperature);
     /* Kept tiles are overwritten here: a second backward pass through the same loss has to compute them again. */
-    for_each_tile(tape, state, backward_tile, loss->gradient);
+    for_each_tile(tape, state, backward_tile, &slope);
     ((catalogue_state *)saved)->kept = 0;
 }
 
@@ -208,6 +248,35 @@ size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kep
     return (room.elements + room.maxima + of_rows * rows) * sizeof(sr_real);
 }
 
+/* The elements that unit rows take: factors of all, and room for a tile's rows and their gradients. */
+static size_t room_for_unit_rows(size_t classes, size_t width)
+{
+    return classes + 2 * smaller(classes, TILE_COLUMNS) * width;
+}
+
+size_t sr_unit_classes_memory(size_t classes, size_t width)
+{
+    return room_for_unit_rows(classes, width) * sizeof(sr_real);
+}
+
+static bool take_unit_rows(sr_tape *tape, catalogue_state *state)
+{
+    const size_t width = state->x->columns;
+    size_t classes = 0;
+    for (size_t i = 0; i < state->slab_count; ++i)
+        classes += state->slabs[i].numbers.count;
+    sr_real *room = sr_tape_take(tape, room_for_unit_rows(classes, width), sizeof *room);
+    if (!room)
+        return false;
+    state->factors = room;
+    state->unit_rows = room + classes;
+    state->unit_gradients = state->unit_rows + smaller(classes, TILE_COLUMNS) * width;
+    for (size_t i = 0; i < state->slab_count; ++i)
+        for (size_t row = 0; row < state->slabs[i].numbers.count; ++row)
+            *room++ = unit_factor(sr_tape_kernels(tape), state->slabs[i].rows->values + row * width, width);
+    return true;
+}
+
 static bool take_state(sr_tape *tape, catalogue_state *state)
 {
     const size_t n = state->x->rows;
@@ -217,7 +286,7 @@ static bool take_state(sr_tape *tape, catalogue_state *state)
     state->tiles = sr_tape_take(tape, room.elements, sizeof *state->tiles);
     state->maxima = sr_tape_take(tape, room.maxima, sizeof *state->maxima);
     state->log_sum = sr_tape_take(tape, n, sizeof *state->log_sum);
-    return state->tiles && state->maxima && state->log_sum;
+    return state->tiles && state->maxima && state->log_sum && (!state->scoring.unit_rows || take_unit_rows(tape, state));
 }
 
 /* The tensors that the loss depends on: the states and each slab. */
@@ -233,7 +302,7 @@ static sr_tensor *record_loss(sr_tape *tape, const catalogue_state *state)
 }
 
 sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                  double weight)
+                                  const sr_scoring *scoring, double weight)
 {
     if (!x)
         return NULL;
@@ -247,7 +316,8 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
     catalogue_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    *state = (catalogue_state){.x = x, .slabs = slabs, .slab_count = slab_count, .targets = targets, .weight = (sr_real)weight};
+    *state = (catalogue_state){
+        .x = x, .slabs = slabs, .slab_count = slab_count, .targets = targets, .weight = weight, .scoring = *scoring};
     forward_sums sums = {sr_tape_take(tape, n, sizeof *sums.sums), sr_tape_take(tape, n, sizeof *sums.target_logits)};
     if (!take_state(tape, state) || !sums.sums || !sums.target_logits)
         return NULL;
@@ -271,10 +341,25 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
 
 /* ---- slabs of which other processes have the rest ---- */
 
-bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
-                         sr_softmax_tiles *tiles)
+bool sr_softmax_begin(sr_tape *tape, const sr_slab *slabs, size_t slab_count, const sr_scoring *scoring,
+                      sr_softmax_slabs *begun)
 {
-    const tile_room room = room_for(n, slabs, slab_count, *kept_bytes);
+    sr_tensor width_alone = {.columns = slabs[0].rows->columns};
+    catalogue_state state = {.x = &width_alone, .slabs = slabs, .slab_count = slab_count, .scoring = *scoring};
+    *begun = (sr_softmax_slabs){.slabs = slabs, .slab_count = slab_count, .scoring = *scoring};
+    if (!scoring->unit_rows)
+        return true;
+    if (!take_unit_rows(tape, &state))
+        return false;
+    begun->factors = state.factors;
+    begun->unit_rows = state.unit_rows;
+    begun->unit_gradients = state.unit_gradients;
+    return true;
+}
+
+bool sr_softmax_take_tiles(sr_tape *tape, size_t n, const sr_softmax_slabs *slabs, size_t *kept_bytes, sr_softmax_tiles *tiles)
+{
+    const tile_room room = room_for(n, slabs->slabs, slabs->slab_count, *kept_bytes);
     *tiles = (sr_softmax_tiles){.tiles = sr_tape_take(tape, room.elements, sizeof(sr_real)),
                                 .maxima = sr_tape_take(tape, room.maxima, sizeof(sr_real)),
                                 .kept = room.kept};
@@ -283,22 +368,26 @@ bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t s
     return tiles->tiles && tiles->maxima;
 }
 
-static catalogue_state state_of(sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+static catalogue_state state_of(sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
                                 const sr_softmax_tiles *tiles)
 {
     return (catalogue_state){.x = x,
-                             .slabs = slabs,
-                             .slab_count = slab_count,
+                             .slabs = slabs->slabs,
+                             .slab_count = slabs->slab_count,
                              .targets = targets,
+                             .scoring = slabs->scoring,
+                             .factors = slabs->factors,
+                             .unit_rows = slabs->unit_rows,
+                             .unit_gradients = slabs->unit_gradients,
                              .tiles = tiles->tiles,
                              .maxima = tiles->maxima,
                              .kept = tiles->kept};
 }
 
-void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
+void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                        const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
+    catalogue_state state = state_of(x, slabs, targets, tiles);
     forward_sums sums = {parts->sums, parts->target_logits};
     state.log_sum = parts->maxima;
     for (size_t i = 0; i < x->rows; ++i) {
@@ -309,25 +398,25 @@ void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t 
     for_each_tile(tape, &state, forward_tile, &sums);
 }
 
-void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
+void sr_softmax_backward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                         const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
-    sr_real one = 1;
+    catalogue_state state = state_of(x, slabs, targets, tiles);
+    sr_real slope = (sr_real)weight * (sr_real)(1 / slabs->scoring.temperature);
     state.log_sum = (sr_real *)log_sums; /* only read */
-    state.weight = (sr_real)weight;
-    for_each_tile(tape, &state, backward_tile, &one);
+    for_each_tile(tape, &state, backward_tile, &slope);
     tiles->kept = 0; /* they were overwritten */
 }
 
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight)
 {
+    static const sr_scoring products = {.temperature = 1};
     sr_slab *all = sr_tape_take(tape, 1, sizeof *all);
     if (!all)
         return NULL;
     *all = (sr_slab){.rows = table, .numbers = {.count = classes}};
     for (size_t i = 0; x && i < x->rows; ++i)
         assert(targets[i] >= 0 && (size_t)targets[i] < classes);
-    return sr_slabs_cross_entropy(tape, x, all, 1, targets, weight);
+    return sr_slabs_cross_entropy(tape, x, all, 1, targets, &products, weight);
 }
