@@ -90,8 +90,6 @@ static sr_status evaluate(command_context *context, checkpointed_model *loaded, 
 {
     const sr_kernels *kernels = context->cpu.kernels;
     const sr_evaluation_settings *settings = &loaded->settings.evaluation;
-    loaded->settings.training.threads = 0; /* this machine is not the one that trained */
-    SR_TRY(sr_use_threads(context->parallel, &loaded->settings.training, error));
     SR_TRY(sr_evaluate_model(
         context->parallel, loaded->model,
         &(sr_evaluation){.dataset = loaded->dataset, .settings = settings, .split = result->split, .kernels = kernels},
@@ -114,7 +112,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     int split;
     double stall_seconds;
     static const char *const keys[] = {"evaluation.top_k", "evaluation.history", "evaluation.batch_size", NULL};
-    evaluation_keys set = {.keys = keys};
+    evaluation_keys set = {.keys = keys, .uses_threads = true};
     const sr_option options[] = {
         {.name = "data", .directory = &data, .help = "the data set, if it is not where training found it"},
         held_out_option(&split, "which held-out interactions"),
