@@ -39,22 +39,19 @@ static sr_status choose_by_memory(run *r, sr_error *error)
     return SR_OK;
 }
 
+sr_status run_choose_item_table(run *r, sr_error *error)
+{
+    const sr_item_table_choice choice = r->settings->model.item_table;
+    r->divides_items = choice == SR_ITEM_TABLE_DIVIDED;
+    return choice == SR_ITEM_TABLE_AUTO ? choose_by_memory(r, error) : SR_OK;
+}
+
 /* A copy of the table beside the table is what a division is to save. */
-static void tell_of_writing(const run *r)
+void run_describe_item_table(const run *r)
 {
     const sr_checkpoint_settings *checkpoint = &r->settings->checkpoint;
     if (r->divides_items && checkpoint->writing == SR_WRITING_OVERLAPPED)
         sr_log_information(r->log,
                            "checkpoint.writing overlapped: with a divided item table training waits for checkpoints, as "
                            "writing beside it needs a copy of the table");
-}
-
-sr_status run_choose_item_table(run *r, sr_error *error)
-{
-    const sr_item_table_choice choice = r->settings->model.item_table;
-    r->divides_items = choice == SR_ITEM_TABLE_DIVIDED;
-    if (choice == SR_ITEM_TABLE_AUTO)
-        SR_TRY(choose_by_memory(r, error));
-    tell_of_writing(r);
-    return SR_OK;
 }
