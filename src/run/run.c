@@ -272,6 +272,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
+    run_describe_item_table(r);
     if (sr_model_training_warning(&r->settings->model))
         sr_log_warning(r->log, "%s", sr_model_training_warning(&r->settings->model));
     SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));
