@@ -2,7 +2,7 @@
 #include "srtrain/plan.h"
 
 #include "base/sizes.h"
-#include "evaluate/scorer.h"
+#include "evaluate/score_round.h"
 #include "plan/probe.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/operations.h"
@@ -133,17 +133,18 @@ static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
 {
     const sr_plan_request *request = p->request;
     const sr_settings *settings = request->settings;
-    const size_t items = sr_dataset_items(request->dataset), columns = items + 1;
-    const size_t block = (size_t)SCORE_BLOCK_BYTES / sizeof(sr_real) / columns;
-    const size_t count = smaller((size_t)settings->evaluation.batch_size, sr_dataset_users(request->dataset));
-    const size_t tokens = affordable(p) / (size_t)settings->model.max_length;
+    const size_t batch = (size_t)settings->evaluation.batch_size, users = sr_dataset_users(request->dataset);
+    const size_t count = smaller(batch, users), tokens = affordable(p) / (size_t)settings->model.max_length;
     const size_t computed = smaller(count, tokens ? tokens : 1);
+    const bool keeps = settings->evaluation.history == SR_HISTORY_KEEP;
+    const size_t history_items = keeps ? 0 : sr_dataset_interactions(request->dataset) / users * count;
     size_t tape = 0;
     SR_TRY(probe_histories(p, computed, &tape, error));
-    const size_t scores = smaller(block ? block : 1, count) * columns * sizeof(sr_real);
-    const size_t cases = (size_t)settings->evaluation.batch_size * 3 * sizeof(scored_history);
-    *bytes = (size_t)((double)tape * (double)count / (double)computed) + scores + cases +
-             sr_catalogue_memory(&settings->model, items);
+    *bytes = (size_t)((double)tape * (double)count / (double)computed) + batch * (sizeof(scored_history) + sizeof(int32_t)) +
+             score_round_memory(&settings->model, &(score_round_size){.items = sr_dataset_items(request->dataset),
+                                                                      .largest_batch = count,
+                                                                      .history_items = history_items,
+                                                                      .workers = 1});
     return SR_OK;
 }
 
@@ -244,6 +245,7 @@ sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *
     const size_t items = sr_dataset_items(request->dataset), users = sr_dataset_users(request->dataset);
     sr_model_size size;
     probe p;
+    SR_TRY(sr_model_check_items(&settings->model, items, error));
     SR_TRY(sr_model_measure_size(&size, &settings->model, items, users, error));
     *plan = (sr_plan){.ranks = request->ranks,
                       .threads = request->threads,

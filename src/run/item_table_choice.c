@@ -20,20 +20,7 @@ static sr_status replicated_bytes(const run *r, double *bytes, sr_error *error)
     return SR_OK;
 }
 
-/* What does not yet serve rows of other workers. */
-static sr_status check_division(const run *r, sr_error *error)
-{
-    const size_t workers = (size_t)sr_parallel_size(r->parallel) * sr_parallel_threads(r->parallel);
-    if (workers == 1)
-        return SR_OK;
-    return sr_fail(
-        error, SR_ERROR_USAGE,
-        "model.item_table divided: validation and checkpoints do not serve a table that is divided among %zu workers "
-        "(ranks times threads): use one rank with one thread, or item_table replicated",
-        workers);
-}
-
-/* Divided where some node has no memory for a replicated table, and where that serves. */
+/* Divided where some node has no memory for a replicated table, and where the optimizer can. */
 static sr_status choose_by_memory(run *r, sr_error *error)
 {
     sr_machine machine;
@@ -42,7 +29,7 @@ static sr_status choose_by_memory(run *r, sr_error *error)
     sr_machine_look(&machine, NULL);
     int64_t too_large = bytes > (double)machine.memory;
     SR_TRY(sr_parallel_maximum_int64(r->parallel, &too_large, 1, error));
-    r->divides_items = too_large && sr_optimizer_can_step_rows(&r->settings->training) && check_division(r, NULL) == SR_OK;
+    r->divides_items = too_large && sr_optimizer_can_step_rows(&r->settings->training);
     char needed[32], allowed[32];
     sr_format_bytes(bytes, needed, sizeof needed);
     sr_format_bytes((double)machine.memory, allowed, sizeof allowed);
@@ -55,8 +42,16 @@ static sr_status choose_by_memory(run *r, sr_error *error)
 sr_status run_choose_item_table(run *r, sr_error *error)
 {
     const sr_item_table_choice choice = r->settings->model.item_table;
-    if (choice == SR_ITEM_TABLE_AUTO)
-        return choose_by_memory(r, error);
     r->divides_items = choice == SR_ITEM_TABLE_DIVIDED;
-    return r->divides_items ? check_division(r, error) : SR_OK;
+    return choice == SR_ITEM_TABLE_AUTO ? choose_by_memory(r, error) : SR_OK;
+}
+
+/* A copy of the table beside the table is what a division is to save. */
+void run_describe_item_table(const run *r)
+{
+    const sr_checkpoint_settings *checkpoint = &r->settings->checkpoint;
+    if (r->divides_items && checkpoint->writing == SR_WRITING_OVERLAPPED)
+        sr_log_information(r->log,
+                           "checkpoint.writing overlapped: with a divided item table training waits for checkpoints, as "
+                           "writing beside it needs a copy of the table");
 }

@@ -37,6 +37,8 @@ static sr_status open_data(run *r, sr_error *error)
                          "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
+        status = sr_model_check_items(&r->settings->model, sr_dataset_items(r->dataset), error);
+    if (status == SR_OK)
         status = create_sampler(r, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     char text[128];
@@ -270,6 +272,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
+    run_describe_item_table(r);
     if (sr_model_training_warning(&r->settings->model))
         sr_log_warning(r->log, "%s", sr_model_training_warning(&r->settings->model));
     SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));

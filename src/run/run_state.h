@@ -70,6 +70,9 @@ double run_trained_seconds(const run *r);
 /* Decides which item table the run has, as model.item_table says, and logs it. */
 sr_status run_choose_item_table(run *r, sr_error *error);
 
+/* Logs what else comes of it. */
+void run_describe_item_table(const run *r);
+
 /* ---- resume.c ---- */
 
 /* Finds where to go on, as options->resume says, and reads it into model, optimizer and progress. Where there is nothing to go
