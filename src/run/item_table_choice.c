@@ -20,6 +20,14 @@ static sr_status replicated_bytes(const run *r, double *bytes, sr_error *error)
     return SR_OK;
 }
 
+/* Whether the optimizer can step rows of a divided table. */
+static bool can_divide(const sr_settings *settings)
+{
+    const sr_training_settings *training = &settings->training;
+    const bool never_late = sr_model_moves_every_item(&settings->model) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY;
+    return sr_optimizer_can_step_rows(training) && (never_late || sr_optimizer_can_be_late(training));
+}
+
 /* Divided where some node has no memory for a replicated table, and where the optimizer can. */
 static sr_status choose_by_memory(run *r, sr_error *error)
 {
@@ -29,7 +37,7 @@ static sr_status choose_by_memory(run *r, sr_error *error)
     sr_machine_look(&machine, NULL);
     int64_t too_large = bytes > (double)machine.memory;
     SR_TRY(sr_parallel_maximum_int64(r->parallel, &too_large, 1, error));
-    r->divides_items = too_large && sr_optimizer_can_step_rows(&r->settings->training);
+    r->divides_items = too_large && can_divide(r->settings);
     char needed[32], allowed[32];
     sr_format_bytes(bytes, needed, sizeof needed);
     sr_format_bytes((double)machine.memory, allowed, sizeof allowed);
