@@ -16,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { USERS = 37, ITEMS = 23, WIDTH = 8, LENGTH = 5, MANY_USERS = 1300, MANY_ITEMS = 3100, INTERACTIONS_MAXIMUM = 12 };
+enum { USERS = 37, ITEMS = 23, WIDTH = 24, LENGTH = 5, MANY_USERS = 1300, MANY_ITEMS = 3100, INTERACTIONS_MAXIMUM = 12 };
 
 typedef struct {
     shared_dataset data;
@@ -118,13 +118,17 @@ static int tear_down(void **state)
     return result;
 }
 
-/* A model with random parameters. With `ties` every fourth item is alike, so that equal scores meet over ranks. */
+/* A model with random parameters; "cosine" is SASRec with scores by cosines. With `ties` every fourth item is alike, so that
+ * equal scores meet over ranks. */
 static void make_model(world *w, const char *backbone, const sr_dataset *dataset, bool ties)
 {
     sr_settings settings;
     free_models(w);
     sr_settings_default(&settings);
-    settings.model.backbone = sr_backbone_number(backbone);
+    const bool by_cosine = strcmp(backbone, "cosine") == 0;
+    settings.model.backbone = sr_backbone_number(by_cosine ? "sasrec" : backbone);
+    if (by_cosine)
+        settings.model.similarity = SR_SIMILARITY_COSINE;
     settings.model.hidden_size = WIDTH;
     assert_int_equal(sr_settings_assign(&settings, "model.user_hidden_size=4", NULL), SR_OK);
     settings.model.inner_size = WIDTH;
@@ -204,11 +208,16 @@ static sr_status collect(void *context, const char *user, size_t user_length, si
     return SR_OK;
 }
 
+enum { ALL_ITEMS = 100 }; /* and more */
+
+/* To all users, or all items to a few, so that few states are scored at a time. */
+static const size_t few[] = {3, 17, 5, 30, 8};
+
 static sr_status recommend(const world *w, sr_model *model, const sr_dataset *dataset, size_t top_k, sr_history history,
                            collection *found, sr_error *error)
 {
     sr_users_in_dataset users;
-    const sr_user_source source = sr_users_of_dataset(&users, dataset, NULL, 0);
+    const sr_user_source source = sr_users_of_dataset(&users, dataset, top_k == ALL_ITEMS ? few : NULL, 5);
     return sr_recommend(w->parallel, model, &source,
                         &(sr_recommendation_request){.top_k = top_k, .history = history, .kernels = tested_kernels()}, collect,
                         found, error);
@@ -229,14 +238,13 @@ static void assert_same_recommendations(const world *w, const sr_dataset *datase
     free(found.list);
 }
 
-/* The 100 best are more than there are items. */
 static void assert_same_for_every_history(world *w)
 {
     for (int history = SR_HISTORY_KEEP; history <= SR_HISTORY_ZERO; ++history) {
         w->settings.history = (sr_history)history;
         assert_same_metrics(w, w->dataset, SR_SPLIT_TEST);
         assert_same_recommendations(w, w->dataset, 4, (sr_history)history);
-        assert_same_recommendations(w, w->dataset, 100, (sr_history)history);
+        assert_same_recommendations(w, w->dataset, ALL_ITEMS, (sr_history)history);
     }
     w->settings.history = SR_HISTORY_EXCLUDE;
     assert_same_metrics(w, w->dataset, SR_SPLIT_VALID);
@@ -249,7 +257,7 @@ enum { OWNERS = sizeof owners / sizeof *owners };
 static void metrics_and_recommendations_are_those_of_a_whole_table(void **state)
 {
     world *w = *state;
-    const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "tisasrec", "stosa"};
+    const char *const backbones[] = {"sasrec", "bert4rec", "ssept", "tisasrec", "stosa", "cosine"};
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         make_model(w, backbones[b], w->dataset, false);
         divide(w, owners[b % OWNERS]);
@@ -280,6 +288,23 @@ static void ranks_without_histories_take_part(void **state)
     }
 }
 
+/* Where a batch has several portions, each state meets its own target. */
+static void assert_portions_do_not_matter(world *w)
+{
+    sr_ranking_metrics metrics[2];
+    const int64_t sizes[] = {1200, 300};
+    w->settings.top_k[w->settings.top_k_count - 1] = 1000;
+    for (size_t i = 0; i < 2; ++i) {
+        w->settings.batch_size = sizes[i];
+        const sr_evaluation evaluation = evaluation_of(w, w->many, SR_SPLIT_TEST);
+        assert_int_equal(sr_evaluate_model(w->parallel, w->divided, &evaluation, &metrics[i], NULL), SR_OK);
+    }
+    w->settings.top_k[w->settings.top_k_count - 1] = 50;
+    const double one_case = 1.0 / (double)metrics[0].cases; /* whose rank rounding may change */
+    assert_true(fabs(sr_ranking_metric(&metrics[0], "hr@1000") - sr_ranking_metric(&metrics[1], "hr@1000")) < 1.5 * one_case);
+    assert_true(fabs(sr_ranking_metric(&metrics[0], "mrr@1000") - sr_ranking_metric(&metrics[1], "mrr@1000")) < one_case / 50);
+}
+
 /* More than are gathered, and than are scored, at a time. */
 static void many_states_and_items_come_in_portions(void **state)
 {
@@ -295,6 +320,7 @@ static void many_states_and_items_come_in_portions(void **state)
         assert_same_recommendations(w, w->many, 5, SR_HISTORY_EXCLUDE);
     }
     divide(w, owned_in_turn);
+    assert_portions_do_not_matter(w);
     assert_same_recommendations(w, w->many, 300, SR_HISTORY_KEEP); /* a round of four ranks has several portions */
 }
 
@@ -316,6 +342,28 @@ static void threads_divide_what_their_process_has(void **state)
         assert_same_metrics(w, w->dataset, SR_SPLIT_TEST);
     }
     assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+}
+
+static void a_score_has_the_same_bits_whatever_is_scored_with_it(void **state)
+{
+    world *w = *state;
+    enum { STATES = 20 };
+    sr_real states[STATES * WIDTH], together[STATES * (ITEMS + 1)], alone[ITEMS + 1];
+    sr_catalogue *catalogue;
+    make_model(w, "sasrec", w->dataset, false);
+    for (size_t i = 0; i < STATES * WIDTH; ++i)
+        states[i] = (sr_real)sin((double)(i * i));
+    assert_int_equal(sr_catalogue_create(&catalogue, w->model, tested_kernels(), NULL), SR_OK);
+    assert_int_equal(sr_catalogue_take_states(catalogue, states, STATES, NULL), SR_OK);
+    sr_catalogue_score(catalogue, &(sr_score_part){.states = STATES, .items = ITEMS + 1}, together);
+    for (size_t s = 0; s < STATES; ++s) {
+        const sr_real *expected = together + s * (ITEMS + 1);
+        sr_catalogue_score(catalogue, &(sr_score_part){.first_state = s, .states = 1, .items = ITEMS + 1}, alone);
+        assert_memory_equal(alone, expected, sizeof alone);
+        sr_catalogue_score(catalogue, &(sr_score_part){.first_state = s, .states = 1, .first_item = s, .items = 1}, alone);
+        assert_memory_equal(alone, expected + s, sizeof *alone);
+    }
+    sr_catalogue_free(catalogue);
 }
 
 /* ---- analyses ---- */
@@ -500,6 +548,7 @@ int main(void)
         TEST(ranks_without_histories_take_part),
         TEST(many_states_and_items_come_in_portions),
         TEST(threads_divide_what_their_process_has),
+        TEST(a_score_has_the_same_bits_whatever_is_scored_with_it),
         TEST(analyses_are_those_of_a_whole_table),
         TEST(scores_that_are_not_numbers_fail_on_all_ranks),
         TEST(an_evaluation_that_one_rank_stops_is_stopped_on_all),

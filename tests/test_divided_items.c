@@ -31,6 +31,9 @@ static const variant variants[] = {
     {"31", ATTENTION "training.loss=cross_entropy training.optimizer=sgd " ALL_TARGETS},
     {"21 31", ATTENTION "model.similarity=cosine training.temperature=0.2"},
     {"22", ATTENTION "training.loss=gbce model.similarity=cosine training.temperature=0.2"},
+    {"21 22", ATTENTION "training.loss=sampled_softmax training.negatives=16 training.negative_slice=8 "
+                        "training.negative_sampling=mixed"},
+    {"31", ATTENTION "training.loss=sampled_softmax training.negatives=9 training.negative_sampling=popularity " ALL_TARGETS},
     {"31 22", ATTENTION "training.loss=binary_cross_entropy training.weight_decay=0.1 training.clip_norm=0.05 " ALL_TARGETS},
     {"41", ATTENTION "training.loss=bpr training.reduction=blocking training.contrastive.weight=0.1 data.samples=window "
                      "model.attention_dropout=0.3"},
@@ -211,8 +214,9 @@ static sr_status run_failing(const small_training *t, sr_ranks *ranks, bool in_f
     sr_totals totals;
     sr_worker *worker = &t->stepper.workers[0];
     assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
-    assert_int_equal(sr_sampler_batch(t->sampler, 0, 0, (sr_part){ranks->rank, ranks->count}, arena, &batch, &totals, NULL),
-                     SR_OK);
+    assert_int_equal(
+        sr_sampler_batch(t->sampler, 0, 0, (sr_part){.rank = ranks->rank, .ranks = ranks->count}, arena, &batch, &totals, NULL),
+        SR_OK);
     const sr_pass pass = {.training = true, .seed = 1, .ranks = ranks};
     sr_tape_reset(worker->tape);
     sr_status status = SR_OK;

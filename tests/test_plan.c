@@ -98,6 +98,8 @@ static const char *const variants[] = {
     "--set calibrators.spatial.order=true --set calibrators.adversarial.combine=gate",
     "--set training.precision=bf16",
     "--set training.loss=bpr --set training.item_updates=deferred",
+    "--set training.loss=sampled_softmax --set training.negatives=4000 --set training.negative_sharing=target "
+    "--set model.similarity=cosine --set training.temperature=0.1",
     "--set checkpoint.writing=blocking",
 };
 

@@ -112,7 +112,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     int split;
     double stall_seconds;
     static const char *const keys[] = {"evaluation.top_k", "evaluation.history", "evaluation.batch_size", NULL};
-    evaluation_keys set = {.keys = keys, .uses_threads = true};
+    evaluation_keys set = {.keys = keys};
     const sr_option options[] = {
         {.name = "data", .directory = &data, .help = "the data set, if it is not where training found it"},
         held_out_option(&split, "which held-out interactions"),
@@ -129,6 +129,8 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
     result.split = (sr_split)split;
     SR_TRY(command_watch(context, stall_seconds, SR_PHASE_EVALUATION, error));
+    /* As many threads as this machine has cores for: it is not the one that trained. They may divide the item table. */
+    SR_TRY(sr_use_threads(context->parallel, &(sr_training_settings){.threads = 0}, error));
     SR_TRY(checkpointed_model_load(&loaded, context, checkpoint, data, &set, error));
     /* A file that cannot be written is known before the work. */
     sr_output_file file = {.stream = NULL};
