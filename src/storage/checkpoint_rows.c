@@ -62,40 +62,26 @@ static row_span span_of(const checkpoint_rows *rows, const checkpoint_piece *pie
     return (row_span){piece->begin / width, (piece->begin + piece->count - 1) / width};
 }
 
-/* The rows of a piece that lie here, block after block. Begins with zeros. */
+/* Rows of a piece that lie here, one after the other in a block. */
 typedef struct {
-    size_t block, place, left;
-    bool begun;
-} row_walk;
+    const sr_row_block *block;
+    size_t place, count;
+} row_run;
 
-/* The next row: its block and its place there; NULL behind the last one. */
-static const sr_row_block *next_row(const checkpoint_rows *rows, const checkpoint_piece *piece, row_walk *walk, size_t *place)
+static row_run run_in(const checkpoint_rows *rows, const checkpoint_piece *piece, size_t block)
 {
-    const sr_parameters *parameters = rows->arrays->parameters;
     const row_span span = span_of(rows, piece);
-    for (; walk->block < parameters->row_block_count; ++walk->block, walk->begun = false) {
-        const sr_row_block *block = parameters->row_blocks[walk->block];
-        if (!walk->begun)
-            walk->left = sr_row_block_between(block, span.first, span.last, &walk->place);
-        walk->begun = true;
-        if (walk->left > 0) {
-            --walk->left;
-            *place = walk->place++;
-            return block;
-        }
-    }
-    return NULL;
+    row_run run = {.block = rows->arrays->parameters->row_blocks[block]};
+    if (piece->count > 0)
+        run.count = sr_row_block_between(run.block, span.first, span.last, &run.place);
+    return run;
 }
 
 static size_t count_rows(const checkpoint_rows *rows, const checkpoint_piece *piece)
 {
-    const sr_parameters *parameters = rows->arrays->parameters;
-    size_t count = 0, place;
-    if (piece->count == 0)
-        return 0;
-    const row_span span = span_of(rows, piece);
-    for (size_t b = 0; b < parameters->row_block_count; ++b)
-        count += sr_row_block_between(parameters->row_blocks[b], span.first, span.last, &place);
+    size_t count = 0;
+    for (size_t b = 0; b < rows->arrays->parameters->row_block_count; ++b)
+        count += run_in(rows, piece, b).count;
     return count;
 }
 
@@ -121,13 +107,12 @@ static sr_status grow_parcels(row_parcels *parcels, size_t ranks, sr_error *erro
 static void list_rows(checkpoint_rows *rows)
 {
     int32_t *number = rows->here.numbers;
-    for (size_t r = 0; r < rows->ranks; ++r) {
-        const checkpoint_piece *piece = &rows->pieces[r];
-        const sr_row_block *block;
-        size_t place;
-        for (row_walk walk = {0}; piece->count > 0 && (block = next_row(rows, piece, &walk, &place)) != NULL;)
-            *number++ = sr_row_number(&block->numbers, place);
-    }
+    for (size_t r = 0; r < rows->ranks; ++r)
+        for (size_t b = 0; b < rows->arrays->parameters->row_block_count; ++b) {
+            const row_run run = run_in(rows, &rows->pieces[r], b);
+            for (size_t i = 0; i < run.count; ++i)
+                *number++ = sr_row_number(&run.block->numbers, run.place + i);
+        }
 }
 
 static sr_status check_rows(const checkpoint_rows *rows, size_t found, sr_error *error)
@@ -185,46 +170,52 @@ static size_t state_of(const checkpoint_piece *piece)
     return piece->group == 0 ? SIZE_MAX : piece->group - 1;
 }
 
+static sr_real *first_of(const checkpoint_rows *rows, const checkpoint_piece *piece, const row_run *run)
+{
+    return sr_row_block_row(run->block, piece->array - rows->arrays->first_row_array, state_of(piece), run->place);
+}
+
 /* Whole rows of the blocks here into parcels for the holders of their pieces. */
 static void pack_blocks(checkpoint_rows *rows)
 {
     sr_real *to = rows->here.values;
-    for (size_t r = 0; r < rows->ranks; ++r) {
-        const checkpoint_piece *piece = &rows->pieces[r];
-        const sr_row_block *block;
-        size_t place;
-        for (row_walk walk = {0}; piece->count > 0 && (block = next_row(rows, piece, &walk, &place)) != NULL;) {
-            const size_t width = width_of(rows, piece), array = piece->array - rows->arrays->first_row_array;
-            memcpy(to, sr_row_block_row(block, array, state_of(piece), place), width * sizeof *to);
-            to += width;
+    for (size_t r = 0; r < rows->ranks; ++r)
+        for (size_t b = 0; b < rows->arrays->parameters->row_block_count; ++b) {
+            const checkpoint_piece *piece = &rows->pieces[r];
+            const row_run run = run_in(rows, piece, b);
+            if (run.count == 0)
+                continue;
+            const size_t elements = run.count * width_of(rows, piece);
+            memcpy(to, first_of(rows, piece, &run), elements * sizeof *to);
+            to += elements;
         }
-    }
 }
 
 /* Of the rows that have come, what belongs to their pieces. */
 static void unpack_blocks(checkpoint_rows *rows)
 {
     const sr_real *from = rows->here.values;
-    for (size_t r = 0; r < rows->ranks; ++r) {
-        const checkpoint_piece *piece = &rows->pieces[r];
-        const sr_row_block *block;
-        size_t place;
-        for (row_walk walk = {0}; piece->count > 0 && (block = next_row(rows, piece, &walk, &place)) != NULL;) {
-            const size_t width = width_of(rows, piece), array = piece->array - rows->arrays->first_row_array;
-            const row_part part = part_of(piece, width, (size_t)sr_row_number(&block->numbers, place));
-            sr_real *row = sr_row_block_row(block, array, state_of(piece), place);
-            memcpy(row + part.first, from + part.first, part.count * sizeof *row);
-            from += width;
+    for (size_t r = 0; r < rows->ranks; ++r)
+        for (size_t b = 0; b < rows->arrays->parameters->row_block_count; ++b) {
+            const checkpoint_piece *piece = &rows->pieces[r];
+            const row_run run = run_in(rows, piece, b);
+            if (run.count == 0)
+                continue;
+            const size_t width = width_of(rows, piece);
+            sr_real *row = first_of(rows, piece, &run);
+            for (size_t i = 0; i < run.count; ++i, row += width, from += width) {
+                const row_part part = part_of(piece, width, (size_t)sr_row_number(&run.block->numbers, run.place + i));
+                memcpy(row + part.first, from + part.first, part.count * sizeof *row);
+            }
         }
-    }
 }
 
 /* From the room into parcels for those who have the rows. What a cut row has outside of the piece is 0. */
 static void pack_room(checkpoint_rows *rows)
 {
     const checkpoint_piece *piece = &rows->pieces[rows->rank];
-    for (size_t i = 0; i < rows->there.rows[rows->ranks]; ++i) {
-        const size_t width = width_of(rows, piece);
+    const size_t width = width_of(rows, piece), count = rows->there.rows[rows->ranks];
+    for (size_t i = 0; i < count; ++i) {
         const row_part part = part_of(piece, width, (size_t)rows->there.numbers[i]);
         sr_real *row = rows->there.values + i * width;
         if (part.count < width)
@@ -236,8 +227,8 @@ static void pack_room(checkpoint_rows *rows)
 static void unpack_room(checkpoint_rows *rows)
 {
     const checkpoint_piece *piece = &rows->pieces[rows->rank];
-    for (size_t i = 0; i < rows->there.rows[rows->ranks]; ++i) {
-        const size_t width = width_of(rows, piece);
+    const size_t width = width_of(rows, piece), count = rows->there.rows[rows->ranks];
+    for (size_t i = 0; i < count; ++i) {
         const row_part part = part_of(piece, width, (size_t)rows->there.numbers[i]);
         memcpy(rows->arrays->room + part.at, rows->there.values + i * width + part.first, part.count * sizeof(sr_real));
     }
