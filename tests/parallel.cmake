@@ -1,4 +1,4 @@
-foreach(test test_parallel test_threads test_array_sum)
+foreach(test test_parallel test_threads test_array_sum test_exchange)
   srtrain_add_test(${test} SOURCES rank_world.c RANKS 1 2 3 4)
 endforeach()
 # Started without mpirun it is one rank: as users start it, with the daemon that Open MPI 4 starts for it.

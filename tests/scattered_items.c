@@ -14,11 +14,16 @@ enum { SLABS = 3 };
 
 /* Slab s has the ids that leave SLABS - 1 - s when divided by SLABS, in ascending order. */
 typedef struct {
-    int32_t *ids;            /* [rows]: slab after slab */
-    size_t begin[SLABS + 1]; /* where slabs begin */
-    sr_real *values[ITEM_PARTS_MAXIMUM];
-    sr_real *gradients[ITEM_PARTS_MAXIMUM];
-    bool is_share;    /* all of that belongs to another */
+    int32_t *ids[SLABS];
+    sr_row_block blocks[SLABS];
+    sr_row_block *list[SLABS];
+    sr_real *sums[SLABS][ITEM_PARTS_MAXIMUM]; /* of the touched rows, where rows are not dense */
+    int32_t *touched[SLABS];
+} scattered_rows;
+
+typedef struct {
+    scattered_rows *rows;
+    bool is_share;    /* they belong to another */
     int32_t *places;  /* [rows]: of an id among the fetched rows; -1: it was not fetched */
     int32_t *fetched; /* [fetched_count]: the ids */
     size_t fetched_count;
@@ -33,30 +38,38 @@ static void *zeros(size_t count, size_t size)
     return memory;
 }
 
-static size_t row_of(const scattered *s, size_t rows, size_t id)
+static sr_row_block *find(const scattered *s, int32_t id, size_t *place)
 {
-    for (size_t row = 0; row < rows; ++row)
-        if ((size_t)s->ids[row] == id)
-            return row;
-    fail_msg("id %zu has no row", id);
-    return 0;
+    for (size_t slab = 0; slab < SLABS; ++slab)
+        if (sr_row_place(&s->rows->blocks[slab].numbers, id, place))
+            return &s->rows->blocks[slab];
+    fail_msg("id %d has no row", id);
+    return NULL;
 }
 
-static void order_ids(scattered *s, size_t rows)
+static sr_real *row_at(sr_real *rows, const sr_row_block *block, size_t part, size_t place)
 {
-    size_t row = 0;
-    s->ids = zeros(rows, sizeof *s->ids);
+    const sr_parameter *parameter = &block->parameters.list[part];
+    return rows + parameter->offset + place * parameter->shape[1];
+}
+
+static void make_blocks(scattered_rows *r, size_t rows)
+{
     for (size_t slab = 0; slab < SLABS; ++slab) {
-        s->begin[slab] = row;
+        size_t count = 0;
+        r->ids[slab] = zeros(rows, sizeof *r->ids[slab]);
+        r->touched[slab] = zeros(rows, sizeof *r->touched[slab]);
         for (size_t id = SLABS - 1 - slab; id < rows; id += SLABS)
-            s->ids[row++] = (int32_t)id;
+            r->ids[slab][count++] = (int32_t)id;
+        sr_row_block_initialise(&r->blocks[slab], (sr_row_numbers){.count = count, .list = r->ids[slab]}, rows);
+        r->list[slab] = &r->blocks[slab];
     }
-    s->begin[SLABS] = row;
-    assert_int_equal(row, rows);
 }
 
 static void make_room_for_fetched(scattered *s, const sr_item_table *table)
 {
+    if (s->places)
+        return;
     s->places = zeros(table->rows, sizeof *s->places);
     s->fetched = zeros(table->rows, sizeof *s->fetched);
     for (size_t part = 0; part < ITEM_PARTS_MAXIMUM; ++part) {
@@ -64,32 +77,38 @@ static void make_room_for_fetched(scattered *s, const sr_item_table *table)
         s->fetched_values[part] = zeros(size, sizeof(sr_real));
         s->fetched_gradients[part] = zeros(size, sizeof(sr_real));
     }
-    for (size_t id = 0; id < table->rows; ++id)
-        s->places[id] = -1;
 }
 
 static sr_status declare_part(sr_item_table *table, item_part part, double deviation, sr_error *error)
 {
     scattered *s = table->memory;
-    const size_t size = table->rows * table->parts[part].width;
-    (void)deviation;
-    (void)error;
-    if (!s->ids)
-        order_ids(s, table->rows);
-    s->values[part] = zeros(size, sizeof(sr_real));
-    s->gradients[part] = zeros(size, sizeof(sr_real));
-    return SR_OK;
+    if (part == ITEM_VECTORS)
+        make_blocks(s->rows, table->rows);
+    for (size_t slab = 0; slab < SLABS; ++slab)
+        s->rows->sums[slab][part] = zeros(table->rows * table->parts[part].width, sizeof(sr_real));
+    return item_table_declare_in_blocks(table, part, deviation, s->rows->list, SLABS, error);
 }
 
 static sr_status share(sr_item_table *share, const sr_item_table *table, sr_error *error)
 {
     scattered *made = zeros(1, sizeof *made);
     (void)error;
-    *made = *(const scattered *)table->memory;
+    made->rows = ((const scattered *)table->memory)->rows;
     made->is_share = true;
-    make_room_for_fetched(made, table);
     share->memory = made;
     return SR_OK;
+}
+
+static void free_rows(scattered_rows *r)
+{
+    for (size_t slab = 0; slab < SLABS; ++slab) {
+        sr_row_block_free(&r->blocks[slab]);
+        free(r->ids[slab]);
+        free(r->touched[slab]);
+        for (size_t part = 0; part < ITEM_PARTS_MAXIMUM; ++part)
+            free(r->sums[slab][part]);
+    }
+    free(r);
 }
 
 static void free_table(sr_item_table *table)
@@ -98,13 +117,9 @@ static void free_table(sr_item_table *table)
     for (size_t part = 0; part < ITEM_PARTS_MAXIMUM; ++part) {
         free(s->fetched_values[part]);
         free(s->fetched_gradients[part]);
-        if (!s->is_share) {
-            free(s->values[part]);
-            free(s->gradients[part]);
-        }
     }
     if (!s->is_share)
-        free(s->ids);
+        free_rows(s->rows);
     free(s->places);
     free(s->fetched);
     free(s);
@@ -112,32 +127,81 @@ static void free_table(sr_item_table *table)
 
 /* ---- rows by their ids ---- */
 
+static void touch(scattered_rows *r, const sr_row_block *block, size_t place)
+{
+    const size_t slab = (size_t)(block - r->blocks);
+    r->touched[slab][r->blocks[slab].touched.count++] = (int32_t)place;
+}
+
 static void fetch_row(scattered *s, const sr_item_table *table, int32_t id)
 {
+    size_t place;
     if (s->places[id] != -1)
         return;
-    const size_t place = s->fetched_count++, row = row_of(s, table->rows, (size_t)id);
-    s->places[id] = (int32_t)place;
-    s->fetched[place] = id;
-    for (size_t part = 0; part < table->part_count; ++part) {
-        const size_t width = table->parts[part].width;
-        memcpy(s->fetched_values[part] + place * width, s->values[part] + row * width, width * sizeof(sr_real));
-        memset(s->fetched_gradients[part] + place * width, 0, width * sizeof(sr_real));
+    s->places[id] = (int32_t)s->fetched_count;
+    s->fetched[s->fetched_count++] = id;
+    const sr_row_block *block = find(s, id, &place);
+    if (!table->dense)
+        touch(s->rows, block, place);
+}
+
+static void copy_fetched(scattered *s, const sr_item_table *table)
+{
+    for (size_t i = 0; i < s->fetched_count; ++i)
+        for (size_t part = 0; part < table->part_count; ++part) {
+            size_t place;
+            const size_t width = table->parts[part].width;
+            const sr_row_block *block = find(s, s->fetched[i], &place);
+            memcpy(s->fetched_values[part] + i * width, row_at(block->parameters.values, block, part, place),
+                   width * sizeof(sr_real));
+            memset(s->fetched_gradients[part] + i * width, 0, width * sizeof(sr_real));
+        }
+}
+
+/* What a step asks of blocks whose rows are not dense. */
+static void begin_touching(scattered_rows *r, size_t part_count, size_t rows)
+{
+    for (size_t slab = 0; slab < SLABS; ++slab) {
+        sr_touched_rows *touched = &r->blocks[slab].touched;
+        touched->every = false;
+        touched->rows = r->touched[slab];
+        touched->count = 0;
+        for (size_t part = 0; part < part_count; ++part) {
+            touched->gradients[part] = r->sums[slab][part];
+            memset(r->sums[slab][part], 0, rows * r->blocks[slab].parameters.list[part].shape[1] * sizeof(sr_real));
+        }
     }
 }
 
-static sr_status fetch(sr_item_table *table, const sr_item_reads *reads, sr_status status, sr_error *error)
+static sr_status fetch(sr_item_table *table, const sr_item_reads *reads, sr_ranks *ranks, sr_status status, sr_error *error)
 {
     scattered *s = table->memory;
+    (void)ranks;
     (void)error;
+    make_room_for_fetched(s, table);
     for (size_t id = 0; id < table->rows; ++id)
         s->places[id] = -1;
     s->fetched_count = 0;
+    if (!table->dense)
+        begin_touching(s->rows, table->part_count, table->rows);
     fetch_row(s, table, 0);
     for (size_t list = 0; list < reads->count; ++list)
         for (size_t i = 0; i < reads->lists[list].count; ++i)
             fetch_row(s, table, reads->lists[list].ids[i]);
+    for (size_t slab = 0; slab < SLABS; ++slab)
+        if (s->rows->blocks[slab].settle)
+            s->rows->blocks[slab].settle(s->rows->blocks[slab].context, &s->rows->blocks[slab].touched);
+    copy_fetched(s, table);
     return status;
+}
+
+static size_t touched_place(const sr_touched_rows *touched, size_t place)
+{
+    for (size_t i = 0; i < touched->count; ++i)
+        if ((size_t)touched->rows[i] == place)
+            return i;
+    fail_msg("place %zu was not touched", place);
+    return 0;
 }
 
 static sr_status hand_back(sr_item_table *table, sr_status status, sr_error *error)
@@ -146,10 +210,14 @@ static sr_status hand_back(sr_item_table *table, sr_status status, sr_error *err
     (void)error;
     for (size_t part = 0; part < table->part_count; ++part) {
         const size_t width = table->parts[part].width;
-        for (size_t place = 0; place < s->fetched_count; ++place)
-            for (size_t i = 0; i < width; ++i)
-                s->gradients[part][row_of(s, table->rows, (size_t)s->fetched[place]) * width + i] +=
-                    s->fetched_gradients[part][place * width + i];
+        for (size_t i = 0; i < s->fetched_count; ++i) {
+            size_t place;
+            const sr_row_block *block = find(s, s->fetched[i], &place);
+            sr_real *sum = table->dense ? row_at(block->parameters.gradients, block, part, place)
+                                        : block->touched.gradients[part] + touched_place(&block->touched, place) * width;
+            for (size_t column = 0; column < width; ++column)
+                sum[column] += s->fetched_gradients[part][i * width + column];
+        }
     }
     return status;
 }
@@ -180,33 +248,23 @@ static size_t slab_count(const sr_item_table *table)
 
 static sr_row_numbers slab_items(const sr_item_table *table, size_t slab)
 {
-    const scattered *s = table->memory;
-    sr_row_numbers items = {.count = s->begin[slab + 1] - s->begin[slab], .list = s->ids + s->begin[slab]};
-    if ((size_t)items.list[items.count - 1] > table->items) /* the mask token */
-        --items.count;
-    return items;
+    return item_table_items_of(table, &((const scattered *)table->memory)->rows->blocks[slab]);
 }
 
 static const sr_real *slab_values(const sr_item_table *table, size_t slab, item_part part)
 {
-    const scattered *s = table->memory;
-    return s->values[part] + s->begin[slab] * table->parts[part].width;
+    const sr_row_block *block = &((const scattered *)table->memory)->rows->blocks[slab];
+    return row_at(block->parameters.values, block, part, 0);
 }
 
 static sr_tensor *slab_on_tape(sr_item_table *table, sr_tape *tape, size_t slab, item_part part)
 {
-    scattered *s = table->memory;
-    const size_t begin = s->begin[slab], width = table->parts[part].width;
-    return sr_tape_leaf(tape, s->values[part] + begin * width, s->gradients[part] + begin * width, s->begin[slab + 1] - begin,
-                        width, SR_PARAMETERS_ORDINARY);
+    return sr_tape_parameter(tape, &((scattered *)table->memory)->rows->blocks[slab].parameters, part);
 }
 
 static size_t bytes(const sr_item_table *table)
 {
-    size_t width = 0;
-    for (size_t part = 0; part < table->part_count; ++part)
-        width += table->parts[part].width;
-    return table->rows * width * sizeof(sr_real);
+    return table->rows * item_table_row_bytes(table);
 }
 
 static const item_table_kind scattered_items = {
@@ -226,14 +284,18 @@ static const item_table_kind scattered_items = {
 
 /* ---- for tests ---- */
 
+sr_status scattered_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
+{
+    scattered *s = zeros(1, sizeof *s);
+    s->rows = zeros(1, sizeof *s->rows);
+    return model_declare_with(model, settings, items, users, &scattered_items, s, error);
+}
+
 sr_model *scattered_model(sr_model *like)
 {
     sr_model *made;
-    scattered *s = zeros(1, sizeof *s);
     const sr_parameters *from = sr_model_parameters(like);
-    assert_int_equal(
-        model_declare_with(&made, sr_model_configuration(like), like->items, like->users, &scattered_items, s, NULL), SR_OK);
-    make_room_for_fetched(s, &made->item_table);
+    assert_int_equal(scattered_declare(&made, sr_model_configuration(like), like->items, like->users, NULL), SR_OK);
     sr_parameters *to = sr_model_parameters(made);
     assert_int_equal(sr_parameters_allocate(to, NULL), SR_OK);
     assert_int_equal(to->count + made->item_table.part_count, from->count);
@@ -243,35 +305,39 @@ sr_model *scattered_model(sr_model *like)
         memcpy(to->values + to->list[i].offset, from->values + from->list[same].offset, to->list[i].size * sizeof(sr_real));
     }
     for (size_t part = 0; part < made->item_table.part_count; ++part) {
-        const size_t width = made->item_table.parts[part].width, same = like->item_table.parts[part].parameter;
-        assert_string_equal(made->item_table.parts[part].name, from->list[same].name);
-        for (size_t row = 0; row < made->item_table.rows; ++row)
-            memcpy(s->values[part] + row * width, from->values + from->list[same].offset + (size_t)s->ids[row] * width,
-                   width * sizeof(sr_real));
+        const sr_parameter *same = &from->list[like->item_table.parts[part].parameter];
+        assert_string_equal(made->item_table.parts[part].name, same->name);
+        sr_row_blocks_set(to, part, SIZE_MAX, 0, same->size, from->values + same->offset);
     }
     sr_model_set_step(made, sr_model_step(like));
     return made;
 }
 
-static void in_order(const sr_item_table *table, const sr_real *rows_of_part, size_t width, sr_real *ordered)
-{
-    const scattered *s = table->memory;
-    for (size_t row = 0; row < table->rows; ++row)
-        memcpy(ordered + (size_t)s->ids[row] * width, rows_of_part + row * width, width * sizeof(sr_real));
-}
-
 void scattered_values(const sr_item_table *table, item_part part, sr_real *values)
 {
-    in_order(table, ((const scattered *)table->memory)->values[part], table->parts[part].width, values);
+    sr_row_blocks_get(table->parameters, part, SIZE_MAX, 0, table->rows * table->parts[part].width, values);
 }
 
 void scattered_gradients(const sr_item_table *table, item_part part, sr_real *gradients)
 {
-    in_order(table, ((const scattered *)table->memory)->gradients[part], table->parts[part].width, gradients);
+    const scattered *s = table->memory;
+    const size_t width = table->parts[part].width;
+    memset(gradients, 0, table->rows * width * sizeof *gradients);
+    for (size_t slab = 0; slab < SLABS; ++slab) {
+        const sr_row_block *block = &s->rows->blocks[slab];
+        const size_t count = table->dense ? block->numbers.count : block->touched.count;
+        for (size_t i = 0; i < count; ++i) {
+            const size_t place = table->dense ? i : (size_t)block->touched.rows[i];
+            const sr_real *row = table->dense ? row_at(block->parameters.gradients, block, part, place)
+                                              : block->touched.gradients[part] + i * width;
+            memcpy(gradients + (size_t)sr_row_number(&block->numbers, place) * width, row, width * sizeof *row);
+        }
+    }
 }
 
 void scattered_set(sr_item_table *table, item_part part, size_t id, size_t column, sr_real value)
 {
-    scattered *s = table->memory;
-    s->values[part][row_of(s, table->rows, id) * table->parts[part].width + column] = value;
+    size_t place;
+    const sr_row_block *block = find(table->memory, (int32_t)id, &place);
+    row_at(block->parameters.values, block, part, place)[column] = value;
 }

@@ -6,6 +6,9 @@
 #include "model/item_table.h"
 #include "srtrain/model.h"
 
+/* sr_model_declare() with such a table. */
+sr_status scattered_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
+
 /* A model with the same settings and values as `like`, whose items are scattered. Release with sr_model_free(). */
 sr_model *scattered_model(sr_model *like);
 

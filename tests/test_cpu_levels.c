@@ -193,7 +193,7 @@ static void check_rows_that_fade(const shared_dataset *data, const sr_kernels *k
         if (small_training_step(&t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
     }
-    sr_stepper_settle(&t.stepper);
+    assert_int_equal(sr_stepper_settle(&t.stepper, NULL), SR_OK);
     const sr_parameters *parameters = sr_model_parameters(t.model);
     const sr_optimizer *optimizer = &t.stepper.optimizer;
     const size_t in_first = denormals_of(optimizer->state.blocks[0].values, parameters->block_size);

@@ -51,7 +51,7 @@ static void make(subject *s, const sr_training_settings *settings, bool deferred
     sr_parameters_draw(&s->parameters, 7);
     assert_int_equal(sr_optimizer_create(&s->optimizer, &s->parameters, settings, NULL), SR_OK);
     if (deferred)
-        assert_int_equal(sr_optimizer_allow_late(&s->optimizer, &s->tables, NULL), SR_OK);
+        assert_int_equal(sr_optimizer_pick_rows(&s->optimizer, &s->tables, NULL, NULL), SR_OK);
 }
 
 static void release(subject *s)
@@ -98,7 +98,7 @@ static void take_step(subject *s, int64_t step, const sr_touched_rows *touched, 
 {
     const sr_kernels *kernels = tested_kernels();
     const double rate = 0.01 * (step < 50 ? (double)(step + 1) / 50 : 1 - (double)step / 2000);
-    const bool defers = sr_optimizer_allows_late(&s->optimizer);
+    const bool defers = sr_optimizer_picks_rows(&s->optimizer);
     assert_int_equal(sr_optimizer_reserve(&s->optimizer, NULL), SR_OK);
     for (size_t part = 0; part < parts; ++part)
         sr_optimizer_settle_rows(&s->optimizer, kernels, touched, part, parts);
@@ -115,6 +115,8 @@ static void take_step(subject *s, int64_t step, const sr_touched_rows *touched, 
                                   .parts = parts};
         assert_int_equal(sr_optimizer_step(&s->optimizer, kernels, &update, NULL), SR_OK);
     }
+    for (size_t part = 0; part < parts && touched->every; ++part)
+        sr_optimizer_forget_rows(&s->optimizer, part, parts);
     sr_optimizer_note(&s->optimizer, step, rate, touched);
 }
 
@@ -122,6 +124,7 @@ static void settle(subject *s)
 {
     const sr_touched_rows all = {.tables = s->tables, .every = true};
     sr_optimizer_settle_rows(&s->optimizer, tested_kernels(), &all, 0, 1);
+    sr_optimizer_forget_rows(&s->optimizer, 0, 1);
     sr_optimizer_forget(&s->optimizer);
 }
 
@@ -157,7 +160,7 @@ static void follow(const sr_training_settings *settings)
     subject dense, deferred;
     make(&dense, settings, false);
     make(&deferred, settings, true);
-    assert_true(sr_optimizer_allows_late(&deferred.optimizer));
+    assert_true(sr_optimizer_picks_rows(&deferred.optimizer));
     double most = 0;
     for (int64_t step = 0; step < STEPS; ++step) {
         int32_t rows[ROWS];
@@ -244,7 +247,7 @@ static void rows_are_not_deferred_where_that_would_change_results(void **state)
             moments_in(&settings)->beta1 = 0.999;
         }
         make(&s, &settings, true);
-        assert_false(sr_optimizer_allows_late(&s.optimizer));
+        assert_false(sr_optimizer_picks_rows(&s.optimizer));
         release(&s);
     }
 }

@@ -241,7 +241,7 @@ static faces compute_faces(sr_item_table *table, sr_tape *tape)
     memcpy(states, state_values, sizeof states);
     sr_tape_reset(tape);
     if (table->kind->fetch)
-        assert_int_equal(table->kind->fetch(table, &reads, SR_OK, NULL), SR_OK);
+        assert_int_equal(table->kind->fetch(table, &reads, NULL, SR_OK, NULL), SR_OK);
     sr_tensor *fixed = sr_tape_constant(tape, states, STATES, WIDTH);
     f.read = item_table_read(table, tape, ITEM_VECTORS, read_ids, STATES, true);
     f.scores = item_table_scores(table, tape, f.read, target_ids);

@@ -73,12 +73,13 @@ static void check_equal(const shared_dataset *data, const char *const options[OP
     static small_training dense, deferred;
     train(data, &dense, "every_step", options);
     train(data, &deferred, "deferred", options);
-    assert_false(sr_optimizer_allows_late(&dense.stepper.optimizer));
-    assert_true(sr_optimizer_allows_late(&deferred.stepper.optimizer));
+    assert_false(sr_optimizer_picks_rows(&dense.stepper.optimizer));
+    assert_true(sr_optimizer_picks_rows(&deferred.stepper.optimizer));
+    assert_int_equal(deferred.stepper.node != NULL, dense.stepper.node != NULL);
     const size_t size = sr_model_parameters(dense.model)->block_size;
     sr_real *const values = sr_model_parameters(deferred.model)->values;
     const double late = largest_difference(values, sr_model_parameters(dense.model)->values, size);
-    sr_stepper_settle(&deferred.stepper);
+    assert_int_equal(sr_stepper_settle(&deferred.stepper, NULL), SR_OK);
     const double settled = largest_difference(values, sr_model_parameters(dense.model)->values, size);
     if (!(late > 1e-2) || !(settled < 1e-3))
         fail_msg("%s %s: late rows differ by %g, settled ones by %g", options[0], options[1] ? options[1] : "", late, settled);
@@ -175,7 +176,7 @@ static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         static small_training t;
         train(*state, &t, "deferred", cases[i]);
-        assert_false(sr_optimizer_allows_late(&t.stepper.optimizer));
+        assert_false(sr_optimizer_picks_rows(&t.stepper.optimizer));
         small_training_end(&t);
     }
 }

@@ -199,7 +199,7 @@ static void check_sums(const shared_dataset *data, size_t threads, bool rounded)
         if (status == SR_OK)
             status = sr_reduction_run(reduction, NULL, NULL);
         if (status == SR_OK)
-            status = sr_reduction_collect(reduction, NULL);
+            status = sr_reduction_collect(reduction, NULL, NULL);
         statuses[thread] = status;
         sr_reduction_free(reduction);
     }
@@ -274,7 +274,7 @@ static void train(const shared_dataset *data, const char *const options[OPTIONS]
         found->losses[step] = sr_step_loss(&result);
         found->norms[step] = result.gradient_norm;
     }
-    sr_stepper_settle(&t.stepper);
+    assert_int_equal(sr_stepper_settle(&t.stepper, NULL), SR_OK);
     found->checksum = sr_parameters_checksum(parameters);
     assert_int_equal(sr_parallel_barrier(data->parallel, NULL), SR_OK);
     small_training_end(&t);
@@ -290,15 +290,19 @@ static void assert_same_on_every_rank(const shared_dataset *data, uint64_t check
 
 static void check_training(const shared_dataset *data, int processes)
 {
+    /* Of the last one, steps touch less than three tenths of the items, or more. */
     static const char *const variants[][2] = {{"training.loss=cross_entropy", "training.weight_decay=0.01"},
                                               {"calibrators.adversarial.combine=gate", "training.attack_learning_rate_ratio=2"},
                                               {"training.optimizer=lamb", "training.weight_decay=0.01"},
-                                              {"training.optimizer=sgd", "training.momentum=0.5"}};
+                                              {"training.optimizer=sgd", "training.momentum=0.5"},
+                                              {"training.loss=bpr", "training.item_updates=deferred"}};
     (void)processes;
     for (size_t v = 0; v < sizeof variants / sizeof *variants; ++v)
         for (size_t threads = 1; threads <= THREADS; ++threads) {
-            const char *const alone[OPTIONS] = {variants[v][0], variants[v][1], "training.reduction=blocking"};
-            const char *const together[OPTIONS] = {variants[v][0], variants[v][1], "training.reduction=shared"};
+            const bool is_late = strstr(variants[v][1], "deferred") != NULL;
+            const char *const batch = is_late ? "training.batch_size=4" : "training.batch_size=32";
+            const char *const alone[OPTIONS] = {variants[v][0], variants[v][1], batch, "training.reduction=blocking"};
+            const char *const together[OPTIONS] = {variants[v][0], variants[v][1], batch, "training.reduction=shared"};
             outcome expected, found, again;
             train(data, alone, threads, false, &expected);
             train(data, together, threads, false, &found);
@@ -309,7 +313,7 @@ static void check_training(const shared_dataset *data, int processes)
                 assert_true(fabs(found.losses[step] - expected.losses[step]) < 1e-4 * expected.losses[step]);
                 assert_true(fabs(found.norms[step] - expected.norms[step]) < 1e-3 * expected.norms[step]);
             }
-            assert_true(found.losses[STEPS - 1] < found.losses[0]);
+            assert_true(is_late || found.losses[STEPS - 1] < found.losses[0]);
             assert_same_on_every_rank(data, found.checksum);
             assert_true(found.checksum == again.checksum);
         }
@@ -342,14 +346,15 @@ static void ranks_that_cannot_share_say_why_and_train_all_the_same(void **state)
 {
     const shared_dataset *data = *state;
     static const char *const shared[OPTIONS] = {"training.reduction=shared"};
-    static const char *const late[OPTIONS] = {"training.reduction=shared", "training.item_updates=deferred",
-                                              "training.loss=bpr"};
     outcome found;
-    divide_into_nodes(data, size_of(data));
-    train(data, late, 1, false, &found);
-    assert_false(found.shared);
-    assert_int_equal(size_of(data) > 1, strstr(found.why_not, "item_updates") != NULL);
-    assert_string_equal(found.failure, "");
+    if (size_of(data) > 2) {
+        divide_into_nodes(data, size_of(data) - 1);
+        train(data, shared, 1, false, &found);
+        assert_false(found.shared);
+        assert_non_null(strstr(found.why_not, "different numbers of ranks"));
+        assert_string_equal(found.failure, "");
+        assert_same_on_every_rank(data, found.checksum);
+    }
     divide_into_nodes(data, 1);
     train(data, shared, 1, false, &found);
     assert_false(found.shared);

@@ -423,7 +423,7 @@ static void take_steps(small_training *t, int64_t first, int64_t end)
         if (small_training_step(t, step, &result, &error) != SR_OK)
             fail_msg("%s", error.message);
     }
-    sr_stepper_settle(&t->stepper);
+    assert_int_equal(sr_stepper_settle(&t->stepper, NULL), SR_OK);
 }
 
 static void write_state(const shared_dataset *data, const small_training *t, const char *path)

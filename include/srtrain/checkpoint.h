@@ -52,15 +52,17 @@ void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and cle
 
 /* Writes `path`. Collective: rank 0 writes `checkpoint` and small parameters, each rank its slice of every large parameter and
  * of every block of the optimizer's state. Without state, NULL, the file serves evaluation: best.h5. Nothing remains of a
- * failed attempt, and a file that had the name before stays as it was. */
+ * failed attempt, and a file that had the name before stays as it was. Arrays whose rows lie in blocks (row_blocks.h) are
+ * written as whole arrays, in the order of rows; their state is that of the blocks. SR_ERROR_USAGE where a process has not all
+ * rows. */
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
                               const sr_parameters *parameters, const sr_state *state, sr_error *error);
 
 /* The same file, written by a thread of this process alone while it goes on. sr_checkpoint_begin() copies everything. It is
  * false, and has done nothing, unless twice the memory for the copy is to be had (machine.h), where `processes` like this one
- * run on the node. sr_checkpoint_finish() waits for the thread, and returns how writing ended and the seconds that it took.
- * sr_checkpoint_is_written() says whether it would not have to wait. Until then this process must call nothing that uses HDF5.
- * Local. */
+ * run on the node; and where rows lie in blocks, as a table that needs them is too large to be copied. sr_checkpoint_finish()
+ * waits for the thread, and returns how writing ended and the seconds that it took. sr_checkpoint_is_written() says whether it
+ * would not have to wait. Until then this process must call nothing that uses HDF5. Local. */
 typedef struct sr_background_write sr_background_write;
 bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr_checkpoint *checkpoint,
                          const sr_parameters *parameters, const sr_state *state, size_t processes);
@@ -72,7 +74,7 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
 
 /* Reads parameters (and the blocks that `state` names, unless NULL) into blocks whose layout `parameters` declares, verifying
  * every checksum. Collective. Every missing, superfluous or misshapen parameter is named in one message. SR_ERROR_DATA, too,
- * when the file's state has other blocks: it is another optimizer's. */
+ * when the file's state has other blocks: it is another optimizer's. Of rows that lie in blocks each process takes its own. */
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, const sr_state *state,
                                    sr_error *error);
 

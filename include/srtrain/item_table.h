@@ -25,7 +25,7 @@ size_t sr_item_table_bytes(const sr_item_table *table);
 
 /* ---- what a batch reads ---- */
 
-enum { SR_ITEM_LISTS_MAXIMUM = 9 }; /* inputs, targets and negatives of a batch and of the two that go with it */
+enum { SR_ITEM_LISTS_MAXIMUM = 12 }; /* inputs, targets and both kinds of negatives of a batch and of two that go with it */
 
 typedef struct {
     const int32_t *ids; /* [count], in any order, each as often as it likes */

@@ -7,6 +7,7 @@
 #include "srtrain/model_settings.h"
 #include "srtrain/parameters.h"
 #include "srtrain/ragged.h"
+#include "srtrain/ranks.h"
 #include "srtrain/tape.h"
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
@@ -42,7 +43,18 @@ const char *sr_model_name(const sr_model_settings *settings);
  * SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory. */
 sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 
-/* The same with parameters and gradients in memory of its own, all 0; draw or load them next. */
+/* Who has the rows of an item table that is divided: workers, `threads` of each of `ranks` processes, of which this is `rank`.
+ */
+typedef struct sr_item_division {
+    size_t rank, ranks, threads;
+} sr_item_division;
+
+/* The same, but rows of the item table are divided among all workers. A pass whose ranks are not these workers cannot read it.
+ * SR_ERROR_USAGE, too, where there are more workers than items. */
+sr_status sr_model_declare_divided(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
+                                   const sr_item_division *division, sr_error *error);
+
+/* The same as sr_model_declare() with parameters and gradients in memory of its own, all 0; draw or load them next. */
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
 
@@ -96,24 +108,6 @@ typedef struct {
     size_t lag_count;
     const size_t *lags[SR_LAYERS_MAXIMUM];
 } sr_trace;
-
-/* The ranks that divide a global batch, as models see them: models know no MPI, and whoever does fills this in. Every call is
- * collective. A rank that has failed makes the same calls as the others, so that nobody waits for it in vain. */
-typedef struct {
-    size_t rank, count; /* this one, of so many */
-    void *context;      /* what the functions get */
-    /* Adds up `count` numbers over all ranks, in place. */
-    sr_status (*sum)(void *context, double *values, size_t count, sr_error *error);
-    /* Turns the failure of one rank into the same failure of all. */
-    sr_status (*agree)(void *context, sr_status status, sr_error *error);
-    /* Blocks of any number of elements of `size` bytes from every rank, one after the other in the order of ranks, on every
-     * rank: *gathered, and *offsets [ranks + 1] in elements. The caller releases both with free(). A rank that passes a
-     * `status` other than SR_OK takes part without data; then all fail together. */
-    sr_status (*gather)(void *context, sr_status status, const void *data, size_t elements, size_t size, void **gathered,
-                        size_t **offsets, sr_error *error);
-    double seconds; /* that the calls of models have taken so far */
-    bool failed;    /* a sum within a pass has failed, and so will all others: passes ask for no more */
-} sr_ranks;
 
 /* How to run the encoder. */
 typedef struct {
@@ -173,6 +167,10 @@ sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batc
 /* Bytes of the tape that a loss over the whole catalogue takes: of `targets` targets and `items` items, where logits of at most
  * `kept` bytes stay from forward to backward. 0 for losses that do not grow with the catalogue. */
 size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept);
+
+/* Whether a step may give every row of the item table a gradient: the whole catalogue is compared, or all weights are penalised.
+ */
+bool sr_model_moves_every_item(const sr_model_settings *settings);
 
 /* The learning rate of a set of parameters, in units of that of the others. */
 double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parameter_set set);

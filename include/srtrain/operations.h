@@ -268,6 +268,32 @@ typedef struct {
 sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
                                   const sr_scoring *scoring, double weight);
 
+/* What slabs that one process has contribute to that loss where other processes have the rest: of each of n states the largest
+ * logit, the sum of exponentials of logits less that, and the logit of its target, NaN where none of these slabs has it. */
+typedef struct {
+    sr_real *maxima, *sums, *target_logits; /* [n] each */
+} sr_softmax_parts;
+
+/* Tiles of logits, some of which stay from the first of the following functions to the second. */
+typedef struct {
+    sr_real *tiles, *maxima;
+    size_t kept; /* tiles that stay */
+} sr_softmax_tiles;
+
+/* Room for them in memory of the tape, for n states: as many stay as *kept_bytes hold, which becomes what is left of that.
+ * False when memory runs out. */
+bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
+                         sr_softmax_tiles *tiles);
+
+/* Computed at once; nothing is recorded. */
+void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles);
+
+/* Adds, to the gradients of x and of the slabs that want one, those of the loss times `weight`, as far as these slabs are
+ * concerned; log_sums [n] are over all slabs of all processes. Likewise. Afterwards no tile stays. */
+void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles);
+
 /* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs; and those that it
  * takes besides with unit rows. */
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes);

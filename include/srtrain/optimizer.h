@@ -18,9 +18,9 @@ typedef struct {
     bool placed;                          /* they belong to somebody else */
     /* Of parameters of the set SR_PARAMETERS_ATTACK, in units of the learning rate of all others; 1 at first. */
     double attack_learning_rate_ratio;
-    /* Late rows: */
-    sr_table_list tables;
+    sr_table_list tables;        /* of which a step goes through rows with a gradient alone */
     int64_t *taken;              /* [rows]: how many of the steps that are remembered each row of the tables has taken */
+    bool taken_is_placed;        /* it belongs to somebody else */
     struct missed_steps *missed; /* the steps that some row may have missed; NULL when no row may be late */
 } sr_optimizer;
 
@@ -52,11 +52,17 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
  * they would be otherwise, within rounding; while steps are missing they are those of some earlier step.
  */
 
-/* Lets rows of `tables` be late from now on. They may not be where the optimizer has no way for it, where a step moves every
- * row for good (weight decay of kind l2), where epsilon is 0, or with beta1 above 0.99: sr_optimizer_allows_late() then stays
- * false. */
-sr_status sr_optimizer_allow_late(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error);
-bool sr_optimizer_allows_late(const sr_optimizer *optimizer);
+/* Whether rows may be late: not where the optimizer has no way for it, where a step moves every row for good (weight decay of
+ * kind l2), where epsilon is 0, or with beta1 above 0.99. And whether rows can take a step by themselves: not where the
+ * optimizer measures whole arrays. */
+bool sr_optimizer_can_be_late(const sr_training_settings *settings);
+bool sr_optimizer_can_step_rows(const sr_training_settings *settings);
+
+/* From now on steps go through rows of `tables` that have a gradient, and no others. With training.row_optimizer exact the
+ * others are late from then on; with lazy they miss nothing. Where the settings do not allow it, sr_optimizer_picks_rows()
+ * stays false. `taken` is memory [rows] of the caller for the steps that rows have taken, all 0; NULL: the optimizer's own. */
+sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error);
+bool sr_optimizer_picks_rows(const sr_optimizer *optimizer);
 
 /* Bytes that it takes to let `rows` rows be up to `steps` steps late; 0 where they may not be. */
 size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps);
@@ -70,11 +76,14 @@ void sr_optimizer_settle_rows(sr_optimizer *optimizer, const sr_kernels *kernels
                               size_t parts);
 
 /* Remembers a step that sr_optimizer_step() has taken in all its parts, for the rows that were not touched. When all were
- * touched, it forgets all steps instead. `touched` may be NULL where no row may be late: then nothing is remembered. */
+ * touched, it forgets all steps instead: sr_optimizer_forget_rows() must have been called, too. `touched` may be NULL where no
+ * row may be late: then nothing is remembered. */
 void sr_optimizer_note(sr_optimizer *optimizer, int64_t step, double learning_rate, const sr_touched_rows *touched);
 
-/* Forgets all steps: after sr_optimizer_settle_rows() of every row, in all its parts. */
+/* Forgets all steps: after sr_optimizer_settle_rows() of every row, and sr_optimizer_forget_rows(), in all their parts. The
+ * second forgets which steps rows have taken, part `part` of `parts` of them: those that the same part settles. */
 void sr_optimizer_forget(sr_optimizer *optimizer);
+void sr_optimizer_forget_rows(sr_optimizer *optimizer, size_t part, size_t parts);
 
 /* ---- a step ---- */
 

@@ -4,6 +4,7 @@
 #ifndef SRTRAIN_PARALLEL_H
 #define SRTRAIN_PARALLEL_H
 
+#include "srtrain/ranks.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
 
@@ -105,7 +106,8 @@ sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_erro
 size_t sr_parallel_threads(const sr_parallel *parallel); /* local */
 
 /* Member `thread` of a process; the process itself when it has one thread. Local. Of the functions of this header members take
- * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64() and gather_all(). */
+ * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), gather_all(), exchange_counts() and exchange_elements().
+ */
 sr_parallel *sr_parallel_member(sr_parallel *parallel, size_t thread);
 size_t sr_parallel_thread(const sr_parallel *member); /* local: which member this is; 0 for a process */
 
@@ -150,8 +152,21 @@ sr_status sr_parallel_gather(sr_parallel *parallel, const void *data, size_t byt
 sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const void *data, size_t count, size_t size,
                                  void **gathered, size_t **offsets, sr_error *error);
 
-/* The reverse: bytes [offsets[r], offsets[r + 1]) of `data` on rank 0 to rank r: *part (release with free()) of *bytes bytes on
- * every rank. `data` and `offsets` [size + 1] are read on rank 0 only. */
+/* How many elements this rank has for each rank, sent [size], and in received [size] how many each has for this one. A rank
+ * that passes a `status` other than SR_OK takes part; then all fail together. */
+sr_status sr_parallel_exchange_counts(sr_parallel *parallel, sr_status status, const size_t *sent, size_t *received,
+                                      sr_error *error);
+
+/* Then the elements, of `size` bytes: those for rank r are sent[r] .. sent[r + 1] of `data`, and those from it come to
+ * received[r] .. received[r + 1] of `room`. Both are [size + 1]. Any numbers: messages are cut so that their lengths fit. */
+sr_status sr_parallel_exchange_elements(sr_parallel *parallel, const void *data, const size_t *sent, void *room,
+                                        const size_t *received, size_t size, sr_error *error);
+
+/* All of that for those who know no MPI. Local. */
+sr_ranks sr_parallel_ranks(sr_parallel *parallel);
+
+/* The reverse of sr_parallel_gather(): bytes [offsets[r], offsets[r + 1]) of `data` on rank 0 to rank r: *part (release with
+ * free()) of *bytes bytes on every rank. `data` and `offsets` [size + 1] are read on rank 0 only. */
 sr_status sr_parallel_scatter(sr_parallel *parallel, const void *data, const size_t *offsets, void **part, size_t *bytes,
                               sr_error *error);
 

@@ -56,6 +56,9 @@ typedef struct {
     sr_real *values;    /* [block_size], NULL until sr_parameters_allocate() */
     sr_real *gradients;
     bool placed; /* both blocks belong to somebody else */
+    /* Arrays whose rows lie in blocks of their own, see srtrain/row_blocks.h; they belong to whoever made them. */
+    struct sr_row_block *const *row_blocks; /* [row_block_count] */
+    size_t row_block_count;
 } sr_parameters;
 
 /* ---- tables of which a step touches some rows ----
@@ -74,8 +77,11 @@ typedef struct {
 typedef struct {
     sr_table_list tables;
     bool every;          /* any row may have one; always so without tables */
-    const int32_t *rows; /* [count], ascending: else those that may have one; it is 0 in all others */
+    const int32_t *rows; /* [count], each once: else those that may have one; it is 0 in all others */
     size_t count;
+    /* Where the gradients of these rows do not lie in the gradient block, but one after the other: of each table [count,
+     * width]. All NULL: they do. */
+    sr_real *gradients[SR_TABLES_MAXIMUM];
 } sr_touched_rows;
 
 /* The elements that may have a gradient whatever the rows: those outside of the tables, or the whole block if `touched` is NULL
@@ -119,7 +125,7 @@ sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, con
 /* Lets a declared parameter start with the values that another one, declared before it and of the same size, is drawn with. */
 void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as);
 
-/* Allocates both blocks, zero-filled. */
+/* Allocates both blocks, zero-filled, and what lies in blocks of rows. */
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
 
 /* Lets both blocks lie in memory [block_size] of the caller from now on, with what it holds. The caller takes its memory back
@@ -127,13 +133,18 @@ sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
 void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gradients);
 void sr_parameters_withdraw(sr_parameters *parameters);
 
-/* Draws the initial values; every element depends on (seed, parameter name, element) alone, so that several workers can each
- * draw a part of one block: elements [part.begin, part.end). */
+/* Draws the initial values, those of blocks of rows too; every element depends on (seed, parameter name, element) alone, so
+ * that several workers can each draw a part of one block: elements [part.begin, part.end). */
 void sr_parameters_draw(sr_parameters *parameters, uint64_t seed);
 void sr_parameters_draw_part(sr_parameters *parameters, uint64_t seed, sr_element_range part);
 
 /* Index of the parameter with this name, or SIZE_MAX. */
 size_t sr_parameters_find(const sr_parameters *parameters, const char *name);
+
+/* The initial values of elements [first, first + count) of a parameter, of which `parameters` may have no memory, in `values`.
+ */
+void sr_parameters_initial_values(const sr_parameters *parameters, size_t index, uint64_t seed, size_t first, size_t count,
+                                  sr_real *values);
 
 /* XXH3-64 of the values of every parameter in order: equal on two ranks when they hold equal bits. */
 uint64_t sr_parameters_checksum(const sr_parameters *parameters);

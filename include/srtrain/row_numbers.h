@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The numbers of `count` rows, ascending: first, first + 1, .. where `list` is NULL, else list[0], list[1], .. */
+/* The numbers of `count` rows, ascending: list[0], list[1], .. or, where `list` is NULL, first, first + step, .. */
 typedef struct {
     size_t count;
-    size_t first;
+    size_t first, step;  /* step 0 stands for 1 */
     const int32_t *list; /* [count] */
 } sr_row_numbers;
 

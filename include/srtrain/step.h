@@ -18,8 +18,7 @@ typedef struct {
 
 typedef struct sr_stepper sr_stepper;
 
-/* Whether ranks of a node share parameters and the optimizer's state where there are several. Not with rows that may be late:
- * which steps they have taken is known to each process alone. Local. */
+/* Whether ranks of a node share parameters and the optimizer's state where there are several. Local. */
 bool sr_training_shares(const sr_training_settings *settings);
 
 /* What each worker of a rank may keep of its logits, in bytes: its part of training.kept_logits_megabytes. */
@@ -33,7 +32,8 @@ typedef struct {
     sr_arena *arena;       /* of the batch */
     sr_tape *tape;
     struct sr_reduction *reduction;
-    struct touched_rows *touched; /* where rows of item tables may be late, else NULL */
+    struct touched_rows *touched; /* where steps go through some rows of item tables alone, else NULL */
+    double row_squares;           /* of the gradients of this step in blocks of rows, over all workers */
     sr_step_times times;          /* summed over all steps so far */
 } sr_worker;
 
@@ -51,7 +51,8 @@ struct sr_stepper {
     sr_node *node;      /* whose processes share parameters and state (training.reduction: shared); else NULL */
     char why_not[256];  /* what speaks against sharing them, where that was asked for; else empty */
     sr_optimizer optimizer;
-    sr_step_times times; /* of the first worker, summed over all steps so far */
+    struct row_steps *row_steps; /* of the model's blocks of rows (row_blocks.h): their optimizers; NULL: none */
+    sr_step_times times;         /* of the first worker, summed over all steps so far */
 };
 
 /* Gives the model, which has been declared only, its memory and the initial values of training.seed. Where processes of a node
@@ -63,8 +64,8 @@ void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a
 
 /* Brings late rows of item tables (training.item_updates) up to date, and forgets what rounding took from gradients
  * (training.reduction_precision). A run that goes on from here is then no different from one that starts here. Call it before
- * anything but a step reads parameters or state. Local. */
-void sr_stepper_settle(sr_stepper *stepper);
+ * anything but a step reads parameters or state. Collective over the processes of a node. */
+sr_status sr_stepper_settle(sr_stepper *stepper, sr_error *error);
 
 /* Bytes of tensors that the step last taken holds, over all workers. */
 size_t sr_stepper_memory(const sr_stepper *stepper);

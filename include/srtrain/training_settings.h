@@ -16,6 +16,7 @@ typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr
 typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING } sr_reduction_mode;
 typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
 typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
+typedef enum { SR_ROW_OPTIMIZER_EXACT, SR_ROW_OPTIMIZER_LAZY } sr_row_optimizer;
 
 typedef struct {
     char metric[SR_NAME_SIZE]; /* hr@K, ndcg@K or mrr@K with K one of evaluation.top_k */
@@ -30,6 +31,7 @@ typedef struct {
     sr_weight_decay_kind weight_decay_kind;
     double clip_norm; /* 0: no clipping */
     sr_item_updates item_updates;
+    sr_row_optimizer row_optimizer;
     sr_schedule schedule;
     int64_t warmup_steps;
     int64_t seed;

@@ -4,6 +4,7 @@
 #include "base/sizes.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
+#include "srtrain/row_blocks.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -69,7 +70,8 @@ sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
 {
     assert(!parameters->values);
     SR_TRY(SR_ALLOCATE_ZERO(&parameters->values, parameters->block_size, "the parameters", error));
-    return SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error);
+    SR_TRY(SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error));
+    return sr_row_blocks_allocate(parameters, error);
 }
 
 void sr_parameters_withdraw(sr_parameters *parameters)
@@ -90,39 +92,38 @@ void sr_parameters_place(sr_parameters *parameters, sr_real *values, sr_real *gr
     parameters->placed = true;
 }
 
-/* Elements [begin, end) of a parameter. One that starts like another is drawn as that one, of which another worker may be
- * drawing the elements. */
-static void draw_elements(sr_parameters *parameters, const sr_parameter *parameter, uint64_t seed, size_t begin, size_t end)
+static sr_real initial_value(const sr_parameters *parameters, const sr_parameter *as, sr_random_stream stream, size_t element)
 {
-    sr_real *values = parameters->values + parameter->offset;
-    const sr_parameter *as = parameter;
+    switch (as->initial) {
+    case SR_INITIAL_SAME: /* resolved before */
+    case SR_INITIAL_ZERO:
+        break;
+    case SR_INITIAL_CONSTANT:
+        return (sr_real)as->scale;
+    case SR_INITIAL_NORMAL:
+        return (sr_real)(parameters->normal_mean + as->scale * sr_random_normal(stream, element, 0));
+    case SR_INITIAL_CENTRED:
+        return (sr_real)(as->scale * sr_random_normal(stream, element, 0));
+    case SR_INITIAL_UNIFORM:
+        return (sr_real)(as->scale * (2 * sr_random_uniform(stream, element, 0) - 1));
+    case SR_INITIAL_IDENTITY: {
+        const size_t columns = as->shape[as->rank - 1], rows = as->shape[as->rank - 2];
+        return element / columns % rows == element % columns;
+    }
+    }
+    return 0;
+}
+
+/* One that starts like another is drawn as that one, of which another worker may be drawing the elements. */
+void sr_parameters_initial_values(const sr_parameters *parameters, size_t index, uint64_t seed, size_t first, size_t count,
+                                  sr_real *values)
+{
+    const sr_parameter *as = &parameters->list[index];
     while (as->initial == SR_INITIAL_SAME)
         as = &parameters->list[as->same_as];
     const sr_random_stream stream = sr_random_open(seed, SR_RANDOM_INITIALISATION, XXH3_64bits(as->name, strlen(as->name)));
-    for (size_t i = begin; i < end; ++i)
-        switch (as->initial) {
-        case SR_INITIAL_SAME: /* resolved above */
-        case SR_INITIAL_ZERO:
-            values[i] = 0;
-            break;
-        case SR_INITIAL_CONSTANT:
-            values[i] = (sr_real)as->scale;
-            break;
-        case SR_INITIAL_NORMAL:
-            values[i] = (sr_real)(parameters->normal_mean + as->scale * sr_random_normal(stream, i, 0));
-            break;
-        case SR_INITIAL_CENTRED:
-            values[i] = (sr_real)(as->scale * sr_random_normal(stream, i, 0));
-            break;
-        case SR_INITIAL_UNIFORM:
-            values[i] = (sr_real)(as->scale * (2 * sr_random_uniform(stream, i, 0) - 1));
-            break;
-        case SR_INITIAL_IDENTITY: {
-            const size_t columns = as->shape[as->rank - 1], rows = as->shape[as->rank - 2];
-            values[i] = i / columns % rows == i % columns;
-            break;
-        }
-        }
+    for (size_t i = 0; i < count; ++i)
+        values[i] = initial_value(parameters, as, stream, first + i);
 }
 
 void sr_parameters_draw_part(sr_parameters *parameters, uint64_t seed, sr_element_range part)
@@ -132,13 +133,16 @@ void sr_parameters_draw_part(sr_parameters *parameters, uint64_t seed, sr_elemen
         const size_t begin = larger(part.begin, parameter->offset),
                      end = smaller(part.end, parameter->offset + parameter->size);
         if (begin < end)
-            draw_elements(parameters, parameter, seed, begin - parameter->offset, end - parameter->offset);
+            sr_parameters_initial_values(parameters, i, seed, begin - parameter->offset, end - begin,
+                                         parameters->values + begin);
     }
 }
 
 void sr_parameters_draw(sr_parameters *parameters, uint64_t seed)
 {
     sr_parameters_draw_part(parameters, seed, (sr_element_range){0, parameters->block_size});
+    for (size_t i = 0; i < parameters->row_block_count; ++i)
+        sr_row_block_draw(parameters->row_blocks[i], seed);
 }
 
 size_t sr_parameters_find(const sr_parameters *parameters, const char *name)

@@ -32,6 +32,52 @@ sr_status item_table_declare(sr_item_table *table, const char *name, size_t more
     return SR_OK;
 }
 
+sr_status item_table_declare_in_blocks(sr_item_table *table, item_part part, double deviation, sr_row_block *const *list,
+                                       size_t count, sr_error *error)
+{
+    sr_parameters *parameters = table->parameters;
+    const item_table_part *made = &table->parts[part];
+    if (part == ITEM_VECTORS) {
+        parameters->row_blocks = list;
+        parameters->row_block_count = count;
+    }
+    for (size_t i = 0; i < count; ++i) {
+        sr_row_block *block = list[i];
+        const size_t shape[] = {block->numbers.count, made->width};
+        if (part == ITEM_VECTORS)
+            block->before = parameters->count;
+        block->dense = table->dense;
+        block->parameters.normal_mean = parameters->normal_mean;
+        SR_TRY(sr_parameters_declare(&block->parameters, made->name, shape, 2,
+                                     (sr_initial_values){SR_INITIAL_NORMAL, deviation}, SR_PARAMETERS_ORDINARY, NULL, error));
+        block->touched = (sr_touched_rows){.tables = {.count = part + 1}, .every = true};
+        for (size_t t = 0; t <= part; ++t)
+            block->touched.tables.index[t] = t;
+    }
+    return SR_OK;
+}
+
+sr_row_numbers item_table_items_of(const sr_item_table *table, const sr_row_block *block)
+{
+    sr_row_numbers items = block->numbers;
+    if (items.count > 0 && (size_t)sr_row_number(&items, items.count - 1) > table->items)
+        --items.count;
+    return items;
+}
+
+size_t item_table_row_bytes(const sr_item_table *table)
+{
+    size_t width = 0;
+    for (size_t part = 0; part < table->part_count; ++part)
+        width += table->parts[part].width;
+    return width * sizeof(sr_real);
+}
+
+bool item_table_joins_ranks(const sr_item_table *table)
+{
+    return table->kind->cross_entropy && table->dense;
+}
+
 sr_status item_table_share(sr_item_table *share, const sr_item_table *table, sr_parameters *parameters, sr_error *error)
 {
     *share = *table;
@@ -86,6 +132,8 @@ void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targ
 sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
                                     const sr_scoring *scoring, double weight)
 {
+    if (table->kind->cross_entropy)
+        return table->kind->cross_entropy(table, tape, states, targets, weight);
     const size_t count = table->kind->slab_count(table);
     sr_slab *slabs = sr_tape_take(tape, count, sizeof *slabs);
     for (size_t i = 0; slabs && i < count; ++i)
@@ -101,6 +149,8 @@ size_t item_table_cross_entropy_memory(size_t targets, size_t items, size_t kept
 
 sr_tensor *item_table_norm(sr_item_table *table, sr_tape *tape, item_part part)
 {
+    if (table->kind->norm)
+        return table->kind->norm(table, tape, part);
     const size_t count = table->kind->slab_count(table);
     sr_tensor **slabs = sr_tape_take(tape, count, sizeof(sr_tensor *));
     for (size_t i = 0; slabs && i < count; ++i)

@@ -4,6 +4,7 @@
  * rows by their ids and never for the place of a row. Where the rows lie is the matter of a kind, one row below:
  *
  *   replicated   every rank has every row, among the model's other parameters (replicated_items.c)
+ *   divided      each worker has some rows, in a block of its own (divided_items.c)
  *
  * A table has one part, vectors, or two, where items are Gaussians: means and covariances. All parts have a row for each id: 0
  * is padding, 1 .. items are items, and behind them there may be a mask token, which is read and never scored.
@@ -15,15 +16,20 @@
  *   | declare, share, free     | model                 | local                                                       |
  *   | fetch                    | objective, scorer     | collective: ids go to owners and rows come back             |
  *   | read, scores of ids      | backbones, losses     | local: among the rows that were fetched                     |
- *   | loss over the catalogue  | losses                | collective: each owner walks its own slabs                  |
+ *   | loss over the catalogue  | losses                | collective: each owner walks its own rows                   |
  *   | hand back                | objective             | collective: gradients of fetched rows go to owners          |
- *   | update, settle           | step/item_rows.c      | local: the owner updates its rows                           |
- *   | slabs, scores            | scorer                | local: of the rows that this rank owns                      |
- *   | draw, save, load         | stepper, run, storage | collective: each owner its rows, in the order of ids        |
+ *   | slabs, scores            | scorer                | local: of the rows that this process owns                   |
  *   | bytes                    | plan                  | local                                                       |
  *
- * Rows of a replicated table are drawn, summed, updated, saved and loaded with all other parameters: these stages are no
- * functions of its kind.
+ * All else needs no function of a kind. Rows either lie among the model's parameters, or a kind lists blocks of them there
+ * (srtrain/row_blocks.h). What draws, steps, measures, saves and loads parameters walks that list:
+ *
+ *   | stage                            | done by                             | of blocks                                      |
+ *   | -------------------------------- | ----------------------------------- | ---------------------------------------------- |
+ *   | draw                             | parameters, stepper                 | sr_row_block_draw()                            |
+ *   | squares of gradients, update     | step/item_rows.c                    | an optimizer for each; touched rows alone      |
+ *   | settle late rows                 | fetch, through sr_row_block.settle  | those that are asked for                       |
+ *   | save, load                       | storage/checkpoint_*.c              | in the order of ids, whoever has them          |
  *
  * In training every rank makes a call that is collective for some kind equally often. A rank that has failed makes it without a
  * batch. Evaluation makes it once for each block of histories. Ranks have different numbers of blocks there: a collective kind
@@ -33,6 +39,8 @@
 
 #include "srtrain/item_table.h"
 #include "srtrain/operations.h"
+#include "srtrain/ranks.h"
+#include "srtrain/row_blocks.h"
 
 enum { ITEM_PARTS_MAXIMUM = 2 };
 
@@ -47,8 +55,9 @@ typedef struct item_table_kind {
     sr_status (*share)(sr_item_table *share, const sr_item_table *table, sr_error *error);
     /* Releases what the kind keeps in `memory`. NULL: nothing. */
     void (*free)(sr_item_table *table);
-    /* Makes ready what will be read until the next time; see sr_model_fetch_items(). NULL: all rows are at hand. */
-    sr_status (*fetch)(sr_item_table *table, const sr_item_reads *reads, sr_status status, sr_error *error);
+    /* Makes ready what will be read until the next time; see sr_model_fetch_items(). `ranks` are those of the pass, which live
+     * until rows are handed back; NULL: this one has the whole batch. NULL: all rows are at hand. */
+    sr_status (*fetch)(sr_item_table *table, const sr_item_reads *reads, sr_ranks *ranks, sr_status status, sr_error *error);
     /* Takes the gradients of the rows that were fetched; see sr_model_hand_back_items(). NULL: they are where they belong. */
     sr_status (*hand_back)(sr_item_table *table, sr_status status, sr_error *error);
     /* Rows on the tape, among which those of `ids` [count] are: (*places)[i] is where that of ids[i] stands. Place 0 is id 0
@@ -61,12 +70,21 @@ typedef struct item_table_kind {
     sr_row_numbers (*slab_items)(const sr_item_table *table, size_t slab);
     const sr_real *(*slab_values)(const sr_item_table *table, size_t slab, item_part part);
     sr_tensor *(*slab_on_tape)(sr_item_table *table, sr_tape *tape, size_t slab, item_part part);
+    /* What is computed over the whole catalogue where slabs of one process do not suffice: see item_table_cross_entropy() and
+     * item_table_norm(). All ranks call them together, also with states of NULL after a failure of the tape. NULL, both: this
+     * process has all slabs. */
+    sr_tensor *(*cross_entropy)(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets, double weight);
+    sr_tensor *(*norm)(sr_item_table *table, sr_tape *tape, item_part part);
     /* Bytes that values of rows take in this process. */
     size_t (*bytes)(const sr_item_table *table);
 } item_table_kind;
 
-/* Every rank has every row. */
-extern const item_table_kind replicated_items;
+/* Every rank has every row. Each worker has some. */
+extern const item_table_kind replicated_items, divided_items;
+
+/* What the second one keeps, for `items` items. It belongs to the table that is made with it. */
+struct sr_item_division;
+sr_status divided_items_create(void **memory, const struct sr_item_division *division, size_t items, sr_error *error);
 
 typedef struct {
     char name[SR_PARAMETER_NAME_SIZE]; /* of the array in checkpoints */
@@ -79,6 +97,7 @@ struct sr_item_table {
     sr_parameters *parameters; /* all else of the model, or of the share of it */
     void *memory;              /* what the kind keeps */
     size_t items, rows;        /* rows: 1 + items, and the mask token's */
+    bool dense;                /* in training any row may have a gradient */
     item_table_part parts[ITEM_PARTS_MAXIMUM];
     size_t part_count;
 };
@@ -92,6 +111,20 @@ void item_table_free(sr_item_table *table);
  * this deviation. Parts have equally many rows. */
 sr_status item_table_declare(sr_item_table *table, const char *name, size_t more, size_t width, double deviation,
                              sr_error *error);
+
+/* For kinds with blocks of rows, in declare_part(): lets the model's parameters list these blocks, and declares the part in
+ * each of them. `list` must live as long as the table. */
+sr_status item_table_declare_in_blocks(sr_item_table *table, item_part part, double deviation, sr_row_block *const *list,
+                                       size_t count, sr_error *error);
+
+/* The items among the rows of a block: all but the mask token. */
+sr_row_numbers item_table_items_of(const sr_item_table *table, const sr_row_block *block);
+
+/* Bytes of values of a row. */
+size_t item_table_row_bytes(const sr_item_table *table);
+
+/* Whether ranks compute a loss or a penalty over the whole catalogue together, so that all have to come to it. */
+bool item_table_joins_ranks(const sr_item_table *table);
 
 /* The table of a share of the model, which has these parameters. Release with item_table_free(). */
 sr_status item_table_share(sr_item_table *share, const sr_item_table *table, sr_parameters *parameters, sr_error *error);

@@ -13,13 +13,28 @@ sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, 
     return model_declare_with(model, settings, items, users, &replicated_items, NULL, error);
 }
 
+sr_status sr_model_declare_divided(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
+                                   const sr_item_division *division, sr_error *error)
+{
+    void *memory;
+    *model = NULL;
+    SR_TRY(divided_items_create(&memory, division, items, error));
+    return model_declare_with(model, settings, items, users, &divided_items, memory, error);
+}
+
 sr_status model_declare_with(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
                              const item_table_kind *kind, void *memory, sr_error *error)
 {
     *model = NULL;
     sr_model *made;
-    SR_TRY(calibrators_check(settings, error));
-    SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a model", error));
+    sr_status status = calibrators_check(settings, error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE_ZERO(&made, 1, "a model", error);
+    if (status != SR_OK) {
+        sr_item_table table = {.kind = kind, .memory = memory};
+        item_table_free(&table);
+        return status;
+    }
     made->settings = *settings;
     made->items = items;
     made->users = users;
@@ -28,8 +43,9 @@ sr_status model_declare_with(sr_model **model, const sr_model_settings *settings
     made->loss = loss_of(settings);
     sr_parameters_initialise(&made->parameters);
     item_table_initialise(&made->item_table, kind, memory, &made->parameters, items);
+    made->item_table.dense = sr_model_moves_every_item(settings);
     made->parameters.normal_mean = settings->initializer_mean;
-    sr_status status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
+    status = SR_ALLOCATE_ZERO(&made->layers, (size_t)settings->layers, "the layers of a model", error);
     if (status == SR_OK)
         status = components_allocate(&made->components, settings, error);
     if (status == SR_OK)
@@ -236,11 +252,16 @@ size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targe
     return row->catalogue_memory ? row->catalogue_memory(settings, targets, items, kept) : 0;
 }
 
+bool sr_model_moves_every_item(const sr_model_settings *settings)
+{
+    return !loss_of(settings)->samples || backbone_of(settings)->penalty;
+}
+
 sr_table_list sr_model_item_tables(const sr_model *model)
 {
     const sr_model_settings *settings = &model->settings;
     const backbone *row = model->backbone;
-    if (!model->loss->samples || row->penalty || (row->replaces_items && row->replaces_items(settings)))
+    if (sr_model_moves_every_item(settings) || (row->replaces_items && row->replaces_items(settings)))
         return (sr_table_list){.count = 0};
     sr_table_list tables = {.count = 0};
     for (size_t part = 0; part < model->item_table.part_count; ++part)
@@ -288,7 +309,7 @@ sr_status sr_model_fetch_items(sr_model *model, sr_tape *tape, const sr_batch *b
         return status;
     if (!find_reads(model, tape, status == SR_OK ? batch : NULL, pass, &reads) && status == SR_OK)
         status = sr_tape_status(tape, error);
-    return kind->fetch(&model->item_table, &reads, status, error);
+    return kind->fetch(&model->item_table, &reads, pass->ranks, status, error);
 }
 
 sr_status sr_model_hand_back_items(sr_model *model, sr_status status, sr_error *error)

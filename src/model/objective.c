@@ -113,7 +113,9 @@ static void run_empty_passes(computation *c)
  * how many targets it has may be known to nobody before all ranks have drawn their parts. */
 static bool is_coupled(const sr_objective_request *request)
 {
-    return request->sums_targets || sr_model_needs_of(&request->model->settings, true).couples_batch;
+    const sr_model *model = request->model;
+    return request->sums_targets || item_table_joins_ranks(&model->item_table) ||
+           sr_model_needs_of(&model->settings, true).couples_batch;
 }
 
 /* Sums over ranks what couples the examples of a batch. A rank that failed takes part; then all fail. */

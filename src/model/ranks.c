@@ -36,3 +36,20 @@ sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size
     ranks->seconds += sr_lap(&mark);
     return status;
 }
+
+sr_status ranks_exchange_counts(sr_ranks *ranks, sr_status status, const size_t *sent, size_t *received, sr_error *error)
+{
+    double mark = sr_seconds();
+    status = ranks->exchange_counts(ranks->context, status, sent, received, error);
+    ranks->seconds += sr_lap(&mark);
+    return status;
+}
+
+sr_status ranks_exchange(sr_ranks *ranks, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
+                         sr_error *error)
+{
+    double mark = sr_seconds();
+    const sr_status status = ranks->exchange(ranks->context, data, sent, room, received, size, error);
+    ranks->seconds += sr_lap(&mark);
+    return status;
+}

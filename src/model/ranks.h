@@ -12,5 +12,8 @@ sr_status ranks_sum(sr_ranks *ranks, double *values, size_t count, sr_error *err
 sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error);
 sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
                        size_t **offsets, sr_error *error);
+sr_status ranks_exchange_counts(sr_ranks *ranks, sr_status status, const size_t *sent, size_t *received, sr_error *error);
+sr_status ranks_exchange(sr_ranks *ranks, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
+                         sr_error *error);
 
 #endif

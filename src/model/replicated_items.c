@@ -50,10 +50,7 @@ static sr_tensor *slab_on_tape(sr_item_table *table, sr_tape *tape, size_t slab,
 
 static size_t bytes(const sr_item_table *table)
 {
-    size_t width = 0;
-    for (size_t part = 0; part < table->part_count; ++part)
-        width += table->parts[part].width;
-    return table->rows * width * sizeof(sr_real);
+    return table->rows * item_table_row_bytes(table);
 }
 
 const item_table_kind replicated_items = {

@@ -55,8 +55,13 @@ static sr_status look_ahead(run *r, sr_error *error)
 static sr_status build_model(run *r, sr_error *error)
 {
     const int64_t total_steps = (int64_t)sr_sampler_batches(r->sampler) * r->settings->training.epochs;
-    sr_status status = sr_model_declare(&r->model, &r->settings->model, sr_dataset_items(r->dataset),
-                                        sr_dataset_users(r->dataset), error);
+    const sr_item_division division = {.rank = (size_t)sr_parallel_rank(r->parallel),
+                                       .ranks = (size_t)sr_parallel_size(r->parallel),
+                                       .threads = sr_parallel_threads(r->parallel)};
+    const size_t items = sr_dataset_items(r->dataset), users = sr_dataset_users(r->dataset);
+    sr_status status = r->divides_items
+                           ? sr_model_declare_divided(&r->model, &r->settings->model, items, users, &division, error)
+                           : sr_model_declare(&r->model, &r->settings->model, items, users, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
     if (*r->stepper.why_not)
@@ -247,6 +252,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_use_threads(r->parallel, &r->settings->training, error));
     SR_TRY(start_watchdog(r, error));
     SR_TRY(open_data(r, error));
+    SR_TRY(run_choose_item_table(r, error));
     SR_TRY(look_ahead(r, error));
     SR_TRY(build_model(r, error));
     SR_TRY(run_resume(r, error));

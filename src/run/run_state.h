@@ -57,11 +57,17 @@ typedef struct {
     bool warned_of_no_case;       /* to validate with */
     longest_times longest;
     interval passed;
+    bool divides_items;  /* among all workers; else every rank or node has the whole item table */
     bool begins_at_path; /* the run starts from options->resume_path now, for the first time */
 } run;
 
 /* Seconds of training, those before a resume included. Local. */
 double run_trained_seconds(const run *r);
+
+/* ---- item_table_choice.c ---- */
+
+/* Decides which item table the run has, as model.item_table says, and logs it. */
+sr_status run_choose_item_table(run *r, sr_error *error);
 
 /* ---- resume.c ---- */
 

@@ -67,7 +67,7 @@ typedef struct {
 static sr_status describe_state(run *r, described_state *state, sr_error *error)
 {
     state->configuration = NULL;
-    sr_stepper_settle(&r->stepper);
+    SR_TRY(sr_stepper_settle(&r->stepper, error));
     const sr_status status = sr_parallel_agree(r->parallel, sr_settings_text(r->settings, &state->configuration, error), error);
     if (status != SR_OK) {
         free(state->configuration);

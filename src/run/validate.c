@@ -10,7 +10,7 @@ sr_status run_validate(run *r, sr_error *error)
     const double start = sr_seconds();
     sr_ranking_metrics metrics;
     sr_parallel_phase(r->parallel, SR_PHASE_VALIDATION, r->progress.step);
-    sr_stepper_settle(&r->stepper);
+    SR_TRY(sr_stepper_settle(&r->stepper, error));
     sr_model_set_step(r->model, r->progress.step);
     SR_TRY(sr_evaluate_model(r->parallel, r->model,
                              &(sr_evaluation){.dataset = r->dataset,

@@ -2,6 +2,7 @@
 #include "srtrain/settings.h"
 
 #include "srtrain/model.h"
+#include "srtrain/optimizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,37 @@ static bool takes_all(const void *part)
            training->learning_rate * ratio * training->weight_decay >= 1;
 }
 
+static bool divides(const sr_settings *settings)
+{
+    return settings->model.item_table == SR_ITEM_TABLE_DIVIDED;
+}
+
+static bool measures_what_is_divided(const void *part)
+{
+    const sr_settings *settings = part;
+    return divides(settings) && !sr_optimizer_can_step_rows(&settings->training);
+}
+
+static bool cannot_be_late(const void *part)
+{
+    const sr_settings *settings = part;
+    return divides(settings) && settings->training.row_optimizer == SR_ROW_OPTIMIZER_EXACT &&
+           !sr_model_moves_every_item(&settings->model) && sr_optimizer_can_step_rows(&settings->training) &&
+           !sr_optimizer_can_be_late(&settings->training);
+}
+
+static bool is_lazy_without_division(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->training.row_optimizer == SR_ROW_OPTIMIZER_LAZY && !divides(settings);
+}
+
+static bool is_lazy_without_rest(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->training.row_optimizer == SR_ROW_OPTIMIZER_LAZY && sr_model_moves_every_item(&settings->model);
+}
+
 static bool names_no_metric(const void *part)
 {
     static const char *const kinds[] = {"hr", "ndcg", "mrr"};
@@ -53,6 +85,19 @@ static const sr_rule rules[] = {
     SR_RULE("training.weight_decay", "training.attack_learning_rate_ratio", takes_all,
             "their product with training.learning_rate is the share of every weight of the mask generators that decoupled "
             "decay takes away in a step, and must be below 1"),
+    SR_RULE(
+        "model.item_table", "training.optimizer", measures_what_is_divided,
+        "this optimizer measures whole arrays, and no rank has the whole of a table that is divided; use another optimizer, "
+        "or item_table replicated"),
+    SR_RULE(
+        "training.row_optimizer", "training.optimizer", cannot_be_late,
+        "with exact, rows of a divided table take the steps late that give them no gradient, which needs optimizer adamw, or "
+        "adam without weight decay, and adam_beta1 up to 0.99; use these, row_optimizer lazy, or item_table replicated"),
+    SR_RULE("training.row_optimizer", "model.item_table", is_lazy_without_division,
+            "only the rows of a divided table are stepped by themselves; use item_table divided, or row_optimizer exact"),
+    SR_RULE("training.row_optimizer", "training.loss", is_lazy_without_rest,
+            "a step gives every item a gradient where the whole catalogue is compared or all weights are penalised, so that no "
+            "row rests; use row_optimizer exact, or a loss of sampled items"),
     SR_RULE("training.early_stopping.metric", "evaluation.top_k", names_no_metric,
             "the metric must be hr@K, ndcg@K or mrr@K with K one of top_k"),
 };

@@ -2,22 +2,43 @@
 
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
+#include "srtrain/memory.h"
+#include "step/shared_state.h"
 #include "step/touched_rows.h"
 
 #include <omp.h>
+#include <stdlib.h>
+#include <string.h>
 
-sr_status item_rows_allow_late(sr_stepper *stepper, sr_error *error)
+/* The optimizer of a block. */
+struct row_steps {
+    sr_row_block *block;
+    sr_optimizer optimizer;
+    const sr_kernels *kernels;
+};
+
+/* ---- rows among the parameters ---- */
+
+size_t item_rows_remembered(const sr_stepper *stepper)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    const sr_table_list tables = sr_model_item_tables(stepper->model);
+    const bool picks = training->item_updates == SR_ITEM_UPDATES_DEFERRED && sr_optimizer_can_be_late(training);
+    return picks && tables.count > 0 ? sr_model_parameters(stepper->model)->list[tables.index[0]].shape[0] : 0;
+}
+
+sr_status item_rows_pick(sr_stepper *stepper, int64_t *taken, sr_error *error)
 {
     if (stepper->settings->training.item_updates != SR_ITEM_UPDATES_DEFERRED)
         return SR_OK;
     const sr_table_list tables = sr_model_item_tables(stepper->model);
-    return sr_optimizer_allow_late(&stepper->optimizer, &tables, error);
+    return sr_optimizer_pick_rows(&stepper->optimizer, &tables, taken, error);
 }
 
 sr_status item_rows_create(sr_worker *worker, sr_error *error)
 {
     const sr_optimizer *optimizer = &worker->stepper->optimizer;
-    if (!sr_optimizer_allows_late(optimizer))
+    if (!sr_optimizer_picks_rows(optimizer))
         return SR_OK;
     return touched_rows_create(&worker->touched, sr_model_parameters(worker->model), &optimizer->tables, error);
 }
@@ -26,23 +47,6 @@ void item_rows_free(sr_worker *worker)
 {
     touched_rows_free(worker->touched);
     worker->touched = NULL;
-}
-
-sr_status item_rows_prepare(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
-{
-    sr_optimizer *optimizer = &worker->stepper->optimizer;
-    if (!worker->touched)
-        return status;
-    double mark = sr_seconds(), unused = 0;
-    const size_t thread = sr_parallel_thread(worker->parallel);
-    if (status == SR_OK && thread == 0)
-        status = sr_optimizer_reserve(optimizer, error);
-    SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
-    worker->times.reduction += sr_lap(&mark);
-    sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, item_rows_touched(worker), thread, worker->stepper->threads);
-    sr_parallel_sum_over_threads(worker->parallel, &unused, 1); /* nobody reads what another is still updating */
-    worker->times.optimizer += sr_lap(&mark);
-    return SR_OK;
 }
 
 const sr_touched_rows *item_rows_touched(const sr_worker *worker)
@@ -55,13 +59,182 @@ void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate)
     sr_optimizer_note(&stepper->optimizer, step, learning_rate, item_rows_touched(&stepper->workers[0]));
 }
 
-void item_rows_settle(sr_stepper *stepper)
+static sr_status settle_touched(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
+{
+    sr_optimizer *optimizer = &worker->stepper->optimizer;
+    sr_node *node = worker->stepper->node;
+    double mark = sr_seconds();
+    size_t part, parts;
+    if (status == SR_OK && sr_parallel_thread(worker->parallel) == 0)
+        status = sr_optimizer_reserve(optimizer, error);
+    SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
+    worker->times.reduction += sr_lap(&mark);
+    shared_state_part(worker, &part, &parts);
+    sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, item_rows_touched(worker), part, parts);
+    if (node) /* nobody reads what another is still updating */
+        status = sr_node_wait(node, worker->parallel, error);
+    else
+        sr_parallel_wait_for_threads(worker->parallel);
+    worker->times.optimizer += sr_lap(&mark);
+    return status;
+}
+
+void item_rows_forget_part(const sr_worker *worker)
+{
+    const sr_touched_rows *touched = item_rows_touched(worker);
+    size_t part, parts;
+    shared_state_part(worker, &part, &parts);
+    if (touched && touched->every)
+        sr_optimizer_forget_rows(&worker->stepper->optimizer, part, parts);
+}
+
+/* ---- rows in blocks ---- */
+
+static void settle_asked(void *context, const sr_touched_rows *rows)
+{
+    struct row_steps *steps = context;
+    sr_optimizer_settle_rows(&steps->optimizer, steps->kernels, rows, 0, 1);
+}
+
+/* Where not every row has a gradient, a step goes through those that have one. */
+static sr_status create_steps(sr_stepper *stepper, struct row_steps *steps, sr_row_block *block, sr_error *error)
+{
+    const sr_training_settings *training = &stepper->settings->training;
+    steps->kernels = stepper->kernels;
+    steps->block = block;
+    if (!sr_optimizer_can_step_rows(training))
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "model.item_table divided: training.optimizer measures whole arrays, and no rank has the whole table; "
+                       "use another optimizer, or item_table replicated");
+    SR_TRY(sr_optimizer_create(&steps->optimizer, &block->parameters, training, error));
+    if (!block->dense)
+        SR_TRY(sr_optimizer_pick_rows(&steps->optimizer, &block->touched.tables, NULL, error));
+    if (!block->dense && !sr_optimizer_picks_rows(&steps->optimizer))
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "model.item_table divided with training.row_optimizer exact: rows take the steps late that give them no "
+                       "gradient, which needs optimizer adamw or adam without weight decay in the gradient, adam_epsilon above "
+                       "0 and adam_beta1 up to 0.99; use these, row_optimizer lazy, or item_table replicated");
+    block->state = &steps->optimizer.state;
+    block->settle = block->dense ? NULL : settle_asked;
+    block->context = steps;
+    return SR_OK;
+}
+
+sr_status item_rows_create_blocks(sr_stepper *stepper, sr_error *error)
+{
+    sr_parameters *parameters = sr_model_parameters(stepper->model);
+    if (parameters->row_block_count == 0)
+        return SR_OK;
+    SR_TRY(SR_ALLOCATE_ZERO(&stepper->row_steps, parameters->row_block_count, "optimizers of rows", error));
+    for (size_t i = 0; i < parameters->row_block_count; ++i)
+        SR_TRY(create_steps(stepper, &stepper->row_steps[i], parameters->row_blocks[i], error));
+    return SR_OK;
+}
+
+void item_rows_free_blocks(sr_stepper *stepper)
+{
+    const sr_parameters *parameters = stepper->model ? sr_model_parameters(stepper->model) : NULL;
+    for (size_t i = 0; stepper->row_steps && i < parameters->row_block_count; ++i) {
+        sr_row_block *block = parameters->row_blocks[i];
+        sr_optimizer_free(&stepper->row_steps[i].optimizer);
+        block->state = NULL;
+        block->settle = NULL;
+    }
+    free(stepper->row_steps);
+    stepper->row_steps = NULL;
+}
+
+/* The worker's next block behind *index, which moves on; NULL behind the last one. */
+static struct row_steps *next_block(const sr_worker *worker, size_t *index)
+{
+    const sr_stepper *stepper = worker->stepper;
+    const size_t count = stepper->row_steps ? sr_model_parameters(stepper->model)->row_block_count : 0;
+    while (*index < count && *index % stepper->threads != sr_parallel_thread(worker->parallel))
+        ++*index;
+    return *index < count ? &stepper->row_steps[(*index)++] : NULL;
+}
+
+void item_rows_draw(const sr_worker *worker)
+{
+    struct row_steps *steps;
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
+        sr_row_block_draw(steps->block, (uint64_t)worker->stepper->settings->training.seed);
+}
+
+void item_rows_clear(const sr_worker *worker)
+{
+    struct row_steps *steps;
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
+        if (steps->block->dense)
+            sr_parameters_clear_gradients(&steps->block->parameters, NULL);
+}
+
+double item_rows_squares(const sr_worker *worker)
+{
+    double squares = 0;
+    struct row_steps *steps;
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
+        squares += sr_gradient_squares(&steps->block->parameters, steps->kernels, &steps->block->touched, 0, 1);
+    return squares;
+}
+
+sr_status item_rows_update(const sr_worker *worker, const sr_update *update, sr_error *error)
+{
+    struct row_steps *steps;
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;) {
+        const sr_update own = {.step = update->step,
+                               .learning_rate = update->learning_rate,
+                               .gradient_norm = update->gradient_norm,
+                               .touched = &steps->block->touched,
+                               .parts = 1};
+        SR_TRY(sr_optimizer_step(&steps->optimizer, steps->kernels, &own, error));
+        sr_optimizer_note(&steps->optimizer, update->step, update->learning_rate, &steps->block->touched);
+    }
+    return SR_OK;
+}
+
+static sr_status reserve_steps(const sr_worker *worker, sr_error *error)
+{
+    struct row_steps *steps;
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
+        SR_TRY(sr_optimizer_reserve(&steps->optimizer, error));
+    return SR_OK;
+}
+
+static void settle_blocks(const sr_worker *worker)
+{
+    struct row_steps *steps;
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;) {
+        const sr_touched_rows all = {.tables = steps->block->touched.tables, .every = true};
+        sr_optimizer_settle_rows(&steps->optimizer, steps->kernels, &all, 0, 1);
+        sr_optimizer_forget_rows(&steps->optimizer, 0, 1);
+        sr_optimizer_forget(&steps->optimizer);
+    }
+}
+
+/* ---- both ---- */
+
+sr_status item_rows_prepare(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
+{
+    if (status == SR_OK)
+        status = reserve_steps(worker, error);
+    return worker->touched ? settle_touched(worker, status, batch, error) : status;
+}
+
+sr_status item_rows_settle(sr_stepper *stepper, sr_error *error)
 {
     const sr_touched_rows all = {.tables = stepper->optimizer.tables, .every = true};
 #pragma omp parallel num_threads((int)stepper->threads) default(shared)
     {
+        const sr_worker *worker = &stepper->workers[omp_get_thread_num()];
+        size_t part, parts;
         sr_flush_denormals();
-        sr_optimizer_settle_rows(&stepper->optimizer, stepper->kernels, &all, (size_t)omp_get_thread_num(), stepper->threads);
+        shared_state_part(worker, &part, &parts);
+        sr_optimizer_settle_rows(&stepper->optimizer, stepper->kernels, &all, part, parts);
+        sr_optimizer_forget_rows(&stepper->optimizer, part, parts);
+        settle_blocks(worker);
     }
     sr_optimizer_forget(&stepper->optimizer);
+    const bool shares = stepper->node && sr_optimizer_picks_rows(&stepper->optimizer);
+    return shares ? sr_node_wait(stepper->node, stepper->parallel, error) : SR_OK;
 }

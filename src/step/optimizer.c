@@ -58,7 +58,8 @@ void sr_optimizer_free(sr_optimizer *optimizer)
 {
     for (size_t i = 0; !optimizer->placed && i < optimizer->state.count; ++i)
         free(optimizer->state.blocks[i].values);
-    free(optimizer->taken);
+    if (!optimizer->taken_is_placed)
+        free(optimizer->taken);
     missed_steps_free(optimizer->missed);
     *optimizer = (sr_optimizer){0};
 }
@@ -96,6 +97,16 @@ static sr_element_range rows_of_part(const sr_touched_rows *touched, size_t part
     return sr_part_of_range((sr_element_range){0, sr_touched_count(touched)}, part, parts);
 }
 
+/* Where the gradient of row `i` of the touched ones lies. */
+static const sr_real *gradients_of_row(const sr_parameters *parameters, const sr_touched_rows *touched, size_t table, size_t i)
+{
+    const sr_parameter *parameter = &parameters->list[touched->tables.index[table]];
+    const size_t width = parameter->shape[1];
+    if (touched->gradients[table])
+        return touched->gradients[table] + i * width;
+    return parameters->gradients + parameter->offset + (size_t)touched->rows[i] * width;
+}
+
 double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *kernels, const sr_touched_rows *touched,
                            size_t part, size_t parts)
 {
@@ -108,40 +119,56 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
         sum += kernels->sum_of_squares(parameters->gradients + range.begin, range.end - range.begin);
     }
     for (size_t t = 0; rows.begin < rows.end && t < touched->tables.count; ++t)
-        for (size_t i = rows.begin; i < rows.end; ++i) {
-            const sr_element_range row = optimizer_table_row(parameters, touched->tables.index[t], (size_t)touched->rows[i]);
-            sum += kernels->sum_of_squares(parameters->gradients + row.begin, row.end - row.begin);
-        }
+        for (size_t i = rows.begin; i < rows.end; ++i)
+            sum += kernels->sum_of_squares(gradients_of_row(parameters, touched, t, i),
+                                           parameters->list[touched->tables.index[t]].shape[1]);
     return sum;
 }
 
 /* ---- late rows ---- */
 
-static bool can_be_late(const sr_training_settings *settings)
+bool sr_optimizer_can_be_late(const sr_training_settings *settings)
 {
     const sr_late_rows *late = optimizer_of(settings)->late;
     return late && late->possible(settings);
 }
 
-size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps)
+bool sr_optimizer_can_step_rows(const sr_training_settings *settings)
 {
-    return can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
+    return !optimizer_of(settings)->measure;
 }
 
-sr_status sr_optimizer_allow_late(sr_optimizer *optimizer, const sr_table_list *tables, sr_error *error)
+size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps)
 {
-    if (tables->count == 0 || !can_be_late(optimizer->settings))
+    return sr_optimizer_can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
+}
+
+/* Rows of the tables that steps go through. */
+static size_t picked_rows(const sr_optimizer *optimizer, const sr_table_list *tables)
+{
+    return optimizer->parameters->list[tables->index[0]].shape[0];
+}
+
+sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error)
+{
+    const bool lazy = optimizer->settings->row_optimizer == SR_ROW_OPTIMIZER_LAZY;
+    if (tables->count == 0 || !(lazy ? sr_optimizer_can_step_rows : sr_optimizer_can_be_late)(optimizer->settings))
         return SR_OK;
-    SR_TRY(SR_ALLOCATE_ZERO(&optimizer->taken, optimizer->parameters->list[tables->index[0]].shape[0],
-                            "the steps that rows have taken", error));
-    SR_TRY(optimizer->row->late->create(&optimizer->missed, optimizer->settings, error));
+    if (!lazy) {
+        optimizer->taken = taken;
+        optimizer->taken_is_placed = taken != NULL;
+        if (!taken)
+            SR_TRY(
+                SR_ALLOCATE_ZERO(&optimizer->taken, picked_rows(optimizer, tables), "the steps that rows have taken", error));
+        SR_TRY(optimizer->row->late->create(&optimizer->missed, optimizer->settings, error));
+    }
     optimizer->tables = *tables;
     return SR_OK;
 }
 
-bool sr_optimizer_allows_late(const sr_optimizer *optimizer)
+bool sr_optimizer_picks_rows(const sr_optimizer *optimizer)
 {
-    return optimizer->missed != NULL;
+    return optimizer->tables.count > 0;
 }
 
 sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error)
@@ -188,10 +215,17 @@ void sr_optimizer_settle_rows(sr_optimizer *optimizer, const sr_kernels *kernels
 
 void sr_optimizer_forget(sr_optimizer *optimizer)
 {
+    if (optimizer->missed)
+        missed_steps_forget(optimizer->missed);
+}
+
+void sr_optimizer_forget_rows(sr_optimizer *optimizer, size_t part, size_t parts)
+{
     if (!optimizer->missed || missed_steps_taken(optimizer->missed) == 0)
         return;
-    missed_steps_forget(optimizer->missed);
-    memset(optimizer->taken, 0, optimizer->parameters->list[optimizer->tables.index[0]].shape[0] * sizeof *optimizer->taken);
+    const sr_element_range all = {0, picked_rows(optimizer, &optimizer->tables)};
+    const sr_element_range rows = sr_part_of_range(all, part, parts);
+    memset(optimizer->taken + rows.begin, 0, (rows.end - rows.begin) * sizeof *optimizer->taken);
 }
 
 void sr_optimizer_note(sr_optimizer *optimizer, int64_t step, double learning_rate, const sr_touched_rows *touched)
@@ -214,14 +248,18 @@ typedef struct {
     double gradient_scale;
 } whole_step;
 
-static sr_state_slice slice_of(const sr_optimizer *optimizer, sr_element_range range)
+static sr_state_slice slice_with(const sr_optimizer *optimizer, sr_element_range range, const sr_real *gradients)
 {
-    sr_state_slice slice = {.values = optimizer->parameters->values + range.begin,
-                            .gradients = optimizer->parameters->gradients + range.begin,
-                            .count = range.end - range.begin};
+    sr_state_slice slice = {
+        .values = optimizer->parameters->values + range.begin, .gradients = gradients, .count = range.end - range.begin};
     for (size_t i = 0; i < optimizer->state.count; ++i)
         slice.state[i] = optimizer->state.blocks[i].values + range.begin;
     return slice;
+}
+
+static sr_state_slice slice_of(const sr_optimizer *optimizer, sr_element_range range)
+{
+    return slice_with(optimizer, range, optimizer->parameters->gradients + range.begin);
 }
 
 static void begin_set(const whole_step *s, sr_parameter_set set, sr_step_constants *constants)
@@ -250,14 +288,19 @@ static void step_rows(const whole_step *s, sr_element_range rows, const sr_step_
     const sr_touched_rows *touched = s->update->touched;
     if (rows.begin == rows.end)
         return;
-    const int64_t now = (int64_t)missed_steps_taken(optimizer->missed);
+    const bool here = !touched->gradients[0];
+    const int64_t now = optimizer->missed ? (int64_t)missed_steps_taken(optimizer->missed) : 0;
     for (size_t i = rows.begin; i < rows.end; ++i) {
         const size_t row = (size_t)touched->rows[i];
         if (i + ROWS_AHEAD < rows.end)
-            prefetch_row(optimizer, (size_t)touched->rows[i + ROWS_AHEAD], true);
-        for (size_t t = 0; t < touched->tables.count; ++t)
-            step_range(s, optimizer_table_row(optimizer->parameters, touched->tables.index[t], row), constants);
-        optimizer->taken[row] = now + 1;
+            prefetch_row(optimizer, (size_t)touched->rows[i + ROWS_AHEAD], here);
+        for (size_t t = 0; t < touched->tables.count; ++t) {
+            const sr_element_range range = optimizer_table_row(optimizer->parameters, touched->tables.index[t], row);
+            const sr_state_slice slice = slice_with(optimizer, range, gradients_of_row(optimizer->parameters, touched, t, i));
+            optimizer->row->update(s->kernels, constants, &slice, NULL, NULL);
+        }
+        if (optimizer->taken)
+            optimizer->taken[row] = now + 1;
     }
 }
 

@@ -117,64 +117,67 @@ static sr_status sum_range(const sr_reduction *reduction, sr_real *gradients, sr
     return sr_array_sum_run(reduction->sum, gradients + range.begin, rest, range.end - range.begin, error);
 }
 
-static void pack_rows(const sr_touched_rows *touched, const sr_real *table, size_t width, sr_real *packed)
+/* Rows [rows.begin, rows.end) of those that are touched. */
+static void pack_rows(const sr_touched_rows *touched, sr_element_range rows, const sr_real *table, size_t width,
+                      sr_real *packed)
 {
-    for (size_t i = 0; i < touched->count; ++i)
-        memcpy(packed + i * width, table + (size_t)touched->rows[i] * width, width * sizeof *packed);
+    for (size_t i = rows.begin; i < rows.end; ++i)
+        memcpy(packed + (i - rows.begin) * width, table + (size_t)touched->rows[i] * width, width * sizeof *packed);
 }
 
-static void unpack_rows(const sr_touched_rows *touched, const sr_real *packed, size_t width, sr_real *table)
+static void unpack_rows(const sr_touched_rows *touched, sr_element_range rows, const sr_real *packed, size_t width,
+                        sr_real *table)
 {
-    for (size_t i = 0; i < touched->count; ++i)
-        memcpy(table + (size_t)touched->rows[i] * width, packed + i * width, width * sizeof *packed);
+    for (size_t i = rows.begin; i < rows.end; ++i)
+        memcpy(table + (size_t)touched->rows[i] * width, packed + (i - rows.begin) * width, width * sizeof *packed);
 }
 
-static sr_status sum_rows(const sr_reduction *reduction, const sr_touched_rows *touched, const sr_parameter *table,
-                          sr_error *error)
+static sr_status sum_rows(const sr_reduction *reduction, const sr_touched_rows *touched, sr_element_range rows,
+                          const sr_parameter *table, sr_error *error)
 {
     const size_t width = table->shape[1];
     sr_real *gradients = reduction->parameters->gradients + table->offset;
     sr_real *rest = reduction->rest ? reduction->rest + table->offset : NULL;
-    pack_rows(touched, gradients, width, reduction->packed);
+    pack_rows(touched, rows, gradients, width, reduction->packed);
     if (rest)
-        pack_rows(touched, rest, width, reduction->packed_rest);
-    SR_TRY(sr_array_sum_run(reduction->sum, reduction->packed, rest ? reduction->packed_rest : NULL, touched->count * width,
-                            error));
-    unpack_rows(touched, reduction->packed, width, gradients);
+        pack_rows(touched, rows, rest, width, reduction->packed_rest);
+    SR_TRY(sr_array_sum_run(reduction->sum, reduction->packed, rest ? reduction->packed_rest : NULL,
+                            (rows.end - rows.begin) * width, error));
+    unpack_rows(touched, rows, reduction->packed, width, gradients);
     if (rest)
-        unpack_rows(touched, reduction->packed_rest, width, rest);
+        unpack_rows(touched, rows, reduction->packed_rest, width, rest);
     return SR_OK;
 }
 
+/* What this process sums of a range: all of it, or in a node its part. */
+static sr_element_range part_of_process(const sr_reduction *reduction, sr_element_range range)
+{
+    const sr_node *node = reduction->node;
+    return node ? sr_node_process_part(node, range, sr_node_process(node)) : range;
+}
+
+/* Over all ranks, or in a node with those that have the same part on other nodes. */
 static sr_status sum_over_processes(const sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error)
 {
     const sr_parameters *parameters = reduction->parameters;
     sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
     const size_t count = sr_parameters_dense_ranges(parameters, touched, ranges);
+    const sr_element_range rows = part_of_process(reduction, (sr_element_range){0, sr_touched_count(touched)});
     for (size_t i = 0; i < count; ++i)
-        SR_TRY(sum_range(reduction, parameters->gradients, ranges[i], error));
+        SR_TRY(sum_range(reduction, parameters->gradients, part_of_process(reduction, ranges[i]), error));
     for (size_t t = 0; sr_touched_count(touched) > 0 && t < touched->tables.count; ++t)
-        SR_TRY(sum_rows(reduction, touched, &parameters->list[touched->tables.index[t]], error));
+        SR_TRY(sum_rows(reduction, touched, rows, &parameters->list[touched->tables.index[t]], error));
     return SR_OK;
 }
 
 /* ---- in a node ---- */
 
-static sr_element_range whole_block(const sr_reduction *reduction)
-{
-    return (sr_element_range){0, reduction->parameters->block_size};
-}
-
-/* Adds the gradients of all processes to this process's own, in this worker's part of the block. A stretch of it stays in the
- * cache until everybody's is added. */
-static void add_processes(const sr_reduction *reduction)
+/* Adds the gradients of all processes to this process's own. A stretch of them stays in the cache until everybody's is added.
+ */
+static void add_stretches(const sr_node *node, sr_element_range range)
 {
     enum { STRETCH = 4096 };
-    const sr_node *node = reduction->node;
     const size_t own = sr_node_process(node), processes = sr_node_processes(node);
-    size_t part, parts;
-    sr_node_part(node, reduction->parallel, &part, &parts);
-    const sr_element_range range = sr_part_of_range(whole_block(reduction), part, parts);
     sr_real *sum = sr_node_own(node, own);
     for (size_t begin = range.begin; begin < range.end; begin += STRETCH) {
         const size_t end = smaller(begin + STRETCH, range.end);
@@ -188,36 +191,69 @@ static void add_processes(const sr_reduction *reduction)
     }
 }
 
-/* This process's part of the sums, with the same part of the other nodes'. */
-static sr_status sum_over_nodes(const sr_reduction *reduction, sr_error *error)
+/* This worker's part of all elements and rows that have a gradient. */
+static void add_processes(const sr_reduction *reduction, const sr_touched_rows *touched)
 {
-    const sr_node *node = reduction->node;
-    const size_t own = sr_node_process(node);
-    return sum_range(reduction, sr_node_own(node, own), sr_node_process_part(node, whole_block(reduction), own), error);
+    const sr_parameters *parameters = reduction->parameters;
+    sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
+    const size_t count = sr_parameters_dense_ranges(parameters, touched, ranges);
+    size_t part, parts;
+    sr_node_part(reduction->node, reduction->parallel, &part, &parts);
+    const sr_element_range rows = sr_part_of_range((sr_element_range){0, sr_touched_count(touched)}, part, parts);
+    for (size_t i = 0; i < count; ++i)
+        add_stretches(reduction->node, sr_part_of_range(ranges[i], part, parts));
+    for (size_t t = 0; rows.begin < rows.end && t < touched->tables.count; ++t) {
+        const sr_parameter *table = &parameters->list[touched->tables.index[t]];
+        for (size_t i = rows.begin; i < rows.end; ++i) {
+            const size_t begin = table->offset + (size_t)touched->rows[i] * table->shape[1];
+            add_stretches(reduction->node, (sr_element_range){begin, begin + table->shape[1]});
+        }
+    }
 }
 
-static sr_status add_in_node(const sr_reduction *reduction, sr_error *error)
+static sr_status add_in_node(const sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error)
 {
     const sr_status status = sr_node_wait(reduction->node, reduction->parallel, error);
     if (status == SR_OK)
-        add_processes(reduction);
+        add_processes(reduction, touched);
     sr_parallel_wait_for_threads(reduction->parallel);
     return status;
 }
 
-sr_status sr_reduction_collect(sr_reduction *reduction, sr_error *error)
+static void copy_range(const sr_reduction *reduction, sr_element_range range, size_t process)
+{
+    const sr_node *node = reduction->node;
+    memcpy(sr_node_own(node, sr_node_process(node)) + range.begin, sr_node_own(node, process) + range.begin,
+           (range.end - range.begin) * sizeof(sr_real));
+}
+
+/* What another process has summed. */
+static void copy_sums(const sr_reduction *reduction, const sr_touched_rows *touched, size_t process)
+{
+    const sr_parameters *parameters = reduction->parameters;
+    sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
+    const size_t count = sr_parameters_dense_ranges(parameters, touched, ranges);
+    const sr_element_range all = {0, sr_touched_count(touched)};
+    const sr_element_range rows = sr_node_process_part(reduction->node, all, process);
+    for (size_t i = 0; i < count; ++i)
+        copy_range(reduction, sr_node_process_part(reduction->node, ranges[i], process), process);
+    for (size_t t = 0; rows.begin < rows.end && t < touched->tables.count; ++t)
+        for (size_t i = rows.begin; i < rows.end; ++i) {
+            const sr_parameter *table = &parameters->list[touched->tables.index[t]];
+            const size_t begin = table->offset + (size_t)touched->rows[i] * table->shape[1];
+            copy_range(reduction, (sr_element_range){begin, begin + table->shape[1]}, process);
+        }
+}
+
+sr_status sr_reduction_collect(sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error)
 {
     sr_node *node = reduction->node;
     if (!node)
         return SR_OK;
-    const size_t own = sr_node_process(node);
     SR_TRY(sr_node_wait(node, reduction->parallel, error));
-    for (size_t process = 0; sr_parallel_thread(reduction->parallel) == 0 && process < sr_node_processes(node); ++process) {
-        const sr_element_range range = sr_node_process_part(node, whole_block(reduction), process);
-        if (process != own)
-            memcpy(sr_node_own(node, own) + range.begin, sr_node_own(node, process) + range.begin,
-                   (range.end - range.begin) * sizeof(sr_real));
-    }
+    for (size_t process = 0; sr_parallel_thread(reduction->parallel) == 0 && process < sr_node_processes(node); ++process)
+        if (process != sr_node_process(node))
+            copy_sums(reduction, touched, process);
     return sr_node_wait(node, reduction->parallel, error);
 }
 
@@ -230,9 +266,9 @@ sr_status sr_reduction_run(sr_reduction *reduction, const sr_touched_rows *touch
     if (is_member(reduction))
         add_members(reduction, touched);
     if (reduction->node)
-        status = add_in_node(reduction, error);
+        status = add_in_node(reduction, touched, error);
     if (status == SR_OK && reduction->sum)
-        status = reduction->node ? sum_over_nodes(reduction, error) : sum_over_processes(reduction, touched, error);
+        status = sum_over_processes(reduction, touched, error);
     return sr_parallel_agree_in_process(reduction->parallel, status, error);
 }
 

@@ -21,7 +21,7 @@ typedef struct {
     size_t most_rows;
     /* Between processes gradients travel as bf16. With `keeps_rest`, what rounding took is added to the next step's. */
     bool rounded, keeps_rest;
-    sr_node *node;        /* not NULL: the gradients of each process lie in its own block of the node; without tables */
+    sr_node *node;        /* not NULL: the gradients of each process lie in its own block of the node */
     size_t message_bytes; /* of each sum over ranks; 0: SR_MESSAGE_BYTES */
 } sr_reduction_settings;
 
@@ -36,9 +36,9 @@ void sr_reduction_free(sr_reduction *reduction); /* local; NULL is allowed */
  * sr_node_sum(). Collective, for members too. */
 sr_status sr_reduction_run(sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error);
 
-/* In a node: gives every process all sums, which a step does not need. Otherwise all of them have them already. Collective over
- * the workers of the node. */
-sr_status sr_reduction_collect(sr_reduction *reduction, sr_error *error);
+/* In a node: gives every process all sums, of the same rows, which a step does not need. Otherwise all of them have them
+ * already. Collective over the workers of the node. */
+sr_status sr_reduction_collect(sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error);
 
 /* Forgets what rounding has taken from the gradients of this process so far. Local. */
 void sr_reduction_forget(sr_reduction *reduction);

@@ -14,34 +14,6 @@
 #include <math.h>
 #include <omp.h>
 
-/* ---- other ranks, as the objective sees them ---- */
-
-static sr_status sum_over_ranks(void *context, double *values, size_t count, sr_error *error)
-{
-    return sr_parallel_sum_double(context, values, count, error);
-}
-
-static sr_status agree_with_ranks(void *context, sr_status status, sr_error *error)
-{
-    return sr_parallel_agree(context, status, error);
-}
-
-static sr_status gather_from_ranks(void *context, sr_status status, const void *data, size_t elements, size_t size,
-                                   void **gathered, size_t **offsets, sr_error *error)
-{
-    return sr_parallel_gather_all(context, status, data, elements, size, gathered, offsets, error);
-}
-
-static sr_ranks ranks_of(const sr_worker *worker)
-{
-    return (sr_ranks){.rank = (size_t)sr_parallel_rank(worker->parallel),
-                      .count = (size_t)sr_parallel_size(worker->parallel),
-                      .context = worker->parallel,
-                      .sum = sum_over_ranks,
-                      .agree = agree_with_ranks,
-                      .gather = gather_from_ranks};
-}
-
 /* ---- gradients ---- */
 
 /* This rank's part of the batch, with the rows that it names up to date. A rank that failed has taken part in what ranks do
@@ -70,7 +42,7 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
     const sr_stepper *stepper = worker->stepper;
     sr_batch batch;
     sr_totals totals = {0, 0};
-    sr_ranks ranks = ranks_of(worker);
+    sr_ranks ranks = sr_parallel_ranks(worker->parallel);
     sr_status status = draw_batch(worker, epoch, index, &batch, &totals, error);
     const sr_objective_request request = {
         .model = worker->model,
@@ -88,13 +60,13 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
     return status;
 }
 
-/* Sums over ranks what the step must know: the terms, whether anybody failed, and the votes. A rank that failed takes part, so
- * that nobody waits for it in vain. */
+/* Sums over ranks what the step must know: the terms, squares of gradients that one rank alone has, whether anybody failed, and
+ * the votes. A rank that failed takes part, so that nobody waits for it in vain. */
 static sr_status agree_on_step(sr_worker *worker, sr_status status, const bool votes[SR_VOTES], sr_step_result *result,
                                sr_error *error)
 {
-    enum { FAILED, VOTES, TERMS = VOTES + SR_VOTES, MOST = TERMS + SR_TERMS_MAXIMUM };
-    double sums[MOST] = {[FAILED] = status != SR_OK};
+    enum { FAILED, ROWS, VOTES, TERMS = VOTES + SR_VOTES, MOST = TERMS + SR_TERMS_MAXIMUM };
+    double sums[MOST] = {[FAILED] = status != SR_OK, [ROWS] = status == SR_OK ? item_rows_squares(worker) : 0};
     sr_terms *terms = &result->terms;
     for (size_t i = 0; i < SR_VOTES; ++i)
         sums[VOTES + i] = votes[i];
@@ -103,6 +75,7 @@ static sr_status agree_on_step(sr_worker *worker, sr_status status, const bool v
     SR_TRY(sr_parallel_sum_double(worker->parallel, sums, TERMS + terms->count, error));
     if (sums[FAILED] > 0)
         return sr_parallel_agree(worker->parallel, status, error);
+    worker->row_squares = sums[ROWS];
     for (size_t i = 0; i < SR_VOTES; ++i)
         result->votes[i] = sums[VOTES + i] > 0;
     for (size_t i = 0; i < terms->count; ++i)
@@ -118,7 +91,7 @@ static sr_status check_finite(sr_worker *worker, sr_step_result *result, sr_erro
     result->skipped = nonfinite_is_found(result);
     if (!result->skipped)
         return SR_OK;
-    SR_TRY(sr_reduction_collect(worker->reduction, error));
+    SR_TRY(sr_reduction_collect(worker->reduction, item_rows_touched(worker), error));
     nonfinite_describe(parameters, result, result->reason, sizeof result->reason);
     if (worker->stepper->settings->training.skip_nonfinite_steps > 0)
         return SR_OK;
@@ -154,7 +127,7 @@ static sr_status sum_over_parts(void *context, double *values, size_t count, sr_
     return SR_OK;
 }
 
-/* The norm of the summed gradient, each worker a part of it. */
+/* The norm of the summed gradient, each worker a part of what all of them have. */
 static sr_status gradient_norm(sr_worker *worker, double *norm, sr_error *error)
 {
     const sr_stepper *stepper = worker->stepper;
@@ -162,7 +135,7 @@ static sr_status gradient_norm(sr_worker *worker, double *norm, sr_error *error)
     shared_state_part(worker, &part, &parts);
     *norm = sr_gradient_squares(sr_model_parameters(stepper->model), stepper->kernels, item_rows_touched(worker), part, parts);
     SR_TRY(sum_over_parts(worker, norm, 1, error));
-    *norm = sqrt(*norm);
+    *norm = sqrt(*norm + worker->row_squares);
     return SR_OK;
 }
 
@@ -180,6 +153,8 @@ static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *r
     shared_state_part(worker, &update.part, &update.parts);
     double mark = sr_seconds();
     SR_TRY(sr_optimizer_step(&stepper->optimizer, stepper->kernels, &update, error));
+    SR_TRY(item_rows_update(worker, &update, error));
+    item_rows_forget_part(worker);
     worker->times.optimizer += sr_lap(&mark);
     const sr_status status = stepper->node ? sr_node_wait(stepper->node, worker->parallel, error) : SR_OK;
     worker->times.reduction += sr_lap(&mark);
@@ -196,6 +171,7 @@ static sr_status work(sr_stepper *stepper, size_t thread, int64_t epoch, int64_t
     if (worker->model != stepper->model) /* which the others read now */
         sr_model_set_step(worker->model, sr_model_step(stepper->model));
     sr_parameters_clear_gradients(parameters, item_rows_touched(worker)); /* what the last step left */
+    item_rows_clear(worker);
     SR_TRY(compute_gradients(worker, epoch, batch, step, thread == 0 ? votes : no_votes, result, error));
     double mark = sr_seconds();
     SR_TRY(gradient_norm(worker, &result->gradient_norm, error));

@@ -50,7 +50,7 @@ static sr_status create_own_state(sr_stepper *stepper, sr_error *error)
 {
     SR_TRY(sr_parameters_allocate(sr_model_parameters(stepper->model), error));
     SR_TRY(sr_optimizer_create(&stepper->optimizer, sr_model_parameters(stepper->model), &stepper->settings->training, error));
-    return item_rows_allow_late(stepper, error);
+    return item_rows_pick(stepper, NULL, error);
 }
 
 /* Processes of a node draw a part each of what they share: memory that several of them write at once may hold anything. */
@@ -65,6 +65,7 @@ static sr_status draw_initial_values(sr_stepper *stepper, sr_error *error)
         sr_flush_denormals();
         shared_state_part(&stepper->workers[omp_get_thread_num()], &part, &parts);
         sr_parameters_draw_part(parameters, seed, sr_part_of_range(all, part, parts));
+        item_rows_draw(&stepper->workers[omp_get_thread_num()]);
     }
     return stepper->node ? sr_node_wait(stepper->node, stepper->parallel, error) : SR_OK;
 }
@@ -82,6 +83,10 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
     sr_status status = shared_state_create(stepper, error);
     if (status == SR_OK && !stepper->node)
         status = create_own_state(stepper, error);
+    else if (status == SR_OK)
+        status = sr_row_blocks_allocate(sr_model_parameters(model), error);
+    if (status == SR_OK)
+        status = item_rows_create_blocks(stepper, error);
     stepper->optimizer.attack_learning_rate_ratio = sr_model_learning_rate_ratio(&settings->model, SR_PARAMETERS_ATTACK);
     if (status == SR_OK)
         status = SR_ALLOCATE_ZERO(&stepper->workers, stepper->threads, "the workers of a step", error);
@@ -107,15 +112,16 @@ void sr_stepper_free(sr_stepper *stepper)
             sr_model_free(worker->model);
     }
     free(stepper->workers);
+    item_rows_free_blocks(stepper);
     sr_optimizer_free(&stepper->optimizer);
     shared_state_free(stepper);
     *stepper = (sr_stepper){0};
 }
 
-void sr_stepper_settle(sr_stepper *stepper)
+sr_status sr_stepper_settle(sr_stepper *stepper, sr_error *error)
 {
-    item_rows_settle(stepper);
     sr_reduction_forget(stepper->workers[0].reduction);
+    return item_rows_settle(stepper, error);
 }
 
 size_t sr_stepper_memory(const sr_stepper *stepper)

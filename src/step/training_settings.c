@@ -37,6 +37,13 @@ static const sr_choice item_updates_choices[] = {{"deferred", SR_ITEM_UPDATES_DE
                                                  {"every_step", SR_ITEM_UPDATES_EVERY_STEP, "in the step"},
                                                  {NULL, 0, NULL}};
 
+static const sr_choice row_optimizer_choices[] = {
+    {"exact", SR_ROW_OPTIMIZER_EXACT,
+     "moves by what its moments hold: the optimizer that training.optimizer names, to rounding"},
+    {"lazy", SR_ROW_OPTIMIZER_LAZY,
+     "does not move, and its moments do not fade, nor does it decay: another optimizer, as PyTorch's SparseAdam; cheaper"},
+    {NULL, 0, NULL}};
+
 static const sr_key training_keys[] = {
     SR_INTEGER("training", "epochs", sr_training_settings, epochs, 0, 1e6, "200", "passes over the training examples",
                .free_to_change = true),
@@ -59,6 +66,8 @@ static const sr_key more_training_keys[] = {
     SR_CHOICE("training", "item_updates", sr_training_settings, item_updates, item_updates_choices, "every_step",
               "when an item's row that has no gradient in a step moves by the optimizer's state; the same within rounding",
               .free_to_change = true),
+    SR_CHOICE("training", "row_optimizer", sr_training_settings, row_optimizer, row_optimizer_choices, "exact",
+              "what an item's row does in a step that gives it no gradient; lazy with an item table that is divided"),
     SR_CHOICE("training", "schedule", sr_training_settings, schedule, schedule_choices, "constant",
               "learning rate after warm-up"),
     SR_INTEGER("training", "warmup_steps", sr_training_settings, warmup_steps, 0, 1e9, "0",

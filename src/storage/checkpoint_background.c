@@ -107,7 +107,8 @@ bool sr_checkpoint_begin(sr_background_write **write, const char *path, const sr
     sr_background_write *made = NULL;
     sr_error ignored; /* then the checkpoint is written otherwise */
     *write = NULL;
-    bool begun = has_memory((1 + state->count) * parameters->block_size * sizeof(sr_real), processes) &&
+    bool begun = parameters->row_block_count == 0 &&
+                 has_memory((1 + state->count) * parameters->block_size * sizeof(sr_real), processes) &&
                  SR_ALLOCATE_ZERO(&made, 1, "a checkpoint", &ignored) == SR_OK &&
                  snprintf(made->path, sizeof made->path, "%s", path) < (int)sizeof made->path &&
                  copy_state(made, checkpoint, parameters, state, &ignored) == SR_OK;

@@ -1,19 +1,107 @@
 /* The arrays of a checkpoint, cut into blocks, and their checksums. */
 #include "storage/checkpoint_layout.h"
 
+#include "srtrain/memory.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_state *state)
+/* ---- which arrays ---- */
+
+/* The arrays of blocks of rows between those of the parameters, as long as the whole table. */
+static sr_status insert_row_arrays(checkpoint_arrays *arrays, sr_error *error)
 {
-    checkpoint_arrays arrays = {
-        .parameters = parameters, .names = {CHECKPOINT_PARAMETERS}, .values = {parameters->values}, .groups = 1};
-    for (size_t i = 0; state && i < state->count; ++i) {
-        snprintf(arrays.names[arrays.groups], sizeof arrays.names[0], "%s/%s", CHECKPOINT_OPTIMIZER, state->blocks[i].name);
-        arrays.values[arrays.groups++] = state->blocks[i].values;
+    const sr_parameters *parameters = arrays->parameters;
+    const sr_row_block *block = parameters->row_blocks[0];
+    arrays->all = (sr_parameters){.count = 0};
+    arrays->row_arrays = block->parameters.count;
+    arrays->first_row_array = block->before;
+    SR_TRY(SR_ALLOCATE(&arrays->room, CHECKPOINT_BLOCK, "a block of a checkpoint", error));
+    SR_TRY(SR_ALLOCATE(&arrays->all.list, parameters->count + arrays->row_arrays, "the arrays of a checkpoint", error));
+    for (size_t i = 0; i < parameters->count; ++i) {
+        if (i == block->before)
+            arrays->all.count += arrays->row_arrays;
+        arrays->all.list[arrays->all.count++] = parameters->list[i];
     }
-    return arrays;
+    for (size_t i = 0; i < arrays->row_arrays; ++i) {
+        sr_parameter *whole = &arrays->all.list[block->before + i];
+        *whole = block->parameters.list[i];
+        whole->shape[0] = block->table_rows;
+        whole->size = block->table_rows * whole->shape[1];
+    }
+    arrays->all.count = parameters->count + arrays->row_arrays;
+    return SR_OK;
+}
+
+sr_status checkpoint_arrays_make(checkpoint_arrays *arrays, const sr_parameters *parameters, const sr_state *state,
+                                 sr_error *error)
+{
+    *arrays = (checkpoint_arrays){.parameters = parameters,
+                                  .all = *parameters,
+                                  .first_row_array = parameters->count,
+                                  .names = {CHECKPOINT_PARAMETERS},
+                                  .values = {parameters->values},
+                                  .groups = 1};
+    for (size_t i = 0; state && i < state->count; ++i) {
+        snprintf(arrays->names[arrays->groups], sizeof arrays->names[0], "%s/%s", CHECKPOINT_OPTIMIZER, state->blocks[i].name);
+        arrays->values[arrays->groups++] = state->blocks[i].values;
+    }
+    return parameters->row_block_count > 0 ? insert_row_arrays(arrays, error) : SR_OK;
+}
+
+void checkpoint_arrays_free(checkpoint_arrays *arrays)
+{
+    if (arrays->row_arrays > 0)
+        free(arrays->all.list);
+    free(arrays->room);
+    *arrays = (checkpoint_arrays){.groups = 0};
+}
+
+bool checkpoint_lies_in_rows(const checkpoint_arrays *arrays, size_t array)
+{
+    return array >= arrays->first_row_array && array < arrays->first_row_array + arrays->row_arrays;
+}
+
+sr_real *checkpoint_place_of(const checkpoint_arrays *arrays, size_t group, size_t array)
+{
+    const size_t own = array < arrays->first_row_array ? array : array - arrays->row_arrays;
+    return arrays->values[group] + arrays->parameters->list[own].offset;
+}
+
+/* ---- their elements ---- */
+
+const sr_real *checkpoint_values(const checkpoint_arrays *arrays, const checkpoint_piece *piece)
+{
+    if (!checkpoint_lies_in_rows(arrays, piece->array))
+        return checkpoint_place_of(arrays, piece->group, piece->array) + piece->begin;
+    const size_t state = piece->group == 0 ? SIZE_MAX : piece->group - 1;
+    sr_row_blocks_get(arrays->parameters, piece->array - arrays->first_row_array, state, piece->begin, piece->count,
+                      arrays->room);
+    return arrays->room;
+}
+
+bool checkpoint_next_piece(const checkpoint_arrays *arrays, checkpoint_piece *piece)
+{
+    if (piece->count > 0) {
+        piece->begin += piece->count;
+        ++piece->index;
+    }
+    while (piece->group < arrays->groups) {
+        const size_t size = piece->array < arrays->all.count ? arrays->all.list[piece->array].size : 0;
+        if (piece->begin < size) {
+            const size_t left = size - piece->begin;
+            piece->count = left < CHECKPOINT_BLOCK ? left : (size_t)CHECKPOINT_BLOCK;
+            return true;
+        }
+        piece->begin = 0;
+        if (++piece->array >= arrays->all.count) {
+            piece->array = 0;
+            ++piece->group;
+        }
+    }
+    return false;
 }
 
 size_t checkpoint_blocks_of(size_t elements)
@@ -24,41 +112,36 @@ size_t checkpoint_blocks_of(size_t elements)
 size_t checkpoint_block_count(const checkpoint_arrays *arrays)
 {
     size_t count = 0;
-    for (size_t i = 0; i < arrays->parameters->count; ++i)
-        count += checkpoint_blocks_of(arrays->parameters->list[i].size);
+    for (size_t i = 0; i < arrays->all.count; ++i)
+        count += checkpoint_blocks_of(arrays->all.list[i].size);
     return arrays->groups * count;
+}
+
+void checkpoint_hash_values(const sr_real *values, size_t count, checkpoint_checksum *checksum)
+{
+    XXH128_canonicalFromHash(checksum, XXH3_128bits(values, count * sizeof *values));
 }
 
 void checkpoint_hash(const checkpoint_arrays *arrays, size_t rank, size_t ranks, checkpoint_checksum *checksums)
 {
-    size_t index = 0;
-    for (size_t group = 0; group < arrays->groups; ++group)
-        for (size_t i = 0; i < arrays->parameters->count; ++i) {
-            const sr_parameter *parameter = &arrays->parameters->list[i];
-            const sr_real *values = arrays->values[group] + parameter->offset;
-            for (size_t begin = 0; begin < parameter->size; begin += CHECKPOINT_BLOCK, ++index) {
-                const size_t left = parameter->size - begin, count = left < CHECKPOINT_BLOCK ? left : (size_t)CHECKPOINT_BLOCK;
-                if (index % ranks == rank)
-                    XXH128_canonicalFromHash(&checksums[index], XXH3_128bits(values + begin, count * sizeof *values));
-                else
-                    memset(&checksums[index], 0, sizeof checksums[index]);
-            }
-        }
+    for (checkpoint_piece piece = {0}; checkpoint_next_piece(arrays, &piece);) {
+        checkpoint_checksum *checksum = &checksums[piece.index];
+        if (piece.index % ranks == rank)
+            checkpoint_hash_values(checkpoint_values(arrays, &piece), piece.count, checksum);
+        else
+            memset(checksum, 0, sizeof *checksum);
+    }
 }
 
 void checkpoint_block_name(const checkpoint_arrays *arrays, size_t index, char *text, size_t size)
 {
-    for (size_t group = 0; group < arrays->groups; ++group)
-        for (size_t i = 0; i < arrays->parameters->count; ++i) {
-            const size_t blocks = checkpoint_blocks_of(arrays->parameters->list[i].size);
-            if (index < blocks) {
-                snprintf(text, size, "/%s/%s, elements from %zu", arrays->names[group], arrays->parameters->list[i].name,
-                         index * CHECKPOINT_BLOCK);
-                return;
-            }
-            index -= blocks;
-        }
     snprintf(text, size, "an unknown array");
+    for (checkpoint_piece piece = {0}; checkpoint_next_piece(arrays, &piece);)
+        if (piece.index == index) {
+            snprintf(text, size, "/%s/%s, elements from %zu", arrays->names[piece.group], arrays->all.list[piece.array].name,
+                     piece.begin);
+            return;
+        }
 }
 
 sr_status checkpoint_read_checksums(hid_t array, const char *path, const char *name, size_t count,

@@ -3,6 +3,7 @@
 #define SRTRAIN_STORAGE_CHECKPOINT_LAYOUT_H
 
 #include "srtrain/checkpoint.h"
+#include "srtrain/row_blocks.h"
 #include "storage/hdf5_helpers.h"
 
 #include <hdf5.h>
@@ -33,21 +34,49 @@ typedef XXH128_canonical_t checkpoint_checksum;
 
 /* ---- arrays ---- */
 
-/* The groups of arrays, in the order of their checksums: the parameters, and the blocks of the optimizer's state. values[g] is
- * a block laid out as `parameters` says. */
+/* The groups of arrays, in the order of their checksums: the parameters, and the blocks of the optimizer's state. A file has
+ * whole arrays, whose rows stand in the order of their numbers. In memory the arrays of an item table may lie in blocks of rows
+ * (row_blocks.h). */
 typedef struct {
     const sr_parameters *parameters;
+    sr_parameters all;      /* names and shapes of all arrays, in the order of files; without values */
+    size_t first_row_array; /* arrays [first_row_array, first_row_array + row_arrays) of these lie in blocks of rows */
+    size_t row_arrays;
     char names[CHECKPOINT_GROUPS_MAXIMUM][CHECKPOINT_GROUP_NAME_SIZE];
-    sr_real *values[CHECKPOINT_GROUPS_MAXIMUM];
-    size_t groups; /* how many of them the file holds, or the reader wants */
+    sr_real *values[CHECKPOINT_GROUPS_MAXIMUM]; /* laid out as `parameters` says */
+    size_t groups;                              /* how many of them the file holds, or the reader wants */
+    sr_real *room;                              /* [CHECKPOINT_BLOCK], where arrays lie in blocks of rows */
 } checkpoint_arrays;
 
-/* Parameters alone if `state` is NULL. */
-checkpoint_arrays checkpoint_arrays_of(const sr_parameters *parameters, const sr_state *state);
+/* Parameters alone if `state` is NULL. Release with checkpoint_arrays_free(), also after a failure. */
+sr_status checkpoint_arrays_make(checkpoint_arrays *arrays, const sr_parameters *parameters, const sr_state *state,
+                                 sr_error *error);
+void checkpoint_arrays_free(checkpoint_arrays *arrays);
+
+/* Whether an array lies in blocks of rows. */
+bool checkpoint_lies_in_rows(const checkpoint_arrays *arrays, size_t array);
+
+/* Where an array that does not begins. */
+sr_real *checkpoint_place_of(const checkpoint_arrays *arrays, size_t group, size_t array);
+
+/* Elements of an array: one block of a checksum, or less. */
+typedef struct {
+    size_t group, array, begin, count; /* count 0: before the first */
+    size_t index;                      /* of the block of the checksum */
+} checkpoint_piece;
+
+/* The next block in the order of checksums; false behind the last one. Begins with a piece of zeros. */
+bool checkpoint_next_piece(const checkpoint_arrays *arrays, checkpoint_piece *piece);
+
+/* The elements of a piece: where they are or, if they lie in blocks of rows, in the room. */
+const sr_real *checkpoint_values(const checkpoint_arrays *arrays, const checkpoint_piece *piece);
 
 /* The number of blocks of `elements` elements, and of all arrays. */
 size_t checkpoint_blocks_of(size_t elements);
 size_t checkpoint_block_count(const checkpoint_arrays *arrays);
+
+/* The checksum of elements. */
+void checkpoint_hash_values(const sr_real *values, size_t count, checkpoint_checksum *checksum);
 
 /* Fills checksums [checkpoint_block_count()] for the blocks that rank `rank` of `ranks` hashes; the others become 0, so that a
  * sum of integers over ranks completes the table. */

@@ -6,9 +6,12 @@
 #include "storage/checkpoint_layout.h"
 #include "storage/mismatches.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- header ---- */
 
@@ -98,9 +101,20 @@ static sr_status check_names(const sr_hdf5_file *file, const char *group_name, c
 
 /* ---- values ---- */
 
-/* Values and checksums of one array. */
+/* Where the values of an array lie that is stored as we store them. */
+static sr_status find_place(const sr_hdf5_file *file, hid_t set, const char *name, uint64_t *place, sr_error *error)
+{
+    const hid_t creation = H5Dget_create_plist(set);
+    const bool fits = creation >= 0 && H5Pget_layout(creation) == H5D_CONTIGUOUS && sr_hdf5_is_stored(set);
+    if (creation >= 0)
+        H5Pclose(creation);
+    *place = fits ? H5Dget_offset(set) : HADDR_UNDEF;
+    return *place != HADDR_UNDEF ? SR_OK : sr_fail(error, SR_ERROR_DATA, "%s: dataset %s is not contiguous", file->path, name);
+}
+
+/* Values and checksums of one array; without values, those are read later from *place on. */
 static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr_parameter *parameter, sr_real *values,
-                            checkpoint_checksum *checksums, sr_error *error)
+                            checkpoint_checksum *checksums, uint64_t *place, sr_error *error)
 {
     const hid_t set = H5Dopen2(file->id, name, H5P_DEFAULT);
     if (set < 0)
@@ -111,6 +125,8 @@ static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr
         status = sr_fail(error, SR_ERROR_DATA, "%s: dataset %s does not hold 32-bit little-endian floats", file->path, name);
     else if (H5Sget_simple_extent_npoints(space) != (hssize_t)parameter->size)
         status = sr_fail(error, SR_ERROR_DATA, "%s: dataset %s does not have %zu elements", file->path, name, parameter->size);
+    else if (!values)
+        status = find_place(file, set, name, place, error);
     else if (H5Dread(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         status = sr_hdf5_fail(error, SR_ERROR_DATA, file->path, "read", name);
     if (status == SR_OK)
@@ -121,84 +137,176 @@ static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr
     return status;
 }
 
-/* On rank 0: the groups into their blocks, and the stored checksums of all their arrays. */
-static sr_status read_groups(const sr_hdf5_file *file, const checkpoint_arrays *arrays, checkpoint_checksum *checksums,
-                             sr_error *error)
+/* What is read: on rank 0 also the checksums of all blocks, and where arrays lie in the file that lie in blocks of rows here.
+ */
+typedef struct {
+    sr_parallel *parallel;
+    const char *path;
+    checkpoint_arrays arrays;
+    checkpoint_checksum *checksums;
+    uint64_t *places; /* [groups, row arrays] */
+} reading;
+
+/* On rank 0: the groups into their blocks. */
+static sr_status read_groups(const sr_hdf5_file *file, const reading *r, sr_error *error)
 {
+    const checkpoint_arrays *arrays = &r->arrays;
+    checkpoint_checksum *checksums = r->checksums;
     for (size_t group = 0; group < arrays->groups; ++group)
-        for (size_t i = 0; i < arrays->parameters->count; ++i) {
-            const sr_parameter *parameter = &arrays->parameters->list[i];
+        for (size_t i = 0; i < arrays->all.count; ++i) {
+            const sr_parameter *parameter = &arrays->all.list[i];
+            const bool in_rows = checkpoint_lies_in_rows(arrays, i);
             char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 2];
             snprintf(name, sizeof name, "/%s/%s", arrays->names[group], parameter->name);
-            SR_TRY(read_array(file, name, parameter, arrays->values[group] + parameter->offset, checksums, error));
+            SR_TRY(read_array(file, name, parameter, in_rows ? NULL : checkpoint_place_of(arrays, group, i), checksums,
+                              in_rows ? &r->places[group * arrays->row_arrays + i - arrays->first_row_array] : NULL, error));
             checksums += checkpoint_blocks_of(parameter->size);
         }
     return SR_OK;
 }
 
-static sr_status read_file(const char *path, const checkpoint_arrays *arrays, const sr_state *state,
-                           checkpoint_checksum *checksums, sr_error *error)
+static sr_status read_file(const reading *r, const sr_state *state, sr_error *error)
 {
     sr_hdf5_file file;
     checkpoint_header header;
-    SR_TRY(checkpoint_open(path, &file, &header, error));
+    const checkpoint_arrays *arrays = &r->arrays;
+    SR_TRY(checkpoint_open(r->path, &file, &header, error));
     sr_status status = SR_OK;
     if (state && !header.has_optimizer)
-        status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", path);
+        status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", r->path);
     if (status == SR_OK)
-        status = check_names(&file, CHECKPOINT_PARAMETERS, arrays->parameters, error);
+        status = check_names(&file, CHECKPOINT_PARAMETERS, &arrays->all, error);
     if (status == SR_OK && state)
         status = checkpoint_check_state(&file, state, error);
     for (size_t group = 1; group < arrays->groups && status == SR_OK; ++group)
-        status = check_names(&file, arrays->names[group], arrays->parameters, error);
+        status = check_names(&file, arrays->names[group], &arrays->all, error);
     if (status == SR_OK)
-        status = read_groups(&file, arrays, checksums, error);
+        status = read_groups(&file, r, error);
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
     return status;
 }
 
-/* Every rank checks its part of the blocks, as they have arrived in its memory, against the checksums that rank 0 has read. */
-static sr_status verify(sr_parallel *parallel, const char *path, const checkpoint_arrays *arrays,
-                        const checkpoint_checksum *expected, sr_error *error)
+static sr_status check_block(const reading *r, const checkpoint_piece *piece, const sr_real *values, sr_error *error)
 {
-    const size_t count = checkpoint_block_count(arrays);
-    const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
-    checkpoint_checksum *found = NULL;
-    SR_TRY(SR_ALLOCATE(&found, count, "checksums", error));
-    checkpoint_hash(arrays, rank, ranks, found);
+    checkpoint_checksum found;
+    char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 48];
+    checkpoint_hash_values(values, piece->count, &found);
+    if (memcmp(&r->checksums[piece->index], &found, sizeof found) == 0)
+        return SR_OK;
+    checkpoint_block_name(&r->arrays, piece->index, name, sizeof name);
+    return sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", r->path, name);
+}
+
+/* Whether this rank checks a block. */
+static bool is_mine(const reading *r, const checkpoint_piece *piece)
+{
+    return piece->index % (size_t)sr_parallel_size(r->parallel) == (size_t)sr_parallel_rank(r->parallel);
+}
+
+/* Every rank checks its part of the blocks, as they have arrived in its memory, against the checksums that rank 0 has read. */
+static sr_status verify(const reading *r, sr_error *error)
+{
+    for (checkpoint_piece piece = {0}; checkpoint_next_piece(&r->arrays, &piece);)
+        if (is_mine(r, &piece) && !checkpoint_lies_in_rows(&r->arrays, piece.array))
+            SR_TRY(check_block(r, &piece, checkpoint_values(&r->arrays, &piece), error));
+    return SR_OK;
+}
+
+/* ---- rows ---- */
+
+/* On rank 0. */
+static sr_status read_piece(const reading *r, int descriptor, const checkpoint_piece *piece, sr_error *error)
+{
+    const size_t place = piece->group * r->arrays.row_arrays + piece->array - r->arrays.first_row_array;
+    const size_t bytes = piece->count * sizeof(sr_real);
+    for (size_t done = 0; done < bytes;) {
+        const uint64_t at = r->places[place] + piece->begin * sizeof(sr_real) + done;
+        const ssize_t count = pread(descriptor, (char *)r->arrays.room + done, bytes - done, (off_t)at);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return sr_fail(error, SR_ERROR_DATA, "cannot read %s: %s", r->path, count < 0 ? strerror(errno) : "it is cut off");
+        done += (size_t)count;
+    }
+    return SR_OK;
+}
+
+/* A block of the file at a time, of which each rank takes the rows that it has: nobody needs memory for the whole table. A
+ * failure is told at the end, so that ranks need not meet after each. */
+static sr_status read_row_pieces(const reading *r, int descriptor, sr_error *error)
+{
     sr_status status = SR_OK;
-    for (size_t i = rank; i < count && status == SR_OK; i += ranks)
-        if (memcmp(&expected[i], &found[i], sizeof found[i]) != 0) {
-            char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 48];
-            checkpoint_block_name(arrays, i, name, sizeof name);
-            status = sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", path, name);
-        }
-    free(found);
+    for (checkpoint_piece piece = {0}; checkpoint_next_piece(&r->arrays, &piece);) {
+        if (!checkpoint_lies_in_rows(&r->arrays, piece.array))
+            continue;
+        if (status == SR_OK && descriptor >= 0)
+            status = read_piece(r, descriptor, &piece, error);
+        SR_TRY(sr_parallel_broadcast(r->parallel, r->arrays.room, piece.count * sizeof(sr_real), error));
+        if (status == SR_OK && is_mine(r, &piece))
+            status = check_block(r, &piece, r->arrays.room, error);
+        sr_row_blocks_set(r->arrays.parameters, piece.array - r->arrays.first_row_array,
+                          piece.group == 0 ? SIZE_MAX : piece.group - 1, piece.begin, piece.count, r->arrays.room);
+    }
     return status;
+}
+
+static sr_status read_rows(const reading *r, sr_error *error)
+{
+    int descriptor = -1;
+    sr_status status = SR_OK;
+    if (r->arrays.row_arrays == 0)
+        return SR_OK;
+    if (sr_parallel_rank(r->parallel) == 0) {
+        descriptor = open(r->path, O_RDONLY | O_CLOEXEC);
+        if (descriptor < 0)
+            status = sr_fail(error, SR_ERROR_DATA, "cannot open %s: %s", r->path, strerror(errno));
+    }
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    status = sr_parallel_agree(r->parallel, read_row_pieces(r, descriptor, error), error);
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
+/* ---- together ---- */
+
+static sr_status make_reading(reading *r, const sr_parameters *parameters, const sr_state *state, sr_error *error)
+{
+    SR_TRY(checkpoint_arrays_make(&r->arrays, parameters, state, error));
+    SR_TRY(SR_ALLOCATE_ZERO(&r->places, r->arrays.groups * r->arrays.row_arrays, "places of arrays", error));
+    return SR_ALLOCATE(&r->checksums, checkpoint_block_count(&r->arrays), "checksums", error);
+}
+
+/* What rank 0 has read. */
+static sr_status share(const reading *r, sr_node *node, size_t block_size, sr_error *error)
+{
+    const size_t bytes = block_size * sizeof(sr_real);
+    for (size_t group = 0; group < r->arrays.groups; ++group)
+        SR_TRY(node ? sr_node_broadcast(node, r->arrays.values[group], bytes, error)
+                    : sr_parallel_broadcast(r->parallel, r->arrays.values[group], bytes, error));
+    return sr_parallel_broadcast(r->parallel, r->checksums, checkpoint_block_count(&r->arrays) * sizeof *r->checksums, error);
 }
 
 sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, const char *path, sr_parameters *parameters,
                                           const sr_state *state, sr_error *error)
 {
-    const checkpoint_arrays arrays = checkpoint_arrays_of(parameters, state);
-    const size_t checksum_count = checkpoint_block_count(&arrays);
-    const size_t bytes = parameters->block_size * sizeof(sr_real);
-    checkpoint_checksum *checksums = NULL;
+    reading r = {.parallel = parallel, .path = path};
     if (node)
         SR_TRY(sr_node_wait(node, parallel, error)); /* nobody reads any more what is written over now */
-    sr_status status = SR_ALLOCATE(&checksums, checksum_count, "checksums", error);
+    sr_status status = make_reading(&r, parameters, state, error);
     if (status == SR_OK && sr_parallel_rank(parallel) == 0)
-        status = read_file(path, &arrays, state, checksums, error);
+        status = read_file(&r, state, error);
     status = sr_parallel_agree(parallel, status, error);
-    for (size_t group = 0; group < arrays.groups && status == SR_OK; ++group)
-        status = node ? sr_node_broadcast(node, arrays.values[group], bytes, error)
-                      : sr_parallel_broadcast(parallel, arrays.values[group], bytes, error);
     if (status == SR_OK)
-        status = sr_parallel_broadcast(parallel, checksums, checksum_count * sizeof *checksums, error);
+        status = share(&r, node, parameters->block_size, error);
     if (status == SR_OK)
-        status = sr_parallel_agree(parallel, verify(parallel, path, &arrays, checksums, error), error);
-    free(checksums);
+        status = sr_parallel_agree(parallel, verify(&r, error), error);
+    if (status == SR_OK)
+        status = read_rows(&r, error);
+    free(r.places);
+    free(r.checksums);
+    checkpoint_arrays_free(&r.arrays);
     return status;
 }
 

@@ -50,20 +50,27 @@ typedef struct {
 
 /* A shared array in the file. */
 typedef struct {
-    const char *name, *values;
+    const char *name;
+    size_t group, array;
     uint64_t place, bytes;
 } array_place;
+
+static bool is_shared(const writer *w, size_t array)
+{
+    return w->arrays.all.list[array].size >= SHARED_SIZE || checkpoint_lies_in_rows(&w->arrays, array);
+}
 
 /* The first shared array from number *index on, of all groups; *index moves behind it. False where there is none. */
 static bool next_shared(const writer *w, size_t *index, array_place *array)
 {
-    const size_t count = w->arrays.parameters->count;
+    const size_t count = w->arrays.all.count;
     for (; *index < w->arrays.groups * count; ++*index) {
-        const sr_parameter *parameter = &w->arrays.parameters->list[*index % count];
-        if (parameter->size < SHARED_SIZE)
+        const sr_parameter *parameter = &w->arrays.all.list[*index % count];
+        if (!is_shared(w, *index % count))
             continue;
         *array = (array_place){.name = parameter->name,
-                               .values = (const char *)(w->arrays.values[*index / count] + parameter->offset),
+                               .group = *index / count,
+                               .array = *index % count,
                                .place = w->places[*index],
                                .bytes = parameter->size * sizeof(sr_real)};
         ++*index;
@@ -124,18 +131,16 @@ static sr_status create_dataset(const writer *w, hid_t location, const char *nam
     return status;
 }
 
-/* *place is where the values lie in the file, which are written here unless all ranks share them. */
-static sr_status create_array(const writer *w, hid_t group, const sr_parameter *parameter, const sr_real *block,
+/* *place is where the values lie in the file. They are written here unless they are NULL: then all ranks share them. */
+static sr_status create_array(const writer *w, hid_t group, const sr_parameter *parameter, const sr_real *values,
                               const checkpoint_checksum *checksums, uint64_t *place)
 {
-    const bool shared = parameter->size >= SHARED_SIZE;
     hsize_t extent[SR_PARAMETER_RANK_MAXIMUM];
     for (size_t i = 0; i < parameter->rank; ++i)
         extent[i] = parameter->shape[i];
     const hid_t space = H5Screate_simple((int)parameter->rank, extent, NULL);
     hid_t set;
-    sr_status status = create_dataset(w, group, parameter->name, H5T_IEEE_F32LE, space,
-                                      shared ? NULL : block + parameter->offset, &set);
+    sr_status status = create_dataset(w, group, parameter->name, H5T_IEEE_F32LE, space, values, &set);
     *place = status == SR_OK ? H5Dget_offset(set) : HADDR_UNDEF;
     if (status == SR_OK && *place == HADDR_UNDEF)
         status = fail_write(w, parameter->name);
@@ -155,10 +160,10 @@ static sr_status create_group(const writer *w, const sr_hdf5_file *file, size_t 
     SR_TRY(sr_hdf5_create_group(file, name, w->error));
     const hid_t opened = H5Gopen2(file->id, name, H5P_DEFAULT);
     sr_status status = opened >= 0 ? SR_OK : fail_write(w, name);
-    for (size_t i = 0; i < w->arrays.parameters->count && status == SR_OK; ++i) {
-        const sr_parameter *parameter = &w->arrays.parameters->list[i];
-        status = create_array(w, opened, parameter, w->arrays.values[group], *checksums,
-                              &w->places[group * w->arrays.parameters->count + i]);
+    for (size_t i = 0; i < w->arrays.all.count && status == SR_OK; ++i) {
+        const sr_parameter *parameter = &w->arrays.all.list[i];
+        const sr_real *values = is_shared(w, i) ? NULL : checkpoint_place_of(&w->arrays, group, i);
+        status = create_array(w, opened, parameter, values, *checksums, &w->places[group * w->arrays.all.count + i]);
         *checksums += checkpoint_blocks_of(parameter->size);
     }
     if (opened >= 0)
@@ -204,8 +209,8 @@ static uint64_t estimate_size(const writer *w)
 {
     enum { FILE_ALLOWANCE = 1 << 16, ARRAY_ALLOWANCE = 1 << 12 }; /* metadata, generously */
     uint64_t size = FILE_ALLOWANCE + strlen(w->header.contents.configuration) + strlen(w->header.contents.data_directory);
-    for (size_t i = 0; i < w->arrays.parameters->count; ++i)
-        size += w->arrays.groups * (ARRAY_ALLOWANCE + w->arrays.parameters->list[i].size * sizeof(sr_real));
+    for (size_t i = 0; i < w->arrays.all.count; ++i)
+        size += w->arrays.groups * (ARRAY_ALLOWANCE + w->arrays.all.list[i].size * sizeof(sr_real));
     return size + checkpoint_block_count(&w->arrays) * sizeof *w->checksums;
 }
 
@@ -238,7 +243,7 @@ static sr_status create_file(const writer *w)
 /* Where the values of every shared array lie in the file, in the order of the arrays. Rank 0 knows, and tells. */
 static sr_status share_places(const writer *w)
 {
-    const size_t bytes = w->arrays.groups * w->arrays.parameters->count * sizeof *w->places;
+    const size_t bytes = w->arrays.groups * w->arrays.all.count * sizeof *w->places;
     return w->parallel ? sr_parallel_broadcast(w->parallel, w->places, bytes, w->error) : SR_OK;
 }
 
@@ -251,14 +256,33 @@ static uint64_t cut_between(const writer *w, uint64_t first, uint64_t end, size_
     return rank == 0 ? first : (cut < end ? cut : end);
 }
 
+/* How many of the `left` bytes from `offset` on can be had at once: of blocks of rows, elements that fit into the room. */
+static uint64_t bytes_at_once(const writer *w, const array_place *array, uint64_t offset, uint64_t left)
+{
+    const uint64_t room = CHECKPOINT_BLOCK * sizeof(sr_real) - offset % sizeof(sr_real);
+    return checkpoint_lies_in_rows(&w->arrays, array->array) && left > room ? room : left;
+}
+
+/* Bytes [offset, offset + bytes) of an array's values. */
+static const char *bytes_of(const writer *w, const array_place *array, uint64_t offset, uint64_t bytes)
+{
+    const size_t first = (size_t)offset / sizeof(sr_real), end = ((size_t)(offset + bytes) - 1) / sizeof(sr_real) + 1;
+    const checkpoint_piece piece = {.group = array->group, .array = array->array, .begin = first, .count = end - first};
+    return (const char *)checkpoint_values(&w->arrays, &piece) + offset % sizeof(sr_real);
+}
+
 /* What lies in [first, end) of the file of one array. */
 static sr_status write_part(const writer *w, int descriptor, const array_place *array, uint64_t first, uint64_t end)
 {
     const uint64_t begin = array->place > first ? array->place : first;
     const uint64_t stop = array->place + array->bytes < end ? array->place + array->bytes : end;
-    if (begin >= stop || sr_durable_write(descriptor, array->values + (begin - array->place), (size_t)(stop - begin), begin))
-        return SR_OK;
-    return sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write %s: %s", w->temporary, array->name, strerror(errno));
+    for (uint64_t at = begin; at < stop;) {
+        const uint64_t offset = at - array->place, bytes = bytes_at_once(w, array, offset, stop - at);
+        if (!sr_durable_write(descriptor, bytes_of(w, array, offset, bytes), (size_t)bytes, at))
+            return sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write %s: %s", w->temporary, array->name, strerror(errno));
+        at += bytes;
+    }
+    return SR_OK;
 }
 
 static sr_status write_parts(const writer *w, int descriptor)
@@ -356,19 +380,34 @@ static void remove_remains(const writer *w)
         (void)sr_parallel_barrier(w->parallel, NULL); /* the failure that led here is what the caller hears of */
 }
 
-static sr_status prepare(writer *w, char temporary[CHECKPOINT_PATH_SIZE])
+/* What a checkpoint is written from must be here. */
+static sr_status check_rows(const sr_parameters *parameters, sr_error *error)
 {
+    const size_t rows = sr_row_blocks_rows(parameters), all = sr_row_blocks_table_rows(parameters);
+    if (rows == all)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_USAGE,
+                   "a checkpoint cannot be written of an item table that is divided among ranks: this one has %zu of %zu rows; "
+                   "use model.item_table replicated, or one rank",
+                   rows, all);
+}
+
+static sr_status prepare(writer *w, const sr_parameters *parameters, const sr_state *state,
+                         char temporary[CHECKPOINT_PATH_SIZE])
+{
+    SR_TRY(check_rows(parameters, w->error));
+    SR_TRY(checkpoint_arrays_make(&w->arrays, parameters, state, w->error));
     w->temporary = temporary;
     if (snprintf(temporary, CHECKPOINT_PATH_SIZE, "%s.tmp", w->path) >= CHECKPOINT_PATH_SIZE)
         return sr_fail(w->error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", w->path);
-    SR_TRY(SR_ALLOCATE_ZERO(&w->places, w->arrays.groups * w->arrays.parameters->count, "places of arrays", w->error));
+    SR_TRY(SR_ALLOCATE_ZERO(&w->places, w->arrays.groups * w->arrays.all.count, "places of arrays", w->error));
     return SR_ALLOCATE(&w->checksums, checkpoint_block_count(&w->arrays), "checksums", w->error);
 }
 
-static sr_status write_checkpoint(writer *w)
+static sr_status write_checkpoint(writer *w, const sr_parameters *parameters, const sr_state *state)
 {
     char temporary[CHECKPOINT_PATH_SIZE];
-    sr_status status = agree(w, prepare(w, temporary));
+    sr_status status = agree(w, prepare(w, parameters, state, temporary));
     if (status == SR_OK) {
         status = share_checksums(w);
         if (status == SR_OK)
@@ -378,6 +417,7 @@ static sr_status write_checkpoint(writer *w)
     }
     free(w->places);
     free(w->checksums);
+    checkpoint_arrays_free(&w->arrays);
     return status;
 }
 
@@ -387,20 +427,15 @@ sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_
     writer w = {.parallel = parallel,
                 .path = path,
                 .header = {.contents = *checkpoint, .has_optimizer = state != NULL},
-                .arrays = checkpoint_arrays_of(parameters, state),
                 .rank = (size_t)sr_parallel_rank(parallel),
                 .ranks = (size_t)sr_parallel_size(parallel),
                 .error = error};
-    return write_checkpoint(&w);
+    return write_checkpoint(&w, parameters, state);
 }
 
 sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
                                  const sr_state *state, sr_error *error)
 {
-    writer w = {.path = path,
-                .header = {.contents = *checkpoint, .has_optimizer = state != NULL},
-                .arrays = checkpoint_arrays_of(parameters, state),
-                .ranks = 1,
-                .error = error};
-    return write_checkpoint(&w);
+    writer w = {.path = path, .header = {.contents = *checkpoint, .has_optimizer = state != NULL}, .ranks = 1, .error = error};
+    return write_checkpoint(&w, parameters, state);
 }

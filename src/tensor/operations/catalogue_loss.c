@@ -339,6 +339,57 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
     return loss;
 }
 
+/* ---- slabs of which other processes have the rest ---- */
+
+bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
+                         sr_softmax_tiles *tiles)
+{
+    const tile_room room = room_for(n, slabs, slab_count, *kept_bytes);
+    *tiles = (sr_softmax_tiles){.tiles = sr_tape_take(tape, room.elements, sizeof(sr_real)),
+                                .maxima = sr_tape_take(tape, room.maxima, sizeof(sr_real)),
+                                .kept = room.kept};
+    const size_t used = room.elements * sizeof(sr_real);
+    *kept_bytes -= smaller(used, *kept_bytes);
+    return tiles->tiles && tiles->maxima;
+}
+
+static catalogue_state state_of(sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                const sr_softmax_tiles *tiles)
+{
+    return (catalogue_state){.x = x,
+                             .slabs = slabs,
+                             .slab_count = slab_count,
+                             .targets = targets,
+                             .tiles = tiles->tiles,
+                             .maxima = tiles->maxima,
+                             .kept = tiles->kept};
+}
+
+void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
+{
+    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
+    forward_sums sums = {parts->sums, parts->target_logits};
+    state.log_sum = parts->maxima;
+    for (size_t i = 0; i < x->rows; ++i) {
+        parts->maxima[i] = (sr_real)-INFINITY;
+        parts->sums[i] = 0;
+        parts->target_logits[i] = (sr_real)NAN;
+    }
+    for_each_tile(tape, &state, forward_tile, &sums);
+}
+
+void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
+{
+    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
+    sr_real one = 1;
+    state.log_sum = (sr_real *)log_sums; /* only read */
+    state.weight = (sr_real)weight;
+    for_each_tile(tape, &state, backward_tile, &one);
+    tiles->kept = 0; /* they were overwritten */
+}
+
 sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *table, size_t classes, const int32_t *targets,
                                       double weight)
 {

@@ -1,8 +1,13 @@
 #include "srtrain/row_numbers.h"
 
+static size_t step_of(const sr_row_numbers *numbers)
+{
+    return numbers->step ? numbers->step : 1;
+}
+
 int32_t sr_row_number(const sr_row_numbers *numbers, size_t place)
 {
-    return numbers->list ? numbers->list[place] : (int32_t)(numbers->first + place);
+    return numbers->list ? numbers->list[place] : (int32_t)(numbers->first + place * step_of(numbers));
 }
 
 static size_t place_in_list(const sr_row_numbers *numbers, int32_t number)
@@ -29,7 +34,7 @@ bool sr_row_place(const sr_row_numbers *numbers, int32_t number, size_t *place)
         *place = 0;
         return false;
     }
-    const size_t behind = wanted - numbers->first;
-    *place = behind < numbers->count ? behind : numbers->count;
-    return behind < numbers->count;
+    const size_t behind = wanted - numbers->first, step = step_of(numbers), smaller = (behind + step - 1) / step;
+    *place = smaller < numbers->count ? smaller : numbers->count;
+    return *place < numbers->count && behind % step == 0;
 }

@@ -1,0 +1,274 @@
+/* An item table that is divided among workers trains like one that every rank has. */
+#include "model/backbone.h"
+#include "rank_counts.h"
+#include "small_training.h"
+#include "srtrain/row_blocks.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { STEPS = 25, MOST_OPTIONS = 32 };
+
+#define BASE                                                                                                  \
+    "data.path=none model.hidden_size=8 model.max_length=10 model.hidden_dropout=0.3 training.batch_size=48 " \
+    "training.learning_rate=0.003 training.adam_epsilon=1e-5 "
+#define ATTENTION "model.inner_size=16 "
+#define ALL_TARGETS "training.objective=all training.batch_size=8 "
+
+/* Ranks, then a digit of threads each, that divide what one rank has. */
+typedef struct {
+    const char *workers, *options;
+} variant;
+
+static const variant variants[] = {
+    {"11 21 31 41 22", ATTENTION "training.loss=bpr"},
+    {"21 12 41 22", ATTENTION "training.loss=cross_entropy"},
+    {"31", ATTENTION "training.loss=cross_entropy training.optimizer=sgd " ALL_TARGETS},
+    {"31 22", ATTENTION "training.loss=binary_cross_entropy training.weight_decay=0.1 training.clip_norm=0.05 " ALL_TARGETS},
+    {"41", ATTENTION "training.loss=bpr training.reduction=blocking training.contrastive.weight=0.1 data.samples=window "
+                     "model.attention_dropout=0.3"},
+    {"22", ATTENTION "model.backbone=bert4rec"},
+    {"31", "model.backbone=gru4rec training.loss=bpr model.initializer_range=0.1"},
+    {"21", ATTENTION "model.backbone=fmlprec training.loss=bpr"},
+    {"31", ATTENTION "model.backbone=fearec model.topk_factor=3 training.loss=binary_cross_entropy"},
+    {"21", ATTENTION "model.backbone=tisasrec model.time_unit=3600 model.time_span=64 training.loss=bpr"},
+    {"41", ATTENTION "model.backbone=ssept model.user_hidden_size=4 model.sse_item_probability=0.2 training.loss=bpr"},
+    {"22 31", "model.backbone=caser training.loss=bpr training.frobenius_penalty=0.1 model.initializer_range=0.1"},
+    {"31", "model.backbone=caser training.frobenius_penalty=0.1 model.initializer_range=0.1"},
+    {"21 41", ATTENTION "model.backbone=stosa training.loss=stosa model.activation=elu " ALL_TARGETS},
+    {"31", ATTENTION "calibrators.adversarial.combine=gate model.initializer_range=0.1"},
+};
+
+/* ---- a training ---- */
+
+typedef struct {
+    double losses[STEPS], norms[STEPS];
+    sr_real *table[ITEM_PARTS_MAXIMUM]; /* in the order of ids; on the first rank */
+    size_t sizes[ITEM_PARTS_MAXIMUM];
+    double squares; /* of the other parameters */
+} outcome;
+
+static void begin(small_training *t, const shared_dataset *data, const char *options, size_t threads, bool is_divided)
+{
+    char text[2048], more[96];
+    const char *assignments[MOST_OPTIONS];
+    size_t count = 0;
+    snprintf(text, sizeof text, "%s%s", BASE, options);
+    for (char *rest = text, *one; (one = strtok_r(rest, " ", &rest)) != NULL;) {
+        assert_true(count < MOST_OPTIONS - 2);
+        if (!strstr(options, "sgd") || strncmp(one, "training.adam", 13) != 0)
+            assignments[count++] = one;
+    }
+    snprintf(more, sizeof more, "training.threads=%zu", threads);
+    assignments[count++] = more;
+    assignments[count++] = is_divided ? "model.item_table=divided" : "model.item_table=replicated";
+    small_training_begin(t, data, assignments, count, STEPS);
+}
+
+/* The whole of a part, summed up from those who have its rows. */
+static void collect_part(const shared_dataset *data, const small_training *t, size_t part, outcome *found)
+{
+    const sr_item_table *table = &t->model->item_table;
+    const sr_parameters *parameters = sr_model_parameters(t->model);
+    const size_t count = found->sizes[part] = table->rows * table->parts[part].width;
+    found->table[part] = calloc(count, sizeof(sr_real));
+    double *sums = calloc(count, sizeof *sums);
+    assert_true(found->table[part] && sums);
+    if (parameters->row_block_count > 0) {
+        sr_row_blocks_get(parameters, part, SIZE_MAX, 0, count, found->table[part]);
+        for (size_t i = 0; i < count; ++i)
+            sums[i] = (double)found->table[part][i];
+        assert_int_equal(sr_parallel_sum_double(data->parallel, sums, count, NULL), SR_OK);
+        for (size_t i = 0; i < count; ++i)
+            found->table[part][i] = (sr_real)sums[i];
+    } else {
+        memcpy(found->table[part], parameters->values + parameters->list[table->parts[part].parameter].offset,
+               count * sizeof(sr_real));
+    }
+    free(sums);
+}
+
+static void train_here(const shared_dataset *data, const char *options, size_t threads, bool is_divided, outcome *found)
+{
+    small_training t;
+    sr_error error = {.message = ""};
+    begin(&t, data, options, threads, is_divided);
+    for (int64_t step = 0; step < STEPS; ++step) {
+        sr_step_result result;
+        if (small_training_step(&t, step, &result, &error) != SR_OK)
+            fail_msg("%s: %s", options, error.message);
+        found->losses[step] = sr_terms_total(&result.terms, SR_PARAMETERS_EVERY, result.targets);
+        found->norms[step] = result.gradient_norm;
+    }
+    assert_int_equal(sr_stepper_settle(&t.stepper, NULL), SR_OK);
+    for (size_t part = 0; part < t.model->item_table.part_count; ++part)
+        collect_part(data, &t, part, found);
+    const sr_parameters *parameters = sr_model_parameters(t.model);
+    found->squares = 0;
+    for (size_t i = 0; i < parameters->count; ++i)
+        for (size_t k = 0; !strstr(parameters->list[i].name, "item_") && k < parameters->list[i].size; ++k)
+            found->squares += pow((double)parameters->values[parameters->list[i].offset + k], 2);
+    small_training_end(&t);
+}
+
+static void forget(outcome *found)
+{
+    for (size_t part = 0; part < ITEM_PARTS_MAXIMUM; ++part) {
+        free(found->table[part]);
+        found->table[part] = NULL;
+    }
+}
+
+/* True on the first rank, which has what was found. */
+static bool train(const rank_counts *counts, int ranks, size_t threads, const char *options, bool is_divided, outcome *found)
+{
+    shared_dataset data;
+    bool is_first = false;
+    *found = (outcome){.squares = 0};
+    if (rank_counts_take_part(counts, ranks, &data)) {
+        train_here(&data, options, threads, is_divided, found);
+        is_first = sr_parallel_rank(data.parallel) == 0;
+    }
+    rank_counts_wait(counts);
+    if (!is_first)
+        forget(found);
+    return is_first;
+}
+
+static void assert_close(const char *name, const char *workers, const outcome *found, const outcome *expected)
+{
+    for (size_t step = 0; step < STEPS; ++step)
+        if (!(fabs(found->losses[step] - expected->losses[step]) <= 1e-5 * fabs(expected->losses[step])) ||
+            !(fabs(found->norms[step] - expected->norms[step]) <= 1e-4 * expected->norms[step]))
+            fail_msg("%s on %.2s: step %zu has loss %.9g and norm %.9g instead of %.9g and %.9g", name, workers, step + 1,
+                     found->losses[step], found->norms[step], expected->losses[step], expected->norms[step]);
+    assert_true(fabs(found->squares - expected->squares) <= 1e-5 * expected->squares);
+    for (size_t part = 0; part < ITEM_PARTS_MAXIMUM && expected->table[part]; ++part) {
+        double squares = 0, differences = 0;
+        assert_int_equal(found->sizes[part], expected->sizes[part]);
+        for (size_t i = 0; i < expected->sizes[part]; ++i) {
+            squares += pow((double)expected->table[part][i], 2);
+            differences += pow((double)found->table[part][i] - (double)expected->table[part][i], 2);
+        }
+        if (!(differences <= 1e-7 * squares))
+            fail_msg("%s on %.2s: part %zu of the item table is %.3g of its length away", name, workers, part,
+                     sqrt(differences / squares));
+    }
+}
+
+static void a_divided_table_is_trained_like_a_replicated_one(void **state)
+{
+    for (size_t v = 0; v < sizeof variants / sizeof *variants; ++v) {
+        outcome expected, found;
+        train(*state, 1, 1, variants[v].options, false, &expected);
+        for (const char *workers = variants[v].workers;; workers += 3) {
+            if (train(*state, workers[0] - '0', (size_t)(workers[1] - '0'), variants[v].options, true, &found)) {
+                assert_close(variants[v].options, workers, &found, &expected);
+                forget(&found);
+            }
+            if (workers[2] == '\0')
+                break;
+        }
+        forget(&expected);
+    }
+}
+
+static void the_same_training_gives_the_same_bits(void **state)
+{
+    for (size_t v = 0; v < 2; ++v) {
+        outcome once, twice;
+        const bool is_first = train(*state, 2, 2, variants[v].options, true, &once);
+        train(*state, 2, 2, variants[v].options, true, &twice);
+        if (is_first) {
+            assert_memory_equal(once.losses, twice.losses, sizeof once.losses);
+            assert_memory_equal(once.norms, twice.norms, sizeof once.norms);
+            assert_memory_equal(once.table[0], twice.table[0], once.sizes[0] * sizeof(sr_real));
+            forget(&once);
+            forget(&twice);
+        }
+    }
+}
+
+/* ---- failures ---- */
+
+/* A rank whose batch cannot be made, or whose passes fail. */
+typedef struct {
+    bool in_fetch;
+    const char *options;
+} failure;
+
+static sr_status run_failing(const small_training *t, sr_ranks *ranks, bool in_fetch, bool fails, sr_error *error)
+{
+    sr_arena *arena;
+    sr_batch batch;
+    sr_totals totals;
+    sr_worker *worker = &t->stepper.workers[0];
+    assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
+    assert_int_equal(sr_sampler_batch(t->sampler, 0, 0, (sr_part){ranks->rank, ranks->count}, arena, &batch, &totals, NULL),
+                     SR_OK);
+    const sr_pass pass = {.training = true, .seed = 1, .ranks = ranks};
+    sr_tape_reset(worker->tape);
+    sr_status status = SR_OK;
+    if (fails)
+        status = sr_fail(error, SR_ERROR_RUNTIME, "this rank has failed");
+    if (in_fetch) {
+        status = sr_model_fetch_items(t->model, worker->tape, &batch, &pass, status, error);
+    } else {
+        assert_int_equal(sr_model_fetch_items(t->model, worker->tape, &batch, &pass, SR_OK, NULL), SR_OK);
+        status = sr_model_hand_back_items(t->model, status, error);
+    }
+    sr_arena_free(arena);
+    return status;
+}
+
+static void a_rank_that_fails_ends_fetching_and_handing_back_on_all(void **state)
+{
+    for (int in_fetch = 0; in_fetch < 2; ++in_fetch) {
+        shared_dataset data;
+        assert_true(rank_counts_take_part(*state, MOST_RANKS, &data));
+        small_training t;
+        sr_error error = {.message = ""};
+        begin(&t, &data, variants[0].options, 1, true);
+        sr_ranks ranks = sr_parallel_ranks(data.parallel);
+        assert_int_equal(run_failing(&t, &ranks, in_fetch, ranks.rank == 2, &error), SR_ERROR_RUNTIME);
+        assert_non_null(strstr(error.message, "this rank has failed"));
+        assert_int_equal(run_failing(&t, &ranks, in_fetch, false, &error), SR_OK);
+        small_training_end(&t);
+    }
+}
+
+static void passes_of_others_than_the_owners_are_refused(void **state)
+{
+    shared_dataset data;
+    assert_true(rank_counts_take_part(*state, MOST_RANKS, &data));
+    small_training t;
+    sr_error error = {.message = ""};
+    begin(&t, &data, variants[0].options, 1, true);
+    const sr_pass pass = {.training = false};
+    assert_int_equal(sr_model_fetch_items(t.model, t.stepper.workers[0].tape, NULL, &pass, SR_OK, &error), SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "divided among 4 workers"));
+    small_training_end(&t);
+}
+
+static int set_up(void **state)
+{
+    return rank_counts_set_up(state, write_short_histories);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_divided_table_is_trained_like_a_replicated_one),
+        cmocka_unit_test(the_same_training_gives_the_same_bits),
+        cmocka_unit_test(a_rank_that_fails_ends_fetching_and_handing_back_on_all),
+        cmocka_unit_test(passes_of_others_than_the_owners_are_refused),
+    };
+    /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    return cmocka_run_group_tests(tests, set_up, rank_counts_tear_down);
+}
