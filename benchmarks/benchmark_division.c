@@ -67,7 +67,8 @@ static sr_status time_batch(const benchmark *b, const sr_sampler *sampler, size_
     sr_totals totals;
     sr_arena_reset(b->arena);
     const double start = sr_seconds();
-    SR_TRY(sr_sampler_batch(sampler, batch / batches, batch % batches, (sr_part){0, parts}, b->arena, &made, &totals, error));
+    SR_TRY(sr_sampler_batch(sampler, batch / batches, batch % batches, (sr_part){.rank = 0, .ranks = parts}, b->arena, &made,
+                            &totals, error));
     *milliseconds = 1e3 * (sr_seconds() - start);
     return SR_OK;
 }

@@ -4,5 +4,6 @@ srtrain_add_test(test_configurations LIBRARY srtrain_double SOURCES read_setting
 srtrain_add_test(test_config_errors LIBRARY srtrain_double SOURCES config_mistakes.c)
 srtrain_add_test(test_config_text LIBRARY srtrain_double)
 srtrain_add_test(test_config_combinations LIBRARY srtrain_double SOURCES config_mistakes.c)
+srtrain_add_test(test_negative_settings LIBRARY srtrain_double SOURCES config_mistakes.c read_settings.c)
 srtrain_add_test(test_gone_settings LIBRARY srtrain_double SOURCES config_mistakes.c read_settings.c)
 srtrain_add_test(documentation_matches_schema LIBRARY srtrain_double)

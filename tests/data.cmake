@@ -1,5 +1,6 @@
 srtrain_add_test(test_batch)
 srtrain_add_test(test_sampler SOURCES sampler_world.c small_dataset.c optional.c)
+srtrain_add_test(test_negatives SOURCES sampled_lists.c sampler_world.c small_dataset.c)
 srtrain_add_test(test_masking SOURCES sampler_world.c small_dataset.c)
 srtrain_add_test(test_same_target SOURCES sampler_world.c small_dataset.c)
 srtrain_add_optional_tests(test_sampler what_the_next_batch_reads_comes_into_memory_and_nothing_else)

@@ -41,6 +41,8 @@ sr_status fixture_configuration_of_backbone(const parity_fixture *fixture, char 
     if (root) {
         take_choice(document, "model.backbone", "/model/backbone %64s", &settings);
         take_choice(document, "training.loss", "/training/loss %64s", &settings);
+        take_choice(document, "training.negative_sharing", "/training/negative_sharing %64s", &settings);
+        take_choice(document, "training.negative_sampling", "/training/negative_sampling %64s", &settings);
         drop_foreign_keys(root, "model", &schema, &settings);
         drop_foreign_keys(root, "training", &schema, &settings);
         *text = fy_emit_document_to_string(document, FYECF_DEFAULT);

@@ -84,7 +84,9 @@ sr_sampler *make_sampler(const world *w)
 void draw(const world *w, const sr_sampler *sampler, size_t epoch, size_t index, size_t rank, size_t ranks, sr_batch *batch)
 {
     sr_totals totals;
-    assert_int_equal(sr_sampler_batch(sampler, epoch, index, (sr_part){rank, ranks}, w->arena, batch, &totals, NULL), SR_OK);
+    assert_int_equal(
+        sr_sampler_batch(sampler, epoch, index, (sr_part){.rank = rank, .ranks = ranks}, w->arena, batch, &totals, NULL),
+        SR_OK);
 }
 
 /* The user and the length of prefix number `number` of all non-empty ones (samples sliding, objective last). */

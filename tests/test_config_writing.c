@@ -99,6 +99,11 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
     draw_top_k(trial, settings);
     model->hidden_size = model->heads * (2 + (int64_t)draw(trial, 7000, 100));
     model->objective = draw(trial, 7001, 4) == 0 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
+    if (draw(trial, 7002, 3) > 0) { /* what goes with every way of sharing and sampling negatives */
+        model->negatives.target_hits = SR_HITS_MASK;
+        model->negatives.history_hits = draw(trial, 7003, 2) ? SR_HITS_KEEP : SR_HITS_MASK;
+        model->negatives.count += model->negatives.count == 0;
+    }
     settings->training.weight_decay_kind = optimizer_of(&settings->training)->decay;
     settings->training.weight_decay /= 16;
     if (!optimizer_of(&settings->training)->late)

@@ -66,7 +66,8 @@ static size_t visit_epoch(const world *w, const sr_sampler *sampler, size_t epoc
             sr_totals totals;
             size_t target = 0;
             sr_arena_reset(w->arena);
-            assert_int_equal(sr_sampler_batch(sampler, epoch, index, (sr_part){rank, ranks}, w->arena, &batch, &totals, NULL),
+            assert_int_equal(sr_sampler_batch(sampler, epoch, index, (sr_part){.rank = rank, .ranks = ranks}, w->arena, &batch,
+                                              &totals, NULL),
                              SR_OK);
             assert_int_equal(totals.targets, batch.targets);
             for (size_t s = 0; s < batch.layout.sequences; ++s) {

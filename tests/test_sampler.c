@@ -107,7 +107,9 @@ static void ranks_divide_the_same_batch_without_overlap(void **state)
         for (size_t rank = 0; rank < ranks; ++rank) {
             sr_batch batch;
             sr_totals totals;
-            assert_int_equal(sr_sampler_batch(sampler, 1, 2, (sr_part){rank, ranks}, w->arena, &batch, &totals, NULL), SR_OK);
+            assert_int_equal(
+                sr_sampler_batch(sampler, 1, 2, (sr_part){.rank = rank, .ranks = ranks}, w->arena, &batch, &totals, NULL),
+                SR_OK);
             assert_int_equal(totals.targets, 8);
             assert_int_equal(totals.examples, 8);
             total += batch.targets;
@@ -138,7 +140,7 @@ static void all_positions_gives_one_example_a_user_with_the_next_items_as_target
     sr_batch batch;
     sr_totals totals;
     size_t expected = 0;
-    assert_int_equal(sr_sampler_batch(sampler, 0, 0, (sr_part){0, 1}, w->arena, &batch, &totals, NULL), SR_OK);
+    assert_int_equal(sr_sampler_batch(sampler, 0, 0, (sr_part){.rank = 0, .ranks = 1}, w->arena, &batch, &totals, NULL), SR_OK);
     for (size_t user = 0; user < USERS; ++user) {
         const size_t pairs = sr_dataset_sequence(w->dataset, user).train_end - 1;
         expected += pairs < 6 ? pairs : 6;
@@ -294,19 +296,21 @@ static void groups_of_ranks_have_nearly_equal_work_and_sum_the_targets_of_whole_
     }
     assert_true(largest <= 2 * (work / RANKS + 10)); /* an example is at most 10 */
     assert_false(sr_sampler_sums_targets(sampler, RANKS));
-    assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){129, RANKS}, w->arena, &batch, &totals, NULL), SR_OK);
+    assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){.rank = 129, .ranks = RANKS}, w->arena, &batch, &totals, NULL),
+                     SR_OK);
     assert_int_equal(totals.targets, count);
     assert_int_equal(totals.examples, count);
     sr_sampler_free(sampler);
     w->settings.model.objective = SR_OBJECTIVE_ALL;
     sampler = make_sampler(w);
-    assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){0, 1}, w->arena, &batch, &totals, NULL), SR_OK);
+    assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){.rank = 0, .ranks = 1}, w->arena, &batch, &totals, NULL), SR_OK);
     const size_t expected = totals.targets;
     assert_false(sr_sampler_sums_targets(sampler, 16));
     assert_true(sr_sampler_sums_targets(sampler, 17));
     assert_true(sr_sampler_sums_targets(sampler, RANKS));
     for (size_t rank = 0; rank < RANKS; ++rank) {
-        assert_int_equal(sr_sampler_batch(sampler, 1, 0, (sr_part){rank, RANKS}, w->arena, &batch, &totals, NULL), SR_OK);
+        assert_int_equal(
+            sr_sampler_batch(sampler, 1, 0, (sr_part){.rank = rank, .ranks = RANKS}, w->arena, &batch, &totals, NULL), SR_OK);
         assert_int_equal(totals.targets, batch.targets);
         sum += totals.targets;
     }
@@ -387,7 +391,7 @@ static void what_the_next_batch_reads_comes_into_memory_and_nothing_else(void **
     for (size_t user = 0; user < MANY; ++user)
         middle += is_in_memory(sr_dataset_sequence(dataset, user).items + LENGTH / 2);
     assert_true(middle <= present);
-    assert_int_equal(sr_sampler_batch(sampler, 0, 0, (sr_part){0, 1}, w->arena, &batch, &totals, NULL), SR_OK);
+    assert_int_equal(sr_sampler_batch(sampler, 0, 0, (sr_part){.rank = 0, .ranks = 1}, w->arena, &batch, &totals, NULL), SR_OK);
     assert_int_equal(totals.targets, 8);
     sr_sampler_free(sampler);
     sr_dataset_close(dataset);

@@ -12,18 +12,19 @@
 
 /* What a model reads of an example besides its items; follows from its backbone and calibrators. */
 typedef struct {
-    bool masked;             /* it trains on masked items, and is evaluated at a mask token behind the history */
-    double mask_ratio;       /* masked: probability that an item is masked */
-    bool masks_at_least_one; /* masked: where no item of an example was drawn, one is masked all the same */
-    bool users, times;       /* of examples */
-    int64_t time_span;       /* times: gaps beyond this many units count as equally long; 0: it knows no gaps */
-    int64_t time_unit;       /* times: of the data's time stamps */
-    bool whole_window;       /* padding is computed, up to the width of the window */
-    bool causal;             /* a token sees no later token */
-    bool negatives;          /* its loss compares targets with sampled items, */
-    bool log_q;              /* and corrects for how often these are drawn */
-    bool couples_batch;      /* its loss is no sum over examples: what it needs of the batch is summed before */
-    bool sums_in_passes;     /* passes of training sum over ranks: all run the same passes, if need be over an empty batch */
+    bool masked;                  /* it trains on masked items, and is evaluated at a mask token behind the history */
+    double mask_ratio;            /* masked: probability that an item is masked */
+    bool masks_at_least_one;      /* masked: where no item of an example was drawn, one is masked all the same */
+    bool users, times;            /* of examples */
+    int64_t time_span;            /* times: gaps beyond this many units count as equally long; 0: it knows no gaps */
+    int64_t time_unit;            /* times: of the data's time stamps */
+    bool whole_window;            /* padding is computed, up to the width of the window */
+    bool causal;                  /* a token sees no later token */
+    bool negatives;               /* its loss compares targets with sampled items, */
+    sr_negative_settings sampled; /* these, */
+    bool log_q;                   /* and corrects for how often these are drawn */
+    bool couples_batch;           /* its loss is no sum over examples: what it needs of the batch is summed before */
+    bool sums_in_passes; /* passes of training sum over ranks: all run the same passes, if need be over an empty batch */
 } sr_model_needs;
 
 sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool training);

@@ -8,6 +8,7 @@
 
 #include "srtrain/arithmetic.h"
 #include "srtrain/config.h"
+#include "srtrain/negative_settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +43,8 @@ typedef struct {
     /* Keys of the section training: */
     int loss; /* its number in the list of losses, see sr_loss_number() */
     sr_objective objective;
-    double temperature; /* scores are divided by it in the loss */
+    double temperature;             /* scores are divided by it in the loss */
+    sr_negative_settings negatives; /* of losses that take lists of them, see sr_model_needs */
     sr_contrastive_settings contrastive;
     bool calibrators[SR_CALIBRATORS_MAXIMUM]; /* by their numbers in the list of calibrators: whether their section is named */
     max_align_t components[SR_COMPONENTS_SIZE / sizeof(max_align_t)];

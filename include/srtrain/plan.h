@@ -35,6 +35,7 @@ typedef struct {
     size_t gradients;   /* one block for each worker */
     size_t optimizer;   /* its state */
     size_t index;       /* of training examples */
+    size_t draws;       /* the table of sampled negatives */
     size_t batches;     /* global batch and packed parts */
     size_t activations; /* tensors of a step, all threads, but for: */
     size_t tiles;       /* logits of the catalogue */

@@ -16,12 +16,13 @@ typedef enum {
     SR_RANDOM_SAMPLE_ORDER = 2,   /* index: epoch, round of the permutation */
     SR_RANDOM_DROPOUT = 3,        /* index: step, site, sample, position, channel */
     SR_RANDOM_NOISE = 4,          /* index: step, layer, sample, head, row, column */
-    SR_RANDOM_NEGATIVES = 5,      /* index: epoch, sample, position, attempt */
+    SR_RANDOM_NEGATIVES = 5,      /* index: epoch, place, sample, position, attempt */
     SR_RANDOM_MASKING = 6,        /* index: epoch, sample, position */
     SR_RANDOM_SYNTHESIS = 7,      /* srprep synth: its own sub-streams */
     SR_RANDOM_TEST = 8,
     SR_RANDOM_SHARED_EMBEDDING = 9, /* index: step, table, sample, position */
-    SR_RANDOM_SAME_TARGET = 10      /* index: epoch, sample, attempt */
+    SR_RANDOM_SAME_TARGET = 10,     /* index: epoch, sample, attempt */
+    SR_RANDOM_SHARED_NEGATIVES = 11 /* index: step, slice, place, attempt */
 } sr_random_purpose;
 
 /* A stream: the 64-bit key that Philox is run with. */
@@ -44,6 +45,9 @@ double sr_random_uniform(sr_random_stream stream, uint64_t low, uint64_t high);
 
 /* Uniform integer in [0, bound), bound >= 1, at counter (low, high). The bias is below bound / 2^64. */
 uint64_t sr_random_below(sr_random_stream stream, uint64_t low, uint64_t high, uint64_t bound);
+
+/* The same integer, and from the rest of its block an independent uniform number in [0, 1), 53 bits. */
+uint64_t sr_random_below_and_uniform(sr_random_stream stream, uint64_t low, uint64_t high, uint64_t bound, double *uniform);
 
 /* Standard normal (Box-Muller) at counter (low, high). */
 double sr_random_normal(sr_random_stream stream, uint64_t low, uint64_t high);

@@ -5,6 +5,7 @@
 #include "srtrain/checkpoint.h"
 #include "srtrain/model.h"
 #include "srtrain/node.h"
+#include "srtrain/node_memory.h"
 #include "srtrain/objective.h"
 #include "srtrain/optimizer.h"
 #include "srtrain/parallel.h"
@@ -61,6 +62,10 @@ struct sr_stepper {
 sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr_settings *settings, const sr_kernels *kernels,
                             const sr_sampler *sampler, sr_model *model, int64_t total_steps, sr_error *error);
 void sr_stepper_free(sr_stepper *stepper); /* collective over the processes of a node */
+
+/* Makes the table that draws of the sampler need, one copy a node, each rank a part of it (sr_sampler_table_bytes()). *memory,
+ * NULL where none is needed, must live as long as the sampler draws. Collective over processes; fails on all of them. */
+sr_status sr_share_sampler_table(sr_node_memory **memory, sr_parallel *parallel, sr_sampler *sampler, sr_error *error);
 
 /* Brings late rows of item tables (training.item_updates) up to date, and forgets what rounding took from gradients
  * (training.reduction_precision). A run that goes on from here is then no different from one that starts here. Call it before

@@ -12,7 +12,7 @@ static philox4x32_ctr_t philox_block(sr_random_stream stream, uint64_t low, uint
 
 sr_random_stream sr_random_fork(sr_random_stream stream, uint64_t index)
 {
-    /* The upper counter word keeps forks apart from draws, which leave it below 2^63. */
+    /* The upper counter word keeps forks apart from draws, which never reach it. */
     const philox4x32_ctr_t block = philox_block(stream, index, UINT64_MAX);
     return (sr_random_stream){{block.v[0], block.v[1]}};
 }
@@ -46,16 +46,27 @@ double sr_random_uniform(sr_random_stream stream, uint64_t low, uint64_t high)
     return unit_interval(word_pair(&block, 0));
 }
 
-uint64_t sr_random_below(sr_random_stream stream, uint64_t low, uint64_t high, uint64_t bound)
+/* Multiply-shift on 64 bits: floor(bits * bound / 2^64). */
+static uint64_t scale_down(uint64_t bits, uint64_t bound)
 {
-    /* Multiply-shift on 64 bits: floor(bits * bound / 2^64). */
-    const philox4x32_ctr_t block = philox_block(stream, low, high);
-    const uint64_t bits = word_pair(&block, 0);
     const uint64_t bits_high = bits >> 32, bits_low = bits & UINT32_MAX;
     const uint64_t bound_high = bound >> 32, bound_low = bound & UINT32_MAX;
     const uint64_t middle = bits_high * bound_low + (bits_low * bound_low >> 32);
     const uint64_t cross = bits_low * bound_high + (middle & UINT32_MAX);
     return bits_high * bound_high + (middle >> 32) + (cross >> 32);
+}
+
+uint64_t sr_random_below(sr_random_stream stream, uint64_t low, uint64_t high, uint64_t bound)
+{
+    const philox4x32_ctr_t block = philox_block(stream, low, high);
+    return scale_down(word_pair(&block, 0), bound);
+}
+
+uint64_t sr_random_below_and_uniform(sr_random_stream stream, uint64_t low, uint64_t high, uint64_t bound, double *uniform)
+{
+    const philox4x32_ctr_t block = philox_block(stream, low, high);
+    *uniform = unit_interval(word_pair(&block, 2));
+    return scale_down(word_pair(&block, 0), bound);
 }
 
 double sr_random_normal(sr_random_stream stream, uint64_t low, uint64_t high)

@@ -2,11 +2,9 @@
 #include "srtrain/sampler.h"
 
 #include "base/sizes.h"
-#include "data/example_index.h"
 #include "data/masking.h"
-#include "data/negatives.h"
 #include "data/pieces.h"
-#include "data/same_target.h"
+#include "data/sampler_state.h"
 #include "srtrain/machine.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
@@ -14,15 +12,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct sr_sampler {
-    const sr_dataset *dataset;
-    sr_sampling is; /* how examples are drawn */
-    example_index index;
-    size_t examples;
-    bool prefetches;
-    same_target_index same_target; /* contrastive training only */
-};
 
 sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *model, sr_error *error)
 {
@@ -48,7 +37,7 @@ static size_t shortest_prefix(const sr_sampler *sampler)
     return sampler->is.samples == SR_SAMPLES_WINDOW && !sampler->is.masked ? 0 : 1;
 }
 
-static size_t examples_of(const void *context, size_t user)
+size_t sampler_examples_of(const void *context, size_t user)
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
@@ -60,21 +49,20 @@ static size_t examples_of(const void *context, size_t user)
 
 static example_counts counts_of(const sr_sampler *sampler)
 {
-    return (example_counts){sr_dataset_users(sampler->dataset), examples_of, sampler};
+    return (example_counts){sr_dataset_users(sampler->dataset), sampler_examples_of, sampler};
 }
 
-/* Of prefixes: what the examples of a user predict. */
-static const int32_t *targets_of_user(const void *context, size_t user, size_t *count)
+const int32_t *sampler_targets_of_user(const void *context, size_t user, size_t *count)
 {
     const sr_sampler *sampler = context;
     const sr_sequence sequence = sr_dataset_sequence(sampler->dataset, user);
-    *count = examples_of(sampler, user);
+    *count = sampler_examples_of(sampler, user);
     return sequence.items + first_item(sampler, &sequence) + shortest_prefix(sampler);
 }
 
 static sr_status index_targets(sr_sampler *sampler, sr_error *error)
 {
-    const target_source source = {sr_dataset_users(sampler->dataset), targets_of_user, sampler};
+    const target_source source = {sr_dataset_users(sampler->dataset), sampler_targets_of_user, sampler};
     return same_target_index_make(&sampler->same_target, sr_dataset_items(sampler->dataset), sampler->examples, &source, error);
 }
 
@@ -106,6 +94,8 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
                          sr_dataset_directory(dataset));
     if (status == SR_OK && sampling->contrasts)
         status = index_targets(made, error);
+    if (status == SR_OK)
+        status = sampler_prepare_negatives(made, error);
     if (status != SR_OK) {
         sr_sampler_free(made);
         return status;
@@ -118,6 +108,7 @@ void sr_sampler_free(sr_sampler *sampler)
 {
     if (!sampler)
         return;
+    free(sampler->own_table);
     same_target_index_free(&sampler->same_target);
     example_index_free(&sampler->index);
     free(sampler);
@@ -141,13 +132,12 @@ size_t sr_sampler_batches(const sr_sampler *sampler)
     return (sampler->examples + batch_size - 1) / batch_size;
 }
 
-/* Of an epoch's draws of one kind. */
-static sr_random_stream stream_of(const sr_sampler *sampler, sr_random_purpose purpose, size_t epoch)
+sr_random_stream sampler_stream(const sr_sampler *sampler, sr_random_purpose purpose, size_t epoch)
 {
     return sr_random_open(sampler->is.seed, purpose, epoch);
 }
 
-static sr_example example_at(const void *context, size_t number)
+sr_example sampler_example(const void *context, size_t number)
 {
     const sr_sampler *sampler = context;
     const example_counts counts = counts_of(sampler);
@@ -196,8 +186,8 @@ static sr_status draw_views(const sr_sampler *sampler, size_t epoch, const sr_ex
     *drawn = (views){sr_arena_take(arena, count * sizeof *drawn->again), sr_arena_take(arena, count * sizeof *drawn->alike)};
     if (!drawn->again || !drawn->alike)
         return sr_fail_memory(error, count * sizeof *examples, "the views of a batch");
-    const example_source source = {example_at, sampler, sampler->is.packing.max_length};
-    const sr_random_stream stream = stream_of(sampler, SR_RANDOM_SAME_TARGET, epoch);
+    const example_source source = {sampler_example, sampler, sampler->is.packing.max_length};
+    const sr_random_stream stream = sampler_stream(sampler, SR_RANDOM_SAME_TARGET, epoch);
     for (size_t e = 0; e < count; ++e) {
         const uint64_t identity = examples[e].identity;
         const sr_example alike = same_target_draw(&sampler->same_target, &source, stream, (size_t)identity);
@@ -228,7 +218,7 @@ typedef struct {
 
 /* Drawing takes time in proportion to the ranks of a group, whatever the batch; slices differ by the inverse square root of
  * their examples. Between these bounds both cost a few per cent of a small model's step. */
-static size_t groups_of(const sr_sampler *sampler, size_t ranks)
+size_t sampler_groups(const sr_sampler *sampler, size_t ranks)
 {
     enum { FEWEST_RANKS = 16, MOST_RANKS = 64, EXAMPLES_OF_A_SLICE = 1024 };
     if (sampler->is.sums_over_batch)
@@ -238,7 +228,7 @@ static size_t groups_of(const sr_sampler *sampler, size_t ranks)
     return (ranks + of_a_group - 1) / of_a_group;
 }
 
-static size_t batch_end(const sr_sampler *sampler, size_t index)
+size_t sampler_batch_end(const sr_sampler *sampler, size_t index)
 {
     const size_t batch_size = sampler->is.batch_size;
     return smaller((index + 1) * batch_size, sampler->examples);
@@ -246,8 +236,8 @@ static size_t batch_end(const sr_sampler *sampler, size_t index)
 
 static rank_group group_at(const sr_sampler *sampler, size_t index, size_t group, size_t ranks)
 {
-    const size_t groups = groups_of(sampler, ranks), first = index * sampler->is.batch_size;
-    const size_t count = batch_end(sampler, index) - first;
+    const size_t groups = sampler_groups(sampler, ranks), first = index * sampler->is.batch_size;
+    const size_t count = sampler_batch_end(sampler, index) - first;
     const size_t first_rank = group * ranks / groups, end_rank = (group + 1) * ranks / groups;
     const size_t begin = count * first_rank / ranks, end = count * end_rank / ranks;
     assert(first < sampler->examples);
@@ -293,12 +283,12 @@ static sr_status make_pieces(const sr_sampler *sampler, division *slice, size_t 
 static sr_status divide_slice(const sr_sampler *sampler, size_t epoch, const rank_group *group, sr_arena *arena, division *made,
                               sr_error *error)
 {
-    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const sr_random_stream order = sampler_stream(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
     *made = (division){.examples = sr_arena_take(arena, group->count * sizeof *made->examples), .count = group->count};
     if (!made->examples)
         return sr_fail_memory(error, group->count * sizeof *made->examples, "a batch");
     for (size_t e = 0; e < group->count; ++e)
-        made->examples[e] = example_at(sampler, sr_random_permutation(order, group->first + e, sampler->examples));
+        made->examples[e] = sampler_example(sampler, sr_random_permutation(order, group->first + e, sampler->examples));
     SR_TRY(draw_views(sampler, epoch, made->examples, made->count, arena, &made->drawn, error));
     return make_pieces(sampler, made, group->ranks, arena, error);
 }
@@ -307,7 +297,7 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
                            sr_error *error)
 {
     memset(loads, 0, ranks * sizeof *loads);
-    for (size_t g = 0; g < groups_of(sampler, ranks); ++g) {
+    for (size_t g = 0; g < sampler_groups(sampler, ranks); ++g) {
         const rank_group group = group_at(sampler, index, g, ranks);
         division slice;
         SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
@@ -319,29 +309,19 @@ sr_status sr_sampler_loads(const sr_sampler *sampler, size_t epoch, size_t index
 
 /* ---- batches ---- */
 
-static size_t targets_of(const sr_sampler *sampler, const sr_example *example)
-{
-    return sampler->is.every_position ? smaller(example->length, sampler->is.packing.max_length) : 1;
-}
-
-/* What this rank alone has to know of its examples: masks and negatives, drawn anew in every epoch. */
+/* What this rank alone has to know of its examples: masks, drawn anew in every epoch. */
 static sr_status complete_example(const sr_sampler *sampler, size_t epoch, sr_example *example, sr_arena *arena,
                                   sr_error *error)
 {
-    const size_t items = sr_dataset_items(sampler->dataset);
-    const sr_example history = *example;
-    if (sampler->is.masked)
-        SR_TRY(
-            mask_items(&sampler->is, stream_of(sampler, SR_RANDOM_MASKING, epoch), (int32_t)items + 1, example, arena, error));
-    if (!sampler->is.negatives)
+    const int32_t mask_token = (int32_t)sr_dataset_items(sampler->dataset) + 1;
+    if (!sampler->is.masked)
         return SR_OK;
-    return draw_negatives(stream_of(sampler, SR_RANDOM_NEGATIVES, epoch), items, &history,
-                          sampler->is.packing.every_position ? example->length : 1, example, arena, error);
+    return mask_items(&sampler->is, sampler_stream(sampler, SR_RANDOM_MASKING, epoch), mask_token, example, arena, error);
 }
 
 bool sr_sampler_sums_targets(const sr_sampler *sampler, size_t ranks)
 {
-    return sampler->is.masked || (sampler->is.every_position && groups_of(sampler, ranks) > 1);
+    return sampler->is.masked || (sampler->is.every_position && sampler_groups(sampler, ranks) > 1);
 }
 
 sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index, sr_part part, sr_arena *arena,
@@ -352,13 +332,28 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
     SR_TRY(divide_slice(sampler, epoch, &group, arena, &slice, error));
     sr_example *examples = slice.examples;
     views drawn = slice.drawn;
+    sampled_part sampled = {epoch, index, NULL, 0};
     size_t mine = 0, slice_targets = 0;
+    if (sampler->is.negatives) {
+        sampled.examples = sr_arena_take(arena, slice.count * sizeof *sampled.examples);
+        if (!sampled.examples)
+            return sr_fail_memory(error, slice.count * sizeof *sampled.examples, "a batch");
+    }
     for (size_t e = 0; e < slice.count; ++e) {
-        slice_targets += targets_of(sampler, &examples[e]);
+        size_t targets;
+        sampler_targets_of_example(sampler, &examples[e], &targets);
+        slice_targets += targets;
         if (group.first_rank + slice.pieces.owners[slice.pieces.of_example[e]] != part.rank)
             continue;
-        examples[mine] = examples[e];
+        const sr_example history = examples[e];
+        examples[mine] = history;
         SR_TRY(complete_example(sampler, epoch, &examples[mine], arena, error));
+        if (sampled.examples)
+            sampled.examples[sampled.count++] = (negatives_example){
+                .history = history,
+                .example = examples[mine],
+                .number = group.first + e - index * sampler->is.batch_size,
+            };
         if (drawn.again) {
             drawn.again[mine] = drawn.again[e];
             drawn.alike[mine] = drawn.alike[e];
@@ -366,7 +361,9 @@ sr_status sr_sampler_batch(const sr_sampler *sampler, size_t epoch, size_t index
         ++mine;
     }
     SR_TRY(sr_batch_pack(batch, arena, &sampler->is.packing, examples, mine, error));
-    totals->examples = batch_end(sampler, index) - index * sampler->is.batch_size;
+    if (sampled.examples)
+        SR_TRY(sampler_add_negatives(sampler, &sampled, &part, arena, batch, error));
+    totals->examples = sampler_batch_end(sampler, index) - index * sampler->is.batch_size;
     totals->targets = totals->examples;
     if (sr_sampler_sums_targets(sampler, part.ranks))
         totals->targets = batch->targets;
@@ -383,10 +380,10 @@ void sr_sampler_prefetch(const sr_sampler *sampler, size_t epoch, size_t index, 
     if (!sampler->prefetches || index >= sr_sampler_batches(sampler))
         return;
     const rank_group group = group_of_rank(sampler, index, rank, ranks);
-    const sr_random_stream order = stream_of(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
+    const sr_random_stream order = sampler_stream(sampler, SR_RANDOM_SAMPLE_ORDER, epoch);
     const size_t window = sampler->is.packing.max_length;
     for (size_t e = rank - group.first_rank; e < group.count; e += group.ranks) {
-        const sr_example example = example_at(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
+        const sr_example example = sampler_example(sampler, sr_random_permutation(order, group.first + e, sampler->examples));
         const size_t count = smaller(example.length, window);
         sr_dataset_prefetch(sampler->dataset, example.items + example.length - count, count + 1); /* with the target */
     }

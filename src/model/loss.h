@@ -10,7 +10,8 @@ typedef struct loss {
     sr_term_name term; /* {"loss", ..}: what reports call it */
     bool samples;      /* a target is compared with sampled items, not with the whole catalogue */
     bool lists;        /* these are lists of any length, which targets may share; else each target has one item of its own */
-    bool distances;    /* it compares Gaussians by their distances, not vectors by scores */
+    size_t standard_negatives; /* of a list, where training.negatives does not say it; 0: one, as ever */
+    bool distances;            /* it compares Gaussians by their distances, not vectors by scores */
     /* Whether it corrects for how often items are drawn: sr_negatives then say it. NULL: never. */
     bool (*corrects)(const sr_model_settings *settings);
     /* The loss of states [n, width] and the batch's n targets as [1, 1]: the sum over targets times `weight`. */

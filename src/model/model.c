@@ -5,6 +5,7 @@
 #include "model/calibrator.h"
 #include "model/chunks.h"
 #include "model/loss.h"
+#include "model/negative_keys.h"
 
 #include <stdlib.h>
 
@@ -146,6 +147,7 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
                             .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
                             .causal = !row->masked,
                             .negatives = loss_of(settings)->samples,
+                            .sampled = negatives_of(settings),
                             .log_q = loss_of(settings)->corrects && loss_of(settings)->corrects(settings),
                             .couples_batch = calibrators_couple_batch(settings),
                             .sums_in_passes = row->sums_in_passes};

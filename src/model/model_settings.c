@@ -4,6 +4,7 @@
 #include "model/backbone.h"
 #include "model/calibrator.h"
 #include "model/loss.h"
+#include "model/negative_keys.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -335,6 +336,7 @@ void sr_objective_add_keys(sr_schema *schema, size_t at)
     sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(objective_keys), .keys_at = at, .scope = scope_of_capabilities(at),
                                                 SR_RULES(objective_rules), .rules_at = at});
     sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(score_keys), .keys_at = at, .scope = scope_of_losses(at)});
+    negatives_add_keys(schema, at);
     for (size_t i = 0; i < loss_count; ++i)
         add_component(schema, at, &losses[i]->component, "training.loss");
 }
@@ -343,4 +345,5 @@ void sr_model_settle(sr_model_settings *settings, const sr_given *given)
 {
     if (backbone_of(settings)->places_itself && !sr_is_given(given, "model.positions"))
         settings->positions = SR_POSITIONS_NONE;
+    negatives_settle(settings, given);
 }

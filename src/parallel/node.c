@@ -38,18 +38,22 @@ sr_status sr_node_is_possible(sr_parallel *parallel, bool *possible, const char 
 
 /* MPI libraries place such memory in /dev/shm, which containers keep small. Open MPI 4.1 fails on one process when it does not
  * fit, while the others wait: better to know before. */
-static sr_status check_room(const sr_node *node, size_t common, size_t own, sr_error *error)
+sr_status parallel_check_room(double needed, sr_error *error)
 {
     static const char directory[] = "/dev/shm";
     struct statvfs system;
-    if (node->process > 0 || statvfs(directory, &system) != 0)
+    if (statvfs(directory, &system) != 0)
         return SR_OK;
-    const double needed = (double)(common + node->processes * own) * sizeof(sr_real);
     const double room = (double)system.f_bavail * (double)system.f_frsize;
     if (needed < room)
         return SR_OK;
     return sr_fail(error, SR_ERROR_RUNTIME, "%s has %.1f MB left, and %.1f MB are needed", directory, 1e-6 * room,
                    1e-6 * needed);
+}
+
+static sr_status check_room(const sr_node *node, size_t common, size_t own, sr_error *error)
+{
+    return node->process > 0 ? SR_OK : parallel_check_room((double)(common + node->processes * own) * sizeof(sr_real), error);
 }
 
 /* The first process's segment begins with what is common. */

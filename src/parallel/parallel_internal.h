@@ -32,6 +32,9 @@ struct thread_team {
     sr_error error;
 };
 
+/* SR_ERROR_RUNTIME where a machine has no room for `needed` more bytes that processes share. Local. */
+sr_status parallel_check_room(double needed, sr_error *error);
+
 /* Waits for all threads of the team. */
 void team_wait(void);
 

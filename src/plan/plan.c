@@ -118,8 +118,9 @@ static sr_status measure_batch(const sr_plan_request *request, const batch_part 
     sr_batch batch;
     sr_totals totals;
     SR_TRY(sr_arena_create(&arena, (size_t)4 << 20, error));
-    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index, (sr_part){part->worker, part->workers}, arena,
-                                              &batch, &totals, error);
+    const sr_status status = sr_sampler_batch(request->sampler, 0, part->index,
+                                              (sr_part){.rank = part->worker, .ranks = part->workers}, arena, &batch, &totals,
+                                              error);
     *bytes = sr_arena_used(arena);
     sr_arena_free(arena);
     return status;
@@ -214,6 +215,7 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
     m->gradients = (threads + keeps_rest) * m->parameters;
     m->optimizer = blocks * m->parameters;
     m->index = sr_sampler_memory(request->sampler);
+    m->draws = sr_sampler_table_bytes(request->sampler);
     m->batches = threads * batch;
     /* Each step places its tensors anew. All steps together touch more pages than any one of them. */
     m->activations = threads * (tensors.tape + tensors.tape / 10);
@@ -224,13 +226,15 @@ static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, cons
         m->exchange = threads * 2 * plan->batch * ((size_t)settings->model.hidden_size * sizeof(sr_real) + sizeof(double));
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;
+    if (sr_sampler_gathers_targets(request->sampler, request->ranks * threads))
+        m->exchange += threads * plan->batch * (size_t)settings->model.max_length * sizeof(int32_t);
     m->evaluation = threads * evaluation;
     m->late_rows = late_rows(plan, settings, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
-    m->shared = request->shares ? m->parameters + m->optimizer : 0;
-    m->certain = request->program + m->parameters + m->gradients + m->optimizer + m->index;
-    m->total = m->program + m->parameters + m->gradients + m->optimizer + m->index + m->batches + m->activations + m->tiles +
-               m->exchange + m->evaluation + m->late_rows + m->saving;
+    m->shared = m->draws + (request->shares ? m->parameters + m->optimizer : 0);
+    m->certain = request->program + m->parameters + m->gradients + m->optimizer + m->index + m->draws;
+    m->total = m->program + m->parameters + m->gradients + m->optimizer + m->index + m->draws + m->batches + m->activations +
+               m->tiles + m->exchange + m->evaluation + m->late_rows + m->saving;
     return SR_OK;
 }
 

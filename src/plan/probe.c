@@ -126,8 +126,8 @@ sr_status probe_step(probe *p, const batch_part *part, part_memory *memory, sr_e
     memset(parameters->gradients, 0, parameters->block_size * sizeof *parameters->gradients);
     sr_arena_reset(p->arena);
     sr_tape_reset(p->tape);
-    SR_TRY(sr_sampler_batch(p->request->sampler, 0, part->index, (sr_part){part->worker, part->workers}, p->arena, &batch,
-                            &totals, error));
+    SR_TRY(sr_sampler_batch(p->request->sampler, 0, part->index, (sr_part){.rank = part->worker, .ranks = part->workers},
+                            p->arena, &batch, &totals, error));
     SR_TRY(compute(p, &batch, &own, error));
     own.targets = batch.targets;
     own.tape = sr_tape_memory(p->tape);

@@ -45,6 +45,7 @@ static const memory_part parts[] = {
     {"gradients", "gradients (one block a thread)", offsetof(sr_plan_memory, gradients)},
     {"optimizer", "state of the optimizer", offsetof(sr_plan_memory, optimizer)},
     {"index", "index of examples", offsetof(sr_plan_memory, index)},
+    {"draws", "table of sampled negatives", offsetof(sr_plan_memory, draws)},
     {"batches", "batches", offsetof(sr_plan_memory, batches)},
     {"activations", "tensors of a step", offsetof(sr_plan_memory, activations)},
     {"tiles", "logits of the catalogue", offsetof(sr_plan_memory, tiles)},
@@ -198,8 +199,9 @@ void sr_plan_log(const sr_plan *plan, sr_log *log)
          disk[32];
     sr_format_bytes((double)m->program, program, sizeof program);
     sr_format_bytes((double)(m->parameters + m->gradients + m->optimizer), model, sizeof model);
-    sr_format_bytes((double)(m->index + m->batches + m->activations + m->tiles + m->exchange + m->late_rows + m->saving), step,
-                    sizeof step);
+    sr_format_bytes(
+        (double)(m->index + m->draws + m->batches + m->activations + m->tiles + m->exchange + m->late_rows + m->saving), step,
+        sizeof step);
     sr_format_bytes((double)m->evaluation, evaluation, sizeof evaluation);
     sr_format_bytes((double)plan->data, data, sizeof data);
     sr_format_bytes((double)plan->reduced, reduced, sizeof reduced);

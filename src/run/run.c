@@ -18,6 +18,14 @@ double run_trained_seconds(const run *r)
 
 /* ---- set-up ---- */
 
+/* Its table, if it needs one, is made by all ranks together. */
+static sr_status create_sampler(run *r, sr_error *error)
+{
+    sr_sampling sampling = sr_settings_sampling(r->settings);
+    sampling.shares_table = true;
+    return sr_sampler_create(&r->sampler, r->dataset, &sampling, error);
+}
+
 static sr_status open_data(run *r, sr_error *error)
 {
     const size_t rank = (size_t)sr_parallel_rank(r->parallel), ranks = (size_t)sr_parallel_size(r->parallel);
@@ -29,11 +37,12 @@ static sr_status open_data(run *r, sr_error *error)
                          "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
-        status = sr_settings_sampler(&r->sampler, r->dataset, r->settings, error);
+        status = create_sampler(r, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     char text[128];
     snprintf(text, sizeof text, "a data set with fingerprint %s", sr_dataset_fingerprint(r->dataset));
-    return sr_parallel_compare(r->parallel, text, "every rank reads the data set where it runs, and all need the same", error);
+    SR_TRY(sr_parallel_compare(r->parallel, text, "every rank reads the data set where it runs, and all need the same", error));
+    return sr_share_sampler_table(&r->sampler_table, r->parallel, r->sampler, error);
 }
 
 /* Whether the run fits, before memory is taken and anything is written. */
@@ -298,6 +307,7 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     sr_stepper_free(&r.stepper);
     sr_model_free(r.model);
     sr_sampler_free(r.sampler);
+    sr_node_memory_free(r.sampler_table);
     sr_dataset_close(r.dataset);
     directory_lock_release(r.lock);
     return status;

@@ -39,6 +39,7 @@ typedef struct {
     directory_lock *lock; /* of the run's directory; rank 0 only */
     sr_dataset *dataset;
     sr_sampler *sampler;
+    sr_node_memory *sampler_table; /* or NULL */
     sr_model *model;
     sr_stepper stepper;
     sr_preflight preflight;

@@ -256,6 +256,8 @@ sr_sampling sr_settings_sampling(const sr_settings *settings)
                          .mask_ratio = needs.mask_ratio,
                          .masks_at_least_one = needs.masks_at_least_one,
                          .negatives = needs.negatives,
+                         .sampled = needs.sampled,
+                         .reads_shares = needs.log_q,
                          .contrasts = model->contrastive.in_use,
                          .sums_over_batch = needs.couples_batch || needs.sums_in_passes,
                          .packing = sr_model_packing(model, model->objective, true),

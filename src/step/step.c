@@ -6,6 +6,7 @@
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/objective.h"
+#include "step/draws.h"
 #include "step/item_rows.h"
 #include "step/nonfinite.h"
 #include "step/reduction.h"
@@ -26,8 +27,7 @@ static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_
     double mark = sr_seconds();
     sr_arena_reset(worker->arena);
     sr_tape_reset(worker->tape);
-    sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, (sr_part){rank, ranks}, worker->arena, batch,
-                                        totals, error);
+    sr_status status = draws_batch(worker, epoch, index, batch, totals, error);
     worker->times.data += sr_lap(&mark);
     status = item_rows_prepare(worker, status, batch, error);
     if (status == SR_OK)

@@ -132,12 +132,36 @@ size_t sr_stepper_memory(const sr_stepper *stepper)
     return bytes;
 }
 
+/* Negatives that all workers together name at most, for so many examples and tokens of a batch. Workers that share a list draw
+ * it each. */
+static size_t named_negatives(const sr_model_settings *settings, size_t examples, size_t tokens, size_t workers)
+{
+    const sr_model_needs needs = sr_model_needs_of(settings, true);
+    const sr_negative_settings *sampled = &needs.sampled;
+    const size_t length = sampled->count > 0 ? (size_t)sampled->count : tokens;
+    const size_t slices = (examples + (size_t)sampled->slice - 1) / (size_t)sampled->slice;
+    if (!needs.negatives)
+        return 0;
+    switch (sampled->sharing) {
+    case SR_SHARING_EXAMPLE:
+        return examples * length;
+    case SR_SHARING_SLICE:
+        return smaller(examples, slices * workers) * length;
+    case SR_SHARING_BATCH:
+        return smaller(examples, workers) * length;
+    case SR_SHARING_TARGET:
+        break;
+    }
+    return tokens * length;
+}
+
 /* Ids that every worker gathers: those that the whole batch names, or as many as all workers may bring where these are fewer.
  */
 static size_t gathered_ids(const sr_settings *settings, size_t most, size_t workers)
 {
-    const size_t ids = settings->model.contrastive.in_use ? 5 : 3; /* of an item in each view, its target and a negative */
-    const size_t named = ids * (size_t)(settings->training.batch_size * settings->model.max_length);
+    const size_t examples = (size_t)settings->training.batch_size, tokens = examples * (size_t)settings->model.max_length;
+    const size_t ids = settings->model.contrastive.in_use ? 4 : 2; /* of an item in each view, and of its target */
+    const size_t named = ids * tokens + named_negatives(&settings->model, examples, tokens, workers);
     return workers == 1 ? 0 : smaller(named, workers * most);
 }
 

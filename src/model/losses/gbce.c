@@ -36,6 +36,7 @@ const loss gbce_loss = {
     .term = {"loss", "ranking loss"},
     .samples = true,
     .lists = true,
+    .standard_negatives = 256,
     .compute = compute,
     .catalogue_memory = list_factors_memory,
 };

@@ -93,6 +93,7 @@ const loss sampled_softmax_loss = {
     .term = {"loss", "ranking loss"},
     .samples = true,
     .lists = true,
+    .standard_negatives = 256,
     .corrects = corrects,
     .compute = compute,
     .catalogue_memory = list_factors_memory,
