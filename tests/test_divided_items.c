@@ -209,8 +209,9 @@ static sr_status run_failing(const small_training *t, sr_ranks *ranks, bool in_f
     sr_totals totals;
     sr_worker *worker = &t->stepper.workers[0];
     assert_int_equal(sr_arena_create(&arena, 1 << 16, NULL), SR_OK);
-    assert_int_equal(sr_sampler_batch(t->sampler, 0, 0, (sr_part){ranks->rank, ranks->count}, arena, &batch, &totals, NULL),
-                     SR_OK);
+    assert_int_equal(
+        sr_sampler_batch(t->sampler, 0, 0, (sr_part){.rank = ranks->rank, .ranks = ranks->count}, arena, &batch, &totals, NULL),
+        SR_OK);
     const sr_pass pass = {.training = true, .seed = 1, .ranks = ranks};
     sr_tape_reset(worker->tape);
     sr_status status = SR_OK;

@@ -58,7 +58,7 @@ static sr_status gather(divided *d, sr_status status, const void *data, size_t c
     *all = NULL;
     *offsets = NULL;
     if (d->ranks)
-        return ranks_gather(d->ranks, status, data, count, size, all, offsets, error);
+        return ranks_gather(d->ranks, status, SR_TRAFFIC_STATES, data, count, size, all, offsets, error);
     if (status == SR_OK)
         status = sr_allocate(all, count, size, "states to be scored", error);
     if (status == SR_OK)
@@ -123,7 +123,7 @@ static sr_status begin_round(divided_loss *loss, sr_tape *tape, size_t number, s
 static sr_status exchange(divided *d, const loss_round *round, const void *data, void *room, size_t size, sr_error *error)
 {
     if (d->ranks)
-        return ranks_exchange(d->ranks, data, round->offsets, room, round->answers, size, error);
+        return ranks_exchange(d->ranks, SR_TRAFFIC_STATES, data, round->offsets, room, round->answers, size, error);
     if (round->count > 0)
         memcpy(room, data, round->count * size);
     return SR_OK;

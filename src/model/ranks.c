@@ -28,11 +28,13 @@ sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error)
     return status;
 }
 
-sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
-                       size_t **offsets, sr_error *error)
+sr_status ranks_gather(sr_ranks *ranks, sr_status status, sr_traffic_kind kind, const void *data, size_t count, size_t size,
+                       void **gathered, size_t **offsets, sr_error *error)
 {
     double mark = sr_seconds();
     status = ranks->gather(ranks->context, status, data, count, size, gathered, offsets, error);
+    if (status == SR_OK)
+        ranks->traffic.bytes[kind] += (double)(count * size) * (double)(ranks->count / ranks->here - 1);
     ranks->seconds += sr_lap(&mark);
     return status;
 }
@@ -41,15 +43,18 @@ sr_status ranks_exchange_counts(sr_ranks *ranks, sr_status status, const size_t 
 {
     double mark = sr_seconds();
     status = ranks->exchange_counts(ranks->context, status, sent, received, error);
+    ranks->traffic.bytes[SR_TRAFFIC_IDS] += (double)(ranks->count - ranks->here) * (double)sizeof *sent;
     ranks->seconds += sr_lap(&mark);
     return status;
 }
 
-sr_status ranks_exchange(sr_ranks *ranks, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
-                         sr_error *error)
+sr_status ranks_exchange(sr_ranks *ranks, sr_traffic_kind kind, const void *data, const size_t *sent, void *room,
+                         const size_t *received, size_t size, sr_error *error)
 {
     double mark = sr_seconds();
     const sr_status status = ranks->exchange(ranks->context, data, sent, room, received, size, error);
+    const size_t first = ranks->rank - ranks->rank % ranks->here, here = sent[first + ranks->here] - sent[first];
+    ranks->traffic.bytes[kind] += (double)(sent[ranks->count] - sent[0] - here) * (double)size;
     ranks->seconds += sr_lap(&mark);
     return status;
 }

@@ -67,7 +67,10 @@ double run_trained_seconds(const run *r);
 
 /* ---- item_table_choice.c ---- */
 
-/* Decides which item table the run has, as model.item_table says, and logs it. */
+/* Why this run cannot divide its item table; NULL: it can. */
+const char *run_why_not_divided(const run *r);
+
+/* Takes the item table that the plan has chosen (sr_plan_choose_table()), and logs why where model.item_table is auto. */
 sr_status run_choose_item_table(run *r, sr_error *error);
 
 /* ---- resume.c ---- */
