@@ -278,7 +278,13 @@ static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_coun
     sr_model *model;
     sr_stepper stepper;
     SR_TRY(sr_settings_sampler(&sampler, dataset, &settings, error));
-    SR_TRY(sr_model_declare(&model, &settings.model, sr_dataset_items(dataset), sr_dataset_users(dataset), error));
+    const sr_item_division division = {.rank = (size_t)sr_parallel_rank(parallel),
+                                       .ranks = (size_t)sr_parallel_size(parallel),
+                                       .threads = sr_parallel_threads(parallel)};
+    const size_t items = sr_dataset_items(dataset), users = sr_dataset_users(dataset);
+    SR_TRY(settings.model.item_table == SR_ITEM_TABLE_DIVIDED
+               ? sr_model_declare_divided(&model, &settings.model, items, users, &division, error)
+               : sr_model_declare(&model, &settings.model, items, users, error));
     SR_TRY(sr_stepper_create(&stepper, parallel, &settings, cpu->kernels, sampler, model, 1000000, error));
     const sr_status status = measure_and_report(&stepper, arguments[1], steps, json, error);
     sr_stepper_free(&stepper);

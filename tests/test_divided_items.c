@@ -29,6 +29,11 @@ static const variant variants[] = {
     {"11 21 31 41 22", ATTENTION "training.loss=bpr"},
     {"21 12 41 22", ATTENTION "training.loss=cross_entropy"},
     {"31", ATTENTION "training.loss=cross_entropy training.optimizer=sgd " ALL_TARGETS},
+    {"21 31", ATTENTION "model.similarity=cosine training.temperature=0.2"},
+    {"22", ATTENTION "training.loss=gbce model.similarity=cosine training.temperature=0.2"},
+    {"21 22", ATTENTION "training.loss=sampled_softmax training.negatives=16 training.negative_slice=8 "
+                        "training.negative_sampling=mixed"},
+    {"31", ATTENTION "training.loss=sampled_softmax training.negatives=9 training.negative_sampling=popularity " ALL_TARGETS},
     {"31 22", ATTENTION "training.loss=binary_cross_entropy training.weight_decay=0.1 training.clip_norm=0.05 " ALL_TARGETS},
     {"41", ATTENTION "training.loss=bpr training.reduction=blocking training.contrastive.weight=0.1 data.samples=window "
                      "model.attention_dropout=0.3"},

@@ -18,8 +18,8 @@ enum { SR_CALIBRATORS_MAXIMUM = 16, SR_COMPONENTS_SIZE = 1024 };
 
 typedef enum { SR_POSITIONS_LEARNED, SR_POSITIONS_NONE } sr_positions;
 typedef enum { SR_PADDING_RIGHT, SR_PADDING_LEFT } sr_padding;
-typedef enum { SR_SIMILARITY_DOT, SR_SIMILARITY_COSINE } sr_similarity;
 typedef enum { SR_ITEM_TABLE_AUTO, SR_ITEM_TABLE_REPLICATED, SR_ITEM_TABLE_DIVIDED } sr_item_table_choice;
+typedef enum { SR_SIMILARITY_DOT, SR_SIMILARITY_COSINE } sr_similarity;
 typedef enum { SR_OBJECTIVE_LAST, SR_OBJECTIVE_ALL } sr_objective;
 
 /* InfoNCE beside the ranking loss (DuoRec). */
@@ -38,8 +38,8 @@ typedef struct {
     double initializer_mean;
     sr_positions positions;
     sr_padding padding;
-    sr_similarity similarity; /* of a state and an item */
     sr_item_table_choice item_table; /* who has its rows */
+    sr_similarity similarity; /* of a state and an item */
     /* Keys of the section training: */
     int loss; /* its number in the list of losses, see sr_loss_number() */
     sr_objective objective;

@@ -274,7 +274,19 @@ typedef struct {
     sr_real *maxima, *sums, *target_logits; /* [n] each */
 } sr_softmax_parts;
 
-/* Tiles of logits, some of which stay from the first of the following functions to the second. */
+/* Such slabs, and how they are scored; of unit rows, room for them in memory of the tape. */
+typedef struct {
+    const sr_slab *slabs;
+    size_t slab_count;
+    sr_scoring scoring;
+    sr_real *factors, *unit_rows, *unit_gradients;
+} sr_softmax_slabs;
+
+/* False when memory runs out. */
+bool sr_softmax_begin(sr_tape *tape, const sr_slab *slabs, size_t slab_count, const sr_scoring *scoring,
+                      sr_softmax_slabs *begun);
+
+/* Tiles of logits, some of which stay from forward to backward. */
 typedef struct {
     sr_real *tiles, *maxima;
     size_t kept; /* tiles that stay */
@@ -282,17 +294,16 @@ typedef struct {
 
 /* Room for them in memory of the tape, for n states: as many stay as *kept_bytes hold, which becomes what is left of that.
  * False when memory runs out. */
-bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
-                         sr_softmax_tiles *tiles);
+bool sr_softmax_take_tiles(sr_tape *tape, size_t n, const sr_softmax_slabs *slabs, size_t *kept_bytes, sr_softmax_tiles *tiles);
 
-/* Computed at once; nothing is recorded. */
-void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles);
+/* What the slabs contribute for states x [n, d]. Computed at once; nothing is recorded. */
+void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                        const sr_softmax_parts *parts, const sr_softmax_tiles *tiles);
 
 /* Adds, to the gradients of x and of the slabs that want one, those of the loss times `weight`, as far as these slabs are
  * concerned; log_sums [n] are over all slabs of all processes. Likewise. Afterwards no tile stays. */
-void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles);
+void sr_softmax_backward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                         const sr_real *log_sums, double weight, sr_softmax_tiles *tiles);
 
 /* Bytes that it takes of a recording tape that keeps `kept_bytes`, for `rows` rows x, beside its inputs; and those that it
  * takes besides with unit rows. */

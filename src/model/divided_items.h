@@ -56,7 +56,8 @@ sr_status divided_grow(growing *memory, size_t count, sr_error *error);
 sr_status divided_agree(divided *d, sr_status status, sr_error *error);
 
 /* item_table_kind.cross_entropy() and norm(). */
-sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets, double weight);
+sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+                                 const sr_scoring *scoring, double weight);
 sr_tensor *divided_norm(sr_item_table *table, sr_tape *tape, item_part part);
 
 #endif

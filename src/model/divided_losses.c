@@ -31,7 +31,9 @@ typedef struct {
 
 typedef struct {
     sr_item_table *table;
-    sr_tensor *states, *rows; /* rows: all of this worker's, for their gradients */
+    sr_tensor *states;
+    sr_slab rows; /* this worker's, those of items */
+    sr_softmax_slabs slabs;
     const int32_t *targets;
     double weight;
     sr_real *log_sums; /* [n] */
@@ -91,20 +93,12 @@ static sr_status gather_on_tape(divided *d, sr_tape *tape, const void *data, siz
     return status;
 }
 
-/* This worker's rows that are items. */
-static sr_slab own_rows(const divided_loss *loss)
-{
-    const divided *d = loss->table->memory;
-    return (sr_slab){.rows = loss->rows, .numbers = item_table_items_of(loss->table, d->block)};
-}
-
 /* The states and targets of a round, with room for its tiles. */
 static sr_status begin_round(divided_loss *loss, sr_tape *tape, size_t number, sr_error *error)
 {
     divided *d = loss->table->memory;
     loss_round *round = &loss->rounds[number];
     const size_t width = loss->states->columns, each = states_of_worker(d), n = loss->states->rows;
-    const sr_slab slab = own_rows(loss);
     *round = (loss_round){.first = smaller(number * each, n)};
     round->own = smaller(each, n - round->first);
     SR_TRY(gather_on_tape(d, tape, loss->states->values + round->first * width, round->own, width * sizeof(sr_real),
@@ -115,7 +109,7 @@ static sr_status begin_round(divided_loss *loss, sr_tape *tape, size_t number, s
     round->answers = sr_tape_take(tape, divided_workers(d) + 1, sizeof *round->answers);
     for (size_t worker = 0; round->answers && worker <= divided_workers(d); ++worker)
         round->answers[worker] = worker * round->own;
-    (void)sr_slabs_take_tiles(tape, round->count, &slab, 1, &loss->kept_bytes, &round->tiles);
+    (void)sr_softmax_take_tiles(tape, round->count, &loss->slabs, &loss->kept_bytes, &round->tiles);
     return sr_tape_status(tape, error);
 }
 
@@ -177,9 +171,8 @@ static sr_status forward_round(divided_loss *loss, sr_tape *tape, size_t number,
     forward_room room = {.given = NULL};
     sr_status status = begin_round(loss, tape, number, error);
     SR_TRY(divided_agree(d, status == SR_OK ? take_forward_room(d, round, &room, error) : status, error));
-    const sr_slab slab = own_rows(loss);
     sr_tensor states = {.values = round->states, .rows = round->count, .columns = loss->states->columns};
-    sr_slabs_softmax(tape, &states, &slab, 1, round->targets, &room.parts, &round->tiles);
+    sr_softmax_forward(tape, &states, &loss->slabs, round->targets, &room.parts, &round->tiles);
     for (size_t i = 0; i < round->count; ++i)
         room.given[i] = (contribution){room.parts.maxima[i], room.parts.sums[i], room.parts.target_logits[i]};
     SR_TRY(exchange(d, round, room.given, room.taken, sizeof(contribution), error));
@@ -231,13 +224,12 @@ static sr_status backward_round(const divided_loss *loss, sr_tape *tape, loss_ro
     sr_status status = gather(d, take_backward_room(d, round, width, &room, error), loss->log_sums + round->first, round->own,
                               sizeof(sr_real), &log_sums, &offsets, error);
     if (status == SR_OK) {
-        const sr_slab slab = own_rows(loss);
         sr_tensor states = {.values = round->states,
                             .gradient = room.gradients,
                             .rows = round->count,
                             .columns = width,
                             .wants_gradient = x->wants_gradient};
-        sr_slabs_softmax_gradients(tape, &states, &slab, 1, round->targets, log_sums, weight, &round->tiles);
+        sr_softmax_backward(tape, &states, &loss->slabs, round->targets, log_sums, weight, &round->tiles);
         status = exchange(d, round, room.gradients, room.taken, width * sizeof(sr_real), error);
     }
     for (size_t worker = 0; status == SR_OK && x->wants_gradient && worker < divided_workers(d); ++worker)
@@ -263,7 +255,8 @@ static void divided_backward(sr_tape *tape, const sr_tensor *output, const void 
 
 /* ---- cross entropy ---- */
 
-static divided_loss *make_loss(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets, double weight)
+static divided_loss *make_loss(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+                               const sr_scoring *scoring, double weight)
 {
     divided *d = table->memory;
     divided_loss *loss = states ? sr_tape_take(tape, 1, sizeof *loss) : NULL;
@@ -274,22 +267,26 @@ static divided_loss *make_loss(sr_item_table *table, sr_tape *tape, sr_tensor *s
                            .targets = targets,
                            .weight = weight,
                            .kept_bytes = sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0};
-    loss->rows = sr_tape_parameter(tape, &d->block->parameters, ITEM_VECTORS);
+    loss->rows = (sr_slab){.rows = sr_tape_parameter(tape, &d->block->parameters, ITEM_VECTORS),
+                           .numbers = item_table_items_of(table, d->block)};
     loss->log_sums = sr_tape_take(tape, states->rows, sizeof *loss->log_sums);
-    return loss->rows && loss->log_sums ? loss : NULL;
+    if (!loss->rows.rows || !loss->log_sums || !sr_softmax_begin(tape, &loss->rows, 1, scoring, &loss->slabs))
+        return NULL;
+    return loss;
 }
 
-sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets, double weight)
+sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+                                 const sr_scoring *scoring, double weight)
 {
     divided *d = table->memory;
     sr_error error;
     double total = 0;
     if (d->failed)
         return NULL;
-    divided_loss *loss = make_loss(table, tape, states, targets, weight);
+    divided_loss *loss = make_loss(table, tape, states, targets, scoring, weight);
     sr_tensor *out = NULL;
     if (loss) {
-        sr_tensor *inputs[] = {states, loss->rows};
+        sr_tensor *inputs[] = {states, loss->rows.rows};
         out = sr_tape_record(tape, 1, 1, inputs, 2, divided_backward, loss);
     }
     sr_status status = make_rounds(d, tape, loss, out ? SR_OK : sr_tape_status(tape, &error), &error);

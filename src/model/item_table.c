@@ -133,7 +133,7 @@ sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tens
                                     const sr_scoring *scoring, double weight)
 {
     if (table->kind->cross_entropy)
-        return table->kind->cross_entropy(table, tape, states, targets, weight);
+        return table->kind->cross_entropy(table, tape, states, targets, scoring, weight);
     const size_t count = table->kind->slab_count(table);
     sr_slab *slabs = sr_tape_take(tape, count, sizeof *slabs);
     for (size_t i = 0; slabs && i < count; ++i)

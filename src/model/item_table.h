@@ -73,7 +73,8 @@ typedef struct item_table_kind {
     /* What is computed over the whole catalogue where slabs of one process do not suffice: see item_table_cross_entropy() and
      * item_table_norm(). All ranks call them together, also with states of NULL after a failure of the tape. NULL, both: this
      * process has all slabs. */
-    sr_tensor *(*cross_entropy)(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets, double weight);
+    sr_tensor *(*cross_entropy)(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+                                const sr_scoring *scoring, double weight);
     sr_tensor *(*norm)(sr_item_table *table, sr_tape *tape, item_part part);
     /* Bytes that values of rows take in this process. */
     size_t (*bytes)(const sr_item_table *table);

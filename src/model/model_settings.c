@@ -39,14 +39,14 @@ static const sr_choice positions_choices[] = {
 static const sr_choice padding_choices[] = {{"right", SR_PADDING_RIGHT, "histories start in column 0"},
                                             {"left", SR_PADDING_LEFT, "histories end in the last column"},
                                             {NULL, 0, NULL}};
-static const sr_choice similarity_choices[] = {
-    {"dot", SR_SIMILARITY_DOT, "their dot product"},
-    {"cosine", SR_SIMILARITY_COSINE, "the cosine of the angle between them; needs a training.temperature below 1"},
-    {NULL, 0, NULL}};
 static const sr_choice item_table_choices[] = {
     {"auto", SR_ITEM_TABLE_AUTO, "replicated, unless the nodes have no memory for that; the log says which"},
     {"replicated", SR_ITEM_TABLE_REPLICATED, "every rank, or every node, has all rows"},
     {"divided", SR_ITEM_TABLE_DIVIDED, "each thread of each rank has some rows, and a step moves those that it reads"},
+    {NULL, 0, NULL}};
+static const sr_choice similarity_choices[] = {
+    {"dot", SR_SIMILARITY_DOT, "their dot product"},
+    {"cosine", SR_SIMILARITY_COSINE, "the cosine of the angle between them; needs a training.temperature below 1"},
     {NULL, 0, NULL}};
 static const sr_choice objective_choices[] = {
     {"last", SR_OBJECTIVE_LAST, "an example is one prefix, its loss that of the item after it (with masked items: of these)"},
@@ -97,10 +97,10 @@ static const sr_key model_keys[] = {
               .scope = HAS_FEED_FORWARD),
     SR_CHOICE("model", "padding", sr_model_settings, padding, padding_choices, "right",
               "which columns of the window a short history takes"),
-    SR_CHOICE("model", "similarity", sr_model_settings, similarity, similarity_choices, "dot",
-              "score of an item for a state, in the loss and in ranking", .scope = HAS_VECTORS),
     SR_CHOICE("model", "item_table", sr_model_settings, item_table, item_table_choices, "auto",
               "who has the vectors of items and the state of their optimizer, in training", .free_to_change = true),
+    SR_CHOICE("model", "similarity", sr_model_settings, similarity, similarity_choices, "dot",
+              "score of an item for a state, in the loss and in ranking", .scope = HAS_VECTORS),
 };
 
 static const sr_gone_key gone_from_model[] = {

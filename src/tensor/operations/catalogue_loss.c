@@ -341,10 +341,25 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
 
 /* ---- slabs of which other processes have the rest ---- */
 
-bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t slab_count, size_t *kept_bytes,
-                         sr_softmax_tiles *tiles)
+bool sr_softmax_begin(sr_tape *tape, const sr_slab *slabs, size_t slab_count, const sr_scoring *scoring,
+                      sr_softmax_slabs *begun)
 {
-    const tile_room room = room_for(n, slabs, slab_count, *kept_bytes);
+    sr_tensor width_alone = {.columns = slabs[0].rows->columns};
+    catalogue_state state = {.x = &width_alone, .slabs = slabs, .slab_count = slab_count, .scoring = *scoring};
+    *begun = (sr_softmax_slabs){.slabs = slabs, .slab_count = slab_count, .scoring = *scoring};
+    if (!scoring->unit_rows)
+        return true;
+    if (!take_unit_rows(tape, &state))
+        return false;
+    begun->factors = state.factors;
+    begun->unit_rows = state.unit_rows;
+    begun->unit_gradients = state.unit_gradients;
+    return true;
+}
+
+bool sr_softmax_take_tiles(sr_tape *tape, size_t n, const sr_softmax_slabs *slabs, size_t *kept_bytes, sr_softmax_tiles *tiles)
+{
+    const tile_room room = room_for(n, slabs->slabs, slabs->slab_count, *kept_bytes);
     *tiles = (sr_softmax_tiles){.tiles = sr_tape_take(tape, room.elements, sizeof(sr_real)),
                                 .maxima = sr_tape_take(tape, room.maxima, sizeof(sr_real)),
                                 .kept = room.kept};
@@ -353,22 +368,26 @@ bool sr_slabs_take_tiles(sr_tape *tape, size_t n, const sr_slab *slabs, size_t s
     return tiles->tiles && tiles->maxima;
 }
 
-static catalogue_state state_of(sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
+static catalogue_state state_of(sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
                                 const sr_softmax_tiles *tiles)
 {
     return (catalogue_state){.x = x,
-                             .slabs = slabs,
-                             .slab_count = slab_count,
+                             .slabs = slabs->slabs,
+                             .slab_count = slabs->slab_count,
                              .targets = targets,
+                             .scoring = slabs->scoring,
+                             .factors = slabs->factors,
+                             .unit_rows = slabs->unit_rows,
+                             .unit_gradients = slabs->unit_gradients,
                              .tiles = tiles->tiles,
                              .maxima = tiles->maxima,
                              .kept = tiles->kept};
 }
 
-void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                      const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
+void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                        const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
+    catalogue_state state = state_of(x, slabs, targets, tiles);
     forward_sums sums = {parts->sums, parts->target_logits};
     state.log_sum = parts->maxima;
     for (size_t i = 0; i < x->rows; ++i) {
@@ -379,14 +398,13 @@ void sr_slabs_softmax(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t 
     for_each_tile(tape, &state, forward_tile, &sums);
 }
 
-void sr_slabs_softmax_gradients(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
+void sr_softmax_backward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+                         const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_of(x, slabs, slab_count, targets, tiles);
-    sr_real one = 1;
+    catalogue_state state = state_of(x, slabs, targets, tiles);
+    sr_real slope = (sr_real)weight * (sr_real)(1 / slabs->scoring.temperature);
     state.log_sum = (sr_real *)log_sums; /* only read */
-    state.weight = (sr_real)weight;
-    for_each_tile(tape, &state, backward_tile, &one);
+    for_each_tile(tape, &state, backward_tile, &slope);
     tiles->kept = 0; /* they were overwritten */
 }
 
