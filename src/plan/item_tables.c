@@ -126,7 +126,9 @@ void plan_replicated(sr_plan *plan, const table_facts *f)
     const network_model network = network_of(f);
     const double rows = replicated_rows(f) * row_bytes(f), block = (double)f->size.block * sizeof(sr_real);
     const double all = block - (double)f->size.item_table + rows;
-    const double ids = f->picks_rows ? f->reads.ids * sizeof(int32_t) : 0;
+    /* One more than there is room for says that there are too many. */
+    const double most = (double)touched_rows_most_of(f->rows) + 1, named = f->reads.ids < most ? f->reads.ids : most;
+    const double ids = f->picks_rows ? named * sizeof(int32_t) : 0;
     const double steppers = (double)request->threads * (request->shares ? (double)ranks_of_node(f) : 1);
     table->traffic = traffic_without_rows(f);
     table->traffic.bytes[SR_TRAFFIC_GRADIENTS] = summed(f, all);
@@ -175,12 +177,14 @@ static size_t states_memory(const table_facts *f)
     return targets * (width + sizeof(int32_t)) + 3 * smaller(targets, STATES_OF_A_ROUND) * width;
 }
 
-/* Forward: states, targets, and three numbers about each; backward: the logarithm of its sum, and its gradient. */
+/* Forward: states and targets go to all ranks, and each worker answers by three numbers about each. Backward: the logarithms of
+ * sums go, and each worker answers by a gradient. */
 static double states_traffic(const table_facts *f)
 {
     const double width = (double)f->request->settings->model.hidden_size * sizeof(sr_real);
-    const double of_target = 2 * width + sizeof(int32_t) + 4 * sizeof(sr_real);
-    return gathered(f, f->reads.targets / (double)planned_workers(f->request) * of_target) * (double)f->scorings;
+    const double asked = width + sizeof(int32_t) + sizeof(sr_real), answered = 3 * sizeof(sr_real) + width;
+    return (double)f->scorings * (gathered(f, f->reads.targets / (double)planned_workers(f->request) * asked) +
+                                  exchanged(f, f->reads.targets * answered));
 }
 
 /* Rows that histories which are evaluated at a time have at most. */
