@@ -243,6 +243,19 @@ static sr_status read_representations(const comparison *c, size_t width, double 
     return status;
 }
 
+/* scores [columns] of one state. */
+static sr_status score_catalogue(sr_catalogue *catalogue, const sr_real *state, sr_real *scores, sr_error *error)
+{
+    const sr_score_tile *tiles;
+    size_t count;
+    sr_catalogue_tiles(catalogue, &tiles, &count);
+    SR_TRY(sr_catalogue_take_states(catalogue, state, 1, error));
+    for (size_t i = 0; i < count; ++i)
+        sr_catalogue_score(catalogue, &(sr_score_part){.states = 1, .tile = i, .items = tiles[i].items.count},
+                           scores + tiles[i].begin);
+    return SR_OK;
+}
+
 static sr_status compare_scores(comparison *c, const sr_tensor *representation, const sr_batch *batch, sr_error *error)
 {
     const size_t width = representation->columns, items = sr_model_items(c->model) + 1;
@@ -259,7 +272,7 @@ static sr_status compare_scores(comparison *c, const sr_tensor *representation, 
     for (size_t e = 0; e < c->examples && status == SR_OK; ++e) {
         const sr_real *state = representation->values + batch->example_reads[e] * width;
         memcpy(outputs + e * width, state, width * sizeof *outputs);
-        sr_catalogue_score(catalogue, state, 1, scores);
+        status = score_catalogue(catalogue, state, scores, error);
         keep_worst(&c->scores_error, relative_error(scores, expected_scores + e * items, items));
     }
     if (status == SR_OK)

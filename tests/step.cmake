@@ -10,6 +10,8 @@ srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_datas
 srtrain_add_test(test_lags SOURCES transforms.c small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_item_updates SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)
 srtrain_add_test(test_divided_items SOURCES rank_counts.c small_training.c small_dataset.c shared_dataset.c RANKS 4)
+srtrain_add_test(test_divided_checkpoint SOURCES divided_rows.c files.c rank_counts.c small_training.c small_dataset.c
+                 shared_dataset.c RANKS 4)
 srtrain_add_test(test_row_blocks SOURCES scattered_items.c small_training.c small_dataset.c shared_dataset.c RANKS 1)
 srtrain_add_test(test_reduction SOURCES rank_world.c RANKS 1 2 3 4)
 srtrain_add_test(test_rounded_reduction SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)

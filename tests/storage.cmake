@@ -8,12 +8,13 @@ set_tests_properties(checkpoint_bytes_do_not_depend_on_ranks PROPERTIES PROCESSO
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 srtrain_add_test(test_damage SOURCES small_dataset.c)
 srtrain_add_test(test_directory_lock SOURCES files.c)
-srtrain_add_allocation_test(test_allocations_checkpoint RANKS 1 2)
+srtrain_add_allocation_test(test_allocations_checkpoint SOURCES divided_rows.c RANKS 1 2)
 
 # File calls that fail, and power that is lost: a layer under the file calls, linked into tests or loaded before programs.
 set(SRTRAIN_FAULTS faults/layer.c faults/journal.c faults/real_calls.c faults/file_calls.c faults/streams.c)
-srtrain_add_test(test_checkpoint_faults FILE faults/test_checkpoint_faults.c SOURCES faults/every_fault.c ${SRTRAIN_FAULTS}
-                 RANKS 1 2 3)
+srtrain_add_test(test_checkpoint_faults FILE faults/test_checkpoint_faults.c SOURCES faults/every_fault.c divided_rows.c
+                 ${SRTRAIN_FAULTS} RANKS 1 2 3)
+target_include_directories(test_checkpoint_faults PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 srtrain_add_test(test_conversion_faults LIBRARY srprep_library FILE faults/test_conversion_faults.c
                  SOURCES faults/every_fault.c ${SRTRAIN_FAULTS} RANKS 1 2)
 

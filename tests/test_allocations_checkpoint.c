@@ -1,5 +1,6 @@
 /* Checkpoints for which memory does not suffice: whichever allocation fails, on whichever rank, writing and reading end with a
  * message on all of them, nothing is lost, and no file is left that is not whole; no file is taken for a damaged one. */
+#include "divided_rows.h"
 #include "failing_allocations.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/memory.h"
@@ -236,6 +237,82 @@ static void in_importing(void **state)
     try_all(*state, "reading weights", read_weights);
 }
 
+/* ---- a table that is divided among ranks ---- */
+
+/* Like the state of the world. */
+typedef struct {
+    sr_parameters parameters;
+    divided_rows rows;
+    sr_state state; /* of the array that is not divided */
+} divided_state;
+
+static void divide(const world *w, divided_state *d)
+{
+    sr_error error;
+    sr_parameters_initialise(&d->parameters);
+    divided_rows_make(&d->rows, &d->parameters, arrays[0].name, arrays[0].shape, (size_t)sr_parallel_rank(w->parallel),
+                      (size_t)sr_parallel_size(w->parallel));
+    check(sr_parameters_declare(&d->parameters, arrays[1].name, arrays[1].shape, 2,
+                                (sr_initial_values){SR_INITIAL_NORMAL, 0.02}, SR_PARAMETERS_ORDINARY, NULL, &error),
+          &error);
+    check(sr_parameters_allocate(&d->parameters, &error), &error);
+    d->state = (sr_state){.blocks = {{.name = "first_moment"}, {.name = "second_moment"}}, .count = 2};
+    for (size_t i = 0; i < d->state.count; ++i) {
+        d->state.blocks[i].values = calloc(d->parameters.block_size, sizeof(sr_real));
+        assert_non_null(d->state.blocks[i].values);
+    }
+}
+
+static void end_division(divided_state *d)
+{
+    divided_rows_free(&d->rows, &d->parameters);
+    sr_parameters_free(&d->parameters);
+    free(d->state.blocks[0].values);
+    free(d->state.blocks[1].values);
+}
+
+typedef struct {
+    world *w;
+    divided_state divided;
+} division;
+
+static void look_at_divided(void *context)
+{
+    look_at_files(((division *)context)->w);
+}
+
+static sr_status write_divided(void *context, uint64_t *result, sr_error *error)
+{
+    division *d = context;
+    SR_TRY(
+        sr_checkpoint_write(d->w->parallel, d->w->path, &d->w->checkpoint, &d->divided.parameters, &d->divided.state, error));
+    *result = access(d->w->path, F_OK) == 0;
+    return SR_OK;
+}
+
+static sr_status read_divided(void *context, uint64_t *result, sr_error *error)
+{
+    division *d = context;
+    SR_TRY(sr_checkpoint_read_state(d->w->parallel, d->w->kept, &d->divided.parameters, &d->divided.state, error));
+    *result = 0;
+    for (size_t b = 0; b < DIVIDED_BLOCKS; ++b)
+        *result = add_to_result(*result, d->divided.rows.blocks[b].parameters.values,
+                                d->divided.rows.blocks[b].parameters.block_size * sizeof(sr_real));
+    return SR_OK;
+}
+
+static void in_writing_and_reading_a_divided_table(void **state)
+{
+    division d = {.w = *state};
+    divide(d.w, &d.divided);
+    const allocation_trial trials[] = {
+        {.name = "writing a divided table", .run = write_divided, .clear = look_at_divided, .context = &d},
+        {.name = "reading a divided table", .run = read_divided, .clear = look_at_divided, .context = &d}};
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; ++i)
+        every_allocation_may_fail(d.w->parallel, &trials[i]);
+    end_division(&d.divided);
+}
+
 /* ---- finding ---- */
 
 static void note_refusal(void *context, const char *path, const char *reason)
@@ -263,8 +340,11 @@ static void in_finding_the_newest(void **state)
 
 int main(int argument_count, char **arguments)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(in_writing), cmocka_unit_test(in_writing_beside),
-                                       cmocka_unit_test(in_reading), cmocka_unit_test(in_importing),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(in_writing),
+                                       cmocka_unit_test(in_writing_beside),
+                                       cmocka_unit_test(in_reading),
+                                       cmocka_unit_test(in_importing),
+                                       cmocka_unit_test(in_writing_and_reading_a_divided_table),
                                        cmocka_unit_test(in_finding_the_newest)};
     if (argument_count > 1) /* a pattern: only these */
         cmocka_set_test_filter(arguments[1]);

@@ -143,6 +143,10 @@ OF(of_fmlprec, "model.backbone=fmlprec")
 OF(of_fmlprec_by_fftw, "model.backbone=fmlprec", "model.max_length=150")
 OF(of_gru4rec, "model.backbone=gru4rec", "model.gru_hidden_size=4")
 OF(of_caser, "model.backbone=caser", "training.loss=binary_cross_entropy")
+OF(of_lists_of_negatives, "training.loss=sampled_softmax", "training.negatives=9", "training.negative_sampling=mixed",
+   "training.objective=all", "training.history_hits=mask", "training.item_updates=deferred")
+OF(of_negatives_by_popularity, "training.loss=sampled_softmax", "training.negatives=5", "training.negative_sampling=popularity",
+   "training.negative_sharing=example", "training.history_hits=redraw")
 OF(of_every_target, "training.objective=all", "training.loss=bpr")
 OF(of_spatial_calibration, "calibrators.spatial.order=true")
 OF(of_refinement, "calibrators.refinement.kind=value", "calibrators.refinement.rank=2")
@@ -181,6 +185,8 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(of_fmlprec_by_fftw),
         cmocka_unit_test(of_gru4rec),
         cmocka_unit_test(of_caser),
+        cmocka_unit_test(of_lists_of_negatives),
+        cmocka_unit_test(of_negatives_by_popularity),
         cmocka_unit_test(of_every_target),
         cmocka_unit_test(of_spatial_calibration),
         cmocka_unit_test(of_refinement),

@@ -43,6 +43,9 @@ static void values_that_do_not_go_together_name_both_keys_and_their_lines(void *
         {PATH "model: {backbone: bert4rec}\ntraining: {loss: sampled_softmax}\n",
          NULL,
          {"loss is sampled_softmax (line 3)", "backbone is bert4rec (line 2)", "use cross_entropy"}},
+        {PATH "training: {loss: gbce, negatives: 0, negative_sampling: batch}\n",
+         NULL,
+         {"negatives is 0 (line 2)", "loss is gbce (line 2)", "calibrated for a number of negatives"}},
     };
     EXPECT_REFUSALS(mistakes);
 }

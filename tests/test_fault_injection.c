@@ -24,7 +24,18 @@ static const char configuration[] = "data: {path: none}\n"
                                     "checkpoint: {every_steps: 7}\n"
                                     "logging: {every_steps: 1}\n";
 
-static long wanted = 4;
+static long wanted; /* kills of each training; 0: as many as it says */
+
+/* What is trained, and what it is called. */
+typedef struct {
+    const char *name, *options;
+    long kills;
+} training;
+
+static const training replicated = {"replicated", "", 4};
+static const training divided = {
+    "divided",
+    "--set model.item_table=divided --set training.loss=bpr --set training.epochs=4 --set training.adam_epsilon=1e-6", 2};
 
 typedef struct {
     long kills, starts, runs;
@@ -46,15 +57,16 @@ static int set_up(void **state)
 }
 
 /* Starts the run; the launcher's process, whose output goes to a file. */
-static pid_t start(const world *w, const char *run)
+static pid_t start(const world *w, const training *trained, const char *run)
 {
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child > 0)
         return child;
     char command[2048];
-    snprintf(command, sizeof command, "exec %s %d %s/srtrain %s --set data.path=%s --output %s/%s >> %s/%s.out 2>&1", MPIEXEC,
-             RANKS, getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, w->directory, run, w->directory, run);
+    snprintf(command, sizeof command, "exec %s %d %s/srtrain %s --set data.path=%s %s --output %s/%s >> %s/%s.out 2>&1",
+             MPIEXEC, RANKS, getenv("SRTRAIN_BINARY_DIRECTORY"), w->configuration, w->data, trained->options, w->directory, run,
+             w->directory, run);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
 }
@@ -129,7 +141,7 @@ static int wait_for(pid_t launcher, counts *c)
 static void assert_same_end(const world *w, const char *left_run, const char *right_run)
 {
     static train_line expected[STEPS], actual[STEPS];
-    char name[64], path[WORLD_PATH_SIZE];
+    char name[96], path[WORLD_PATH_SIZE];
     snprintf(name, sizeof name, "%s/metrics.jsonl", left_run);
     world_path(w, name, path);
     const size_t steps = read_train_lines(path, expected, STEPS);
@@ -144,12 +156,12 @@ static void assert_same_end(const world *w, const char *left_run, const char *ri
 
 /* One run from its beginning to its end, however often it has to be started. After a kill it is always started again: MPICH's
  * launcher may say 0 then. */
-static void train_with_kills(const world *w, const char *run, counts *c)
+static void train_with_kills(const world *w, const training *trained, const char *run, counts *c)
 {
     bool killed;
     do {
         const double moment = 1.2 * c->seconds * (double)rand() / RAND_MAX, begun = now();
-        const pid_t launcher = start(w, run);
+        const pid_t launcher = start(w, trained, run);
         ++c->starts;
         while (now() - begun < moment && !has_ended(launcher))
             usleep(2000);
@@ -167,19 +179,18 @@ static void train_with_kills(const world *w, const char *run, counts *c)
     } while (killed);
 }
 
-static void runs_whose_ranks_are_killed_end_like_undisturbed_ones(void **state)
+static void kill_ranks_of(const world *w, const training *trained)
 {
-    const world *w = *state;
     counts c = {.runs = 0};
     const double begun = now();
-    assert_int_equal(wait_for(start(w, "undisturbed"), &c), 0);
+    assert_int_equal(wait_for(start(w, trained, trained->name), &c), 0);
     c.seconds = now() - begun;
     srand(7);
-    while (c.kills < wanted) {
-        char run[32], command[512];
-        snprintf(run, sizeof run, "killed-%ld", c.runs++);
-        train_with_kills(w, run, &c);
-        assert_same_end(w, "undisturbed", run);
+    while (c.kills < (wanted ? wanted : trained->kills)) {
+        char run[64], command[512];
+        snprintf(run, sizeof run, "%s-killed-%ld", trained->name, c.runs++);
+        train_with_kills(w, trained, run, &c);
+        assert_same_end(w, trained->name, run);
         snprintf(command, sizeof command, "rm -r %s/%s", w->directory, run);
         assert_int_equal(system(command), 0);
         printf("%ld kills in %ld starts of %ld runs, %ld of them left an unfinished checkpoint and %ld a launcher that hung; "
@@ -189,10 +200,21 @@ static void runs_whose_ranks_are_killed_end_like_undisturbed_ones(void **state)
     }
 }
 
+static void runs_whose_ranks_are_killed_end_like_undisturbed_ones(void **state)
+{
+    kill_ranks_of(*state, &replicated);
+}
+
+static void so_do_runs_whose_item_table_is_divided_among_ranks(void **state)
+{
+    kill_ranks_of(*state, &divided);
+}
+
 int main(int argument_count, char **arguments)
 {
     if (argument_count == 2)
         wanted = strtol(arguments[1], NULL, 10);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(runs_whose_ranks_are_killed_end_like_undisturbed_ones)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(runs_whose_ranks_are_killed_end_like_undisturbed_ones),
+                                       cmocka_unit_test(so_do_runs_whose_item_table_is_divided_among_ranks)};
     return cmocka_run_group_tests(tests, set_up, world_tear_down);
 }

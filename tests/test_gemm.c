@@ -216,6 +216,47 @@ static void the_own_engine_agrees_with_plain_loops(void **state)
     check_every_shape(kernels->products[SR_PRECISION_FP32]->multiply, itself);
 }
 
+/* A part of a product of a and the transpose of b by itself, to the bit. */
+static void check_part(multiply_function *multiply, const matrix_product *whole, size_t row, size_t rows, size_t column,
+                       size_t columns)
+{
+    sr_real *c;
+    assert_int_equal(SR_ALLOCATE(&c, rows * columns, "c", NULL), SR_OK);
+    matrix_product part = *whole;
+    part.m = rows;
+    part.n = columns;
+    part.a += row * whole->a_stride;
+    part.b += column * whole->b_stride;
+    part.c = c;
+    part.c_stride = columns;
+    multiply(&part);
+    for (size_t i = 0; i < rows; ++i)
+        assert_memory_equal(c + i * columns, whole->c + (row + i) * whole->c_stride + column, columns * sizeof *c);
+    free(c);
+}
+
+/* What scores count on: sr_catalogue_score(). */
+static void a_number_has_the_same_bits_whatever_is_multiplied_with_it(void **state)
+{
+    const sr_kernels *kernels = *state;
+    multiply_function *multiply = kernels->products[SR_PRECISION_FP32]->multiply;
+    static const size_t depths[] = {1, 7, 16, 50, 64, 100, 256, 257, 530};
+    enum { ROWS = 31, COLUMNS = 151 };
+    for (size_t d = 0; d < sizeof depths / sizeof *depths; ++d) {
+        const shape s = {.transpose_b = true, .m = ROWS, .n = COLUMNS, .k = depths[d], .alpha = (sr_real)(1 + d % 2)};
+        matrices made = make(&s);
+        const matrix_product whole = product_of(&s, &made);
+        multiply(&whole);
+        for (size_t rows = 1; rows <= ROWS; rows += rows < 8 ? 1 : 22)
+            for (size_t columns = 1; columns <= COLUMNS; columns += columns < 18 ? 1 : 19) {
+                check_part(multiply, &whole, 0, rows, 0, columns);
+                check_part(multiply, &whole, ROWS - rows, rows, COLUMNS - columns, columns);
+                check_part(multiply, &whole, (ROWS - rows) / 2, rows, (COLUMNS - columns) / 3, columns);
+            }
+        release(&made);
+    }
+}
+
 static void products_of_bf16_are_those_of_rounded_numbers(void **state)
 {
     const sr_kernels *kernels = *state;
@@ -312,6 +353,7 @@ static int test_level(const sr_kernels *kernels)
         cmocka_unit_test_prestate(products_agree_with_plain_loops, state),
         cmocka_unit_test_prestate(nothing_is_written_for_an_empty_product, state),
         cmocka_unit_test_prestate(the_own_engine_agrees_with_plain_loops, state),
+        cmocka_unit_test_prestate(a_number_has_the_same_bits_whatever_is_multiplied_with_it, state),
         cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers, state),
     };
     return cmocka_run_group_tests_name(kernels->level, tests, NULL, NULL);

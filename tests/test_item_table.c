@@ -354,35 +354,47 @@ static double expected_score(const world *w, const sr_real *state, const sr_real
     return dot(state, row) / sqrt(dot(state, state) * dot(row, row));
 }
 
-/* More states than are prepared at a time. */
-static void check_scores(world *w, const sr_model *model, bool in_order)
+/* The scores of some states for the items of a tile, a part of `width` items after the other. */
+static void check_tile(const world *w, const sr_catalogue *catalogue, const sr_score_tile *tile, size_t number, size_t width)
 {
-    enum { MANY = 70 };
-    static sr_real states[MANY * WIDTH], scores[MANY * ROWS];
     const sr_real *values = sr_model_parameters(w->model)->values;
+    for (size_t first = 0; first < tile->items.count; first += width) {
+        const size_t items = tile->items.count - first < width ? tile->items.count - first : width;
+        const sr_score_part part = {
+            .first_state = 1, .states = STATES - 1, .tile = number, .first_item = first, .items = items};
+        sr_real scores[STATES * ROWS];
+        sr_catalogue_score(catalogue, &part, scores);
+        for (size_t s = 0; s < part.states; ++s)
+            for (size_t i = 0; i < items; ++i) {
+                const size_t item = (size_t)sr_row_number(&tile->items, first + i);
+                const double expected = expected_score(w, state_values + (1 + s) * WIDTH, values + item * WIDTH);
+                assert_true(fabs((double)scores[s * items + i] - expected) < 1e-14);
+            }
+    }
+}
+
+static void check_scores(const world *w, const sr_model *model, bool in_order)
+{
     sr_catalogue *catalogue;
     const sr_score_tile *tiles;
     size_t tile_count, found = 0, out_of_order = 0;
-    for (size_t i = 0; i < MANY * WIDTH; ++i)
-        states[i] = state_values[i % (STATES * WIDTH)] + (sr_real)(i / WIDTH) / 10;
     assert_int_equal(sr_catalogue_create(&catalogue, model, sr_tape_kernels(w->tape), NULL), SR_OK);
     assert_int_equal(sr_catalogue_columns(catalogue), ROWS);
+    assert_int_equal(sr_catalogue_width(catalogue), WIDTH);
+    assert_int_equal(sr_catalogue_take_states(catalogue, state_values, STATES, NULL), SR_OK);
     sr_catalogue_tiles(catalogue, &tiles, &tile_count);
-    sr_catalogue_score(catalogue, states, MANY, scores);
-    for (size_t i = 0; i < tile_count; ++i)
-        for (size_t place = 0; place < tiles[i].items.count; ++place, ++found) {
-            const size_t item = (size_t)sr_row_number(&tiles[i].items, place), column = tiles[i].begin + place;
-            out_of_order += item != column;
-            for (size_t s = 0; s < MANY; ++s)
-                assert_true(fabs((double)scores[s * ROWS + column] -
-                                 expected_score(w, states + s * WIDTH, values + item * WIDTH)) < 1e-13);
-        }
+    for (size_t i = 0; i < tile_count; ++i) {
+        for (size_t place = 0; place < tiles[i].items.count; ++place, ++found)
+            out_of_order += (size_t)sr_row_number(&tiles[i].items, place) != tiles[i].begin + place;
+        check_tile(w, catalogue, &tiles[i], i, ROWS);
+        check_tile(w, catalogue, &tiles[i], i, 2);
+    }
     assert_int_equal(found, ROWS);
     assert_true(in_order ? out_of_order == 0 : out_of_order > ROWS / 2);
     sr_catalogue_free(catalogue);
 }
 
-static void scores_are_found_by_the_tiles_of_their_columns(void **state)
+static void scores_are_found_by_the_tiles_of_their_items(void **state)
 {
     static const variant cosine = {"cosines", {"model.similarity=cosine"}};
     const variant *const both[] = {&plain, &cosine};
@@ -414,6 +426,23 @@ static void cosines_without_a_low_temperature_are_worth_a_warning(void **state)
     free_world(&w);
     create_world(&w, &cold);
     assert_null(sr_model_training_warning(&w.settings.model));
+    free_world(&w);
+}
+
+static void gbce_has_fewer_negatives_than_the_catalogue_has_items(void **state)
+{
+    static const variant gbce = {"", {"training.loss=gbce", "training.negatives=20"}};
+    sr_error error = {.message = ""};
+    world w;
+    (void)state;
+    create_world(&w, &gbce);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 21, &error), SR_OK);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 20, &error), SR_ERROR_USAGE);
+    assert_non_null(strstr(error.message, "training.negatives is 20, but the data set has 20 items"));
+    assert_non_null(strstr(error.message, "use at most 19"));
+    free_world(&w);
+    create_world(&w, &plain);
+    assert_int_equal(sr_model_check_items(&w.settings.model, 1, &error), SR_OK);
     free_world(&w);
 }
 
@@ -460,8 +489,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_scores_and_losses_are_those_of_plain_loops),
         cmocka_unit_test(gradients_are_those_of_finite_differences),
-        cmocka_unit_test(scores_are_found_by_the_tiles_of_their_columns),
+        cmocka_unit_test(scores_are_found_by_the_tiles_of_their_items),
         cmocka_unit_test(cosines_without_a_low_temperature_are_worth_a_warning),
+        cmocka_unit_test(gbce_has_fewer_negatives_than_the_catalogue_has_items),
         cmocka_unit_test(a_batch_names_what_it_reads),
         cmocka_unit_test(tables_that_lie_elsewhere_are_no_parameters),
         cmocka_unit_test(models_cannot_tell_where_rows_lie),

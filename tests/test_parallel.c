@@ -3,6 +3,7 @@
 #include "srtrain/clock.h"
 #include "srtrain/watchdog.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,6 +61,37 @@ static void sums_and_maxima_are_over_all_ranks(void **state)
     assert_true(extremes[0] == w->size - 1 && extremes[1] == 0);
     assert_int_equal(sr_parallel_sum_double(w->parallel, NULL, 0, &error), SR_OK);
     assert_int_equal(sr_parallel_barrier(w->parallel, &error), SR_OK);
+}
+
+/* Rank r brings to list l the numbers r, r + size, ... below 20 that 1 + l does not divide, with scores of which many are
+ * equal; what is missing is -infinity. */
+static size_t fill_list(sr_scored_number *list, size_t length, size_t l, size_t first, size_t step)
+{
+    size_t count = 0;
+    for (size_t score = 5; score-- > 0;)
+        for (size_t number = first; number < 20; number += step)
+            if (number * 3 % 5 == score && (l == 0 || number % (1 + l) > 0) && count < length)
+                list[count++] = (sr_scored_number){(float)score - 2, (int32_t)number};
+    for (size_t i = count; i < length; ++i)
+        list[i] = (sr_scored_number){-INFINITY, INT32_MAX};
+    return count;
+}
+
+static void lists_of_the_best_are_merged(void **state)
+{
+    world *w = *state;
+    enum { LISTS = 5, LONGEST = 30 };
+    for (size_t length = 1; length <= LONGEST; length += length < 4 ? 1 : 13) {
+        sr_scored_number lists[LISTS * LONGEST], expected[LONGEST];
+        for (size_t l = 0; l < LISTS; ++l)
+            fill_list(lists + l * length, length, l, (size_t)w->rank, (size_t)w->size);
+        assert_int_equal(sr_parallel_best(w->parallel, lists, LISTS, length, NULL), SR_OK);
+        for (size_t l = 0; l < LISTS; ++l) {
+            assert_true(fill_list(expected, length, l, 0, 1) > 0);
+            assert_memory_equal(lists + l * length, expected, length * sizeof *expected);
+        }
+    }
+    assert_int_equal(sr_parallel_best(w->parallel, NULL, 0, 7, NULL), SR_OK);
 }
 
 static void a_broadcast_brings_the_bytes_of_rank_0(void **state)
@@ -272,6 +304,7 @@ int main(void)
         cmocka_unit_test(all_agree_when_nobody_failed),
         cmocka_unit_test(the_lowest_failing_rank_speaks_for_all),
         cmocka_unit_test(sums_and_maxima_are_over_all_ranks),
+        cmocka_unit_test(lists_of_the_best_are_merged),
         cmocka_unit_test(a_broadcast_brings_the_bytes_of_rank_0),
         cmocka_unit_test(what_differs_from_rank_0_fails_on_all_ranks),
         cmocka_unit_test(a_gather_joins_blocks_of_different_size),

@@ -137,6 +137,23 @@ static void long_lists_come_in_small_rounds(void **state)
     shell(w, "cmp long-1.tsv long-3.tsv && [ $(wc -l < long-1.tsv) -eq %d ]", ITEMS * USERS + 1);
 }
 
+/* As many ranks as like read it, whoever had its rows in training. */
+static void a_divided_item_table_gives_the_same_bytes(void **state)
+{
+    world *w = *state;
+    train(w, "divided", "--set model.item_table=divided --set training.threads=1");
+    recommend(w, 0, 0, "divided", "--top-k 9 --output divided-0.tsv");
+    recommend(w, 3, 0, "divided", "--top-k 9 --output divided-3.tsv");
+    shell(w, "cmp divided-0.tsv divided-3.tsv && [ $(wc -l < divided-0.tsv) -eq %d ]", 9 * USERS + 1);
+    for (int ranks = 0; ranks <= 3; ranks += 3) {
+        run_srtrain(&w->result, ranks,
+                    "evaluate %s/divided/best.h5 --data %s --set evaluation.history=exclude --json %s/%d.json", w->directory,
+                    w->data, w->directory, ranks);
+        assert_code(&w->result, 0);
+    }
+    shell(w, "cmp 0.json 3.json");
+}
+
 /* ---- new users ---- */
 
 static void a_known_history_gives_what_its_user_gets(void **state)
@@ -486,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_ranks_gives_the_same_bytes),
         cmocka_unit_test(long_lists_come_in_small_rounds),
+        cmocka_unit_test(a_divided_item_table_gives_the_same_bytes),
         cmocka_unit_test(a_known_history_gives_what_its_user_gets),
         cmocka_unit_test(histories_come_in_the_order_of_their_file),
         cmocka_unit_test(histories_may_be_compressed_and_separated_by_tabs),

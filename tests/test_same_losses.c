@@ -43,6 +43,10 @@ static const variant plain_variants[] = {
     {"4", "data.samples=window model.max_length=2 training.batch_size=20"},
     {"3", ALL_TARGETS},
     {"3", "training.loss=bpr training.reduction=blocking"},
+    {"234", "training.loss=sampled_softmax training.negatives=20 training.negative_slice=3 training.negative_sampling=mixed"},
+    {"3", "training.loss=sampled_softmax training.negatives=9 training.negative_sampling=popularity "
+          "training.negative_sharing=target training.history_hits=redraw " ALL_TARGETS},
+    {"4", "training.loss=gbce training.negatives=0 training.negative_sampling=batch " ALL_TARGETS},
     {"3",
      "calibrators.refinement.kind=value calibrators.refinement.value=learned training.loss=binary_cross_entropy " ALL_TARGETS},
     {"4", STOSA "model.mean_update=updated calibrators.refinement.kind=stochastic " ALL_TARGETS},

@@ -86,8 +86,8 @@ typedef struct {
     sr_split split;
     size_t batch_size; /* sequences at a time */
     const sr_kernels *kernels;
-    /* [user_count], indices in the data set, read on rank 0: whose attention is kept as examples. None: the first user whose
-     * sequence has the median length. */
+    /* [user_count], indices in the data set, read on rank 0: whose attention is kept as examples. Every rank knows how many.
+     * None: the first user whose sequence has the median length. */
     const size_t *users;
     size_t user_count;
 } sr_analysis_request;

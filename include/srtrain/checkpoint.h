@@ -53,8 +53,8 @@ void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and cle
 /* Writes `path`. Collective: rank 0 writes `checkpoint` and small parameters, each rank its slice of every large parameter and
  * of every block of the optimizer's state. Without state, NULL, the file serves evaluation: best.h5. Nothing remains of a
  * failed attempt, and a file that had the name before stays as it was. Arrays whose rows lie in blocks (row_blocks.h) are
- * written as whole arrays, in the order of rows; their state is that of the blocks. SR_ERROR_USAGE where a process has not all
- * rows. */
+ * written as whole arrays, in the order of rows, whoever has which; their state is that of the blocks. Each rank needs memory
+ * for some pieces of 4 MiB. SR_ERROR_USAGE where no rank has a row. */
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
                               const sr_parameters *parameters, const sr_state *state, sr_error *error);
 
@@ -74,7 +74,8 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
 
 /* Reads parameters (and the blocks that `state` names, unless NULL) into blocks whose layout `parameters` declares, verifying
  * every checksum. Collective. Every missing, superfluous or misshapen parameter is named in one message. SR_ERROR_DATA, too,
- * when the file's state has other blocks: it is another optimizer's. Of rows that lie in blocks each process takes its own. */
+ * when the file's state has other blocks: it is another optimizer's. Of rows that lie in blocks each process gets its own: all
+ * ranks read the file, a piece of 4 MiB at a time each. */
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, const sr_state *state,
                                    sr_error *error);
 

@@ -23,6 +23,10 @@ size_t sr_item_table_rows(const sr_item_table *table);
 /* Bytes that the values of its rows take in this process. */
 size_t sr_item_table_bytes(const sr_item_table *table);
 
+/* Whether each rank scores items of its own alone: no process has tiles of all items, and rows are fetched by all ranks
+ * together. */
+bool sr_item_table_is_divided(const sr_item_table *table);
+
 /* ---- what a batch reads ---- */
 
 enum { SR_ITEM_LISTS_MAXIMUM = 12 }; /* inputs, targets and both kinds of negatives of a batch and of two that go with it */
@@ -56,16 +60,29 @@ typedef struct {
 sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, const sr_kernels *kernels, sr_error *error);
 void sr_catalogue_free(sr_catalogue *catalogue); /* NULL is allowed */
 
-/* Bytes that it holds beside the model, for such a model of `items` items. */
-size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items);
+/* Bytes that it holds beside the model, where a process scores `items` items for at most `states` states at a time. */
+size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items, size_t states);
 
-/* The columns of its scores, and which items they belong to: *tiles [*tile_count], in the order of columns, which need not be
- * that of items. Each item is in one tile of some rank, padding too. */
+/* The items that this process scores: *tiles [*tile_count], whose order need not be that of items. Each item is in one tile of
+ * some rank, padding too; columns are those of all its tiles. All threads of a process have the same tiles. */
 size_t sr_catalogue_columns(const sr_catalogue *catalogue);
 void sr_catalogue_tiles(const sr_catalogue *catalogue, const sr_score_tile **tiles, size_t *tile_count);
 
-/* Scores for `count` representations [count, width] -> scores [count, columns]; larger is better. Dot products with the item
- * table, cosines with model.similarity cosine, or minus the squared 2-Wasserstein distance where items are Gaussians. Local. */
-void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores);
+/* How many numbers a representation has. */
+size_t sr_catalogue_width(const sr_catalogue *catalogue);
+
+/* The representations [count, width] that are scored from now on; they must live until others are. Local. */
+sr_status sr_catalogue_take_states(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_error *error);
+
+/* Some of these states, and the items at some places of a tile. */
+typedef struct {
+    size_t first_state, states;
+    size_t tile, first_item, items;
+} sr_score_part;
+
+/* scores [states, items] of a part; larger is better. Dot products with the item table, cosines with model.similarity cosine,
+ * or minus the squared 2-Wasserstein distance where items are Gaussians. The bits of a score follow from the state and the item
+ * alone: what else is in the part, and which tile the item is in, does not change them. Local. */
+void sr_catalogue_score(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores);
 
 #endif

@@ -59,6 +59,9 @@ sr_status sr_model_declare_divided(sr_model **model, const sr_model_settings *se
 sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 void sr_model_free(sr_model *model);
 
+/* Whether such a model can be trained on a catalogue of `items` items: SR_ERROR_USAGE if not. */
+sr_status sr_model_check_items(const sr_model_settings *settings, size_t items, sr_error *error);
+
 /* How large the parameters of such a model are. Errors as of sr_model_declare(). */
 typedef struct {
     size_t numbers; /* that are trained */

@@ -130,6 +130,21 @@ void sr_parallel_sum_over_threads(sr_parallel *member, double *values, size_t co
  * its share; at least 1. */
 sr_status sr_parallel_own_cores(sr_parallel *parallel, size_t *cores, sr_error *error);
 
+/* A number and its score. Of two the better one has the higher score, or an equal one and is the smaller number. */
+typedef struct {
+    float score;
+    int32_t number;
+} sr_scored_number;
+
+static inline bool sr_is_better(sr_scored_number left, sr_scored_number right)
+{
+    return left.score != right.score ? left.score > right.score : left.number < right.number;
+}
+
+/* `lists` lists, one after the other, of `length` entries each, the best first and none of them not a number: each becomes the
+ * best `length` entries of that list of all ranks, equal on every rank. For processes. */
+sr_status sr_parallel_best(sr_parallel *parallel, sr_scored_number *entries, size_t lists, size_t length, sr_error *error);
+
 /* Bytes of rank 0 to every rank. */
 sr_status sr_parallel_broadcast(sr_parallel *parallel, void *data, size_t bytes, sr_error *error);
 

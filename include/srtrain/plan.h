@@ -43,8 +43,7 @@ typedef struct {
     bool shares;           /* ranks of a node share parameters and state (training.reduction: shared) */
     size_t program;        /* bytes that a rank holds before data and model: sr_resident_memory() at its start */
     sr_plan_network network;
-    sr_plan_sizes imagined;      /* not 0: `dataset` is a sample of such a data set (sr_plan_imagine()) */
-    const char *why_not_divided; /* why items may not be divided; NULL: they may */
+    sr_plan_sizes imagined; /* not 0: `dataset` is a sample of such a data set (sr_plan_imagine()) */
 } sr_plan_request;
 
 /* Bytes of one rank, the one that has most. */

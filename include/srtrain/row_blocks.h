@@ -44,6 +44,13 @@ size_t sr_row_blocks_table_rows(const sr_parameters *parameters);
 /* The block that has row `row` of the table, and its place there; NULL: no block of this process has it. */
 const sr_row_block *sr_row_blocks_find(const sr_parameters *parameters, size_t row, size_t *place);
 
+/* Of rows first, .., last of the table, how many a block has: they stand one after the other from *place on. */
+size_t sr_row_block_between(const sr_row_block *block, size_t first, size_t last, size_t *place);
+
+/* The row at a place of a block: of array `array` of its values (`state` SIZE_MAX), or of this block of the optimizer's state.
+ */
+sr_real *sr_row_block_row(const sr_row_block *block, size_t array, size_t state, size_t place);
+
 /* Elements [begin, begin + count) of array `array` of the whole table, its rows in the order of their numbers, from and to
  * blocks. `state` SIZE_MAX: of the values; else of this block of the optimizer's state. Rows that no block here has are left
  * alone. */

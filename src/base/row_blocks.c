@@ -64,56 +64,68 @@ const sr_row_block *sr_row_blocks_find(const sr_parameters *parameters, size_t r
     return NULL;
 }
 
-/* Columns [column, column + columns) of a row of an array. */
-typedef struct {
-    size_t row, column, columns;
-} row_piece;
-
-/* Which row element `begin` lies in, and what of it lies before `end`. */
-static row_piece piece_at(size_t width, size_t begin, size_t end)
+size_t sr_row_block_between(const sr_row_block *block, size_t first, size_t last, size_t *place)
 {
-    const size_t column = begin % width;
-    return (row_piece){begin / width, column, smaller(width - column, end - begin)};
+    size_t end;
+    if (sr_row_place(&block->numbers, (int32_t)last, &end))
+        ++end;
+    (void)sr_row_place(&block->numbers, (int32_t)first, place);
+    return end - *place;
 }
 
-/* Where a piece lies; NULL: not here. */
-static sr_real *place_of(const sr_parameters *parameters, size_t array, size_t state, const row_piece *piece)
+sr_real *sr_row_block_row(const sr_row_block *block, size_t array, size_t state, size_t place)
 {
-    size_t place;
-    const sr_row_block *block = sr_row_blocks_find(parameters, piece->row, &place);
-    if (!block)
-        return NULL;
     const sr_parameter *own = &block->parameters.list[array];
     sr_real *values = state == SIZE_MAX ? block->parameters.values : block->state->blocks[state].values;
-    return values + own->offset + place * own->shape[1] + piece->column;
+    return values + own->offset + place * own->shape[1];
 }
 
-static size_t width_of(const sr_parameters *parameters, size_t array)
+/* Elements [begin, end) of an array of the whole table, at `values`. */
+typedef struct {
+    size_t array, state, width, begin, end;
+} row_range;
+
+static row_range range_of(const sr_parameters *parameters, size_t array, size_t state, size_t begin, size_t count)
 {
-    return parameters->row_blocks[0]->parameters.list[array].shape[1];
+    const size_t width = parameters->row_blocks[0]->parameters.list[array].shape[1];
+    return (row_range){array, state, width, begin, begin + count};
+}
+
+/* What lies in a row of the range: as many elements from *begin of the range on. They begin at the place returned. */
+static sr_real *find_in_row(const sr_row_block *block, const row_range *range, size_t place, size_t *begin, size_t *count)
+{
+    const size_t row = (size_t)sr_row_number(&block->numbers, place) * range->width;
+    const size_t from = larger(row, range->begin), end = smaller(row + range->width, range->end);
+    *begin = from - range->begin;
+    *count = end - from;
+    return sr_row_block_row(block, range->array, range->state, place) + (from - row);
 }
 
 void sr_row_blocks_get(const sr_parameters *parameters, size_t array, size_t state, size_t begin, size_t count, sr_real *out)
 {
-    const size_t width = width_of(parameters, array), end = begin + count;
-    for (size_t at = begin; at < end;) {
-        const row_piece piece = piece_at(width, at, end);
-        const sr_real *from = place_of(parameters, array, state, &piece);
-        if (from)
-            memcpy(out + (at - begin), from, piece.columns * sizeof *out);
-        at += piece.columns;
+    const row_range range = range_of(parameters, array, state, begin, count);
+    for (size_t b = 0; b < parameters->row_block_count && count > 0; ++b) {
+        const sr_row_block *block = parameters->row_blocks[b];
+        size_t place, at, elements;
+        for (size_t left = sr_row_block_between(block, begin / range.width, (range.end - 1) / range.width, &place); left > 0;
+             --left) {
+            const sr_real *row = find_in_row(block, &range, place++, &at, &elements);
+            memcpy(out + at, row, elements * sizeof *out);
+        }
     }
 }
 
 void sr_row_blocks_set(const sr_parameters *parameters, size_t array, size_t state, size_t begin, size_t count,
                        const sr_real *in)
 {
-    const size_t width = width_of(parameters, array), end = begin + count;
-    for (size_t at = begin; at < end;) {
-        const row_piece piece = piece_at(width, at, end);
-        sr_real *to = place_of(parameters, array, state, &piece);
-        if (to)
-            memcpy(to, in + (at - begin), piece.columns * sizeof *to);
-        at += piece.columns;
+    const row_range range = range_of(parameters, array, state, begin, count);
+    for (size_t b = 0; b < parameters->row_block_count && count > 0; ++b) {
+        const sr_row_block *block = parameters->row_blocks[b];
+        size_t place, at, elements;
+        for (size_t left = sr_row_block_between(block, begin / range.width, (range.end - 1) / range.width, &place); left > 0;
+             --left) {
+            sr_real *row = find_in_row(block, &range, place++, &at, &elements);
+            memcpy(row, in + at, elements * sizeof *in);
+        }
     }
 }

@@ -1,6 +1,7 @@
 #include "commands/command.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/evaluate.h"
+#include "srtrain/machine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -100,9 +101,52 @@ static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, c
 {
     SR_TRY(open_data(loaded, path, data, checkpoint, error));
     SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
-    SR_TRY(sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error));
-    return sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items, (size_t)checkpoint->users,
-                           error);
+    return sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error);
+}
+
+/* ---- the model ---- */
+
+/* Whether the item table is to be divided among all threads of all ranks: as in training, or because some node has no memory
+ * for a whole table, with room for gradients, on each of its ranks. */
+static sr_status divides_items(const checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
+                               bool *divides, sr_error *error)
+{
+    const sr_model_settings *settings = &loaded->settings.model;
+    sr_model_size size;
+    sr_machine machine;
+    *divides = settings->item_table == SR_ITEM_TABLE_DIVIDED;
+    if (settings->item_table != SR_ITEM_TABLE_AUTO || sr_parallel_size(parallel) == 1)
+        return SR_OK;
+    const sr_status status = sr_model_measure_size(&size, settings, (size_t)checkpoint->items, (size_t)checkpoint->users,
+                                                   error);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    sr_machine_look(&machine, NULL);
+    int64_t too_large = 2 * (double)size.item_table * sr_parallel_node_size(parallel) > (double)machine.memory;
+    SR_TRY(sr_parallel_maximum_int64(parallel, &too_large, 1, error));
+    *divides = too_large;
+    return SR_OK;
+}
+
+static sr_status create_divided(checkpointed_model *loaded, const sr_parallel *parallel, const sr_checkpoint *checkpoint,
+                                sr_error *error)
+{
+    const sr_item_division division = {.rank = (size_t)sr_parallel_rank(parallel),
+                                       .ranks = (size_t)sr_parallel_size(parallel),
+                                       .threads = sr_parallel_threads(parallel)};
+    SR_TRY(sr_model_declare_divided(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items,
+                                    (size_t)checkpoint->users, &division, error));
+    return sr_parameters_allocate(sr_model_parameters(loaded->model), error);
+}
+
+static sr_status create_model(checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
+                              sr_error *error)
+{
+    bool divides;
+    SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
+    const sr_status status = divides ? create_divided(loaded, parallel, checkpoint, error)
+                                     : sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items,
+                                                       (size_t)checkpoint->users, error);
+    return sr_parallel_agree(parallel, status, error);
 }
 
 sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
@@ -117,6 +161,8 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
         status = command_compare_settings(parallel, checkpoint, &loaded->settings, error);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, error), error);
+    if (status == SR_OK)
+        status = create_model(loaded, parallel, &header, error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, error);
     if (status == SR_OK)

@@ -90,8 +90,6 @@ static sr_status evaluate(command_context *context, checkpointed_model *loaded, 
 {
     const sr_kernels *kernels = context->cpu.kernels;
     const sr_evaluation_settings *settings = &loaded->settings.evaluation;
-    loaded->settings.training.threads = 0; /* this machine is not the one that trained */
-    SR_TRY(sr_use_threads(context->parallel, &loaded->settings.training, error));
     SR_TRY(sr_evaluate_model(
         context->parallel, loaded->model,
         &(sr_evaluation){.dataset = loaded->dataset, .settings = settings, .split = result->split, .kernels = kernels},
@@ -131,6 +129,8 @@ sr_status command_evaluate(command_context *context, sr_error *error)
     SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
     result.split = (sr_split)split;
     SR_TRY(command_watch(context, stall_seconds, SR_PHASE_EVALUATION, error));
+    /* As many threads as this machine has cores for: it is not the one that trained. They may divide the item table. */
+    SR_TRY(sr_use_threads(context->parallel, &(sr_training_settings){.threads = 0}, error));
     SR_TRY(checkpointed_model_load(&loaded, context, checkpoint, data, &set, error));
     /* A file that cannot be written is known before the work. */
     sr_output_file file = {.stream = NULL};

@@ -34,7 +34,7 @@ static const command commands[] = {
      "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
     {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
-     "      [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
+     "      [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
      "Writes the best items for users of the data set or for new ones."},
     {command_analyze, true, "analyze",
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"

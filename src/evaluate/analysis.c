@@ -18,6 +18,7 @@ enum { SEQUENCES_OF_A_LENGTH = 10 };
 
 typedef struct {
     sr_parallel *parallel;
+    sr_ranks ranks; /* the same, as models see them */
     sr_model *model;
     const sr_dataset *dataset;
     sr_split split;
@@ -126,15 +127,24 @@ static sr_status survey(analyser *a, sr_analysis *analysis, size_t *example, sr_
 
 /* ---- encoding ---- */
 
-static sr_status encode(analyser *a, size_t count, sr_error *error)
+/* Encodes the first `count` histories; 0 are none. Where the item table is divided among ranks all of them call it equally
+ * often, also one that has failed already, with `status`. */
+static sr_status encode(analyser *a, size_t count, sr_status status, sr_error *error)
 {
     sr_arena_reset(a->arena);
     sr_tape_reset(a->tape);
-    SR_TRY(scored_batch_build(&a->batch, a->arena, a->model, a->histories, count, error));
+    if (status == SR_OK && count > 0)
+        status = scored_batch_build(&a->batch, a->arena, a->model, a->histories, count, error);
+    const bool has_batch = status == SR_OK && count > 0;
     a->trace = (sr_trace){.layers = 0};
-    const sr_pass pass = {.step = (uint64_t)sr_model_step(a->model), .every_row = true, .trace = &a->trace};
+    const sr_pass pass = {.step = (uint64_t)sr_model_step(a->model),
+                          .every_row = true,
+                          .trace = &a->trace,
+                          .ranks = sr_item_table_is_divided(sr_model_item_table(a->model)) ? &a->ranks : NULL};
     sr_encoding encoding;
-    SR_TRY(sr_model_fetch_items(a->model, a->tape, &a->batch, &pass, SR_OK, error));
+    SR_TRY(sr_model_fetch_items(a->model, a->tape, has_batch ? &a->batch : NULL, &pass, status, error));
+    if (!has_batch)
+        return SR_OK;
     sr_model_encode(a->model, a->tape, &a->batch, &pass, &encoding);
     SR_TRY(sr_tape_status(a->tape, error));
     a->representation = encoding.representation;
@@ -153,10 +163,10 @@ static bool has_every_token(const analyser *a, const sr_tensor *states)
 }
 
 /* What the inner values of any batch look like, from those of one sequence. */
-static sr_status look_at(analyser *a, size_t user, sr_error *error)
+static sr_status look_at(analyser *a, size_t user, sr_status status, sr_error *error)
 {
     a->histories[0] = history_of(a, user);
-    SR_TRY(encode(a, 1, error));
+    SR_TRY(encode(a, 1, status, error));
     a->states = a->trace.state_count ? a->trace.state_count : 1;
     a->width = 0;
     a->of_tokens = true;
@@ -203,25 +213,31 @@ static void add_states(analyser *a, size_t layer)
     }
 }
 
-/* Users are dealt to ranks in blocks of one batch, round robin, so that batches are the same for any number of ranks. */
-static sr_status add_users(analyser *a, sr_error *error)
+static void add_batch(analyser *a)
+{
+    for (size_t layer = 0; layer < a->states; ++layer)
+        add_states(a, layer);
+    attention_sums_add(&a->attention_sums, &a->trace, &a->batch.reads);
+}
+
+/* Users are dealt to ranks in blocks of one batch, round robin, so that batches are the same for any number of ranks. Every
+ * rank goes through equally many, some of them empty. */
+static sr_status add_users(analyser *a, sr_status status, sr_error *error)
 {
     const size_t users = sr_dataset_users(a->dataset);
     const size_t rank = (size_t)sr_parallel_rank(a->parallel), ranks = (size_t)sr_parallel_size(a->parallel);
-    for (size_t first = rank * a->batch_size; first < users; first += ranks * a->batch_size) {
+    for (size_t round = 0; round < users; round += ranks * a->batch_size) {
+        const size_t first = round + rank * a->batch_size;
         size_t count = 0;
-        for (size_t user = first; user < users && user < first + a->batch_size; ++user) {
+        for (size_t user = first; status == SR_OK && user < users && user < first + a->batch_size; ++user) {
             a->histories[count] = history_of(a, user);
             count += a->histories[count].length > 0;
         }
-        if (count == 0)
-            continue;
-        SR_TRY(encode(a, count, error));
-        for (size_t layer = 0; layer < a->states; ++layer)
-            add_states(a, layer);
-        attention_sums_add(&a->attention_sums, &a->trace, &a->batch.reads);
+        status = encode(a, count, status, error);
+        if (status == SR_OK && count > 0)
+            add_batch(a);
     }
-    return SR_OK;
+    return status;
 }
 
 /* ---- numbers ---- */
@@ -327,11 +343,10 @@ static sr_status check_users(const analyser *a, const size_t *users, size_t coun
     return SR_OK;
 }
 
-static sr_status make_example(analyser *a, sr_attention_example *example, size_t user, sr_error *error)
+/* Of the history encoded last. */
+static sr_status make_example(const analyser *a, sr_attention_example *example, size_t user, sr_error *error)
 {
     const size_t layers = a->attention_sums.layers, heads = a->attention_sums.heads;
-    a->histories[0] = history_of(a, user);
-    SR_TRY(encode(a, 1, error));
     const size_t tokens = a->batch.layout.offsets[1];
     *example = (sr_attention_example){.user = user, .tokens = tokens};
     SR_TRY(SR_ALLOCATE(&example->items, tokens, "an example", error));
@@ -349,15 +364,25 @@ static sr_status make_example(analyser *a, sr_attention_example *example, size_t
     return SR_OK;
 }
 
-static sr_status make_examples(analyser *a, sr_analysis *analysis, const size_t *users, size_t count, sr_error *error)
+/* On rank 0; the others take part in encoding. */
+static sr_status make_examples(analyser *a, sr_analysis *analysis, const size_t *users, size_t count, sr_status status,
+                               sr_error *error)
 {
+    const bool is_root = sr_parallel_rank(a->parallel) == 0;
     if (a->attention_sums.layers == 0)
-        return SR_OK;
-    SR_TRY(SR_ALLOCATE_ZERO(&analysis->examples, count, "examples", error));
-    analysis->example_count = count;
-    for (size_t i = 0; i < count; ++i)
-        SR_TRY(make_example(a, &analysis->examples[i], users[i], error));
-    return SR_OK;
+        return status;
+    if (status == SR_OK && is_root)
+        status = SR_ALLOCATE_ZERO(&analysis->examples, count, "examples", error);
+    if (status == SR_OK && is_root)
+        analysis->example_count = count;
+    for (size_t i = 0; i < count; ++i) {
+        if (is_root)
+            a->histories[0] = history_of(a, users[i]);
+        status = encode(a, is_root ? 1 : 0, status, error);
+        if (status == SR_OK && is_root)
+            status = make_example(a, &analysis->examples[i], users[i], error);
+    }
+    return status;
 }
 
 /* ---- all of it ---- */
@@ -378,17 +403,14 @@ static sr_status run(analyser *a, const size_t *users, size_t user_count, sr_ana
     size_t example = 0;
     SR_TRY(survey(a, analysis, &example, error));
     sr_status status = is_root ? check_users(a, users, user_count, error) : SR_OK;
-    if (status == SR_OK)
-        status = look_at(a, example, error);
+    status = look_at(a, example, status, error);
     if (status == SR_OK)
         status = allocate_sums(a, error);
-    if (status == SR_OK)
-        status = add_users(a, error);
+    status = add_users(a, status, error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
     SR_TRY(sr_parallel_sum_double(parallel, a->block, a->block_size, error));
     status = finish(a, analysis, error);
-    if (status == SR_OK && is_root)
-        status = make_examples(a, analysis, user_count ? users : &example, user_count ? user_count : 1, error);
+    status = make_examples(a, analysis, user_count ? users : &example, user_count ? user_count : 1, status, error);
     return sr_parallel_agree(parallel, status, error);
 }
 
@@ -397,6 +419,7 @@ sr_status sr_analyze(sr_parallel *parallel, sr_model *model, const sr_analysis_r
 {
     *analysis = (sr_analysis){.split = request->split};
     analyser a = {.parallel = parallel,
+                  .ranks = sr_parallel_ranks(parallel),
                   .model = model,
                   .dataset = request->dataset,
                   .split = request->split,

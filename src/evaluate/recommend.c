@@ -2,6 +2,7 @@
 #include "srtrain/evaluate.h"
 
 #include "base/heap.h"
+#include "evaluate/score_round.h"
 #include "evaluate/user_rounds.h"
 #include "srtrain/memory.h"
 
@@ -15,62 +16,38 @@ enum {
     ROUND_ENTRIES = 1 << 18, /* recommendations of a rank in a round, unless one user has more: bounds the memory of rank 0 */
 };
 
-typedef struct {
-    float score;
-    int32_t item; /* 0: none, because fewer items than asked for have a score */
-} recommendation;
-
-/* Higher scores first, then smaller ids. */
-static bool is_better(recommendation left, recommendation right)
-{
-    return left.score != right.score ? left.score > right.score : left.item < right.item;
-}
-
 static int compare_recommendations(const void *left, const void *right)
 {
-    return is_better(*(const recommendation *)left, *(const recommendation *)right) ? -1 : 1;
+    return sr_is_better(*(const sr_scored_number *)left, *(const sr_scored_number *)right) ? -1 : 1;
 }
 
 /* The worst of those that are kept is the first to go. */
 static bool goes_before(const void *context, const void *left, const void *right)
 {
     (void)context;
-    return is_better(*(const recommendation *)right, *(const recommendation *)left);
+    return sr_is_better(*(const sr_scored_number *)right, *(const sr_scored_number *)left);
 }
 
-/* Those of a tile that are better than the worst of the best take their places. Fails (false) on a score that is not a
+/* The place of an item in a list that is not full: worse than any, and no item. */
+static const sr_scored_number nothing = {-INFINITY, INT32_MAX};
+
+/* Those of some items that are better than the worst of the best take their places. Fails (false) on a score that is not a
  * number. */
-static bool select_from(const sr_score_tile *tile, const sr_real *scores, size_t top_k, recommendation *best)
+static bool select_from(const sr_row_numbers *items, const sr_real *scores, size_t top_k, sr_scored_number *best)
 {
     const heap kept = {best, top_k, sizeof *best, goes_before, NULL};
-    for (size_t place = sr_row_number(&tile->items, 0) == 0 ? 1 : 0; place < tile->items.count; ++place) {
-        const float score = (float)scores[tile->begin + place];
+    for (size_t place = sr_row_number(items, 0) == 0 ? 1 : 0; place < items->count; ++place) {
+        const float score = (float)scores[place];
         if (score < best[0].score || score == -INFINITY)
             continue;
         if (isnan(score))
             return false;
-        const recommendation found = {score, sr_row_number(&tile->items, place)};
-        if (!is_better(found, best[0]))
+        const sr_scored_number found = {score, sr_row_number(items, place)};
+        if (!sr_is_better(found, best[0]))
             continue;
         best[0] = found;
         heap_settle(&kept, 0);
     }
-    return true;
-}
-
-/* The `top_k` best of the scores, best first; places that no item fills hold item 0. Fails (false) on a score that is not a
- * number. */
-static bool select_best(const scorer *s, const sr_real *scores, size_t top_k, recommendation *best)
-{
-    for (size_t k = 0; k < top_k; ++k)
-        best[k] = (recommendation){-INFINITY, INT32_MAX};
-    for (size_t i = 0; i < s->tile_count; ++i)
-        if (!select_from(&s->tiles[i], scores, top_k, best))
-            return false;
-    qsort(best, top_k, sizeof *best, compare_recommendations);
-    for (size_t k = 0; k < top_k; ++k)
-        if (best[k].item == INT32_MAX)
-            best[k].item = 0;
     return true;
 }
 
@@ -115,11 +92,13 @@ sr_user_source sr_users_of_dataset(sr_users_in_dataset *state, const sr_dataset 
 typedef struct {
     const sr_user_source *source;
     size_t top_k;
-    sr_history history;
     scorer scorer;
+    score_round round;
     user_rounds rounds;
-    scored_history *histories; /* [UNIT_USERS] */
-    recommendation *best;      /* [room, top_k] of this rank's users */
+    scored_history *histories;  /* [UNIT_USERS] */
+    sr_scored_number *selected; /* [most_states, top_k]: of the states of a portion */
+    int64_t *bad;               /* [most_states]: scores that are not numbers */
+    sr_scored_number *best;     /* [room, top_k] of this rank's users */
     size_t room;
 } recommender;
 
@@ -140,50 +119,80 @@ static sr_status make_room(recommender *r, sr_error *error)
     return SR_OK;
 }
 
-/* The users of one unit, which begins with user `first` of this rank's part. */
-static sr_status recommend_unit(recommender *r, size_t first, size_t count, sr_error *error)
+/* The best of all items for the states of a portion, the best first. */
+static sr_status select_best(recommender *r, sr_error *error)
 {
-    scorer *s = &r->scorer;
-    SR_TRY(scorer_encode(s, r->histories, count, error));
-    for (size_t done = 0; done < count; done += s->rows) {
-        const size_t rows = count - done < s->rows ? count - done : s->rows;
-        scorer_score(s, done, rows);
-        for (size_t row = 0; row < rows; ++row) {
-            sr_real *scores = s->scores + row * s->columns;
-            const scored_history *history = &r->histories[done + row];
-            const size_t user = first + done + row;
-            scorer_apply_history(s, scores, r->history, history->items, history->length);
-            if (!select_best(s, scores, r->top_k, r->best + user * r->top_k))
-                return sr_fail(error, SR_ERROR_RUNTIME, "a score for user number %llu of %s is not a number",
-                               (unsigned long long)r->rounds.part[user].index, r->source->origin);
-        }
+    score_round *round = &r->round;
+    const size_t count = round->portion.count;
+    scored_items found;
+    for (size_t i = 0; i < count * r->top_k; ++i)
+        r->selected[i] = nothing;
+    for (size_t state = 0; state < count; ++state)
+        r->bad[state] = 0;
+    while (score_round_items(round, &found))
+        for (size_t state = 0; state < count; ++state)
+            if (!select_from(&found.items, found.scores + state * found.items.count, r->top_k, r->selected + state * r->top_k))
+                r->bad[state] = 1;
+    for (size_t state = 0; state < count; ++state)
+        qsort(r->selected + state * r->top_k, r->top_k, sizeof *r->selected, compare_recommendations);
+    SR_TRY(score_round_sum(round, r->bad, count, error));
+    return round->ranks ? sr_parallel_best(round->ranks, r->selected, count, r->top_k, error) : SR_OK;
+}
+
+/* Keeps those of this rank's users, the first of whose unit is user `first` of its part. */
+static sr_status recommend_portion(recommender *r, size_t first, sr_error *error)
+{
+    const score_portion *portion = &r->round.portion;
+    SR_TRY(select_best(r, error));
+    for (size_t i = 0; i < portion->own; ++i) {
+        const size_t user = first + portion->history + i, state = portion->first_own + i;
+        if (r->bad[state])
+            return sr_fail(error, SR_ERROR_RUNTIME, "a score for user number %llu of %s is not a number",
+                           (unsigned long long)r->rounds.part[user].index, r->source->origin);
+        memcpy(r->best + user * r->top_k, r->selected + state * r->top_k, r->top_k * sizeof *r->best);
     }
     return SR_OK;
+}
+
+/* A unit of each rank. */
+static sr_status recommend_unit(recommender *r, size_t first, sr_error *error)
+{
+    sr_status status = SR_OK;
+    do {
+        SR_TRY(score_round_next(&r->round, status, error));
+        status = r->round.portion.count ? recommend_portion(r, first, error) : SR_OK;
+    } while (r->round.portion.count > 0);
+    return status;
 }
 
 static sr_status recommend_part(recommender *r, sr_error *error)
 {
-    SR_TRY(make_room(r, error));
-    size_t item = 0;
-    for (size_t first = 0, count; first < r->rounds.part_users; first += count) {
-        count = user_rounds_unit(&r->rounds, first, item, r->histories);
-        SR_TRY(recommend_unit(r, first, count, error));
+    size_t user = 0, item = 0;
+    sr_status status = make_room(r, error);
+    do {
+        const size_t count = status == SR_OK && user < r->rounds.part_users
+                                 ? user_rounds_unit(&r->rounds, user, item, r->histories)
+                                 : 0;
+        SR_TRY(score_round_begin(&r->round, r->histories, NULL, count, status, error));
+        if (r->round.total > 0)
+            SR_TRY(recommend_unit(r, user, error));
         for (size_t i = 0; i < count; ++i)
             item += r->histories[i].length;
-    }
+        user += count;
+    } while (r->round.total > 0);
     return SR_OK;
 }
 
 /* On rank 0: hands the gathered recommendations of a round on. */
-static sr_status emit_round(const recommender *r, const recommendation *gathered, sr_recommendation_function emit,
+static sr_status emit_round(const recommender *r, const sr_scored_number *gathered, sr_recommendation_function emit,
                             void *context, sr_error *error)
 {
     for (size_t user = 0; user < user_rounds_users(&r->rounds); ++user) {
         size_t length;
         const char *name = user_rounds_name(&r->rounds, user, &length);
-        const recommendation *best = gathered + user * r->top_k;
-        for (size_t k = 0; k < r->top_k && best[k].item; ++k)
-            SR_TRY(emit(context, name, length, k + 1, best[k].item, (double)best[k].score, error));
+        const sr_scored_number *best = gathered + user * r->top_k;
+        for (size_t k = 0; k < r->top_k && best[k].number != nothing.number; ++k)
+            SR_TRY(emit(context, name, length, k + 1, best[k].number, (double)best[k].score, error));
     }
     return SR_OK;
 }
@@ -222,28 +231,39 @@ sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_sourc
     return SR_OK;
 }
 
+static sr_status prepare(recommender *r, sr_parallel *parallel, sr_model *model, const sr_recommendation_request *request,
+                         size_t unit_users, sr_error *error)
+{
+    const size_t most_states = at_least_one(ROUND_ENTRIES / r->top_k < PORTION_STATES ? ROUND_ENTRIES / r->top_k
+                                                                                      : (size_t)PORTION_STATES);
+    SR_TRY(sr_recommend_check(sr_model_configuration(model), r->source, error));
+    SR_TRY(scorer_create(&r->scorer, &(score_source){.model = model}, NULL, parallel, request->kernels, error));
+    SR_TRY(score_round_create(&r->round, parallel, &r->scorer, request->history, unit_users, most_states, error));
+    SR_TRY(SR_ALLOCATE(&r->histories, unit_users, "histories", error));
+    SR_TRY(SR_ALLOCATE(&r->selected, r->round.most_states * r->top_k, "recommendations", error));
+    return SR_ALLOCATE(&r->bad, r->round.most_states, "recommendations", error);
+}
+
 sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source,
                        const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
                        sr_error *error)
 {
     const size_t items = sr_model_items(model);
-    recommender r = {.source = source, .top_k = request->top_k < items ? request->top_k : items, .history = request->history};
+    recommender r = {.source = source, .top_k = request->top_k < items ? request->top_k : items};
     const size_t round_users = at_least_one(ROUND_ENTRIES / r.top_k < ROUND_USERS ? ROUND_ENTRIES / r.top_k : ROUND_USERS);
     const size_t unit_users = round_users < UNIT_USERS ? round_users : UNIT_USERS;
     const bool with_times = sr_model_needs_of(sr_model_configuration(model), false).times;
-    sr_status status = sr_recommend_check(sr_model_configuration(model), source, error);
-    if (status == SR_OK)
-        status = scorer_create(&r.scorer, model, NULL, NULL, request->kernels, error);
-    if (status == SR_OK)
-        status = SR_ALLOCATE(&r.histories, unit_users, "histories", error);
-    status = sr_parallel_agree(parallel, status, error);
+    sr_status status = sr_parallel_agree(parallel, prepare(&r, parallel, model, request, unit_users, error), error);
     if (status == SR_OK)
         status = user_rounds_create(&r.rounds, parallel, source, with_times, unit_users, round_users / unit_users, error);
     if (status == SR_OK)
         status = recommend_rounds(&r, parallel, emit, context, error);
     user_rounds_free(&r.rounds);
     free(r.best);
+    free(r.selected);
+    free(r.bad);
     free(r.histories);
+    score_round_free(&r.round);
     scorer_free(&r.scorer);
     return status;
 }

@@ -1,14 +1,12 @@
-/* Scores of the catalogue for a block of histories: a column for each item, in tiles whose order is not that of items
- * (srtrain/item_table.h). */
+/* From histories to states, and from states to scores of items: those that this process scores, in tiles whose order is not
+ * that of items (srtrain/item_table.h). */
 #ifndef SRTRAIN_EVALUATE_SCORER_H
 #define SRTRAIN_EVALUATE_SCORER_H
 
 #include "srtrain/dataset.h"
-#include "srtrain/evaluation_settings.h"
 #include "srtrain/kernels.h"
 #include "srtrain/model.h"
-
-enum { SCORE_BLOCK_BYTES = 16 << 20 }; /* scores held at a time (at least one row) */
+#include "srtrain/parallel.h"
 
 /* A history to be scored. */
 typedef struct {
@@ -25,38 +23,47 @@ typedef struct {
     sr_model *model;           /* NULL: scores are `popularity` */
     const int64_t *popularity; /* [items + 1] */
     const sr_kernels *kernels;
-    size_t columns;             /* of scores: items + 1 over all tiles */
-    const sr_score_tile *tiles; /* which items columns belong to */
+    bool divided;               /* the tiles of all ranks together have all items, and those of this process do not */
+    sr_ranks ranks;             /* who encodes together, where items are divided */
+    const sr_score_tile *tiles; /* the items that are scored here */
     size_t tile_count;
+    size_t columns;         /* of all tiles */
     sr_score_tile in_order; /* without a model: the one tile, of all items */
-    size_t rows;            /* histories whose scores fit into the block */
     sr_arena *arena;
     sr_tape *tape;
     sr_catalogue *catalogue;        /* NULL without a model */
-    sr_real *scores;                /* [rows, columns] */
     const sr_real *representations; /* [encoded, width]: of the histories encoded last */
-    size_t width;
+    size_t width;                   /* 0 without a model */
 } scorer;
 
-/* Scores of the items of `dataset`, which may be NULL beside a model when histories come from elsewhere. Release with
- * scorer_free(). Exactly one of `model` and `popularity` is not NULL. SR_ERROR_USAGE when the model needs time stamps and the
- * data set has none. */
-sr_status scorer_create(scorer *s, sr_model *model, const int64_t *popularity, const sr_dataset *dataset,
+/* What scores come from: exactly one of `model` and `popularity` is not NULL. */
+typedef struct {
+    sr_model *model;
+    const int64_t *popularity;
+} score_source;
+
+/* Scores of the items of `dataset`, which may be NULL beside a model when histories come from elsewhere. `member` is a process,
+ * or a thread that scores as one of several. Release with scorer_free(). SR_ERROR_USAGE when the model needs time stamps and
+ * the data set has none. Local. */
+sr_status scorer_create(scorer *s, const score_source *source, const sr_dataset *dataset, sr_parallel *member,
                         const sr_kernels *kernels, sr_error *error);
 void scorer_free(scorer *s);
 
-/* Packs histories for evaluation by `model`; the batch lives in the arena. */
+/* Packs histories for evaluation by `model`; the batch lives in the arena. Local. */
 sr_status scored_batch_build(sr_batch *batch, sr_arena *arena, const sr_model *model, const scored_history *histories,
                              size_t count, sr_error *error);
 
-/* Encodes histories; scorer_score() then fills s->scores with those of `count` <= s->rows of them, from `first` on. */
-sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_error *error);
-void scorer_score(scorer *s, size_t first, size_t count);
+/* Encodes `count` histories; 0 are none. Where items are divided every rank calls it equally often, also one that has failed
+ * already, with `status`. The failure of one rank may be one of this rank alone, or of all: the caller agrees on it. */
+sr_status scorer_encode(scorer *s, const scored_history *histories, size_t count, sr_status status, sr_error *error);
 
-/* The column of an item; SIZE_MAX where no tile has it. */
-size_t scorer_column(const scorer *s, int32_t item);
+/* The states [count, width] that are scored from now on. Local. */
+sr_status scorer_take_states(scorer *s, const sr_real *states, size_t count, sr_error *error);
 
-/* What `history` asks for: changes the scores [columns] of items that the user has, and of the padding item. */
-void scorer_apply_history(const scorer *s, sr_real *scores, sr_history history, const int32_t *items, size_t length);
+/* scores [part->states, part->items]. Local. */
+void scorer_score(const scorer *s, const sr_score_part *part, sr_real *scores);
+
+/* Where an item is scored: its tile and its place there. False where no tile has it. Local. */
+bool scorer_find(const scorer *s, int32_t item, size_t *tile, size_t *place);
 
 #endif

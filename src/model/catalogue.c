@@ -8,20 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATES = 64 }; /* states of which something is held at a time */
-
 struct sr_catalogue {
     const sr_item_table *table;
     const sr_kernels *kernels;
     sr_score_tile *tiles; /* one for each slab of the table, in its order */
     size_t tile_count;
     size_t columns, width;
+    const sr_real *representations; /* [.., width]: the states that are scored, as products need them */
     /* Distances: -|z - z_v|^2 = 2 z z_vᵀ - |z_v|^2 - |z|^2 with z = [mean, root of the covariance]. */
     sr_real *gaussians; /* [columns, width]: z_v; NULL for dot products */
     sr_real *norms;     /* [columns]: |z_v|^2 */
     /* Cosines: 1 / length of every item; NULL for others. */
-    sr_real *factors; /* [columns] */
-    sr_real *states;  /* [STATES, width]: z, or states of length 1 */
+    sr_real *factors;     /* [columns] */
+    sr_real *states;      /* [room, width]: z, or states of length 1; NULL where states are scored as they are */
+    sr_real *state_norms; /* [room]: |z|^2 */
+    size_t room;
 };
 
 static sr_real squared_norm(const sr_real *vector, size_t width)
@@ -51,14 +52,14 @@ static void prepare_gaussians(sr_catalogue *catalogue, size_t slab)
     }
 }
 
-size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items)
+size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items, size_t states)
 {
     const size_t vector = (size_t)settings->hidden_size, width = 2 * vector;
     if (settings->similarity == SR_SIMILARITY_COSINE)
-        return (items + 1 + STATES * vector) * sizeof(sr_real);
+        return (items + 1 + states * (vector + 1)) * sizeof(sr_real);
     if (!backbone_of(settings)->distances)
         return 0;
-    return ((items + 1) * (width + 1) + STATES * width) * sizeof(sr_real);
+    return (items + 1 + states) * (width + 1) * sizeof(sr_real);
 }
 
 static sr_status make_tiles(sr_catalogue *catalogue, sr_error *error)
@@ -78,7 +79,6 @@ static sr_status make_gaussians(sr_catalogue *catalogue, sr_error *error)
     catalogue->width *= 2;
     SR_TRY(SR_ALLOCATE(&catalogue->gaussians, catalogue->columns * catalogue->width, "the Gaussians of the catalogue", error));
     SR_TRY(SR_ALLOCATE(&catalogue->norms, catalogue->columns, "the Gaussians of the catalogue", error));
-    SR_TRY(SR_ALLOCATE(&catalogue->states, STATES * catalogue->width, "states to be scored", error));
     for (size_t slab = 0; slab < catalogue->tile_count; ++slab)
         prepare_gaussians(catalogue, slab);
     return SR_OK;
@@ -89,7 +89,6 @@ static sr_status make_factors(sr_catalogue *catalogue, sr_error *error)
     const sr_item_table *table = catalogue->table;
     const size_t width = catalogue->width;
     SR_TRY(SR_ALLOCATE(&catalogue->factors, catalogue->columns, "the lengths of the catalogue", error));
-    SR_TRY(SR_ALLOCATE(&catalogue->states, STATES * width, "states to be scored", error));
     for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
         const sr_score_tile *tile = &catalogue->tiles[slab];
         const sr_real *rows = table->kind->slab_values(table, slab, ITEM_VECTORS);
@@ -129,6 +128,7 @@ void sr_catalogue_free(sr_catalogue *catalogue)
     free(catalogue->norms);
     free(catalogue->factors);
     free(catalogue->states);
+    free(catalogue->state_norms);
     free(catalogue);
 }
 
@@ -143,64 +143,103 @@ void sr_catalogue_tiles(const sr_catalogue *catalogue, const sr_score_tile **til
     *tile_count = catalogue->tile_count;
 }
 
-static void score_gaussians(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+size_t sr_catalogue_width(const sr_catalogue *catalogue)
 {
-    const size_t width = catalogue->width, half = width / 2, columns = catalogue->columns;
-    for (size_t row = 0; row < count; ++row) {
-        sr_real *state = catalogue->states + row * width;
-        memcpy(state, representations + row * width, half * sizeof *state);
-        for (size_t i = half; i < width; ++i)
-            state[i] = (sr_real)sqrt((double)representations[row * width + i]);
-    }
-    sr_gemm(catalogue->kernels, (sr_product_size){count, columns, width}, 2, sr_plain(catalogue->states, width),
-            sr_transposed(catalogue->gaussians, width), 0, scores, columns);
-    for (size_t row = 0; row < count; ++row) {
-        const sr_real norm = squared_norm(catalogue->states + row * width, width);
-        for (size_t column = 0; column < columns; ++column)
-            scores[row * columns + column] -= norm + catalogue->norms[column];
-    }
+    return catalogue->width;
 }
 
-static void score_vectors(const sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+/* ---- scores ---- */
+
+static sr_status make_room(sr_catalogue *catalogue, size_t states, sr_error *error)
+{
+    if (states <= catalogue->room)
+        return SR_OK;
+    free(catalogue->states);
+    free(catalogue->state_norms);
+    catalogue->states = catalogue->state_norms = NULL;
+    catalogue->room = 0;
+    SR_TRY(SR_ALLOCATE(&catalogue->states, states * catalogue->width, "states to be scored", error));
+    SR_TRY(SR_ALLOCATE(&catalogue->state_norms, states, "states to be scored", error));
+    catalogue->room = states;
+    return SR_OK;
+}
+
+/* z of a representation. */
+static void take_gaussian(const sr_catalogue *catalogue, const sr_real *representation, size_t row)
+{
+    const size_t width = catalogue->width, half = width / 2;
+    sr_real *state = catalogue->states + row * width;
+    memcpy(state, representation, half * sizeof *state);
+    for (size_t i = half; i < width; ++i)
+        state[i] = (sr_real)sqrt((double)representation[i]);
+    catalogue->state_norms[row] = squared_norm(state, width);
+}
+
+/* A representation with length 1. */
+static void take_direction(const sr_catalogue *catalogue, const sr_real *representation, size_t row)
+{
+    const size_t width = catalogue->width;
+    sr_real *state = catalogue->states + row * width;
+    memcpy(state, representation, width * sizeof *state);
+    catalogue->kernels->scale(state, unit_factor(catalogue->kernels, representation, width), width);
+}
+
+sr_status sr_catalogue_take_states(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_error *error)
+{
+    catalogue->representations = representations;
+    if (!catalogue->gaussians && !catalogue->factors)
+        return SR_OK;
+    SR_TRY(make_room(catalogue, count, error));
+    for (size_t row = 0; row < count; ++row)
+        (catalogue->gaussians ? take_gaussian : take_direction)(catalogue, representations + row * catalogue->width, row);
+    catalogue->representations = catalogue->states;
+    return SR_OK;
+}
+
+/* scores = factor states itemsᵀ. Always by the one engine that adds up each number in the same order, whatever the shape of
+ * the product is: BLAS does not. */
+static void multiply(const sr_catalogue *catalogue, const sr_score_part *part, sr_real factor, const sr_real *items,
+                     sr_real *scores)
+{
+    const size_t width = catalogue->width;
+    const matrix_product product = {.transpose_b = true,
+                                    .m = part->states,
+                                    .n = part->items,
+                                    .k = width,
+                                    .alpha = factor,
+                                    .a = catalogue->representations + part->first_state * width,
+                                    .a_stride = width,
+                                    .b = items,
+                                    .b_stride = width,
+                                    .c = scores,
+                                    .c_stride = part->items};
+    sr_gemm_by(SR_GEMM_OWN, catalogue->kernels->products[SR_PRECISION_FP32], &product);
+}
+
+static void score_gaussians(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores)
+{
+    const size_t first = catalogue->tiles[part->tile].begin + part->first_item;
+    const sr_real *norms = catalogue->norms + first, *state_norms = catalogue->state_norms + part->first_state;
+    multiply(catalogue, part, 2, catalogue->gaussians + first * catalogue->width, scores);
+    for (size_t row = 0; row < part->states; ++row)
+        for (size_t item = 0; item < part->items; ++item)
+            scores[row * part->items + item] -= state_norms[row] + norms[item];
+}
+
+static void score_vectors(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores)
 {
     const sr_item_table *table = catalogue->table;
-    const size_t width = catalogue->width;
-    for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
-        const sr_score_tile *tile = &catalogue->tiles[slab];
-        sr_gemm(catalogue->kernels, (sr_product_size){count, tile->items.count, width}, 1, sr_plain(representations, width),
-                sr_transposed(table->kind->slab_values(table, slab, ITEM_VECTORS), width), 0, scores + tile->begin,
-                catalogue->columns);
+    const size_t first = catalogue->tiles[part->tile].begin + part->first_item;
+    multiply(catalogue, part, 1,
+             table->kind->slab_values(table, part->tile, ITEM_VECTORS) + part->first_item * catalogue->width, scores);
+    for (size_t row = 0; catalogue->factors && row < part->states; ++row) {
+        sr_real *of_row = scores + row * part->items;
+        catalogue->kernels->multiply(of_row, of_row, catalogue->factors + first, part->items);
     }
 }
 
-static void score_directions(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
+void sr_catalogue_score(const sr_catalogue *catalogue, const sr_score_part *part, sr_real *scores)
 {
-    const size_t width = catalogue->width;
-    memcpy(catalogue->states, representations, count * width * sizeof *representations);
-    for (size_t row = 0; row < count; ++row) {
-        sr_real *state = catalogue->states + row * width;
-        catalogue->kernels->scale(state, unit_factor(catalogue->kernels, state, width), width);
-    }
-    score_vectors(catalogue, catalogue->states, count, scores);
-    for (size_t row = 0; row < count; ++row) {
-        sr_real *row_scores = scores + row * catalogue->columns;
-        catalogue->kernels->multiply(row_scores, row_scores, catalogue->factors, catalogue->columns);
-    }
-}
-
-void sr_catalogue_score(sr_catalogue *catalogue, const sr_real *representations, size_t count, sr_real *scores)
-{
-    if (!catalogue->states) {
-        score_vectors(catalogue, representations, count, scores);
-        return;
-    }
-    for (size_t first = 0; first < count; first += STATES) {
-        const size_t rows = count - first < STATES ? count - first : STATES;
-        const sr_real *of_rows = representations + first * catalogue->width;
-        sr_real *row_scores = scores + first * catalogue->columns;
-        if (catalogue->gaussians)
-            score_gaussians(catalogue, of_rows, rows, row_scores);
-        else
-            score_directions(catalogue, of_rows, rows, row_scores);
-    }
+    if (part->states > 0 && part->items > 0)
+        (catalogue->gaussians ? score_gaussians : score_vectors)(catalogue, part, scores);
 }

@@ -383,6 +383,7 @@ static size_t bytes(const sr_item_table *table)
 
 const item_table_kind divided_items = {
     .name = "divided",
+    .divided = true,
     .declare_part = declare_part,
     .share = share,
     .free = free_table,

@@ -95,6 +95,11 @@ size_t sr_item_table_bytes(const sr_item_table *table)
     return table->kind->bytes(table);
 }
 
+bool sr_item_table_is_divided(const sr_item_table *table)
+{
+    return table->kind->divided;
+}
+
 /* ---- rows by their ids ---- */
 
 sr_tensor *item_table_read(sr_item_table *table, sr_tape *tape, item_part part, const int32_t *ids, size_t count,

@@ -31,9 +31,8 @@
  *   | settle late rows                 | fetch, through sr_row_block.settle  | those that are asked for                       |
  *   | save, load                       | storage/checkpoint_*.c              | in the order of ids, whoever has them          |
  *
- * In training every rank makes a call that is collective for some kind equally often. A rank that has failed makes it without a
- * batch. Evaluation makes it once for each block of histories. Ranks have different numbers of blocks there: a collective kind
- * has to make them even. */
+ * Every worker makes a call that is collective for some kind equally often: in training, and in evaluation where ranks with
+ * fewer histories go on with none (evaluate/score_round.h). One that has failed makes it without a batch. */
 #ifndef SRTRAIN_MODEL_ITEM_TABLE_H
 #define SRTRAIN_MODEL_ITEM_TABLE_H
 
@@ -49,6 +48,8 @@ typedef enum { ITEM_VECTORS = 0, ITEM_COVARIANCES = 1 } item_part;
 
 typedef struct item_table_kind {
     const char *name;
+    /* Rows are divided among ranks: slabs are those of this process, and fetch() and hand_back() are of all ranks. */
+    bool divided;
     /* Declares the part that was added last: its name and width are known. */
     sr_status (*declare_part)(sr_item_table *table, item_part part, double deviation, sr_error *error);
     /* Makes `share`, a copy of `table` so far, the table of another thread. NULL: the copy is enough. */
@@ -65,7 +66,8 @@ typedef struct item_table_kind {
     sr_tensor *(*rows)(sr_item_table *table, sr_tape *tape, item_part part, const int32_t *ids, size_t count,
                        const int32_t **places);
     /* The slabs of rows that this process walks when the whole catalogue is asked for: which items they have (never the mask
-     * token), and a part of them as numbers and on the tape. Slabs are in whatever order; each item is in one of them. */
+     * token), and a part of them as numbers and on the tape. Slabs are in whatever order; each item is in one of them, of some
+     * process where rows are divided. Shares of a table have its slabs. */
     size_t (*slab_count)(const sr_item_table *table);
     sr_row_numbers (*slab_items)(const sr_item_table *table, size_t slab);
     const sr_real *(*slab_values)(const sr_item_table *table, size_t slab, item_part part);

@@ -14,6 +14,8 @@ typedef struct loss {
     bool distances;            /* it compares Gaussians by their distances, not vectors by scores */
     /* Whether it corrects for how often items are drawn: sr_negatives then say it. NULL: never. */
     bool (*corrects)(const sr_model_settings *settings);
+    /* Whether it can be had with a catalogue of `items` items: SR_ERROR_USAGE if not. NULL: with any. */
+    sr_status (*check_items)(const sr_model_settings *settings, size_t items, sr_error *error);
     /* The loss of states [n, width] and the batch's n targets as [1, 1]: the sum over targets times `weight`. */
     sr_tensor *(*compute)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight);
     /* Bytes of the tape that grow with the catalogue: of `targets` targets and `items` items, where logits of at most `kept`

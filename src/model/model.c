@@ -70,6 +70,12 @@ sr_status sr_model_create(sr_model **model, const sr_model_settings *settings, s
     return status;
 }
 
+sr_status sr_model_check_items(const sr_model_settings *settings, size_t items, sr_error *error)
+{
+    const loss *row = loss_of(settings);
+    return row->check_items ? row->check_items(settings, items, error) : SR_OK;
+}
+
 sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
                                 sr_error *error)
 {

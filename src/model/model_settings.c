@@ -98,7 +98,7 @@ static const sr_key model_keys[] = {
     SR_CHOICE("model", "padding", sr_model_settings, padding, padding_choices, "right",
               "which columns of the window a short history takes"),
     SR_CHOICE("model", "item_table", sr_model_settings, item_table, item_table_choices, "auto",
-              "who has the vectors of items and the state of their optimizer, in training", .free_to_change = true),
+              "who has the vectors of items, and in training the state of their optimizer", .free_to_change = true),
     SR_CHOICE("model", "similarity", sr_model_settings, similarity, similarity_choices, "dot",
               "score of an item for a state, in the loss and in ranking", .scope = HAS_VECTORS),
 };

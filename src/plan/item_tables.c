@@ -1,7 +1,7 @@
 #include "plan/item_tables.h"
 
 #include "base/sizes.h"
-#include "evaluate/scorer.h"
+#include "evaluate/score_round.h"
 #include "plan/network.h"
 #include "plan/sizes.h"
 #include "srtrain/operations.h"
@@ -45,13 +45,18 @@ static network_model network_of(const table_facts *f)
                            .ranks_of_node = ranks_of_node(f)};
 }
 
-size_t evaluation_memory(const table_facts *f, size_t items)
+size_t evaluation_memory(const table_facts *f, size_t items, size_t workers)
 {
-    const sr_settings *settings = f->request->settings;
-    const size_t columns = items + 1, block = (size_t)SCORE_BLOCK_BYTES / sizeof(sr_real) / columns;
-    const size_t count = smaller((size_t)settings->evaluation.batch_size, planned_users(f->request));
-    return f->evaluation + smaller(block ? block : 1, count) * columns * sizeof(sr_real) +
-           sr_catalogue_memory(&settings->model, items);
+    const sr_plan_request *request = f->request;
+    const sr_settings *settings = request->settings;
+    const size_t count = smaller((size_t)settings->evaluation.batch_size, planned_users(request));
+    const double length = (double)sr_dataset_interactions(request->dataset) / (double)sr_dataset_users(request->dataset);
+    const bool keeps = settings->evaluation.history == SR_HISTORY_KEEP;
+    return f->evaluation + score_round_memory(&settings->model,
+                                              &(score_round_size){.items = items,
+                                                                  .largest_batch = count,
+                                                                  .history_items = keeps ? 0 : (size_t)(length * (double)count),
+                                                                  .workers = workers});
 }
 
 void sum_up_memory(sr_plan_memory *m)
@@ -215,7 +220,8 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
                                          is_dense(f) ? own_items : smaller((size_t)read, planned_items(request)),
                                          sr_training_kept_bytes(training, threads));
     m->exchange += is_dense(f) ? threads * f->scorings * states_memory(f) : 0;
-    m->evaluation = threads * (evaluation_memory(f, own_items) + (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
+    m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
+                               (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
                        ? 0
                        : threads * sr_optimizer_late_memory(training, f->rows / workers + 1, f->missed_steps);
@@ -256,8 +262,6 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
 static const char *what_forbids_division(const table_facts *f)
 {
     const sr_training_settings *training = training_of(f);
-    if (f->request->why_not_divided)
-        return f->request->why_not_divided;
     if (!sr_optimizer_can_step_rows(training))
         return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
     if (!is_dense(f) && training->row_optimizer == SR_ROW_OPTIMIZER_EXACT && !sr_optimizer_can_be_late(training))

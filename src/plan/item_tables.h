@@ -18,8 +18,8 @@ typedef struct {
     batch_reads reads;
 } table_facts;
 
-/* Bytes that a worker holds in evaluation, where it scores `items` items. */
-size_t evaluation_memory(const table_facts *facts, size_t items);
+/* Bytes that a worker holds in evaluation, where its process scores `items` items for `workers` workers. */
+size_t evaluation_memory(const table_facts *facts, size_t items, size_t workers);
 
 /* Adds all parts of memory up. */
 void sum_up_memory(sr_plan_memory *memory);

@@ -135,13 +135,12 @@ static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
 {
     const sr_plan_request *request = p->request;
     const sr_settings *settings = request->settings;
-    const size_t count = smaller((size_t)settings->evaluation.batch_size, planned_users(request));
+    const size_t batch = (size_t)settings->evaluation.batch_size, count = smaller(batch, planned_users(request));
     const size_t tokens = affordable(p) / (size_t)settings->model.max_length;
     const size_t computed = smaller(count, tokens ? tokens : 1);
     size_t tape = 0;
     SR_TRY(probe_histories(p, computed, &tape, error));
-    const size_t cases = (size_t)settings->evaluation.batch_size * 3 * sizeof(scored_history);
-    *bytes = (size_t)((double)tape * (double)count / (double)computed) + cases;
+    *bytes = (size_t)((double)tape * (double)count / (double)computed) + batch * (sizeof(scored_history) + sizeof(int32_t));
     return SR_OK;
 }
 
@@ -228,7 +227,7 @@ static void replicated_memory(const sr_plan *plan, const table_facts *facts, pro
     m->tiles = threads * tensors->scorings *
                sr_model_catalogue_memory(&settings->model, tensors->targets, planned_items(request),
                                          sr_training_kept_bytes(&settings->training, threads));
-    m->evaluation = threads * evaluation_memory(facts, planned_items(request));
+    m->evaluation = threads * evaluation_memory(facts, planned_items(request), 1);
     m->late_rows = late_rows(plan, facts, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
     m->shared = m->draws + (request->shares ? m->parameters + m->optimizer : 0);
@@ -277,6 +276,7 @@ sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *
     const size_t steps = (examples + batch - 1) / batch;
     table_facts facts = {.request = request};
     probe p;
+    SR_TRY(sr_model_check_items(&settings->model, items, error));
     SR_TRY(sr_model_measure_size(&facts.size, &settings->model, items, users, error));
     *plan = (sr_plan){.ranks = request->ranks,
                       .threads = request->threads,

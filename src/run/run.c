@@ -37,6 +37,8 @@ static sr_status open_data(run *r, sr_error *error)
                          "%zu ranks are more than the %zu users of %s: start at most as many ranks as there are users", ranks,
                          sr_dataset_users(r->dataset), r->settings->data.path);
     if (status == SR_OK)
+        status = sr_model_check_items(&r->settings->model, sr_dataset_items(r->dataset), error);
+    if (status == SR_OK)
         status = create_sampler(r, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     char text[128];
@@ -60,8 +62,7 @@ static sr_status look_ahead(run *r, sr_error *error)
                                      .program = r->program,
                                      .network = {.latency = SR_PLAN_NETWORK_LATENCY,
                                                  .bandwidth = SR_PLAN_NETWORK_BANDWIDTH,
-                                                 .ranks_of_node = (size_t)sr_parallel_node_size(r->parallel)},
-                                     .why_not_divided = run_why_not_divided(r)};
+                                                 .ranks_of_node = (size_t)sr_parallel_node_size(r->parallel)}};
     return sr_preflight_run(r->parallel, &request, r->paths.directory, &r->preflight, error);
 }
 
@@ -266,7 +267,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(start_watchdog(r, error));
     SR_TRY(open_data(r, error));
     SR_TRY(look_ahead(r, error));
-    SR_TRY(run_choose_item_table(r, error));
+    run_choose_item_table(r);
     SR_TRY(build_model(r, error));
     SR_TRY(run_resume(r, error));
     SR_TRY(prepare_files(r, error));
@@ -274,6 +275,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
+    run_describe_item_table(r);
     if (sr_model_training_warning(&r->settings->model))
         sr_log_warning(r->log, "%s", sr_model_training_warning(&r->settings->model));
     SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));

@@ -67,11 +67,11 @@ double run_trained_seconds(const run *r);
 
 /* ---- item_table_choice.c ---- */
 
-/* Why this run cannot divide its item table; NULL: it can. */
-const char *run_why_not_divided(const run *r);
-
 /* Takes the item table that the plan has chosen (sr_plan_choose_table()), and logs why where model.item_table is auto. */
-sr_status run_choose_item_table(run *r, sr_error *error);
+void run_choose_item_table(run *r);
+
+/* Logs what else comes of it. */
+void run_describe_item_table(const run *r);
 
 /* ---- resume.c ---- */
 

@@ -28,7 +28,8 @@ static const sr_choice reduction_choices[] = {
     {NULL, 0, NULL}};
 static const sr_choice writing_choices[] = {
     {"overlapped", SR_WRITING_OVERLAPPED,
-     "a thread of rank 0 writes a copy of the state while training goes on, where rank 0 has memory for it; else as blocking"},
+     "a thread of rank 0 writes a copy of the state while training goes on, where rank 0 has memory for it; else, and where "
+     "the item table is divided, as blocking"},
     {"blocking", SR_WRITING_BLOCKING, "all ranks write together, and train on when the file is complete"},
     {NULL, 0, NULL}};
 static const sr_choice item_updates_choices[] = {{"deferred", SR_ITEM_UPDATES_DEFERRED,
@@ -90,10 +91,11 @@ static const sr_key more_training_keys[] = {
                "steps in a row that are skipped when their loss or gradient is not finite; one more ends training, and so does "
                "the first with 0",
                .free_to_change = true),
-    SR_INTEGER("training", "compare_ranks_every_steps", sr_training_settings, compare_ranks_every_steps, 0, 1e12, "1000",
-               "steps between comparisons of the parameters of all ranks, which must be equal to the bit; 0: only before every "
-               "checkpoint",
-               .free_to_change = true),
+    SR_INTEGER(
+        "training", "compare_ranks_every_steps", sr_training_settings, compare_ranks_every_steps, 0, 1e12, "1000",
+        "steps between comparisons of the parameters of all ranks, which must be equal to the bit (rows of a divided item "
+        "table, which one rank has, are not compared); 0: only before every checkpoint",
+        .free_to_change = true),
     SR_CHOICE("training", "reduction_precision", sr_training_settings, reduction_precision, reduction_precision_choices, "fp32",
               "how gradients travel between ranks"),
     SR_TEXT("training.early_stopping", "metric", sr_training_settings, early_stopping.metric, "ndcg@10",

@@ -74,12 +74,9 @@ sr_real *checkpoint_place_of(const checkpoint_arrays *arrays, size_t group, size
 
 const sr_real *checkpoint_values(const checkpoint_arrays *arrays, const checkpoint_piece *piece)
 {
-    if (!checkpoint_lies_in_rows(arrays, piece->array))
-        return checkpoint_place_of(arrays, piece->group, piece->array) + piece->begin;
-    const size_t state = piece->group == 0 ? SIZE_MAX : piece->group - 1;
-    sr_row_blocks_get(arrays->parameters, piece->array - arrays->first_row_array, state, piece->begin, piece->count,
-                      arrays->room);
-    return arrays->room;
+    if (checkpoint_lies_in_rows(arrays, piece->array))
+        return arrays->room;
+    return checkpoint_place_of(arrays, piece->group, piece->array) + piece->begin;
 }
 
 bool checkpoint_next_piece(const checkpoint_arrays *arrays, checkpoint_piece *piece)
@@ -120,17 +117,6 @@ size_t checkpoint_block_count(const checkpoint_arrays *arrays)
 void checkpoint_hash_values(const sr_real *values, size_t count, checkpoint_checksum *checksum)
 {
     XXH128_canonicalFromHash(checksum, XXH3_128bits(values, count * sizeof *values));
-}
-
-void checkpoint_hash(const checkpoint_arrays *arrays, size_t rank, size_t ranks, checkpoint_checksum *checksums)
-{
-    for (checkpoint_piece piece = {0}; checkpoint_next_piece(arrays, &piece);) {
-        checkpoint_checksum *checksum = &checksums[piece.index];
-        if (piece.index % ranks == rank)
-            checkpoint_hash_values(checkpoint_values(arrays, &piece), piece.count, checksum);
-        else
-            memset(checksum, 0, sizeof *checksum);
-    }
 }
 
 void checkpoint_block_name(const checkpoint_arrays *arrays, size_t index, char *text, size_t size)

@@ -45,7 +45,7 @@ typedef struct {
     char names[CHECKPOINT_GROUPS_MAXIMUM][CHECKPOINT_GROUP_NAME_SIZE];
     sr_real *values[CHECKPOINT_GROUPS_MAXIMUM]; /* laid out as `parameters` says */
     size_t groups;                              /* how many of them the file holds, or the reader wants */
-    sr_real *room;                              /* [CHECKPOINT_BLOCK], where arrays lie in blocks of rows */
+    sr_real *room; /* [CHECKPOINT_BLOCK], where arrays lie in blocks of rows: for the elements of one piece */
 } checkpoint_arrays;
 
 /* Parameters alone if `state` is NULL. Release with checkpoint_arrays_free(), also after a failure. */
@@ -68,7 +68,7 @@ typedef struct {
 /* The next block in the order of checksums; false behind the last one. Begins with a piece of zeros. */
 bool checkpoint_next_piece(const checkpoint_arrays *arrays, checkpoint_piece *piece);
 
-/* The elements of a piece: where they are or, if they lie in blocks of rows, in the room. */
+/* The elements of a piece: where they are or, if they lie in blocks of rows, in the room, which they have been brought to. */
 const sr_real *checkpoint_values(const checkpoint_arrays *arrays, const checkpoint_piece *piece);
 
 /* The number of blocks of `elements` elements, and of all arrays. */
@@ -77,10 +77,6 @@ size_t checkpoint_block_count(const checkpoint_arrays *arrays);
 
 /* The checksum of elements. */
 void checkpoint_hash_values(const sr_real *values, size_t count, checkpoint_checksum *checksum);
-
-/* Fills checksums [checkpoint_block_count()] for the blocks that rank `rank` of `ranks` hashes; the others become 0, so that a
- * sum of integers over ranks completes the table. */
-void checkpoint_hash(const checkpoint_arrays *arrays, size_t rank, size_t ranks, checkpoint_checksum *checksums);
 
 /* The array and the first element of block `index`, for messages. */
 void checkpoint_block_name(const checkpoint_arrays *arrays, size_t index, char *text, size_t size);

@@ -1,9 +1,10 @@
-/* Reading checkpoints. Rank 0 reads and broadcasts: one reader asks least of a file system, and the file is small beside the
- * data; all ranks share the checking of checksums. */
+/* Reading checkpoints. Rank 0 reads what every rank needs and broadcasts: one reader asks least of a file system, and that is
+ * small beside the data; all ranks share the checking of checksums. Rows that lie in blocks are read by all ranks, each a piece
+ * at a time, and sent to those who have them. */
 #include "srtrain/checkpoint.h"
 
 #include "srtrain/memory.h"
-#include "storage/checkpoint_layout.h"
+#include "storage/checkpoint_rows.h"
 #include "storage/mismatches.h"
 
 #include <errno.h>
@@ -137,14 +138,14 @@ static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr
     return status;
 }
 
-/* What is read: on rank 0 also the checksums of all blocks, and where arrays lie in the file that lie in blocks of rows here.
- */
+/* What is read, the checksums of all blocks, and where arrays lie in the file that lie in blocks of rows here. */
 typedef struct {
     sr_parallel *parallel;
     const char *path;
     checkpoint_arrays arrays;
     checkpoint_checksum *checksums;
     uint64_t *places; /* [groups, row arrays] */
+    checkpoint_rows rows;
 } reading;
 
 /* On rank 0: the groups into their blocks. */
@@ -198,24 +199,19 @@ static sr_status check_block(const reading *r, const checkpoint_piece *piece, co
     return sr_fail(error, SR_ERROR_DATA, "%s is damaged: the checksum of %s does not fit", r->path, name);
 }
 
-/* Whether this rank checks a block. */
-static bool is_mine(const reading *r, const checkpoint_piece *piece)
-{
-    return piece->index % (size_t)sr_parallel_size(r->parallel) == (size_t)sr_parallel_rank(r->parallel);
-}
-
 /* Every rank checks its part of the blocks, as they have arrived in its memory, against the checksums that rank 0 has read. */
 static sr_status verify(const reading *r, sr_error *error)
 {
+    const size_t rank = (size_t)sr_parallel_rank(r->parallel), ranks = (size_t)sr_parallel_size(r->parallel);
     for (checkpoint_piece piece = {0}; checkpoint_next_piece(&r->arrays, &piece);)
-        if (is_mine(r, &piece) && !checkpoint_lies_in_rows(&r->arrays, piece.array))
+        if (piece.index % ranks == rank && !checkpoint_lies_in_rows(&r->arrays, piece.array))
             SR_TRY(check_block(r, &piece, checkpoint_values(&r->arrays, &piece), error));
     return SR_OK;
 }
 
 /* ---- rows ---- */
 
-/* On rank 0. */
+/* Into the room. */
 static sr_status read_piece(const reading *r, int descriptor, const checkpoint_piece *piece, sr_error *error)
 {
     const size_t place = piece->group * r->arrays.row_arrays + piece->array - r->arrays.first_row_array;
@@ -232,38 +228,46 @@ static sr_status read_piece(const reading *r, int descriptor, const checkpoint_p
     return SR_OK;
 }
 
-/* A block of the file at a time, of which each rank takes the rows that it has: nobody needs memory for the whole table. A
- * failure is told at the end, so that ranks need not meet after each. */
-static sr_status read_row_pieces(const reading *r, int descriptor, sr_error *error)
+/* The next piece of rows for each rank, in *walk the last of them. False where none is left. */
+static bool next_round(const reading *r, checkpoint_piece *walk)
 {
-    sr_status status = SR_OK;
-    for (checkpoint_piece piece = {0}; checkpoint_next_piece(&r->arrays, &piece);) {
-        if (!checkpoint_lies_in_rows(&r->arrays, piece.array))
-            continue;
-        if (status == SR_OK && descriptor >= 0)
-            status = read_piece(r, descriptor, &piece, error);
-        SR_TRY(sr_parallel_broadcast(r->parallel, r->arrays.room, piece.count * sizeof(sr_real), error));
-        if (status == SR_OK && is_mine(r, &piece))
-            status = check_block(r, &piece, r->arrays.room, error);
-        sr_row_blocks_set(r->arrays.parameters, piece.array - r->arrays.first_row_array,
-                          piece.group == 0 ? SIZE_MAX : piece.group - 1, piece.begin, piece.count, r->arrays.room);
+    checkpoint_piece *pieces = r->rows.pieces;
+    for (size_t rank = 0; rank < r->rows.ranks; ++rank) {
+        bool found = checkpoint_next_piece(&r->arrays, walk);
+        while (found && !checkpoint_lies_in_rows(&r->arrays, walk->array))
+            found = checkpoint_next_piece(&r->arrays, walk);
+        pieces[rank] = *walk;
+        if (!found)
+            pieces[rank].count = 0;
+    }
+    return pieces[0].count > 0;
+}
+
+/* Each rank reads and checks a piece, whose rows go to those who have them: nobody needs memory for the whole table. A rank
+ * that has failed tells the others when they meet. */
+static sr_status read_rounds(reading *r, int descriptor, sr_status status, sr_error *error)
+{
+    for (checkpoint_piece walk = {0}; next_round(r, &walk);) {
+        const checkpoint_piece *own = &r->rows.pieces[r->rows.rank];
+        if (status == SR_OK && own->count > 0)
+            status = read_piece(r, descriptor, own, error);
+        if (status == SR_OK && own->count > 0)
+            status = check_block(r, own, r->arrays.room, error);
+        SR_TRY(checkpoint_rows_meet(&r->rows, status, error));
+        SR_TRY(checkpoint_rows_spread(&r->rows, error));
     }
     return status;
 }
 
-static sr_status read_rows(const reading *r, sr_error *error)
+static sr_status read_rows(reading *r, sr_error *error)
 {
-    int descriptor = -1;
     sr_status status = SR_OK;
     if (r->arrays.row_arrays == 0)
         return SR_OK;
-    if (sr_parallel_rank(r->parallel) == 0) {
-        descriptor = open(r->path, O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0)
-            status = sr_fail(error, SR_ERROR_DATA, "cannot open %s: %s", r->path, strerror(errno));
-    }
-    SR_TRY(sr_parallel_agree(r->parallel, status, error));
-    status = sr_parallel_agree(r->parallel, read_row_pieces(r, descriptor, error), error);
+    const int descriptor = open(r->path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        status = sr_fail(error, SR_ERROR_DATA, "cannot open %s: %s", r->path, strerror(errno));
+    status = sr_parallel_agree(r->parallel, read_rounds(r, descriptor, status, error), error);
     if (descriptor >= 0)
         close(descriptor);
     return status;
@@ -275,7 +279,8 @@ static sr_status make_reading(reading *r, const sr_parameters *parameters, const
 {
     SR_TRY(checkpoint_arrays_make(&r->arrays, parameters, state, error));
     SR_TRY(SR_ALLOCATE_ZERO(&r->places, r->arrays.groups * r->arrays.row_arrays, "places of arrays", error));
-    return SR_ALLOCATE(&r->checksums, checkpoint_block_count(&r->arrays), "checksums", error);
+    SR_TRY(SR_ALLOCATE(&r->checksums, checkpoint_block_count(&r->arrays), "checksums", error));
+    return checkpoint_rows_make(&r->rows, r->parallel, &r->arrays, error);
 }
 
 /* What rank 0 has read. */
@@ -285,6 +290,7 @@ static sr_status share(const reading *r, sr_node *node, size_t block_size, sr_er
     for (size_t group = 0; group < r->arrays.groups; ++group)
         SR_TRY(node ? sr_node_broadcast(node, r->arrays.values[group], bytes, error)
                     : sr_parallel_broadcast(r->parallel, r->arrays.values[group], bytes, error));
+    SR_TRY(sr_parallel_broadcast(r->parallel, r->places, r->arrays.groups * r->arrays.row_arrays * sizeof *r->places, error));
     return sr_parallel_broadcast(r->parallel, r->checksums, checkpoint_block_count(&r->arrays) * sizeof *r->checksums, error);
 }
 
@@ -304,6 +310,7 @@ sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, 
         status = sr_parallel_agree(parallel, verify(&r, error), error);
     if (status == SR_OK)
         status = read_rows(&r, error);
+    checkpoint_rows_free(&r.rows);
     free(r.places);
     free(r.checksums);
     checkpoint_arrays_free(&r.arrays);

@@ -1,85 +1,34 @@
 /* Writing a checkpoint to a temporary name that is renamed when everything is on disk, in four steps:
  *
- *   1. rank 0 makes the file with HDF5: groups, datasets, attributes, checksums, and the values of small arrays;
+ *   1. rank 0 makes the file with HDF5: groups, datasets, attributes, and the values of small arrays;
  *   2. every rank writes its part of the large arrays by plain writes at their places in the file, which rank 0 tells, and
- *      brings it to the disk;
- *   3. rank 0 adds the mark of completion and the seal; all ranks read the file again, each a part, and compare the checksums;
+ *      brings it to the disk (checkpoint_fill.c); what it writes it hashes;
+ *   3. rank 0 adds the checksums of large arrays, the mark of completion and the seal; all ranks read the file again, each a
+ *      part, and compare the checksums;
  *   4. rank 0 renames it.
  *
  * HDF5 is never called by several ranks at once. Parallel HDF5 could write the values too, but its calls wait for those of the
  * other ranks: where one of them fails on one rank (a full disk, a broken network) the others wait for ever. Datasets are
  * contiguous and their room is allocated when they are made, so that their places are known and nothing moves any more. Ranks
- * meet between the steps only, and agree on how each has ended. Plain writes need a file system that all ranks share, nothing
- * more: no two ranks write into one page, and a rank opens the file after the others have closed it, so that NFS shows it what
- * they wrote. */
+ * agree on how each step has ended. Plain writes need a file system that all ranks share, nothing more: no two ranks write into
+ * one page, and a rank opens the file after the others have closed it, so that NFS shows it what they wrote. */
 #include "srtrain/checkpoint.h"
 
+#include "base/sizes.h"
 #include "srtrain/durable.h"
 #include "srtrain/memory.h"
-#include "storage/checkpoint_layout.h"
+#include "storage/checkpoint_writer.h"
 #include "storage/disk_room.h"
 #include "storage/seal_hdf5.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    SHARED_SIZE = 16384, /* elements from which on an array is written by all ranks; smaller ones by rank 0 */
-    CUT = 1 << 16        /* bytes: the largest page of any processor */
-};
-
-/* The bytes of a file are those of memory. */
-_Static_assert(sizeof(sr_real) == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "checkpoints hold 32-bit little-endian floats");
-
-typedef struct {
-    sr_parallel *parallel; /* NULL: one process writes alone */
-    const char *path, *temporary;
-    checkpoint_header header;
-    checkpoint_arrays arrays;
-    uint64_t *places; /* [groups, parameters]: where a shared array's values lie in the file */
-    checkpoint_checksum *checksums;
-    size_t rank, ranks;
-    sr_error *error;
-} writer;
-
-/* A shared array in the file. */
-typedef struct {
-    const char *name;
-    size_t group, array;
-    uint64_t place, bytes;
-} array_place;
-
-static bool is_shared(const writer *w, size_t array)
-{
-    return w->arrays.all.list[array].size >= SHARED_SIZE || checkpoint_lies_in_rows(&w->arrays, array);
-}
-
-/* The first shared array from number *index on, of all groups; *index moves behind it. False where there is none. */
-static bool next_shared(const writer *w, size_t *index, array_place *array)
-{
-    const size_t count = w->arrays.all.count;
-    for (; *index < w->arrays.groups * count; ++*index) {
-        const sr_parameter *parameter = &w->arrays.all.list[*index % count];
-        if (!is_shared(w, *index % count))
-            continue;
-        *array = (array_place){.name = parameter->name,
-                               .group = *index / count,
-                               .array = *index % count,
-                               .place = w->places[*index],
-                               .bytes = parameter->size * sizeof(sr_real)};
-        ++*index;
-        return true;
-    }
-    return false;
-}
-
-static sr_status fail_write(const writer *w, const char *what)
+static sr_status fail_write(const checkpoint_writer *w, const char *what)
 {
     return sr_hdf5_fail(w->error, SR_ERROR_RUNTIME, w->temporary, "write", what);
 }
@@ -100,8 +49,8 @@ static hid_t dataset_creation(void)
     return -1;
 }
 
-static sr_status write_checksums(const writer *w, hid_t set, const sr_parameter *parameter,
-                                 const checkpoint_checksum *checksums)
+static sr_status create_checksums(const checkpoint_writer *w, hid_t set, const sr_parameter *parameter,
+                                  const checkpoint_checksum *checksums)
 {
     const hsize_t extent[2] = {checkpoint_blocks_of(parameter->size), sizeof *checksums};
     const hid_t space = H5Screate_simple(2, extent, NULL);
@@ -118,8 +67,8 @@ static sr_status write_checksums(const writer *w, hid_t set, const sr_parameter 
 }
 
 /* Creates one dataset of type `type` and, if there are any, writes its values. *set is closed by the caller. */
-static sr_status create_dataset(const writer *w, hid_t location, const char *name, hid_t type, hid_t space, const void *values,
-                                hid_t *set)
+static sr_status create_dataset(const checkpoint_writer *w, hid_t location, const char *name, hid_t type, hid_t space,
+                                const void *values, hid_t *set)
 {
     const hid_t creation = dataset_creation();
     *set = creation < 0 ? -1 : H5Dcreate2(location, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
@@ -131,8 +80,9 @@ static sr_status create_dataset(const writer *w, hid_t location, const char *nam
     return status;
 }
 
-/* *place is where the values lie in the file. They are written here unless they are NULL: then all ranks share them. */
-static sr_status create_array(const writer *w, hid_t group, const sr_parameter *parameter, const sr_real *values,
+/* *place is where the values lie in the file. They are written here unless they are NULL: then all ranks share them, and the
+ * checksums are only known when they have. */
+static sr_status create_array(const checkpoint_writer *w, hid_t group, const sr_parameter *parameter, const sr_real *values,
                               const checkpoint_checksum *checksums, uint64_t *place)
 {
     hsize_t extent[SR_PARAMETER_RANK_MAXIMUM];
@@ -145,7 +95,7 @@ static sr_status create_array(const writer *w, hid_t group, const sr_parameter *
     if (status == SR_OK && *place == HADDR_UNDEF)
         status = fail_write(w, parameter->name);
     if (status == SR_OK)
-        status = write_checksums(w, set, parameter, checksums);
+        status = create_checksums(w, set, parameter, checksums);
     if (set >= 0 && H5Dclose(set) < 0 && status == SR_OK)
         status = fail_write(w, parameter->name);
     if (space >= 0)
@@ -153,25 +103,36 @@ static sr_status create_array(const writer *w, hid_t group, const sr_parameter *
     return status;
 }
 
-/* *checksums moves on to those of the next group. */
-static sr_status create_group(const writer *w, const sr_hdf5_file *file, size_t group, const checkpoint_checksum **checksums)
+/* What rank 0 alone writes has its checksums at once. */
+static void hash_array(const checkpoint_writer *w, size_t group, size_t array, checkpoint_checksum *checksums)
+{
+    const size_t size = w->arrays.all.list[array].size;
+    const sr_real *values = checkpoint_place_of(&w->arrays, group, array);
+    for (size_t begin = 0; begin < size; begin += CHECKPOINT_BLOCK)
+        checkpoint_hash_values(values + begin, smaller(size - begin, CHECKPOINT_BLOCK), checksums++);
+}
+
+static sr_status create_group(const checkpoint_writer *w, const sr_hdf5_file *file, size_t group)
 {
     const char *name = w->arrays.names[group];
     SR_TRY(sr_hdf5_create_group(file, name, w->error));
     const hid_t opened = H5Gopen2(file->id, name, H5P_DEFAULT);
     sr_status status = opened >= 0 ? SR_OK : fail_write(w, name);
     for (size_t i = 0; i < w->arrays.all.count && status == SR_OK; ++i) {
-        const sr_parameter *parameter = &w->arrays.all.list[i];
-        const sr_real *values = is_shared(w, i) ? NULL : checkpoint_place_of(&w->arrays, group, i);
-        status = create_array(w, opened, parameter, values, *checksums, &w->places[group * w->arrays.all.count + i]);
-        *checksums += checkpoint_blocks_of(parameter->size);
+        const bool shared = checkpoint_is_shared(w, i);
+        const size_t number = group * w->arrays.all.count + i;
+        checkpoint_checksum *checksums = w->checksums + w->first_blocks[number];
+        if (!shared)
+            hash_array(w, group, i, checksums);
+        const sr_real *values = shared ? NULL : checkpoint_place_of(&w->arrays, group, i);
+        status = create_array(w, opened, &w->arrays.all.list[i], values, checksums, &w->places[number]);
     }
     if (opened >= 0)
         H5Gclose(opened);
     return status;
 }
 
-static sr_status write_configuration(const writer *w, hid_t file)
+static sr_status write_configuration(const checkpoint_writer *w, hid_t file)
 {
     const char *text = w->header.contents.configuration;
     const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
@@ -190,22 +151,21 @@ static sr_status write_configuration(const writer *w, hid_t file)
     return status;
 }
 
-static sr_status create_contents(const writer *w, const sr_hdf5_file *file)
+static sr_status create_contents(const checkpoint_writer *w, const sr_hdf5_file *file)
 {
-    const checkpoint_checksum *checksums = w->checksums;
     SR_TRY(checkpoint_header_write(file, &w->header, w->error));
     SR_TRY(write_configuration(w, file->id));
     if (w->header.has_optimizer)
         SR_TRY(sr_hdf5_create_group(file, CHECKPOINT_OPTIMIZER, w->error));
     for (size_t group = 0; group < w->arrays.groups; ++group)
-        SR_TRY(create_group(w, file, group, &checksums));
+        SR_TRY(create_group(w, file, group));
     return SR_OK;
 }
 
 /* ---- room on the disk ---- */
 
 /* What the file will need at most. */
-static uint64_t estimate_size(const writer *w)
+static uint64_t estimate_size(const checkpoint_writer *w)
 {
     enum { FILE_ALLOWANCE = 1 << 16, ARRAY_ALLOWANCE = 1 << 12 }; /* metadata, generously */
     uint64_t size = FILE_ALLOWANCE + strlen(w->header.contents.configuration) + strlen(w->header.contents.data_directory);
@@ -224,7 +184,7 @@ static sr_status size_of(const char *path, uint64_t *size, sr_error *error)
 }
 
 /* HDF5 gives the room back when it creates the file, and we take it again for the values that are yet to come. */
-static sr_status create_file(const writer *w)
+static sr_status create_file(const checkpoint_writer *w)
 {
     sr_hdf5_file file;
     uint64_t size = 0;
@@ -238,91 +198,35 @@ static sr_status create_file(const writer *w)
     return disk_room_reserve(w->temporary, size, w->error);
 }
 
-/* ---- step 2: all ranks write the large arrays ---- */
+/* ---- steps 3 and 4: the file is completed, read again, and renamed ---- */
 
-/* Where the values of every shared array lie in the file, in the order of the arrays. Rank 0 knows, and tells. */
-static sr_status share_places(const writer *w)
+/* Those of a large array, which are known by now, in place of those that it was made with. */
+static sr_status replace_checksums(const checkpoint_writer *w, hid_t file, const checkpoint_array_place *array)
 {
-    const size_t bytes = w->arrays.groups * w->arrays.all.count * sizeof *w->places;
-    return w->parallel ? sr_parallel_broadcast(w->parallel, w->places, bytes, w->error) : SR_OK;
-}
-
-/* The bytes of the file from `first` to `end` are cut into one part a rank. A cut lies on a multiple of CUT, so that no two
- * ranks write into the same page. */
-static uint64_t cut_between(const writer *w, uint64_t first, uint64_t end, size_t rank)
-{
-    const uint64_t each = (end - first) / w->ranks;
-    const uint64_t cut = rank == w->ranks ? end : (first + each * rank + CUT - 1) / CUT * CUT;
-    return rank == 0 ? first : (cut < end ? cut : end);
-}
-
-/* How many of the `left` bytes from `offset` on can be had at once: of blocks of rows, elements that fit into the room. */
-static uint64_t bytes_at_once(const writer *w, const array_place *array, uint64_t offset, uint64_t left)
-{
-    const uint64_t room = CHECKPOINT_BLOCK * sizeof(sr_real) - offset % sizeof(sr_real);
-    return checkpoint_lies_in_rows(&w->arrays, array->array) && left > room ? room : left;
-}
-
-/* Bytes [offset, offset + bytes) of an array's values. */
-static const char *bytes_of(const writer *w, const array_place *array, uint64_t offset, uint64_t bytes)
-{
-    const size_t first = (size_t)offset / sizeof(sr_real), end = ((size_t)(offset + bytes) - 1) / sizeof(sr_real) + 1;
-    const checkpoint_piece piece = {.group = array->group, .array = array->array, .begin = first, .count = end - first};
-    return (const char *)checkpoint_values(&w->arrays, &piece) + offset % sizeof(sr_real);
-}
-
-/* What lies in [first, end) of the file of one array. */
-static sr_status write_part(const writer *w, int descriptor, const array_place *array, uint64_t first, uint64_t end)
-{
-    const uint64_t begin = array->place > first ? array->place : first;
-    const uint64_t stop = array->place + array->bytes < end ? array->place + array->bytes : end;
-    for (uint64_t at = begin; at < stop;) {
-        const uint64_t offset = at - array->place, bytes = bytes_at_once(w, array, offset, stop - at);
-        if (!sr_durable_write(descriptor, bytes_of(w, array, offset, bytes), (size_t)bytes, at))
-            return sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write %s: %s", w->temporary, array->name, strerror(errno));
-        at += bytes;
-    }
-    return SR_OK;
-}
-
-static sr_status write_parts(const writer *w, int descriptor)
-{
-    array_place array;
-    uint64_t first = UINT64_MAX, end = 0;
-    for (size_t i = 0; next_shared(w, &i, &array);) {
-        first = array.place < first ? array.place : first;
-        end = array.place + array.bytes > end ? array.place + array.bytes : end;
-    }
-    if (end == 0)
-        return SR_OK;
-    const uint64_t from = cut_between(w, first, end, w->rank), to = cut_between(w, first, end, w->rank + 1);
-    for (size_t i = 0; next_shared(w, &i, &array);)
-        SR_TRY(write_part(w, descriptor, &array, from, to));
-    return SR_OK;
-}
-
-/* By each rank for itself: nobody waits for anybody in here. What a rank has written lies in the cache of its node, and only
- * that node can bring it to the disk. */
-static sr_status fill_file(const writer *w)
-{
-    const int descriptor = open(w->temporary, O_WRONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return sr_fail(w->error, SR_ERROR_RUNTIME, "cannot write %s, which rank 0 has made: %s", w->temporary, strerror(errno));
-    sr_status status = write_parts(w, descriptor);
-    if (status == SR_OK && fsync(descriptor) != 0)
-        status = sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot bring it to the disk: %s", w->temporary, strerror(errno));
-    if (close(descriptor) != 0 && status == SR_OK) /* some file systems tell of a full disk no earlier */
-        status = sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write: %s", w->temporary, strerror(errno));
+    char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 2];
+    snprintf(name, sizeof name, "/%s/%s", w->arrays.names[array->group], array->name);
+    const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
+    const hid_t attribute = set < 0 ? -1 : H5Aopen(set, SR_CHECKSUM_ATTRIBUTE, H5P_DEFAULT);
+    sr_status status = SR_OK;
+    if (attribute < 0 || H5Awrite(attribute, H5T_STD_U8LE, w->checksums + array->first_block) < 0)
+        status = fail_write(w, name);
+    if (attribute >= 0)
+        H5Aclose(attribute);
+    if (set >= 0 && H5Dclose(set) < 0 && status == SR_OK)
+        status = fail_write(w, name);
     return status;
 }
 
-/* ---- steps 3 and 4: the file is completed, read again, and renamed ---- */
-
-static sr_status mark_complete(const writer *w)
+static sr_status mark_complete(const checkpoint_writer *w)
 {
     sr_hdf5_file handle;
     SR_TRY(sr_hdf5_reopen(&handle, w->temporary, w->error));
-    sr_status status = sr_hdf5_write_integer(&handle, "/", SR_SEALED_ATTRIBUTE, 1, w->error);
+    sr_status status = SR_OK;
+    checkpoint_array_place array;
+    for (size_t i = 0; status == SR_OK && checkpoint_next_shared(w, &i, &array);)
+        status = replace_checksums(w, handle.id, &array);
+    if (status == SR_OK)
+        status = sr_hdf5_write_integer(&handle, "/", SR_SEALED_ATTRIBUTE, 1, w->error);
     if (status == SR_OK)
         status = sr_hdf5_write_integer(&handle, "/", CHECKPOINT_COMPLETE, 1, w->error);
     const sr_status closed = sr_hdf5_close(&handle, status == SR_OK ? w->error : NULL);
@@ -332,7 +236,7 @@ static sr_status mark_complete(const writer *w)
 }
 
 /* What the file system has made of the file is looked at before it takes the name of a checkpoint. */
-static sr_status read_again(const writer *w)
+static sr_status read_again(const checkpoint_writer *w)
 {
     const sr_status status = w->parallel ? sr_checkpoint_verify(w->parallel, w->temporary, w->header.has_optimizer, w->error)
                                          : checkpoint_verify_alone(w->temporary, w->header.has_optimizer, w->error);
@@ -348,31 +252,38 @@ static sr_status read_again(const writer *w)
 /* ---- together ---- */
 
 /* `status` of all ranks, or of the one that writes alone. */
-static sr_status agree(const writer *w, sr_status status)
+static sr_status agree(const checkpoint_writer *w, sr_status status)
 {
     return w->parallel ? sr_parallel_agree(w->parallel, status, w->error) : status;
 }
 
-static sr_status write_steps(const writer *w)
+/* Where the values of every shared array lie in the file, in the order of the arrays. Rank 0 knows, and tells. */
+static sr_status share_places(const checkpoint_writer *w)
+{
+    const size_t bytes = w->arrays.groups * w->arrays.all.count * sizeof *w->places;
+    return w->parallel ? sr_parallel_broadcast(w->parallel, w->places, bytes, w->error) : SR_OK;
+}
+
+/* Each block has been hashed by one rank, and its checksum is 0 on all others: the sum over ranks completes the table. */
+static sr_status share_checksums(const checkpoint_writer *w)
+{
+    const size_t words = checkpoint_block_count(&w->arrays) * sizeof *w->checksums / sizeof(int64_t);
+    return w->parallel ? sr_parallel_sum_int64(w->parallel, (int64_t *)(void *)w->checksums, words, w->error) : SR_OK;
+}
+
+static sr_status write_steps(checkpoint_writer *w)
 {
     SR_TRY(agree(w, w->rank == 0 ? create_file(w) : SR_OK));
     SR_TRY(share_places(w));
-    SR_TRY(agree(w, fill_file(w)));
+    SR_TRY(agree(w, checkpoint_fill(w)));
+    SR_TRY(share_checksums(w));
     SR_TRY(agree(w, w->rank == 0 ? mark_complete(w) : SR_OK));
     SR_TRY(read_again(w));
     return agree(w, w->rank == 0 ? sr_durable_rename(w->temporary, w->path, w->error) : SR_OK);
 }
 
-/* Every rank hashes its part of the blocks; the sum over ranks completes the table, as each block is 0 on all ranks but one. */
-static sr_status share_checksums(const writer *w)
-{
-    const size_t words = checkpoint_block_count(&w->arrays) * sizeof *w->checksums / sizeof(int64_t);
-    checkpoint_hash(&w->arrays, w->rank, w->ranks, w->checksums);
-    return w->parallel ? sr_parallel_sum_int64(w->parallel, (int64_t *)(void *)w->checksums, words, w->error) : SR_OK;
-}
-
 /* When this returns on any rank, the temporary file is gone. */
-static void remove_remains(const writer *w)
+static void remove_remains(const checkpoint_writer *w)
 {
     if (w->rank == 0)
         (void)unlink(w->temporary);
@@ -380,42 +291,41 @@ static void remove_remains(const writer *w)
         (void)sr_parallel_barrier(w->parallel, NULL); /* the failure that led here is what the caller hears of */
 }
 
-/* What a checkpoint is written from must be here. */
-static sr_status check_rows(const sr_parameters *parameters, sr_error *error)
+static sr_status list_blocks(checkpoint_writer *w)
 {
-    const size_t rows = sr_row_blocks_rows(parameters), all = sr_row_blocks_table_rows(parameters);
-    if (rows == all)
-        return SR_OK;
-    return sr_fail(error, SR_ERROR_USAGE,
-                   "a checkpoint cannot be written of an item table that is divided among ranks: this one has %zu of %zu rows; "
-                   "use model.item_table replicated, or one rank",
-                   rows, all);
+    const size_t arrays = w->arrays.groups * w->arrays.all.count;
+    SR_TRY(SR_ALLOCATE_ZERO(&w->places, arrays, "places of arrays", w->error));
+    SR_TRY(SR_ALLOCATE_ZERO(&w->first_blocks, arrays + 1, "places of checksums", w->error));
+    for (size_t i = 0; i < arrays; ++i)
+        w->first_blocks[i + 1] = w->first_blocks[i] + checkpoint_blocks_of(w->arrays.all.list[i % w->arrays.all.count].size);
+    return SR_ALLOCATE_ZERO(&w->checksums, w->first_blocks[arrays], "checksums", w->error);
 }
 
-static sr_status prepare(writer *w, const sr_parameters *parameters, const sr_state *state,
+static sr_status prepare(checkpoint_writer *w, const sr_parameters *parameters, const sr_state *state,
                          char temporary[CHECKPOINT_PATH_SIZE])
 {
-    SR_TRY(check_rows(parameters, w->error));
     SR_TRY(checkpoint_arrays_make(&w->arrays, parameters, state, w->error));
     w->temporary = temporary;
     if (snprintf(temporary, CHECKPOINT_PATH_SIZE, "%s.tmp", w->path) >= CHECKPOINT_PATH_SIZE)
         return sr_fail(w->error, SR_ERROR_RUNTIME, "the path of a checkpoint is too long: %s", w->path);
-    SR_TRY(SR_ALLOCATE_ZERO(&w->places, w->arrays.groups * w->arrays.all.count, "places of arrays", w->error));
-    return SR_ALLOCATE(&w->checksums, checkpoint_block_count(&w->arrays), "checksums", w->error);
+    SR_TRY(list_blocks(w));
+    SR_TRY(SR_ALLOCATE_ZERO(&w->cursors, w->ranks, "parts of a checkpoint", w->error));
+    return checkpoint_rows_make(&w->rows, w->parallel, &w->arrays, w->error);
 }
 
-static sr_status write_checkpoint(writer *w, const sr_parameters *parameters, const sr_state *state)
+static sr_status write_checkpoint(checkpoint_writer *w, const sr_parameters *parameters, const sr_state *state)
 {
     char temporary[CHECKPOINT_PATH_SIZE];
     sr_status status = agree(w, prepare(w, parameters, state, temporary));
     if (status == SR_OK) {
-        status = share_checksums(w);
-        if (status == SR_OK)
-            status = write_steps(w);
+        status = write_steps(w);
         if (status != SR_OK)
             remove_remains(w);
     }
+    checkpoint_rows_free(&w->rows);
+    free(w->cursors);
     free(w->places);
+    free(w->first_blocks);
     free(w->checksums);
     checkpoint_arrays_free(&w->arrays);
     return status;
@@ -424,18 +334,19 @@ static sr_status write_checkpoint(writer *w, const sr_parameters *parameters, co
 sr_status sr_checkpoint_write(sr_parallel *parallel, const char *path, const sr_checkpoint *checkpoint,
                               const sr_parameters *parameters, const sr_state *state, sr_error *error)
 {
-    writer w = {.parallel = parallel,
-                .path = path,
-                .header = {.contents = *checkpoint, .has_optimizer = state != NULL},
-                .rank = (size_t)sr_parallel_rank(parallel),
-                .ranks = (size_t)sr_parallel_size(parallel),
-                .error = error};
+    checkpoint_writer w = {.parallel = parallel,
+                           .path = path,
+                           .header = {.contents = *checkpoint, .has_optimizer = state != NULL},
+                           .rank = (size_t)sr_parallel_rank(parallel),
+                           .ranks = (size_t)sr_parallel_size(parallel),
+                           .error = error};
     return write_checkpoint(&w, parameters, state);
 }
 
 sr_status checkpoint_write_alone(const char *path, const sr_checkpoint *checkpoint, const sr_parameters *parameters,
                                  const sr_state *state, sr_error *error)
 {
-    writer w = {.path = path, .header = {.contents = *checkpoint, .has_optimizer = state != NULL}, .ranks = 1, .error = error};
+    checkpoint_writer w = {
+        .path = path, .header = {.contents = *checkpoint, .has_optimizer = state != NULL}, .ranks = 1, .error = error};
     return write_checkpoint(&w, parameters, state);
 }

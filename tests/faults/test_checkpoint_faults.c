@@ -1,5 +1,6 @@
 /* Every file call of a checkpoint fails in turn, on every rank: all ranks return one error, nothing hangs, and the checkpoint
  * that was there is whole, or has been replaced by a whole one. */
+#include "divided_rows.h"
 #include "every_fault.h"
 #include "srtrain/checkpoint.h"
 #include "storage/checkpoint_layout.h"
@@ -19,13 +20,30 @@ typedef struct {
     sr_checkpoint checkpoint;
     sr_parameters parameters;
     sr_state state;
-    bool alone; /* rank 0 writes by itself, as the thread beside training does */
+    sr_parameters small; /* with a table whose rows are divided among the ranks */
+    divided_rows rows;
+    enum { TOGETHER, DIVIDED, ALONE } way; /* alone: rank 0 writes by itself, as the thread beside training does */
 } world;
 
 static void check(sr_status status, const sr_error *error)
 {
     if (status != SR_OK)
         fail_msg("%s", error->message);
+}
+
+/* The same state again, its item table divided. */
+static void divide(world *w)
+{
+    static const size_t table[] = {900, 64}, shape[] = {64};
+    sr_parameters_initialise(&w->small);
+    divided_rows_make(&w->rows, &w->small, "item_embedding.weight", table, (size_t)sr_parallel_rank(w->parallel),
+                      (size_t)sr_parallel_size(w->parallel));
+    sr_error error;
+    check(sr_parameters_declare(&w->small, "encoder.0.norm.bias", shape, 1, (sr_initial_values){SR_INITIAL_NORMAL, 0.02},
+                                SR_PARAMETERS_ORDINARY, NULL, &error),
+          &error);
+    w->small.values = w->parameters.values;
+    sr_row_blocks_set(&w->small, 0, SIZE_MAX, 0, table[0] * table[1], w->parameters.values);
 }
 
 /* Two large arrays, which all ranks write, and small ones. */
@@ -65,6 +83,7 @@ static int start(void **state)
                                     .data_directory = strdup("data"),
                                     .users = 9,
                                     .items = 899};
+    divide(w);
     *state = w;
     return 0;
 }
@@ -79,6 +98,9 @@ static int finish(void **state)
     if (sr_parallel_rank(w->parallel) == 0)
         assert_int_equal(system(command), 0);
     sr_checkpoint_free(&w->checkpoint);
+    divided_rows_free(&w->rows, &w->small);
+    w->small.values = NULL;
+    sr_parameters_free(&w->small);
     sr_parameters_free(&w->parameters);
     free(w->state.blocks[0].values);
     free(w->state.blocks[1].values);
@@ -92,8 +114,9 @@ static sr_status write_checkpoint(void *context, sr_error *error)
 {
     world *w = context;
     ++w->checkpoint.progress.epoch;
-    if (!w->alone)
-        return sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, &w->parameters, &w->state, error);
+    if (w->way != ALONE)
+        return sr_checkpoint_write(w->parallel, w->path, &w->checkpoint, w->way == DIVIDED ? &w->small : &w->parameters,
+                                   &w->state, error);
     sr_status status = SR_OK;
     if (sr_parallel_rank(w->parallel) == 0)
         status = checkpoint_write_alone(w->path, &w->checkpoint, &w->parameters, &w->state, error);
@@ -133,13 +156,16 @@ static void try_all(void *context, fault_kind kind, int cause)
                               .context = w,
                               .work = write_checkpoint,
                               .check = a_whole_checkpoint_is_there};
-    w->alone = false;
-    const long together = try_every_fault(&work, kind, cause);
-    w->alone = true; /* for which it does not matter how many others there are */
-    const long alone = sr_parallel_size(w->parallel) == 1 ? try_every_fault(&work, kind, cause) : 0;
-    assert_true(together > 0 && (alone > 0 || sr_parallel_size(w->parallel) > 1));
+    const bool together = sr_parallel_size(w->parallel) > 1;
+    long counts[] = {[TOGETHER] = 0, [DIVIDED] = 0, [ALONE] = 0};
+    w->way = TOGETHER;
+    counts[TOGETHER] = try_every_fault(&work, kind, cause);
+    w->way = together ? DIVIDED : ALONE; /* for which it does not matter how many others there are */
+    counts[w->way] = try_every_fault(&work, kind, cause);
+    assert_true(counts[TOGETHER] > 0 && counts[w->way] > 0);
     if (sr_parallel_rank(w->parallel) == 0)
-        print_message("%ld faults of a checkpoint of all ranks, %ld of one that a rank writes alone\n", together, alone);
+        print_message("%ld faults of a checkpoint of all ranks, %ld of a divided table, %ld of one that a rank writes alone\n",
+                      counts[TOGETHER], counts[DIVIDED], counts[ALONE]);
 }
 
 int main(void)

@@ -19,6 +19,31 @@ static const sr_key keys[] = {
               "t of loss gbce: 0 is binary cross entropy; 1 makes the probabilities of targets right in theory"),
 };
 
+static bool has_no_number(const void *part)
+{
+    return ((const sr_model_settings *)part)->negatives.count == 0;
+}
+
+static const sr_rule rules[] = {
+    SR_RULE(
+        "training.negatives", "training.loss", has_no_number,
+        "this loss is calibrated for a number of negatives, while the targets of a batch are now more and now fewer; use at "
+        "least 1, or loss sampled_softmax"),
+};
+
+/* alpha is at most 1. */
+static sr_status check_items(const sr_model_settings *settings, size_t items, sr_error *error)
+{
+    const int64_t negatives = settings->negatives.count;
+    if ((size_t)negatives < items)
+        return SR_OK;
+    return sr_fail(
+        error, SR_ERROR_USAGE,
+        "training.negatives is %lld, but the data set has %zu items, and loss gbce takes its negatives for a part of "
+        "those that are not the target; use at most %zu, or loss cross_entropy, which takes all of them",
+        (long long)negatives, items, items > 0 ? items - 1 : 0);
+}
+
 static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
 {
     const gbce_settings *own = component_settings(&model->settings, &gbce_loss.component);
@@ -32,11 +57,13 @@ const loss gbce_loss = {
     .component = {.name = "gbce",
                   .help = "binary cross entropy with sampled negatives, calibrated for their number (gSASRec)",
                   SR_KEYS(keys),
+                  SR_RULES(rules),
                   .settings_size = sizeof(gbce_settings)},
     .term = {"loss", "ranking loss"},
     .samples = true,
     .lists = true,
     .standard_negatives = 256,
+    .check_items = check_items,
     .compute = compute,
     .catalogue_memory = list_factors_memory,
 };

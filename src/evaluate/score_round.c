@@ -1,0 +1,332 @@
+#include "evaluate/score_round.h"
+
+#include "base/sizes.h"
+#include "srtrain/memory.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- beginning and end ---- */
+
+sr_status score_round_create(score_round *round, sr_parallel *member, scorer *s, sr_history rule, size_t largest_batch,
+                             size_t most_states, sr_error *error)
+{
+    const bool is_thread = s->divided && sr_parallel_process(member) != member;
+    *round = (score_round){.scorer = s,
+                           .ranks = s->divided ? member : NULL,
+                           .rule = rule,
+                           .most_states = s->divided ? most_states : smaller(most_states, largest_batch),
+                           .turn = is_thread ? sr_parallel_thread(member) : 0,
+                           .turns = is_thread ? sr_parallel_threads(sr_parallel_process(member)) : 1,
+                           .items_at_once = smaller(s->columns, SCORED_ITEMS)};
+    most_states = round->most_states;
+    SR_TRY(SR_ALLOCATE(&round->scores, most_states * round->items_at_once, "scores", error));
+    SR_TRY(SR_ALLOCATE(&round->sums, 2 * most_states, "scores of targets", error));
+    SR_TRY(SR_ALLOCATE(&round->history_begins, most_states + 1, "histories", error));
+    SR_TRY(SR_ALLOCATE(&round->heads, largest_batch, "histories", error));
+    return SR_ALLOCATE(&round->ends, largest_batch, "histories", error);
+}
+
+static void free_portion(score_round *round)
+{
+    free(round->gathered_states);
+    free(round->gathered_items);
+    round->gathered_states = NULL;
+    round->gathered_items = NULL;
+}
+
+void score_round_free(score_round *round)
+{
+    free_portion(round);
+    free(round->scores);
+    free(round->sums);
+    free(round->history_begins);
+    free(round->heads);
+    free(round->ends);
+    free(round->items);
+    free(round->all_heads);
+    *round = (score_round){.scorer = NULL};
+}
+
+size_t score_round_memory(const sr_model_settings *settings, const score_round_size *size)
+{
+    const size_t states = smaller(size->workers * size->largest_batch, PORTION_STATES);
+    const size_t of_portion = states *
+                              (smaller(size->items + 1, SCORED_ITEMS) * sizeof(sr_real) + 2 * sizeof(int64_t) + sizeof(size_t));
+    const size_t of_batch = size->largest_batch * (sizeof(state_head) + sizeof(size_t)) + size->history_items * sizeof(int32_t);
+    const size_t of_all = size->workers * size->largest_batch * sizeof(state_head) + PORTION_ITEMS * sizeof(int32_t) +
+                          states * 2 * (size_t)settings->hidden_size * sizeof(sr_real);
+    return of_portion + of_batch + (size->workers > 1 ? of_all : 0) + sr_catalogue_memory(settings, size->items, states);
+}
+
+/* ---- this rank's batch ---- */
+
+static int compare_items(const void *left, const void *right)
+{
+    const int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return a < b ? -1 : a > b;
+}
+
+/* The different items of a list, ascending, in place; returns how many there are. */
+static size_t sort_out(int32_t *items, size_t count)
+{
+    size_t kept = 0;
+    qsort(items, count, sizeof *items, compare_items);
+    for (size_t i = 0; i < count; ++i)
+        if (kept == 0 || items[i] != items[kept - 1])
+            items[kept++] = items[i];
+    return kept;
+}
+
+static sr_status describe(score_round *round, const scored_history *histories, const int32_t *targets, size_t count,
+                          sr_error *error)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count; ++i) {
+        size_t different = 0;
+        if (round->rule != SR_HISTORY_KEEP && histories[i].length > 0) {
+            SR_TRY(SR_GROW(&round->items, &round->room, used + histories[i].length, "items of histories", error));
+            memcpy(round->items + used, histories[i].items, histories[i].length * sizeof *round->items);
+            different = sort_out(round->items + used, histories[i].length);
+        }
+        used += different;
+        round->ends[i] = used;
+        round->heads[i] = (state_head){.target = targets ? targets[i] : 0, .history = (int32_t)different};
+    }
+    return SR_OK;
+}
+
+/* ---- the batches of all ranks ---- */
+
+static sr_status gather_heads(score_round *round, size_t count, sr_status status, sr_error *error)
+{
+    void *gathered;
+    size_t *offsets;
+    free(round->all_heads);
+    round->all_heads = NULL;
+    SR_TRY(sr_parallel_gather_all(round->ranks, status, round->heads, count, sizeof *round->heads, &gathered, &offsets, error));
+    round->all_heads = gathered;
+    round->first_own = offsets[sr_parallel_rank(round->ranks)];
+    round->total = offsets[sr_parallel_size(round->ranks)];
+    free(offsets);
+    return SR_OK;
+}
+
+sr_status score_round_begin(score_round *round, const scored_history *histories, const int32_t *targets, size_t count,
+                            sr_status status, sr_error *error)
+{
+    if (status == SR_OK)
+        status = describe(round, histories, targets, count, error);
+    round->own = round->total = count;
+    round->first_own = round->begin = 0;
+    round->portion = (score_portion){.count = 0};
+    if (round->ranks)
+        status = gather_heads(round, count, status, error);
+    if (status != SR_OK || round->total == 0)
+        return status;
+    status = scorer_encode(round->scorer, histories, count, SR_OK, error);
+    return round->ranks ? sr_parallel_agree(round->ranks, status, error) : status;
+}
+
+/* ---- portions ---- */
+
+static const state_head *heads_of_portion(const score_round *round)
+{
+    return (round->all_heads ? round->all_heads : round->heads) + round->begin;
+}
+
+/* States from `begin` on: as many as a portion may have. */
+static void choose_portion(score_round *round)
+{
+    const state_head *heads = heads_of_portion(round);
+    const size_t left = round->total - round->begin;
+    score_portion *portion = &round->portion;
+    size_t items = 0;
+    *portion = (score_portion){.count = 0};
+    while (portion->count < smaller(left, round->most_states)) {
+        const size_t more = (size_t)heads[portion->count].history;
+        if (portion->count > 0 && items + more > PORTION_ITEMS)
+            break;
+        round->history_begins[portion->count++] = items;
+        items += more;
+    }
+    round->history_begins[portion->count] = items;
+    const size_t own_end = round->first_own + round->own, end = round->begin + portion->count;
+    const size_t first = larger(round->begin, round->first_own), last = smaller(end, own_end);
+    if (first < last) {
+        portion->first_own = first - round->begin;
+        portion->own = last - first;
+        portion->history = first - round->first_own;
+    }
+}
+
+/* The states of the portion, which all ranks bring together, and what matters of their histories. */
+static sr_status gather_portion(score_round *round, const sr_real *own_states, const int32_t *own_items, size_t own_item_count,
+                                sr_status status, sr_error *error)
+{
+    const scorer *s = round->scorer;
+    void *gathered;
+    size_t *offsets;
+    SR_TRY(sr_parallel_gather_all(round->ranks, status, own_states, round->portion.own, s->width * sizeof *own_states,
+                                  &gathered, &offsets, error));
+    free(offsets);
+    round->gathered_states = gathered;
+    if (round->history_begins[round->portion.count] == 0)
+        return SR_OK;
+    SR_TRY(
+        sr_parallel_gather_all(round->ranks, SR_OK, own_items, own_item_count, sizeof *own_items, &gathered, &offsets, error));
+    free(offsets);
+    round->gathered_items = gathered;
+    return SR_OK;
+}
+
+static sr_status take_portion(score_round *round, sr_status status, sr_error *error)
+{
+    const score_portion *portion = &round->portion;
+    const size_t first = portion->history, begin = first ? round->ends[first - 1] : 0;
+    const size_t end = portion->own ? round->ends[first + portion->own - 1] : begin;
+    const sr_real *states = round->scorer->width ? round->scorer->representations + first * round->scorer->width : NULL;
+    round->histories = round->items ? round->items + begin : NULL;
+    if (round->ranks) {
+        SR_TRY(gather_portion(round, states, round->histories, end - begin, status, error));
+        states = round->gathered_states;
+        round->histories = round->gathered_items;
+    }
+    return scorer_take_states(round->scorer, states, portion->count, error);
+}
+
+sr_status score_round_next(score_round *round, sr_status status, sr_error *error)
+{
+    free_portion(round);
+    round->begin += round->portion.count;
+    round->tile = round->place = round->part = 0;
+    choose_portion(round);
+    if (status == SR_OK || round->ranks)
+        if (round->portion.count > 0)
+            status = take_portion(round, status, error);
+    return round->ranks ? sr_parallel_agree(round->ranks, status, error) : status;
+}
+
+/* ---- scores ---- */
+
+int32_t score_round_target(const score_round *round, size_t state)
+{
+    return heads_of_portion(round)[state].target;
+}
+
+/* What the score of an item of the history becomes. */
+static sr_real score_of_history(sr_history rule)
+{
+    return rule == SR_HISTORY_ZERO ? 0 : (sr_real)-INFINITY;
+}
+
+/* How many items of a state's history have a smaller number. */
+static size_t history_before(const score_round *round, size_t state, int32_t item)
+{
+    size_t begin = round->history_begins[state], end = round->history_begins[state + 1];
+    while (begin < end) {
+        const size_t middle = begin + (end - begin) / 2;
+        if (round->histories[middle] < item)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+static bool is_in_history(const score_round *round, size_t state, int32_t item)
+{
+    const size_t at = history_before(round, state, item);
+    return at < round->history_begins[state + 1] && round->histories[at] == item;
+}
+
+/* The score of a target that is scored here. */
+static sr_real score_of_target(const score_round *round, size_t state, size_t tile, size_t place)
+{
+    const int32_t target = score_round_target(round, state);
+    sr_real score;
+    if (is_in_history(round, state, target))
+        return score_of_history(round->rule);
+    if (target == 0 && round->rule != SR_HISTORY_ZERO)
+        return (sr_real)-INFINITY;
+    scorer_score(round->scorer,
+                 &(sr_score_part){.first_state = state, .states = 1, .tile = tile, .first_item = place, .items = 1}, &score);
+    return score;
+}
+
+/* Each target is scored by the one process that has it: the bits of the others' numbers are 0, and the sum is exact. */
+sr_status score_round_targets(score_round *round, sr_real *scores, sr_error *error)
+{
+    const size_t count = round->portion.count;
+    int64_t *bits = round->sums, *owners = round->sums + count;
+    memset(round->sums, 0, 2 * count * sizeof *round->sums);
+    for (size_t state = 0; state < count && round->turn == 0; ++state) {
+        size_t tile, place;
+        if (!scorer_find(round->scorer, score_round_target(round, state), &tile, &place))
+            continue;
+        const sr_real score = score_of_target(round, state, tile, place);
+        memcpy(&bits[state], &score, sizeof score);
+        owners[state] = 1;
+    }
+    SR_TRY(score_round_sum(round, round->sums, 2 * count, error));
+    for (size_t state = 0; state < count; ++state) {
+        if (owners[state] != 1)
+            return sr_fail(error, SR_ERROR_RUNTIME, "item %d is scored by %lld processes, expected one",
+                           score_round_target(round, state), (long long)owners[state]);
+        memcpy(&scores[state], &bits[state], sizeof scores[state]);
+    }
+    return SR_OK;
+}
+
+static void apply_history(const score_round *round, size_t state, const sr_row_numbers *items, sr_real *scores)
+{
+    const int32_t last = sr_row_number(items, items->count - 1);
+    size_t place;
+    if (round->rule != SR_HISTORY_ZERO && sr_row_place(items, 0, &place))
+        scores[place] = (sr_real)-INFINITY;
+    if (round->rule == SR_HISTORY_KEEP)
+        return;
+    for (size_t i = history_before(round, state, sr_row_number(items, 0));
+         i < round->history_begins[state + 1] && round->histories[i] <= last; ++i)
+        if (sr_row_place(items, round->histories[i], &place))
+            scores[place] = score_of_history(round->rule);
+}
+
+/* Moves on to the next items that are this thread's turn. */
+static bool next_part(score_round *round, sr_score_part *part)
+{
+    const scorer *s = round->scorer;
+    for (; round->tile < s->tile_count; ++round->tile, round->place = 0)
+        while (round->place < s->tiles[round->tile].items.count) {
+            const size_t count = smaller(round->items_at_once, s->tiles[round->tile].items.count - round->place);
+            *part = (sr_score_part){
+                .states = round->portion.count, .tile = round->tile, .first_item = round->place, .items = count};
+            round->place += count;
+            if (round->part++ % round->turns == round->turn)
+                return true;
+        }
+    return false;
+}
+
+bool score_round_items(score_round *round, scored_items *found)
+{
+    sr_score_part part;
+    if (!next_part(round, &part))
+        return false;
+    found->items = round->scorer->tiles[part.tile].items;
+    found->items.first = (size_t)sr_row_number(&found->items, part.first_item);
+    found->items.count = part.items;
+    if (found->items.list)
+        found->items.list += part.first_item;
+    found->scores = round->scores;
+    scorer_score(round->scorer, &part, round->scores);
+    for (size_t state = 0; state < part.states; ++state)
+        apply_history(round, state, &found->items, round->scores + state * part.items);
+    return true;
+}
+
+sr_status score_round_sum(score_round *round, int64_t *values, size_t count, sr_error *error)
+{
+    return round->ranks ? sr_parallel_sum_int64(round->ranks, values, count, error) : SR_OK;
+}
