@@ -51,8 +51,7 @@ static sr_real *join_rows(const contrast *c)
 static sr_status gather_rows(contrast *c, sr_ranks *ranks, sr_status status, size_t width, sr_error *error)
 {
     size_t *offsets = NULL;
-    SR_TRY(ranks_gather(ranks, status, SR_TRAFFIC_STATES, c->batch.rows, c->batch.count, width * sizeof(sr_real), &c->rows,
-                        &offsets, error));
+    SR_TRY(ranks_gather(ranks, status, c->batch.rows, c->batch.count, width * sizeof(sr_real), &c->rows, &offsets, error));
     c->batch.rows = c->rows;
     c->batch.count = offsets[ranks->count];
     c->batch.first = offsets[ranks->rank];
@@ -63,7 +62,7 @@ static sr_status gather_rows(contrast *c, sr_ranks *ranks, sr_status status, siz
 static sr_status gather_log_sums(contrast *c, sr_ranks *ranks, sr_status status, const double *own, sr_error *error)
 {
     size_t *offsets = NULL;
-    SR_TRY(ranks_gather(ranks, status, SR_TRAFFIC_STATES, own, 2 * c->batch.pairs, sizeof *own, &c->log_sums, &offsets, error));
+    SR_TRY(ranks_gather(ranks, status, own, 2 * c->batch.pairs, sizeof *own, &c->log_sums, &offsets, error));
     c->all_log_sums = c->log_sums;
     free(offsets);
     return SR_OK;

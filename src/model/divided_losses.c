@@ -60,7 +60,7 @@ static sr_status gather(divided *d, sr_status status, const void *data, size_t c
     *all = NULL;
     *offsets = NULL;
     if (d->ranks)
-        return ranks_gather(d->ranks, status, SR_TRAFFIC_STATES, data, count, size, all, offsets, error);
+        return ranks_gather(d->ranks, status, data, count, size, all, offsets, error);
     if (status == SR_OK)
         status = sr_allocate(all, count, size, "states to be scored", error);
     if (status == SR_OK)

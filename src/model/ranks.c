@@ -28,13 +28,13 @@ sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error)
     return status;
 }
 
-sr_status ranks_gather(sr_ranks *ranks, sr_status status, sr_traffic_kind kind, const void *data, size_t count, size_t size,
-                       void **gathered, size_t **offsets, sr_error *error)
+sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
+                       size_t **offsets, sr_error *error)
 {
     double mark = sr_seconds();
     status = ranks->gather(ranks->context, status, data, count, size, gathered, offsets, error);
     if (status == SR_OK)
-        ranks->traffic.bytes[kind] += (double)(count * size) * (double)(ranks->count / ranks->here - 1);
+        ranks->traffic.bytes[SR_TRAFFIC_STATES] += (double)(count * size) * (double)(ranks->count / ranks->here - 1);
     ranks->seconds += sr_lap(&mark);
     return status;
 }
