@@ -296,7 +296,7 @@ static void train_stage(const shared_dataset *data, const stage *who, const char
         check(small_training_step(&t, step, &result, &error), &error);
         losses[step] = sr_terms_total(&result.terms, SR_PARAMETERS_EVERY, result.targets);
         if ((step + 1) % THIRD == 0) /* a run that goes on has done so, too: it rounds */
-            sr_stepper_settle(&t.stepper);
+            check(sr_stepper_settle(&t.stepper, &error), &error);
     }
     const sr_checkpoint checkpoint = contents(end);
     if (path)

@@ -113,6 +113,18 @@ static bool next_chunk(const checkpoint_writer *w, const byte_range *part, check
     return true;
 }
 
+/* Lets the system begin to bring what was written to the disk, while this rank goes on. Whether that works the sync at the end
+ * tells. */
+static void start_writing_back(int descriptor, const byte_range *written)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    (void)sync_file_range(descriptor, (off_t)written->first, (off_t)(written->end - written->first), SYNC_FILE_RANGE_WRITE);
+#else
+    (void)descriptor;
+    (void)written;
+#endif
+}
+
 static sr_status write_chunk(const checkpoint_writer *w, int descriptor, const chunk *own)
 {
     const sr_real *values = checkpoint_values(&w->arrays, &own->piece);
@@ -121,6 +133,7 @@ static sr_status write_chunk(const checkpoint_writer *w, int descriptor, const c
         checkpoint_hash_values(values, own->piece.count, &w->checksums[own->piece.index]);
     if (!sr_durable_write(descriptor, bytes, own->written.end - own->written.first, own->written.first))
         return sr_fail(w->error, SR_ERROR_RUNTIME, "%s: cannot write %s: %s", w->temporary, own->name, strerror(errno));
+    start_writing_back(descriptor, &own->written);
     return SR_OK;
 }
 
