@@ -41,6 +41,12 @@ static int set_up_many(void **state)
     return world_set_up(state, configuration, "--users 110 --items 6000 --mean-length 14 --seed 3 --shards 2");
 }
 
+/* Items that take most of a run's memory. */
+static int set_up_most(void **state)
+{
+    return world_set_up(state, configuration, "--users 400 --items 22000 --mean-length 14 --seed 3 --shards 2");
+}
+
 /* ---- running ---- */
 
 /* Runs srtrain with these arguments, split at spaces, and returns the most memory that it held, in bytes. */
@@ -306,6 +312,31 @@ static void what_cannot_fit_is_refused_before_anything_is_written(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* Between what the nodes would need with either item table. */
+static void a_run_divides_what_does_not_fit_replicated(void **state)
+{
+    world *w = *state;
+    static const char options[] = WIDE " --set training.loss=bpr --set training.reduction=blocking "
+                                       "--set checkpoint.writing=blocking --set training.batch_size=256";
+    char text[32];
+    char with_node[512];
+    snprintf(with_node, sizeof with_node, "--ranks-per-node 2 %s", options);
+    cJSON *object = plan(w, 2, with_node);
+    const cJSON *tables = cJSON_GetObjectItem(object, "item_table");
+    const double divided = number_in(cJSON_GetObjectItem(tables, "divided"), "node_memory_bytes"),
+                 replicated = number_in(cJSON_GetObjectItem(tables, "replicated"), "node_memory_bytes");
+    cJSON_Delete(object);
+    print_message("replicated %.1f MB, divided %.1f MB\n", replicated / 1e6, divided / 1e6);
+    assert_true(divided < 0.75 * replicated);
+    snprintf(text, sizeof text, "%.0f", (divided + replicated) / 2 / 0x1p20);
+    assert_int_equal(setenv("SLURM_MEM_PER_NODE", text, 1), 0);
+    world_train(w, 2, "divided", options);
+    unsetenv("SLURM_MEM_PER_NODE");
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "the item table is divided among all threads of all ranks: with a replicated one, ");
+    assert_says(&w->result, "(SLURM_MEM_PER_NODE)");
+}
+
 static void who_may_just_fit_is_warned_only(void **state)
 {
     (void)state;
@@ -420,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_rank_reduces_nothing, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(times_come_from_measuring_or_from_a_rate, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_fit_is_refused_before_anything_is_written, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_run_divides_what_does_not_fit_replicated, set_up_most, world_tear_down),
         cmocka_unit_test(who_may_just_fit_is_warned_only),
         cmocka_unit_test(limits_of_slurm_count),
         cmocka_unit_test_setup_teardown(nonsense_is_refused, set_up, world_tear_down),
