@@ -12,7 +12,7 @@
  * collective. A rank that has failed makes the same calls as the others, so that nobody waits for it in vain. */
 typedef struct {
     size_t rank, count; /* this one, of so many */
-    size_t here;        /* of these, in this process: from a multiple of `here` on */
+    size_t here;        /* of these, in this process, from a multiple of `here` on; 0: this one alone */
     void *context;      /* what the functions get */
     /* Adds up `count` numbers over all ranks, in place. */
     sr_status (*sum)(void *context, double *values, size_t count, sr_error *error);
