@@ -2,9 +2,9 @@
  *
  * Takes STEPS (default 60) optimizer steps of the configured run after 10 that are not counted, without evaluation or
  * checkpoints, and prints for the whole step and each part the median, the minimum and the maximum over steps in milliseconds,
- * examples per second, peak resident memory and the part of it that the tensors of the largest step take. With --json the same
- * and the time of every step go into FILE, in the form of benchmarks/README.md. Runs under mpirun as well; the figures are
- * those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
+ * examples per second, bytes that a rank sends by what they are for, peak resident memory and the part of it that the tensors
+ * of the largest step take. With --json the same and the time of every step go into FILE, in the form of benchmarks/README.md.
+ * Runs under mpirun as well; the figures are those of rank 0, and FILE has the mean, minimum and maximum over ranks besides. */
 #include "benchmark.h"
 
 #include "base/units.h"
@@ -33,6 +33,7 @@ typedef struct {
     size_t steps, ranks, threads, most_memory;
     double *milliseconds; /* [PARTS, steps], in the order of the steps */
     double examples, losses, seconds;
+    sr_traffic sent;                         /* by this rank, in all counted steps */
     size_t batch, parameters, bytes_reduced; /* examples of a global batch; of the model; of the gradient block */
 } results;
 
@@ -92,6 +93,17 @@ static bool add_ranks(cJSON *root, const results *r, const rank_results *ranks)
     return complete;
 }
 
+/* Bytes that a rank sends in a step, on average. */
+static bool add_traffic(cJSON *root, const results *r)
+{
+    cJSON *sent = cJSON_AddObjectToObject(root, "sent_bytes_per_step");
+    bool complete = sent != NULL;
+    for (size_t kind = 0; kind < SR_TRAFFICS && complete; ++kind)
+        complete = cJSON_AddNumberToObject(sent, sr_traffic_name((sr_traffic_kind)kind),
+                                           r->sent.bytes[kind] / (double)(r->steps * r->ranks)) != NULL;
+    return complete;
+}
+
 /* NULL when memory is too short. */
 static cJSON *make_document(const results *r, const rank_results *ranks)
 {
@@ -112,7 +124,8 @@ static cJSON *make_document(const results *r, const rank_results *ranks)
                           cJSON_AddNumberToObject(root, "global_batch", (double)r->batch) &&
                           cJSON_AddNumberToObject(root, "parameters", (double)r->parameters) &&
                           cJSON_AddNumberToObject(root, "bytes_reduced", (double)r->bytes_reduced) &&
-                          add_times(root, "milliseconds", r->milliseconds, r->steps) && add_ranks(root, r, ranks);
+                          add_times(root, "milliseconds", r->milliseconds, r->steps) && add_traffic(root, r) &&
+                          add_ranks(root, r, ranks);
     if (complete)
         return root;
     cJSON_Delete(root);
@@ -191,9 +204,23 @@ static void print_table(results *r)
     }
     printf("examples/s %10.0f\npeak resident memory %.0f MiB, of which a step's tensors %.0f MiB\n", r->examples / r->seconds,
            peak_mebibytes(), (double)r->most_memory / 0x1p20);
+    if (r->ranks == 1)
+        return;
+    printf("bytes that a rank sends in a step\n");
+    for (size_t kind = 0; kind < SR_TRAFFICS; ++kind)
+        printf("  %-30s %12.0f\n", sr_traffic_words((sr_traffic_kind)kind),
+               r->sent.bytes[kind] / (double)(r->steps * r->ranks));
 }
 
 /* ---- measuring ---- */
+
+/* What a step has sent, beside what had been sent before. */
+static void add_sent(sr_traffic *sum, const sr_traffic *before, const sr_stepper *stepper)
+{
+    const sr_traffic after = sr_stepper_traffic(stepper);
+    for (size_t kind = 0; kind < SR_TRAFFICS; ++kind)
+        sum->bytes[kind] += after.bytes[kind] - before->bytes[kind];
+}
 
 static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
 {
@@ -203,6 +230,7 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
         sr_step_result result;
         double parts[PARTS];
         const sr_step_times before = stepper->times;
+        const sr_traffic sent = sr_stepper_traffic(stepper);
         const double start = sr_seconds();
         SR_TRY(
             sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, votes, &result, error));
@@ -210,6 +238,7 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
         r->most_memory = sr_stepper_memory(stepper) > r->most_memory ? sr_stepper_memory(stepper) : r->most_memory;
         if (step < WARM_UP)
             continue;
+        add_sent(&r->sent, &sent, stepper);
         times_of(&before, &stepper->times, seconds, parts);
         for (size_t part = 0; part < PARTS; ++part)
             r->milliseconds[part * r->steps + step - WARM_UP] = parts[part];
@@ -223,6 +252,7 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
 static sr_status report(sr_parallel *parallel, results *r, const char *json, sr_error *error)
 {
     rank_results ranks = {.nodes = 0};
+    SR_TRY(sr_parallel_sum_double(parallel, r->sent.bytes, SR_TRAFFICS, error));
     sr_status status = json ? combine_ranks(parallel, r, &ranks, error) : SR_OK;
     if (status == SR_OK && sr_parallel_rank(parallel) == 0) {
         status = json ? write_document(json, r, &ranks, error) : SR_OK;

@@ -39,11 +39,23 @@ static void a_reduction_goes_in_messages(void **state)
     assert_close(network_reduction(&example, 8, 3000, 1000), 3 * whole);
 }
 
+static void an_exchange_costs_its_messages_and_shares_the_link_of_a_node(void **state)
+{
+    (void)state;
+    assert_true(network_exchange(&example, 1, 1e6, 1) == 0);
+    /* Within a node: three messages, and all bytes. */
+    assert_close(network_exchange(&example, 4, 1e6, 1), 3 * 1e-7 + 1e6 / 1e9);
+    /* 8 nodes: of 31 partners 3 are on the node, and 28 are met in two rounds. Four ranks share the link. */
+    assert_close(network_exchange(&example, 32, 1e6, 2),
+                 31 * 2 * 1e-7 + 2 * 1e-6 + 3.0 / 31 * 1e6 / 1e9 + 4 * 28.0 / 31 * 1e6 / 1e10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_all_reduce_costs_what_the_published_formula_says),
         cmocka_unit_test(a_reduction_goes_in_messages),
+        cmocka_unit_test(an_exchange_costs_its_messages_and_shares_the_link_of_a_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

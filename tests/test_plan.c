@@ -41,6 +41,12 @@ static int set_up_many(void **state)
     return world_set_up(state, configuration, "--users 110 --items 6000 --mean-length 14 --seed 3 --shards 2");
 }
 
+/* Items that take most of a run's memory. */
+static int set_up_most(void **state)
+{
+    return world_set_up(state, configuration, "--users 400 --items 22000 --mean-length 14 --seed 3 --shards 2");
+}
+
 /* ---- running ---- */
 
 /* Runs srtrain with these arguments, split at spaces, and returns the most memory that it held, in bytes. */
@@ -98,6 +104,7 @@ static const char *const variants[] = {
     "--set calibrators.spatial.order=true --set calibrators.adversarial.combine=gate",
     "--set training.precision=bf16",
     "--set training.loss=bpr --set training.item_updates=deferred",
+    "--set training.loss=bpr --set model.item_table=divided",
     "--set training.loss=sampled_softmax --set training.negatives=4000 --set training.negative_sharing=target "
     "--set model.similarity=cosine --set training.temperature=0.1",
     "--set checkpoint.writing=blocking",
@@ -204,10 +211,10 @@ static void late_rows_are_planned(void **state)
     cJSON *one = plan(w, 1, late), *two = plan(w, 2, late), *none = plan(w, 1, "--set training.loss=bpr"),
           *whole = plan(w, 1, "--set training.item_updates=deferred");
     /* 8 bytes a row, and what is to be reduced of three tenths of the rows; tests/test_item_updates.c has the rest. */
-    assert_true(memory_of(one, "deferral") > 8 * 6000);
-    assert_true(memory_of(two, "deferral") > memory_of(one, "deferral") + 0.29 * 6000 * 96 * 4);
-    assert_true(memory_of(none, "deferral") == 0);
-    assert_true(memory_of(whole, "deferral") == 0); /* the loss compares all items */
+    assert_true(memory_of(one, "late_rows") > 8 * 6000);
+    assert_true(memory_of(two, "late_rows") > memory_of(one, "late_rows") + 0.29 * 6000 * 96 * 4);
+    assert_true(memory_of(none, "late_rows") == 0);
+    assert_true(memory_of(whole, "late_rows") == 0); /* the loss compares all items */
     cJSON_Delete(one);
     cJSON_Delete(two);
     cJSON_Delete(none);
@@ -305,6 +312,31 @@ static void what_cannot_fit_is_refused_before_anything_is_written(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* Between what the nodes would need with either item table. */
+static void a_run_divides_what_does_not_fit_replicated(void **state)
+{
+    world *w = *state;
+    static const char options[] = WIDE " --set training.loss=bpr --set training.reduction=blocking "
+                                       "--set checkpoint.writing=blocking --set training.batch_size=256";
+    char text[32];
+    char with_node[512];
+    snprintf(with_node, sizeof with_node, "--ranks-per-node 2 %s", options);
+    cJSON *object = plan(w, 2, with_node);
+    const cJSON *tables = cJSON_GetObjectItem(object, "item_table");
+    const double divided = number_in(cJSON_GetObjectItem(tables, "divided"), "node_memory_bytes"),
+                 replicated = number_in(cJSON_GetObjectItem(tables, "replicated"), "node_memory_bytes");
+    cJSON_Delete(object);
+    print_message("replicated %.1f MB, divided %.1f MB\n", replicated / 1e6, divided / 1e6);
+    assert_true(divided < 0.75 * replicated);
+    snprintf(text, sizeof text, "%.0f", (divided + replicated) / 2 / 0x1p20);
+    assert_int_equal(setenv("SLURM_MEM_PER_NODE", text, 1), 0);
+    world_train(w, 2, "divided", options);
+    unsetenv("SLURM_MEM_PER_NODE");
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "the item table is divided among all threads of all ranks: with a replicated one, ");
+    assert_says(&w->result, "(SLURM_MEM_PER_NODE)");
+}
+
 static void who_may_just_fit_is_warned_only(void **state)
 {
     (void)state;
@@ -356,8 +388,6 @@ static void nonsense_is_refused(void **state)
                                         "--ranks two",
                                         "--ranks 1 --measure --rate 5",
                                         "--ranks 1 --rate -1",
-                                        "--ranks 1 --latency 3",
-                                        "--ranks 1 --rate 5 --bandwidth 3",
                                         "--ranks 2 --set training.contrastive.weight=0.1 --measure",
                                         "--ranks 100000"};
     world *w = *state;
@@ -421,6 +451,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_rank_reduces_nothing, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(times_come_from_measuring_or_from_a_rate, set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_fit_is_refused_before_anything_is_written, set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(a_run_divides_what_does_not_fit_replicated, set_up_most, world_tear_down),
         cmocka_unit_test(who_may_just_fit_is_warned_only),
         cmocka_unit_test(limits_of_slurm_count),
         cmocka_unit_test_setup_teardown(nonsense_is_refused, set_up, world_tear_down),

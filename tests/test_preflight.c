@@ -9,12 +9,16 @@
 
 enum { MEGABYTE = 1 << 20 };
 
-/* A plan of ranks with one thread, each of which needs 100 MB that are certain. */
+/* A plan of ranks with one thread, each of which needs 100 MB, of which so many are certain, with either item table. */
+static sr_preflight planned_with(size_t certain)
+{
+    const sr_plan_table table = {.memory = {.total = (size_t)100 * MEGABYTE, .certain = certain * MEGABYTE}};
+    return (sr_preflight){.plan = {.threads = 1, .checkpoints = 2, .tables = {table, table}}};
+}
+
 static sr_preflight planned(void)
 {
-    return (sr_preflight){.plan = {.threads = 1,
-                                   .checkpoints = 2,
-                                   .memory = {.total = (size_t)100 * MEGABYTE, .certain = (size_t)100 * MEGABYTE}}};
+    return planned_with(100);
 }
 
 /* A rank that may run on `cores` cores from `first` on. */
@@ -31,7 +35,7 @@ static rank_view view_of(const char *host, size_t first, size_t cores, size_t me
 static void judge(sr_preflight *made, rank_view *views, size_t count)
 {
     sr_error error = {.message = ""};
-    if (preflight_judge(made, views, count, "/tmp", &error) != SR_OK)
+    if (preflight_judge(made, SR_ITEM_TABLE_AUTO, views, count, "/tmp", &error) != SR_OK)
         fail_msg("%s", error.message);
 }
 
@@ -94,14 +98,13 @@ static void memory_is_that_of_the_rank_with_the_least(void **state)
 {
     (void)state;
     sr_error error = {.message = ""};
-    sr_preflight made = planned();
-    made.plan.memory.certain = (size_t)60 * MEGABYTE; /* a quarter of the rest may turn out to be less */
+    sr_preflight made = planned_with(60); /* a quarter of the rest may turn out to be less */
     rank_view views[] = {view_of("a", 0, 1, 1000), view_of("a", 1, 1, 190)};
     judge(&made, views, 2);
     assert_int_equal(strncmp(made.warnings[0], "memory is tight on a: its ranks may need ", 41), 0);
     assert_non_null(strstr(made.warnings[0], "(its limit)"));
     made = planned();
-    assert_int_equal(preflight_judge(&made, views, 2, "/tmp", &error), SR_ERROR_USAGE);
+    assert_int_equal(preflight_judge(&made, SR_ITEM_TABLE_AUTO, views, 2, "/tmp", &error), SR_ERROR_USAGE);
     assert_non_null(strstr(error.message, " a"));
     assert_non_null(strstr(error.message, "its limit"));
 }
@@ -113,14 +116,14 @@ static void room_for_checkpoints_is_looked_for_where_their_directory_will_be(voi
     rank_view alone = view_of("a", 0, 1, 1000);
     sr_preflight made = planned();
     made.plan.checkpoint = (size_t)1 << 60;
-    assert_int_equal(preflight_judge(&made, &alone, 1, "/tmp/not/there/yet", &error), SR_OK);
+    assert_int_equal(preflight_judge(&made, SR_ITEM_TABLE_AUTO, &alone, 1, "/tmp/not/there/yet", &error), SR_OK);
     assert_int_equal(strncmp(made.warnings[0], "checkpoints may need ", 21), 0);
     const char *at = strstr(made.warnings[0], " is free at ");
     assert_non_null(at);
     assert_string_equal(at + 12, "/tmp");
     made = planned();
     made.plan.checkpoint = (size_t)1 << 60;
-    assert_int_equal(preflight_judge(&made, &alone, 1, "not-there/yet", &error), SR_OK);
+    assert_int_equal(preflight_judge(&made, SR_ITEM_TABLE_AUTO, &alone, 1, "not-there/yet", &error), SR_OK);
     assert_int_equal(strncmp(made.warnings[0], "checkpoints may need ", 21), 0);
 }
 

@@ -3,6 +3,7 @@
 #define SRTRAIN_RANKS_H
 
 #include "srtrain/status.h"
+#include "srtrain/traffic.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
  * collective. A rank that has failed makes the same calls as the others, so that nobody waits for it in vain. */
 typedef struct {
     size_t rank, count; /* this one, of so many */
+    size_t here;        /* of these, in this process, from a multiple of `here` on; 0: this one alone */
     void *context;      /* what the functions get */
     /* Adds up `count` numbers over all ranks, in place. */
     sr_status (*sum)(void *context, double *values, size_t count, sr_error *error);
@@ -28,8 +30,9 @@ typedef struct {
      * received[r] .. received[r + 1] of `room`. Both are [ranks + 1], and any numbers will do. */
     sr_status (*exchange)(void *context, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
                           sr_error *error);
-    double seconds; /* that the calls of models have taken so far */
-    bool failed;    /* a sum within a pass has failed, and so will all others: passes ask for no more */
+    double seconds;     /* that the calls of models have taken so far */
+    sr_traffic traffic; /* what they have sent */
+    bool failed;        /* a sum within a pass has failed, and so will all others: passes ask for no more */
 } sr_ranks;
 
 #endif

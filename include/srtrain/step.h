@@ -11,6 +11,7 @@
 #include "srtrain/parallel.h"
 #include "srtrain/sampler.h"
 #include "srtrain/settings.h"
+#include "srtrain/traffic.h"
 
 /* Seconds spent in the parts of training steps on this rank; forward is the encoder alone. */
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
     struct touched_rows *touched; /* where steps go through some rows of item tables alone, else NULL */
     double row_squares;           /* of the gradients of this step in blocks of rows, over all workers */
     sr_step_times times;          /* summed over all steps so far */
+    sr_traffic traffic;           /* likewise: what this worker has sent, but for sums of gradients */
 } sr_worker;
 
 /* Everything a step needs. Made by sr_stepper_create(), which borrows the first group and owns the second. */
@@ -71,6 +73,9 @@ sr_status sr_share_sampler_table(sr_node_memory **memory, sr_parallel *parallel,
  * (training.reduction_precision). A run that goes on from here is then no different from one that starts here. Call it before
  * anything but a step reads parameters or state. Collective over the processes of a node. */
 sr_status sr_stepper_settle(sr_stepper *stepper, sr_error *error);
+
+/* What all workers of this rank have sent in all steps so far. */
+sr_traffic sr_stepper_traffic(const sr_stepper *stepper);
 
 /* Bytes of tensors that the step last taken holds, over all workers. */
 size_t sr_stepper_memory(const sr_stepper *stepper);

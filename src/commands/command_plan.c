@@ -12,8 +12,9 @@ typedef struct {
     const char *path;
     uint64_t ranks, threads, ranks_per_node;
     double memory, rate, latency, bandwidth; /* GiB, examples a second, microseconds, GB a second */
+    double items, users, mean_length;        /* of an imagined data set */
     sr_text_list assignments;
-    bool measure, json, has_latency, has_bandwidth;
+    bool measure, json;
 } plan_options;
 
 /* The numbers of the options, with what is assumed where they are silent. */
@@ -44,9 +45,6 @@ static sr_status check_options(const plan_options *o, sr_error *error)
 {
     if (o->measure && o->rate > 0)
         return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --measure and --rate exclude each other");
-    if ((o->has_latency || o->has_bandwidth) && !o->measure)
-        return sr_fail(error, SR_ERROR_USAGE, "srtrain plan: --%s belongs to --measure, which is not given",
-                       o->has_latency ? "latency" : "bandwidth");
     return SR_OK;
 }
 
@@ -86,10 +84,12 @@ static sr_status plan_run(const plan_options *o, const plan_numbers *n, const sr
 {
     sr_plan plan;
     bool tight;
+    const sr_plan_room room = {.ranks = n->ranks_of_node, .memory = n->node.memory, .limit = n->node.limit, .node = "a node"};
     SR_TRY(sr_plan_make(&plan, request, error));
+    sr_plan_choose_table(&plan, request->settings->model.item_table, &room, 1);
     SR_TRY(sr_plan_check_memory(&plan, n->ranks_of_node, n->node.memory, n->node.limit, "a node", &tight, error));
     if (o->measure)
-        SR_TRY(sr_plan_measure(&plan, request, &n->network, error));
+        SR_TRY(sr_plan_measure(&plan, request, error));
     if (n->rate > 0)
         sr_plan_use_rate(&plan, n->rate);
     warn_of(n, &plan, tight, o->memory > 0 || o->threads > 0);
@@ -99,14 +99,52 @@ static sr_status plan_run(const plan_options *o, const plan_numbers *n, const sr
 static sr_status plan_data(const plan_options *o, const plan_numbers *n, sr_plan_request *request, sr_error *error)
 {
     sr_sampler *sampler;
-    if (n->ranks > sr_dataset_users(request->dataset))
-        return sr_fail(error, SR_ERROR_USAGE, "%zu ranks are more than the %zu users of %s", n->ranks,
-                       sr_dataset_users(request->dataset), request->settings->data.path);
+    const bool is_imagined = request->imagined.users > 0;
+    const size_t users = is_imagined ? request->imagined.users : sr_dataset_users(request->dataset);
+    if (n->ranks > users)
+        return sr_fail(error, SR_ERROR_USAGE, "%zu ranks are more than the %zu users of %s", n->ranks, users,
+                       is_imagined ? "the imagined data set" : request->settings->data.path);
     SR_TRY(sr_settings_sampler(&sampler, request->dataset, request->settings, error));
     request->sampler = sampler;
     const sr_status status = plan_run(o, n, request, error);
     sr_sampler_free(sampler);
     return status;
+}
+
+/* Sizes that no option says are those of data.path. */
+static sr_status find_sizes(const plan_options *o, const sr_settings *settings, sr_plan_sizes *sizes, sr_error *error)
+{
+    *sizes = (sr_plan_sizes){.users = (size_t)o->users, .items = (size_t)o->items, .mean_length = o->mean_length};
+    if (sizes->users > 0 && sizes->items > 0 && sizes->mean_length > 0)
+        return SR_OK;
+    sr_dataset *dataset;
+    sr_error why;
+    if (sr_dataset_open(&dataset, settings->data.path, &why) != SR_OK)
+        return sr_fail(
+            error, SR_ERROR_USAGE,
+            "srtrain plan: of the imagined data set%s%s%s is not said, and data.path has no data set that says it: %s",
+            sizes->items ? "" : " --items", sizes->users ? "" : " --users", sizes->mean_length > 0 ? "" : " --mean-length",
+            why.message);
+    const double length = (double)sr_dataset_interactions(dataset) / (double)sr_dataset_users(dataset);
+    sizes->users = sizes->users ? sizes->users : sr_dataset_users(dataset);
+    sizes->items = sizes->items ? sizes->items : sr_dataset_items(dataset);
+    sizes->mean_length = sizes->mean_length > 0 ? sizes->mean_length : length;
+    sr_dataset_close(dataset);
+    return SR_OK;
+}
+
+/* The data set at data.path, or the sample of an imagined one. */
+static sr_status open_data(const plan_options *o, const sr_settings *settings, sr_plan_request *request, sr_dataset **dataset,
+                           sr_error *error)
+{
+    if (o->items > 0 || o->users > 0 || o->mean_length > 0) {
+        SR_TRY(find_sizes(o, settings, &request->imagined, error));
+        SR_TRY(sr_plan_imagine(dataset, &request->imagined, settings, error));
+    } else {
+        SR_TRY(sr_dataset_open(dataset, settings->data.path, error));
+    }
+    request->dataset = *dataset;
+    return SR_OK;
 }
 
 static sr_status read_options(const command_context *context, plan_options *o, sr_error *error)
@@ -154,18 +192,35 @@ static sr_status read_options(const command_context *context, plan_options *o, s
                                  {.name = "latency",
                                   .number = &o->latency,
                                   .highest = 1e6,
-                                  .given = &o->has_latency,
                                   .standard = "2",
                                   .argument = "MICROSECONDS",
-                                  .help = "of the network, for --measure"},
+                                  .help = "of the network"},
                                  {.name = "bandwidth",
                                   .number = &o->bandwidth,
                                   .lowest = 1e-3,
                                   .highest = 1e6,
-                                  .given = &o->has_bandwidth,
                                   .standard = "12.5",
                                   .argument = "GB_A_SECOND",
-                                  .help = "of a node in one direction, for --measure"},
+                                  .help = "of a node in one direction"},
+                                 {.name = "items",
+                                  .number = &o->items,
+                                  .lowest = 1,
+                                  .highest = 2e9,
+                                  .argument = "N",
+                                  .help = "plans for an imagined data set of so many items (1e9); its other sizes are those of "
+                                          "data.path where no option says them"},
+                                 {.name = "users",
+                                  .number = &o->users,
+                                  .lowest = 1,
+                                  .highest = 2e9,
+                                  .argument = "N",
+                                  .help = "likewise, of so many users"},
+                                 {.name = "mean-length",
+                                  .number = &o->mean_length,
+                                  .lowest = 3,
+                                  .highest = 1e5,
+                                  .argument = "L",
+                                  .help = "likewise, of so many interactions a user on average"},
                                  {.name = "json", .flag = &o->json, .help = "writes a JSON object instead of a table"}};
     SR_TRY(sr_command_line_read("srtrain", context->argument_count, context->arguments, "CONFIG.yaml", &o->path, options,
                                 sizeof options / sizeof *options, error));
@@ -186,11 +241,11 @@ sr_status command_plan(command_context *context, sr_error *error)
     SR_TRY(find_numbers(&o, &settings, &numbers, error));
     request.ranks = numbers.ranks;
     request.threads = numbers.threads;
+    request.network = numbers.network;
     request.shares = numbers.ranks_of_node > 1 && numbers.ranks % numbers.ranks_of_node == 0 &&
                      sr_training_shares(&settings.training);
     sr_dataset *dataset;
-    SR_TRY(sr_dataset_open(&dataset, settings.data.path, error));
-    request.dataset = dataset;
+    SR_TRY(open_data(&o, &settings, &request, &dataset, error));
     const sr_status status = plan_data(&o, &numbers, &request, error);
     sr_dataset_close(dataset);
     return status;

@@ -155,11 +155,11 @@ static sr_status exchange_counts(divided *d, sr_status status, sr_error *error)
     return SR_OK;
 }
 
-static sr_status exchange(divided *d, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
-                          sr_error *error)
+static sr_status exchange(divided *d, sr_traffic_kind kind, const void *data, const size_t *sent, void *room,
+                          const size_t *received, size_t size, sr_error *error)
 {
     if (d->ranks)
-        return ranks_exchange(d->ranks, data, sent, room, received, size, error);
+        return ranks_exchange(d->ranks, kind, data, sent, room, received, size, error);
     if (sent[1] > 0)
         memcpy(room, data, sent[1] * size);
     return SR_OK;
@@ -263,13 +263,14 @@ static void write_answers(const sr_item_table *table, size_t part)
 static sr_status answer(const sr_item_table *table, sr_error *error)
 {
     divided *d = table->memory;
-    SR_TRY(exchange(d, d->wanted, d->sent, d->asked, d->received, sizeof *d->asked, error));
+    SR_TRY(exchange(d, SR_TRAFFIC_IDS, d->wanted, d->sent, d->asked, d->received, sizeof *d->asked, error));
     find_touched(table);
     for (size_t part = 0; part < table->part_count; ++part) {
         const part_of_fetch *p = &d->parts[part];
         const size_t width = table->parts[part].width;
         write_answers(table, part);
-        SR_TRY(exchange(d, p->answers.values, d->received, p->fetched.values, d->sent, width * sizeof(sr_real), error));
+        SR_TRY(exchange(d, SR_TRAFFIC_ROWS, p->answers.values, d->received, p->fetched.values, d->sent, width * sizeof(sr_real),
+                        error));
         memset(p->fetched_gradients.values, 0, d->ids.count * width * sizeof(sr_real));
     }
     return SR_OK;
@@ -318,7 +319,7 @@ static sr_status hand_back(sr_item_table *table, sr_status status, sr_error *err
     SR_TRY(divided_agree(d, status, error));
     for (size_t part = 0; part < table->part_count; ++part) {
         const part_of_fetch *p = &d->parts[part];
-        SR_TRY(exchange(d, p->fetched_gradients.values, d->sent, p->answers.values, d->received,
+        SR_TRY(exchange(d, SR_TRAFFIC_ROW_GRADIENTS, p->fetched_gradients.values, d->sent, p->answers.values, d->received,
                         table->parts[part].width * sizeof(sr_real), error));
         add_gradients(table, part);
     }

@@ -117,7 +117,7 @@ static sr_status begin_round(divided_loss *loss, sr_tape *tape, size_t number, s
 static sr_status exchange(divided *d, const loss_round *round, const void *data, void *room, size_t size, sr_error *error)
 {
     if (d->ranks)
-        return ranks_exchange(d->ranks, data, round->offsets, room, round->answers, size, error);
+        return ranks_exchange(d->ranks, SR_TRAFFIC_STATES, data, round->offsets, room, round->answers, size, error);
     if (round->count > 0)
         memcpy(room, data, round->count * size);
     return SR_OK;

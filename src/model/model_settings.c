@@ -40,7 +40,8 @@ static const sr_choice padding_choices[] = {{"right", SR_PADDING_RIGHT, "histori
                                             {"left", SR_PADDING_LEFT, "histories end in the last column"},
                                             {NULL, 0, NULL}};
 static const sr_choice item_table_choices[] = {
-    {"auto", SR_ITEM_TABLE_AUTO, "replicated, unless the nodes have no memory for that; the log says which"},
+    {"auto", SR_ITEM_TABLE_AUTO,
+     "replicated, unless the nodes have no memory for that or the plan says that divided is much faster; the log says which"},
     {"replicated", SR_ITEM_TABLE_REPLICATED, "every rank, or every node, has all rows"},
     {"divided", SR_ITEM_TABLE_DIVIDED, "each thread of each rank has some rows, and a step moves those that it reads"},
     {NULL, 0, NULL}};

@@ -2,6 +2,12 @@
 
 #include "srtrain/clock.h"
 
+/* Ranks of this process. */
+static size_t ranks_here(const sr_ranks *ranks)
+{
+    return ranks->here ? ranks->here : 1;
+}
+
 void ranks_sum_in_pass(sr_tape *tape, const sr_pass *pass, double *values, size_t count)
 {
     sr_error error;
@@ -33,6 +39,8 @@ sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size
 {
     double mark = sr_seconds();
     status = ranks->gather(ranks->context, status, data, count, size, gathered, offsets, error);
+    if (status == SR_OK)
+        ranks->traffic.bytes[SR_TRAFFIC_STATES] += (double)(count * size) * (double)(ranks->count / ranks_here(ranks) - 1);
     ranks->seconds += sr_lap(&mark);
     return status;
 }
@@ -41,15 +49,19 @@ sr_status ranks_exchange_counts(sr_ranks *ranks, sr_status status, const size_t 
 {
     double mark = sr_seconds();
     status = ranks->exchange_counts(ranks->context, status, sent, received, error);
+    ranks->traffic.bytes[SR_TRAFFIC_IDS] += (double)(ranks->count - ranks_here(ranks)) * (double)sizeof *sent;
     ranks->seconds += sr_lap(&mark);
     return status;
 }
 
-sr_status ranks_exchange(sr_ranks *ranks, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
-                         sr_error *error)
+sr_status ranks_exchange(sr_ranks *ranks, sr_traffic_kind kind, const void *data, const size_t *sent, void *room,
+                         const size_t *received, size_t size, sr_error *error)
 {
     double mark = sr_seconds();
     const sr_status status = ranks->exchange(ranks->context, data, sent, room, received, size, error);
+    const size_t all_here = ranks_here(ranks), first = ranks->rank - ranks->rank % all_here;
+    const size_t here = sent[first + all_here] - sent[first];
+    ranks->traffic.bytes[kind] += (double)(sent[ranks->count] - sent[0] - here) * (double)size;
     ranks->seconds += sr_lap(&mark);
     return status;
 }

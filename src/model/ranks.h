@@ -1,4 +1,5 @@
-/* What models ask of the other ranks. Each call adds the time that it takes to ranks->seconds. */
+/* What models ask of the other ranks. Each call adds the time that it takes to ranks->seconds, and
+ * what it sends to ranks->traffic: what is gathered are states, and what they come to. */
 #ifndef SRTRAIN_MODEL_RANKS_H
 #define SRTRAIN_MODEL_RANKS_H
 
@@ -13,7 +14,7 @@ sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error);
 sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
                        size_t **offsets, sr_error *error);
 sr_status ranks_exchange_counts(sr_ranks *ranks, sr_status status, const size_t *sent, size_t *received, sr_error *error);
-sr_status ranks_exchange(sr_ranks *ranks, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
-                         sr_error *error);
+sr_status ranks_exchange(sr_ranks *ranks, sr_traffic_kind kind, const void *data, const size_t *sent, void *room,
+                         const size_t *received, size_t size, sr_error *error);
 
 #endif

@@ -254,6 +254,7 @@ sr_ranks sr_parallel_ranks(sr_parallel *parallel)
 {
     return (sr_ranks){.rank = (size_t)parallel->rank,
                       .count = (size_t)parallel->size,
+                      .here = sr_parallel_threads(parallel),
                       .context = parallel,
                       .sum = sum_over,
                       .agree = agree_with,

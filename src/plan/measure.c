@@ -1,5 +1,4 @@
 /* How long a step takes: timed on this machine, with reductions by the model of the network. */
-#include "plan/network.h"
 #include "plan/probe.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/clock.h"
@@ -53,19 +52,24 @@ static sr_status time_optimizer(probe *p, double *median, sr_error *error)
     return SR_OK;
 }
 
-static double reduction(const sr_plan *plan, const sr_plan_network *known)
+/* How many items the model that is timed knows. A step with a divided table updates about as many rows as a worker reads; a
+ * loss over the whole catalogue, and a replicated table, need all of them. */
+static sr_status measured_items(const sr_plan *plan, const sr_plan_request *request, size_t *items, sr_error *error)
 {
-    /* Within a node as benchmarks/scaling.py has it where nothing was measured. */
-    const network_model network = {.latency = known->latency,
-                                   .bandwidth = known->bandwidth,
-                                   .node_latency = 0.5e-6,
-                                   .node_bandwidth = 5e9,
-                                   .ranks_of_node = known->ranks_of_node};
-    return network_reduction(&network, plan->ranks, (double)plan->reduced, (double)plan->message) +
-           (double)plan->small_sums * network_small_sum(&network, plan->ranks);
+    const bool is_dense = sr_model_moves_every_item(&request->settings->model);
+    *items = SIZE_MAX;
+    if (plan->table == SR_PLAN_DIVIDED && !is_dense)
+        *items = (size_t)plan->rows_read + 1;
+    else if (request->imagined.users > 0)
+        return sr_fail(
+            error, SR_ERROR_USAGE,
+            "--measure: a step with a %s goes through the whole catalogue, of which an imagined data set has a sample "
+            "only: take a loss of sampled items and model.item_table=divided, or --rate",
+            is_dense ? "loss over all items" : "replicated item table");
+    return SR_OK;
 }
 
-sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const sr_plan_network *network, sr_error *error)
+sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, sr_error *error)
 {
     if (request->settings->model.contrastive.in_use && request->ranks * request->threads > 1)
         return sr_fail(error, SR_ERROR_USAGE,
@@ -73,17 +77,19 @@ sr_status sr_plan_measure(sr_plan *plan, const sr_plan_request *request, const s
                        "it alone says nothing about the time of a step");
     probe p;
     double part = 0, update = 0;
-    SR_TRY(probe_create(&p, request, SIZE_MAX, SIZE_MAX, error));
+    size_t items;
+    SR_TRY(measured_items(plan, request, &items, error));
+    SR_TRY(probe_create(&p, request, items, SIZE_MAX, error));
     sr_status status = time_steps(&p, &part, error);
     if (status == SR_OK)
         status = time_optimizer(&p, &update, error);
     probe_free(&p);
     SR_TRY(status);
     plan->compute_seconds = part * plan->imbalance + update;
-    plan->reduction_seconds = plan->ranks > 1 ? reduction(plan, network) : 0;
+    plan->reduction_seconds = plan->tables[plan->table].network_seconds;
     plan->step_seconds = plan->compute_seconds + plan->reduction_seconds;
     snprintf(plan->time_source, sizeof plan->time_source,
-             "one thread of this machine, measured; a network of %.3g us and %.3g GB/s%s", 1e6 * network->latency,
-             1e-9 * network->bandwidth, plan->threads > 1 ? "; threads of a rank do not slow each other down" : "");
+             "one thread of this machine, measured; a network of %.3g us and %.3g GB/s%s", 1e6 * request->network.latency,
+             1e-9 * request->network.bandwidth, plan->threads > 1 ? "; threads of a rank do not slow each other down" : "");
     return SR_OK;
 }

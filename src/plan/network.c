@@ -39,6 +39,17 @@ double network_reduction(const network_model *network, size_t ranks, double byte
     return whole * all_reduce(network, ranks, message) + (rest > 0 ? all_reduce(network, ranks, rest) : 0);
 }
 
+double network_exchange(const network_model *network, size_t ranks, double bytes, size_t messages)
+{
+    enum { PARTNERS_AT_ONCE = 16 };
+    if (ranks == 1)
+        return 0;
+    const size_t inside = within_node(network, ranks);
+    const double others = (double)(ranks - 1), near = (double)(inside - 1), far = (double)(ranks - inside);
+    return others * (double)messages * network->node_latency + ceil(far / PARTNERS_AT_ONCE) * network->latency +
+           near / others * bytes / network->node_bandwidth + (double)inside * far / others * bytes / network->bandwidth;
+}
+
 double network_small_sum(const network_model *network, size_t ranks)
 {
     return doublings(within_node(network, ranks)) * network->node_latency +

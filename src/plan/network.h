@@ -11,6 +11,9 @@
  *       that leave it add up to n bytes, which share its link.
  *   ceil(lg q) a' + ceil(lg N) a
  *       A sum of few numbers by recursive doubling (Thakur et al.).
+ *   (p-1) m a' + ceil((p-q) / 16) a + (q-1)/(p-1) n/B' + q (p-q)/(p-1) n/B
+ *       An exchange in which every rank has n bytes for all others together, m messages for each: as src/parallel/exchange.c
+ *       does it, 16 partners at a time. A message costs its rank a'. Ranks of a node share its link.
  *
  * The additions are part of B'; on the network they are left out. */
 #ifndef SRTRAIN_PLAN_NETWORK_H
@@ -26,6 +29,9 @@ typedef struct {
 
 /* An all-reduce of `bytes` bytes in messages of at most `message` bytes, one after the other. 0 for one rank. */
 double network_reduction(const network_model *network, size_t ranks, double bytes, double message);
+
+/* An exchange in which each rank sends `bytes` bytes to all others together, in `messages` messages to each. 0 for one rank. */
+double network_exchange(const network_model *network, size_t ranks, double bytes, size_t messages);
 
 /* One all-reduce of a few numbers. */
 double network_small_sum(const network_model *network, size_t ranks);

@@ -2,8 +2,10 @@
 #include "srtrain/plan.h"
 
 #include "base/sizes.h"
-#include "evaluate/score_round.h"
+#include "evaluate/scorer.h"
+#include "plan/item_tables.h"
 #include "plan/probe.h"
+#include "plan/sizes.h"
 #include "srtrain/checkpoint.h"
 #include "srtrain/operations.h"
 #include "srtrain/step.h"
@@ -128,23 +130,17 @@ static sr_status measure_batch(const sr_plan_request *request, const batch_part 
 
 /* ---- evaluation ---- */
 
-/* Of one worker. */
+/* Of one worker, without what grows with the catalogue. */
 static sr_status measure_evaluation(probe *p, size_t *bytes, sr_error *error)
 {
     const sr_plan_request *request = p->request;
     const sr_settings *settings = request->settings;
-    const size_t batch = (size_t)settings->evaluation.batch_size, users = sr_dataset_users(request->dataset);
-    const size_t count = smaller(batch, users), tokens = affordable(p) / (size_t)settings->model.max_length;
+    const size_t batch = (size_t)settings->evaluation.batch_size, count = smaller(batch, planned_users(request));
+    const size_t tokens = affordable(p) / (size_t)settings->model.max_length;
     const size_t computed = smaller(count, tokens ? tokens : 1);
-    const bool keeps = settings->evaluation.history == SR_HISTORY_KEEP;
-    const size_t history_items = keeps ? 0 : sr_dataset_interactions(request->dataset) / users * count;
     size_t tape = 0;
     SR_TRY(probe_histories(p, computed, &tape, error));
-    *bytes = (size_t)((double)tape * (double)count / (double)computed) + batch * (sizeof(scored_history) + sizeof(int32_t)) +
-             score_round_memory(&settings->model, &(score_round_size){.items = sr_dataset_items(request->dataset),
-                                                                      .largest_batch = count,
-                                                                      .history_items = history_items,
-                                                                      .workers = 1});
+    *bytes = (size_t)((double)tape * (double)count / (double)computed) + batch * (sizeof(scored_history) + sizeof(int32_t));
     return SR_OK;
 }
 
@@ -157,10 +153,6 @@ static void plan_reduction(sr_plan *plan, const sr_settings *settings, size_t bl
     plan->small_sums = needs.masked || needs.couples_batch ? 2 : 1;
     if (needs.sums_in_passes)
         plan->small_sums += (size_t)settings->model.layers;
-    if (plan->ranks == 1)
-        return;
-    plan->reduced = block;
-    plan->messages = (block + plan->message - 1) / plan->message;
 }
 
 static size_t checkpoint_size(const sr_model_size *size, size_t groups)
@@ -184,85 +176,124 @@ static size_t steps_between_settlings(const sr_plan *plan, const sr_settings *se
 }
 
 /* The model that parts are computed with has fewer items, but the same tables. */
-static size_t late_rows(const sr_plan *plan, const sr_settings *settings, const probe *p)
+static size_t late_rows(const sr_plan *plan, const table_facts *facts, probe *p)
 {
-    const sr_table_list tables = sr_model_item_tables(p->model);
-    if (tables.count == 0)
+    if (sr_model_item_tables(p->model).count == 0)
         return 0;
-    const size_t rows = sr_item_table_rows(sr_model_item_table(p->model)) - p->items + plan->items;
-    return sr_stepper_late_memory(p->model, settings, rows, steps_between_settlings(plan, settings), plan->ranks,
+    return sr_stepper_late_memory(p->model, facts->request->settings, facts->rows, facts->missed_steps, plan->ranks,
                                   plan->threads);
 }
 
 /* ---- together ---- */
 
-static sr_status plan_memory(sr_plan *plan, const sr_plan_request *request, const sr_model_size *size, probe *p,
-                             sr_error *error)
+/* What a rank holds whoever has the rows of items; nothing yet of what depends on them. */
+static sr_status common_memory(sr_plan *plan, const sr_plan_request *request, probe *p, table_facts *facts, sr_plan_memory *m,
+                               part_memory *tensors, sr_error *error)
 {
-    const sr_settings *settings = request->settings;
-    sr_plan_memory *m = &plan->memory;
-    const size_t threads = request->threads, blocks = sr_optimizer_blocks(&settings->training);
+    const size_t threads = request->threads;
+    const sr_model_settings *model = &request->settings->model;
     loaded_part largest;
-    part_memory tensors;
-    size_t batch = 0, evaluation = 0;
+    size_t batch = 0;
     SR_TRY(busiest(request, &largest, &plan->imbalance, error));
-    SR_TRY(measure_tensors(p, &largest, &tensors, error));
+    SR_TRY(measure_tensors(p, &largest, tensors, error));
     SR_TRY(measure_batch(request, &largest.part, &batch, error));
-    SR_TRY(measure_evaluation(p, &evaluation, error));
+    SR_TRY(measure_evaluation(p, &facts->evaluation, error));
     m->program = request->program + LIBRARIES + threads * BLAS_BUFFER;
-    m->parameters = size->block * sizeof(sr_real);
-    m->item_table = size->item_table;
-    const bool keeps_rest = settings->training.reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
-    m->gradients = (threads + keeps_rest) * m->parameters;
-    m->optimizer = blocks * m->parameters;
-    m->index = sr_sampler_memory(request->sampler);
-    m->draws = sr_sampler_table_bytes(request->sampler);
+    m->index = planned_of_users(request, sr_sampler_memory(request->sampler));
+    m->draws = planned_of_items(request, sr_sampler_table_bytes(request->sampler));
     m->batches = threads * batch;
     /* Each step places its tensors anew. All steps together touch more pages than any one of them. */
-    m->activations = threads * (tensors.tape + tensors.tape / 10);
-    m->tiles = threads * tensors.scorings *
-               sr_model_catalogue_memory(&settings->model, tensors.targets, sr_dataset_items(request->dataset),
-                                         sr_training_kept_bytes(&settings->training, threads));
-    if (settings->model.contrastive.in_use) /* the rows of the whole batch for each worker, with logarithms of sums */
-        m->exchange = threads * 2 * plan->batch * ((size_t)settings->model.hidden_size * sizeof(sr_real) + sizeof(double));
+    m->activations = threads * (tensors->tape + tensors->tape / 10);
+    if (model->contrastive.in_use) /* the rows of the whole batch for each worker, with logarithms of sums */
+        m->exchange = threads * 2 * plan->batch * ((size_t)model->hidden_size * sizeof(sr_real) + sizeof(double));
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;
     if (sr_sampler_gathers_targets(request->sampler, request->ranks * threads))
-        m->exchange += threads * plan->batch * (size_t)settings->model.max_length * sizeof(int32_t);
-    m->evaluation = threads * evaluation;
-    m->late_rows = late_rows(plan, settings, p);
+        m->exchange += threads * plan->batch * (size_t)model->max_length * sizeof(int32_t);
+    return SR_OK;
+}
+
+static void replicated_memory(const sr_plan *plan, const table_facts *facts, probe *p, const part_memory *tensors,
+                              sr_plan_memory *m)
+{
+    const sr_plan_request *request = facts->request;
+    const sr_settings *settings = request->settings;
+    const size_t threads = request->threads, blocks = sr_optimizer_blocks(&settings->training);
+    const bool keeps_rest = settings->training.reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
+    m->parameters = facts->size.block * sizeof(sr_real);
+    m->item_table = facts->size.item_table;
+    m->gradients = (threads + keeps_rest) * m->parameters;
+    m->optimizer = blocks * m->parameters;
+    m->tiles = threads * tensors->scorings *
+               sr_model_catalogue_memory(&settings->model, tensors->targets, planned_items(request),
+                                         sr_training_kept_bytes(&settings->training, threads));
+    m->evaluation = threads * evaluation_memory(facts, planned_items(request), 1);
+    m->late_rows = late_rows(plan, facts, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
     m->shared = m->draws + (request->shares ? m->parameters + m->optimizer : 0);
-    m->certain = request->program + m->parameters + m->gradients + m->optimizer + m->index + m->draws;
-    m->total = m->program + m->parameters + m->gradients + m->optimizer + m->index + m->draws + m->batches + m->activations +
-               m->tiles + m->exchange + m->evaluation + m->late_rows + m->saving;
+    sum_up_memory(m);
+}
+
+static sr_status plan_tables(sr_plan *plan, const sr_plan_request *request, table_facts *facts, probe *p, sr_error *error)
+{
+    const sr_settings *settings = request->settings;
+    sr_plan_memory *m = &plan->tables[SR_PLAN_REPLICATED].memory;
+    part_memory tensors;
+    facts->rows = sr_item_table_rows(sr_model_item_table(p->model)) - p->items + plan->items;
+    facts->missed_steps = steps_between_settlings(plan, settings);
+    facts->message = plan->message;
+    facts->picks_rows = settings->training.item_updates == SR_ITEM_UPDATES_DEFERRED &&
+                        sr_optimizer_can_be_late(&settings->training) && sr_model_item_tables(p->model).count > 0;
+    SR_TRY(batch_reads_find(&facts->reads, request, facts->picks_rows, error));
+    SR_TRY(common_memory(plan, request, p, facts, m, &tensors, error));
+    facts->scorings = tensors.scorings;
+    replicated_memory(plan, facts, p, &tensors, m);
+    plan_replicated(plan, facts);
+    SR_TRY(plan_divided(plan, facts, error));
+    plan->rows_read = facts->reads.ids;
+    plan->rows_are_expected = request->imagined.users > 0;
+    sr_plan_choose_table(plan, settings->model.item_table, NULL, 0);
     return SR_OK;
+}
+
+/* The files of an imagined data set: interactions, and an identifier and a few numbers of each user and item. */
+static size_t data_bytes(const sr_plan_request *request)
+{
+    enum { OF_USER = 32, OF_ITEM = 32 };
+    const sr_plan_sizes *sizes = &request->imagined;
+    if (sizes->users == 0)
+        return sr_dataset_bytes(request->dataset);
+    const size_t interaction = sizeof(int32_t) + (sr_dataset_has_times(request->dataset) ? sizeof(int64_t) : 0);
+    return (size_t)((double)sizes->users * sizes->mean_length) * interaction + sizes->users * OF_USER + sizes->items * OF_ITEM;
 }
 
 sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *error)
 {
     const sr_settings *settings = request->settings;
-    const size_t items = sr_dataset_items(request->dataset), users = sr_dataset_users(request->dataset);
-    sr_model_size size;
+    const size_t items = planned_items(request), users = planned_users(request);
+    const size_t examples = planned_of_users(request, sr_sampler_examples(request->sampler));
+    const size_t batch = smaller((size_t)settings->training.batch_size, examples);
+    const size_t steps = (examples + batch - 1) / batch;
+    table_facts facts = {.request = request};
     probe p;
     SR_TRY(sr_model_check_items(&settings->model, items, error));
-    SR_TRY(sr_model_measure_size(&size, &settings->model, items, users, error));
+    SR_TRY(sr_model_measure_size(&facts.size, &settings->model, items, users, error));
     *plan = (sr_plan){.ranks = request->ranks,
                       .threads = request->threads,
                       .users = users,
                       .items = items,
-                      .examples = sr_sampler_examples(request->sampler),
-                      .batch = smaller((size_t)settings->training.batch_size, sr_sampler_examples(request->sampler)),
-                      .parameters = size.numbers,
-                      .steps_of_epoch = sr_sampler_batches(request->sampler),
-                      .steps = sr_sampler_batches(request->sampler) * (size_t)settings->training.epochs,
-                      .data = sr_dataset_bytes(request->dataset),
-                      .checkpoint = checkpoint_size(&size, 1 + sr_optimizer_blocks(&settings->training)),
-                      .best = checkpoint_size(&size, 1),
+                      .examples = examples,
+                      .batch = batch,
+                      .parameters = facts.size.numbers,
+                      .steps_of_epoch = steps,
+                      .steps = steps * (size_t)settings->training.epochs,
+                      .data = data_bytes(request),
+                      .checkpoint = checkpoint_size(&facts.size, 1 + sr_optimizer_blocks(&settings->training)),
+                      .best = checkpoint_size(&facts.size, 1),
                       .checkpoints = (size_t)(settings->checkpoint.keep > 2 ? settings->checkpoint.keep : 2) + 1};
-    plan_reduction(plan, settings, size.block * sizeof(sr_real));
+    plan_reduction(plan, settings, facts.size.block * sizeof(sr_real));
     SR_TRY(probe_create(&p, request, SMALL_CATALOGUE, SMALL_CATALOGUE, error));
-    const sr_status status = plan_memory(plan, request, &size, &p, error);
+    const sr_status status = plan_tables(plan, request, &facts, &p, error);
     probe_free(&p);
     return status;
 }
@@ -276,7 +307,11 @@ void sr_plan_use_rate(sr_plan *plan, double examples_per_second)
 
 size_t sr_plan_memory_of_node(const sr_plan *plan, size_t ranks)
 {
-    const sr_plan_memory *m = &plan->memory;
+    return sr_plan_bytes_of_node(&plan->memory, ranks);
+}
+
+size_t sr_plan_bytes_of_node(const sr_plan_memory *m, size_t ranks)
+{
     const size_t once = m->shared + m->saving; /* one rank alone saves */
     return ranks * (m->total - once) + once;
 }

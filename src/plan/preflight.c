@@ -1,6 +1,7 @@
 /* At the start of a run: does it fit, and were ranks started as they should be? Every rank says what it sees, rank 0 judges. */
 #include "plan/preflight.h"
 
+#include "srtrain/memory.h"
 #include "tensor/gemm.h"
 
 #include <stdarg.h>
@@ -124,10 +125,34 @@ static void judge_libraries(sr_preflight *made)
              threads);
 }
 
-sr_status preflight_judge(sr_preflight *made, rank_view *views, size_t count, const char *directory, sr_error *error)
+static sr_status choose_table(sr_preflight *made, sr_item_table_choice choice, const rank_view *views, size_t count,
+                              sr_error *error)
+{
+    sr_plan_room *rooms;
+    node_view *nodes;
+    size_t found = 0;
+    SR_TRY(SR_ALLOCATE(&nodes, count, "the nodes of a run", error));
+    sr_status status = SR_ALLOCATE(&rooms, count, "the nodes of a run", error);
+    for (size_t first = 0; status == SR_OK && first < count; first += nodes[found++].ranks) {
+        nodes[found] = node_at(views, first, count);
+        rooms[found] = (sr_plan_room){.ranks = nodes[found].ranks,
+                                      .memory = nodes[found].machine.memory,
+                                      .limit = nodes[found].machine.limit,
+                                      .node = nodes[found].host};
+    }
+    if (status == SR_OK)
+        sr_plan_choose_table(&made->plan, choice, rooms, found);
+    free(nodes);
+    free(rooms);
+    return status;
+}
+
+sr_status preflight_judge(sr_preflight *made, sr_item_table_choice choice, rank_view *views, size_t count,
+                          const char *directory, sr_error *error)
 {
     oddities found = {0};
     qsort(views, count, sizeof *views, by_host);
+    SR_TRY(choose_table(made, choice, views, count, error));
     for (size_t first = 0; first < count;) {
         const node_view node = node_at(views, first, count);
         SR_TRY(judge_node(made, &node, &found, error));
@@ -148,13 +173,14 @@ sr_status sr_preflight_run(sr_parallel *parallel, const sr_plan_request *request
     look(parallel, &mine);
     sr_status status = sr_parallel_rank(parallel) == 0 ? sr_plan_make(&made->plan, request, error) : SR_OK;
     SR_TRY(sr_parallel_agree(parallel, status, error));
-    SR_TRY(sr_parallel_broadcast(parallel, &made->plan, sizeof made->plan, error));
     SR_TRY(sr_parallel_gather(parallel, &mine, sizeof mine, &views, &offsets, error));
     sr_error verdict = {.status = SR_OK};
     if (sr_parallel_rank(parallel) == 0)
-        (void)preflight_judge(made, views, (size_t)sr_parallel_size(parallel), directory, &verdict);
+        (void)preflight_judge(made, request->settings->model.item_table, views, (size_t)sr_parallel_size(parallel), directory,
+                              &verdict);
     free(views);
     free(offsets);
+    SR_TRY(sr_parallel_broadcast(parallel, &made->plan, sizeof made->plan, error));
     /* It is about all ranks: as the failure of rank 0 it would have that rank's name in front. */
     SR_TRY(sr_parallel_broadcast(parallel, &verdict, sizeof verdict, error));
     if (verdict.status != SR_OK && error)

@@ -13,9 +13,10 @@ typedef struct {
     sr_machine machine;
 } rank_view;
 
-/* Adds warnings to `made`, which has a plan already: those that follow from the views of `count` ranks, and from the room for
- * checkpoints below `directory`. Sorts the views. The directory need not be there. SR_ERROR_USAGE when the plan cannot fit on a
- * node. Local. */
-sr_status preflight_judge(sr_preflight *made, rank_view *views, size_t count, const char *directory, sr_error *error);
+/* Chooses the item table of `made`, which has a plan already, and adds warnings: those that follow from the views of `count`
+ * ranks, and from the room for checkpoints below `directory`. Sorts the views. The directory need not be there. SR_ERROR_USAGE
+ * when the plan cannot fit on a node. Local. */
+sr_status preflight_judge(sr_preflight *made, sr_item_table_choice choice, rank_view *views, size_t count,
+                          const char *directory, sr_error *error);
 
 #endif

@@ -59,7 +59,10 @@ static sr_status look_ahead(run *r, sr_error *error)
                                      .ranks = (size_t)sr_parallel_size(r->parallel),
                                      .threads = sr_parallel_threads(r->parallel),
                                      .shares = shares && sr_training_shares(&r->settings->training),
-                                     .program = r->program};
+                                     .program = r->program,
+                                     .network = {.latency = SR_PLAN_NETWORK_LATENCY,
+                                                 .bandwidth = SR_PLAN_NETWORK_BANDWIDTH,
+                                                 .ranks_of_node = (size_t)sr_parallel_node_size(r->parallel)}};
     return sr_preflight_run(r->parallel, &request, r->paths.directory, &r->preflight, error);
 }
 
@@ -263,8 +266,8 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_use_threads(r->parallel, &r->settings->training, error));
     SR_TRY(start_watchdog(r, error));
     SR_TRY(open_data(r, error));
-    SR_TRY(run_choose_item_table(r, error));
     SR_TRY(look_ahead(r, error));
+    run_choose_item_table(r);
     SR_TRY(build_model(r, error));
     SR_TRY(run_resume(r, error));
     SR_TRY(prepare_files(r, error));

@@ -67,8 +67,8 @@ double run_trained_seconds(const run *r);
 
 /* ---- item_table_choice.c ---- */
 
-/* Decides which item table the run has, as model.item_table says, and logs it. */
-sr_status run_choose_item_table(run *r, sr_error *error);
+/* Takes the item table that the plan has chosen (sr_plan_choose_table()), and logs why where model.item_table is auto. */
+void run_choose_item_table(run *r);
 
 /* Logs what else comes of it. */
 void run_describe_item_table(const run *r);

@@ -31,6 +31,8 @@ static sr_status gather_targets(sr_worker *worker, int64_t epoch, int64_t index,
     const sr_status status = sr_sampler_targets(worker->stepper->sampler, (size_t)epoch, (size_t)index, part, worker->arena,
                                                 &own, error);
     SR_TRY(sr_parallel_gather_all(worker->parallel, status, own.items, own.count, sizeof *own.items, &items, &offsets, error));
+    const double others = sr_parallel_size(sr_parallel_process(worker->parallel)) - 1;
+    worker->traffic.bytes[SR_TRAFFIC_IDS] += others * (double)(own.count * sizeof *own.items);
     *gathered = (sr_batch_targets){items, offsets[part.ranks]};
     free(offsets);
     return SR_OK;

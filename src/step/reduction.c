@@ -12,6 +12,8 @@ struct sr_reduction {
     sr_parameters *parameters;
     sr_node *node;
     sr_array_sum *sum;    /* over processes; NULL: this worker sends nothing */
+    size_t element;       /* bytes of a number that travels */
+    double bytes;         /* summed so far */
     sr_real *rest;        /* [block_size]: what rounding took, where it is kept; else NULL */
     sr_real *packed;      /* [most_rows, width of the widest table]: rows taken out of a table */
     sr_real *packed_rest; /* likewise, of what rounding took */
@@ -48,6 +50,7 @@ sr_status sr_reduction_create(sr_reduction **reduction, sr_parallel *parallel, s
     *reduction = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the reduction of gradients", error));
     *made = (sr_reduction){.parallel = parallel, .parameters = parameters, .node = settings->node};
+    made->element = settings->rounded && sizeof(sr_real) == sizeof(float) ? sizeof(uint16_t) : sizeof(sr_real);
     sr_parallel *between = settings->node ? sr_node_between(settings->node) : sr_parallel_process(parallel);
     const bool sends = sr_parallel_size(between) > 1 && sr_parallel_thread(parallel) == 0;
     const size_t message = settings->message_bytes ? settings->message_bytes : SR_MESSAGE_BYTES;
@@ -111,10 +114,16 @@ static void add_members(const sr_reduction *reduction, const sr_touched_rows *to
 
 /* ---- over processes ---- */
 
-static sr_status sum_range(const sr_reduction *reduction, sr_real *gradients, sr_element_range range, sr_error *error)
+static sr_status sum_numbers(sr_reduction *reduction, sr_real *values, sr_real *rest, size_t count, sr_error *error)
+{
+    reduction->bytes += (double)count * (double)reduction->element;
+    return sr_array_sum_run(reduction->sum, values, rest, count, error);
+}
+
+static sr_status sum_range(sr_reduction *reduction, sr_real *gradients, sr_element_range range, sr_error *error)
 {
     sr_real *rest = reduction->rest ? reduction->rest + range.begin : NULL;
-    return sr_array_sum_run(reduction->sum, gradients + range.begin, rest, range.end - range.begin, error);
+    return sum_numbers(reduction, gradients + range.begin, rest, range.end - range.begin, error);
 }
 
 /* Rows [rows.begin, rows.end) of those that are touched. */
@@ -132,7 +141,7 @@ static void unpack_rows(const sr_touched_rows *touched, sr_element_range rows, c
         memcpy(table + (size_t)touched->rows[i] * width, packed + (i - rows.begin) * width, width * sizeof *packed);
 }
 
-static sr_status sum_rows(const sr_reduction *reduction, const sr_touched_rows *touched, sr_element_range rows,
+static sr_status sum_rows(sr_reduction *reduction, const sr_touched_rows *touched, sr_element_range rows,
                           const sr_parameter *table, sr_error *error)
 {
     const size_t width = table->shape[1];
@@ -141,8 +150,8 @@ static sr_status sum_rows(const sr_reduction *reduction, const sr_touched_rows *
     pack_rows(touched, rows, gradients, width, reduction->packed);
     if (rest)
         pack_rows(touched, rows, rest, width, reduction->packed_rest);
-    SR_TRY(sr_array_sum_run(reduction->sum, reduction->packed, rest ? reduction->packed_rest : NULL,
-                            (rows.end - rows.begin) * width, error));
+    SR_TRY(sum_numbers(reduction, reduction->packed, rest ? reduction->packed_rest : NULL, (rows.end - rows.begin) * width,
+                       error));
     unpack_rows(touched, rows, reduction->packed, width, gradients);
     if (rest)
         unpack_rows(touched, rows, reduction->packed_rest, width, rest);
@@ -157,7 +166,7 @@ static sr_element_range part_of_process(const sr_reduction *reduction, sr_elemen
 }
 
 /* Over all ranks, or in a node with those that have the same part on other nodes. */
-static sr_status sum_over_processes(const sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error)
+static sr_status sum_over_processes(sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error)
 {
     const sr_parameters *parameters = reduction->parameters;
     sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
@@ -270,6 +279,11 @@ sr_status sr_reduction_run(sr_reduction *reduction, const sr_touched_rows *touch
     if (status == SR_OK && reduction->sum)
         status = sum_over_processes(reduction, touched, error);
     return sr_parallel_agree_in_process(reduction->parallel, status, error);
+}
+
+double sr_reduction_bytes(const sr_reduction *reduction)
+{
+    return reduction->bytes;
 }
 
 void sr_reduction_forget(sr_reduction *reduction)

@@ -40,6 +40,9 @@ sr_status sr_reduction_run(sr_reduction *reduction, const sr_touched_rows *touch
  * already. Collective over the workers of the node. */
 sr_status sr_reduction_collect(sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error);
 
+/* Bytes that this worker has summed over ranks so far. Local. */
+double sr_reduction_bytes(const sr_reduction *reduction);
+
 /* Forgets what rounding has taken from the gradients of this process so far. Local. */
 void sr_reduction_forget(sr_reduction *reduction);
 

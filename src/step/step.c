@@ -57,6 +57,7 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
     worker->times.loss += outcome->loss;
     worker->times.backward += outcome->backward;
     worker->times.reduction += ranks.seconds;
+    sr_traffic_add(&worker->traffic, &ranks.traffic);
     return status;
 }
 

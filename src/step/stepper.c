@@ -124,6 +124,18 @@ sr_status sr_stepper_settle(sr_stepper *stepper, sr_error *error)
     return item_rows_settle(stepper, error);
 }
 
+sr_traffic sr_stepper_traffic(const sr_stepper *stepper)
+{
+    sr_traffic traffic = {{0}};
+    for (size_t thread = 0; thread < stepper->threads; ++thread) {
+        const sr_worker *worker = &stepper->workers[thread];
+        sr_traffic_add(&traffic, &worker->traffic);
+        traffic.bytes[SR_TRAFFIC_IDS] += worker->touched ? touched_rows_sent(worker->touched) : 0;
+        traffic.bytes[SR_TRAFFIC_GRADIENTS] += sr_reduction_bytes(worker->reduction);
+    }
+    return traffic;
+}
+
 size_t sr_stepper_memory(const sr_stepper *stepper)
 {
     size_t bytes = 0;

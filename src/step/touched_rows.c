@@ -14,6 +14,7 @@ struct touched_rows {
     sr_touched_rows found;
     int32_t *rows; /* [most] */
     size_t most, words;
+    double sent;     /* bytes */
     uint64_t *marks; /* [words]: one bit a row; 0 between calls */
 };
 
@@ -101,6 +102,7 @@ static sr_status join_ranks(touched_rows *touched, sr_parallel *parallel, sr_sta
     size_t *offsets = NULL;
     const size_t ranks = (size_t)sr_parallel_size(parallel), mine = *count < touched->most + 1 ? *count : touched->most + 1;
     SR_TRY(sr_parallel_gather_all(parallel, status, touched->rows, mine, sizeof *all, (void **)&all, &offsets, error));
+    touched->sent += (double)(mine * sizeof *all) * (sr_parallel_size(sr_parallel_process(parallel)) - 1);
     mark(touched, all, offsets[ranks]);
     *count = take_marks(touched);
     free(all);
@@ -124,6 +126,11 @@ sr_status touched_rows_find(touched_rows *touched, sr_parallel *parallel, sr_sta
     touched->found.every = count > touched->most;
     touched->found.count = touched->found.every ? 0 : count;
     return SR_OK;
+}
+
+double touched_rows_sent(const touched_rows *touched)
+{
+    return touched->sent;
 }
 
 const sr_touched_rows *touched_rows_found(const touched_rows *touched)

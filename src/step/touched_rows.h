@@ -26,6 +26,9 @@ size_t touched_rows_most_of(size_t rows);
 sr_status touched_rows_find(touched_rows *touched, sr_parallel *parallel, sr_status status, const sr_batch *batch,
                             sr_error *error);
 
+/* Bytes of rows' numbers that this worker has sent to other ranks so far. */
+double touched_rows_sent(const touched_rows *touched);
+
 /* Those found last, none before the first time; every row after a failure. They stay valid until the next time. */
 const sr_touched_rows *touched_rows_found(const touched_rows *touched);
 
