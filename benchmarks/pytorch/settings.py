@@ -26,7 +26,8 @@ DEFAULTS = {
         "batch_size": 256, "optimizer": "adamw", "learning_rate": 1e-3, "attack_learning_rate_ratio": 1.0, "adam_beta1": 0.9, "adam_beta2": 0.999,
         "adam_epsilon": 1e-8, "weight_decay": 0.0, "weight_decay_kind": "decoupled", "clip_norm": 0.0, "seed": 42,
         "loss": "cross_entropy", "objective": "last", "pvn_weight": 0.005, "frobenius_penalty": 1e-4, "precision": "fp32",
-        "negatives": 0, "negative_sharing": "", "negative_slice": 32, "negative_sampling": "uniform", "target_hits": "", "history_hits": "",
+        "negatives": 1, "negative_sharing": "target", "negative_slice": 32, "negative_sampling": "uniform",
+        "target_hits": "redraw", "history_hits": "redraw_all",
         "log_q": "refined", "temperature": 1.0, "calibration": 0.75,
     },
 }
@@ -110,17 +111,21 @@ def _check(settings):
     if training.loss not in ("cross_entropy", "stosa") and not training.lists:
         if model.similarity != "dot" or training.temperature != 1:
             raise UsageError("model.similarity and training.temperature want training.negatives in this program")
-    if training.lists and training.loss in ("bpr", "binary_cross_entropy") and training.negative_sharing not in ("slice", "batch"):
-        raise UsageError("training.negatives wants training.negative_sharing: slice or batch in this program")
 
 
-def _settle_negatives(training):
-    """Lists of shared negatives, or one for each target where the loss takes one and nothing is said of them."""
-    lists = training.negatives > 0 or training.loss in TAKE_LISTS
-    training.lists = (training.negatives or 256) if lists else 0
+def _settle_negatives(training, given):
+    """Lists of shared negatives, or one for each target where the loss takes one and nothing is said of them. `given`: the keys
+    that were."""
+    has_lists = "negatives" in given or training.loss in TAKE_LISTS
+    if has_lists:
+        training.negatives = training.negatives if "negatives" in given else 256
+        training.negative_sharing = given.get("negative_sharing", "slice")
+        training.history_hits = given.get("history_hits", "keep")
+        training.target_hits = given.get("target_hits", "mask")
     if training.negative_sharing == "batch":
         training.negative_slice = training.batch_size
-    training.masks_hits = training.target_hits in ("", "mask")
+    training.lists = training.negatives if has_lists else 0
+    training.masks_hits = training.target_hits == "mask"
 
 
 def resolve(tree, assignments=()):
@@ -137,7 +142,7 @@ def resolve(tree, assignments=()):
             raise UsageError(f"calibrators.{name} is not in this program; it has {', '.join(CALIBRATORS)}")
     settings.calibrators = SimpleNamespace(
         **{name: _section(name, calibrators[name], CALIBRATORS[name]) if name in calibrators else None for name in CALIBRATORS})
-    _settle_negatives(settings.training)
+    _settle_negatives(settings.training, tree.get("training") or {})
     _check(settings)
     return settings
 
