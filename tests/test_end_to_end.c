@@ -352,6 +352,21 @@ static void models_without_attention_are_evaluated_as_in_training(void **state)
     }
 }
 
+static void a_model_whose_items_are_divided_is_evaluated_as_in_training(void **state)
+{
+    world *w = *state;
+    char metrics[WORLD_PATH_SIZE], evaluation[WORLD_PATH_SIZE];
+    world_path(w, "divided/metrics.jsonl", metrics);
+    world_path(w, "evaluation.json", evaluation);
+    train(w, 2, "divided", MODEL("item_table=divided") TRAINING("epochs=3") TRAINING("threads=2"));
+    assert_shell(w, "[ $(grep -c 'training waits for checkpoints' divided/train.log) -eq 1 ]");
+    use(w, 3, "evaluate", "divided", "--split test --json %s", evaluation);
+    assert_same_test_metrics(metrics, evaluation);
+    use(w, 0, "recommend", "divided", "--top-k 5 --output %s/one.tsv", w->directory);
+    use(w, 3, "recommend", "divided", "--top-k 5 --output %s/three.tsv", w->directory);
+    assert_shell(w, "cmp one.tsv three.tsv && [ $(wc -l < one.tsv) -eq 1501 ]");
+}
+
 /* How far annealing has come is not in the configuration: a trained model has to know its step, which is not the last one. */
 static void an_annealed_model_is_evaluated_as_in_training(void **state)
 {
@@ -444,6 +459,7 @@ int main(void)
     };
     const struct CMUnitTest plain_tests[] = {
         cmocka_unit_test(models_without_attention_are_evaluated_as_in_training),
+        cmocka_unit_test(a_model_whose_items_are_divided_is_evaluated_as_in_training),
     };
     const struct CMUnitTest large_tests[] = {
         cmocka_unit_test(deferred_rows_go_on_with_the_same_bits),
