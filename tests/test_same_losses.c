@@ -46,7 +46,8 @@ static const variant plain_variants[] = {
     {"234", "training.loss=sampled_softmax training.negatives=20 training.negative_slice=3 training.negative_sampling=mixed"},
     {"3", "training.loss=sampled_softmax training.negatives=9 training.negative_sampling=popularity "
           "training.negative_sharing=target training.history_hits=redraw " ALL_TARGETS},
-    {"4", "training.loss=gbce training.negatives=0 training.negative_sampling=batch " ALL_TARGETS},
+    {"4", "training.loss=sampled_softmax training.negatives=0 training.negative_sampling=batch " ALL_TARGETS},
+    {"2", "training.loss=gbce training.negatives=9 training.negative_sampling=batch"},
     {"3",
      "calibrators.refinement.kind=value calibrators.refinement.value=learned training.loss=binary_cross_entropy " ALL_TARGETS},
     {"4", STOSA "model.mean_update=updated calibrators.refinement.kind=stochastic " ALL_TARGETS},
