@@ -26,7 +26,8 @@ static const command commands[] = {
      "checkpoint."},
     {command_plan, false, "plan",
      "plan CONFIG.yaml --ranks P [--set section.key=value ...] [--threads T] [--ranks-per-node Q] [--memory GIB]\n"
-     "      [--measure [--latency MICROSECONDS] [--bandwidth GB_A_SECOND] | --rate EXAMPLES_A_SECOND] [--json]",
+     "      [--items N] [--users N] [--mean-length L] [--latency MICROSECONDS] [--bandwidth GB_A_SECOND]\n"
+     "      [--measure | --rate EXAMPLES_A_SECOND] [--json]",
      "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
     {command_evaluate, true, "evaluate",
      "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]\n"
