@@ -211,6 +211,33 @@ static void late_rows_follow_other_rates_of_fading(void **state)
     follow(&settings);
 }
 
+/* The square of a huge gradient. Such an element stays where it is, late or not. */
+static void late_rows_bear_a_moment_that_has_overflowed(void **state)
+{
+    enum { FIRST_LATE = 400, STEPS = 420, ROW = 5 };
+    const sr_training_settings settings = default_settings();
+    int32_t rows[] = {ROW};
+    subject subjects[2];
+    (void)state;
+    for (size_t i = 0; i < 2; ++i) {
+        subject *s = &subjects[i];
+        make(s, &settings, i == 1);
+        const size_t begin = s->parameters.list[1].offset + ROW * WIDTH;
+        for (int64_t step = 0; step < STEPS; ++step) {
+            const sr_touched_rows touched = {.tables = s->tables, .rows = rows, .count = step < FIRST_LATE};
+            if (step == FIRST_LATE)
+                s->optimizer.state.blocks[1].values[begin + 3] = INFINITY;
+            take_step(s, step, &touched, 1);
+        }
+        settle(s);
+        assert_true(isfinite(s->parameters.values[begin + 3]));
+    }
+    assert_true(largest_difference(subjects[1].parameters.values, subjects[0].parameters.values,
+                                   subjects[0].parameters.block_size, 0) < 1e-5);
+    for (size_t i = 0; i < 2; ++i)
+        release(&subjects[i]);
+}
+
 static void dividing_rows_among_threads_changes_no_bit(void **state)
 {
     (void)state;
@@ -258,6 +285,7 @@ int main(void)
         cmocka_unit_test(late_rows_arrive_where_they_would_be),
         cmocka_unit_test(late_rows_decay_as_well),
         cmocka_unit_test(late_rows_follow_other_rates_of_fading),
+        cmocka_unit_test(late_rows_bear_a_moment_that_has_overflowed),
         cmocka_unit_test(dividing_rows_among_threads_changes_no_bit),
         cmocka_unit_test(rows_are_not_deferred_where_that_would_change_results),
     };

@@ -261,6 +261,28 @@ static void passes_of_others_than_the_owners_are_refused(void **state)
     small_training_end(&t);
 }
 
+/* The row is that of item 2, which one of four ranks has. */
+static void all_ranks_name_the_table_when_a_row_of_one_is_not_finite(void **state)
+{
+    shared_dataset data;
+    assert_true(rank_counts_take_part(*state, MOST_RANKS, &data));
+    small_training t;
+    sr_step_result result;
+    sr_error error = {.message = ""};
+    size_t place;
+    begin(&t, &data, variants[0].options, 1, true);
+    const sr_row_block *block = sr_row_blocks_find(sr_model_parameters(t.model), 2, &place);
+    assert_true((block != NULL) == (sr_parallel_rank(data.parallel) == 2));
+    if (block)
+        *sr_row_block_row(block, ITEM_VECTORS, SIZE_MAX, place) = NAN;
+    sr_status status = SR_OK;
+    for (int64_t step = 0; step < STEPS && status == SR_OK; ++step) /* one of them reads it */
+        status = small_training_step(&t, step, &result, &error);
+    assert_int_equal(status, SR_ERROR_RUNTIME);
+    assert_non_null(strstr(error.message, "the first parameter whose values are not finite is item_embedding.weight"));
+    small_training_end(&t);
+}
+
 static int set_up(void **state)
 {
     return rank_counts_set_up(state, write_short_histories);
@@ -273,6 +295,7 @@ int main(void)
         cmocka_unit_test(the_same_training_gives_the_same_bits),
         cmocka_unit_test(a_rank_that_fails_ends_fetching_and_handing_back_on_all),
         cmocka_unit_test(passes_of_others_than_the_owners_are_refused),
+        cmocka_unit_test(all_ranks_name_the_table_when_a_row_of_one_is_not_finite),
     };
     /* A rank that fails an assertion ends the whole job: the others would wait for it for ever. */
     setenv("CMOCKA_TEST_ABORT", "1", 1);

@@ -152,6 +152,13 @@ static void a_divided_item_table_gives_the_same_bytes(void **state)
         assert_code(&w->result, 0);
     }
     shell(w, "cmp 0.json 3.json");
+    /* More threads than items: they cannot divide them. */
+    assert_int_equal(setenv("OMP_NUM_THREADS", "61", 1), 0);
+    run_srtrain(&w->result, 0, "evaluate %s/divided/best.h5 --data %s --set evaluation.history=exclude --json %s/many.json",
+                w->directory, w->data, w->directory);
+    assert_int_equal(setenv("OMP_NUM_THREADS", "1", 1), 0);
+    assert_code(&w->result, 0);
+    shell(w, "cmp 0.json many.json");
 }
 
 /* ---- new users ---- */

@@ -107,14 +107,16 @@ static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, c
 /* ---- the model ---- */
 
 /* Whether the item table is to be divided among all threads of all ranks: as in training, or because some node has no memory
- * for a whole table, with room for gradients, on each of its ranks. */
+ * for a whole table, with room for gradients, on each of its ranks. A table with fewer items than there are threads cannot be
+ * divided among them, and every rank has it. The results are the same. */
 static sr_status divides_items(const checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
                                bool *divides, sr_error *error)
 {
     const sr_model_settings *settings = &loaded->settings.model;
+    const size_t workers = (size_t)sr_parallel_size(parallel) * sr_parallel_threads(parallel);
     sr_model_size size;
     sr_machine machine;
-    *divides = settings->item_table == SR_ITEM_TABLE_DIVIDED;
+    *divides = settings->item_table == SR_ITEM_TABLE_DIVIDED && workers <= (size_t)checkpoint->items;
     if (settings->item_table != SR_ITEM_TABLE_AUTO || sr_parallel_size(parallel) == 1)
         return SR_OK;
     const sr_status status = sr_model_measure_size(&size, settings, (size_t)checkpoint->items, (size_t)checkpoint->users,

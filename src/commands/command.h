@@ -73,8 +73,8 @@ typedef struct {
 
 /* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data.
  * Its item table is divided among the threads of all ranks if it was in training (model.item_table), and with auto if it is too
- * large. The context's log is told of settings that the checkpoint has and that are gone. SR_ERROR_USAGE if `set` has another
- * key than those. Collective. */
+ * large; but not if it has fewer items than there are threads. The context's log is told of settings that the checkpoint has
+ * and that are gone. SR_ERROR_USAGE if `set` has another key than those. Collective. */
 sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
                                   const char *data, const evaluation_keys *set, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);

@@ -1,9 +1,9 @@
-/* What a step does with rows of the item table beside computing.
+/* What a step does with rows of the item table beside computing. There are two kinds of them:
  *
- *   among the model's parameters   Every rank has all rows. The reduction and the optimizer treat them with all parameters.
- * Rows that a step reads may be late: they are brought up to date before, and the rows that have a gradient are named. in
- * blocks (row_blocks.h)       Gradients come to where the rows are. Each block has an optimizer of its own, and a worker that
- * takes its steps. Those of a process divide the blocks that it has. */
+ * - Rows among the model's parameters. Every rank has all rows. The reduction and the optimizer treat them with all parameters.
+ *   Rows that a step reads may be late: they are brought up to date before, and the rows that have a gradient are named.
+ * - Rows in blocks (row_blocks.h). Gradients come to where the rows are. Each block has an optimizer of its own, and a worker
+ *   that takes its steps: the workers of a process divide the blocks that it has. */
 #ifndef SRTRAIN_STEP_ITEM_ROWS_H
 #define SRTRAIN_STEP_ITEM_ROWS_H
 

@@ -89,11 +89,14 @@ static sr_status agree_on_step(sr_worker *worker, sr_status status, const bool v
 static sr_status check_finite(sr_worker *worker, sr_step_result *result, sr_error *error)
 {
     const sr_parameters *parameters = sr_model_parameters(worker->stepper->model); /* where the sums are */
+    int64_t facts[NONFINITE_FACTS];
     result->skipped = nonfinite_is_found(result);
     if (!result->skipped)
         return SR_OK;
     SR_TRY(sr_reduction_collect(worker->reduction, item_rows_touched(worker), error));
-    nonfinite_describe(parameters, result, result->reason, sizeof result->reason);
+    nonfinite_look_at_rows(parameters, facts);
+    SR_TRY(sr_parallel_sum_int64(worker->parallel, facts, NONFINITE_FACTS, error));
+    nonfinite_describe(parameters, facts, result, result->reason, sizeof result->reason);
     if (worker->stepper->settings->training.skip_nonfinite_steps > 0)
         return SR_OK;
     return sr_fail(error, SR_ERROR_RUNTIME, "%s", result->reason);

@@ -28,7 +28,7 @@ static void adam_gap(sr_real *restrict values, sr_real *restrict first_moment, s
     SIMD
     for (size_t i = 0; i < n; ++i) {
         const sr_real deviation = square_root(second_moment[i]) * g.root, inverse = 1 / (deviation + g.epsilon);
-        const sr_real share = deviation * inverse;
+        const sr_real share = inverse > 0 ? deviation * inverse : 1; /* 1 where the moment has overflowed: nothing moves */
         sr_real series = m[5] - share * m[6];
         series = m[4] - share * series;
         series = m[3] - share * series;
