@@ -41,7 +41,9 @@ CALIBRATORS = {  # in use when named
 }
 SKIPPED = {
     "data": {"verify"},
-    "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "kept_logits_megabytes"},
+    "model": {"item_table"},
+    "training": {"epochs", "schedule", "warmup_steps", "early_stopping", "threads", "reduction", "kept_logits_megabytes",
+                 "item_updates"},
 }
 TAKE_LISTS = {"sampled_softmax", "gbce"}  # losses that always compare a target with a list of items
 SKIPPED_SECTIONS = {"evaluation", "checkpoint", "logging"}
