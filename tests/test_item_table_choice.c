@@ -90,8 +90,8 @@ static void make_plan(sr_plan *plan, const char *const *options, size_t count)
 {
     const char *assignments[16] = {"data.path=none", "model.hidden_size=64", "model.max_length=50", "training.batch_size=4096"};
     sr_settings settings;
-    sr_dataset *dataset;
-    sr_sampler *sampler;
+    sr_dataset *dataset = NULL;
+    sr_sampler *sampler = NULL;
     sr_error error = {.message = ""};
     memcpy(assignments + 4, options, count * sizeof *options);
     if (sr_settings_parse(&settings, "data:\n", "test", assignments, 4 + count, &error) != SR_OK ||

@@ -129,7 +129,7 @@ static void print_item_tables(const sr_plan *plan, FILE *file)
     print_row(file,
               (table_row){"of it, values of the table", {(double)of[0].memory.item_table, (double)of[1].memory.item_table}},
               sr_format_bytes);
-    for (size_t kind = 0; kind < SR_TRAFFICS; ++kind)
+    for (sr_traffic_kind kind = 0; kind < SR_TRAFFICS; ++kind)
         print_row(file, (table_row){sr_traffic_words(kind), {of[0].traffic.bytes[kind], of[1].traffic.bytes[kind]}},
                   sr_format_bytes);
     print_row(file, (table_row){"a rank sends, together", {sr_traffic_total(&of[0].traffic), sr_traffic_total(&of[1].traffic)}},
@@ -189,7 +189,7 @@ static bool add_table(cJSON *object, const sr_plan_table *table, const char *nam
                     add_number(added, "node_memory_bytes", (double)sr_plan_bytes_of_node(&table->memory, ranks_of_node));
     cJSON *sent = complete ? cJSON_AddObjectToObject(added, "sent_bytes_per_step") : NULL;
     complete = sent != NULL;
-    for (size_t kind = 0; kind < SR_TRAFFICS && complete; ++kind)
+    for (sr_traffic_kind kind = 0; kind < SR_TRAFFICS && complete; ++kind)
         complete = add_number(sent, sr_traffic_name(kind), table->traffic.bytes[kind]);
     complete = complete && add_number(sent, "total", sr_traffic_total(&table->traffic)) &&
                add_number(added, "network_seconds", table->network_seconds) &&
