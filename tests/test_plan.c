@@ -105,8 +105,8 @@ static const char *const variants[] = {
     "--set training.precision=bf16",
     "--set training.loss=bpr --set training.item_updates=deferred",
     "--set training.loss=bpr --set model.item_table=divided",
-    "--set training.loss=sampled_softmax --set training.negatives=4000 --set training.negative_sharing=target "
-    "--set model.similarity=cosine --set training.temperature=0.1",
+    ("--set training.loss=sampled_softmax --set training.negatives=4000 --set training.negative_sharing=target "
+     "--set model.similarity=cosine --set training.temperature=0.1"),
     "--set checkpoint.writing=blocking",
 };
 
