@@ -65,6 +65,28 @@ sr_status small_training_step(small_training *training, int64_t step, sr_step_re
     return sr_train_step(&training->stepper, step / batches, step % batches, step, votes, result, error);
 }
 
+void small_training_write(const small_training *training, const shared_dataset *data, const char *path, int64_t step)
+{
+    char text[] = "text";
+    sr_error error = {.message = ""};
+    const sr_checkpoint checkpoint = {.progress = {.step = step},
+                                      .configuration = text,
+                                      .program_version = text,
+                                      .data_fingerprint = text,
+                                      .data_directory = text};
+    if (sr_checkpoint_write(data->parallel, path, &checkpoint, sr_model_parameters(training->model),
+                            &training->stepper.optimizer.state, &error) != SR_OK)
+        fail_msg("%s", error.message);
+}
+
+void small_training_read(small_training *training, const shared_dataset *data, const char *path)
+{
+    sr_error error = {.message = ""};
+    if (sr_checkpoint_read_shared_state(data->parallel, training->stepper.node, path, sr_model_parameters(training->model),
+                                        &training->stepper.optimizer.state, &error) != SR_OK)
+        fail_msg("%s", error.message);
+}
+
 void small_training_end(small_training *training)
 {
     sr_stepper_free(&training->stepper);

@@ -29,6 +29,11 @@ void small_training_begin_declared(small_training *training, model_declaration d
 /* Step `step` of all, with the batch that an unbroken training would have for it. Collective. */
 sr_status small_training_step(small_training *training, int64_t step, sr_step_result *result, sr_error *error);
 
+/* A checkpoint of the parameters and the optimizer's state after `step` steps, and these read from one. Fail the test if they
+ * cannot. Collective. */
+void small_training_write(const small_training *training, const shared_dataset *data, const char *path, int64_t step);
+void small_training_read(small_training *training, const shared_dataset *data, const char *path);
+
 /* Collective. */
 void small_training_end(small_training *training);
 

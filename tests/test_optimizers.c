@@ -426,28 +426,6 @@ static void take_steps(small_training *t, int64_t first, int64_t end)
     assert_int_equal(sr_stepper_settle(&t->stepper, NULL), SR_OK);
 }
 
-static void write_state(const shared_dataset *data, const small_training *t, const char *path)
-{
-    char text[] = "text";
-    sr_error error = {.message = ""};
-    const sr_checkpoint checkpoint = {.progress = {.step = STEPS / 2},
-                                      .configuration = text,
-                                      .program_version = text,
-                                      .data_fingerprint = text,
-                                      .data_directory = text};
-    if (sr_checkpoint_write(data->parallel, path, &checkpoint, sr_model_parameters(t->model), &t->stepper.optimizer.state,
-                            &error) != SR_OK)
-        fail_msg("%s", error.message);
-}
-
-static void read_state(const shared_dataset *data, small_training *t, const char *path)
-{
-    sr_error error = {.message = ""};
-    if (sr_checkpoint_read_shared_state(data->parallel, t->stepper.node, path, sr_model_parameters(t->model),
-                                        &t->stepper.optimizer.state, &error) != SR_OK)
-        fail_msg("%s", error.message);
-}
-
 /* Of parameters and state, the latter on the only rank that has it where ranks share. */
 static uint64_t checksum_of(const small_training *t)
 {
@@ -473,10 +451,10 @@ static void check_going_on(const shared_dataset *data, const variant *chosen, co
     small_training_end(&whole);
     begin(&first, data, chosen, reduction);
     take_steps(&first, 0, STEPS / 2);
-    write_state(data, &first, path);
+    small_training_write(&first, data, path, STEPS / 2);
     small_training_end(&first);
     begin(&second, data, chosen, reduction);
-    read_state(data, &second, path);
+    small_training_read(&second, data, path);
     take_steps(&second, STEPS / 2, STEPS);
     if (checksum_of(&second) != expected)
         fail_msg("%s with %s does not go on where it was", chosen->options[0], reduction);

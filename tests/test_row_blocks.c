@@ -186,28 +186,6 @@ static void rows_of_a_lazy_optimizer_rest_without_a_gradient(void **state)
 
 /* ---- checkpoints ---- */
 
-static void write_state(const shared_dataset *data, const small_training *t, const char *path)
-{
-    char text[] = "text";
-    sr_error error = {.message = ""};
-    const sr_checkpoint checkpoint = {.progress = {.step = STEPS / 2},
-                                      .configuration = text,
-                                      .program_version = text,
-                                      .data_fingerprint = text,
-                                      .data_directory = text};
-    if (sr_checkpoint_write(data->parallel, path, &checkpoint, sr_model_parameters(t->model), &t->stepper.optimizer.state,
-                            &error) != SR_OK)
-        fail_msg("%s", error.message);
-}
-
-static void read_state(const shared_dataset *data, small_training *t, const char *path)
-{
-    sr_error error = {.message = ""};
-    if (sr_checkpoint_read_state(data->parallel, path, sr_model_parameters(t->model), &t->stepper.optimizer.state, &error) !=
-        SR_OK)
-        fail_msg("%s", error.message);
-}
-
 static char *read_whole_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");
@@ -232,11 +210,11 @@ static void check_files(const shared_dataset *data, const variant *chosen, bool 
         snprintf(paths[i], sizeof paths[i], "%s/state-%zu.h5", data->directory, i);
     begin(&first, data, first_in_blocks, chosen->options);
     take_steps(&first, 0, STEPS / 2, losses);
-    write_state(data, &first, paths[0]);
+    small_training_write(&first, data, paths[0], STEPS / 2);
     begin(&second, data, !first_in_blocks, chosen->options);
-    read_state(data, &second, paths[0]);
+    small_training_read(&second, data, paths[0]);
     assert_same_table(&second, &first, 0);
-    write_state(data, &second, paths[1]);
+    small_training_write(&second, data, paths[1], STEPS / 2);
     size_t sizes[2];
     char *bytes[] = {read_whole_file(paths[0], &sizes[0]), read_whole_file(paths[1], &sizes[1])};
     assert_int_equal(sizes[0], sizes[1]);
@@ -267,7 +245,7 @@ static void a_damaged_row_is_found(void **state)
     sr_error error = {.message = ""};
     snprintf(path, sizeof path, "%s/state.h5", data->directory);
     begin(&t, data, true, variants[0].options);
-    write_state(data, &t, path);
+    small_training_write(&t, data, path, STEPS / 2);
     sr_parameters *parameters = sr_model_parameters(t.model);
     sr_real *values = whole_part(&t, ITEM_VECTORS, SIZE_MAX);
     size_t size;
