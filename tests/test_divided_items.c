@@ -4,6 +4,7 @@
 #include "rank_counts.h"
 #include "small_training.h"
 #include "srtrain/row_blocks.h"
+#include "step/item_rows.h"
 #include "tensor/bf16.h"
 
 #include <math.h>
@@ -13,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+/* Steps that rows may miss before all of them catch up. */
+static size_t most_missed = SR_MISSED_STEPS_MOST;
 
 enum { STEPS = 25, MOST_OPTIONS = 32 };
 
@@ -105,6 +109,7 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
     small_training t;
     sr_error error = {.message = ""};
     begin(&t, data, options, threads, is_divided);
+    item_rows_remember_at_most(&t.stepper, most_missed);
     for (int64_t step = 0; step < STEPS; ++step) {
         sr_step_result result;
         if (small_training_step(&t, step, &result, &error) != SR_OK)
@@ -183,6 +188,20 @@ static void a_divided_table_is_trained_like_a_replicated_one(void **state)
         }
         forget(&expected);
     }
+}
+
+static void rows_catch_up_before_too_many_steps_are_remembered(void **state)
+{
+    static const char options[] = ATTENTION "training.loss=bpr training.weight_decay=0.1";
+    outcome expected, found;
+    train(*state, 1, 1, options, false, &expected);
+    most_missed = 4;
+    if (train(*state, 2, 2, options, true, &found)) {
+        assert_close(options, "22", &found, &expected);
+        forget(&found);
+    }
+    most_missed = SR_MISSED_STEPS_MOST;
+    forget(&expected);
 }
 
 #define SAMPLED ATTENTION "training.loss=sampled_softmax training.negatives=16 "
@@ -384,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_divided_table_is_trained_like_a_replicated_one),
         cmocka_unit_test(the_same_training_gives_the_same_bits),
+        cmocka_unit_test(rows_catch_up_before_too_many_steps_are_remembered),
         cmocka_unit_test(rounded_rows_train_nearly_alike),
         cmocka_unit_test(rows_are_rounded_for_who_asks_for_it),
         cmocka_unit_test(a_rank_that_fails_ends_fetching_and_handing_back_on_all),
