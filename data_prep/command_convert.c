@@ -37,7 +37,7 @@ static sr_status finish_options(conversion *c, const sr_text_list *inputs, const
     c->entry.has_after = c->after != NULL; /* the bounds themselves are known when the input's time stamps are */
     c->entry.has_before = c->before != NULL;
     SR_TRY(reading_options_finish(&c->reading, inputs, error));
-    SR_TRY(split_parse(c->split_text, &c->split, error));
+    SR_TRY(split_parse(c->split_text, &c->reading.options.times, &c->split, error));
     SR_TRY(inputs_collect(&c->inputs, inputs, list, error));
     c->rules.one_line_a_user = c->reading.format->one_line_a_user;
     return sr_output_directory_check(c->output, error);

@@ -50,7 +50,7 @@ static sr_status read_times(split_rule *rule, const time_format *format, sr_erro
 }
 
 /* What the input's time stamps are is not known yet: they may be numbers or dates. */
-static sr_status parse_times(const char *text, split_rule *rule, sr_error *error)
+static sr_status parse_times(const char *text, const time_format *given, split_rule *rule, sr_error *error)
 {
     const char *comma = strchr(text, ',');
     if (!comma || strchr(comma + 1, ','))
@@ -58,7 +58,12 @@ static sr_status parse_times(const char *text, split_rule *rule, sr_error *error
                        text);
     rule->time_texts[0] = text;
     rule->time_texts[1] = comma + 1;
-    const time_kind kinds[2] = {time_kind_of(time_field(rule, 0)), time_kind_of(time_field(rule, 1))};
+    if (*given->pattern) {
+        time_format dates = *given;
+        dates.has_decimals = dates.rounds = true;
+        return read_times(rule, &dates, error);
+    }
+    const time_kind kinds[2] = {time_kind_of(given, time_field(rule, 0)), time_kind_of(given, time_field(rule, 1))};
     if (kinds[0] != TIME_IS_NEITHER && kinds[1] != TIME_IS_NEITHER && kinds[0] != kinds[1])
         return sr_fail(error, SR_ERROR_USAGE, "--split time:%s: one is a number and one a date; expected two of a kind", text);
     return read_times(
@@ -71,7 +76,7 @@ sr_status split_set_times(split_rule *rule, const time_format *format, sr_error 
     return rule->kind == SPLIT_TIME ? read_times(rule, format, error) : SR_OK;
 }
 
-sr_status split_parse(const char *text, split_rule *rule, sr_error *error)
+sr_status split_parse(const char *text, const time_format *format, split_rule *rule, sr_error *error)
 {
     *rule = (split_rule){.kind = SPLIT_LEAVE_ONE_OUT};
     if (strcmp(text, "leave-one-out") == 0)
@@ -82,7 +87,7 @@ sr_status split_parse(const char *text, split_rule *rule, sr_error *error)
     }
     if (strncmp(text, "time:", 5) == 0) {
         rule->kind = SPLIT_TIME;
-        return parse_times(text + 5, rule, error);
+        return parse_times(text + 5, format, rule, error);
     }
     return sr_fail(error, SR_ERROR_USAGE, "--split %s: allowed are leave-one-out, ratio:A,B,C and time:T1,T2", text);
 }

@@ -18,8 +18,8 @@ typedef struct {
 } split_rule;
 
 /* Reads "leave-one-out", "ratio:0.8,0.1,0.1" or "time:T1,T2", with time stamps as in the input. SR_ERROR_USAGE otherwise. The
- * rule points into `text`. */
-sr_status split_parse(const char *text, split_rule *rule, sr_error *error);
+ * rule points into `text`. `format` has the pattern of dates, if they have one. */
+sr_status split_parse(const char *text, const time_format *format, split_rule *rule, sr_error *error);
 
 /* Sets the times of a rule by time, now that it is known what time stamps of the input are. Any other stays as it is. */
 sr_status split_set_times(split_rule *rule, const time_format *format, sr_error *error);

@@ -1,11 +1,11 @@
 # srprep and the data sets it writes.
-foreach(test test_lines test_table test_times test_filters test_dataset)
+foreach(test test_lines test_table test_times test_dates test_filters test_dataset)
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c)
 endforeach()
 srtrain_add_test(test_zipf LIBRARY srprep_library)
 srtrain_add_test(test_item_ranges LIBRARY srprep_library SOURCES rank_counts.c small_dataset.c shared_dataset.c RANKS 4)
 srtrain_add_test(test_synthesis LIBRARY srprep_library SOURCES files.c interactions.c)
-foreach(test test_readers test_quotes test_bad_lines)
+foreach(test test_readers test_quotes test_bad_lines test_chosen_lines test_json)
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c raw_text.c)
 endforeach()
 

@@ -72,7 +72,7 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pairs --input D/pairs.txt --output D/out --header",
          "--header belongs to --format csv, not to pairs"},
         {"convert --format pairs --input D/pairs.txt --output D/out --columns user=0,item=1",
-         "belongs to --format csv and json"},
+         "belongs to --format recbole, csv, json and python"},
         {"convert --format pairs --input D/pairs.txt --output D/out --time-unit iso", "has no time stamps"},
         {"convert --format recbole --input D/pairs.txt --output D/out --time-unit hours", "allowed are auto, none"},
         {"convert --format json --input D/pairs.txt --output D/out", "needs --columns"},
