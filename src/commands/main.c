@@ -30,8 +30,8 @@ static const command commands[] = {
      "      [--measure | --rate EXAMPLES_A_SECOND] [--json]",
      "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
     {command_evaluate, true, "evaluate",
-     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]\n"
-     "      [--stall-timeout DURATION|0]",
+     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--cases FILE.tsv|FILE.h5] [--cases-top-k K]\n"
+     "      [--set evaluation.key=value ...] [--stall-timeout DURATION|0]",
      "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
     {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
