@@ -260,17 +260,6 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
                           update_seconds(f, is_dense(f) ? own : rows);
 }
 
-/* Empty: nothing. */
-static const char *what_forbids_division(const table_facts *f)
-{
-    const sr_training_settings *training = training_of(f);
-    if (!sr_optimizer_can_step_rows(training))
-        return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
-    if (!is_dense(f) && training->row_optimizer == SR_ROW_OPTIMIZER_EXACT && !sr_optimizer_can_be_late(training))
-        return "rows that get no gradient cannot take their steps late (training.row_optimizer lazy lets them rest)";
-    return "";
-}
-
 sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)
 {
     division d;
@@ -278,6 +267,7 @@ sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)
     divide_memory(plan, f, &d);
     divide_traffic(plan, f, &d);
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
-    snprintf(table->why_not, sizeof table->why_not, "%s", what_forbids_division(f));
+    snprintf(table->why_not, sizeof table->why_not, "%s",
+             sr_row_stepping_reason(sr_optimizer_row_stepping(training_of(f), is_dense(f))));
     return SR_OK;
 }
