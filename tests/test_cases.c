@@ -200,6 +200,19 @@ static void both_files_hold_the_same(void **state)
     H5Fclose(file);
 }
 
+/* What evaluation writes is what comparison reads, in both forms. */
+static void files_of_cases_are_compared(void **state)
+{
+    world *w = *state;
+    evaluate(w, 0, 0, "run", "--cases keep.h5 --cases-top-k 0");
+    evaluate(w, 0, 0, "run", "--cases exclude.tsv --set evaluation.history=exclude");
+    shell(w, "srtrain compare keep.h5 exclude.tsv --by repeat --resamples 100");
+    assert_says(&w->result, "all: 900 cases of 900 users");
+    assert_says(&w->result, "new: ");
+    shell(w, "srtrain compare keep.h5 keep.h5 --by length --resamples 100 | grep -c 'hr@10 .* +0.0000 ' >equal; "
+             "[ $(cat equal) -ge 3 ]");
+}
+
 static void what_cannot_be_written_is_refused_before_the_work(void **state)
 {
     world *w = *state;
@@ -231,6 +244,7 @@ int main(void)
         cmocka_unit_test(every_held_out_interaction_is_a_case),
         cmocka_unit_test(metrics_follow_from_the_file),
         cmocka_unit_test(both_files_hold_the_same),
+        cmocka_unit_test(files_of_cases_are_compared),
         cmocka_unit_test(what_cannot_be_written_is_refused_before_the_work),
         cmocka_unit_test(a_split_without_cases_leaves_no_file),
     };
