@@ -318,6 +318,11 @@ static sr_status exchange_with_ranks(void *context, const void *data, const size
     return sr_parallel_exchange_elements(context, data, sent, room, received, size, error);
 }
 
+static void wait_for_threads_of(void *context)
+{
+    sr_parallel_wait_for_threads(context);
+}
+
 sr_ranks sr_parallel_ranks(sr_parallel *parallel)
 {
     return (sr_ranks){.rank = (size_t)parallel->rank,
@@ -328,5 +333,6 @@ sr_ranks sr_parallel_ranks(sr_parallel *parallel)
                       .agree = agree_with,
                       .gather = gather_from,
                       .exchange_counts = exchange_counts_with,
-                      .exchange = exchange_with_ranks};
+                      .exchange = exchange_with_ranks,
+                      .wait_here = wait_for_threads_of};
 }
