@@ -225,6 +225,23 @@ static void what_cannot_be_written_is_refused_before_the_work(void **state)
     assert_does_not_say(&w->result, "cases/s");
 }
 
+static void further_metrics_do_not_depend_on_ranks(void **state)
+{
+    world *w = *state;
+    const char *options = "--set evaluation.candidates=popularity:100 evaluation.list_metrics=true evaluation.batch_size=7";
+    char all[256];
+    snprintf(all, sizeof all, "%s --json one.json", options);
+    evaluate(w, 0, 0, "run", all);
+    assert_says(&w->result, "popularity100_ndcg@10");
+    assert_says(&w->result, "popular_share@10");
+    snprintf(all, sizeof all, "%s --json many.json", options);
+    evaluate(w, 3, 0, "run", all);
+    shell(w, "cmp one.json many.json && grep -q '\"popularity100_hr@10_error\"' one.json && "
+             "grep -q '\"coverage@50\":\t1,' one.json");
+    evaluate(w, 2, 2, "run", "--set evaluation.candidates=all");
+    assert_says(&w->result, "it must be none, uniform:N or popularity:N with N from 1 to 10000");
+}
+
 /* No cases, no metrics, and no file. */
 static void a_split_without_cases_leaves_no_file(void **state)
 {
@@ -246,6 +263,7 @@ int main(void)
         cmocka_unit_test(both_files_hold_the_same),
         cmocka_unit_test(files_of_cases_are_compared),
         cmocka_unit_test(what_cannot_be_written_is_refused_before_the_work),
+        cmocka_unit_test(further_metrics_do_not_depend_on_ranks),
         cmocka_unit_test(a_split_without_cases_leaves_no_file),
     };
     return cmocka_run_group_tests(tests, set_up, world_tear_down);

@@ -32,33 +32,35 @@ static void print_number(double value)
         printf("%.4f", value);
 }
 
-static void print_metric(double mean, double error, const char *after)
+/* Rows of the lists have no standard error. */
+static void print_metric(const sr_ranking_row *row, size_t k, const char *after)
 {
-    print_number(mean);
-    printf(" +- ");
-    print_number(error);
+    print_number(row->values[k]);
+    printf(row->errors ? " +- " : "    ");
+    if (row->errors)
+        print_number(row->errors[k]);
+    else
+        printf("%-6s", "");
     printf("%s", after);
 }
 
 static void print_table(const evaluation *result, const sr_settings *settings)
 {
-    const sr_ranking_metrics *model = &result->model, *popularity = &result->popularity;
+    const sr_ranking_metrics *model = &result->model;
+    sr_ranking_row rows[SR_RANKING_ROWS], popularity[SR_RANKING_ROWS];
+    const size_t count = sr_ranking_rows(model, rows);
+    const int width = count > 3 ? 20 : 10;
+    (void)sr_ranking_rows(&result->popularity, popularity);
     printf("split %s, history %s, %lld cases, full catalogue; mean and standard error\n", sr_split_name(result->split),
            sr_settings_choice("evaluation.history", (int)settings->evaluation.history), (long long)model->cases);
-    printf("%-10s %-20s %s\n", "metric", "model", "popularity");
-    const struct {
-        const char *name;
-        const double *model, *model_error, *popularity, *popularity_error;
-    } rows[] = {{"hr", model->hr, model->hr_error, popularity->hr, popularity->hr_error},
-                {"ndcg", model->ndcg, model->ndcg_error, popularity->ndcg, popularity->ndcg_error},
-                {"mrr", model->mrr, model->mrr_error, popularity->mrr, popularity->mrr_error}};
-    for (size_t row = 0; row < sizeof rows / sizeof *rows; ++row)
+    printf("%-*s %-20s %s\n", width, "metric", "model", "popularity");
+    for (size_t row = 0; row < count; ++row)
         for (size_t k = 0; k < model->top_k_count; ++k) {
-            char name[32];
-            snprintf(name, sizeof name, "%s@%lld", rows[row].name, (long long)model->top_k[k]);
-            printf("%-10s ", name);
-            print_metric(rows[row].model[k], rows[row].model_error[k], "     ");
-            print_metric(rows[row].popularity[k], rows[row].popularity_error[k], "\n");
+            char name[64];
+            snprintf(name, sizeof name, "%.39s@%lld", rows[row].name, (long long)model->top_k[k]);
+            printf("%-*s ", width, name);
+            print_metric(&rows[row], k, "     ");
+            print_metric(&popularity[row], k, "\n");
         }
     printf("%.0f cases/s\n", model->seconds > 0 ? (double)model->cases / model->seconds : 0);
 }
@@ -133,7 +135,7 @@ static sr_status read_options(const command_context *context, evaluate_options *
          .list = &options->set.assignments,
          .assignments = true,
          .argument = "section.key=value",
-         .help = "overrides evaluation.top_k, evaluation.history or evaluation.batch_size"},
+         .help = "overrides evaluation.top_k, history, batch_size, candidates or list_metrics"},
         stall_timeout_option(&options->stall_seconds)};
     SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
     options->cases.top_k = (size_t)top_k;
@@ -142,7 +144,8 @@ static sr_status read_options(const command_context *context, evaluate_options *
 
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
-    static const char *const keys[] = {"evaluation.top_k", "evaluation.history", "evaluation.batch_size", NULL};
+    static const char *const keys[] = {"evaluation.top_k",      "evaluation.history",      "evaluation.batch_size",
+                                       "evaluation.candidates", "evaluation.list_metrics", NULL};
     evaluate_options options = {.set = {.keys = keys}};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));

@@ -14,8 +14,8 @@
 /* Differences of several metrics for the same units. */
 typedef struct {
     size_t units, metrics; /* fewer than 2^32 units */
-    const double *sums;   /* [units, metrics]: over the cases of a unit */
-    const double *counts; /* [units]: cases of a unit, at least 1 */
+    const double *sums;    /* [units, metrics]: over the cases of a unit */
+    const double *counts;  /* [units]: cases of a unit, at least 1 */
 } paired_sample;
 
 /* How often and with which seed something is drawn, and the confidence of intervals, in (0, 1). */

@@ -2,10 +2,13 @@
 #include "srtrain/evaluate.h"
 
 #include "evaluate/best_items.h"
+#include "evaluate/case_candidates.h"
 #include "evaluate/case_cursor.h"
 #include "evaluate/case_file.h"
+#include "evaluate/list_counts.h"
 #include "evaluate/ranking_metrics.h"
 #include "evaluate/score_round.h"
+#include "base/sizes.h"
 #include "srtrain/clock.h"
 #include "srtrain/denormals.h"
 #include "srtrain/memory.h"
@@ -36,20 +39,33 @@ typedef struct {
     case_spools *spools;    /* NULL: cases are not written */
     size_t thread;
     case_record *record;
+    const list_counts *lists; /* NULL: lists are not measured */
+    /* Where metrics of candidates are asked for; else NULL, as `candidates` are. */
+    const candidate_source *candidates;
+    int32_t *drawn;             /* [batch_size, count] */
+    int64_t *sampled_before;    /* [PORTION_STATES]: candidates that come before the target */
+    int64_t *sampled_histogram; /* [deepest + 1] */
 } ranker;
 
 /* ---- test cases ---- */
 
-/* The next batch; returns how many test cases it has, 0 when there are none left. */
-static size_t take_batch(ranker *r)
+/* The next batch, of *count test cases, 0 when there are none left. */
+static sr_status take_batch(ranker *r, size_t *count, sr_error *error)
 {
     const sr_dataset *dataset = r->evaluation->dataset;
-    const size_t count = case_cursor_take(&r->next, r->cases, &r->first_case);
-    for (size_t i = 0; i < count; ++i) {
-        r->histories[i] = scored_history_of(dataset, r->cases[i].user, r->cases[i].at);
-        r->targets[i] = sr_dataset_sequence(dataset, r->cases[i].user).items[r->cases[i].at];
+    *count = case_cursor_take(&r->next, r->cases, &r->first_case);
+    for (size_t i = 0; i < *count; ++i) {
+        const test_case *one = &r->cases[i];
+        r->histories[i] = scored_history_of(dataset, one->user, one->at);
+        r->targets[i] = sr_dataset_sequence(dataset, one->user).items[one->at];
+        if (!r->candidates)
+            continue;
+        int32_t *drawn = r->drawn + i * r->candidates->most;
+        r->histories[i].candidates = drawn;
+        SR_TRY(candidates_draw(r->candidates, r->first_case + i, one->user, one->at, drawn, &r->histories[i].candidate_count,
+                               error));
     }
-    return count;
+    return SR_OK;
 }
 
 /* ---- ranks ---- */
@@ -109,6 +125,28 @@ static sr_status count_portion(ranker *r, sr_error *error)
     return round->ranks && r->top_k ? sr_parallel_best(round->ranks, r->best, count, r->top_k, error) : SR_OK;
 }
 
+/* The target's rank among the candidates of each state: both come before it by a higher score, or an equal one and a smaller
+ * id. */
+static sr_status count_candidates(ranker *r, sr_error *error)
+{
+    score_round *round = &r->round;
+    const size_t count = round->portion.count;
+    sr_status status = SR_OK;
+    for (size_t state = 0; state < count; ++state) {
+        const sr_real target_score = r->target_scores[state];
+        scored_items found;
+        r->sampled_before[state] = 0;
+        if (status == SR_OK)
+            status = score_round_candidates(round, state, &found, error);
+        for (size_t i = 0; status == SR_OK && i < found.items.count; ++i)
+            r->sampled_before[state] += found.scores[i] > target_score ||
+                                        (found.scores[i] >= target_score &&
+                                         found.items.list[i] < score_round_target(round, state));
+    }
+    SR_TRY(round->ranks ? sr_parallel_agree(round->ranks, status, error) : status);
+    return score_round_sum(round, r->sampled_before, count, error);
+}
+
 /* A case goes to the spool. */
 static void write_down(const ranker *r, size_t history, size_t state, size_t rank)
 {
@@ -119,7 +157,7 @@ static void write_down(const ranker *r, size_t history, size_t state, size_t ran
     record->at = (uint32_t)r->cases[history].at;
     record->rank = (uint32_t)rank;
     record->score = (float)r->target_scores[state];
-    for (size_t k = 0; k < r->top_k; ++k)
+    for (size_t k = 0; k < r->spools->top_k; ++k)
         record->list[k] = best_items_is(best[k]) ? best[k].number : 0;
     case_spools_add(r->spools, r->thread, record);
 }
@@ -128,6 +166,8 @@ static sr_status rank_portion(ranker *r, sr_error *error)
 {
     const score_portion *portion = &r->round.portion;
     SR_TRY(count_portion(r, error));
+    if (r->candidates)
+        SR_TRY(count_candidates(r, error));
     for (size_t i = 0; i < portion->own; ++i) {
         const size_t state = portion->first_own + i, history = portion->history + i;
         const sr_real score = r->target_scores[state];
@@ -139,6 +179,12 @@ static sr_status rank_portion(ranker *r, sr_error *error)
                            r->histories[history].user);
         const size_t rank = has_rank(score) ? (size_t)r->before[state] + 1 : 0;
         ++r->histogram[rank <= r->deepest ? rank : 0];
+        if (r->candidates) {
+            const size_t sampled = has_rank(score) ? (size_t)r->sampled_before[state] + 1 : 0;
+            ++r->sampled_histogram[sampled <= r->deepest ? sampled : 0];
+        }
+        if (r->lists)
+            list_counts_add(r->lists, r->best + state * r->top_k, r->top_k);
         if (r->spools)
             write_down(r, history, state, rank);
     }
@@ -164,9 +210,9 @@ static bool is_stopped(const sr_evaluation *evaluation)
 static sr_status rank_cases(ranker *r, sr_error *error)
 {
     do {
-        sr_status status = SR_OK;
-        const size_t count = take_batch(r);
-        if ((count > 0 || r->scorer.divided) && is_stopped(r->evaluation))
+        size_t count;
+        sr_status status = take_batch(r, &count, error);
+        if (status == SR_OK && (count > 0 || r->scorer.divided) && is_stopped(r->evaluation))
             status = sr_fail(error, SR_STOPPED, "the evaluation was stopped on request");
         SR_TRY(score_round_begin(&r->round, r->histories, r->targets, count, status, error));
         if (r->round.total > 0)
@@ -188,6 +234,11 @@ static sr_status allocate(ranker *r, sr_parallel *parallel, sr_error *error)
     SR_TRY(SR_ALLOCATE(&r->target_scores, PORTION_STATES, "test cases", error));
     SR_TRY(SR_ALLOCATE(&r->before, PORTION_STATES, "test cases", error));
     SR_TRY(SR_ALLOCATE(&r->best, PORTION_STATES * r->top_k, "the best items of test cases", error));
+    if (r->candidates) {
+        SR_TRY(SR_ALLOCATE(&r->drawn, batch * r->candidates->most, "candidates", error));
+        SR_TRY(SR_ALLOCATE(&r->sampled_before, PORTION_STATES, "candidates", error));
+        SR_TRY(SR_ALLOCATE_ZERO(&r->sampled_histogram, r->deepest + 1, "ranks", error));
+    }
     if (r->spools)
         SR_TRY(sr_allocate_zero((void **)&r->record, r->spools->record_bytes, 1, "a test case", error));
     return SR_ALLOCATE_ZERO(&r->histogram, r->deepest + 1, "ranks", error);
@@ -203,6 +254,9 @@ static void free_parts(ranker *r)
     free(r->histogram);
     free(r->best);
     free(r->record);
+    free(r->drawn);
+    free(r->sampled_before);
+    free(r->sampled_histogram);
     score_round_free(&r->round);
     scorer_free(&r->scorer);
 }
@@ -211,8 +265,32 @@ static void free_parts(ranker *r)
 typedef struct {
     const sr_evaluation *evaluation;
     score_source source;
-    case_spools *spools; /* NULL: cases are not written */
+    case_spools *spools;                /* NULL: cases are not written */
+    const list_counts *lists;           /* NULL: lists are not measured */
+    const candidate_source *candidates; /* NULL: there are none */
 } ranking;
+
+/* So many of the best items of each case are needed. */
+static size_t best_items_of(const ranking *work)
+{
+    const sr_evaluation_settings *settings = work->evaluation->settings;
+    const size_t written = work->spools ? work->spools->top_k : 0;
+    const size_t measured = work->lists ? (size_t)settings->top_k[settings->top_k_count - 1] : 0;
+    return smaller(larger(written, measured), sr_dataset_items(work->evaluation->dataset));
+}
+
+/* The metrics of all ranks' histograms. */
+static sr_status find_metrics(ranker *r, sr_parallel *member, sr_ranking_metrics *metrics, sr_error *error)
+{
+    const sr_evaluation_settings *settings = r->evaluation->settings;
+    SR_TRY(sr_parallel_sum_int64(member, r->histogram, r->deepest + 1, error));
+    ranking_metrics_compute(r->histogram, settings, metrics);
+    if (!r->candidates)
+        return SR_OK;
+    SR_TRY(sr_parallel_sum_int64(member, r->sampled_histogram, r->deepest + 1, error));
+    ranking_metrics_compute_sampled(r->sampled_histogram, settings, &r->candidates->wanted, &metrics->sampled);
+    return SR_OK;
+}
 
 /* The part of a rank, or of one of its threads. `status` says whether it is ready; if not, it takes part in failing. */
 static sr_status evaluate_part(sr_parallel *member, sr_status status, const ranking *work, size_t thread,
@@ -222,8 +300,10 @@ static sr_status evaluate_part(sr_parallel *member, sr_status status, const rank
     const sr_evaluation_settings *settings = evaluation->settings;
     ranker r = {.evaluation = evaluation,
                 .deepest = (size_t)settings->top_k[settings->top_k_count - 1],
-                .top_k = work->spools ? work->spools->top_k : 0,
+                .top_k = best_items_of(work),
                 .spools = work->spools,
+                .lists = work->lists,
+                .candidates = work->candidates,
                 .thread = thread,
                 .next = case_cursor_at(evaluation, (size_t)sr_parallel_rank(member), (size_t)sr_parallel_size(member))};
     if (status == SR_OK)
@@ -234,9 +314,7 @@ static sr_status evaluate_part(sr_parallel *member, sr_status status, const rank
     if (status == SR_OK)
         status = sr_parallel_agree(member, rank_cases(&r, error), error);
     if (status == SR_OK)
-        status = sr_parallel_sum_int64(member, r.histogram, r.deepest + 1, error);
-    if (status == SR_OK)
-        ranking_metrics_compute(r.histogram, settings, metrics);
+        status = find_metrics(&r, member, metrics, error);
     free_parts(&r);
     return status;
 }
@@ -269,24 +347,64 @@ static sr_status evaluate_with_threads(sr_parallel *parallel, const ranking *wor
     return first_status;
 }
 
+/* What is asked for beside ranks. */
+typedef struct {
+    case_file file;
+    list_counts lists;
+    candidate_source candidates;
+} further_parts;
+
+/* On every rank, but for the file, which is opened by all together. */
+static sr_status prepare(ranking *work, further_parts *parts, sr_error *error)
+{
+    const sr_evaluation *evaluation = work->evaluation;
+    sr_candidates wanted;
+    if (!sr_candidates_parse(evaluation->settings->candidates, &wanted))
+        return sr_fail(error, SR_ERROR_USAGE, "evaluation.candidates is %s, expected none, uniform:N or popularity:N",
+                       evaluation->settings->candidates);
+    if (wanted.kind != SR_CANDIDATES_NONE) {
+        SR_TRY(candidate_source_create(&parts->candidates, evaluation->dataset, &wanted, error));
+        work->candidates = &parts->candidates;
+    }
+    if (evaluation->settings->list_metrics) {
+        SR_TRY(list_counts_create(&parts->lists, evaluation, error));
+        work->lists = &parts->lists;
+    }
+    return SR_OK;
+}
+
+static sr_status rank_all(sr_parallel *parallel, ranking *work, further_parts *parts, sr_ranking_metrics *metrics,
+                          sr_error *error)
+{
+    const sr_evaluation *evaluation = work->evaluation;
+    const double start = sr_seconds();
+    SR_TRY(sr_parallel_agree(parallel, prepare(work, parts, error), error));
+    SR_TRY(evaluate_with_threads(parallel, work, metrics, error));
+    if (evaluation->cases && metrics->cases == 0)
+        return sr_fail_without_cases(evaluation->dataset, evaluation->split, error);
+    if (work->lists && metrics->cases > 0)
+        SR_TRY(list_counts_metrics(&parts->lists, parallel, &metrics->lists, error));
+    metrics->seconds = sr_seconds() - start;
+    return SR_OK;
+}
+
 static sr_status evaluate(sr_parallel *parallel, const score_source *source, const sr_evaluation *evaluation,
                           sr_ranking_metrics *metrics, sr_error *error)
 {
-    const double start = sr_seconds();
-    case_file file;
+    further_parts parts = {.candidates = {.dataset = NULL}};
     ranking work = {.evaluation = evaluation, .source = *source};
     sr_status status = SR_OK;
     if (evaluation->cases) {
-        status = case_file_open(&file, parallel, evaluation->dataset, evaluation->cases, error);
-        work.spools = &file.spools;
+        status = case_file_open(&parts.file, parallel, evaluation->dataset, evaluation->cases, error);
+        work.spools = &parts.file.spools;
     }
     if (status == SR_OK)
-        status = evaluate_with_threads(parallel, &work, metrics, error);
-    if (status == SR_OK)
-        metrics->seconds = sr_seconds() - start;
-    if (evaluation->cases && status == SR_OK && metrics->cases == 0)
-        status = sr_fail_without_cases(evaluation->dataset, evaluation->split, error);
-    return evaluation->cases ? case_file_close(&file, status, status == SR_OK ? (uint64_t)metrics->cases : 0, error) : status;
+        status = rank_all(parallel, &work, &parts, metrics, error);
+    if (evaluation->cases)
+        status = case_file_close(&parts.file, status, status == SR_OK ? (uint64_t)metrics->cases : 0, error);
+    candidate_source_free(&parts.candidates);
+    list_counts_free(&parts.lists);
+    return status;
 }
 
 sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_evaluation *evaluation,

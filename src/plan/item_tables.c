@@ -1,6 +1,7 @@
 #include "plan/item_tables.h"
 
 #include "base/sizes.h"
+#include "evaluate/list_counts.h"
 #include "evaluate/score_round.h"
 #include "plan/network.h"
 #include "plan/sizes.h"
@@ -226,7 +227,8 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     if (threads > 1 && request->ranks > 1)
         m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.fetched * row_bytes(f))));
     m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
-                               (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
+                               (size_t)(row_bytes(f) * (double)evaluated_rows(f))) +
+                    further_metrics_memory(&request->settings->evaluation, planned_items(request), threads);
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
                        ? 0
                        : threads * sr_optimizer_late_memory(training, f->rows / workers + 1, f->missed_steps);
