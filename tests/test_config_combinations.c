@@ -207,6 +207,10 @@ static void optimizers_are_refused_what_they_cannot_do(void **state)
         {PATH "training: {optimizer: lamb, loss: bpr, item_updates: deferred}\n",
          NULL,
          {"training.item_updates is deferred (line 2)", "optimizer is lamb (line 2)", "depends on the whole table"}},
+        {PATH "model: {item_table: replicated}\ntraining: {row_precision: bf16}\n",
+         NULL,
+         {"training.row_precision is bf16 (line 3)", "item_table is replicated (line 2)",
+          "only rows of a divided table travel"}},
     };
     EXPECT_REFUSALS(mistakes);
 }

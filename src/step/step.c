@@ -43,6 +43,7 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
     sr_batch batch;
     sr_totals totals = {0, 0};
     sr_ranks ranks = sr_parallel_ranks(worker->parallel);
+    ranks.rounds_rows = stepper->settings->training.row_precision == SR_PRECISION_BF16;
     sr_status status = draw_batch(worker, epoch, index, &batch, &totals, error);
     const sr_objective_request request = {
         .model = worker->model,
