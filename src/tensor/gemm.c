@@ -117,10 +117,3 @@ void sr_gemm(const sr_kernels *kernels, sr_product_size size, sr_real alpha, sr_
 {
     sr_gemm_with(kernels->products[SR_PRECISION_FP32], size, alpha, a, b, beta, c, c_stride);
 }
-
-void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)
-{
-    for (size_t column = 0; column < columns; ++column)
-        for (size_t row = 0; row < rows; ++row)
-            transposed[column * rows + row] = matrix[row * columns + column];
-}

@@ -12,6 +12,7 @@ typedef struct sr_products {
     const char *name; /* "fp32", "bf16 by AMX", "bf16 in fp32" */
     multiply_function *multiply;
     const struct sr_products *of_small; /* what is faster for small products (sr_gemm_is_small()); NULL: these themselves */
+    bool reads_transposed;              /* a transposed op(b) takes no longer than one that is not */
     bool leaves_some_to_blas;           /* shapes for which sr_gemm_choose() finds BLAS the faster one */
     bool is_fast;                       /* has more than the vectors that every processor of this kind has */
 } sr_products;
@@ -64,10 +65,6 @@ sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product 
 
 /* Multiplies with an engine that was chosen otherwise. */
 void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix_product *product);
-
-/* Rows and columns change places: matrix [rows, columns] -> transposed [columns, rows]. Of a weight: products with an
- * untransposed right-hand side are the fast ones. */
-void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns);
 
 /* The name, configuration and chosen core type of the BLAS in use, as one line. */
 void sr_blas_description(char *text, size_t size);

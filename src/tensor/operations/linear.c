@@ -22,8 +22,19 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
         sr_gemm_with(sr_tape_products(tape), (sr_product_size){out, in, rows}, 1, sr_transposed(y->gradient, out),
                      sr_plain(x->values, in), 1, weight->gradient, in);
     if (bias && bias->wants_gradient)
-        for (size_t row = 0; row < rows; ++row)
-            sr_tape_kernels(tape)->accumulate(bias->gradient, y->gradient + row * out, out);
+        sr_tape_kernels(tape)->accumulate_rows(bias->gradient, y->gradient, rows, out);
+}
+
+/* Wᵀ as it is multiplied fastest; NULL values when memory is too short. */
+static sr_operand transposed_weight(sr_tape *tape, const sr_tensor *weight)
+{
+    const size_t in = weight->columns, out = weight->rows;
+    if (sr_tape_products(tape)->reads_transposed)
+        return sr_transposed(weight->values, in);
+    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
+    if (transposed)
+        sr_tape_kernels(tape)->transpose(transposed, weight->values, out, in);
+    return sr_plain(transposed, out);
 }
 
 sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *bias)
@@ -33,20 +44,19 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
     const size_t rows = x->rows, in = x->columns, out = weight->rows;
     assert(weight->columns == in && (!bias || (bias->rows == 1 && bias->columns == out)));
     linear_state *state = sr_tape_take(tape, 1, sizeof *state);
-    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
-    if (!state || !transposed)
+    const sr_operand by = transposed_weight(tape, weight);
+    if (!state || !by.values)
         return NULL;
     *state = (linear_state){x, weight, bias};
     sr_tensor *inputs[] = {x, weight, bias};
     sr_tensor *y = sr_tape_record(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
     if (!y)
         return NULL;
-    sr_transpose(transposed, weight->values, out, in);
     if (bias)
         for (size_t row = 0; row < rows; ++row)
             for (size_t column = 0; column < out; ++column)
                 y->values[row * out + column] = bias->values[column];
-    sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, out, in}, 1, sr_plain(x->values, in),
-                 sr_plain(transposed, out), bias ? 1 : 0, y->values, out);
+    sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, out, in}, 1, sr_plain(x->values, in), by, bias ? 1 : 0,
+                 y->values, out);
     return y;
 }
