@@ -274,12 +274,13 @@ typedef struct {
     sr_real *maxima, *sums, *target_logits; /* [n] each */
 } sr_softmax_parts;
 
-/* Such slabs, and how they are scored; of unit rows, room for them in memory of the tape. */
+/* Such slabs, and how they are scored; room for unit rows, and for a matrix unit, in memory of the tape. */
 typedef struct {
     const sr_slab *slabs;
     size_t slab_count;
     sr_scoring scoring;
     sr_real *factors, *unit_rows, *unit_gradients;
+    void *unit_room; /* of a matrix unit, or NULL */
 } sr_softmax_slabs;
 
 /* False when memory runs out. */

@@ -5,6 +5,7 @@
 #include "srtrain/arithmetic.h"
 #include "srtrain/kernels.h"
 #include "tensor/product.h"
+#include "tensor/softmax_unit.h"
 
 /* Products of a precision at a CPU level. Sums are kept in full precision. Operands of bf16 are rounded where the level has a
  * matrix unit and the product is large enough for it; else bf16 is computed in full precision, which is faster. */
@@ -12,6 +13,7 @@ typedef struct sr_products {
     const char *name; /* "fp32", "bf16 by AMX", "bf16 in fp32" */
     multiply_function *multiply;
     const struct sr_products *of_small; /* what is faster for small products (sr_gemm_is_small()); NULL: these themselves */
+    const sr_softmax_unit *softmax;     /* of many classes; NULL: by products */
     bool reads_transposed;              /* a transposed op(b) takes no longer than one that is not */
     bool leaves_some_to_blas;           /* shapes for which sr_gemm_choose() finds BLAS the faster one */
     bool is_fast;                       /* has more than the vectors that every processor of this kind has */

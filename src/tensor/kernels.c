@@ -491,7 +491,8 @@ const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {
 static const sr_products by_amx = {.name = "bf16 by AMX",
                                    .multiply = multiply_amx,
                                    .of_small = &full_precision,
-                                   
+                                   .softmax = &softmax_amx,
+
                                    .reads_transposed = true,
                                    .is_fast = true};
 
