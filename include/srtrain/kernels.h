@@ -70,6 +70,8 @@ typedef struct sr_kernels {
     void (*multiply)(sr_real *out, const sr_real *left, const sr_real *right, size_t n);
     /* sum += term */
     void (*accumulate)(sr_real *sum, const sr_real *term, size_t n);
+    /* sum [n] += each of the rows [count, n], in their order */
+    void (*accumulate_rows)(sr_real *sum, const sr_real *rows, size_t count, size_t n);
     /* sum += factor * term */
     void (*accumulate_scaled)(sr_real *sum, sr_real factor, const sr_real *term, size_t n);
     /* sum += left * right */

@@ -2,6 +2,7 @@
 #include "tensor/gemm.h"
 
 #include <cblas.h>
+#include <string.h>
 
 enum {
     /* OpenBLAS has kernels for small products that do without packing. A tall product over a small matrix runs faster as many
@@ -84,24 +85,60 @@ sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product 
     return products->is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
+static matrix_product product_of(sr_product_size size, sr_operand a, sr_operand b, sr_real *c, size_t c_stride)
+{
+    return (matrix_product){.transpose_a = a.transposed,
+                            .transpose_b = b.transposed,
+                            .m = size.m,
+                            .n = size.n,
+                            .k = size.k,
+                            .alpha = 1,
+                            .a = a.values,
+                            .a_stride = a.stride,
+                            .b = b.values,
+                            .b_stride = b.stride,
+                            .c = c,
+                            .c_stride = c_stride};
+}
+
+static void multiply_by_choice(const sr_products *products, const matrix_product *product)
+{
+    if (product->m > 0 && product->n > 0)
+        sr_gemm_by(sr_gemm_choose(products, product), products, product);
+}
+
 void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
                   sr_real *c, size_t c_stride)
 {
-    const matrix_product product = {.transpose_a = a.transposed,
-                                    .transpose_b = b.transposed,
-                                    .m = size.m,
-                                    .n = size.n,
-                                    .k = size.k,
-                                    .alpha = alpha,
-                                    .a = a.values,
-                                    .a_stride = a.stride,
-                                    .b = b.values,
-                                    .b_stride = b.stride,
-                                    .beta = beta,
-                                    .c = c,
-                                    .c_stride = c_stride};
-    if (size.m > 0 && size.n > 0)
-        sr_gemm_by(sr_gemm_choose(products, &product), products, &product);
+    matrix_product product = product_of(size, a, b, c, c_stride);
+    product.alpha = alpha;
+    product.beta = beta;
+    multiply_by_choice(products, &product);
+}
+
+void sr_gemm_causal(const sr_products *products, const sr_causal_size *size, sr_real alpha, sr_operand a, sr_operand b,
+                    sr_real beta, sr_real *c, size_t c_stride)
+{
+    matrix_product product = product_of(size->whole, a, b, c, c_stride);
+    product.alpha = alpha;
+    product.beta = beta;
+    product.causal = size->causal;
+    product.diagonal = size->diagonal;
+    multiply_by_choice(products, &product);
+}
+
+void sr_gemm_with_bias(const sr_products *products, sr_product_size size, sr_operand a, sr_operand b, const sr_real *bias,
+                       sr_real *c, size_t c_stride)
+{
+    matrix_product product = product_of(size, a, b, c, c_stride);
+    if (products->takes_bias && sr_gemm_choose(products, &product) == SR_GEMM_OWN) {
+        product.bias = bias;
+    } else {
+        product.beta = 1;
+        for (size_t row = 0; row < size.m; ++row)
+            memcpy(c + row * c_stride, bias, size.n * sizeof *c);
+    }
+    multiply_by_choice(products, &product);
 }
 
 void sr_gemm(const sr_kernels *kernels, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,

@@ -38,6 +38,25 @@ static void accumulate(sr_real *sum, const sr_real *term, size_t n)
         sum[i] += term[i];
 }
 
+static void accumulate_rows(sr_real *sum, const sr_real *rows, size_t count, size_t n)
+{
+    enum { ROWS = 8 }; /* at a time, so that the sum is read and written once for so many */
+    size_t row = 0;
+    for (; row + ROWS <= count; row += ROWS) {
+        const sr_real *restrict term = rows + row * n;
+        SIMD
+        for (size_t i = 0; i < n; ++i) {
+            sr_real total = sum[i];
+#pragma GCC unroll 8
+            for (size_t r = 0; r < ROWS; ++r)
+                total += term[r * n + i];
+            sum[i] = total;
+        }
+    }
+    for (; row < count; ++row)
+        accumulate(sum, rows + row * n, n);
+}
+
 static void accumulate_scaled(sr_real *sum, sr_real factor, const sr_real *term, size_t n)
 {
     SIMD
@@ -503,22 +522,26 @@ enum { IS_FAST = true };
 enum { IS_FAST = false };
 #endif
 
-static const sr_products full_precision = {
-    .name = "fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
+static const sr_products full_precision = {.name = "fp32",
+                                           .multiply = NAME_OF(multiply, SR_CPU_LEVEL),
+                                           .takes_bias = true,
+                                           .leaves_some_to_blas = true,
+                                           .is_fast = IS_FAST};
 static const sr_products by_rounding = {
-    .name = "bf16 by rounding", .multiply = NAME_OF(multiply_rounded, SR_CPU_LEVEL), .is_fast = IS_FAST};
+    .name = "bf16 by rounding", .multiply = NAME_OF(multiply_rounded, SR_CPU_LEVEL), .takes_bias = true, .is_fast = IS_FAST};
 
 /* What all levels of one instruction set have in common. */
-#define LOOPS                                                                                                             \
-    .add = add, .multiply = multiply, .accumulate = accumulate, .accumulate_scaled = accumulate_scaled,                   \
-    .accumulate_product = accumulate_product, .accumulate_difference_product = accumulate_difference_product,             \
-    .interpolate = interpolate, .sum = sum_of, .dot = dot, .sum_of_squares = sum_of_squares, .activation = activation,    \
-    .activation_backward = activation_backward, .exponential = exponential_of, .log_sigmoid = log_sigmoid,                \
-    .log_sigmoid_backward = log_sigmoid_backward, .gru = gru, .gru_backward = gru_backward, .layer_norm = layer_norm,     \
-    .layer_norm_backward = layer_norm_backward, .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, \
-    .softmax_backward = softmax_backward, .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,   \
-    .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                   \
-    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,     \
+#define LOOPS                                                                                                              \
+    .add = add, .multiply = multiply, .accumulate = accumulate, .accumulate_rows = accumulate_rows,                        \
+    .accumulate_scaled = accumulate_scaled, .accumulate_product = accumulate_product,                                      \
+    .accumulate_difference_product = accumulate_difference_product, .interpolate = interpolate, .sum = sum_of, .dot = dot, \
+    .sum_of_squares = sum_of_squares, .activation = activation, .activation_backward = activation_backward,                \
+    .exponential = exponential_of, .log_sigmoid = log_sigmoid, .log_sigmoid_backward = log_sigmoid_backward, .gru = gru,   \
+    .gru_backward = gru_backward, .layer_norm = layer_norm, .layer_norm_backward = layer_norm_backward,                    \
+    .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, .softmax_backward = softmax_backward,        \
+    .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,    \
+    .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                    \
+    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,      \
     .lamb_measure = lamb_measure, .lamb_move = lamb_move
 
 extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
