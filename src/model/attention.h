@@ -62,8 +62,9 @@ sr_tensor *rows_of_score_queries(const attention_block *block, sr_tensor *x);
 /* From the raw scores to the weights. */
 void attention_weigh(attention_block *block);
 
-/* The whole of a block with dot products: residual [Q, d] are the queries' rows of block->input. Returns y [Q, d]; when a stage
- * has made an attacked branch, *attacked is its y. */
+/* The whole of a block with dot products: stage by stage, or at once where nobody looks at the maps between stages and these
+ * would be large. residual [Q, d] are the queries' rows of block->input. Returns y [Q, d]; when a stage has made an attacked
+ * branch, *attacked is its y. */
 sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked);
 
 /* LN(residual + dropout(output(context))) with the attention norm of the layer. */

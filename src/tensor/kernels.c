@@ -393,6 +393,13 @@ static void softmax_backward(sr_real *restrict in_gradient, const sr_real *restr
         in_gradient[i] += probabilities[i] * (out_gradient[i] - inner);
 }
 
+static void softmax_gradient(sr_real *restrict gradient, const sr_real *restrict probabilities, sr_real inner, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        gradient[i] = probabilities[i] * (gradient[i] - inner);
+}
+
 /* ---- dropout ---- */
 
 enum { LANES = 16, ELEMENTS_OF_BLOCK = 8 };
@@ -539,7 +546,7 @@ static const sr_products by_rounding = {
     .exponential = exponential_of, .log_sigmoid = log_sigmoid, .log_sigmoid_backward = log_sigmoid_backward, .gru = gru,   \
     .gru_backward = gru_backward, .layer_norm = layer_norm, .layer_norm_backward = layer_norm_backward,                    \
     .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, .softmax_backward = softmax_backward,        \
-    .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,    \
+    .softmax_gradient = softmax_gradient, .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,    \
     .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                    \
     .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,      \
     .lamb_measure = lamb_measure, .lamb_move = lamb_move

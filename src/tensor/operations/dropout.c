@@ -68,7 +68,7 @@ static void draw_cells(mask_rows *rows, const sr_attention_map *map)
         const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
         for (size_t head = 0; head < map->heads; ++head)
             for (size_t query = map->queries->offsets[s]; query < map->queries->offsets[s + 1]; ++query)
-                add_row(rows, keys, (uint32_t)head << 16 | (uint32_t)layout->columns[map->queries->tokens[query]],
+                add_row(rows, keys, attention_dropout_word(head, layout->columns[map->queries->tokens[query]]),
                         layout->identity[s]);
     }
     draw_piece(rows);
