@@ -264,6 +264,8 @@ static const char *what_forbids_division(const table_facts *f)
     const sr_training_settings *training = training_of(f);
     if (!sr_optimizer_can_step_rows(training))
         return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
+    if (training->micro_batch > 0)
+        return "training.micro_batch adds up parts of a batch, whose rows a divided table fetches once";
     if (!is_dense(f) && training->row_optimizer == SR_ROW_OPTIMIZER_EXACT && !sr_optimizer_can_be_late(training))
         return "rows that get no gradient cannot take their steps late (training.row_optimizer lazy lets them rest)";
     return "";
