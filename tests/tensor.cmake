@@ -3,6 +3,7 @@ srtrain_add_test(test_operation_gradients LEVELS LIBRARY srtrain_double
                          operation_gradients_filters.c)
 srtrain_add_test(test_sampled_loss LEVELS LIBRARY srtrain_double)
 srtrain_add_test(test_operations LEVELS LIBRARY srtrain_double SOURCES operation_world.c)
+srtrain_add_test(test_fused_attention LEVELS LIBRARY srtrain_double)
 srtrain_add_test(test_intervals LEVELS LIBRARY srtrain_double SOURCES operation_world.c)
 srtrain_add_test(test_kernels LEVELS)
 srtrain_add_test(test_tape)

@@ -127,6 +127,9 @@ typedef struct sr_kernels {
     /* in_gradient += probabilities * (out_gradient - <probabilities, out_gradient>) */
     void (*softmax_backward)(sr_real *in_gradient, const sr_real *probabilities, const sr_real *out_gradient, size_t n);
 
+    /* gradient = probabilities * (gradient - inner) in place: the last step of it, where inner is known. */
+    void (*softmax_gradient)(sr_real *gradient, const sr_real *probabilities, sr_real inner, size_t n);
+
     /* values = exp(values - maximum) in place; *maximum is that of the row, the result their sum. n >= 1. */
     sr_real (*exponentials)(sr_real *values, sr_real *maximum, size_t n);
     /* transposed [columns, rows] = matrix [rows, columns] */

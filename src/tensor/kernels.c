@@ -384,6 +384,13 @@ static void softmax_backward(sr_real *restrict in_gradient, const sr_real *restr
         in_gradient[i] += probabilities[i] * (out_gradient[i] - inner);
 }
 
+static void softmax_gradient(sr_real *restrict gradient, const sr_real *restrict probabilities, sr_real inner, size_t n)
+{
+    SIMD
+    for (size_t i = 0; i < n; ++i)
+        gradient[i] = probabilities[i] * (gradient[i] - inner);
+}
+
 /* ---- dropout ---- */
 
 /* Consecutive blocks of one row, in consecutive lanes. */
@@ -463,11 +470,17 @@ enum { IS_FAST = true };
 enum { IS_FAST = false };
 #endif
 
-static const sr_products full_precision = {
-    .name = "fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
+static const sr_products full_precision = {.name = "fp32",
+                                           .multiply = NAME_OF(multiply, SR_CPU_LEVEL),
+                                           .takes_bias = true,
+                                           .leaves_some_to_blas = true,
+                                           .is_fast = IS_FAST};
 /* Rounding takes longer than anything but a matrix unit saves. */
-static const sr_products bf16_in_full_precision = {
-    .name = "bf16 in fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
+static const sr_products bf16_in_full_precision = {.name = "bf16 in fp32",
+                                                   .multiply = NAME_OF(multiply, SR_CPU_LEVEL),
+                                                   .takes_bias = true,
+                                                   .leaves_some_to_blas = true,
+                                                   .is_fast = IS_FAST};
 
 /* What all levels of one instruction set have in common. */
 #define LOOPS                                                                                                              \
@@ -478,10 +491,10 @@ static const sr_products bf16_in_full_precision = {
     .exponential = exponential_of, .log_sigmoid = log_sigmoid, .log_sigmoid_backward = log_sigmoid_backward, .gru = gru,   \
     .gru_backward = gru_backward, .layer_norm = layer_norm, .layer_norm_backward = layer_norm_backward,                    \
     .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, .softmax_backward = softmax_backward,        \
-    .exponentials = exponentials, .transpose = transpose, .scale = scale, .raise_maximum = raise_maximum,                  \
-    .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                    \
-    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,      \
-    .lamb_measure = lamb_measure, .lamb_move = lamb_move
+    .softmax_gradient = softmax_gradient, .exponentials = exponentials, .transpose = transpose, .scale = scale,            \
+    .raise_maximum = raise_maximum, .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop,                \
+    .add_dropped = add_dropped, .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap,                    \
+    .adam_gap_sum = adam_gap_sum, .sgd = sgd, .lamb_measure = lamb_measure, .lamb_move = lamb_move
 
 extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
 const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {
