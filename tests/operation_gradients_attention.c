@@ -50,6 +50,36 @@ static sr_tensor *build_long_attention(sr_tape *tape, sr_tensor **x)
         sr_attention_map_make(tape, &long_layout, sr_rows_all(tape, &long_layout), sr_rows_all(tape, &long_layout), HEADS));
 }
 
+static sr_tensor *build_causal_attention(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &causal_layout);
+    return attention(tape, x, sr_attention_map_make(tape, &causal_layout, all, all, HEADS));
+}
+
+static sr_tensor *build_causal_attention_of_late_rows(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &causal_layout);
+    return attention(tape, x, sr_attention_map_make(tape, &causal_layout, &late_reads, all, HEADS));
+}
+
+static sr_tensor *fused(sr_tape *tape, sr_tensor **x, const sr_attention_map *map)
+{
+    const sr_dropout_site site = half(5);
+    return sr_fused_attention(tape, &(sr_attention_inputs){x[0], x[1], x[2]}, map, 0.7, &site);
+}
+
+static sr_tensor *build_fused_attention(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &layout);
+    return fused(tape, x, sr_attention_map_make(tape, &layout, all, all, HEADS));
+}
+
+static sr_tensor *build_fused_attention_of_late_rows(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &causal_layout);
+    return fused(tape, x, sr_attention_map_make(tape, &causal_layout, &late_reads, all, HEADS));
+}
+
 static const sr_attention_map *full_map(sr_tape *tape)
 {
     const sr_rows *all = sr_rows_all(tape, &layout);
@@ -258,6 +288,16 @@ static const operation_case cases[] = {
     {"attention", build_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention of the rows read", build_attention_of_reads, {{READS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention by matrix products", build_long_attention, {{LONG, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}}, false},
+    {"causal attention by matrix products", build_causal_attention, {{LONG, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}}, false},
+    {"causal attention of late rows",
+     build_causal_attention_of_late_rows,
+     {{LATE, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}},
+     false},
+    {"attention without maps", build_fused_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
+    {"attention of late rows without maps",
+     build_fused_attention_of_late_rows,
+     {{LATE, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}},
+     false},
     {"attention of padding",
      build_padded_attention,
      {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {PADDED_KEYS, WIDTH}},

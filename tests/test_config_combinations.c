@@ -407,6 +407,26 @@ static void refinements_without_a_meaning_are_refused(void **state)
     EXPECT_REFUSALS(mistakes);
 }
 
+static void parts_of_a_batch_are_refused_where_something_needs_all_of_it(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "training: {micro_batch: 8}\nmodel: {item_table: divided}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2) and model.item_table is divided (line 3)", "item_table replicated"}},
+        {PATH "training: {micro_batch: 8, contrastive: {weight: 0.1}}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2)", "training.contrastive", "micro_batch 0"}},
+        {PATH "training: {micro_batch: 8}\nmodel: {backbone: fearec}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2) and model.backbone is fearec (line 3)", "micro_batch 0"}},
+        {PATH "training: {micro_batch: 8}\ncalibrators: {adversarial: {combine: gate}}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2)", "calibrators.adversarial", "norm over the masks of the whole batch"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +441,7 @@ int main(void)
         cmocka_unit_test(calibrators_are_refused_on_backbones_without_attention),
         cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),
         cmocka_unit_test(refinements_without_a_meaning_are_refused),
+        cmocka_unit_test(parts_of_a_batch_are_refused_where_something_needs_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

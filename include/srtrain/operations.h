@@ -102,6 +102,18 @@ sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *va
 sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const sr_attention_map *from,
                                        const sr_attention_map *to);
 
+/* ---- fused_attention.c: all of these stages at once ---- */
+
+typedef struct {
+    sr_tensor *query, *key, *value; /* [Q, d], [K, d], [K, d] */
+} sr_attention_inputs;
+
+/* The context [Q, d] of the softmax of scores, with the dropout of `dropout` on the weights: what sr_attention_scores(),
+ * sr_attention_softmax(), sr_attention_dropout() and sr_attention_context() give within rounding, with the same cells dropped.
+ * No map is held: memory grows with the number of rows, not with its square. Backward computes the cells again. */
+sr_tensor *sr_fused_attention(sr_tape *tape, const sr_attention_inputs *inputs, const sr_attention_map *map, double scale,
+                              const sr_dropout_site *dropout);
+
 /* ---- intervals.c: relative time in attention (Li, Wang, McAuley 2020) ---- */
 
 /* The gap between two tokens is min(|time_i - time_j| / unit, span) in whole numbers, [0, span]. */
@@ -280,12 +292,13 @@ typedef struct {
     sr_real *maxima, *sums, *target_logits; /* [n] each */
 } sr_softmax_parts;
 
-/* Such slabs, and how they are scored; of unit rows, room for them in memory of the tape. */
+/* Such slabs, and how they are scored; room for unit rows, and for a matrix unit, in memory of the tape. */
 typedef struct {
     const sr_slab *slabs;
     size_t slab_count;
     sr_scoring scoring;
     sr_real *factors, *unit_rows, *unit_gradients;
+    void *unit_room; /* of a matrix unit, or NULL */
 } sr_softmax_slabs;
 
 /* False when memory runs out. */

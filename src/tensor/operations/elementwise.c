@@ -9,14 +9,23 @@ typedef struct {
     sr_tensor *left, *right;
 } add_state;
 
+/* dx += dout */
+static void pass_gradient(sr_tape *tape, sr_tensor *x, const sr_real *gradient, size_t n)
+{
+    if (x->gradient_is_new)
+        memcpy(x->gradient, gradient, n * sizeof *gradient);
+    else
+        sr_tape_kernels(tape)->accumulate(x->gradient, gradient, n);
+}
+
 static void add_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const add_state *state = saved;
     const size_t n = out->rows * out->columns;
     if (state->left->wants_gradient)
-        sr_tape_kernels(tape)->accumulate(state->left->gradient, out->gradient, n);
+        pass_gradient(tape, state->left, out->gradient, n);
     if (state->right->wants_gradient)
-        sr_tape_kernels(tape)->accumulate(state->right->gradient, out->gradient, n);
+        pass_gradient(tape, state->right, out->gradient, n);
 }
 
 sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
@@ -29,7 +38,7 @@ sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
         return NULL;
     *state = (add_state){left, right};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, add_backward, state);
+    sr_tensor *out = sr_tape_record_storing(tape, left->rows, left->columns, inputs, 2, add_backward, state);
     if (out)
         sr_tape_kernels(tape)->add(out->values, left->values, right->values, left->rows * left->columns);
     return out;
@@ -186,9 +195,16 @@ typedef struct {
 /* dx += f'(x) dout */
 static void activate_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
+    enum { PIECE = 2048 };
     const activation_state *state = saved;
-    sr_tape_kernels(tape)->activation_backward(state->kind, state->x->gradient, state->x->values, out->gradient,
-                                               out->rows * out->columns);
+    const sr_tensor *x = state->x;
+    const size_t n = out->rows * out->columns;
+    for (size_t first = 0; first < n; first += PIECE) {
+        const size_t count = n - first < PIECE ? n - first : (size_t)PIECE;
+        sr_gradient_begin(x, first, count);
+        sr_tape_kernels(tape)->activation_backward(state->kind, x->gradient + first, x->values + first, out->gradient + first,
+                                                   count);
+    }
 }
 
 sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind)
@@ -199,7 +215,7 @@ sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind)
     if (!state)
         return NULL;
     *state = (activation_state){x, kind};
-    sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, activate_backward, state);
+    sr_tensor *out = sr_tape_record_storing(tape, x->rows, x->columns, &x, 1, activate_backward, state);
     if (out)
         sr_tape_kernels(tape)->activation(kind, out->values, x->values, x->rows * x->columns);
     return out;
