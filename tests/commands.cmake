@@ -24,7 +24,7 @@ set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
 # Recommendations of imported parameters are compared with fixtures.
-target_sources(test_recommend PRIVATE fixture.c)
+target_sources(test_recommend PRIVATE fixture.c fixture_configuration.c)
 target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")
 
 # The same programs on other processors, by qemu; sanitizers do not run there.

@@ -53,6 +53,7 @@ static const variant variants[] = {
     {"31", "model.backbone=caser training.frobenius_penalty=0.1 model.initializer_range=0.1"},
     {"21 41", ATTENTION "model.backbone=stosa training.loss=stosa model.activation=elu " ALL_TARGETS},
     {"31", ATTENTION "calibrators.adversarial.combine=gate model.initializer_range=0.1"},
+    {"31", "model.backbone=hstu training.loss=sampled_softmax training.negatives=9 " ALL_TARGETS},
     {"22", ATTENTION "model.output_embedding=separate model.norm=query"},
     {"31", ATTENTION "model.output_embedding=separate training.loss=gbce training.negatives=9 model.norm=pre"},
 };
