@@ -14,6 +14,9 @@ typedef struct {
     const int64_t *times; /* [length] or NULL when the data set has none */
     size_t length;
     size_t user; /* index in the data set; SIZE_MAX: a new user, whom no model of users can serve */
+    /* Items that are scored for this history by themselves, [candidate_count], different ones. */
+    const int32_t *candidates;
+    size_t candidate_count;
 } scored_history;
 
 /* The first `length` interactions of a user. */
