@@ -172,7 +172,8 @@ sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batc
  * `kept` bytes stay from forward to backward. 0 for losses that do not grow with the catalogue. */
 size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept);
 
-/* Whether a step may give every row of the item table a gradient: the whole catalogue is compared, or all weights are penalised.
+/* Whether a step may give every row of the item table a gradient: the whole catalogue is compared, or all weights are
+ * penalised.
  */
 bool sr_model_moves_every_item(const sr_model_settings *settings);
 

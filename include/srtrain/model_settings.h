@@ -39,7 +39,7 @@ typedef struct {
     sr_positions positions;
     sr_padding padding;
     sr_item_table_choice item_table; /* who has its rows */
-    sr_similarity similarity; /* of a state and an item */
+    sr_similarity similarity;        /* of a state and an item */
     /* Keys of the section training: */
     int loss; /* its number in the list of losses, see sr_loss_number() */
     sr_objective objective;
