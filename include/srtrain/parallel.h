@@ -106,8 +106,8 @@ sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_erro
 size_t sr_parallel_threads(const sr_parallel *parallel); /* local */
 
 /* Member `thread` of a process; the process itself when it has one thread. Local. Of the functions of this header members take
- * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), gather_all(), exchange_counts() and exchange_elements().
- */
+ * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), best(), gather_all(), exchange_counts() and
+ * exchange_elements(). */
 sr_parallel *sr_parallel_member(sr_parallel *parallel, size_t thread);
 size_t sr_parallel_thread(const sr_parallel *member); /* local: which member this is; 0 for a process */
 
@@ -142,7 +142,7 @@ static inline bool sr_is_better(sr_scored_number left, sr_scored_number right)
 }
 
 /* `lists` lists, one after the other, of `length` entries each, the best first and none of them not a number: each becomes the
- * best `length` entries of that list of all ranks, equal on every rank. For processes. */
+ * best `length` entries of that list of all ranks, equal on every rank. */
 sr_status sr_parallel_best(sr_parallel *parallel, sr_scored_number *entries, size_t lists, size_t length, sr_error *error);
 
 /* Bytes of rank 0 to every rank. */
