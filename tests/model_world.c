@@ -129,6 +129,20 @@ const variant variants[] = {
     {"sampled softmax, corrected negatives" EACH_TARGET, {"model.layers=1", SAMPLED, "training.log_q=negatives", COSINE}},
     {"sampled softmax of both branches" ONE_LIST, {AC, SAMPLED, "model.layers=1"}},
     {"sampled softmax beside InfoNCE" ONE_LIST, {CONTRASTIVE, SAMPLED, "model.layers=1"}},
+    {"norm pre", {PRE, "model.inner_dropout=0.4", "model.embedding_scale=sqrt"}},
+    {"norm query as published",
+     {QUERY, "model.embedding_scale=sqrt", "model.attention_output=false", "model.padding=left", "training.objective=all"}},
+    {"norm query, two tables" EACH_TARGET, {QUERY, SEPARATE, "model.layers=1", "training.loss=gbce"}},
+    {"norm post with a final norm, gated",
+     {"model.input_norm=false", "model.final_norm=true", "model.feed_forward=gated", "model.layers=1"}},
+    {"ligr", {LIGR, "training.objective=all", "model.inner_dropout=0.4"}},
+    {"calibrated ligr", {AC_RELEASED, LIGR, ANNEALING, "model.layers=1"}},
+    {"norm query, refined and calibrated", {AC_RELEASED, QUERY, REFINEMENT("additive")}},
+    {"ligr, rescaled and calibrated, padding left", {AC, LIGR, FREQUENCY, "model.padding=left", "model.layers=1"}},
+    {"bert4rec, norm pre", {BERT4REC, PRE, "model.residual=gated", "model.layers=1"}},
+    {"ssept, norm query, two tables of cosines",
+     {SSEPT, QUERY, SEPARATE, COSINE, "model.embedding_scale=sqrt", "model.layers=1"}},
+    {"tisasrec, norm query", {TISASREC, QUERY, SEPARATE, "training.loss=bpr", "model.layers=1"}},
 };
 const size_t variant_count = sizeof variants / sizeof *variants;
 

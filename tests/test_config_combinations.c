@@ -297,6 +297,32 @@ static void stosa_and_its_loss_are_refused_without_each_other(void **state)
     EXPECT_REFUSALS(mistakes);
 }
 
+static void options_of_transformers_are_refused_where_they_make_no_sense(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {residual: gated}\n",
+         NULL,
+         {"run.yaml:2:19: ", "model.residual is gated (line 2)", "model.norm is post (default)", "use norm pre"}},
+        {PATH "model: {residual: gated}\n", "model.norm=query", {"--set model.norm=query: error: ", "nobody has published"}},
+        {PATH "model: {backbone: bert4rec, output_embedding: separate}\n",
+         NULL,
+         {"model.output_embedding is separate (line 2)", "backbone is bert4rec (line 2)", "mask token", "use shared"}},
+        {PATH "model: {norm: query}\ncalibrators: {frequency: {}}\n",
+         NULL,
+         {"calibrators.frequency is in use (line 3)", "model.norm is query (line 2)", "use norm post or pre"}},
+        {PATH "model: {backbone: stosa, norm: pre}\ntraining: {loss: stosa}\n",
+         NULL,
+         {"model.norm is given (line 2), but model.backbone stosa has no use for it; it belongs to sasrec, bert4rec, ssept, "
+          "tisasrec"}},
+        {PATH "model: {backbone: gru4rec}\n",
+         "model.initializer=glorot",
+         {"initializer is given (--set)", "gru4rec has no use"}},
+        {PATH "model: {inner_dropout: 1}\n", NULL, {"inner_dropout is 1", "from 0 to 0.99"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 static void calibrators_are_refused_on_backbones_without_attention(void **state)
 {
     (void)state;
@@ -407,6 +433,7 @@ int main(void)
         cmocka_unit_test(contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare),
         cmocka_unit_test(windows_that_leave_fearec_no_lags_or_no_frequencies_are_refused),
         cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),
+        cmocka_unit_test(options_of_transformers_are_refused_where_they_make_no_sense),
         cmocka_unit_test(calibrators_are_refused_on_backbones_without_attention),
         cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),
         cmocka_unit_test(refinements_without_a_meaning_are_refused),

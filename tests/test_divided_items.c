@@ -47,6 +47,8 @@ static const variant variants[] = {
     {"31", "model.backbone=caser training.frobenius_penalty=0.1 model.initializer_range=0.1"},
     {"21 41", ATTENTION "model.backbone=stosa training.loss=stosa model.activation=elu " ALL_TARGETS},
     {"31", ATTENTION "calibrators.adversarial.combine=gate model.initializer_range=0.1"},
+    {"22", ATTENTION "model.output_embedding=separate model.norm=query"},
+    {"31", ATTENTION "model.output_embedding=separate training.loss=gbce training.negatives=9 model.norm=pre"},
 };
 
 /* ---- a training ---- */
@@ -116,7 +118,9 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
     const sr_parameters *parameters = sr_model_parameters(t.model);
     found->squares = 0;
     for (size_t i = 0; i < parameters->count; ++i)
-        for (size_t k = 0; !strstr(parameters->list[i].name, "item_") && k < parameters->list[i].size; ++k)
+        for (size_t k = 0; !strstr(parameters->list[i].name, "item_") && !strstr(parameters->list[i].name, "output_") &&
+                           k < parameters->list[i].size;
+             ++k)
             found->squares += pow((double)parameters->values[parameters->list[i].offset + k], 2);
     small_training_end(&t);
 }

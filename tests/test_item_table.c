@@ -45,6 +45,10 @@ static const variant variants[] = {
     {"ssept", {"model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.5", "training.loss=bpr"}},
     {"caser", {"model.backbone=caser", "training.frobenius_penalty=0.1"}},
     {"stosa", {"model.backbone=stosa", "training.loss=stosa"}},
+    {"two tables", {"model.output_embedding=separate", "training.objective=all"}},
+    {"two tables of cosines and bpr",
+     {"model.output_embedding=separate", "model.similarity=cosine", "training.loss=bpr", "training.temperature=0.3"}},
+    {"two tables and gbce with lists", {"model.output_embedding=separate", "training.loss=gbce"}},
 };
 
 typedef struct {

@@ -55,6 +55,9 @@ static const variant causal_variants[] = {
      {AC, "training.objective=all", "calibrators.adversarial.combine=fixed", "calibrators.adversarial.renormalize=none"}},
     {"annealing, one level", {AC, ONE_LEVEL, ANNEALING, "training.objective=all"}},
     {"gru4rec", {GRU4REC, "training.objective=all"}},
+    {"norm pre", {PRE, "training.objective=all"}},
+    {"norm query", {QUERY, AC, "training.objective=all"}},
+    {"ligr", {LIGR, AC, "training.objective=all"}},
 };
 
 static void one_pass_over_a_sequence_gives_every_prefix(void **state)
@@ -155,8 +158,14 @@ static size_t check_causality_with(const char *backbone, const sr_key *key, sr_e
     }
 }
 
-/* Every backbone, alone and with each value of each choice and switch of each calibrator, as far as the configuration allows
- * it: a stage that is added to the schema is covered without a word here. */
+/* Whether a key of the model is a choice or a switch; but not the backbone. */
+static bool has_few_values(const sr_key *key)
+{
+    return (key->type == SR_KEY_CHOICE || key->type == SR_KEY_BOOLEAN) && strcmp(key->name, "backbone") != 0;
+}
+
+/* Every backbone, alone and with each value of each choice and switch of the model and of each calibrator, as far as the
+ * configuration allows it: what is added to the schema is covered without a word here. */
 static void nothing_before_a_changed_item_changes(void **state)
 {
     (void)state;
@@ -171,7 +180,8 @@ static void nothing_before_a_changed_item_changes(void **state)
         if (error.status != SR_OK && !strstr(error.message, "training.objective is all"))
             fail_msg("%s", error.message);
         for (size_t r = 0; r < schema.key_count; ++r)
-            if (strncmp(schema.keys[r].key->section, "calibrators.", strlen("calibrators.")) == 0)
+            if (strncmp(schema.keys[r].key->section, "calibrators.", strlen("calibrators.")) == 0 ||
+                (strcmp(schema.keys[r].key->section, "model") == 0 && has_few_values(schema.keys[r].key)))
                 checked += check_causality_with(backbone, schema.keys[r].key, &error);
     }
     assert_true(checked > 50);

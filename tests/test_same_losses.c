@@ -54,6 +54,9 @@ static const variant plain_variants[] = {
     {"2", STOSA WINDOWS},
     {"3", FREQUENCY WINDOWS},
     {"2", FREQUENCY "calibrators.frequency.window=sequence"},
+    {"3", "model.norm=pre model.residual=gated model.feed_forward=gated model.inner_dropout=0.2 model.initializer=glorot "
+          "training.loss=sampled_softmax training.negatives=9 " ALL_TARGETS},
+    {"2", "model.norm=query model.output_embedding=separate model.attention_output=false calibrators.adversarial.combine=gate"},
     {"4", "model.backbone=fmlprec model.max_length=150 training.loss=binary_cross_entropy training.reduction=blocking"},
 };
 

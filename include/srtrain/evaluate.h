@@ -43,6 +43,15 @@ double sr_ranking_metric(const sr_ranking_metrics *metrics, const char *name);
 
 typedef bool (*sr_stop_function)(void *context);
 
+/* What is written of every test case: user, target, its rank and score, and the best items. */
+typedef struct {
+    const char *path; /* FILE.tsv or FILE.h5 (docs/formats.md) */
+    size_t top_k;     /* so many of the best items, or as many as there are; 0: none */
+} sr_case_request;
+
+/* SR_ERROR_USAGE where the path has another ending. Local. */
+sr_status sr_case_request_check(const sr_case_request *request, sr_error *error);
+
 /* Which test cases are ranked, and how. */
 typedef struct {
     const sr_dataset *dataset;
@@ -53,6 +62,9 @@ typedef struct {
      * every rank calls it between batches, with `context`. */
     sr_stop_function stop;
     void *context;
+    /* All ranks write them together, into a file that all can open; its bytes do not depend on how many there are.
+     * SR_ERROR_USAGE for what is no regular file, SR_ERROR_DATA where there is no case. NULL: nothing is written. */
+    const sr_case_request *cases;
 } sr_evaluation;
 
 /* Ranks every test case with the model. */

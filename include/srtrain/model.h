@@ -104,7 +104,7 @@ typedef struct {
     const sr_attention_map *maps[SR_LAYERS_MAXIMUM];           /* cells, and which of them count before calibration */
     const sr_attention_map *attention_maps[SR_LAYERS_MAXIMUM]; /* the same cells, and which of them count in `attention` */
     /* What the first layer reads, then the output of each layer [T, width of the layer], the last one's [R, ..] unless the pass
-     * computes every row. 0 for backbones without a state for every token. */
+     * computes every row, and before a norm of the states. 0 for backbones without a state for every token. */
     size_t state_count;
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
     /* Backbones that choose lags: those that each layer keeps, ascending: [lag_count] for all sequences in training,

@@ -33,6 +33,9 @@ sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_
 
 sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right);
 
+/* left times right, element by element. */
+sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right);
+
 /* f(x) element by element; gelu is the erf form. */
 sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind);
 
@@ -55,6 +58,9 @@ sr_tensor *sr_weighted_sum(sr_tape *tape, sr_tensor *x, const sr_real *weights);
 
 /* gain * (x - mean) / sqrt(variance + epsilon) + bias over each row, with the biased variance (Ba et al. 2016). */
 sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor *bias, double epsilon);
+
+/* The same with a gain of 1 and a bias of 0. */
+sr_tensor *sr_plain_layer_norm(sr_tape *tape, sr_tensor *x, double epsilon);
 
 /* ---- dropout.c ---- */
 

@@ -3,7 +3,7 @@
 #ifndef SRTRAIN_MODEL_DIVIDED_ITEMS_H
 #define SRTRAIN_MODEL_DIVIDED_ITEMS_H
 
-#include "model/id_map.h"
+#include "base/id_map.h"
 #include "model/item_table.h"
 #include "srtrain/model.h"
 

@@ -3,6 +3,7 @@
 
 #include "model/backbone.h"
 #include "model/calibrator.h"
+#include "model/encoder_keys.h"
 #include "model/loss.h"
 #include "model/negative_keys.h"
 
@@ -57,16 +58,6 @@ static const sr_choice objective_choices[] = {
 
 /* ---- keys ---- */
 
-/* What keys and rules ask of a backbone beside its capabilities; bits behind theirs. */
-enum {
-    IS_MASKED = 256,
-    HAS_GAUSSIANS = 512,
-    SHOWS_TARGETS = 1024,
-    HAS_ONE_STATE = 2048,
-    PLACES_ITSELF = 4096,
-    HAS_VECTORS = 8192
-};
-
 /* What keys ask of a loss. */
 enum { HAS_SCORES = 1 };
 
@@ -75,7 +66,7 @@ static const sr_key model_keys[] = {
            .choice_at = backbone_choice),
     SR_INTEGER("model", "layers", sr_model_settings, layers, 1, 64, "2", "number of layers", .scope = HAS_LAYERS),
     SR_INTEGER("model", "heads", sr_model_settings, heads, 1, 64, "2", "attention heads; divides hidden_size",
-               .scope = HAS_ATTENTION),
+               .scope = HAS_HEADS),
     SR_INTEGER("model", "hidden_size", sr_model_settings, hidden_size, 1, 8192, "64", "width of embeddings and layers"),
     SR_INTEGER("model", "inner_size", sr_model_settings, inner_size, 1, 65536, "256", "inner width of the feed-forward layers",
                .scope = HAS_FEED_FORWARD),
@@ -88,14 +79,14 @@ static const sr_key model_keys[] = {
     SR_NUMBER("model", "attention_dropout", sr_model_settings, attention_dropout, 0, 0.99, "0.5",
               "dropout of attention weights", .scope = HAS_ATTENTION),
     SR_NUMBER("model", "layer_norm_epsilon", sr_model_settings, layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance",
-              .scope = HAS_FEED_FORWARD),
+              .scope = HAS_POSITIONS),
     SR_NUMBER("model", "initializer_range", sr_model_settings, initializer_range, 0, 1, "0.02",
               "standard deviation of initial weights", .above = true),
     SR_NUMBER("model", "initializer_mean", sr_model_settings, initializer_mean, -1, 1, "0",
               "mean of the initial weights of linear maps and tables"),
     SR_CHOICE("model", "positions", sr_model_settings, positions, positions_choices, "learned",
               "position embeddings; with a backbone that has relative positions of its own the default is none",
-              .scope = HAS_FEED_FORWARD),
+              .scope = HAS_POSITIONS),
     SR_CHOICE("model", "padding", sr_model_settings, padding, padding_choices, "right",
               "which columns of the window a short history takes"),
     SR_CHOICE("model", "item_table", sr_model_settings, item_table, item_table_choices, "auto",
@@ -313,8 +304,10 @@ static void add_component(sr_schema *schema, size_t at, const component *row, co
 
 void sr_model_add_keys(sr_schema *schema, size_t at)
 {
-    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(model_keys), .keys_at = at, .scope = scope_of_capabilities(at),
-                                                SR_RULES(model_rules), .rules_at = at, SR_GONE(gone_from_model)});
+    const sr_scope capable = scope_of_capabilities(at);
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(model_keys), .keys_at = at, .scope = capable, SR_RULES(model_rules),
+                                                .rules_at = at, SR_GONE(gone_from_model)});
+    encoder_add_keys(schema, at, &capable);
     for (size_t i = 0; i < backbone_count; ++i)
         add_component(schema, at, &backbones[i]->component, "model.backbone");
     for (size_t i = 0; i < calibrator_count; ++i)
@@ -346,5 +339,6 @@ void sr_model_settle(sr_model_settings *settings, const sr_given *given)
 {
     if (backbone_of(settings)->places_itself && !sr_is_given(given, "model.positions"))
         settings->positions = SR_POSITIONS_NONE;
+    encoder_settle(settings, given);
     negatives_settle(settings, given);
 }

@@ -85,6 +85,12 @@ sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product 
     return products->is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
+bool sr_gemm_is_small(sr_product_size size)
+{
+    enum { SHORTEST = 32, FEWEST = 130000 }; /* rows, columns and depth; multiplications */
+    return size.m < SHORTEST || size.n < SHORTEST || size.k < SHORTEST || size.m * size.n * size.k < FEWEST;
+}
+
 static matrix_product product_of(sr_product_size size, sr_operand a, sr_operand b, sr_real *c, size_t c_stride)
 {
     return (matrix_product){.transpose_a = a.transposed,
@@ -101,6 +107,12 @@ static matrix_product product_of(sr_product_size size, sr_operand a, sr_operand 
                             .c_stride = c_stride};
 }
 
+/* The products that are the faster ones for this size. */
+static const sr_products *products_for(const sr_products *products, sr_product_size size)
+{
+    return products->of_small && sr_gemm_is_small(size) ? products->of_small : products;
+}
+
 static void multiply_by_choice(const sr_products *products, const matrix_product *product)
 {
     if (product->m > 0 && product->n > 0)
@@ -113,7 +125,7 @@ void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alp
     matrix_product product = product_of(size, a, b, c, c_stride);
     product.alpha = alpha;
     product.beta = beta;
-    multiply_by_choice(products, &product);
+    multiply_by_choice(products_for(products, size), &product);
 }
 
 void sr_gemm_causal(const sr_products *products, const sr_causal_size *size, sr_real alpha, sr_operand a, sr_operand b,
@@ -124,13 +136,14 @@ void sr_gemm_causal(const sr_products *products, const sr_causal_size *size, sr_
     product.beta = beta;
     product.causal = size->causal;
     product.diagonal = size->diagonal;
-    multiply_by_choice(products, &product);
+    multiply_by_choice(products_for(products, size->whole), &product);
 }
 
 void sr_gemm_with_bias(const sr_products *products, sr_product_size size, sr_operand a, sr_operand b, const sr_real *bias,
                        sr_real *c, size_t c_stride)
 {
     matrix_product product = product_of(size, a, b, c, c_stride);
+    products = products_for(products, size);
     if (products->takes_bias && sr_gemm_choose(products, &product) == SR_GEMM_OWN) {
         product.bias = bias;
     } else {

@@ -58,7 +58,7 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
     const size_t gaps = (size_t)settings_of(model)->time_span + 1;
     tisasrec_parameters *own = parameters_of(model);
-    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
+    SR_TRY(declare_item_tables(model, width, error));
     SR_TRY(declare_table(model, &own->position_keys, "pos_key_embedding", columns, width, error));
     SR_TRY(declare_table(model, &own->position_values, "pos_value_embedding", columns, width, error));
     SR_TRY(declare_table(model, &own->time_keys, "time_key_embedding", gaps, width, error));
@@ -104,7 +104,7 @@ const backbone tisasrec_backbone = {
                   SR_GONE(gone),
                   .settings_size = sizeof(tisasrec_settings),
                   .parameters_size = sizeof(tisasrec_parameters)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .capabilities = IS_ENCODER,
     .times = true,
     .places_itself = true,
     .gaps = gaps,

@@ -1,4 +1,4 @@
-/* Sums and functions of single elements. */
+/* Sums, products and functions of single elements. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 
@@ -41,6 +41,50 @@ sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
     sr_tensor *out = sr_tape_record_storing(tape, left->rows, left->columns, inputs, 2, add_backward, state);
     if (out)
         sr_tape_kernels(tape)->add(out->values, left->values, right->values, left->rows * left->columns);
+    return out;
+}
+
+typedef struct {
+    sr_tensor *left, *right;
+} multiply_state;
+
+/* into += a * b, in pieces that fit on the stack. */
+static void accumulate_product(const sr_kernels *kernels, sr_real *into, const sr_real *a, const sr_real *b, size_t n)
+{
+    enum { PIECE = 512 };
+    sr_real product[PIECE];
+    for (size_t first = 0; first < n; first += PIECE) {
+        const size_t count = n - first < PIECE ? n - first : (size_t)PIECE;
+        kernels->multiply(product, a + first, b + first, count);
+        kernels->accumulate(into + first, product, count);
+    }
+}
+
+/* dleft += right dout,  dright += left dout */
+static void multiply_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const multiply_state *state = saved;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t n = out->rows * out->columns;
+    if (state->left->wants_gradient)
+        accumulate_product(kernels, state->left->gradient, state->right->values, out->gradient, n);
+    if (state->right->wants_gradient)
+        accumulate_product(kernels, state->right->gradient, state->left->values, out->gradient, n);
+}
+
+sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right)
+{
+    if (!left || !right)
+        return NULL;
+    assert(left->rows == right->rows && left->columns == right->columns);
+    multiply_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (multiply_state){left, right};
+    sr_tensor *inputs[] = {left, right};
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, multiply_backward, state);
+    if (out)
+        sr_tape_kernels(tape)->multiply(out->values, left->values, right->values, left->rows * left->columns);
     return out;
 }
 

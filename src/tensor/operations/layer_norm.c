@@ -31,6 +31,20 @@ static void layer_norm_backward(sr_tape *tape, const sr_tensor *out, const void 
     }
 }
 
+sr_tensor *sr_plain_layer_norm(sr_tape *tape, sr_tensor *x, double epsilon)
+{
+    const size_t width = x ? x->columns : 0;
+    sr_real *gain = x ? sr_tape_take(tape, width, sizeof *gain) : NULL,
+            *bias = x ? sr_tape_take(tape, width, sizeof *bias) : NULL;
+    if (!gain || !bias)
+        return NULL;
+    for (size_t i = 0; i < width; ++i) {
+        gain[i] = 1;
+        bias[i] = 0;
+    }
+    return sr_layer_norm(tape, x, sr_tape_constant(tape, gain, 1, width), sr_tape_constant(tape, bias, 1, width), epsilon);
+}
+
 sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor *bias, double epsilon)
 {
     if (!x || !gain || !bias)
