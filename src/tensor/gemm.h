@@ -78,6 +78,9 @@ bool sr_gemm_is_small(sr_product_size size);
 /* The engine that sr_gemm_with() takes for a product, by its shape: rules found with benchmark_operations. */
 sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product);
 
+/* Whether a product with so many rows is as fast with a transposed right-hand side as with one that was transposed before. */
+bool sr_gemm_transposes(const sr_products *products, size_t rows);
+
 /* Multiplies with an engine that was chosen otherwise. */
 void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix_product *product);
 

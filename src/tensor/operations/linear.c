@@ -27,6 +27,18 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
     }
 }
 
+/* The weight as the right-hand side of products with so many rows; NULL values when memory runs out. */
+static sr_operand right_hand_side(sr_tape *tape, const sr_tensor *weight, size_t rows)
+{
+    const size_t out = weight->rows, in = weight->columns;
+    if (sr_gemm_transposes(sr_tape_products(tape), rows))
+        return sr_transposed(weight->values, in);
+    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
+    if (transposed)
+        sr_transpose(transposed, weight->values, out, in);
+    return sr_plain(transposed, out);
+}
+
 sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *bias)
 {
     if (!x || !weight)
@@ -34,20 +46,18 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
     const size_t rows = x->rows, in = x->columns, out = weight->rows;
     assert(weight->columns == in && (!bias || (bias->rows == 1 && bias->columns == out)));
     linear_state *state = sr_tape_take(tape, 1, sizeof *state);
-    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
-    if (!state || !transposed)
+    const sr_operand right = right_hand_side(tape, weight, rows);
+    if (!state || !right.values)
         return NULL;
     *state = (linear_state){x, weight, bias};
     sr_tensor *inputs[] = {x, weight, bias};
     sr_tensor *y = sr_tape_record_storing(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
     if (!y)
         return NULL;
-    sr_transpose(transposed, weight->values, out, in);
     const sr_product_size size = {rows, out, in};
     if (bias)
-        sr_gemm_with_bias(sr_tape_products(tape), size, sr_plain(x->values, in), sr_plain(transposed, out), bias->values,
-                          y->values, out);
+        sr_gemm_with_bias(sr_tape_products(tape), size, sr_plain(x->values, in), right, bias->values, y->values, out);
     else
-        sr_gemm_with(sr_tape_products(tape), size, 1, sr_plain(x->values, in), sr_plain(transposed, out), 0, y->values, out);
+        sr_gemm_with(sr_tape_products(tape), size, 1, sr_plain(x->values, in), right, 0, y->values, out);
     return y;
 }
