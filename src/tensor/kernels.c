@@ -497,7 +497,6 @@ static const sr_products by_amx = {.name = "bf16 by AMX",
                                    .multiply = multiply_amx,
                                    .of_small = &full_precision,
                                    .softmax = &softmax_amx,
-                                   .reads_transposed = true,
                                    .takes_bias = true,
                                    .is_fast = true};
 
