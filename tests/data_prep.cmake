@@ -36,7 +36,10 @@ add_test(NAME test_conversions
 add_test(NAME test_conversions.ranks-3
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_conversions.py $<TARGET_FILE:srprep> 4 2
                  ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 3)
-set_tests_properties(test_conversions test_conversions.ranks-3 PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_TEST_TIMEOUT}
+# The lines of docs/data.md that pipe Parquet into srprep.
+add_test(NAME test_parquet COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_parquet.py
+                                   $<TARGET_FILE:srprep> ${PROJECT_SOURCE_DIR}/docs/data.md)
+set_tests_properties(test_conversions test_conversions.ranks-3 test_parquet PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
 srtrain_add_optional_tests(test_srprep a_small_disk_is_a_clear_error)

@@ -87,6 +87,8 @@ static const variant variants_without_attention[] = {
     {"4", "model.backbone=gru4rec training.loss=bpr training.reduction=blocking " WINDOWS},
     {"234", "model.backbone=caser training.loss=binary_cross_entropy training.frobenius_penalty=0.01"},
     {"3", "model.backbone=caser " WINDOWS},
+    {"234", "model.backbone=hstu model.similarity=cosine training.temperature=0.1 " ALL_TARGETS},
+    {"2", "model.backbone=hstu model.affine_norms=true model.time_query=own " WINDOWS},
 };
 
 /* ---- a training ---- */

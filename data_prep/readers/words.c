@@ -53,9 +53,8 @@ static sr_status check_line(reading *r, const char *line, const char *end, bool 
     const char *at = line;
     size_t items = 0, longest = 0;
     *fits = false;
-    if (next_word(&at, end).length == 0)
+    if (line + strspn(line, " \t") == end)
         return reading_drop(r, DROPPED_EMPTY_LINE, error, "the line is empty, expected %s", expected(r, exactly_one));
-    at = line;
     const field user = next_user(r, &at, end), count = r->options->counted ? next_word(&at, end) : (field){"", 0};
     for (field item; (item = next_word(&at, end)).length; ++items)
         longest = item.length > longest ? item.length : longest;

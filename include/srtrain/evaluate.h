@@ -150,6 +150,7 @@ sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_sourc
 typedef struct {
     size_t top_k;
     sr_history history; /* keep or exclude */
+    int64_t time;       /* when it is, for models that know when the next event is (sr_model_needs) */
     const sr_kernels *kernels;
 } sr_recommendation_request;
 

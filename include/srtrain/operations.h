@@ -131,6 +131,34 @@ sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table,
 sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
                                const sr_intervals *intervals);
 
+/* ---- pointwise_attention.c: attention without softmax, with relative positions and times (Zhai et al. 2024) ---- */
+
+/* Which bucket the time between two stamps is in: floor( ln(max(|left - right| / unit, 1)) / 0.301 ), at most `largest`. From
+ * 64-bit integers, in double precision. */
+size_t sr_time_bucket(int64_t left, int64_t right, int64_t unit, size_t largest);
+
+typedef struct {
+    const int64_t *query_times, *key_times; /* [T] of the layout's tokens, as queries and as keys */
+    int64_t unit;                           /* >= 1 */
+    size_t largest;                         /* < 65536 */
+} sr_bucketing;
+
+/* The buckets of every cell of one head of a map, sequence after sequence, in memory of the tape; NULL (and a sticky failure of
+ * the tape) when memory runs out. */
+const uint16_t *sr_time_buckets(sr_tape *tape, const sr_attention_map *map, const sr_bucketing *by);
+
+/* What is added to scores: by the distance of columns i - j, and by the bucket of a cell. */
+typedef struct {
+    sr_tensor *positions; /* [1, >= window]; NULL: none */
+    sr_tensor *times;     /* [1, largest + 1]; NULL: none */
+    const uint16_t *buckets;
+} sr_relative_biases;
+
+/* SiLU(scores + biases) / divisor, cells of a causal map -> cells; 0 where a key is not visible, and in all rows of padding.
+ * Gradients of biases are summed in double precision. */
+sr_tensor *sr_pointwise_attention(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map,
+                                  const sr_relative_biases *biases, double divisor);
+
 /* ---- window_rows.c: rows of a map as vectors over the window (Liu et al. 2024) ---- */
 
 /* Row i of a head as a vector x_i over the columns of the window, 0 where no key is visible, times a matrix: W x_i, W [rank,

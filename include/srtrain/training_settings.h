@@ -33,6 +33,7 @@ typedef struct {
     double clip_norm; /* 0: no clipping */
     sr_item_updates item_updates;
     sr_row_optimizer row_optimizer;
+    sr_precision row_precision; /* of rows of a divided item table, and of their gradients, between processes */
     sr_schedule schedule;
     int64_t warmup_steps;
     int64_t seed;

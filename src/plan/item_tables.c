@@ -25,6 +25,12 @@ static double row_bytes(const table_facts *f)
     return (double)f->size.item_table / (double)f->rows;
 }
 
+/* The share of the bytes of rows that travels. */
+static double row_share(const table_facts *f)
+{
+    return training_of(f)->row_precision == SR_PRECISION_BF16 ? 2.0 / sizeof(sr_real) : 1;
+}
+
 static size_t ranks_of_node(const table_facts *f)
 {
     return smaller(larger(f->request->network.ranks_of_node, 1), f->request->ranks);
@@ -244,14 +250,14 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
     sr_traffic *traffic = &table->traffic;
     *traffic = traffic_without_rows(f);
     traffic->bytes[SR_TRAFFIC_GRADIENTS] = summed(f, (double)d->others);
-    traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.ids * sizeof(int32_t) + (double)workers * sizeof(size_t));
-    traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows);
+    traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.fetched * sizeof(int32_t) + (double)workers * sizeof(size_t));
+    traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows * row_share(f));
     const double states = is_dense(f) ? states_traffic(f) : 0;
     traffic->bytes[SR_TRAFFIC_STATES] += states;
     table->reduced = ranks > 1 ? d->others : 0;
     table->small_sums = plan->small_sums + ALWAYS_MET + (is_dense(f) ? f->scorings * 3 : 0);
     const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 2) +
-                             2 * network_exchange(&network, ranks, exchanged(f, rows), 1) +
+                             2 * network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_ROWS], 1) +
                              network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 : 0);
     table->network_seconds = network_reduction(&network, ranks, (double)d->others, (double)f->message) + exchanges +
                              (double)table->small_sums * network_small_sum(&network, ranks);

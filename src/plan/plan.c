@@ -274,6 +274,17 @@ static size_t data_bytes(const sr_plan_request *request)
     return (size_t)((double)sizes->users * sizes->mean_length) * interaction + sizes->users * OF_USER + sizes->items * OF_ITEM;
 }
 
+/* Identifiers of items that each checkpoint carries, where they are short enough. */
+static size_t carried_names(const sr_plan_request *request)
+{
+    const size_t items = planned_items(request);
+    size_t width = sr_dataset_item_name_width(request->dataset);
+    if (request->imagined.items > 0)
+        for (size_t rest = items, digits = 1; rest > 0; rest /= 10, ++digits)
+            width = digits + 1; /* a letter and a number */
+    return items * width <= SR_ITEM_NAMES_MAXIMUM ? items * width : 0;
+}
+
 sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *error)
 {
     const sr_settings *settings = request->settings;
@@ -295,8 +306,9 @@ sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *
                       .steps_of_epoch = steps,
                       .steps = steps * (size_t)settings->training.epochs,
                       .data = data_bytes(request),
-                      .checkpoint = checkpoint_size(&facts.size, 1 + sr_optimizer_blocks(&settings->training)),
-                      .best = checkpoint_size(&facts.size, 1),
+                      .checkpoint = checkpoint_size(&facts.size, 1 + sr_optimizer_blocks(&settings->training)) +
+                                    carried_names(request),
+                      .best = checkpoint_size(&facts.size, 1) + carried_names(request),
                       .checkpoints = (size_t)(settings->checkpoint.keep > 2 ? settings->checkpoint.keep : 2) + 1};
     plan_reduction(plan, settings, facts.size.block * sizeof(sr_real));
     SR_TRY(probe_create(&p, request, SMALL_CATALOGUE, SMALL_CATALOGUE, error));

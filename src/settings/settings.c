@@ -62,6 +62,12 @@ static bool is_lazy_without_rest(const void *part)
     return settings->training.row_optimizer == SR_ROW_OPTIMIZER_LAZY && sr_model_moves_every_item(&settings->model);
 }
 
+static bool rounds_what_stays(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->training.row_precision == SR_PRECISION_BF16 && !divides(settings);
+}
+
 static bool has_micro_batches(const sr_settings *settings)
 {
     return settings->training.micro_batch > 0;
@@ -128,6 +134,10 @@ static const sr_rule rules[] = {
     SR_RULE("training.row_optimizer", "training.loss", is_lazy_without_rest,
             "a step gives every item a gradient where the whole catalogue is compared or all weights are penalised, so that no "
             "row rests; use row_optimizer exact, or a loss of sampled items"),
+    SR_RULE(
+        "training.row_precision", "model.item_table", rounds_what_stays,
+        "only rows of a divided table travel; use item_table divided, or row_precision fp32 (training.reduction_precision is "
+        "for the gradients of a replicated one)"),
     SR_RULE("training.micro_batch", "model.item_table", divides_in_micro_batches,
             "ranks fetch the rows of a divided table once for the whole batch; use micro_batch 0, or item_table replicated"),
     SR_RULE("training.micro_batch", "training.contrastive", contrasts_in_micro_batches,

@@ -100,6 +100,7 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
     sr_batch batch;
     sr_totals totals = {0, 0};
     sr_ranks ranks = sr_parallel_ranks(worker->parallel);
+    ranks.rounds_rows = stepper->settings->training.row_precision == SR_PRECISION_BF16;
     const drawn_batch which = {epoch, index, 0, sr_micro_batches(&stepper->settings->training, ranks.count)};
     const bool sums = sr_sampler_sums_targets(stepper->sampler, ranks.count);
     sr_status status = draw_batch(worker, &which, &batch, &totals, error);

@@ -45,6 +45,11 @@ static const sr_choice row_optimizer_choices[] = {
      "does not move, and its moments do not fade, nor does it decay: another optimizer, as PyTorch's SparseAdam; cheaper"},
     {NULL, 0, NULL}};
 
+static const sr_choice row_precision_choices[] = {
+    {"fp32", SR_PRECISION_FP32, "as they are"},
+    {"bf16", SR_PRECISION_BF16, "rounded to nearest, ties to even: half the bytes; owners keep rows and sums as they are"},
+    {NULL, 0, NULL}};
+
 static const sr_key training_keys[] = {
     SR_INTEGER("training", "epochs", sr_training_settings, epochs, 0, 1e6, "200", "passes over the training examples",
                .free_to_change = true),
@@ -74,6 +79,9 @@ static const sr_key more_training_keys[] = {
               .free_to_change = true),
     SR_CHOICE("training", "row_optimizer", sr_training_settings, row_optimizer, row_optimizer_choices, "exact",
               "what an item's row does in a step that gives it no gradient; lazy with an item table that is divided"),
+    SR_CHOICE("training", "row_precision", sr_training_settings, row_precision, row_precision_choices, "fp32",
+              "how items' rows and their gradients travel between ranks in training; bf16 with an item table that is divided",
+              .free_to_change = true),
     SR_CHOICE("training", "schedule", sr_training_settings, schedule, schedule_choices, "constant",
               "learning rate after warm-up"),
     SR_INTEGER("training", "warmup_steps", sr_training_settings, warmup_steps, 0, 1e9, "0",

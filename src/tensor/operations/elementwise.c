@@ -48,18 +48,6 @@ typedef struct {
     sr_tensor *left, *right;
 } multiply_state;
 
-/* into += a * b, in pieces that fit on the stack. */
-static void accumulate_product(const sr_kernels *kernels, sr_real *into, const sr_real *a, const sr_real *b, size_t n)
-{
-    enum { PIECE = 512 };
-    sr_real product[PIECE];
-    for (size_t first = 0; first < n; first += PIECE) {
-        const size_t count = n - first < PIECE ? n - first : (size_t)PIECE;
-        kernels->multiply(product, a + first, b + first, count);
-        kernels->accumulate(into + first, product, count);
-    }
-}
-
 /* dleft += right dout,  dright += left dout */
 static void multiply_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
@@ -67,9 +55,9 @@ static void multiply_backward(sr_tape *tape, const sr_tensor *out, const void *s
     const sr_kernels *kernels = sr_tape_kernels(tape);
     const size_t n = out->rows * out->columns;
     if (state->left->wants_gradient)
-        accumulate_product(kernels, state->left->gradient, state->right->values, out->gradient, n);
+        kernels->accumulate_product(state->left->gradient, state->right->values, out->gradient, n);
     if (state->right->wants_gradient)
-        accumulate_product(kernels, state->right->gradient, state->left->values, out->gradient, n);
+        kernels->accumulate_product(state->right->gradient, state->left->values, out->gradient, n);
 }
 
 sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right)
