@@ -97,6 +97,7 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
         if (schema_applies(schema, &schema->keys[i], settings))
             draw_key(&schema->keys[i], trial, i, settings);
     draw_top_k(trial, settings);
+    snprintf(settings->evaluation.candidates, SR_NAME_SIZE, "popularity:%zu", 1 + draw(trial, 7004, 10000));
     model->hidden_size = model->heads * (2 + (int64_t)draw(trial, 7000, 100));
     model->objective = draw(trial, 7001, 4) == 0 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
     if (draw(trial, 7002, 3) > 0) { /* what goes with every way of sharing and sampling negatives */
@@ -108,6 +109,8 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
     settings->training.weight_decay /= 16;
     if (!optimizer_of(&settings->training)->late)
         settings->training.item_updates = SR_ITEM_UPDATES_EVERY_STEP;
+    if (model->item_table != SR_ITEM_TABLE_DIVIDED && draw(trial, 7004, 4) > 0)
+        settings->training.row_precision = SR_PRECISION_FP32;
 }
 
 static bool breaks_a_rule(const sr_schema *schema, const sr_settings *settings)

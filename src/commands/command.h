@@ -5,6 +5,7 @@
 #include "srtrain/command_line.h"
 #include "srtrain/cpu.h"
 #include "srtrain/dataset.h"
+#include "srtrain/item_names.h"
 #include "srtrain/log.h"
 #include "srtrain/model.h"
 #include "srtrain/parallel.h"
@@ -31,9 +32,10 @@ sr_status command_evaluate(command_context *context, sr_error *error);
 sr_status command_recommend(command_context *context, sr_error *error);
 sr_status command_analyze(command_context *context, sr_error *error);
 sr_status command_import(command_context *context, sr_error *error);
-sr_status command_plan(command_context *context, sr_error *error);   /* local */
-sr_status command_models(command_context *context, sr_error *error); /* local */
-sr_status command_config(command_context *context, sr_error *error); /* local */
+sr_status command_plan(command_context *context, sr_error *error);    /* local */
+sr_status command_compare(command_context *context, sr_error *error); /* local */
+sr_status command_models(command_context *context, sr_error *error);  /* local */
+sr_status command_config(command_context *context, sr_error *error);  /* local */
 
 /* ---- same_on_ranks.c: ranks that were given different things fail together, with SR_ERROR_USAGE. Collective. ---- */
 
@@ -62,6 +64,8 @@ sr_status command_watch(command_context *context, double stall_seconds, sr_phase
 typedef struct {
     sr_settings settings; /* those of the checkpoint, with --set evaluation.* applied */
     sr_dataset *dataset;
+    sr_dataset *trained_on;    /* the model's own data set, where its identifiers are needed beside `dataset`; or NULL */
+    sr_item_names *item_names; /* those of the model, where `dataset` has others; or NULL */
     sr_model *model;
 } checkpointed_model;
 
@@ -69,9 +73,11 @@ typedef struct {
 typedef struct {
     sr_text_list assignments;
     const char *const *keys;
+    bool takes_other_data; /* a data set that the model was not trained on is read by the identifiers of its items */
 } evaluation_keys;
 
-/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data.
+/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data, unless
+ * the command takes other data.
  * Its item table is divided among the threads of all ranks if it was in training (model.item_table), and with auto if it is too
  * large; but not if it has fewer items than there are threads. The context's log is told of settings that the checkpoint has
  * and that are gone. SR_ERROR_USAGE if `set` has another key than those. Collective. */

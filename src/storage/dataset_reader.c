@@ -174,6 +174,7 @@ void sr_dataset_close(sr_dataset *dataset)
     for (size_t i = 0; dataset->shards && i < dataset->shard_count; ++i)
         sr_mapped_file_close(&dataset->shards[i].file);
     sr_mapped_file_close(&dataset->index);
+    dataset_translation_free(dataset->translation);
     free(dataset->shards);
     free(dataset->split);
     free(dataset->fingerprint);
@@ -317,4 +318,9 @@ const char *sr_dataset_item_name(const sr_dataset *dataset, size_t item, size_t 
 size_t sr_dataset_item_name_width(const sr_dataset *dataset)
 {
     return dataset->item_ids->element_size;
+}
+
+size_t sr_dataset_user_name_width(const sr_dataset *dataset)
+{
+    return dataset->user_ids->element_size;
 }
