@@ -97,6 +97,7 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
         if (schema_applies(schema, &schema->keys[i], settings))
             draw_key(&schema->keys[i], trial, i, settings);
     draw_top_k(trial, settings);
+    snprintf(settings->evaluation.candidates, SR_NAME_SIZE, "popularity:%zu", 1 + draw(trial, 7004, 10000));
     model->hidden_size = model->heads * (2 + (int64_t)draw(trial, 7000, 100));
     model->objective = draw(trial, 7001, 4) == 0 ? SR_OBJECTIVE_ALL : SR_OBJECTIVE_LAST;
     if (draw(trial, 7002, 3) > 0) { /* what goes with every way of sharing and sampling negatives */

@@ -1,5 +1,6 @@
 /* An item table that is divided among workers trains like one that every rank has. */
 #include "model/backbone.h"
+#include "model/divided_items.h"
 #include "rank_counts.h"
 #include "small_training.h"
 #include "srtrain/row_blocks.h"
@@ -253,6 +254,25 @@ static void a_rank_that_fails_ends_fetching_and_handing_back_on_all(void **state
     }
 }
 
+/* The first rank has that row. Else every rank would ask it for one row more in every step. */
+static void padding_is_fetched_where_it_is_read(void **state)
+{
+    static const char *const options[] = {ATTENTION "training.loss=bpr", "model.backbone=caser training.loss=bpr"};
+    for (size_t i = 0; i < sizeof options / sizeof *options; ++i) {
+        shared_dataset data;
+        assert_true(rank_counts_take_part(*state, MOST_RANKS, &data));
+        small_training t;
+        begin(&t, &data, options[i], 1, true);
+        sr_ranks ranks = sr_parallel_ranks(data.parallel);
+        assert_int_equal(run_failing(&t, &ranks, true, false, NULL), SR_OK);
+        const id_map *fetched = &((const divided *)t.model->item_table.memory)->touched;
+        assert_true(fetched->count > 0);
+        if (ranks.rank == 0)
+            assert_true((id_map_find(fetched, 0) != SIZE_MAX) == (i == 1));
+        small_training_end(&t);
+    }
+}
+
 static void passes_of_others_than_the_owners_are_refused(void **state)
 {
     shared_dataset data;
@@ -299,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_divided_table_is_trained_like_a_replicated_one),
         cmocka_unit_test(the_same_training_gives_the_same_bits),
         cmocka_unit_test(a_rank_that_fails_ends_fetching_and_handing_back_on_all),
+        cmocka_unit_test(padding_is_fetched_where_it_is_read),
         cmocka_unit_test(passes_of_others_than_the_owners_are_refused),
         cmocka_unit_test(all_ranks_name_the_table_when_a_row_of_one_is_not_finite),
     };

@@ -195,6 +195,37 @@ static sr_evaluation evaluation_of(const world *w, sr_split split)
     return (sr_evaluation){.dataset = w->dataset, .settings = &w->settings, .split = split, .kernels = tested_kernels()};
 }
 
+/* Ranks, scores and the best items in a file of cases, in the order of users. */
+static void assert_cases(const world *w, const char *path)
+{
+    enum { TOP_K = 3 };
+    char line[256];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    for (size_t user = 0; user < USERS; ++user) {
+        const sr_sequence sequence = sr_dataset_sequence(w->dataset, user);
+        const size_t at = sequence.valid_end, target = (size_t)sequence.items[at];
+        size_t found_user, found_target, rank, length, top[TOP_K];
+        float scores[COLUMNS], score;
+        naive_scores(w, user, at, w->settings.history, scores);
+        const size_t expected = naive_rank(scores, target);
+        assert_non_null(fgets(line, sizeof line, file));
+        assert_int_equal(sscanf(line, "n%zu\tn%zu\t%zu\t%f\t%zu\t%*u\t%*u\tn%zu\tn%zu\tn%zu", &found_user, &found_target, &rank,
+                                &score, &length, &top[0], &top[1], &top[2]),
+                         8);
+        assert_int_equal(found_user, user);
+        assert_int_equal(found_target + 1, target); /* names count from 0 */
+        assert_int_equal(length, at);
+        assert_int_equal(rank, expected == SIZE_MAX ? 0 : expected);
+        assert_true(score == scores[target] || fabsf(score - scores[target]) < 1e-4f);
+        for (size_t k = 0; k < TOP_K; ++k)
+            assert_int_equal(naive_rank(scores, top[k] + 1), k + 1);
+    }
+    assert_null(fgets(line, sizeof line, file));
+    fclose(file);
+}
+
 typedef void (*score_function)(const world *w, size_t user, size_t length, sr_history history, float *scores);
 
 static void popularity_scores(const world *w, size_t user, size_t length, sr_history history, float *scores)
@@ -237,9 +268,16 @@ static void metrics_are_those_of_a_naive_ranking_for_every_treatment_of_history(
         for (int split = SR_SPLIT_VALID; split <= SR_SPLIT_TEST; ++split) {
             sr_ranking_metrics metrics;
             w->settings.history = (sr_history)history;
-            const sr_evaluation evaluation = evaluation_of(w, (sr_split)split);
+            sr_evaluation evaluation = evaluation_of(w, (sr_split)split);
+            char path[128];
+            snprintf(path, sizeof path, "%s/cases.tsv", w->data.directory);
+            const sr_case_request cases = {.path = path, .top_k = 3};
+            evaluation.cases = split == SR_SPLIT_TEST && history != SR_HISTORY_ZERO ? &cases : NULL;
             assert_int_equal(sr_evaluate_model(w->parallel, w->model, &evaluation, &metrics, NULL), SR_OK);
             assert_int_equal(metrics.cases, USERS);
+            if (evaluation.cases)
+                assert_cases(w, path);
+            evaluation.cases = NULL;
             assert_metrics(w, (sr_split)split, naive_scores, &metrics);
             assert_int_equal(sr_evaluate_popularity(w->parallel, &evaluation, &metrics, NULL), SR_OK);
             assert_metrics(w, (sr_split)split, popularity_scores, &metrics);

@@ -257,10 +257,46 @@ static void a_number_has_the_same_bits_whatever_is_multiplied_with_it(void **sta
     }
 }
 
-static void products_of_bf16_are_those_of_rounded_numbers(void **state)
+/* Several pieces of the depth, of the rows and of the columns that are laid out at a time. */
+static void check_large_shape(multiply_function *multiply, number_function *number)
+{
+    check_engine(multiply, number, &(shape){.m = 131, .n = 259, .k = 1030, .alpha = 1, .beta = (sr_real)0.5});
+}
+
+static bool has_matrix_unit(const sr_kernels *kernels)
+{
+    return strcmp(kernels->level, "amx") == 0;
+}
+
+static void products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them(void **state)
 {
     const sr_kernels *kernels = *state;
-    check_every_shape(kernels->products[SR_PRECISION_BF16]->multiply, bf16_round);
+    number_function *number = has_matrix_unit(kernels) ? bf16_round : itself;
+    check_every_shape(kernels->products[SR_PRECISION_BF16]->multiply, number);
+    check_large_shape(kernels->products[SR_PRECISION_BF16]->multiply, number);
+}
+
+/* Of 32 x n x 64 numbers with n from a little below to a little above the bound. */
+static void small_products_are_left_to_full_precision(void **state)
+{
+    const sr_kernels *kernels = *state;
+    for (size_t n = 62; n < 66; ++n) {
+        const shape s = {.m = 32, .n = n, .k = 64, .alpha = 1};
+        const sr_product_size size = {s.m, s.n, s.k};
+        matrices made = make(&s), expected = make(&s);
+        sr_gemm_with(kernels->products[SR_PRECISION_BF16], size, 1, sr_plain(made.a, s.k), sr_plain(made.b, s.n), 0, made.c,
+                     s.n);
+        const matrix_product product = product_of(&s, &expected);
+        if (has_matrix_unit(kernels) && 32 * n * 64 >= 130000)
+            kernels->products[SR_PRECISION_BF16]->multiply(&product);
+        else
+            sr_gemm(kernels, size, 1, sr_plain(made.a, s.k), sr_plain(made.b, s.n), 0, expected.c, s.n);
+        assert_memory_equal(made.c, expected.c, made.c_size * sizeof *made.c);
+        release(&made);
+        release(&expected);
+    }
+    assert_true(sr_gemm_is_small((sr_product_size){31, 1000, 1000}) && sr_gemm_is_small((sr_product_size){1000, 31, 1000}) &&
+                sr_gemm_is_small((sr_product_size){1000, 1000, 31}));
 }
 
 static void blas_agrees_with_plain_loops(void **state)
@@ -303,6 +339,7 @@ static void emulated_matrix_units_multiply_rounded_numbers(void **state)
 {
     (void)state;
     check_every_shape(multiply_amx_emulated, bf16_round);
+    check_large_shape(multiply_amx_emulated, bf16_round);
 }
 
 /* Numbers of very different size, so that the order of a sum shows in its last bits, and so that products and sums of some of
@@ -321,7 +358,8 @@ static void spread(sr_real *values, size_t count, uint64_t index)
 /* Whether the emulation is right, so that tests of it say something about the hardware. */
 static void matrix_units_give_what_their_emulation_gives_to_the_bit(void **state)
 {
-    static const size_t sizes[][3] = {{16, 16, 32}, {16, 16, 31}, {32, 32, 64}, {35, 37, 70}, {64, 50, 257}, {50, 129, 333}};
+    static const size_t sizes[][3] = {{16, 16, 32},  {16, 16, 31},   {32, 32, 64},  {35, 37, 70},
+                                      {64, 50, 257}, {50, 129, 333}, {64, 96, 128}, {131, 259, 1030}};
     const sr_kernels *kernels = *state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
         for (int transposed = 0; transposed < 4; ++transposed) {
@@ -354,7 +392,8 @@ static int test_level(const sr_kernels *kernels)
         cmocka_unit_test_prestate(nothing_is_written_for_an_empty_product, state),
         cmocka_unit_test_prestate(the_own_engine_agrees_with_plain_loops, state),
         cmocka_unit_test_prestate(a_number_has_the_same_bits_whatever_is_multiplied_with_it, state),
-        cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers, state),
+        cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them, state),
+        cmocka_unit_test_prestate(small_products_are_left_to_full_precision, state),
     };
     return cmocka_run_group_tests_name(kernels->level, tests, NULL, NULL);
 }
@@ -365,7 +404,7 @@ static int test_matrix_unit(const sr_kernels *kernels)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(matrix_units_give_what_their_emulation_gives_to_the_bit, state),
     };
-    return strcmp(kernels->level, "amx") == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+    return has_matrix_unit(kernels) ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
 
 /* What does not depend on the level. */

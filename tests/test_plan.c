@@ -338,6 +338,11 @@ static void a_run_divides_what_does_not_fit_replicated(void **state)
     assert_code(&w->result, 0);
     assert_says(&w->result, "the item table is divided among all threads of all ranks: with a replicated one, ");
     assert_says(&w->result, "(SLURM_MEM_PER_NODE)");
+    run_shell(&w->result, w->directory,
+              "grep 'is divided among all threads' divided/train.log; grep item_table divided/environment.json");
+    assert_says(&w->result, "the item table is divided among all threads of all ranks: with a replicated one, ");
+    assert_says(&w->result, "\"item_table\":\t\"divided\"");
+    assert_says(&w->result, "\"item_table_reason\":\t\"with a replicated one, a training takes ");
 }
 
 static void who_may_just_fit_is_warned_only(void **state)

@@ -46,15 +46,16 @@ typedef struct {
 } sr_option;
 
 /* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages (NULL:
- * arguments[0] is the program, and the caller names it in front of messages). `operand_name` stands in messages for the single
- * argument that is no option (NULL: the command takes none), which goes to *operand. SR_ERROR_USAGE for an unknown option (with
+ * arguments[0] is the program, and the caller names it in front of messages). `operand_names` stands in messages for the argument
+ * that is no option (NULL: the command takes none), which goes to *operands; several names with a blank between them are for as
+ * many such arguments, which go to operands[0], operands[1], .. in order. SR_ERROR_USAGE for an unknown option (with
  * the nearest known one), a missing, empty or wrong value (with what is allowed), a missing option that is required, and a
  * missing, empty or superfluous operand.
  *
  * SR_HELP_GIVEN when --help (text), --help=man (roff) or --help=completion (bash) is among the arguments: the options have been
  * written to standard output, and the program ends with 0. */
-sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_name,
-                               const char **operand, const sr_option *options, size_t option_count, sr_error *error);
+sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_names,
+                               const char **operands, const sr_option *options, size_t option_count, sr_error *error);
 
 /* Writes an option and what it was read as: "--top-k 10". The same text means the same. */
 void sr_option_write(const sr_option *option, FILE *file);

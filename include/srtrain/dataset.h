@@ -69,7 +69,8 @@ void sr_dataset_let_go(const sr_dataset *dataset);
 const char *sr_dataset_user_name(const sr_dataset *dataset, size_t user, size_t *length);
 const char *sr_dataset_item_name(const sr_dataset *dataset, size_t item, size_t *length);
 
-/* Bytes of the field of an item's identifier: none is longer. */
+/* Bytes of the field of an identifier: none is longer. */
+size_t sr_dataset_user_name_width(const sr_dataset *dataset);
 size_t sr_dataset_item_name_width(const sr_dataset *dataset);
 
 /* How often each item occurs in the training part of the sequences: [items + 1], entry 0 is 0. Belongs to the data set. */

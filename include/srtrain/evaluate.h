@@ -28,6 +28,26 @@ const char *sr_split_name(sr_split split);
  * Local. */
 sr_status sr_fail_without_cases(const sr_dataset *dataset, sr_split split, sr_error *error);
 
+/* Metrics of sampled candidates (evaluation.candidates): the target's rank is that among these and itself. */
+typedef struct {
+    sr_candidates candidates; /* of kind none: there are no such metrics */
+    double hr[SR_TOP_K_MAXIMUM], ndcg[SR_TOP_K_MAXIMUM], mrr[SR_TOP_K_MAXIMUM];
+    double hr_error[SR_TOP_K_MAXIMUM], ndcg_error[SR_TOP_K_MAXIMUM], mrr_error[SR_TOP_K_MAXIMUM];
+} sr_sampled_metrics;
+
+/* What stands before the names of these metrics: "uniform100". Local. */
+enum { SR_SAMPLED_NAME_SIZE = 32 };
+void sr_sampled_name(const sr_candidates *candidates, char name[SR_SAMPLED_NAME_SIZE]);
+
+/* Of the lists of the K best items of all cases (evaluation.list_metrics). */
+typedef struct {
+    bool measured;
+    double coverage[SR_TOP_K_MAXIMUM];      /* share of all items that stand in some list */
+    double novelty[SR_TOP_K_MAXIMUM];       /* mean of -log2((n + 1) / (interactions + items)), n: the item's popularity */
+    double popular_share[SR_TOP_K_MAXIMUM]; /* share of entries that are among the most popular fifth of all items */
+    double gini[SR_TOP_K_MAXIMUM];          /* of how often each item stands in a list, over all items */
+} sr_list_metrics;
+
 typedef struct {
     int64_t cases; /* test cases ranked */
     size_t top_k_count;
@@ -35,24 +55,48 @@ typedef struct {
     double hr[SR_TOP_K_MAXIMUM], ndcg[SR_TOP_K_MAXIMUM], mrr[SR_TOP_K_MAXIMUM]; /* not a number without cases */
     double hr_error[SR_TOP_K_MAXIMUM], ndcg_error[SR_TOP_K_MAXIMUM],
         mrr_error[SR_TOP_K_MAXIMUM]; /* standard errors of the means; not a number for fewer than two cases */
+    sr_sampled_metrics sampled;
+    sr_list_metrics lists;
     double seconds;
 } sr_ranking_metrics;
+
+/* The metrics as rows of a table, in order: "hr", "ndcg" and "mrr", those of candidates ("uniform100_hr"), those of lists. */
+enum { SR_RANKING_ROWS = 10 };
+typedef struct {
+    char name[SR_SAMPLED_NAME_SIZE + 8];
+    const double *values, *errors; /* [top_k_count]; errors NULL: there are none */
+} sr_ranking_row;
+
+/* Returns how many rows there are. Their pointers are into `metrics`. Local. */
+size_t sr_ranking_rows(const sr_ranking_metrics *metrics, sr_ranking_row rows[SR_RANKING_ROWS]);
 
 /* The metric with the name of training.early_stopping.metric ("hr@10", ...); negative if there is none of that name. Local. */
 double sr_ranking_metric(const sr_ranking_metrics *metrics, const char *name);
 
 typedef bool (*sr_stop_function)(void *context);
 
+/* What is written of every test case: user, target, its rank and score, and the best items. */
+typedef struct {
+    const char *path; /* FILE.tsv or FILE.h5 (docs/formats.md) */
+    size_t top_k;     /* so many of the best items, or as many as there are; 0: none */
+} sr_case_request;
+
+/* SR_ERROR_USAGE where the path has another ending. Local. */
+sr_status sr_case_request_check(const sr_case_request *request, sr_error *error);
+
 /* Which test cases are ranked, and how. */
 typedef struct {
     const sr_dataset *dataset;
-    const sr_evaluation_settings *settings; /* top_k, history, and batch_size: test cases encoded at a time */
+    const sr_evaluation_settings *settings; /* batch_size: test cases encoded at a time */
     sr_split split;
     const sr_kernels *kernels;
     /* Ends the evaluation with SR_STOPPED on all ranks when it returns true on any of them; NULL: nothing does. Every thread of
      * every rank calls it between batches, with `context`. */
     sr_stop_function stop;
     void *context;
+    /* All ranks write them together, into a file that all can open; its bytes do not depend on how many there are.
+     * SR_ERROR_USAGE for what is no regular file, SR_ERROR_DATA where there is no case. NULL: nothing is written. */
+    const sr_case_request *cases;
 } sr_evaluation;
 
 /* Ranks every test case with the model. */

@@ -14,7 +14,22 @@ typedef struct {
     sr_history history;
     int64_t every_epochs;
     int64_t batch_size;
+    char candidates[SR_NAME_SIZE]; /* of sampled metrics, see sr_candidates_parse() */
+    bool list_metrics;
 } sr_evaluation_settings;
+
+/* What the target of a test case is also ranked among. */
+typedef enum { SR_CANDIDATES_NONE, SR_CANDIDATES_UNIFORM, SR_CANDIDATES_POPULARITY } sr_candidate_kind;
+
+typedef struct {
+    sr_candidate_kind kind;
+    size_t count;
+} sr_candidates;
+
+enum { SR_CANDIDATES_MAXIMUM = 10000 };
+
+/* "none", "uniform:N" or "popularity:N" with N up to the maximum; false for another text. An empty one is none. Local. */
+bool sr_candidates_parse(const char *text, sr_candidates *candidates);
 
 /* Adds the section and its keys to a schema of settings that have this part at offset `at`. */
 void sr_evaluation_add_section(sr_schema *schema);

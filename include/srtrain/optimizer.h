@@ -53,10 +53,17 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
  */
 
 /* Whether rows may be late: not where the optimizer has no way for it, where a step moves every row for good (weight decay of
- * kind l2), where epsilon is 0, or with beta1 above 0.99. And whether rows can take a step by themselves: not where the
- * optimizer measures whole arrays. */
+ * kind l2), where epsilon is 0, or with beta1 above 0.99. */
 bool sr_optimizer_can_be_late(const sr_training_settings *settings);
-bool sr_optimizer_can_step_rows(const sr_training_settings *settings);
+
+/* Whether a worker can take the steps of some rows of a table without the others, as with a divided table, and if not, why:
+ * the optimizer measures whole arrays, or rows without a gradient would have to be late (training.row_optimizer exact) and may
+ * not. With `every` each step gives all rows a gradient. */
+typedef enum { SR_ROWS_CAN_STEP, SR_ROWS_ARE_MEASURED, SR_ROWS_CANNOT_BE_LATE } sr_row_stepping;
+sr_row_stepping sr_optimizer_row_stepping(const sr_training_settings *settings, bool every);
+
+/* The reason in words; empty where they can. */
+const char *sr_row_stepping_reason(sr_row_stepping stepping);
 
 /* From now on steps go through rows of `tables` that have a gradient, and no others. With training.row_optimizer exact the
  * others are late from then on; with lazy they miss nothing. Where the settings do not allow it, sr_optimizer_picks_rows()

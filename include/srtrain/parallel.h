@@ -106,8 +106,8 @@ sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_erro
 size_t sr_parallel_threads(const sr_parallel *parallel); /* local */
 
 /* Member `thread` of a process; the process itself when it has one thread. Local. Of the functions of this header members take
- * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), gather_all(), exchange_counts() and exchange_elements().
- */
+ * part in sr_parallel_agree(), barrier(), sum_double(), sum_int64(), best(), gather_all(), exchange_counts() and
+ * exchange_elements(). */
 sr_parallel *sr_parallel_member(sr_parallel *parallel, size_t thread);
 size_t sr_parallel_thread(const sr_parallel *member); /* local: which member this is; 0 for a process */
 
@@ -142,7 +142,7 @@ static inline bool sr_is_better(sr_scored_number left, sr_scored_number right)
 }
 
 /* `lists` lists, one after the other, of `length` entries each, the best first and none of them not a number: each becomes the
- * best `length` entries of that list of all ranks, equal on every rank. For processes. */
+ * best `length` entries of that list of all ranks, equal on every rank. */
 sr_status sr_parallel_best(sr_parallel *parallel, sr_scored_number *entries, size_t lists, size_t length, sr_error *error);
 
 /* Bytes of rank 0 to every rank. */
@@ -171,6 +171,8 @@ sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const 
  * that passes a `status` other than SR_OK takes part; then all fail together. */
 sr_status sr_parallel_exchange_counts(sr_parallel *parallel, sr_status status, const size_t *sent, size_t *received,
                                       sr_error *error);
+
+enum { SR_PACKED_BYTES = 8 << 20 }; /* of memory in which the threads of a process put messages together */
 
 /* Then the elements, of `size` bytes: those for rank r are sent[r] .. sent[r + 1] of `data`, and those from it come to
  * received[r] .. received[r + 1] of `room`. Both are [size + 1]. Any numbers: messages are cut so that their lengths fit. */

@@ -22,7 +22,8 @@ typedef enum {
     SR_RANDOM_TEST = 8,
     SR_RANDOM_SHARED_EMBEDDING = 9, /* index: step, table, sample, position */
     SR_RANDOM_SAME_TARGET = 10,     /* index: epoch, sample, attempt */
-    SR_RANDOM_SHARED_NEGATIVES = 11 /* index: step, slice, place, attempt */
+    SR_RANDOM_SHARED_NEGATIVES = 11, /* index: step, slice, place, attempt */
+    SR_RANDOM_EVALUATION = 12        /* index: what is drawn, resample or test case, element */
 } sr_random_purpose;
 
 /* A stream: the 64-bit key that Philox is run with. */

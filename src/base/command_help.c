@@ -126,7 +126,7 @@ static void write_kind(const char *described)
         if (strncmp(at, "DIR", length) == 0 && length == 3)
             fputs(" /directory", stdout);
         else if (memmem(at, length, "FILE", 4) || memmem(at, length, "PATH", 4) || memmem(at, length, "CONFIG", 6) ||
-                 memmem(at, length, "CHECKPOINT", 10) || memmem(at, length, "WEIGHTS", 7))
+                 memmem(at, length, "CHECKPOINT", 10) || memmem(at, length, "WEIGHTS", 7) || memmem(at, length, "CASES", 5))
             fputs(" /file", stdout);
         else if (several && !is_upper(at, length) && !memchr(at, ':', length))
             printf(" %.*s", (int)length, at);

@@ -261,45 +261,53 @@ static sr_status read_option(reader *r, const char *argument)
     return fail_unknown(r, name);
 }
 
-/* All arguments, of which one may be no option: *operand. */
-static sr_status read_arguments(reader *r, const char *operand_name, const char **operand)
+/* The name of operand number `at` in "FIRST SECOND", and whether there is one. */
+static bool operand_name_at(const char *names, size_t at, char name[64])
+{
+    for (; names && at > 0; --at)
+        names = strchr(names, ' ') ? strchr(names, ' ') + 1 : NULL;
+    if (names)
+        snprintf(name, 64, "%.*s", (int)strcspn(names, " "), names);
+    return names != NULL;
+}
+
+/* All arguments, of which some may be no options: operands, as many as there are names. */
+static sr_status read_arguments(reader *r, const char *operand_names, const char **operands)
 {
     const char *help = r->program ? r->program : r->arguments[0];
-    *operand = NULL;
+    size_t found = 0;
+    char name[64];
     while (r->next < r->count) {
         const char *argument = r->arguments[r->next++];
         if (is_option(argument)) {
             SR_TRY(read_option(r, argument));
             continue;
         }
-        if (!operand_name || *operand)
-            return fail(r, "superfluous argument \"%s\"%s%s", argument, *operand ? " after " : "", *operand ? *operand : "");
+        if (!operand_name_at(operand_names, found, name))
+            return fail(r, "superfluous argument \"%s\"%s%s", argument, found ? " after " : "",
+                        found ? operands[found - 1] : "");
         if (!*argument)
-            return fail(r, "%s is empty (%s --help)", operand_name, help);
-        *operand = argument;
+            return fail(r, "%s is empty (%s --help)", name, help);
+        operands[found++] = argument;
     }
-    if (operand_name && !*operand)
-        return fail(r, "%s is missing (%s --help)", operand_name, help);
+    if (operand_name_at(operand_names, found, name))
+        return fail(r, "%s is missing (%s --help)", name, help);
     return check_given(r);
 }
 
-sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_name,
-                               const char **operand, const sr_option *options, size_t option_count, sr_error *error)
+sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_names,
+                               const char **operands, const sr_option *options, size_t option_count, sr_error *error)
 {
     enum { MOST = 64 };
     bool given[MOST] = {false};
     reader r = {program, argument_count, 1, arguments, options, option_count, given, error};
-    const char *found;
     for (int i = 1; i < argument_count; ++i)
         if (help_format_of(arguments[i]) != HELP_NONE) {
-            help_write(help_format_of(arguments[i]), program, arguments[0], operand_name, options, option_count);
+            help_write(help_format_of(arguments[i]), program, arguments[0], operand_names, options, option_count);
             return SR_HELP_GIVEN;
         }
     if (option_count > MOST)
         return fail(&r, "more than %d options", MOST);
     SR_TRY(store_defaults(&r));
-    SR_TRY(read_arguments(&r, operand_name, &found));
-    if (operand)
-        *operand = found;
-    return SR_OK;
+    return read_arguments(&r, operand_names, operands);
 }

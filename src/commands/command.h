@@ -31,9 +31,10 @@ sr_status command_evaluate(command_context *context, sr_error *error);
 sr_status command_recommend(command_context *context, sr_error *error);
 sr_status command_analyze(command_context *context, sr_error *error);
 sr_status command_import(command_context *context, sr_error *error);
-sr_status command_plan(command_context *context, sr_error *error);   /* local */
-sr_status command_models(command_context *context, sr_error *error); /* local */
-sr_status command_config(command_context *context, sr_error *error); /* local */
+sr_status command_plan(command_context *context, sr_error *error);    /* local */
+sr_status command_compare(command_context *context, sr_error *error); /* local */
+sr_status command_models(command_context *context, sr_error *error);  /* local */
+sr_status command_config(command_context *context, sr_error *error);  /* local */
 
 /* ---- same_on_ranks.c: ranks that were given different things fail together, with SR_ERROR_USAGE. Collective. ---- */
 

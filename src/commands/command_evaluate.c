@@ -1,5 +1,5 @@
-/* srtrain evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]
- * [--stall-timeout DURATION|0] */
+/* srtrain evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--cases FILE.tsv|FILE.h5]
+ * [--cases-top-k K] [--set evaluation.key=value ...] [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/output_file.h"
@@ -9,6 +9,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+typedef struct {
+    const char *checkpoint, *data, *json;
+    int split;
+    sr_case_request cases; /* without a path: none */
+    evaluation_keys set;
+    double stall_seconds;
+} evaluate_options;
 
 typedef struct {
     sr_split split;
@@ -24,33 +32,35 @@ static void print_number(double value)
         printf("%.4f", value);
 }
 
-static void print_metric(double mean, double error, const char *after)
+/* Rows of the lists have no standard error. */
+static void print_metric(const sr_ranking_row *row, size_t k, const char *after)
 {
-    print_number(mean);
-    printf(" +- ");
-    print_number(error);
+    print_number(row->values[k]);
+    printf(row->errors ? " +- " : "    ");
+    if (row->errors)
+        print_number(row->errors[k]);
+    else
+        printf("%-6s", "");
     printf("%s", after);
 }
 
 static void print_table(const evaluation *result, const sr_settings *settings)
 {
-    const sr_ranking_metrics *model = &result->model, *popularity = &result->popularity;
+    const sr_ranking_metrics *model = &result->model;
+    sr_ranking_row rows[SR_RANKING_ROWS], popularity[SR_RANKING_ROWS];
+    const size_t count = sr_ranking_rows(model, rows);
+    const int width = count > 3 ? 20 : 10;
+    (void)sr_ranking_rows(&result->popularity, popularity);
     printf("split %s, history %s, %lld cases, full catalogue; mean and standard error\n", sr_split_name(result->split),
            sr_settings_choice("evaluation.history", (int)settings->evaluation.history), (long long)model->cases);
-    printf("%-10s %-20s %s\n", "metric", "model", "popularity");
-    const struct {
-        const char *name;
-        const double *model, *model_error, *popularity, *popularity_error;
-    } rows[] = {{"hr", model->hr, model->hr_error, popularity->hr, popularity->hr_error},
-                {"ndcg", model->ndcg, model->ndcg_error, popularity->ndcg, popularity->ndcg_error},
-                {"mrr", model->mrr, model->mrr_error, popularity->mrr, popularity->mrr_error}};
-    for (size_t row = 0; row < sizeof rows / sizeof *rows; ++row)
+    printf("%-*s %-20s %s\n", width, "metric", "model", "popularity");
+    for (size_t row = 0; row < count; ++row)
         for (size_t k = 0; k < model->top_k_count; ++k) {
-            char name[32];
-            snprintf(name, sizeof name, "%s@%lld", rows[row].name, (long long)model->top_k[k]);
-            printf("%-10s ", name);
-            print_metric(rows[row].model[k], rows[row].model_error[k], "     ");
-            print_metric(rows[row].popularity[k], rows[row].popularity_error[k], "\n");
+            char name[64];
+            snprintf(name, sizeof name, "%.39s@%lld", rows[row].name, (long long)model->top_k[k]);
+            printf("%-*s ", width, name);
+            print_metric(&rows[row], k, "     ");
+            print_metric(&popularity[row], k, "\n");
         }
     printf("%.0f cases/s\n", model->seconds > 0 ? (double)model->cases / model->seconds : 0);
 }
@@ -85,61 +95,73 @@ static sr_status write_json(FILE *file, const evaluation *result, const sr_setti
 }
 
 /* Evaluates both and says what came of it; `json` is open on rank 0 if it is wanted. */
-static sr_status evaluate(command_context *context, checkpointed_model *loaded, const char *checkpoint, evaluation *result,
-                          FILE *json, sr_error *error)
+static sr_status evaluate(command_context *context, checkpointed_model *loaded, const evaluate_options *options,
+                          evaluation *result, FILE *json, sr_error *error)
 {
-    const sr_kernels *kernels = context->cpu.kernels;
-    const sr_evaluation_settings *settings = &loaded->settings.evaluation;
-    SR_TRY(sr_evaluate_model(
-        context->parallel, loaded->model,
-        &(sr_evaluation){.dataset = loaded->dataset, .settings = settings, .split = result->split, .kernels = kernels},
-        &result->model, error));
+    sr_evaluation request = {.dataset = loaded->dataset,
+                             .settings = &loaded->settings.evaluation,
+                             .split = result->split,
+                             .kernels = context->cpu.kernels,
+                             .cases = options->cases.path ? &options->cases : NULL};
+    SR_TRY(sr_evaluate_model(context->parallel, loaded->model, &request, &result->model, error));
     if (result->model.cases == 0)
         return sr_fail_without_cases(loaded->dataset, result->split, error);
-    SR_TRY(sr_evaluate_popularity(
-        context->parallel,
-        &(sr_evaluation){.dataset = loaded->dataset, .settings = settings, .split = result->split, .kernels = kernels},
-        &result->popularity, error));
+    request.cases = NULL;
+    SR_TRY(sr_evaluate_popularity(context->parallel, &request, &result->popularity, error));
     if (sr_parallel_rank(context->parallel) != 0)
         return SR_OK;
     print_table(result, &loaded->settings);
-    return json ? write_json(json, result, &loaded->settings, checkpoint, error) : SR_OK;
+    return json ? write_json(json, result, &loaded->settings, options->checkpoint, error) : SR_OK;
+}
+
+static sr_status read_options(const command_context *context, evaluate_options *options, sr_error *error)
+{
+    uint64_t top_k;
+    const sr_option known[] = {
+        {.name = "data", .directory = &options->data, .help = "the data set, if it is not where training found it"},
+        held_out_option(&options->split, "which held-out interactions"),
+        {.name = "json", .file = &options->json, .help = "also writes the metrics as JSON"},
+        {.name = "cases",
+         .file = &options->cases.path,
+         .argument = "FILE.tsv|FILE.h5",
+         .help = "also writes user, target, rank, score and the best items of every case; all ranks write it together"},
+        {.name = "cases-top-k",
+         .count = &top_k,
+         .most = 1000,
+         .standard = "10",
+         .argument = "K",
+         .help = "with --cases: so many of the best items of each case"},
+        {.name = "set",
+         .list = &options->set.assignments,
+         .assignments = true,
+         .argument = "section.key=value",
+         .help = "overrides evaluation.top_k, history, batch_size, candidates or list_metrics"},
+        stall_timeout_option(&options->stall_seconds)};
+    SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
+    options->cases.top_k = (size_t)top_k;
+    return options->cases.path ? sr_case_request_check(&options->cases, error) : SR_OK;
 }
 
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
-    const char *data = NULL, *json = NULL;
-    int split;
-    double stall_seconds;
-    static const char *const keys[] = {"evaluation.top_k", "evaluation.history", "evaluation.batch_size", NULL};
-    evaluation_keys set = {.keys = keys};
-    const sr_option options[] = {
-        {.name = "data", .directory = &data, .help = "the data set, if it is not where training found it"},
-        held_out_option(&split, "which held-out interactions"),
-        {.name = "json", .file = &json, .help = "also writes the metrics as JSON"},
-        {.name = "set",
-         .list = &set.assignments,
-         .assignments = true,
-         .argument = "section.key=value",
-         .help = "overrides evaluation.top_k, evaluation.history or evaluation.batch_size"},
-        stall_timeout_option(&stall_seconds)};
-    const char *checkpoint = NULL;
-    evaluation result = {.split = SR_SPLIT_TEST};
+    static const char *const keys[] = {"evaluation.top_k",      "evaluation.history",      "evaluation.batch_size",
+                                       "evaluation.candidates", "evaluation.list_metrics", NULL};
+    evaluate_options options = {.set = {.keys = keys}};
     checkpointed_model loaded;
-    SR_TRY(command_line_read(context, "CHECKPOINT", &checkpoint, options, sizeof options / sizeof *options, true, error));
-    result.split = (sr_split)split;
-    SR_TRY(command_watch(context, stall_seconds, SR_PHASE_EVALUATION, error));
+    SR_TRY(read_options(context, &options, error));
+    evaluation result = {.split = (sr_split)options.split};
+    SR_TRY(command_watch(context, options.stall_seconds, SR_PHASE_EVALUATION, error));
     /* As many threads as this machine has cores for: it is not the one that trained. They may divide the item table. */
     SR_TRY(sr_use_threads(context->parallel, &(sr_training_settings){.threads = 0}, error));
-    SR_TRY(checkpointed_model_load(&loaded, context, checkpoint, data, &set, error));
+    SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &options.set, error));
     /* A file that cannot be written is known before the work. */
     sr_output_file file = {.stream = NULL};
     sr_status status = SR_OK;
-    if (json && sr_parallel_rank(context->parallel) == 0)
-        status = sr_output_file_open(&file, json, error);
+    if (options.json && sr_parallel_rank(context->parallel) == 0)
+        status = sr_output_file_open(&file, options.json, error);
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
-        status = evaluate(context, &loaded, checkpoint, &result, file.stream, error);
+        status = evaluate(context, &loaded, &options, &result, file.stream, error);
     status = sr_output_file_close(&file, status, error);
     checkpointed_model_free(&loaded);
     return sr_parallel_agree(context->parallel, status, error);

@@ -30,9 +30,13 @@ static const command commands[] = {
      "      [--measure | --rate EXAMPLES_A_SECOND] [--json]",
      "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
     {command_evaluate, true, "evaluate",
-     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--set evaluation.key=value ...]\n"
-     "      [--stall-timeout DURATION|0]",
+     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--cases FILE.tsv|FILE.h5] [--cases-top-k K]\n"
+     "      [--set evaluation.key=value ...] [--stall-timeout DURATION|0]",
      "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
+    {command_compare, false, "compare",
+     "compare CASES-A CASES-B [--by popularity|length|repeat] [--groups N] [--top-k K,K,...] [--resamples N] [--seed S]\n"
+     "      [--confidence SHARE] [--json FILE]",
+     "Compares two systems case by case: paired differences with intervals and tests, for all cases and for groups."},
     {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
      "      [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",

@@ -129,7 +129,10 @@ static void describe_rules(const sr_schema *schema, FILE *file)
         const sr_rule *rule = schema->rules[i].rule;
         char owners[OWNERS_SIZE];
         schema_rule_owners(&schema->rules[i], owners, sizeof owners);
-        fprintf(file, "| `%s`, `%s` | %s%s%s |\n", rule->first, rule->second, owners, *owners ? ": " : "", rule->reason);
+        fprintf(file, "| `%s`", rule->first);
+        if (strcmp(rule->first, rule->second) != 0)
+            fprintf(file, ", `%s`", rule->second);
+        fprintf(file, " | %s%s%s |\n", owners, *owners ? ": " : "", rule->reason);
     }
 }
 

@@ -54,6 +54,8 @@ static sr_status fail_together(const checker *c, const char *first_path, const c
 {
     const finding first = find(c, first_path), second = find(c, second_path);
     const place *at = first.at;
+    if (strcmp(first_path, second_path) == 0) /* a rule of one key alone */
+        return place_fail(at, c->error, "%s: %s", first.text, reason);
     if (!place_is_given(at) || (second.at->assignment && !at->assignment))
         at = second.at;
     return place_fail(at, c->error, "%s and %s: %s", first.text, second.text, reason);

@@ -1,6 +1,34 @@
 /* The keys of section evaluation. */
 #include "srtrain/evaluation_settings.h"
 
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool sr_candidates_parse(const char *text, sr_candidates *candidates)
+{
+    static const char *const kinds[] = {[SR_CANDIDATES_UNIFORM] = "uniform:", [SR_CANDIDATES_POPULARITY] = "popularity:"};
+    *candidates = (sr_candidates){.kind = SR_CANDIDATES_NONE};
+    if (!*text || strcmp(text, "none") == 0)
+        return true;
+    for (int kind = SR_CANDIDATES_UNIFORM; kind <= SR_CANDIDATES_POPULARITY; ++kind) {
+        const char *number = text + strlen(kinds[kind]);
+        if (strncmp(text, kinds[kind], strlen(kinds[kind])) != 0 || !isdigit((unsigned char)*number))
+            continue;
+        char *end;
+        const unsigned long count = strtoul(number, &end, 10);
+        *candidates = (sr_candidates){.kind = (sr_candidate_kind)kind, .count = count};
+        return !*end && count >= 1 && count <= SR_CANDIDATES_MAXIMUM;
+    }
+    return false;
+}
+
+static bool names_no_candidates(const void *part)
+{
+    sr_candidates candidates;
+    return !sr_candidates_parse(((const sr_evaluation_settings *)part)->candidates, &candidates);
+}
+
 static const sr_choice history_choices[] = {
     {"keep", SR_HISTORY_KEEP, "items the user already has compete"},
     {"exclude", SR_HISTORY_EXCLUDE, "items the user already has get score -infinity"},
@@ -18,6 +46,19 @@ static const sr_key keys[] = {
                "epochs between validations; 0: never validate"),
     SR_INTEGER("evaluation", "batch_size", sr_evaluation_settings, batch_size, 1, 1e6, "256",
                "histories that a rank encodes at a time"),
+    SR_TEXT(
+        "evaluation", "candidates", sr_evaluation_settings, candidates, "none",
+        "metrics of sampled candidates beside those of the full catalogue, under names of their own: uniform:100 also ranks "
+        "each target among 100 items that are neither the target nor in the history, popularity:100 draws them by their "
+        "popularity in the training part"),
+    SR_BOOLEAN("evaluation", "list_metrics", sr_evaluation_settings, list_metrics, "false",
+               "coverage, novelty, share of popular items and Gini coefficient of the lists of K best items; takes 8 bytes "
+               "of memory for each item and cut-off in every rank"),
+};
+
+static const sr_rule rules[] = {
+    SR_RULE("evaluation.candidates", "evaluation.candidates", names_no_candidates,
+            "it must be none, uniform:N or popularity:N with N from 1 to 10000"),
 };
 
 void sr_evaluation_add_section(sr_schema *schema)
@@ -30,5 +71,5 @@ void sr_evaluation_add_section(sr_schema *schema)
 
 void sr_evaluation_add_keys(sr_schema *schema, size_t at)
 {
-    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(keys), .keys_at = at});
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(keys), .keys_at = at, SR_RULES(rules), .rules_at = at});
 }

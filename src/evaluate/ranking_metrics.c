@@ -67,6 +67,54 @@ void ranking_metrics_compute(const int64_t *histogram, const sr_evaluation_setti
     }
 }
 
+void ranking_metrics_compute_sampled(const int64_t *histogram, const sr_evaluation_settings *settings,
+                                     const sr_candidates *candidates, sr_sampled_metrics *sampled)
+{
+    sr_ranking_metrics all;
+    const size_t size = sizeof all.hr;
+    ranking_metrics_compute(histogram, settings, &all);
+    sampled->candidates = *candidates;
+    memcpy(sampled->hr, all.hr, size);
+    memcpy(sampled->ndcg, all.ndcg, size);
+    memcpy(sampled->mrr, all.mrr, size);
+    memcpy(sampled->hr_error, all.hr_error, size);
+    memcpy(sampled->ndcg_error, all.ndcg_error, size);
+    memcpy(sampled->mrr_error, all.mrr_error, size);
+}
+
+void sr_sampled_name(const sr_candidates *candidates, char name[SR_SAMPLED_NAME_SIZE])
+{
+    snprintf(name, SR_SAMPLED_NAME_SIZE, "%s%zu", candidates->kind == SR_CANDIDATES_UNIFORM ? "uniform" : "popularity",
+             candidates->count);
+}
+
+size_t sr_ranking_rows(const sr_ranking_metrics *metrics, sr_ranking_row rows[SR_RANKING_ROWS])
+{
+    const sr_sampled_metrics *sampled = &metrics->sampled;
+    const sr_list_metrics *lists = &metrics->lists;
+    char prefix[SR_SAMPLED_NAME_SIZE];
+    size_t count = 0;
+    rows[count++] = (sr_ranking_row){"hr", metrics->hr, metrics->hr_error};
+    rows[count++] = (sr_ranking_row){"ndcg", metrics->ndcg, metrics->ndcg_error};
+    rows[count++] = (sr_ranking_row){"mrr", metrics->mrr, metrics->mrr_error};
+    if (sampled->candidates.kind != SR_CANDIDATES_NONE) {
+        sr_sampled_name(&sampled->candidates, prefix);
+        rows[count] = (sr_ranking_row){"", sampled->hr, sampled->hr_error};
+        snprintf(rows[count++].name, sizeof rows->name, "%s_hr", prefix);
+        rows[count] = (sr_ranking_row){"", sampled->ndcg, sampled->ndcg_error};
+        snprintf(rows[count++].name, sizeof rows->name, "%s_ndcg", prefix);
+        rows[count] = (sr_ranking_row){"", sampled->mrr, sampled->mrr_error};
+        snprintf(rows[count++].name, sizeof rows->name, "%s_mrr", prefix);
+    }
+    if (lists->measured) {
+        rows[count++] = (sr_ranking_row){"coverage", lists->coverage, NULL};
+        rows[count++] = (sr_ranking_row){"novelty", lists->novelty, NULL};
+        rows[count++] = (sr_ranking_row){"popular_share", lists->popular_share, NULL};
+        rows[count++] = (sr_ranking_row){"gini", lists->gini, NULL};
+    }
+    return count;
+}
+
 double sr_ranking_metric(const sr_ranking_metrics *metrics, const char *name)
 {
     const struct {

@@ -8,4 +8,8 @@
  * below that, or never. `seconds` stays 0. Local. */
 void ranking_metrics_compute(const int64_t *histogram, const sr_evaluation_settings *settings, sr_ranking_metrics *metrics);
 
+/* The same of ranks among candidates. Local. */
+void ranking_metrics_compute_sampled(const int64_t *histogram, const sr_evaluation_settings *settings,
+                                     const sr_candidates *candidates, sr_sampled_metrics *sampled);
+
 #endif

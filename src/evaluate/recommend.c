@@ -1,12 +1,11 @@
 /* The best items for users, round by round over all ranks. */
 #include "srtrain/evaluate.h"
 
-#include "base/heap.h"
+#include "evaluate/best_items.h"
 #include "evaluate/score_round.h"
 #include "evaluate/user_rounds.h"
 #include "srtrain/memory.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,41 +14,6 @@ enum {
     ROUND_USERS = 1024,      /* users that a rank handles between two gathers, at most */
     ROUND_ENTRIES = 1 << 18, /* recommendations of a rank in a round, unless one user has more: bounds the memory of rank 0 */
 };
-
-static int compare_recommendations(const void *left, const void *right)
-{
-    return sr_is_better(*(const sr_scored_number *)left, *(const sr_scored_number *)right) ? -1 : 1;
-}
-
-/* The worst of those that are kept is the first to go. */
-static bool goes_before(const void *context, const void *left, const void *right)
-{
-    (void)context;
-    return sr_is_better(*(const sr_scored_number *)right, *(const sr_scored_number *)left);
-}
-
-/* The place of an item in a list that is not full: worse than any, and no item. */
-static const sr_scored_number nothing = {-INFINITY, INT32_MAX};
-
-/* Those of some items that are better than the worst of the best take their places. Fails (false) on a score that is not a
- * number. */
-static bool select_from(const sr_row_numbers *items, const sr_real *scores, size_t top_k, sr_scored_number *best)
-{
-    const heap kept = {best, top_k, sizeof *best, goes_before, NULL};
-    for (size_t place = sr_row_number(items, 0) == 0 ? 1 : 0; place < items->count; ++place) {
-        const float score = (float)scores[place];
-        if (score < best[0].score || score == -INFINITY)
-            continue;
-        if (isnan(score))
-            return false;
-        const sr_scored_number found = {score, sr_row_number(items, place)};
-        if (!sr_is_better(found, best[0]))
-            continue;
-        best[0] = found;
-        heap_settle(&kept, 0);
-    }
-    return true;
-}
 
 /* ---- users of the data set ---- */
 
@@ -125,16 +89,16 @@ static sr_status select_best(recommender *r, sr_error *error)
     score_round *round = &r->round;
     const size_t count = round->portion.count;
     scored_items found;
-    for (size_t i = 0; i < count * r->top_k; ++i)
-        r->selected[i] = nothing;
+    best_items_clear(r->selected, count * r->top_k);
     for (size_t state = 0; state < count; ++state)
         r->bad[state] = 0;
     while (score_round_items(round, &found))
         for (size_t state = 0; state < count; ++state)
-            if (!select_from(&found.items, found.scores + state * found.items.count, r->top_k, r->selected + state * r->top_k))
+            if (!best_items_take(&found.items, found.scores + state * found.items.count, r->top_k,
+                                 r->selected + state * r->top_k))
                 r->bad[state] = 1;
     for (size_t state = 0; state < count; ++state)
-        qsort(r->selected + state * r->top_k, r->top_k, sizeof *r->selected, compare_recommendations);
+        best_items_sort(r->selected + state * r->top_k, r->top_k);
     SR_TRY(score_round_sum(round, r->bad, count, error));
     return round->ranks ? sr_parallel_best(round->ranks, r->selected, count, r->top_k, error) : SR_OK;
 }
@@ -191,7 +155,7 @@ static sr_status emit_round(const recommender *r, const sr_scored_number *gather
         size_t length;
         const char *name = user_rounds_name(&r->rounds, user, &length);
         const sr_scored_number *best = gathered + user * r->top_k;
-        for (size_t k = 0; k < r->top_k && best[k].number != nothing.number; ++k)
+        for (size_t k = 0; k < r->top_k && best_items_is(best[k]); ++k)
             SR_TRY(emit(context, name, length, k + 1, best[k].number, (double)best[k].score, error));
     }
     return SR_OK;

@@ -1,5 +1,6 @@
 #include "evaluate/recommendations.h"
 
+#include "base/escaped.h"
 #include "srtrain/memory.h"
 #include "srtrain/output_file.h"
 #include "storage/disk_room.h"
@@ -53,31 +54,15 @@ static void begin_text(sr_recommendations_writer *writer)
     writer->begun = true;
 }
 
-/* An identifier may hold what separates fields and lines: it is written as \t, \n, \r, and a backslash as \\. */
-static void put_name(FILE *file, const char *name, size_t length)
-{
-    for (const char *end = name + length; name < end;) {
-        const char *plain = name;
-        while (name < end && *name != '\t' && *name != '\n' && *name != '\r' && *name != '\\')
-            ++name;
-        fwrite(plain, 1, (size_t)(name - plain), file);
-        if (name < end) {
-            fputc('\\', file);
-            fputc(*name == '\t' ? 't' : (*name == '\n' ? 'n' : (*name == '\r' ? 'r' : '\\')), file);
-            ++name;
-        }
-    }
-}
-
 static sr_status add_line(sr_recommendations_writer *writer, const char *user, size_t user_length, size_t rank, int32_t item,
                           double score, sr_error *error)
 {
     size_t item_length;
     const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
     begin_text(writer);
-    put_name(writer->text, user, user_length);
+    escaped_write(writer->text, user, user_length);
     fprintf(writer->text, "\t%zu\t", rank);
-    put_name(writer->text, item_name, item_length);
+    escaped_write(writer->text, item_name, item_length);
     fprintf(writer->text, "\t%.6g\n", score);
     return ferror(writer->text) ? sr_fail(error, SR_ERROR_RUNTIME, "cannot write recommendations: %s", strerror(errno)) : SR_OK;
 }

@@ -24,6 +24,8 @@ sr_status score_round_create(score_round *round, sr_parallel *member, scorer *s,
     SR_TRY(SR_ALLOCATE(&round->scores, most_states * round->items_at_once, "scores", error));
     SR_TRY(SR_ALLOCATE(&round->sums, 2 * most_states, "scores of targets", error));
     SR_TRY(SR_ALLOCATE(&round->history_begins, most_states + 1, "histories", error));
+    SR_TRY(SR_ALLOCATE(&round->candidate_begins, most_states + 1, "candidates", error));
+    SR_TRY(SR_ALLOCATE(&round->candidate_ends, largest_batch, "candidates", error));
     SR_TRY(SR_ALLOCATE(&round->heads, largest_batch, "histories", error));
     return SR_ALLOCATE(&round->ends, largest_batch, "histories", error);
 }
@@ -32,8 +34,9 @@ static void free_portion(score_round *round)
 {
     free(round->gathered_states);
     free(round->gathered_items);
+    free(round->gathered_candidates);
     round->gathered_states = NULL;
-    round->gathered_items = NULL;
+    round->gathered_items = round->gathered_candidates = NULL;
 }
 
 void score_round_free(score_round *round)
@@ -45,6 +48,11 @@ void score_round_free(score_round *round)
     free(round->heads);
     free(round->ends);
     free(round->items);
+    free(round->candidate_begins);
+    free(round->candidate_ends);
+    free(round->candidates);
+    free(round->scored_items);
+    free(round->scored_scores);
     free(round->all_heads);
     *round = (score_round){.scorer = NULL};
 }
@@ -52,9 +60,10 @@ void score_round_free(score_round *round)
 size_t score_round_memory(const sr_model_settings *settings, const score_round_size *size)
 {
     const size_t states = smaller(size->workers * size->largest_batch, PORTION_STATES);
-    const size_t of_portion = states *
-                              (smaller(size->items + 1, SCORED_ITEMS) * sizeof(sr_real) + 2 * sizeof(int64_t) + sizeof(size_t));
-    const size_t of_batch = size->largest_batch * (sizeof(state_head) + sizeof(size_t)) + size->history_items * sizeof(int32_t);
+    const size_t of_portion = states * (smaller(size->items + 1, SCORED_ITEMS) * sizeof(sr_real) + 2 * sizeof(int64_t) +
+                                        2 * sizeof(size_t));
+    const size_t of_batch = size->largest_batch * (sizeof(state_head) + 2 * sizeof(size_t)) +
+                            size->history_items * sizeof(int32_t);
     const size_t of_all = size->workers * size->largest_batch * sizeof(state_head) + PORTION_ITEMS * sizeof(int32_t) +
                           states * 2 * (size_t)settings->hidden_size * sizeof(sr_real);
     return of_portion + of_batch + (size->workers > 1 ? of_all : 0) + sr_catalogue_memory(settings, size->items, states);
@@ -82,8 +91,9 @@ static size_t sort_out(int32_t *items, size_t count)
 static sr_status describe(score_round *round, const scored_history *histories, const int32_t *targets, size_t count,
                           sr_error *error)
 {
-    size_t used = 0;
+    size_t used = 0, candidates = 0;
     for (size_t i = 0; i < count; ++i) {
+        const size_t more = histories[i].candidate_count;
         size_t different = 0;
         if (round->rule != SR_HISTORY_KEEP && histories[i].length > 0) {
             SR_TRY(SR_GROW(&round->items, &round->room, used + histories[i].length, "items of histories", error));
@@ -92,7 +102,14 @@ static sr_status describe(score_round *round, const scored_history *histories, c
         }
         used += different;
         round->ends[i] = used;
-        round->heads[i] = (state_head){.target = targets ? targets[i] : 0, .history = (int32_t)different};
+        if (more > 0) {
+            SR_TRY(SR_GROW(&round->candidates, &round->candidate_room, candidates + more, "candidates", error));
+            memcpy(round->candidates + candidates, histories[i].candidates, more * sizeof *round->candidates);
+        }
+        candidates += more;
+        round->candidate_ends[i] = candidates;
+        round->heads[i] = (state_head){
+            .target = targets ? targets[i] : 0, .history = (int32_t)different, .candidates = (int32_t)more};
     }
     return SR_OK;
 }
@@ -142,16 +159,20 @@ static void choose_portion(score_round *round)
     const state_head *heads = heads_of_portion(round);
     const size_t left = round->total - round->begin;
     score_portion *portion = &round->portion;
-    size_t items = 0;
+    size_t items = 0, candidates = 0;
     *portion = (score_portion){.count = 0};
     while (portion->count < smaller(left, round->most_states)) {
-        const size_t more = (size_t)heads[portion->count].history;
-        if (portion->count > 0 && items + more > PORTION_ITEMS)
+        const state_head *head = &heads[portion->count];
+        const size_t more = (size_t)head->history + (size_t)head->candidates;
+        if (portion->count > 0 && items + candidates + more > PORTION_ITEMS)
             break;
+        round->candidate_begins[portion->count] = candidates;
         round->history_begins[portion->count++] = items;
-        items += more;
+        items += (size_t)head->history;
+        candidates += (size_t)head->candidates;
     }
     round->history_begins[portion->count] = items;
+    round->candidate_begins[portion->count] = candidates;
     const size_t own_end = round->first_own + round->own, end = round->begin + portion->count;
     const size_t first = larger(round->begin, round->first_own), last = smaller(end, own_end);
     if (first < last) {
@@ -161,37 +182,54 @@ static void choose_portion(score_round *round)
     }
 }
 
-/* The states of the portion, which all ranks bring together, and what matters of their histories. */
-static sr_status gather_portion(score_round *round, const sr_real *own_states, const int32_t *own_items, size_t own_item_count,
-                                sr_status status, sr_error *error)
+/* Lists of items that go with the states of the portion: this rank's, and those of all ranks. */
+typedef struct {
+    const int32_t *own;
+    size_t own_count, count;
+} portion_lists;
+
+static portion_lists lists_of_portion(const score_portion *portion, const int32_t *items, const size_t *ends, size_t count)
 {
-    const scorer *s = round->scorer;
+    const size_t first = portion->history, begin = first ? ends[first - 1] : 0;
+    const size_t end = portion->own ? ends[first + portion->own - 1] : begin;
+    return (portion_lists){.own = items ? items + begin : NULL, .own_count = end - begin, .count = count};
+}
+
+static sr_status gather_lists(score_round *round, const portion_lists *lists, int32_t **gathered_items, sr_error *error)
+{
     void *gathered;
     size_t *offsets;
-    SR_TRY(sr_parallel_gather_all(round->ranks, status, own_states, round->portion.own, s->width * sizeof *own_states,
-                                  &gathered, &offsets, error));
-    free(offsets);
-    round->gathered_states = gathered;
-    if (round->history_begins[round->portion.count] == 0)
+    if (lists->count == 0)
         return SR_OK;
-    SR_TRY(
-        sr_parallel_gather_all(round->ranks, SR_OK, own_items, own_item_count, sizeof *own_items, &gathered, &offsets, error));
+    SR_TRY(sr_parallel_gather_all(round->ranks, SR_OK, lists->own, lists->own_count, sizeof *lists->own, &gathered, &offsets,
+                                  error));
     free(offsets);
-    round->gathered_items = gathered;
+    *gathered_items = gathered;
     return SR_OK;
 }
 
 static sr_status take_portion(score_round *round, sr_status status, sr_error *error)
 {
     const score_portion *portion = &round->portion;
-    const size_t first = portion->history, begin = first ? round->ends[first - 1] : 0;
-    const size_t end = portion->own ? round->ends[first + portion->own - 1] : begin;
-    const sr_real *states = round->scorer->width ? round->scorer->representations + first * round->scorer->width : NULL;
-    round->histories = round->items ? round->items + begin : NULL;
+    const scorer *s = round->scorer;
+    const portion_lists histories = lists_of_portion(portion, round->items, round->ends, round->history_begins[portion->count]);
+    const portion_lists candidates = lists_of_portion(portion, round->candidates, round->candidate_ends,
+                                                      round->candidate_begins[portion->count]);
+    const sr_real *states = s->width ? s->representations + portion->history * s->width : NULL;
+    round->histories = histories.own;
+    round->portion_candidates = candidates.own;
     if (round->ranks) {
-        SR_TRY(gather_portion(round, states, round->histories, end - begin, status, error));
+        void *gathered;
+        size_t *offsets;
+        SR_TRY(sr_parallel_gather_all(round->ranks, status, states, portion->own, s->width * sizeof *states, &gathered,
+                                      &offsets, error));
+        free(offsets);
+        round->gathered_states = gathered;
+        SR_TRY(gather_lists(round, &histories, &round->gathered_items, error));
+        SR_TRY(gather_lists(round, &candidates, &round->gathered_candidates, error));
         states = round->gathered_states;
         round->histories = round->gathered_items;
+        round->portion_candidates = round->gathered_candidates;
     }
     return scorer_take_states(round->scorer, states, portion->count, error);
 }
@@ -241,14 +279,13 @@ static bool is_in_history(const score_round *round, size_t state, int32_t item)
     return at < round->history_begins[state + 1] && round->histories[at] == item;
 }
 
-/* The score of a target that is scored here. */
-static sr_real score_of_target(const score_round *round, size_t state, size_t tile, size_t place)
+/* The score of an item that is scored here. */
+static sr_real score_of_item(const score_round *round, size_t state, int32_t item, size_t tile, size_t place)
 {
-    const int32_t target = score_round_target(round, state);
     sr_real score;
-    if (is_in_history(round, state, target))
+    if (is_in_history(round, state, item))
         return score_of_history(round->rule);
-    if (target == 0 && round->rule != SR_HISTORY_ZERO)
+    if (item == 0 && round->rule != SR_HISTORY_ZERO)
         return (sr_real)-INFINITY;
     scorer_score(round->scorer,
                  &(sr_score_part){.first_state = state, .states = 1, .tile = tile, .first_item = place, .items = 1}, &score);
@@ -265,7 +302,7 @@ sr_status score_round_targets(score_round *round, sr_real *scores, sr_error *err
         size_t tile, place;
         if (!scorer_find(round->scorer, score_round_target(round, state), &tile, &place))
             continue;
-        const sr_real score = score_of_target(round, state, tile, place);
+        const sr_real score = score_of_item(round, state, score_round_target(round, state), tile, place);
         memcpy(&bits[state], &score, sizeof score);
         owners[state] = 1;
     }
@@ -324,6 +361,24 @@ bool score_round_items(score_round *round, scored_items *found)
     for (size_t state = 0; state < part.states; ++state)
         apply_history(round, state, &found->items, round->scores + state * part.items);
     return true;
+}
+
+sr_status score_round_candidates(score_round *round, size_t state, scored_items *found, sr_error *error)
+{
+    const size_t begin = round->candidate_begins[state], count = round->candidate_begins[state + 1] - begin;
+    size_t own = 0;
+    SR_TRY(SR_GROW(&round->scored_items, &round->scored_room, count, "candidates", error));
+    SR_TRY(SR_GROW(&round->scored_scores, &round->scores_room, count, "candidates", error));
+    for (size_t i = round->turn; i < count; i += round->turns) {
+        const int32_t item = round->portion_candidates[begin + i];
+        size_t tile, place;
+        if (!scorer_find(round->scorer, item, &tile, &place))
+            continue;
+        round->scored_items[own] = item;
+        round->scored_scores[own++] = score_of_item(round, state, item, tile, place);
+    }
+    *found = (scored_items){.items = {.count = own, .list = round->scored_items}, .scores = round->scored_scores};
+    return SR_OK;
 }
 
 sr_status score_round_sum(score_round *round, int64_t *values, size_t count, sr_error *error)

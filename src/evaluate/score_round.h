@@ -38,8 +38,9 @@ typedef struct {
 
 /* What all ranks know of a state of a round. */
 typedef struct {
-    int32_t target;  /* 0: none */
-    int32_t history; /* different items of the history, where they matter */
+    int32_t target;     /* 0: none */
+    int32_t history;    /* different items of the history, where they matter */
+    int32_t candidates; /* how many */
 } state_head;
 
 typedef struct {
@@ -56,6 +57,9 @@ typedef struct {
     size_t *ends;      /* [largest_batch] */
     int32_t *items;    /* [room] */
     size_t room;
+    size_t *candidate_ends; /* [largest_batch]: likewise of candidates */
+    int32_t *candidates;    /* [candidate_room] */
+    size_t candidate_room;
     /* The batches of all ranks, one after the other. */
     size_t total, own, first_own;
     state_head *all_heads; /* of all ranks, where they are gathered; else NULL, and `heads` are all */
@@ -63,8 +67,13 @@ typedef struct {
     score_portion portion;
     const int32_t *histories; /* of its states, one after the other */
     size_t *history_begins;   /* [most_states + 1] */
+    const int32_t *portion_candidates;
+    size_t *candidate_begins; /* [most_states + 1] */
     sr_real *gathered_states;
-    int32_t *gathered_items;
+    int32_t *gathered_items, *gathered_candidates;
+    int32_t *scored_items; /* [scored_room]: candidates of a state, and their scores */
+    sr_real *scored_scores;
+    size_t scored_room, scores_room;
     size_t tile, place, part; /* where the next items begin; how many parts there were */
 } score_round;
 
@@ -101,6 +110,10 @@ int32_t score_round_target(const score_round *round, size_t state);
 
 /* The next items that this process, or this thread of it, scores for the portion; false when there are none left. Local. */
 bool score_round_items(score_round *round, scored_items *found);
+
+/* The candidates of a state that this process, or this thread of it, scores: found->items as a list, and their scores, changed
+ * as the history asks for. Valid until the next call. Local. */
+sr_status score_round_candidates(score_round *round, size_t state, scored_items *found, sr_error *error);
 
 /* Sums over ranks, in place. Together. */
 sr_status score_round_sum(score_round *round, int64_t *values, size_t count, sr_error *error);

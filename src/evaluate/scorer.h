@@ -15,6 +15,9 @@ typedef struct {
     int64_t next_time;    /* when the event is that is asked for, for models that need it */
     size_t length;
     size_t user; /* index in the data set; SIZE_MAX: a new user, whom no model of users can serve */
+    /* Items that are scored for this history by themselves, [candidate_count], different ones. */
+    const int32_t *candidates;
+    size_t candidate_count;
 } scored_history;
 
 /* The first `length` interactions of a user; the one that follows, if there is one, is asked for. */

@@ -298,7 +298,10 @@ static const int32_t *inputs_of(const sr_model *model, sr_tape *tape, const sr_b
  * out. */
 static bool find_reads(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_item_reads *reads)
 {
+    static const int32_t padding[] = {0};
     *reads = sr_batch_item_reads(batch);
+    if (batch && model->backbone->padding_row)
+        reads->lists[reads->count++] = (sr_id_list){padding, 1};
     if (!batch || !model->backbone->items_read)
         return true;
     const sr_batch *const views[] = {batch, batch->again, batch->alike};

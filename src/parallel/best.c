@@ -1,10 +1,11 @@
 /* The best of all ranks: lists are merged on the way by an operation of our own, so that no rank holds more than two of each.
- */
+ * Threads merge theirs before, in memory. */
 #include "parallel/mpi_check.h"
 #include "parallel/parallel_internal.h"
 #include "srtrain/parallel.h"
 
 #include <limits.h>
+#include <string.h>
 
 /* The best `length` of two lists, in the place of the second. They are counted first and then merged from the worst on, so that
  * nothing is written over before it is read. */
@@ -46,10 +47,11 @@ static sr_status merge_over_ranks(sr_parallel *parallel, sr_scored_number *entri
     return status;
 }
 
-sr_status sr_parallel_best(sr_parallel *parallel, sr_scored_number *entries, size_t lists, size_t length, sr_error *error)
+static sr_status best_of_processes(sr_parallel *parallel, sr_scored_number *entries, size_t lists, size_t length,
+                                   sr_error *error)
 {
     MPI_Datatype list;
-    if (parallel->alone || lists == 0 || length == 0)
+    if (parallel->alone)
         return SR_OK;
     if (length > INT_MAX / sizeof *entries || lists > INT_MAX)
         return sr_fail(error, SR_ERROR_RUNTIME, "%zu lists of %zu entries cannot be merged over ranks, at most %zu entries can",
@@ -58,4 +60,31 @@ sr_status sr_parallel_best(sr_parallel *parallel, sr_scored_number *entries, siz
     const sr_status status = merge_over_ranks(parallel, entries, lists, list, error);
     MPI_Type_free(&list);
     return status;
+}
+
+/* The first thread merges what all have, and the others take what has come of it. */
+static sr_status best_of_members(sr_parallel *member, sr_scored_number *entries, size_t lists, size_t length, sr_error *error)
+{
+    void *const *brought = sr_parallel_exchange(member, entries);
+    const sr_scored_number *merged = brought[0];
+    sr_status status = SR_OK;
+    if (member->thread == 0) {
+        for (size_t thread = 1; thread < member->team->threads; ++thread)
+            for (size_t list = 0; list < lists; ++list)
+                merge_lists((const sr_scored_number *)brought[thread] + list * length, entries + list * length, length);
+        status = best_of_processes(member->process, entries, lists, length, error);
+    }
+    status = sr_parallel_agree_in_process(member, status, error);
+    if (member->thread > 0 && status == SR_OK)
+        memcpy(entries, merged, lists * length * sizeof *entries);
+    sr_parallel_wait_for_threads(member);
+    return status;
+}
+
+sr_status sr_parallel_best(sr_parallel *parallel, sr_scored_number *entries, size_t lists, size_t length, sr_error *error)
+{
+    if (lists == 0 || length == 0)
+        return SR_OK;
+    return parallel->process ? best_of_members(parallel, entries, lists, length, error)
+                             : best_of_processes(parallel, entries, lists, length, error);
 }

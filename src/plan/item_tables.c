@@ -1,10 +1,12 @@
 #include "plan/item_tables.h"
 
 #include "base/sizes.h"
+#include "evaluate/list_counts.h"
 #include "evaluate/score_round.h"
 #include "plan/network.h"
 #include "plan/sizes.h"
 #include "srtrain/operations.h"
+#include "srtrain/parallel.h"
 #include "srtrain/step.h"
 #include "step/touched_rows.h"
 
@@ -204,8 +206,9 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     const sr_plan_request *request = f->request;
     const sr_training_settings *training = training_of(f);
     const size_t threads = request->threads, workers = planned_workers(request), blocks = sr_optimizer_blocks(training);
-    /* The row of padding is asked for by everybody. */
-    const double read = f->reads.most, asked = read + (double)workers, touched = is_dense(f) ? 0 : asked;
+    /* The row of padding is asked for by every process. */
+    const double read = f->reads.most, fetched = f->reads.fetched * f->reads.most / f->reads.ids;
+    const double asked = fetched + (double)request->ranks, touched = is_dense(f) ? 0 : asked;
     const size_t own_items = planned_items(request) / workers + 1;
     const bool keeps_rest = training->reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     sr_plan_memory *m = &plan->tables[SR_PLAN_DIVIDED].memory;
@@ -214,14 +217,18 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     m->item_table = d->rows;
     m->gradients = (threads + keeps_rest) * d->others + (is_dense(f) ? d->rows : 0);
     m->optimizer = blocks * m->parameters;
-    m->fetched = (size_t)((double)threads * (row_bytes(f) * (2 * read + asked + touched) + 20 * read + 24 * asked));
+    m->fetched = (size_t)((double)threads *
+                          (row_bytes(f) * (2 * read + fetched + asked + touched) + 28 * (read + fetched + asked)));
     m->tiles = threads * f->scorings *
                sr_model_catalogue_memory(&request->settings->model, (size_t)f->reads.targets / (is_dense(f) ? 1 : workers) + 1,
                                          is_dense(f) ? own_items : smaller((size_t)read, planned_items(request)),
                                          sr_training_kept_bytes(training, threads));
     m->exchange += is_dense(f) ? threads * f->scorings * states_memory(f) : 0;
+    if (threads > 1 && request->ranks > 1)
+        m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.fetched * row_bytes(f))));
     m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
-                               (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
+                               (size_t)(row_bytes(f) * (double)evaluated_rows(f))) +
+                    further_metrics_memory(&request->settings->evaluation, planned_items(request), threads);
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
                        ? 0
                        : threads * sr_optimizer_late_memory(training, f->rows / workers + 1, f->missed_steps);
@@ -235,38 +242,26 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
     enum { ALWAYS_MET = 3 }; /* twice for a fetch, once before rows go back */
     const sr_plan_request *request = f->request;
     const size_t workers = planned_workers(request), ranks = request->ranks;
-    const size_t pairs = request->threads * request->threads;
     const network_model network = network_of(f);
-    const double rows = f->reads.ids * row_bytes(f), own = (double)d->rows / (double)request->threads;
+    const double rows = f->reads.fetched * row_bytes(f), own = (double)d->rows / (double)request->threads;
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
     sr_traffic *traffic = &table->traffic;
     *traffic = traffic_without_rows(f);
     traffic->bytes[SR_TRAFFIC_GRADIENTS] = summed(f, (double)d->others);
-    traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.ids * sizeof(int32_t) + (double)workers * sizeof(size_t));
+    traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.fetched * sizeof(int32_t) + (double)workers * sizeof(size_t));
     traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows);
     const double states = is_dense(f) ? states_traffic(f) : 0;
     traffic->bytes[SR_TRAFFIC_STATES] += states;
     table->reduced = ranks > 1 ? d->others : 0;
     table->small_sums = plan->small_sums + ALWAYS_MET + (is_dense(f) ? f->scorings * 3 : 0);
-    const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 1 + pairs) +
-                             2 * network_exchange(&network, ranks, exchanged(f, rows), pairs) +
-                             network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 * pairs : 0);
+    const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 2) +
+                             2 * network_exchange(&network, ranks, exchanged(f, rows), 1) +
+                             network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 : 0);
     table->network_seconds = network_reduction(&network, ranks, (double)d->others, (double)f->message) + exchanges +
                              (double)table->small_sums * network_small_sum(&network, ranks);
     /* What is copied for an exchange is read and written on both sides. */
     table->item_seconds = exchanges + ALWAYS_MET * network_small_sum(&network, ranks) + 8 * rows / MEMORY_BANDWIDTH +
                           update_seconds(f, is_dense(f) ? own : rows);
-}
-
-/* Empty: nothing. */
-static const char *what_forbids_division(const table_facts *f)
-{
-    const sr_training_settings *training = training_of(f);
-    if (!sr_optimizer_can_step_rows(training))
-        return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
-    if (!is_dense(f) && training->row_optimizer == SR_ROW_OPTIMIZER_EXACT && !sr_optimizer_can_be_late(training))
-        return "rows that get no gradient cannot take their steps late (training.row_optimizer lazy lets them rest)";
-    return "";
 }
 
 sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)
@@ -276,6 +271,7 @@ sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)
     divide_memory(plan, f, &d);
     divide_traffic(plan, f, &d);
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
-    snprintf(table->why_not, sizeof table->why_not, "%s", what_forbids_division(f));
+    snprintf(table->why_not, sizeof table->why_not, "%s",
+             sr_row_stepping_reason(sr_optimizer_row_stepping(training_of(f), is_dense(f))));
     return SR_OK;
 }

@@ -2,6 +2,7 @@
 #include "srtrain/plan.h"
 
 #include "base/sizes.h"
+#include "evaluate/list_counts.h"
 #include "evaluate/scorer.h"
 #include "plan/item_tables.h"
 #include "plan/probe.h"
@@ -227,7 +228,8 @@ static void replicated_memory(const sr_plan *plan, const table_facts *facts, pro
     m->tiles = threads * tensors->scorings *
                sr_model_catalogue_memory(&settings->model, tensors->targets, planned_items(request),
                                          sr_training_kept_bytes(&settings->training, threads));
-    m->evaluation = threads * evaluation_memory(facts, planned_items(request), 1);
+    m->evaluation = threads * evaluation_memory(facts, planned_items(request), 1) +
+                    further_metrics_memory(&settings->evaluation, planned_items(request), threads);
     m->late_rows = late_rows(plan, facts, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
     m->shared = m->draws + (request->shares ? m->parameters + m->optimizer : 0);

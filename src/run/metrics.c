@@ -136,19 +136,16 @@ bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics
     bool complete = add_number(object, "cases", (double)metrics->cases);
     if (metrics->cases == 0) /* no metrics either */
         return complete;
-    const struct {
-        const char *name;
-        const double *values, *errors;
-    } kinds[] = {{"hr", metrics->hr, metrics->hr_error},
-                 {"ndcg", metrics->ndcg, metrics->ndcg_error},
-                 {"mrr", metrics->mrr, metrics->mrr_error}};
-    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; ++kind)
+    sr_ranking_row rows[SR_RANKING_ROWS];
+    const size_t count = sr_ranking_rows(metrics, rows);
+    for (size_t row = 0; row < count; ++row)
         for (size_t k = 0; k < metrics->top_k_count; ++k) {
-            char name[64];
-            snprintf(name, sizeof name, "%s@%lld", kinds[kind].name, (long long)metrics->top_k[k]);
-            complete = complete && add_number(object, name, kinds[kind].values[k]);
-            snprintf(name, sizeof name, "%s@%lld_error", kinds[kind].name, (long long)metrics->top_k[k]);
-            complete = complete && add_number(object, name, kinds[kind].errors[k]);
+            char name[96];
+            snprintf(name, sizeof name, "%.39s@%lld", rows[row].name, (long long)metrics->top_k[k]);
+            complete = complete && add_number(object, name, rows[row].values[k]);
+            snprintf(name, sizeof name, "%.39s@%lld_error", rows[row].name, (long long)metrics->top_k[k]);
+            if (rows[row].errors)
+                complete = complete && add_number(object, name, rows[row].errors[k]);
         }
     return complete;
 }

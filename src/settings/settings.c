@@ -35,18 +35,19 @@ static bool divides(const sr_settings *settings)
     return settings->model.item_table == SR_ITEM_TABLE_DIVIDED;
 }
 
+static sr_row_stepping stepping_of(const sr_settings *settings)
+{
+    return sr_optimizer_row_stepping(&settings->training, sr_model_moves_every_item(&settings->model));
+}
+
 static bool measures_what_is_divided(const void *part)
 {
-    const sr_settings *settings = part;
-    return divides(settings) && !sr_optimizer_can_step_rows(&settings->training);
+    return divides(part) && stepping_of(part) == SR_ROWS_ARE_MEASURED;
 }
 
 static bool cannot_be_late(const void *part)
 {
-    const sr_settings *settings = part;
-    return divides(settings) && settings->training.row_optimizer == SR_ROW_OPTIMIZER_EXACT &&
-           !sr_model_moves_every_item(&settings->model) && sr_optimizer_can_step_rows(&settings->training) &&
-           !sr_optimizer_can_be_late(&settings->training);
+    return divides(part) && stepping_of(part) == SR_ROWS_CANNOT_BE_LATE;
 }
 
 static bool is_lazy_without_division(const void *part)

@@ -102,18 +102,12 @@ static sr_status create_steps(sr_stepper *stepper, struct row_steps *steps, sr_r
     const sr_training_settings *training = &stepper->settings->training;
     steps->kernels = stepper->kernels;
     steps->block = block;
-    if (!sr_optimizer_can_step_rows(training))
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "model.item_table divided: training.optimizer measures whole arrays, and no rank has the whole table; "
-                       "use another optimizer, or item_table replicated");
+    const sr_row_stepping stepping = sr_optimizer_row_stepping(training, block->dense);
+    if (stepping != SR_ROWS_CAN_STEP)
+        return sr_fail(error, SR_ERROR_USAGE, "model.item_table divided: %s", sr_row_stepping_reason(stepping));
     SR_TRY(sr_optimizer_create(&steps->optimizer, &block->parameters, training, error));
     if (!block->dense)
         SR_TRY(sr_optimizer_pick_rows(&steps->optimizer, &block->touched.tables, NULL, error));
-    if (!block->dense && !sr_optimizer_picks_rows(&steps->optimizer))
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "model.item_table divided with training.row_optimizer exact: rows take the steps late that give them no "
-                       "gradient, which needs optimizer adamw or adam without weight decay in the gradient, adam_epsilon above "
-                       "0 and adam_beta1 up to 0.99; use these, row_optimizer lazy, or item_table replicated");
     block->state = &steps->optimizer.state;
     block->settle = block->dense ? NULL : settle_asked;
     block->context = steps;

@@ -133,9 +133,25 @@ bool sr_optimizer_can_be_late(const sr_training_settings *settings)
     return late && late->possible(settings);
 }
 
-bool sr_optimizer_can_step_rows(const sr_training_settings *settings)
+sr_row_stepping sr_optimizer_row_stepping(const sr_training_settings *settings, bool every)
 {
-    return !optimizer_of(settings)->measure;
+    if (optimizer_of(settings)->measure)
+        return SR_ROWS_ARE_MEASURED;
+    const bool are_late = !every && settings->row_optimizer == SR_ROW_OPTIMIZER_EXACT;
+    return are_late && !sr_optimizer_can_be_late(settings) ? SR_ROWS_CANNOT_BE_LATE : SR_ROWS_CAN_STEP;
+}
+
+const char *sr_row_stepping_reason(sr_row_stepping stepping)
+{
+    switch (stepping) {
+    case SR_ROWS_ARE_MEASURED:
+        return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
+    case SR_ROWS_CANNOT_BE_LATE:
+        return "rows that get no gradient cannot take their steps late (training.row_optimizer lazy lets them rest)";
+    case SR_ROWS_CAN_STEP:
+        break;
+    }
+    return "";
 }
 
 size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps)
@@ -152,7 +168,7 @@ static size_t picked_rows(const sr_optimizer *optimizer, const sr_table_list *ta
 sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error)
 {
     const bool lazy = optimizer->settings->row_optimizer == SR_ROW_OPTIMIZER_LAZY;
-    if (tables->count == 0 || !(lazy ? sr_optimizer_can_step_rows : sr_optimizer_can_be_late)(optimizer->settings))
+    if (tables->count == 0 || sr_optimizer_row_stepping(optimizer->settings, false) != SR_ROWS_CAN_STEP)
         return SR_OK;
     if (!lazy) {
         optimizer->taken = taken;

@@ -12,9 +12,9 @@ static const sr_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTANT, 
                                              {NULL, 0, NULL}};
 static const sr_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"},
                                               {"bf16", SR_PRECISION_BF16,
-                                               "operands of linear maps, of attention and of scores of the catalogue are "
-                                               "rounded to bf16, sums and all else stay in single precision: "
-                                               "faster where the processor has AMX"},
+                                               "where the processor has AMX, operands of large products (linear maps, "
+                                               "attention, scores of the catalogue) are rounded to bf16, sums and all else "
+                                               "stay in single precision: faster; elsewhere the same as `fp32`"},
                                               {NULL, 0, NULL}};
 static const sr_choice reduction_precision_choices[] = {
     {"fp32", SR_PRECISION_FP32, "as they are"},

@@ -318,3 +318,8 @@ size_t sr_dataset_item_name_width(const sr_dataset *dataset)
 {
     return dataset->item_ids->element_size;
 }
+
+size_t sr_dataset_user_name_width(const sr_dataset *dataset)
+{
+    return dataset->user_ids->element_size;
+}

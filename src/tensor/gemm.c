@@ -84,6 +84,12 @@ sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product 
     return products->is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
+bool sr_gemm_is_small(sr_product_size size)
+{
+    enum { SHORTEST = 32, FEWEST = 130000 }; /* rows, columns and depth; multiplications */
+    return size.m < SHORTEST || size.n < SHORTEST || size.k < SHORTEST || size.m * size.n * size.k < FEWEST;
+}
+
 void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
                   sr_real *c, size_t c_stride)
 {
@@ -100,6 +106,8 @@ void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alp
                                     .beta = beta,
                                     .c = c,
                                     .c_stride = c_stride};
+    if (products->of_small && sr_gemm_is_small(size))
+        products = products->of_small;
     if (size.m > 0 && size.n > 0)
         sr_gemm_by(sr_gemm_choose(products, &product), products, &product);
 }

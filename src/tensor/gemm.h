@@ -6,13 +6,14 @@
 #include "srtrain/kernels.h"
 #include "tensor/product.h"
 
-/* Products of a precision at a CPU level. Sums are kept in full precision; for bf16 operands are rounded to bf16, by the matrix
- * unit at the level that has it, else by rounding and multiplying in full precision, which is no faster than fp32. */
+/* Products of a precision at a CPU level. Sums are kept in full precision. Operands of bf16 are rounded where the level has a
+ * matrix unit and the product is large enough for it; else bf16 is computed in full precision, which is faster. */
 typedef struct sr_products {
-    const char *name; /* "fp32", "bf16 by AMX", "bf16 by rounding" */
+    const char *name; /* "fp32", "bf16 by AMX", "bf16 in fp32" */
     multiply_function *multiply;
-    bool leaves_some_to_blas; /* shapes for which sr_gemm_choose() finds BLAS the faster one */
-    bool is_fast;             /* has more than the vectors that every processor of this kind has */
+    const struct sr_products *of_small; /* what is faster for small products (sr_gemm_is_small()); NULL: these themselves */
+    bool leaves_some_to_blas;           /* shapes for which sr_gemm_choose() finds BLAS the faster one */
+    bool is_fast;                       /* has more than the vectors that every processor of this kind has */
 } sr_products;
 
 /* op(a) is [m, k], op(b) is [k, n], c is [m, n]. */
@@ -54,6 +55,9 @@ typedef enum {
 } sr_gemm_engine;
 
 const char *sr_gemm_engine_name(sr_gemm_engine engine);
+
+/* Whether a product is too small for a matrix unit: laying its operands out takes longer than the unit saves. */
+bool sr_gemm_is_small(sr_product_size size);
 
 /* The engine that sr_gemm_with() takes for a product, by its shape: rules found with benchmark_operations. */
 sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product);

@@ -505,8 +505,9 @@ enum { IS_FAST = false };
 
 static const sr_products full_precision = {
     .name = "fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
-static const sr_products by_rounding = {
-    .name = "bf16 by rounding", .multiply = NAME_OF(multiply_rounded, SR_CPU_LEVEL), .is_fast = IS_FAST};
+/* Rounding takes longer than anything but a matrix unit saves. */
+static const sr_products bf16_in_full_precision = {
+    .name = "bf16 in fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
 
 /* What all levels of one instruction set have in common. */
 #define LOOPS                                                                                                             \
@@ -523,10 +524,11 @@ static const sr_products by_rounding = {
 
 extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
 const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {
-    .level = LEVEL_TEXT(SR_CPU_LEVEL), .products = {&full_precision, &by_rounding}, LOOPS};
+    .level = LEVEL_TEXT(SR_CPU_LEVEL), .products = {&full_precision, &bf16_in_full_precision}, LOOPS};
 
 #ifdef SR_WITH_AMX
-static const sr_products by_amx = {.name = "bf16 by AMX", .multiply = multiply_amx, .is_fast = true};
+static const sr_products by_amx = {
+    .name = "bf16 by AMX", .multiply = multiply_amx, .of_small = &full_precision, .is_fast = true};
 
 extern const sr_kernels sr_kernels_amx;
 const sr_kernels sr_kernels_amx = {.level = "amx", .products = {&full_precision, &by_amx}, LOOPS};

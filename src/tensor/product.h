@@ -33,11 +33,8 @@ multiply_function multiply_generic, multiply_avx2, multiply_avx512, multiply_sve
 multiply_function multiply_rounded_generic, multiply_rounded_avx2, multiply_rounded_avx512, multiply_rounded_sve256,
     multiply_rounded_sve512;
 
-/* That by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow() was true once in this
- * process, before other threads use it. */
+/* With both operands rounded, by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow()
+ * was true once in this process (tensor/amx.h), before other threads use it. */
 multiply_function multiply_amx;
-
-/* Whether this processor has AMX for bf16, and the operating system lets this process use it. */
-bool amx_allow(void);
 
 #endif
