@@ -47,6 +47,7 @@ extern const size_t variant_count;
 #define CONTRASTIVE "training.contrastive.weight=0.5"
 #define COSINE "model.similarity=cosine", "training.temperature=0.3"
 #define SAMPLED "training.loss=sampled_softmax"
+#define HSTU "model.backbone=hstu", "model.heads=2"
 #define PRE "model.norm=pre"
 #define QUERY "model.norm=query"
 #define SEPARATE "model.output_embedding=separate"

@@ -268,6 +268,116 @@ static bool has_matrix_unit(const sr_kernels *kernels)
     return strcmp(kernels->level, "amx") == 0;
 }
 
+/* Element i, j of a factor or of a result of [queries, keys]. */
+static bool is_seen(size_t query, size_t key, size_t diagonal)
+{
+    return key <= query + diagonal;
+}
+
+/* Clears what no query sees of a [queries, keys]. */
+static void clear_unseen(sr_real *a, size_t stride, size_t queries, size_t keys, size_t diagonal)
+{
+    for (size_t i = 0; i < queries; ++i)
+        for (size_t j = 0; j < keys; ++j)
+            if (!is_seen(i, j, diagonal))
+                a[i * stride + j] = 0;
+}
+
+/* The causal product, and the whole one by plain loops. Of a result, what nobody sees is taken from the product itself. */
+static void check_causal(const sr_products *products, number_function *number, const shape *s, size_t diagonal)
+{
+    matrices made = make(s);
+    sr_real *before;
+    assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+    memcpy(before, made.c, made.c_size * sizeof *before);
+    const causal_part part = s->transpose_b ? CAUSAL_RESULT : CAUSAL_FACTOR;
+    if (part == CAUSAL_FACTOR)
+        clear_unseen(made.a, made.a_stride, rows_of_a(s), s->transpose_a ? s->m : s->k, diagonal);
+    const sr_causal_size size = {{s->m, s->n, s->k}, part, diagonal};
+    sr_gemm_causal(products, &size, s->alpha, (sr_operand){made.a, made.a_stride, s->transpose_a},
+                   (sr_operand){made.b, made.b_stride, s->transpose_b}, s->beta, made.c, made.c_stride);
+    sr_real *whole;
+    assert_int_equal(SR_ALLOCATE(&whole, made.c_size, "c", NULL), SR_OK);
+    memcpy(whole, before, made.c_size * sizeof *whole);
+    matrix_product product = product_of(s, &made);
+    product.c = whole;
+    sr_gemm_by(SR_GEMM_OWN, products, &product);
+    for (size_t i = 0; i < s->m && part == CAUSAL_RESULT; ++i)
+        for (size_t j = 0; j < s->n; ++j)
+            if (!is_seen(i, j, diagonal))
+                made.c[i * made.c_stride + j] = whole[i * made.c_stride + j];
+    check(s, &made, before, number);
+    free(whole);
+    free(before);
+    release(&made);
+}
+
+/* Scores of queries and keys; sums over keys, and over queries. */
+static void check_causal_shapes(const sr_products *products, number_function *number)
+{
+    static const size_t lengths[][2] = {{1, 1},     {5, 5},     {17, 17},  {50, 50}, {3, 40},
+                                        {200, 200}, {300, 300}, {60, 300}, {290, 40}};
+    enum { WIDTH = 32 };
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; ++l)
+        for (size_t i = 0; i < 3; ++i) {
+            const size_t queries = lengths[l][0], keys = lengths[l][1];
+            const size_t diagonal = keys > queries ? keys - queries : 0;
+            const shape scores = {.transpose_b = true, .m = queries, .n = keys, .k = WIDTH},
+                        over_keys = {.m = queries, .n = WIDTH, .k = keys},
+                        over_queries = {.transpose_a = true, .m = keys, .n = WIDTH, .k = queries};
+            shape s = i == 0 ? scores : i == 1 ? over_keys : over_queries;
+            s.alpha = l % 2 ? 1 : (sr_real)0.25;
+            s.beta = l % 3 == 0 ? 0 : l % 3 == 1 ? 1 : (sr_real)0.5;
+            check_causal(products, number, &s, diagonal);
+        }
+}
+
+/* Those of the matrix unit, also for sizes for which sr_gemm() would not choose it. */
+static sr_products products_of_unit(const sr_kernels *kernels)
+{
+    sr_products products = *kernels->products[SR_PRECISION_BF16];
+    products.of_small = NULL;
+    return products;
+}
+
+static void causal_products_leave_out_what_no_query_sees(void **state)
+{
+    const sr_kernels *kernels = *state;
+    const sr_products unit = products_of_unit(kernels);
+    check_causal_shapes(kernels->products[SR_PRECISION_FP32], itself);
+    if (has_matrix_unit(kernels))
+        check_causal_shapes(&unit, bf16_round);
+}
+
+static void check_bias(const sr_products *products, number_function *number)
+{
+    static const size_t sizes[][3] = {{1, 5, 3}, {7, 64, 64}, {100, 130, 300}, {33, 17, 20}, {64, 96, 1030}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        const shape s = {.transpose_b = i % 2, .m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2], .alpha = 1, .beta = 1};
+        matrices made = make(&s);
+        sr_real *before;
+        assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+        for (size_t row = 1; row < s.m; ++row)
+            memcpy(made.c + row * s.n, made.c, s.n * sizeof *made.c);
+        memcpy(before, made.c, made.c_size * sizeof *before);
+        for (size_t element = 0; element < made.c_size; ++element)
+            made.c[element] = (sr_real)NAN;
+        sr_gemm_with_bias(products, (sr_product_size){s.m, s.n, s.k}, sr_plain(made.a, made.a_stride),
+                          (sr_operand){made.b, made.b_stride, s.transpose_b}, before, made.c, made.c_stride);
+        check(&s, &made, before, number);
+        free(before);
+        release(&made);
+    }
+}
+
+static void a_bias_is_added_to_every_row(void **state)
+{
+    const sr_kernels *kernels = *state;
+    const sr_products unit = products_of_unit(kernels);
+    check_bias(kernels->products[SR_PRECISION_FP32], itself);
+    check_bias(&unit, has_matrix_unit(kernels) ? bf16_round : itself);
+}
+
 static void products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them(void **state)
 {
     const sr_kernels *kernels = *state;
@@ -338,8 +448,11 @@ static void what_is_denormal_rounds_to_zero(void **state)
 static void emulated_matrix_units_multiply_rounded_numbers(void **state)
 {
     (void)state;
+    static const sr_products products = {.multiply = multiply_amx_emulated, .takes_bias = true};
     check_every_shape(multiply_amx_emulated, bf16_round);
     check_large_shape(multiply_amx_emulated, bf16_round);
+    check_causal_shapes(&products, bf16_round);
+    check_bias(&products, bf16_round);
 }
 
 /* Numbers of very different size, so that the order of a sum shows in its last bits, and so that products and sums of some of
@@ -392,6 +505,8 @@ static int test_level(const sr_kernels *kernels)
         cmocka_unit_test_prestate(nothing_is_written_for_an_empty_product, state),
         cmocka_unit_test_prestate(the_own_engine_agrees_with_plain_loops, state),
         cmocka_unit_test_prestate(a_number_has_the_same_bits_whatever_is_multiplied_with_it, state),
+        cmocka_unit_test_prestate(causal_products_leave_out_what_no_query_sees, state),
+        cmocka_unit_test_prestate(a_bias_is_added_to_every_row, state),
         cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them, state),
         cmocka_unit_test_prestate(small_products_are_left_to_full_precision, state),
     };

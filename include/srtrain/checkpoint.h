@@ -46,7 +46,13 @@ typedef struct {
     char *data_fingerprint;
     char *data_directory;
     int64_t users, items; /* of the data set; the item table has items + 1 rows */
+    /* While it is written: the data set whose identifiers of items the file is to carry (item_names.h); NULL: it carries none.
+     */
+    const sr_dataset *item_names_of;
 } sr_checkpoint;
+
+/* Bytes that identifiers may take to be carried. */
+enum { SR_ITEM_NAMES_MAXIMUM = 1 << 28 };
 
 void sr_checkpoint_free(sr_checkpoint *checkpoint); /* frees the strings and clears the struct */
 

@@ -62,7 +62,8 @@ typedef struct sr_scope {
     const char *decided_by; /* path of the key or section that decides */
 } sr_scope;
 
-/* Two settings that do not go together, or one, named twice, whose value says nothing. The reason is printed in the message and in the documentation. */
+/* Two settings that do not go together, or one, named twice, whose value says nothing. The reason is printed in the message and
+ * in the documentation. */
 typedef struct {
     const char *first, *second; /* paths of keys, or of sections that are in use */
     /* Whether the settings break the rule; `part` is what the rule's group says. */

@@ -39,6 +39,7 @@ typedef struct {
     double initializer_mean;
     sr_positions positions;
     sr_padding padding;
+    int64_t time_unit;               /* of models that know times: what a gap of 1 is, in units of the time stamps */
     sr_item_table_choice item_table; /* who has its rows */
     sr_similarity similarity;        /* of a state and an item */
     sr_encoder_settings encoder;

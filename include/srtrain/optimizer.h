@@ -22,6 +22,7 @@ typedef struct {
     int64_t *taken;              /* [rows]: how many of the steps that are remembered each row of the tables has taken */
     bool taken_is_placed;        /* it belongs to somebody else */
     struct missed_steps *missed; /* the steps that some row may have missed; NULL when no row may be late */
+    size_t most_missed;          /* SR_MISSED_STEPS_MOST, and less in tests */
 } sr_optimizer;
 
 /* How many blocks of numbers, laid out as the parameters, the optimizer of these settings keeps. */
@@ -71,8 +72,15 @@ const char *sr_row_stepping_reason(sr_row_stepping stepping);
 sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error);
 bool sr_optimizer_picks_rows(const sr_optimizer *optimizer);
 
-/* Bytes that it takes to let `rows` rows be up to `steps` steps late; 0 where they may not be. */
+/* Bytes that it takes to let `rows` rows be up to `steps` steps late, or SR_MISSED_STEPS_MOST if these are less; 0 where they
+ * may not be. */
 size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps);
+
+/* So many steps are remembered at most, which bounds their memory: about 100 bytes each. */
+enum { SR_MISSED_STEPS_MOST = 65536 };
+
+/* Whether that many are remembered: then every row catches up, and all steps are forgotten, before sr_optimizer_reserve(). */
+bool sr_optimizer_remembers_most(const sr_optimizer *optimizer);
 
 /* Room to note one more step; to be called before each. */
 sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error);

@@ -20,8 +20,8 @@ typedef enum {
     SR_RANDOM_MASKING = 6,        /* index: epoch, sample, position */
     SR_RANDOM_SYNTHESIS = 7,      /* srprep synth: its own sub-streams */
     SR_RANDOM_TEST = 8,
-    SR_RANDOM_SHARED_EMBEDDING = 9, /* index: step, table, sample, position */
-    SR_RANDOM_SAME_TARGET = 10,     /* index: epoch, sample, attempt */
+    SR_RANDOM_SHARED_EMBEDDING = 9,  /* index: step, table, sample, position */
+    SR_RANDOM_SAME_TARGET = 10,      /* index: epoch, sample, attempt */
     SR_RANDOM_SHARED_NEGATIVES = 11, /* index: step, slice, place, attempt */
     SR_RANDOM_EVALUATION = 12        /* index: what is drawn, resample or test case, element */
 } sr_random_purpose;

@@ -96,12 +96,74 @@ static sr_status open_data(checkpointed_model *loaded, const char *path, const c
     return status == SR_OK ? SR_OK : explain_directory(path, checkpoint->data_directory, error);
 }
 
-static sr_status open_parts(checkpointed_model *loaded, sr_parallel *parallel, const char *path, const char *data,
-                            const sr_checkpoint *checkpoint, sr_error *error)
+/* ---- other data ---- */
+
+/* Those that the checkpoint carries, or else those of the data set that it was trained on. */
+static sr_status find_item_names(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint, sr_error *error)
 {
+    SR_TRY(sr_item_names_of_checkpoint(&loaded->item_names, path, checkpoint, error));
+    if (loaded->item_names)
+        return SR_OK;
+    sr_status status = sr_dataset_open(&loaded->trained_on, checkpoint->data_directory, error);
+    if (status == SR_OK)
+        status = sr_checkpoint_check_data(path, checkpoint, loaded->trained_on, error);
+    if (status != SR_OK) {
+        sr_error_prepend(error, "the checkpoint carries no identifiers of items, and those of its own data set are needed to "
+                                "read another one: ");
+        return status;
+    }
+    return sr_item_names_of_dataset(&loaded->item_names, loaded->trained_on, error);
+}
+
+static void report_translation(sr_log *log, const char *directory, const sr_translation *found)
+{
+    sr_log_information(log, "%s is not what the model was trained on: its items are known by their identifiers, %zu of %zu",
+                       directory, found->items - found->unknown_items, found->items);
+    if (found->unknown_interactions)
+        sr_log_warning(
+            log,
+            "%zu of %zu interactions, %zu of them held out, are with %zu items that the model does not know, and are "
+            "left out: %s",
+            found->unknown_interactions, found->interactions, found->unknown_held_out, found->unknown_items, found->shown);
+}
+
+static sr_status translate(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint, sr_log *log,
+                           sr_error *error)
+{
+    sr_translation found;
+    if (sr_model_needs_of(&loaded->settings.model, false).users)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "model.backbone %s has parameters for each user that it was trained on: it cannot serve those of %s",
+                       sr_model_name(&loaded->settings.model), sr_dataset_directory(loaded->dataset));
+    SR_TRY(find_item_names(loaded, path, checkpoint, error));
+    SR_TRY(sr_dataset_translate(loaded->dataset, loaded->item_names, &found, error));
+    report_translation(log, sr_dataset_directory(loaded->dataset), &found);
+    return SR_OK;
+}
+
+/* The model without any data set, if its checkpoint carries what is needed of it. */
+static sr_status open_names_alone(checkpointed_model *loaded, const char *path, const char *data,
+                                  const sr_checkpoint *checkpoint, const evaluation_keys *set, sr_error *error)
+{
+    if (!set->may_lack_data || data)
+        return SR_OK;
+    return sr_item_names_of_checkpoint(&loaded->item_names, path, checkpoint, error);
+}
+
+static sr_status open_parts(checkpointed_model *loaded, const command_context *context, const char *path, const char *data,
+                            const sr_checkpoint *checkpoint, const evaluation_keys *set, sr_error *error)
+{
+    SR_TRY(open_names_alone(loaded, path, data, checkpoint, set, error));
+    if (loaded->item_names)
+        return SR_OK;
+    const size_t rank = (size_t)sr_parallel_rank(context->parallel), ranks = (size_t)sr_parallel_size(context->parallel);
     SR_TRY(open_data(loaded, path, data, checkpoint, error));
-    SR_TRY(sr_dataset_verify(loaded->dataset, (size_t)sr_parallel_rank(parallel), (size_t)sr_parallel_size(parallel), error));
-    return sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error);
+    SR_TRY(sr_dataset_verify(loaded->dataset, rank, ranks, error));
+    const char *own = checkpoint->data_fingerprint;
+    if (set->takes_other_data && *own && strcmp(own, sr_dataset_fingerprint(loaded->dataset)) != 0)
+        return translate(loaded, path, checkpoint, context->log, error);
+    SR_TRY(sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error));
+    return set->needs_item_names ? sr_item_names_of_dataset(&loaded->item_names, loaded->dataset, error) : SR_OK;
 }
 
 /* ---- the model ---- */
@@ -162,7 +224,7 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     if (status == SR_OK)
         status = command_compare_settings(parallel, checkpoint, &loaded->settings, error);
     if (status == SR_OK)
-        status = sr_parallel_agree(parallel, open_parts(loaded, parallel, checkpoint, data, &header, error), error);
+        status = sr_parallel_agree(parallel, open_parts(loaded, context, checkpoint, data, &header, set, error), error);
     if (status == SR_OK)
         status = create_model(loaded, parallel, &header, error);
     if (status == SR_OK)
@@ -179,8 +241,9 @@ void checkpointed_model_free(checkpointed_model *loaded)
 {
     sr_model_free(loaded->model);
     sr_dataset_close(loaded->dataset);
-    loaded->model = NULL;
-    loaded->dataset = NULL;
+    sr_item_names_free(loaded->item_names);
+    sr_dataset_close(loaded->trained_on);
+    *loaded = (checkpointed_model){.settings = loaded->settings};
 }
 
 sr_option held_out_option(int *split, const char *help)

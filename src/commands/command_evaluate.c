@@ -118,7 +118,10 @@ static sr_status read_options(const command_context *context, evaluate_options *
 {
     uint64_t top_k;
     const sr_option known[] = {
-        {.name = "data", .directory = &options->data, .help = "the data set, if it is not where training found it"},
+        {.name = "data",
+         .directory = &options->data,
+         .help =
+             "the data set, if it is not where training found it; or another one, whose items are known by their identifiers"},
         held_out_option(&options->split, "which held-out interactions"),
         {.name = "json", .file = &options->json, .help = "also writes the metrics as JSON"},
         {.name = "cases",
@@ -146,7 +149,7 @@ sr_status command_evaluate(command_context *context, sr_error *error)
 {
     static const char *const keys[] = {"evaluation.top_k",      "evaluation.history",      "evaluation.batch_size",
                                        "evaluation.candidates", "evaluation.list_metrics", NULL};
-    evaluate_options options = {.set = {.keys = keys}};
+    evaluate_options options = {.set = {.keys = keys, .takes_other_data = true}};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
     evaluation result = {.split = (sr_split)options.split};

@@ -159,6 +159,7 @@ static sr_status write_checkpoint(sr_parallel *parallel, const imported_model *i
         .progress = {.seed = (uint64_t)imported->settings.training.seed, .best_metric = -1},
         .configuration = configuration,
         .program_version = version,
+        .item_names_of = imported->dataset,
         .data_fingerprint = fingerprint,
         .data_directory = directory,
         .items = (int64_t)imported->items,

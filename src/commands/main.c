@@ -39,7 +39,8 @@ static const command commands[] = {
      "Compares two systems case by case: paired differences with intervals and tests, for all cases and for groups."},
     {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
-     "      [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
+     "      [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--memory SIZE] [--output FILE.tsv|FILE.h5]\n"
+     "      [--stall-timeout DURATION|0]",
      "Writes the best items for users of the data set or for new ones."},
     {command_analyze, true, "analyze",
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"

@@ -23,7 +23,7 @@ typedef struct {
 enum { USER, RANK, ITEM, SCORE, COLUMNS };
 
 struct sr_recommendations_writer {
-    const sr_dataset *dataset;
+    const sr_item_names *names;
     sr_output_file output;   /* HDF5 writes to its place by itself */
     FILE *text;              /* TSV: the output's stream */
     bool begun;              /* the header line has been written */
@@ -58,7 +58,7 @@ static sr_status add_line(sr_recommendations_writer *writer, const char *user, s
                           double score, sr_error *error)
 {
     size_t item_length;
-    const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
+    const char *item_name = sr_item_name(writer->names, (size_t)item, &item_length);
     begin_text(writer);
     escaped_write(writer->text, user, user_length);
     fprintf(writer->text, "\t%zu\t", rank);
@@ -87,7 +87,7 @@ static sr_status open_columns(sr_recommendations_writer *writer, size_t longest_
 {
     writer->columns[USER] = (column){.name = "user", .size = longest_user ? longest_user : 1};
     writer->columns[RANK] = (column){.name = "rank", .size = sizeof(int32_t)};
-    writer->columns[ITEM] = (column){.name = "item", .size = sr_dataset_item_name_width(writer->dataset)};
+    writer->columns[ITEM] = (column){.name = "item", .size = sr_item_names_width(writer->names)};
     writer->columns[SCORE] = (column){.name = "score", .size = sizeof(float)};
     for (size_t i = 0; i < COLUMNS; ++i)
         SR_TRY(open_column(writer, &writer->columns[i], error));
@@ -115,7 +115,7 @@ static sr_status add_row(sr_recommendations_writer *writer, const char *user, si
                          double score, sr_error *error)
 {
     size_t item_length;
-    const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
+    const char *item_name = sr_item_name(writer->names, (size_t)item, &item_length);
     const int32_t short_rank = (int32_t)rank;
     const float short_score = (float)score;
     put(&writer->columns[USER], user, user_length);
@@ -183,13 +183,13 @@ static sr_status write_file(const sr_recommendations_writer *writer, sr_error *e
 
 /* ---- the writer ---- */
 
-sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
+sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
                                   size_t longest_user, sr_error *error)
 {
     *writer = NULL;
     sr_recommendations_writer *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a writer of recommendations", error));
-    made->dataset = dataset;
+    made->names = names;
     sr_status status = sr_output_file_open(&made->output, path, error);
     if (status == SR_OK && path && ends_in(path, ".h5"))
         status = open_columns(made, longest_user, error);

@@ -3,7 +3,7 @@
 #ifndef SRTRAIN_EVALUATE_RECOMMENDATIONS_H
 #define SRTRAIN_EVALUATE_RECOMMENDATIONS_H
 
-#include "srtrain/dataset.h"
+#include "srtrain/item_names.h"
 #include "srtrain/status.h"
 
 typedef struct sr_recommendations_writer sr_recommendations_writer;
@@ -12,9 +12,9 @@ typedef struct sr_recommendations_writer sr_recommendations_writer;
  */
 sr_status sr_recommendations_check_path(const char *path, sr_error *error);
 
-/* Files are written as sr_output_file_open() says. Items are those of `dataset`; users have names of at most `longest_user`
+/* Files are written as sr_output_file_open() says. Items have these names; users have names of at most `longest_user`
  * bytes. */
-sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
+sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
                                   size_t longest_user, sr_error *error);
 
 /* An sr_recommendation_function; `writer` is an sr_recommendations_writer. */

@@ -206,6 +206,27 @@ static sr_tensor *branch_of_weights(const attention_block *block, sr_tensor *wei
     return branch_of(block, context, residual, &block->model->layers[block->layer].attention.output, number);
 }
 
+/* Whether the maps of scores and weights are held: somebody looks at them, or they are so small that computing them again would
+ * cost more time than holding them. All else is a matter of sr_fused_attention(). */
+static bool holds_maps(const attention_block *block)
+{
+    enum { LONGEST_SEQUENCE = 256 }; /* docs/performance.md */
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(&block->model->settings, i) &&
+            (calibrators[i]->calibrate_scores || calibrators[i]->calibrate_probabilities || calibrators[i]->calibrate_weights))
+            return true;
+    return block->terms || block->pass->trace || block->score_map != block->map ||
+           sr_attention_map_longest(block->map) <= LONGEST_SEQUENCE;
+}
+
+static sr_tensor *fused_context(const attention_block *block, sr_tensor *value)
+{
+    const double probability = block->model->settings.attention_dropout;
+    const sr_dropout_site dropout = dropout_site(block->pass, block->layer, SITE_ATTENTION, probability);
+    return sr_fused_attention(block->tape, &(sr_attention_inputs){block->query, block->key, value}, block->map,
+                              block->score_scale, &dropout);
+}
+
 /* Lets the mixing stages act on the branches, if there are any, and joins these to the residual. */
 static sr_tensor *mix_and_join(attention_block *block, sr_tensor *residual, sr_tensor *y, sr_tensor **attacked)
 {
@@ -238,11 +259,16 @@ sr_tensor *attention_run(attention_block *block, sr_tensor **attacked)
         block->score_query = model_linear(model, tape, block->reads.read, &layer->query);
         block->query = rows_of_queries(block, block->score_query);
     }
-    block->raw_scores = dot_product_scores(block);
-    attention_weigh(block);
-    if (block->attacked_weights)
-        *attacked = branch_of_weights(block, block->attacked_weights, block->attacked_map, value, residual,
-                                      SITE_ATTACKED_OUTPUT);
-    sr_tensor *y = branch_of_weights(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
+    sr_tensor *y;
+    if (holds_maps(block)) {
+        block->raw_scores = dot_product_scores(block);
+        attention_weigh(block);
+        if (block->attacked_weights)
+            *attacked = branch_of_weights(block, block->attacked_weights, block->attacked_map, value, residual,
+                                          SITE_ATTACKED_OUTPUT);
+        y = branch_of_weights(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
+    } else {
+        y = branch_of(block, fused_context(block, value), residual, &layer->output, SITE_ATTENTION_OUTPUT);
+    }
     return mix_and_join(block, residual, y, attacked);
 }

@@ -65,8 +65,8 @@ sr_tensor *rows_of_score_queries(const attention_block *block, sr_tensor *x);
 /* From the raw scores to the weights. */
 void attention_weigh(attention_block *block);
 
-/* The whole of a block with dot products, over block->input. Returns y [Q, d]; when a stage has made an attacked branch,
- * *attacked is its y. */
+/* The whole of a block with dot products, over block->input: stage by stage, or at once where nobody looks at the maps between
+ * stages and these would be large. Returns y [Q, d]; when a stage has made an attacked branch, *attacked is its y. */
 sr_tensor *attention_run(attention_block *block, sr_tensor **attacked);
 
 /* The sub-layer's y without mixing stages, LN(residual + dropout(output(context))) with norm post; with the attention norm of

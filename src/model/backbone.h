@@ -54,14 +54,15 @@ typedef enum {
     SHOWS_TARGETS = 1024,
     HAS_ONE_STATE = 2048,
     PLACES_ITSELF = 4096,
-    HAS_VECTORS = 8192
+    HAS_VECTORS = 8192,
+    READS_TIMES = 16384
 } backbone_property;
 
 typedef struct backbone {
     component component;
     unsigned capabilities;
     bool masked;         /* see sr_model_needs */
-    bool users, times;   /* see sr_model_needs */
+    bool users;          /* see sr_model_needs */
     bool sums_in_passes; /* see sr_model_needs */
     bool at_once;        /* its operations gain from having all sequences of a batch together: no chunks (model/chunks.h) */
     bool distances;      /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
@@ -69,9 +70,15 @@ typedef struct backbone {
     bool one_state;      /* a window has one state, none of its positions */
     bool places_itself;  /* it has positions of its own: model.positions is none */
     bool padding_row;    /* it reads the row of padding of the item table, whether a batch has such tokens or not */
+    bool refuses_calibrators; /* its attention cannot be calibrated, and its rules say of each calibrator why */
     /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
      * to the window, and padding tokens are tokens like any other. NULL: never. */
     bool (*reads_padding)(const sr_model_settings *settings);
+    /* Whether it reads times, and those of the event that follows each item; see sr_model_needs. NULL: never. */
+    bool (*reads_times)(const sr_model_settings *settings);
+    bool (*reads_next_times)(const sr_model_settings *settings);
+    /* Defaults of keys that others have too. NULL: theirs. */
+    void (*settle)(sr_model_settings *settings, const sr_given *given);
     /* Whether a step may read other items than those that the batch names. NULL: never. */
     bool (*replaces_items)(const sr_model_settings *settings);
     /* The ids whose rows the pass reads as its inputs, [T]; NULL after a failure of the tape. NULL: those of the batch. */

@@ -10,8 +10,10 @@
  * memory in proportion to what is read, not to the catalogue. */
 #include "model/divided_items.h"
 
+#include "base/sizes.h"
 #include "model/ranks.h"
 #include "srtrain/memory.h"
+#include "tensor/bf16.h"
 
 #include <string.h>
 
@@ -53,6 +55,76 @@ static sr_status exchange(divided *d, sr_traffic_kind kind, const void *data, co
     return SR_OK;
 }
 
+/* ---- rows on their way ---- */
+
+/* A number of a row or of its gradient. */
+static size_t number_bytes(const divided *d)
+{
+    return d->rounds ? sizeof(uint16_t) : sizeof(sr_real);
+}
+
+static void *row_at(const divided *d, const growing *rows, size_t row, size_t width)
+{
+    return (char *)rows->values + row * width * number_bytes(d);
+}
+
+static void pack_row(const divided *d, void *packed, const sr_real *row, size_t width)
+{
+    uint16_t *numbers = packed;
+    if (!d->rounds)
+        memcpy(packed, row, width * sizeof *row);
+    else
+        for (size_t column = 0; column < width; ++column)
+            numbers[column] = (uint16_t)(bf16_bits((float)row[column]) >> 16);
+}
+
+static sr_real unpacked(uint16_t number)
+{
+    const uint32_t bits = (uint32_t)number << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void unpack_row(const divided *d, sr_real *row, const void *packed, size_t width)
+{
+    const uint16_t *numbers = packed;
+    if (!d->rounds)
+        memcpy(row, packed, width * sizeof *row);
+    else
+        for (size_t column = 0; column < width; ++column)
+            row[column] = unpacked(numbers[column]);
+}
+
+static void add_row(sr_real *sum, const sr_real *row, size_t width)
+{
+    for (size_t column = 0; column < width; ++column)
+        sum[column] += row[column];
+}
+
+static void add_packed(const divided *d, sr_real *sum, const void *packed, size_t width)
+{
+    const uint16_t *numbers = packed;
+    if (!d->rounds)
+        add_row(sum, packed, width);
+    else
+        for (size_t column = 0; column < width; ++column)
+            sum[column] += unpacked(numbers[column]);
+}
+
+/* Rows one after the other, in place: a packed row lies where rows in front of it have been read. */
+static void pack_all(const divided *d, growing *rows, size_t count, size_t width)
+{
+    enum { AT_ONCE = 64 };
+    const size_t all = d->rounds ? count * width : 0;
+    for (size_t at = 0; at < all; at += AT_ONCE) {
+        uint16_t packed[AT_ONCE];
+        const size_t some = smaller(all - at, AT_ONCE);
+        pack_row(d, packed, rows->values + at, some);
+        memcpy((char *)rows->values + at * sizeof *packed, packed, some * sizeof *packed);
+    }
+}
+
 /* ---- which rows ---- */
 
 /* The worker that these ranks say this is. */
@@ -61,6 +133,7 @@ static sr_status find_block(divided *d, sr_ranks *ranks, sr_error *error)
     const size_t workers = divided_workers(d), first = d->division.rank * d->division.threads;
     const size_t rank = ranks ? ranks->rank : 0, count = ranks ? ranks->count : 1;
     d->ranks = ranks;
+    d->rounds = ranks && ranks->rounds_rows && d->division.ranks > 1; /* within a process nothing travels */
     d->block = NULL;
     if (count != workers || rank < first || rank >= first + d->division.threads)
         return sr_fail(error, SR_ERROR_USAGE,
@@ -175,7 +248,7 @@ static void write_answers(const sr_item_table *table, size_t part)
     const sr_parameters *own = &d->block->parameters;
     const sr_real *rows = own->values + own->list[part].offset;
     for (size_t i = 0; i < asked; ++i)
-        memcpy(d->parts[part].answers.values + i * width, rows + (size_t)d->asked[i] * width, width * sizeof *rows);
+        pack_row(d, row_at(d, &d->parts[part].answers, i, width), rows + (size_t)d->asked[i] * width, width);
 }
 
 /* The rows that this worker reads, from those of its process that have fetched them. */
@@ -185,8 +258,8 @@ static void copy_read(const divided *d, size_t part, size_t width)
     memset(p->read.values, 0, width * sizeof *p->read.values);
     for (size_t i = divided_first_read(d); i < d->ids.count; ++i) {
         const divided *fetcher = d->team[d->fetchers[i]];
-        const sr_real *row = fetcher->parts[part].fetched.values + (size_t)fetcher->places[d->read_places[i]] * width;
-        memcpy(p->read.values + i * width, row, width * sizeof *row);
+        const size_t place = fetcher->places[d->read_places[i]];
+        unpack_row(d, p->read.values + i * width, row_at(d, &fetcher->parts[part].fetched, place, width), width);
     }
     memset(p->read_gradients.values, 0, d->ids.count * width * sizeof *p->read_gradients.values);
 }
@@ -200,7 +273,7 @@ static sr_status answer(const sr_item_table *table, sr_error *error)
         const part_of_fetch *p = &d->parts[part];
         const size_t width = table->parts[part].width;
         write_answers(table, part);
-        SR_TRY(exchange(d, SR_TRAFFIC_ROWS, p->answers.values, d->received, p->fetched.values, d->sent, width * sizeof(sr_real),
+        SR_TRY(exchange(d, SR_TRAFFIC_ROWS, p->answers.values, d->received, p->fetched.values, d->sent, width * number_bytes(d),
                         error));
         copy_read(d, part, width);
     }
@@ -228,14 +301,8 @@ sr_status divided_fetch(sr_item_table *table, const sr_item_reads *reads, sr_ran
 
 /* ---- handing back ---- */
 
-static void add_row(sr_real *sum, const sr_real *row, size_t width)
-{
-    for (size_t column = 0; column < width; ++column)
-        sum[column] += row[column];
-}
-
 /* The gradients of what this worker has fetched, over the threads of its process. */
-static void add_up_readers(const divided *d, size_t part, size_t width)
+static void add_up_readers(divided *d, size_t part, size_t width)
 {
     sr_real *sums = d->parts[part].fetched.values;
     memset(sums, 0, d->fetches.count * width * sizeof *sums);
@@ -246,6 +313,7 @@ static void add_up_readers(const divided *d, size_t part, size_t width)
                 add_row(sums + (size_t)d->places[reader->read_places[i]] * width,
                         reader->parts[part].read_gradients.values + i * width, width);
     }
+    pack_all(d, &d->parts[part].fetched, d->fetches.count, width);
 }
 
 /* Adds up the gradients of each row in the order of ranks. */
@@ -254,14 +322,14 @@ static void add_gradients(const sr_item_table *table, size_t part)
     divided *d = table->memory;
     const size_t asked = d->received[divided_workers(d)], width = table->parts[part].width;
     const sr_parameters *own = &d->block->parameters;
-    const sr_real *given = d->parts[part].answers.values;
     sr_real *sums = table->dense ? own->gradients + own->list[part].offset : d->parts[part].gradients.values;
     if (!table->dense) {
         memset(sums, 0, d->touched.count * width * sizeof *sums);
         d->block->touched.gradients[part] = sums;
     }
     for (size_t i = 0; i < asked; ++i)
-        add_row(sums + (table->dense ? (size_t)d->asked[i] : d->touches[i]) * width, given + i * width, width);
+        add_packed(d, sums + (table->dense ? (size_t)d->asked[i] : d->touches[i]) * width,
+                   row_at(d, &d->parts[part].answers, i, width), width);
 }
 
 sr_status divided_hand_back(sr_item_table *table, sr_status status, sr_error *error)
@@ -275,7 +343,7 @@ sr_status divided_hand_back(sr_item_table *table, sr_status status, sr_error *er
         const size_t width = table->parts[part].width;
         add_up_readers(d, part, width);
         SR_TRY(exchange(d, SR_TRAFFIC_ROW_GRADIENTS, p->fetched.values, d->sent, p->answers.values, d->received,
-                        width * sizeof(sr_real), error));
+                        width * number_bytes(d), error));
         add_gradients(table, part);
     }
     return SR_OK;

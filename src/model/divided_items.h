@@ -16,8 +16,8 @@ typedef struct {
 /* What a worker has of a step, part by part of the table. */
 typedef struct {
     growing read, read_gradients; /* [ids, width]: leaves of the tape */
-    growing fetched;              /* [fetches, width]: rows that come, and gradients that go back */
-    growing answers;              /* [asked, width]: rows that go to those who ask, and gradients that come back */
+    growing fetched;              /* [fetches, width]: rows that come, and gradients that go back, as they travel */
+    growing answers;              /* [asked, width]: rows that go to those who ask, and gradients that come back; likewise */
     growing gradients;            /* [touched, width]: their sums */
 } part_of_fetch;
 
@@ -30,6 +30,7 @@ typedef struct divided {
 
     /* Of the fetch that is under way: */
     sr_ranks *ranks;       /* NULL: this worker is the only one */
+    bool rounds;           /* rows and gradients travel as bf16 */
     size_t thread;         /* of this worker */
     sr_row_block *block;   /* this worker's */
     bool failed;           /* all workers have failed together: nobody meets any more */

@@ -41,7 +41,8 @@ static const sr_key keys[] = {
                "true with the others",
                .scope = HAS_OPTIONS),
     SR_CHOICE("model", "embedding_scale", sr_model_settings, encoder.embedding_scale, scale_choices, "one",
-              "what vectors of items are multiplied with where the model reads them, not where it scores them",
+              "what vectors of items are multiplied with where the model reads them, not where it scores them; with backbone "
+              "hstu the default is sqrt",
               .scope = SCALES_ITEMS),
     SR_BOOLEAN("model", "attention_output", sr_model_settings, encoder.attention_output, "true",
                "attention has an output projection", .scope = HAS_OPTIONS),

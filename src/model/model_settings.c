@@ -65,7 +65,8 @@ static const sr_key model_keys[] = {
     SR_KEY("model", "backbone", SR_KEY_CHOICE, sr_model_settings, backbone, "sasrec", "the model",
            .choice_at = backbone_choice),
     SR_INTEGER("model", "layers", sr_model_settings, layers, 1, 64, "2", "number of layers", .scope = HAS_LAYERS),
-    SR_INTEGER("model", "heads", sr_model_settings, heads, 1, 64, "2", "attention heads; divides hidden_size",
+    SR_INTEGER("model", "heads", sr_model_settings, heads, 1, 64, "2",
+               "attention heads; their number divides hidden_size, unless hstu is given query_size and value_size",
                .scope = HAS_HEADS),
     SR_INTEGER("model", "hidden_size", sr_model_settings, hidden_size, 1, 8192, "64", "width of embeddings and layers"),
     SR_INTEGER("model", "inner_size", sr_model_settings, inner_size, 1, 65536, "256", "inner width of the feed-forward layers",
@@ -78,8 +79,8 @@ static const sr_key model_keys[] = {
               "dropout of embeddings and layer outputs"),
     SR_NUMBER("model", "attention_dropout", sr_model_settings, attention_dropout, 0, 0.99, "0.5",
               "dropout of attention weights", .scope = HAS_ATTENTION),
-    SR_NUMBER("model", "layer_norm_epsilon", sr_model_settings, layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance",
-              .scope = HAS_POSITIONS),
+    SR_NUMBER("model", "layer_norm_epsilon", sr_model_settings, layer_norm_epsilon, 0, 1, "1.0e-12",
+              "added to the variance; with backbone hstu the default is 1.0e-6", .scope = HAS_POSITIONS),
     SR_NUMBER("model", "initializer_range", sr_model_settings, initializer_range, 0, 1, "0.02",
               "standard deviation of initial weights", .above = true),
     SR_NUMBER("model", "initializer_mean", sr_model_settings, initializer_mean, -1, 1, "0",
@@ -89,6 +90,9 @@ static const sr_key model_keys[] = {
               .scope = HAS_POSITIONS),
     SR_CHOICE("model", "padding", sr_model_settings, padding, padding_choices, "right",
               "which columns of the window a short history takes"),
+    SR_INTEGER("model", "time_unit", sr_model_settings, time_unit, 1, 9e14, "1",
+               "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds",
+               .scope = READS_TIMES),
     SR_CHOICE("model", "item_table", sr_model_settings, item_table, item_table_choices, "auto",
               "who has the vectors of items, and in training the state of their optimizer", .free_to_change = true),
     SR_CHOICE("model", "similarity", sr_model_settings, similarity, similarity_choices, "dot",
@@ -116,7 +120,7 @@ static unsigned properties_of(const backbone *row)
     const bool shows_targets = row->mixes_window && !row->masked && !row->one_state;
     return row->capabilities | (row->masked ? IS_MASKED : 0) | (row->distances ? HAS_GAUSSIANS : HAS_VECTORS) |
            (shows_targets ? SHOWS_TARGETS : 0) | (row->one_state ? HAS_ONE_STATE : 0) |
-           (row->places_itself ? PLACES_ITSELF : 0);
+           (row->places_itself ? PLACES_ITSELF : 0) | (row->reads_times ? READS_TIMES : 0);
 }
 
 static bool splits_heads(const void *part)
@@ -203,6 +207,12 @@ static bool has_capabilities(const sr_scope *scope, unsigned bits, const void *p
     return (properties_of(backbone_of(part)) & bits) == bits;
 }
 
+/* Of calibrators' sections: whether it is for others to say that they cannot be used. */
+static bool may_be_calibrated(const sr_scope *scope, unsigned bits, const void *part)
+{
+    return has_capabilities(scope, bits, part) || backbone_of(part)->refuses_calibrators;
+}
+
 static void name_capable(const sr_scope *scope, unsigned bits, char *text, size_t size)
 {
     (void)scope;
@@ -273,6 +283,8 @@ void sr_model_add_sections(sr_schema *schema, size_t at)
         schema->overflowed = true;
         return;
     }
+    sr_scope calibrated = scope_of_capabilities(at);
+    calibrated.holds = may_be_calibrated;
     sr_schema_add_section(schema, &(sr_section){.path = "model", .help = "the backbone", .in_use = SR_ALWAYS_IN_USE});
     sr_schema_add_section(
         schema,
@@ -285,7 +297,7 @@ void sr_model_add_sections(sr_schema *schema, size_t at)
             schema, &(sr_section){.path = section_of(calibrators[i]),
                                   .help = calibrators[i]->component.help,
                                   .in_use = at + offsetof(sr_model_settings, calibrators) + i * sizeof(bool),
-                                  .scope = scope_of_capabilities(at),
+                                  .scope = calibrated,
                                   .scope_bits = IS_CALIBRATED,
                                   .refusal = "calibrators are stages of attention, which this backbone does not have, or "
                                              "has as one part of a layer among others"});
@@ -339,6 +351,8 @@ void sr_model_settle(sr_model_settings *settings, const sr_given *given)
 {
     if (backbone_of(settings)->places_itself && !sr_is_given(given, "model.positions"))
         settings->positions = SR_POSITIONS_NONE;
+    if (backbone_of(settings)->settle)
+        backbone_of(settings)->settle(settings, given);
     encoder_settle(settings, given);
     negatives_settle(settings, given);
 }

@@ -1,7 +1,6 @@
 #include "plan/item_tables.h"
 
 #include "base/sizes.h"
-#include "evaluate/list_counts.h"
 #include "evaluate/score_round.h"
 #include "plan/network.h"
 #include "plan/sizes.h"
@@ -10,8 +9,9 @@
 #include "srtrain/step.h"
 #include "step/touched_rows.h"
 
-/* What a thread reads and writes of memory in a second while it updates rows; as coarse as the network within a node. */
-static const double MEMORY_BANDWIDTH = 4e9;
+/* What a thread reads and writes of memory in a second while it updates rows; as coarse as the network within a node. A thread
+ * that has the memory to itself was seen to reach 12e9 to 18e9. Where all cores of a node do so, each has a quarter of that. */
+static const double MEMORY_BANDWIDTH = 8e9;
 
 /* States of all workers that are scored together (model/divided_losses.c). */
 enum { STATES_OF_A_ROUND = 8192 };
@@ -24,6 +24,12 @@ static const sr_training_settings *training_of(const table_facts *f)
 static double row_bytes(const table_facts *f)
 {
     return (double)f->size.item_table / (double)f->rows;
+}
+
+/* The share of the bytes of rows that travels. */
+static double row_share(const table_facts *f)
+{
+    return training_of(f)->row_precision == SR_PRECISION_BF16 ? 2.0 / sizeof(sr_real) : 1;
 }
 
 static size_t ranks_of_node(const table_facts *f)
@@ -206,9 +212,8 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     const sr_plan_request *request = f->request;
     const sr_training_settings *training = training_of(f);
     const size_t threads = request->threads, workers = planned_workers(request), blocks = sr_optimizer_blocks(training);
-    /* The row of padding is asked for by every process. */
-    const double read = f->reads.most, fetched = f->reads.fetched * f->reads.most / f->reads.ids;
-    const double asked = fetched + (double)request->ranks, touched = is_dense(f) ? 0 : asked;
+    /* The row of padding is asked for by everybody. */
+    const double read = f->reads.most, asked = read + (double)workers, touched = is_dense(f) ? 0 : asked;
     const size_t own_items = planned_items(request) / workers + 1;
     const bool keeps_rest = training->reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     sr_plan_memory *m = &plan->tables[SR_PLAN_DIVIDED].memory;
@@ -217,18 +222,16 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     m->item_table = d->rows;
     m->gradients = (threads + keeps_rest) * d->others + (is_dense(f) ? d->rows : 0);
     m->optimizer = blocks * m->parameters;
-    m->fetched = (size_t)((double)threads *
-                          (row_bytes(f) * (2 * read + fetched + asked + touched) + 28 * (read + fetched + asked)));
+    m->fetched = (size_t)((double)threads * (row_bytes(f) * (2 * read + asked + touched) + 20 * read + 24 * asked));
     m->tiles = threads * f->scorings *
                sr_model_catalogue_memory(&request->settings->model, (size_t)f->reads.targets / (is_dense(f) ? 1 : workers) + 1,
                                          is_dense(f) ? own_items : smaller((size_t)read, planned_items(request)),
                                          sr_training_kept_bytes(training, threads));
     m->exchange += is_dense(f) ? threads * f->scorings * states_memory(f) : 0;
     if (threads > 1 && request->ranks > 1)
-        m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.fetched * row_bytes(f))));
+        m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.ids * row_bytes(f))));
     m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
-                               (size_t)(row_bytes(f) * (double)evaluated_rows(f))) +
-                    further_metrics_memory(&request->settings->evaluation, planned_items(request), threads);
+                               (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
                        ? 0
                        : threads * sr_optimizer_late_memory(training, f->rows / workers + 1, f->missed_steps);
@@ -243,25 +246,33 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
     const sr_plan_request *request = f->request;
     const size_t workers = planned_workers(request), ranks = request->ranks;
     const network_model network = network_of(f);
-    const double rows = f->reads.fetched * row_bytes(f), own = (double)d->rows / (double)request->threads;
+    const double rows = f->reads.ids * row_bytes(f), own = (double)d->rows / (double)request->threads;
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
     sr_traffic *traffic = &table->traffic;
     *traffic = traffic_without_rows(f);
     traffic->bytes[SR_TRAFFIC_GRADIENTS] = summed(f, (double)d->others);
     traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.fetched * sizeof(int32_t) + (double)workers * sizeof(size_t));
-    traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows);
+    traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows * row_share(f));
     const double states = is_dense(f) ? states_traffic(f) : 0;
     traffic->bytes[SR_TRAFFIC_STATES] += states;
     table->reduced = ranks > 1 ? d->others : 0;
     table->small_sums = plan->small_sums + ALWAYS_MET + (is_dense(f) ? f->scorings * 3 : 0);
     const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 2) +
-                             2 * network_exchange(&network, ranks, exchanged(f, rows), 1) +
+                             2 * network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_ROWS], 1) +
                              network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 : 0);
     table->network_seconds = network_reduction(&network, ranks, (double)d->others, (double)f->message) + exchanges +
                              (double)table->small_sums * network_small_sum(&network, ranks);
     /* What is copied for an exchange is read and written on both sides. */
     table->item_seconds = exchanges + ALWAYS_MET * network_small_sum(&network, ranks) + 8 * rows / MEMORY_BANDWIDTH +
                           update_seconds(f, is_dense(f) ? own : rows);
+}
+
+/* Empty: nothing. */
+static const char *what_forbids_division(const table_facts *f)
+{
+    if (training_of(f)->micro_batch > 0)
+        return "training.micro_batch adds up parts of a batch, whose rows a divided table fetches once";
+    return sr_row_stepping_reason(sr_optimizer_row_stepping(training_of(f), is_dense(f)));
 }
 
 sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)
@@ -271,7 +282,6 @@ sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)
     divide_memory(plan, f, &d);
     divide_traffic(plan, f, &d);
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
-    snprintf(table->why_not, sizeof table->why_not, "%s",
-             sr_row_stepping_reason(sr_optimizer_row_stepping(training_of(f), is_dense(f))));
+    snprintf(table->why_not, sizeof table->why_not, "%s", what_forbids_division(f));
     return SR_OK;
 }

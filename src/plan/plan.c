@@ -54,9 +54,12 @@ static sr_status busiest_of(const sr_plan_request *request, size_t index, size_t
     return status;
 }
 
-/* The same over some batches of the first epoch, and how uneven they are divided on average. */
+/* The same over some batches of the first epoch, of what a worker computes at a time; and how uneven batches are divided among
+ * workers on average. */
 static sr_status busiest(const sr_plan_request *request, loaded_part *found, double *imbalance, sr_error *error)
 {
+    const size_t workers = request->ranks * request->threads;
+    const size_t parts = workers * sr_micro_batches(&request->settings->training, workers);
     const size_t batch = (size_t)request->settings->training.batch_size;
     size_t count = smaller(sr_sampler_batches(request->sampler), LOOKED_AT_BATCHES);
     count = smaller(count, 1 + LOOKED_AT_EXAMPLES / batch);
@@ -65,9 +68,11 @@ static sr_status busiest(const sr_plan_request *request, loaded_part *found, dou
     for (size_t index = 0; index < count; ++index) {
         loaded_part here;
         double here_mean;
-        SR_TRY(busiest_of(request, index, request->ranks * request->threads, &here, &here_mean, error));
+        SR_TRY(busiest_of(request, index, workers, &here, &here_mean, error));
         most += (double)here.load;
         mean += here_mean;
+        if (parts > workers)
+            SR_TRY(busiest_of(request, index, parts, &here, &here_mean, error));
         if (here.load > found->load || index == 0)
             *found = here;
     }
@@ -269,6 +274,17 @@ static size_t data_bytes(const sr_plan_request *request)
     return (size_t)((double)sizes->users * sizes->mean_length) * interaction + sizes->users * OF_USER + sizes->items * OF_ITEM;
 }
 
+/* Identifiers of items that each checkpoint carries, where they are short enough. */
+static size_t carried_names(const sr_plan_request *request)
+{
+    const size_t items = planned_items(request);
+    size_t width = sr_dataset_item_name_width(request->dataset);
+    if (request->imagined.items > 0)
+        for (size_t rest = items, digits = 1; rest > 0; rest /= 10, ++digits)
+            width = digits + 1; /* a letter and a number */
+    return items * width <= SR_ITEM_NAMES_MAXIMUM ? items * width : 0;
+}
+
 sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *error)
 {
     const sr_settings *settings = request->settings;
@@ -290,8 +306,9 @@ sr_status sr_plan_make(sr_plan *plan, const sr_plan_request *request, sr_error *
                       .steps_of_epoch = steps,
                       .steps = steps * (size_t)settings->training.epochs,
                       .data = data_bytes(request),
-                      .checkpoint = checkpoint_size(&facts.size, 1 + sr_optimizer_blocks(&settings->training)),
-                      .best = checkpoint_size(&facts.size, 1),
+                      .checkpoint = checkpoint_size(&facts.size, 1 + sr_optimizer_blocks(&settings->training)) +
+                                    carried_names(request),
+                      .best = checkpoint_size(&facts.size, 1) + carried_names(request),
                       .checkpoints = (size_t)(settings->checkpoint.keep > 2 ? settings->checkpoint.keep : 2) + 1};
     plan_reduction(plan, settings, facts.size.block * sizeof(sr_real));
     SR_TRY(probe_create(&p, request, SMALL_CATALOGUE, SMALL_CATALOGUE, error));

@@ -277,8 +277,9 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
-    if (sr_model_training_warning(&r->settings->model))
-        sr_log_warning(r->log, "%s", sr_model_training_warning(&r->settings->model));
+    char warning[512];
+    if (sr_model_training_warning(&r->settings->model, sr_model_items(r->model), warning, sizeof warning))
+        sr_log_warning(r->log, "%s", warning);
     SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));
     sr_status status = train(r, error);
     if (status == SR_OK)

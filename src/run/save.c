@@ -80,6 +80,7 @@ static sr_status describe_state(run *r, described_state *state, sr_error *error)
     state->checkpoint = (sr_checkpoint){.progress = r->progress,
                                         .configuration = state->configuration,
                                         .program_version = state->version,
+                                        .item_names_of = r->dataset,
                                         .data_fingerprint = state->fingerprint,
                                         .data_directory = state->directory,
                                         .users = (int64_t)sr_dataset_users(r->dataset),

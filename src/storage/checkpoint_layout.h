@@ -11,6 +11,7 @@
 
 #define CHECKPOINT_FORMAT "srtrain-checkpoint-1"
 #define CHECKPOINT_COMPLETE "complete"               /* attribute of the root, written last */
+#define CHECKPOINT_ITEM_NAMES "item_names"           /* dataset: the identifiers of items, from item 1 on */
 #define CHECKPOINT_CONFIGURATION "configuration"     /* dataset: a text, which may be too long for an attribute */
 #define CHECKPOINT_PROGRESS "progress"               /* group whose attributes are the counters */
 #define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_128" /* attribute of the root, over all of the header */

@@ -1,5 +1,6 @@
 /* Verifying a whole checkpoint. Rank 0 lists the blocks of all arrays. Each rank reads and hashes its part of them straight
  * from the file, a block at a time: no array need fit into memory. */
+#include "srtrain/item_names.h"
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
 #include "storage/seal.h"
@@ -118,6 +119,15 @@ static sr_status check_name(const char *path, const checkpoint_header *header, s
                : sr_fail(error, SR_ERROR_DATA, "%s holds step %lld, not the one that its name says", path, (long long)step);
 }
 
+/* Identifiers of items have a checksum of their own. */
+static sr_status check_item_names(const char *path, const checkpoint_header *header, sr_error *error)
+{
+    sr_item_names *names;
+    SR_TRY(sr_item_names_of_checkpoint(&names, path, &header->contents, error));
+    sr_item_names_free(names);
+    return SR_OK;
+}
+
 static sr_status list_blocks(block_list *list, bool for_training)
 {
     sr_hdf5_file file;
@@ -130,6 +140,8 @@ static sr_status list_blocks(block_list *list, bool for_training)
         status = list_group(list, file.id, CHECKPOINT_PARAMETERS);
     if (status == SR_OK && header.has_optimizer)
         status = list_state(list, &file);
+    if (status == SR_OK)
+        status = check_item_names(list->path, &header, list->error);
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
     return status;

@@ -151,10 +151,37 @@ static sr_status write_configuration(const checkpoint_writer *w, hid_t file)
     return status;
 }
 
+/* The bytes of identifiers that the file carries. */
+static size_t item_names_bytes(const checkpoint_writer *w)
+{
+    const sr_dataset *dataset = w->header.contents.item_names_of;
+    const size_t bytes = dataset ? sr_dataset_items(dataset) * sr_dataset_item_name_width(dataset) : 0;
+    return bytes <= SR_ITEM_NAMES_MAXIMUM ? bytes : 0;
+}
+
+static sr_status write_item_names(const checkpoint_writer *w, const sr_hdf5_file *file)
+{
+    const sr_dataset *dataset = w->header.contents.item_names_of;
+    size_t length;
+    if (item_names_bytes(w) == 0)
+        return SR_OK;
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    sr_status status = SR_OK;
+    if (type < 0 || H5Tset_size(type, sr_dataset_item_name_width(dataset)) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
+        status = fail_write(w, CHECKPOINT_ITEM_NAMES);
+    else /* one field behind the other */
+        status = sr_hdf5_write_array(file, CHECKPOINT_ITEM_NAMES, type, sr_dataset_items(dataset),
+                                     sr_dataset_item_name(dataset, 1, &length), w->error);
+    if (type >= 0)
+        H5Tclose(type);
+    return status;
+}
+
 static sr_status create_contents(const checkpoint_writer *w, const sr_hdf5_file *file)
 {
     SR_TRY(checkpoint_header_write(file, &w->header, w->error));
     SR_TRY(write_configuration(w, file->id));
+    SR_TRY(write_item_names(w, file));
     if (w->header.has_optimizer)
         SR_TRY(sr_hdf5_create_group(file, CHECKPOINT_OPTIMIZER, w->error));
     for (size_t group = 0; group < w->arrays.groups; ++group)
@@ -168,7 +195,8 @@ static sr_status create_contents(const checkpoint_writer *w, const sr_hdf5_file 
 static uint64_t estimate_size(const checkpoint_writer *w)
 {
     enum { FILE_ALLOWANCE = 1 << 16, ARRAY_ALLOWANCE = 1 << 12 }; /* metadata, generously */
-    uint64_t size = FILE_ALLOWANCE + strlen(w->header.contents.configuration) + strlen(w->header.contents.data_directory);
+    uint64_t size = FILE_ALLOWANCE + strlen(w->header.contents.configuration) + strlen(w->header.contents.data_directory) +
+                    item_names_bytes(w);
     for (size_t i = 0; i < w->arrays.all.count; ++i)
         size += w->arrays.groups * (ARRAY_ALLOWANCE + w->arrays.all.list[i].size * sizeof(sr_real));
     return size + checkpoint_block_count(&w->arrays) * sizeof *w->checksums;

@@ -14,6 +14,17 @@ typedef struct {
     const int32_t *train_end, *valid_end;
 } sr_shard;
 
+/* A shard whose items have other numbers now. */
+typedef struct {
+    int64_t *offsets;
+    int32_t *items;
+    int64_t *times;
+    int32_t *train_end, *valid_end;
+} translated_shard;
+
+typedef struct dataset_translation dataset_translation;
+void dataset_translation_free(dataset_translation *translation); /* NULL is allowed */
+
 struct sr_dataset {
     char *directory;
     sr_mapped_file index;
@@ -25,6 +36,7 @@ struct sr_dataset {
     const int64_t *item_interactions; /* [items + 1] */
     const int64_t *first_user;        /* [shards] */
     sr_shard *shards;
+    dataset_translation *translation; /* NULL: items have the numbers that the files say */
 };
 
 #endif

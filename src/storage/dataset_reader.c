@@ -174,6 +174,7 @@ void sr_dataset_close(sr_dataset *dataset)
     for (size_t i = 0; dataset->shards && i < dataset->shard_count; ++i)
         sr_mapped_file_close(&dataset->shards[i].file);
     sr_mapped_file_close(&dataset->index);
+    dataset_translation_free(dataset->translation);
     free(dataset->shards);
     free(dataset->split);
     free(dataset->fingerprint);
