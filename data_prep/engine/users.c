@@ -188,7 +188,8 @@ static sr_status fail_second_line(const first_pass *pass, const event *events, s
     if (pass->rules->part_paths)
         snprintf(where, sizeof where, "%s:%llu: ", pass->rules->part_paths[part],
                  (unsigned long long)(pass->rules->part_lines[part] + (number - (part << ORDER_PART_SHIFT))));
-    return fail_with_user(pass->g, events->user, where, "has had a line before, expected one line a user", error);
+    return fail_with_user(pass->g, events->user, where,
+                          "has had a line before, expected one line a user; with --no-user each line is a user", error);
 }
 
 /* Puts what comes from files for training first, then validation, then test; each stays in its order. */
