@@ -10,6 +10,7 @@ usage() {
   echo "       benchmarks/run.sh peers --check FIXTURE.h5 ..." >&2
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2
+  echo "       benchmarks/run.sh catalogues [--items 1e5,1e6,1e7] [--ranks 1,2,4] [--config CONFIG.yaml] [--output DIR] ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
   echo "       benchmarks/run.sh reading [INTERACTIONS [REPETITIONS]]" >&2
   echo "       benchmarks/run.sh operations [--json FILE]" >&2
@@ -27,6 +28,12 @@ if [ "${1:-}" = all ]; then
   shift
   cmake --build build --target benchmark_all >/dev/null
   exec python3 -B benchmarks/all.py "$@"
+fi
+if [ "${1:-}" = catalogues ]; then
+  need_python
+  shift
+  cmake --build build --target benchmark_catalogues >/dev/null
+  exec python3 -B benchmarks/catalogues.py "$@"
 fi
 if [ "${1:-}" = operations ]; then
   shift

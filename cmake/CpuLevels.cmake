@@ -23,10 +23,15 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   endif()
 endif()
 
-# gcc 13 and later leave some sums of products unfused where their loop is short (a matter of speed on single processors). A number
-# of a product then depends on what else is multiplied with it, and scores of an item on how the catalogue is divided.
+# Sums of products are fused, and in every part of a loop alike. A number else depends on what is computed beside it: scores of an
+# item on how the catalogue is divided, a step on how threads divide the parameters.
+# gcc 13 and later leave some sums of products unfused where their loop is short (a matter of speed on single processors). Where two
+# products are added, clang decides late which of them is rounded, and not alike in the last few rounds of a loop; "on" lets it decide
+# by the source. gcc knows no such decision: with it "on" is "off".
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-  set(SRTRAIN_FUSED_SUMS --param=avoid-fma-max-bits=0)
+  set(SRTRAIN_FUSED_SUMS -ffp-contract=fast --param=avoid-fma-max-bits=0)
+else()
+  set(SRTRAIN_FUSED_SUMS -ffp-contract=on)
 endif()
 
 # srtrain_add_cpu_level_sources(TARGET DEFINITIONS [VECTORS] FILE...)
@@ -43,7 +48,7 @@ function(srtrain_add_cpu_level_sources target definitions)
     add_library(${object} OBJECT ${ARG_UNPARSED_ARGUMENTS})
     target_link_libraries(${object} PRIVATE srtrain_options srtrain::mathematics)
     # No -fassociative-math: it would undo the two-part argument reduction of exp(). Reductions are marked in the source instead.
-    target_compile_options(${object} PRIVATE ${flags} -ffp-contract=fast ${SRTRAIN_FUSED_SUMS} -fopenmp-simd)
+    target_compile_options(${object} PRIVATE ${flags} ${SRTRAIN_FUSED_SUMS} -fopenmp-simd)
     target_compile_definitions(${object} PRIVATE SR_CPU_LEVEL=${level} ${definitions})
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
   endforeach()

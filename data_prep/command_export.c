@@ -13,7 +13,7 @@
 
 typedef struct {
     const char *directory, *output;
-    bool csv;
+    bool csv, parts;
 } export_options;
 
 static sr_status read_options(int argument_count, char **arguments, export_options *o, sr_error *error)
@@ -26,10 +26,13 @@ static sr_status read_options(int argument_count, char **arguments, export_optio
          .choice = &format,
          .choices = formats,
          .standard = "sequences",
-         .help = "a user a line (sequences), or an interaction a line"}};
+         .help = "a user a line (sequences), or an interaction a line"},
+        {.name = "parts", .flag = &o->parts, .help = "of csv: a further column, which says train, valid or test"}};
     SR_TRY(sr_command_line_read("srprep", argument_count, arguments, "DIR", &o->directory, options,
                                 sizeof options / sizeof *options, error));
     o->csv = format == 1;
+    if (o->parts && !o->csv)
+        return sr_fail(error, SR_ERROR_USAGE, "--parts belongs to --format csv");
     if (o->output && access(o->output, F_OK) == 0)
         return sr_fail(error, SR_ERROR_USAGE, "--output %s: exists already; name another file, or delete it first", o->output);
     return SR_OK;
@@ -92,10 +95,10 @@ static sr_status write_sequences(const sr_dataset *dataset, FILE *to, sr_error *
     return SR_OK;
 }
 
-static void write_csv(const sr_dataset *dataset, FILE *to)
+static void write_csv(const sr_dataset *dataset, bool parts, FILE *to)
 {
     const bool times = sr_dataset_has_times(dataset);
-    fputs(times ? "user,item,time\n" : "user,item\n", to);
+    fprintf(to, "user,item%s%s\n", times ? ",time" : "", parts ? ",part" : "");
     for (size_t user = 0; user < sr_dataset_users(dataset) && !ferror(to); ++user) {
         const sr_sequence sequence = sr_dataset_sequence(dataset, user);
         size_t user_length, item_length;
@@ -107,6 +110,8 @@ static void write_csv(const sr_dataset *dataset, FILE *to)
             put_field(item, item_length, to);
             if (times)
                 fprintf(to, ",%" PRId64, sequence.times[i]);
+            if (parts)
+                fputs(i < sequence.train_end ? ",train" : i < sequence.valid_end ? ",valid" : ",test", to);
             putc('\n', to);
         }
     }
@@ -118,7 +123,7 @@ static sr_status write_text(const export_options *o, const sr_dataset *dataset, 
     SR_TRY(sr_output_file_open(&file, o->output, error));
     sr_status status = SR_OK;
     if (o->csv)
-        write_csv(dataset, file.stream);
+        write_csv(dataset, o->parts, file.stream);
     else
         status = write_sequences(dataset, file.stream, error);
     return sr_output_file_close(&file, status, error);

@@ -200,14 +200,12 @@ static void release_synthesiser(void *synthesiser_of_rank)
 
 static sr_status write_data_set(const synth_options *o, workplace *place, synthesiser *s, sr_error *error)
 {
-    const split_rule rule = {.kind = SPLIT_LEAVE_ONE_OUT};
     char origin[512];
     store names;
     column_plan plan = {.next = synthesis_next,
                         .release = release_synthesiser,
                         .context = s,
                         .has_times = true,
-                        .split = &rule,
                         .split_text = "leave-one-out",
                         .origin = origin,
                         .directory = o->output,

@@ -186,6 +186,7 @@ static void add_up(const division *d, const part_result *const *by_part, input_f
         facts->part_starts[i] = facts->records;
         facts->part_lines[i] = lines_before - one->lines;
         facts->part_paths[i] = d->plan->files->paths[d->parts[i].file];
+        facts->part_given[i] = (uint8_t)inputs_part(d->plan->files, d->parts[i].file);
         facts->records += one->records;
     }
 }
@@ -229,6 +230,8 @@ static sr_status share_results(workplace *place, const division *d, input_facts 
         status = SR_ALLOCATE(&facts->part_lines, d->part_count, "reports of reading", error);
     if (status == SR_OK)
         status = SR_ALLOCATE(&facts->part_paths, d->part_count, "reports of reading", error);
+    if (status == SR_OK)
+        status = SR_ALLOCATE(&facts->part_given, d->part_count, "reports of reading", error);
     for (size_t i = 0; i < d->part_count && status == SR_OK; ++i)
         by_part[all[i].part] = &all[i];
     if (status == SR_OK)
@@ -244,6 +247,7 @@ void input_facts_free(input_facts *facts)
     free(facts->part_starts);
     free(facts->part_lines);
     free(facts->part_paths);
+    free(facts->part_given);
 }
 
 sr_status input_read(workplace *place, const input_plan *plan, collector *to, input_facts *facts, sr_error *error)

@@ -20,6 +20,7 @@ typedef struct {
     uint64_t *part_starts;   /* interactions in front of each part; release with free() */
     uint64_t *part_lines;    /* lines of its file in front of each part; release with free() */
     const char **part_paths; /* the file of each part; release with free() */
+    uint8_t *part_given;     /* the given_part of each part; release with free() */
     uint64_t records;
 } input_facts;
 

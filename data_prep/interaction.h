@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Which of three kinds of file an interaction comes from, where a split is given by files. */
+typedef enum { GIVEN_TRAIN, GIVEN_VALID, GIVEN_TEST, GIVEN_PARTS } given_part;
+
 /* One interaction. The identifiers are bytes without terminator, of 1 to LINES_IDENTIFIER_MAXIMUM bytes and without null bytes,
  * valid during the call. */
 typedef struct {

@@ -21,29 +21,34 @@ static const struct {
     {"synth", command_synth, "synth --users N --items N --mean-length X --seed S --output DIR [options]",
      "Makes a data set by a random process whose next items can partly be predicted."},
     {"info", command_info, "info DIR [--json]", "Verifies a data set and tells its counts and lengths."},
-    {"export", command_export, "export DIR [--output FILE] [--format sequences|csv]", "Writes a data set as text."}};
+    {"export", command_export, "export DIR [--output FILE] [--format sequences|csv [--parts]]", "Writes a data set as text."}};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_usage(FILE *file)
 {
     fputs("Turns raw interactions into data sets for srtrain.\n\n"
           "usage:\n"
-          "  srprep convert --format FORMAT --input FILE... --output DIR [--shards N]\n"
-          "                 [--min-rating X] [--after T] [--before T] [--items FILE] [--deduplicate first|last|none]\n"
-          "                 [--min-user K] [--min-item K] [--max-length N]\n"
-          "                 [--split leave-one-out|ratio:0.8,0.1,0.1|time:T1,T2]\n"
-          "                 [--memory SIZE] [--temporary DIR] [--report FILE.json]\n"
+          "  srprep convert --format FORMAT (--input FILE... | --train FILE... --valid FILE... --test FILE...) --output DIR\n"
+          "                 [--recursive] [--shards N] [--where COLUMN=VALUE[,VALUE...]]...\n"
+          "                 [--min-rating X] [--after T] [--before T] [--items FILE] [--session-gap DURATION]\n"
+          "                 [--deduplicate first|last|consecutive|none]\n"
+          "                 [--max-user K] [--max-item K] [--min-user K] [--min-item K] [--max-length N]\n"
+          "                 [--split leave-one-out|leave-one-out:test|ratio:0.8,0.1,0.1|time:T1,T2|\n"
+          "                          time-quantile:0.8,0.1,0.1|sessions:0.8,0.1,0.1|sessions:T1,T2]\n"
+          "                 [--cold keep|drop|items|users] [--memory SIZE] [--temporary DIR] [--report FILE.json]\n"
           "                 [--input-list FILE] [--strict] [--na-values NA,null] [--time-decimals N]\n"
           "                 [--time-unit auto|none|number|seconds|milliseconds|microseconds|nanoseconds|iso]\n"
-          "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,] [--header]   (format csv)\n"
-          "                 [--no-quotes | --multiline-quotes]   (format csv)\n"
-          "                 [--columns user=KEY,item=KEY,time=KEY,rating=KEY]   (format json)\n"
+          "                 [--time-format '%m/%d/%Y %H:%M']\n"
+          "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,|blanks] [--header]   (format csv)\n"
+          "                 [--no-quotes | --multiline-quotes] [--ragged] [--comment '#'] [--no-user]   (format csv)\n"
+          "                 [--columns user=0,items=1] [--list-separator ,]   (lists; formats csv and recbole)\n"
+          "                 [--columns user=KEY,item=KEY.KEY,time=KEY.KEY,rating=KEY]   (formats json and python)\n"
           "  srprep formats [--markdown]\n"
           "  srprep synth --users N --items N --mean-length X --seed S --output DIR [--shards N]\n"
           "               [--popularity clusters|zipf] [--item-order random|popularity] [--clusters N] [--exponent X]\n"
           "               [--transition P] [--memory SIZE] [--temporary DIR]\n"
           "  srprep info DIR [--json]\n"
-          "  srprep export DIR [--output FILE] [--format sequences|csv]\n"
+          "  srprep export DIR [--output FILE] [--format sequences|csv [--parts]]\n"
           "  srprep --version\n\n"
           "\"mpirun -np P\" in front of convert and synth divides the work among P processes; the data set is the same.\n\n"
           "formats (plain, gzip or zstd; a directory is all files in it; \"-\" is standard input):\n",

@@ -12,7 +12,8 @@ static const double quantile_points[MEASURE_QUANTILES] = {0, 0.1, 0.25, 0.5, 0.7
 
 /* ---- users ---- */
 
-static void look_at_user(const sr_sequence *sequence, measures *found)
+/* popularity [items + 1]: interactions for training. */
+static void look_at_user(const sr_sequence *sequence, const int64_t *popularity, measures *found)
 {
     unsigned bucket = 0;
     while (sequence->length >> (bucket + 1))
@@ -21,6 +22,11 @@ static void look_at_user(const sr_sequence *sequence, measures *found)
     found->valid_cases += sequence->valid_end - sequence->train_end;
     found->test_cases += sequence->length - sequence->valid_end;
     found->unseen_users += sequence->train_end == 0;
+    for (size_t i = sequence->train_end; i < sequence->length; ++i) {
+        const bool is_test = i >= sequence->valid_end;
+        *(is_test ? &found->cold_test : &found->cold_valid) += popularity[sequence->items[i]] == 0;
+        *(is_test ? &found->cold_user_test : &found->cold_user_valid) += sequence->train_end == 0;
+    }
     if (sequence->times) {
         const int64_t first = sequence->times[0], last = sequence->times[sequence->length - 1];
         found->first_time = first < found->first_time ? first : found->first_time;
@@ -53,7 +59,7 @@ static sr_status measure_users(const sr_dataset *dataset, measures *found, sr_er
                              sr_dataset_directory(dataset), user, sequence.length, longest);
         else {
             ++counts[sequence.length];
-            look_at_user(&sequence, found);
+            look_at_user(&sequence, sr_dataset_popularity(dataset), found);
         }
         if (user % USERS_AT_ONCE == USERS_AT_ONCE - 1)
             sr_dataset_let_go(dataset);
@@ -183,6 +189,11 @@ void measures_print(const sr_dataset *dataset, const measures *found)
     if (found->unseen_users || found->unseen_items)
         printf("unseen        %zu users have nothing for training, %zu items with %zu interactions do not occur in training\n",
                found->unseen_users, found->unseen_items, found->unseen_cases);
+    if (found->cold_valid + found->cold_test + found->cold_user_valid + found->cold_user_test > 0)
+        printf(
+            "cold          %zu validation and %zu test cases have an item that does not occur in training, %zu and %zu are of "
+            "users without training\n",
+            found->cold_valid, found->cold_test, found->cold_user_valid, found->cold_user_test);
     if (sr_dataset_has_times(dataset))
         printf("time stamps   from %" PRId64 " to %" PRId64 "\n", found->first_time, found->last_time);
     else
@@ -232,6 +243,9 @@ bool measures_add_json(const sr_dataset *dataset, const measures *found, cJSON *
            add_count(object, "valid_cases", found->valid_cases) && add_count(object, "test_cases", found->test_cases) &&
            add_count(object, "unseen_users", found->unseen_users) && add_count(object, "unseen_items", found->unseen_items) &&
            add_count(object, "unseen_interactions", found->unseen_cases) &&
+           add_count(object, "cold_valid_cases", found->cold_valid) && add_count(object, "cold_test_cases", found->cold_test) &&
+           add_count(object, "cold_user_valid_cases", found->cold_user_valid) &&
+           add_count(object, "cold_user_test_cases", found->cold_user_test) &&
            cJSON_AddNumberToObject(object, "top_1_percent_share", found->top_1) &&
            cJSON_AddNumberToObject(object, "top_10_percent_share", found->top_10) &&
            cJSON_AddNumberToObject(object, "gini", found->gini) && add_lengths(found, object);

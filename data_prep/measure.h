@@ -17,6 +17,8 @@ typedef struct {
     int64_t first_time, last_time;     /* with time stamps */
     size_t unseen_users;               /* without an interaction for training */
     size_t unseen_items, unseen_cases; /* items that do not occur in training, and their interactions */
+    size_t cold_valid, cold_test;      /* cases whose item does not occur in training */
+    size_t cold_user_valid, cold_user_test; /* cases of users without an interaction for training */
 } measures;
 
 /* Looks at all users and items; takes 8 bytes of memory for each possible length and for each item with 65536 interactions or

@@ -16,11 +16,13 @@ typedef struct {
     int format_number, time_unit; /* as the options say them */
     uint64_t time_decimals;
     bool has_format;
+    const char *time_format;
+    sr_text_list where;
     const char *format_names[RAW_FORMATS_MAXIMUM + 1];
 } reading_request;
 
 /* Puts the options into a table that has room for READING_OPTIONS. */
-enum { READING_OPTIONS = 10 };
+enum { READING_OPTIONS = 17 };
 void reading_options_list(reading_request *request, sr_option *table);
 
 /* Finds the format, and makes request->options ready. SR_ERROR_USAGE for what does not go together; where no format is given,

@@ -20,14 +20,24 @@ static void print_dropped(const summary *s)
         printf("dropped       %llu outside the time range\n", (number)counts->out_of_time);
     if (s->entry->items || s->entry->too_long)
         printf("dropped       %llu of items that are not in the list\n", (number)counts->not_listed);
-    if (rules->duplicates != DEDUPLICATE_NONE)
+    if (s->gap)
+        printf("sessions      %llu, cut at pauses longer than %s%s\n", (number)counts->sessions, s->gap,
+               s->times.unit < TIME_SECONDS ? " in units of the time stamps" : "");
+    if (rules->duplicates == DEDUPLICATE_CONSECUTIVE)
+        printf("dropped       %llu that repeat the item before\n", (number)counts->users.duplicates);
+    else if (rules->duplicates != DEDUPLICATE_NONE)
         printf("dropped       %llu repeated (user, item) pairs\n", (number)counts->users.duplicates);
+    if (rules->max_user || rules->max_item)
+        printf("dropped       %llu of users or items with too many\n", (number)counts->users.capped);
     if (counts->users.core_rounds)
         printf("dropped       %llu by the core of %llu a user, %llu an item, in %llu rounds\n", (number)counts->users.core,
                (number)rules->min_user, (number)rules->min_item, (number)counts->users.core_rounds);
     if (rules->max_length)
         printf("dropped       %llu in front of the last %llu of a user\n", (number)counts->users.too_long,
                (number)rules->max_length);
+    if (s->cold != COLD_KEEP)
+        printf("dropped       held out and unknown to training: %llu by their user, %llu by their item\n",
+               (number)counts->cold.users, (number)counts->cold.items);
 }
 
 /* What stands in the raw data, where that is not what is stored. */
@@ -110,7 +120,9 @@ static bool add_steps(const summary *s, cJSON *root)
     cJSON *dropped = cJSON_AddObjectToObject(root, "dropped_interactions");
     return dropped && add(dropped, "rating", s->counts->low_rating) && add(dropped, "time", s->counts->out_of_time) &&
            add(dropped, "items", s->counts->not_listed) && add(dropped, "duplicates", s->counts->users.duplicates) &&
-           add(dropped, "core", s->counts->users.core) && add(dropped, "length", s->counts->users.too_long) &&
+           add(dropped, "capped", s->counts->users.capped) && add(dropped, "core", s->counts->users.core) &&
+           add(dropped, "cold_users", s->counts->cold.users) && add(dropped, "cold_items", s->counts->cold.items) &&
+           (!s->gap || add(root, "sessions", s->counts->sessions)) && add(dropped, "length", s->counts->users.too_long) &&
            add(root, "core_rounds", s->counts->users.core_rounds) && (!s->has_times || add(root, "time_ties", s->counts->ties));
 }
 

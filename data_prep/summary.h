@@ -12,6 +12,8 @@ typedef struct {
     const char *const *paths; /* of the input files */
     const entry_filter *entry;
     const user_rules *rules;
+    const char *gap; /* --session-gap; NULL: none */
+    cold_rule cold;
     const engine_counts *counts;
     const char *directory, *origin;
     bool has_times;

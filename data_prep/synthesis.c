@@ -1,5 +1,6 @@
 #include "synthesis.h"
 
+#include "split.h"
 #include "srtrain/memory.h"
 #include "srtrain/random.h"
 
@@ -248,6 +249,7 @@ sr_status synthesis_next(void *synthesiser_of_rank, sequence *one, sr_error *err
                       .length = length,
                       .items = s->items,
                       .times = s->times};
+    split_length(&(split_rule){.kind = SPLIT_LEAVE_ONE_OUT}, length, &one->train_end, &one->valid_end);
     return SR_OK;
 }
 

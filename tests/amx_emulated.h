@@ -83,11 +83,11 @@ static inline void emulated_product(int c, int a, int b)
         }
 }
 
-#define MEMORY_IS_READ() ((void)0)
+#define TILES_READ_MEMORY() ((void)0)
 #define TILE_CONFIGURE(configuration) emulated_configure(configuration)
 #define TILE_RELEASE() emulated_release()
 #define TILE_ZERO(tile) memset(emulated_tiles[tile], 0, sizeof emulated_tiles[tile])
-#define TILE_LOAD(tile, from) emulated_load(tile, from, 64)
+#define TILE_LOAD(tile, from, stride) emulated_load(tile, from, stride)
 #define TILE_STORE(tile, to, stride) emulated_store(tile, to, stride)
 #define TILE_PRODUCT(c, a, b) emulated_product(c, a, b)
 

@@ -1,4 +1,5 @@
 srtrain_add_test(test_base)
+srtrain_add_test(test_id_map)
 srtrain_add_test(test_command_line)
 srtrain_add_test(test_random)
 srtrain_add_test(test_output_file SOURCES files.c)

@@ -24,7 +24,7 @@ set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
 # Recommendations of imported parameters are compared with fixtures.
-target_sources(test_recommend PRIVATE fixture.c)
+target_sources(test_recommend PRIVATE fixture.c fixture_configuration.c)
 target_compile_definitions(test_recommend PRIVATE SRTRAIN_OWN_FIXTURE_DIRECTORY="${SRTRAIN_OWN_FIXTURE_DIRECTORY}")
 
 # The same programs on other processors, by qemu; sanitizers do not run there.
@@ -34,6 +34,12 @@ if(NOT SRTRAIN_SANITIZE)
   set_tests_properties(other_processors PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: "
                        TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 endif()
+
+# Exported arrays, read by the libraries of Python where these are installed.
+add_test(NAME test_export_python
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_export.py ${CMAKE_BINARY_DIR})
+set_tests_properties(test_export_python PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
 # Comparisons against SciPy, where it is installed.
 add_test(NAME test_compare_scipy

@@ -1,11 +1,11 @@
 # srprep and the data sets it writes.
-foreach(test test_lines test_table test_times test_filters test_dataset)
+foreach(test test_lines test_table test_times test_dates test_filters test_dataset)
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c)
 endforeach()
 srtrain_add_test(test_zipf LIBRARY srprep_library)
 srtrain_add_test(test_item_ranges LIBRARY srprep_library SOURCES rank_counts.c small_dataset.c shared_dataset.c RANKS 4)
 srtrain_add_test(test_synthesis LIBRARY srprep_library SOURCES files.c interactions.c)
-foreach(test test_readers test_quotes test_bad_lines)
+foreach(test test_readers test_quotes test_bad_lines test_chosen_lines test_json)
   srtrain_add_test(${test} LIBRARY srprep_library SOURCES files.c raw_text.c)
 endforeach()
 
@@ -21,11 +21,26 @@ foreach(test test_fuzz_seeds test_fuzz_storage_seeds test_line_limits)
 endforeach()
 target_compile_definitions(test_fuzz_storage_seeds PRIVATE SRTRAIN_SMALL_BUFFERS)
 
-foreach(test test_srprep test_srprep_synth test_srprep_faults test_srprep_report test_formats test_public_data)
+foreach(test test_srprep test_srprep_synth test_srprep_faults test_srprep_report test_layouts test_formats test_public_data)
   srtrain_add_test(${test} SOURCES program.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}")
   add_dependencies(${test} srprep)
 endforeach()
+
+target_compile_definitions(test_layouts PRIVATE LAYOUTS="${CMAKE_CURRENT_SOURCE_DIR}/layouts")
+
+# Random conversions are compared with a model of docs/data.md in Python. A part of them runs each time:
+# tests/test_conversions.py build/srprep 1000 runs more.
+add_test(NAME test_conversions
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_conversions.py $<TARGET_FILE:srprep> 40)
+add_test(NAME test_conversions.ranks-3
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_conversions.py $<TARGET_FILE:srprep> 4 2
+                 ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} 3)
+# The lines of docs/data.md that pipe Parquet into srprep.
+add_test(NAME test_parquet COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_parquet.py
+                                   $<TARGET_FILE:srprep> ${PROJECT_SOURCE_DIR}/docs/data.md)
+set_tests_properties(test_conversions test_conversions.ranks-3 test_parquet PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
 srtrain_add_optional_tests(test_srprep a_small_disk_is_a_clear_error)
 

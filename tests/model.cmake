@@ -1,6 +1,7 @@
 srtrain_add_test(test_parameters)
 srtrain_add_test(test_item_table LIBRARY srtrain_double SOURCES scattered_items.c)
 srtrain_add_test(test_chunks LIBRARY srtrain_double)
+srtrain_add_test(test_long_windows LIBRARY srtrain_double)
 foreach(name test_model test_model_gradients test_model_causality test_objective)
   srtrain_add_test(${name} LEVELS LIBRARY srtrain_double SOURCES model_world.c transforms.c)
 endforeach()

@@ -28,6 +28,18 @@ const sr_layout long_layout = {.sequences = 1,
                                .window = 20,
                                .causal = true};
 
+static const uint32_t causal_leading[] = {0};
+const sr_layout causal_layout = {.sequences = 1,
+                                 .offsets = long_offsets,
+                                 .leading = causal_leading,
+                                 .trailing = long_trailing,
+                                 .columns = long_columns,
+                                 .identity = layout_identity,
+                                 .window = 20,
+                                 .causal = true};
+static const size_t late_offsets[] = {0, LATE}, late_tokens[] = {7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+const sr_rows late_reads = {.offsets = late_offsets, .tokens = late_tokens};
+
 static const size_t padded_offsets[] = {0, 4, 8};
 static const uint32_t padded_leading[] = {0, 0}, padded_trailing[] = {1, 2};
 static const int32_t padded_columns[] = {0, 1, 2, 3, 0, 1, 2, 3};

@@ -41,11 +41,14 @@ extern const sr_rows reads;
 extern const size_t read_tokens[];
 /* One long sequence: large enough for the matrix-product path of attention. */
 extern const sr_layout long_layout;
+/* One as long, without padding in front: products stop at its diagonal. The rows from token 7 on. */
+extern const sr_layout causal_layout;
+extern const sr_rows late_reads;
 /* Two sequences padded to a window of 4, seen in both directions: the padding queries, and is no key. */
 extern const sr_layout padded_layout;
 
 enum { PADDED_TOKENS = 8, PADDED_KEYS = 5, PADDED_CELLS = HEADS * 4 * PADDED_KEYS, HALF = WIDTH / HEADS };
-enum { TOKENS = 13, READS = 5, CELLS = HEADS * (9 + 1 + 25 + 16), READ_CELLS = HEADS * (3 + 1 + 10 + 4), LONG = 20 };
+enum { TOKENS = 13, READS = 5, CELLS = HEADS * (9 + 1 + 25 + 16), READ_CELLS = HEADS * (3 + 1 + 10 + 4), LONG = 20, LATE = 13 };
 
 /* A site that drops half of what passes it. */
 sr_dropout_site half(uint64_t index);

@@ -50,6 +50,36 @@ static sr_tensor *build_long_attention(sr_tape *tape, sr_tensor **x)
         sr_attention_map_make(tape, &long_layout, sr_rows_all(tape, &long_layout), sr_rows_all(tape, &long_layout), HEADS));
 }
 
+static sr_tensor *build_causal_attention(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &causal_layout);
+    return attention(tape, x, sr_attention_map_make(tape, &causal_layout, all, all, HEADS));
+}
+
+static sr_tensor *build_causal_attention_of_late_rows(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &causal_layout);
+    return attention(tape, x, sr_attention_map_make(tape, &causal_layout, &late_reads, all, HEADS));
+}
+
+static sr_tensor *fused(sr_tape *tape, sr_tensor **x, const sr_attention_map *map)
+{
+    const sr_dropout_site site = half(5);
+    return sr_fused_attention(tape, &(sr_attention_inputs){x[0], x[1], x[2]}, map, 0.7, &site);
+}
+
+static sr_tensor *build_fused_attention(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &layout);
+    return fused(tape, x, sr_attention_map_make(tape, &layout, all, all, HEADS));
+}
+
+static sr_tensor *build_fused_attention_of_late_rows(sr_tape *tape, sr_tensor **x)
+{
+    const sr_rows *all = sr_rows_all(tape, &causal_layout);
+    return fused(tape, x, sr_attention_map_make(tape, &causal_layout, &late_reads, all, HEADS));
+}
+
 static const sr_attention_map *full_map(sr_tape *tape)
 {
     const sr_rows *all = sr_rows_all(tape, &layout);
@@ -183,7 +213,7 @@ static sr_tensor *build_visible_mask_squares(sr_tape *tape, sr_tensor **x)
 
 /* Stamps of the tokens, with equal ones, gaps below a unit, gaps of every size up to the span and beyond it. */
 enum { SPAN = 4 };
-static const int64_t times[] = {100, 100, 130, 7, 0, 9, 10, 25, 1000, 5, -5, 16, 64};
+static const int64_t times[] = {100, 100, 130, 7, 0, 9, 10, 25, 1000, 5, -5, 16, 64, 65};
 static const int64_t long_times[] = {0, 0, 0, 40, 41, 45, 60, 61, 61, 70, 78, 80, 99, 100, 120, 121, 125, 137, 0, 0};
 static const sr_intervals intervals = {.times = times, .unit = 10, .span = SPAN};
 
@@ -250,6 +280,30 @@ static sr_tensor *build_interval_attention_of_seen_keys(sr_tape *tape, sr_tensor
     return sr_interval_context(tape, sr_attention_softmax(tape, scores, map), interval_table(tape, x[2]), map, &long_intervals);
 }
 
+/* The same stamps as gaps of many sizes. */
+static sr_tensor *pointwise(sr_tape *tape, sr_tensor **x, const sr_attention_map *map, bool with_times)
+{
+    const sr_bucketing by = {.query_times = times + 1, .key_times = times, .unit = 1, .largest = SPAN};
+    const sr_relative_biases biases = {
+        .positions = x[1], .times = with_times ? x[2] : NULL, .buckets = with_times ? sr_time_buckets(tape, map, &by) : NULL};
+    return sr_pointwise_attention(tape, x[0], map, &biases, 3);
+}
+
+static sr_tensor *build_pointwise(sr_tape *tape, sr_tensor **x)
+{
+    return pointwise(tape, x, map_of_all(tape), true);
+}
+
+static sr_tensor *build_pointwise_of_reads(sr_tape *tape, sr_tensor **x)
+{
+    return pointwise(tape, x, map_of_reads(tape), true);
+}
+
+static sr_tensor *build_pointwise_without_times(sr_tape *tape, sr_tensor **x)
+{
+    return pointwise(tape, x, map_of_reads(tape), false);
+}
+
 static const operation_case cases[] = {
     {"attention dropout", build_attention_dropout, {{READ_CELLS, 1}}, false},
     {"attention scores", build_scores, {{TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
@@ -258,6 +312,16 @@ static const operation_case cases[] = {
     {"attention", build_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention of the rows read", build_attention_of_reads, {{READS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
     {"attention by matrix products", build_long_attention, {{LONG, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}}, false},
+    {"causal attention by matrix products", build_causal_attention, {{LONG, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}}, false},
+    {"causal attention of late rows",
+     build_causal_attention_of_late_rows,
+     {{LATE, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}},
+     false},
+    {"attention without maps", build_fused_attention, {{TOKENS, WIDTH}, {TOKENS, WIDTH}, {TOKENS, WIDTH}}, false},
+    {"attention of late rows without maps",
+     build_fused_attention_of_late_rows,
+     {{LATE, WIDTH}, {LONG, WIDTH}, {LONG, WIDTH}},
+     false},
     {"attention of padding",
      build_padded_attention,
      {{PADDED_TOKENS, WIDTH}, {PADDED_KEYS, WIDTH}, {PADDED_KEYS, WIDTH}},
@@ -290,6 +354,9 @@ static const operation_case cases[] = {
     {"weights divided by their mass", build_mass, {{READ_CELLS, 1}, {READ_CELLS, 1}}, false},
     {"mask squares over the window", build_mask_squares, {{PADDED_CELLS, 1}}, false},
     {"mask squares of visible cells", build_visible_mask_squares, {{PADDED_CELLS, 1}}, false},
+    {"pointwise attention", build_pointwise, {{CELLS, 1}, {1, WINDOW}, {1, SPAN + 1}}, false},
+    {"pointwise attention of the rows read", build_pointwise_of_reads, {{READ_CELLS, 1}, {1, WINDOW}, {1, SPAN + 1}}, false},
+    {"pointwise attention without times", build_pointwise_without_times, {{READ_CELLS, 1}, {1, WINDOW}}, false},
     {"interval scores", build_interval_scores, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},
     {"interval scores of the rows read", build_interval_scores_of_reads, {{READS, WIDTH}, {WIDTH, SPAN}}, false},
     {"interval scores of a whole map", build_whole_interval_scores, {{TOKENS, WIDTH}, {WIDTH, SPAN}}, false},

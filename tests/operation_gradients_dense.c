@@ -40,6 +40,16 @@ static sr_tensor *build_add_to_itself(sr_tape *tape, sr_tensor **x)
     return sr_add(tape, x[0], x[0]);
 }
 
+static sr_tensor *build_multiply(sr_tape *tape, sr_tensor **x)
+{
+    return sr_multiply(tape, x[0], x[1]);
+}
+
+static sr_tensor *build_multiply_by_itself(sr_tape *tape, sr_tensor **x)
+{
+    return sr_multiply(tape, x[0], x[0]);
+}
+
 #define ACTIVATION(name, kind)                                   \
     static sr_tensor *build_##name(sr_tape *tape, sr_tensor **x) \
     {                                                            \
@@ -61,6 +71,11 @@ static sr_tensor *build_weighted_sum(sr_tape *tape, sr_tensor **x)
 static sr_tensor *build_layer_norm(sr_tape *tape, sr_tensor **x)
 {
     return sr_layer_norm(tape, x[0], x[1], x[2], 1e-12);
+}
+
+static sr_tensor *build_plain_layer_norm(sr_tape *tape, sr_tensor **x)
+{
+    return sr_plain_layer_norm(tape, x[0], 1e-2);
 }
 
 static sr_tensor *build_dropout(sr_tape *tape, sr_tensor **x)
@@ -224,6 +239,8 @@ static const operation_case cases[] = {
     {"select rows", build_select_rows, {{5, WIDTH}}, false},
     {"add", build_add, {{5, WIDTH}, {5, WIDTH}}, false},
     {"add to itself", build_add_to_itself, {{5, WIDTH}}, false},
+    {"multiply", build_multiply, {{5, WIDTH}, {5, WIDTH}}, false},
+    {"multiply by itself", build_multiply_by_itself, {{5, WIDTH}}, false},
     {"gelu", build_gelu, {{5, WIDTH}}, false},
     {"relu", build_relu, {{5, WIDTH}}, false},
     {"swish", build_swish, {{5, WIDTH}}, false},
@@ -232,6 +249,7 @@ static const operation_case cases[] = {
     {"elu", build_elu, {{5, WIDTH}}, false},
     {"weighted sum", build_weighted_sum, {{1, 6}}, false},
     {"layer norm", build_layer_norm, {{5, WIDTH}, {1, WIDTH}, {1, WIDTH}}, false},
+    {"plain layer norm", build_plain_layer_norm, {{5, WIDTH}}, false},
     {"dropout", build_dropout, {{TOKENS, WIDTH}}, false},
     {"dropout of the rows read", build_dropout_of_reads, {{READS, WIDTH}}, false},
     {"dropout beside a residual", build_add_dropped, {{READS, WIDTH}, {READS, WIDTH}}, false},

@@ -39,7 +39,7 @@ typedef struct {
     size_t examples, max_length;
     int32_t *sequence, *targets, *negatives; /* [B, L], [B] or [B, L], likewise or NULL */
     int32_t *users;                          /* [B] or NULL */
-    int64_t *times;                          /* [B, L] or NULL */
+    int64_t *times, *next_times;             /* [B, L] or NULL */
     int32_t *masked_sequence,
         *masked_targets;  /* masked models: the training input and what is hidden in it, 0 elsewhere; [B, L] */
     int32_t *same_target; /* contrastive training: other histories with the same targets, [B, L] */
@@ -132,6 +132,8 @@ static sr_status load_inputs(comparison *c, sr_error *error)
         SR_TRY(fixture_read_integers(c->fixture, "/inputs", "user", &c->users, &count, error));
     if (needs.times)
         SR_TRY(fixture_read_long_integers(c->fixture, "/inputs", "time", &c->times, &count, error));
+    if (needs.next_times)
+        SR_TRY(fixture_read_long_integers(c->fixture, "/inputs", "next_time", &c->next_times, &count, error));
     if (needs.masked)
         SR_TRY(load_masked(c, error));
     if (c->settings.model.contrastive.in_use)
@@ -181,6 +183,7 @@ static sr_status take_examples(const comparison *c, const int32_t *sequence, sr_
         const size_t first = first_column(c, sequence, e, &length);
         (*examples)[e] = (sr_example){.items = sequence + e * c->max_length + first,
                                       .times = c->times ? c->times + e * c->max_length + first : NULL,
+                                      .next_time = c->next_times ? c->next_times[e * c->max_length + first + length - 1] : 0,
                                       .length = length,
                                       .user = c->users ? c->users[e] : 0,
                                       .identity = e};
@@ -460,6 +463,7 @@ static void release(comparison *c)
     free(c->negatives);
     free(c->users);
     free(c->times);
+    free(c->next_times);
     free(c->masked_sequence);
     free(c->masked_targets);
     free(c->same_target);

@@ -10,6 +10,9 @@ srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_datas
 srtrain_add_test(test_lags SOURCES transforms.c small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_item_updates SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)
 srtrain_add_test(test_divided_items SOURCES rank_counts.c small_training.c small_dataset.c shared_dataset.c RANKS 4)
+# On two ranks of one host and two of another; the third is the first of its host.
+srtrain_add_test(test_several_hosts SOURCES rank_counts.c small_training.c small_dataset.c shared_dataset.c LAUNCHER
+                 ${CMAKE_CURRENT_SOURCE_DIR}/hosts.sh ${MPIEXEC_EXECUTABLE} sh -c "$ON_HOSTS 2,2 $0 $@")
 srtrain_add_test(test_divided_checkpoint SOURCES divided_rows.c files.c rank_counts.c small_training.c small_dataset.c
                  shared_dataset.c RANKS 4)
 srtrain_add_test(test_row_blocks SOURCES scattered_items.c small_training.c small_dataset.c shared_dataset.c RANKS 1)

@@ -62,6 +62,7 @@ static void write_inputs(const world *w)
     write_file(w, "table.csv", table);
     write_file(w, "sequences.txt", sequences);
     write_file(w, "lines.json", lines);
+    write_file(w, "later.json", "{\"user_id\": \"u1\", \"item\": [\"\\u00e91\", \"new\"], \"t\": 2000}\n");
     char items[1 << 14] = ""; /* more than fits into a sixteenth of the least memory: the list becomes runs, too */
     for (int item = 0; item < 1500; ++item)
         snprintf(items + strlen(items), sizeof items - strlen(items), "i%d\n", item < 90 ? item : item + 100);
@@ -226,7 +227,7 @@ static void of_a_table_in_little_memory(void **state)
 {
     try_command(*state, "converting a table in little memory", command_convert,
                 "convert --format csv --columns user=0,item=1,time=2 --input-list @/inputs.txt --output @/work/data "
-                "--items @/items.txt --after 1001 --split ratio:0.6,0.2,0.2 --memory 1M");
+                "--items @/items.txt --after 1001 --session-gap 5 --split ratio:0.6,0.2,0.2 --memory 1M");
 }
 
 static void of_sequences(void **state)
@@ -237,9 +238,18 @@ static void of_sequences(void **state)
 
 static void of_json(void **state)
 {
-    try_command(*state, "converting JSON", command_convert,
-                "convert --format json --columns user=user_id,item=item,time=t --input @/lines.json --output @/work/data "
-                "--split time:1030,1050");
+    try_command(
+        *state, "converting JSON", command_convert,
+        "convert --format json --columns user=user_id,item=item,time=t --where user_id=u1,u2,u3,u5 --train @/lines.json "
+        "--test @/later.json --output @/work/data --cold drop");
+}
+
+static void of_quantiles(void **state)
+{
+    try_command(
+        *state, "converting by quantiles", command_convert,
+        "convert --format csv --header --columns user=user,item=item,time=time --input @/table.csv --output @/work/data "
+        "--session-gap 15 --max-item 30 --split time-quantile:0.6,0.2,0.2 --cold items");
 }
 
 static void of_a_synthesis(void **state)
@@ -266,9 +276,10 @@ static void of_info_and_export(void **state)
 
 int main(int argument_count, char **arguments)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(of_a_table),     cmocka_unit_test(of_a_table_in_little_memory),
-                                       cmocka_unit_test(of_sequences),   cmocka_unit_test(of_json),
-                                       cmocka_unit_test(of_a_synthesis), cmocka_unit_test(of_info_and_export)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(of_a_table),        cmocka_unit_test(of_a_table_in_little_memory),
+                                       cmocka_unit_test(of_sequences),      cmocka_unit_test(of_json),
+                                       cmocka_unit_test(of_quantiles),      cmocka_unit_test(of_a_synthesis),
+                                       cmocka_unit_test(of_info_and_export)};
     if (argument_count > 1) /* a pattern: only these */
         cmocka_set_test_filter(arguments[1]);
     return cmocka_run_group_tests_name("every allocation may fail", tests, set_up, tear_down);

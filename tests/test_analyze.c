@@ -337,6 +337,7 @@ static void every_backbone_is_analysed(void **state)
         {"--set model.backbone=fmlprec", "/filter", "filter-response", false, true},
         {"--set model.backbone=gru4rec --set model.gru_hidden_size=12", NULL, NULL, false, true},
         {"--set model.backbone=caser", NULL, NULL, false, false},
+        {"--set model.backbone=hstu", NULL, NULL, false, true},
     };
     for (size_t i = 0; i < sizeof models / sizeof *models; ++i) {
         char run[32], directory[64];

@@ -164,8 +164,11 @@ static void a_time_stamp_that_is_none_says_what_was_expected(void **state)
         {TIME_SECONDS, {"11/14/2000"}, "the time stamp \"11/14/2000\" is not a number"},
         {TIME_SECONDS, {"5", "2000-11-14"}, "is a date, not a number as --time-unit says; dates are --time-unit iso"},
         {TIME_NUMBER, {"2000-11-14"}, "is a date, not a number as --time-unit says; dates are --time-unit iso"},
-        {TIME_AUTO, {"11/14/2000"}, "is neither a number nor an ISO 8601 date as 2016-07-25 or 2016-07-25T06:28:49Z; turn"},
-        {TIME_AUTO, {"11/14/2000"}, "leave them out by --time-unit none"},
+        {TIME_AUTO,
+         {"11/14/2000"},
+         "is neither a number nor an ISO 8601 date as 2016-07-25 or 2016-07-25T06:28:49Z; --time-format "
+         "'%m/%d/%Y' reads it"},
+        {TIME_AUTO, {"11/14/2000"}, "--time-unit none leaves them out"},
         {TIME_AUTO, {"5", "6", "11/14/2000"}, "the time stamp \"11/14/2000\" is not a number"},
         {TIME_AUTO, {"5", "6", "2000-11-14"}, "is a date, not a number as most of the first ones are"},
         {TIME_AUTO, {"2000-11-14", "2000-11-15", "5"}, "is a number, not a date as most of the first ones are"},
@@ -173,7 +176,7 @@ static void a_time_stamp_that_is_none_says_what_was_expected(void **state)
         {TIME_AUTO, {"5", "1e30"}, "the time stamp \"1e30\" is too large for a 64-bit integer"},
         {TIME_AUTO, {"5", ""}, "the time stamp is empty; --na-values '' leaves out lines where it is missing"},
         {TIME_AUTO, {"5", "NULL"}, "the time stamp \"NULL\" is not a number; --na-values 'NULL' leaves out lines"},
-        {TIME_AUTO, {"nan"}, "ISO 8601 date as 2016-07-25 or 2016-07-25T06:28:49Z; turn"},
+        {TIME_AUTO, {"nan"}, "ISO 8601 date as 2016-07-25 or 2016-07-25T06:28:49Z; --time-format says"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         const reader_options options = {.columns = "user=0,item=1,time=2", .times = {.unit = cases[i].unit}};

@@ -192,6 +192,31 @@ static void times_stand_beside_items_and_are_zero_beside_padding(void **state)
     }
 }
 
+static void the_time_after_an_item_is_that_of_the_next_item_or_of_what_is_asked_for(void **state)
+{
+    world *w = *state;
+    w->model.backbone = sr_backbone_number("hstu");
+    set(w, "model.relative_times=true");
+    for (int left = 0; left < 2; ++left) {
+        w->model.padding = left ? SR_PADDING_LEFT : SR_PADDING_RIGHT;
+        for (size_t e = 0; e < EXAMPLES; ++e)
+            w->examples[e].next_time = 1000 + (int64_t)e;
+        build(w, SR_OBJECTIVE_LAST, true, EXAMPLES);
+        const sr_layout *layout = &w->batch.layout;
+        for (size_t s = 0; s < EXAMPLES; ++s)
+            for (size_t token = layout->offsets[s]; token < layout->offsets[s + 1]; ++token) {
+                const int64_t after = token + 1 < layout->offsets[s + 1] ? w->batch.times[token + 1] : 1000 + (int64_t)s;
+                assert_int_equal(w->batch.next_times[token], w->batch.items[token] ? after : 0);
+            }
+    }
+    set(w, "model.time_query=own");
+    build(w, SR_OBJECTIVE_LAST, true, EXAMPLES);
+    assert_true(w->batch.times && !w->batch.next_times);
+    set(w, "model.relative_times=false");
+    build(w, SR_OBJECTIVE_LAST, true, EXAMPLES);
+    assert_true(!w->batch.times && !w->batch.next_times);
+}
+
 static void a_mask_token_stands_in_the_column_behind_the_items(void **state)
 {
     world *w = *state;
@@ -324,6 +349,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_whole_window_is_padded_behind_or_in_front_of_the_items, set_up, tear_down),
         cmocka_unit_test_setup_teardown(targets_of_every_position_are_read_at_their_items, set_up, tear_down),
         cmocka_unit_test_setup_teardown(users_stand_beside_every_token, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_time_after_an_item_is_that_of_the_next_item_or_of_what_is_asked_for, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(times_stand_beside_items_and_are_zero_beside_padding, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mask_token_stands_in_the_column_behind_the_items, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_whole_window_is_padded_beyond_the_mask_token, set_up, tear_down),

@@ -411,6 +411,28 @@ static void backbones_without_attention_take_the_keys_that_they_have(void **stat
     assert_setting(&s, "training.frobenius_penalty", "0.01");
 }
 
+static void norms_around_the_layers_follow_the_norms_of_the_layers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool input, final;
+    } cases[] = {{"model: {}\n", true, false},
+                 {"model: {norm: pre}\n", false, true},
+                 {"model: {norm: query}\n", false, true},
+                 {"model: {norm: pre, residual: gated}\n", false, false},
+                 {"model: {norm: pre, residual: gated, final_norm: true, input_norm: true}\n", true, true},
+                 {"model: {norm: post, input_norm: false}\n", false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        sr_settings settings;
+        char text[256];
+        snprintf(text, sizeof text, "data: {path: x}\n%s", cases[i].text);
+        assert_int_equal(sr_settings_parse(&settings, text, "run.yaml", NULL, 0, NULL), SR_OK);
+        assert_int_equal(settings.model.encoder.input_norm, cases[i].input);
+        assert_int_equal(settings.model.encoder.final_norm, cases[i].final);
+    }
+}
+
 static void tisasrec_has_no_learned_positions_by_default(void **state)
 {
     (void)state;
@@ -503,6 +525,7 @@ int main(void)
         cmocka_unit_test(every_backbone_takes_the_keys_that_all_have_and_its_own),
         cmocka_unit_test(options_of_stosa_are_read),
         cmocka_unit_test(backbones_without_attention_take_the_keys_that_they_have),
+        cmocka_unit_test(norms_around_the_layers_follow_the_norms_of_the_layers),
         cmocka_unit_test(tisasrec_has_no_learned_positions_by_default),
         cmocka_unit_test(combinations_next_to_the_refused_ones_are_allowed),
         cmocka_unit_test(every_kind_of_refinement_is_taken_by_the_backbones_that_have_it),

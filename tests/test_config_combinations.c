@@ -1,8 +1,11 @@
 /* Settings that do not go together are refused with a message that names both and their lines. */
 #include "config_mistakes.h"
+#include "srtrain/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void values_that_do_not_go_together_name_both_keys_and_their_lines(void **state)
@@ -67,7 +70,7 @@ static void keys_that_have_no_meaning_are_refused_where_they_are_given(void **st
         {PATH "model: {sse_user_probability: 0}\n", NULL, {"sse_user_probability is given (line 2)", "belongs to ssept"}},
         {PATH "model: {sse_item_probability: 0}\n", NULL, {"sse_item_probability is given (line 2)", "belongs to ssept"}},
         {PATH "model: {backbone: ssept, time_span: 64}\n", NULL, {"ssept has no use for it; it belongs to tisasrec"}},
-        {PATH "model: {time_unit: 1}\n", NULL, {"time_unit is given (line 2)", "belongs to tisasrec"}},
+        {PATH "model: {time_unit: 1}\n", NULL, {"time_unit is given (line 2)", "belongs to tisasrec, hstu"}},
         {PATH "model: {mean_update: frozen}\n", NULL, {"mean_update is given (line 2)", "belongs to stosa"}},
         {PATH "model: {backbone: ssept}\ntraining: {pvn_weight: 0.005}\n",
          NULL,
@@ -207,6 +210,10 @@ static void optimizers_are_refused_what_they_cannot_do(void **state)
         {PATH "training: {optimizer: lamb, loss: bpr, item_updates: deferred}\n",
          NULL,
          {"training.item_updates is deferred (line 2)", "optimizer is lamb (line 2)", "depends on the whole table"}},
+        {PATH "model: {item_table: replicated}\ntraining: {row_precision: bf16}\n",
+         NULL,
+         {"training.row_precision is bf16 (line 3)", "item_table is replicated (line 2)",
+          "only rows of a divided table travel"}},
     };
     EXPECT_REFUSALS(mistakes);
 }
@@ -297,6 +304,95 @@ static void stosa_and_its_loss_are_refused_without_each_other(void **state)
     EXPECT_REFUSALS(mistakes);
 }
 
+static void options_of_transformers_are_refused_where_they_make_no_sense(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "model: {residual: gated}\n",
+         NULL,
+         {"run.yaml:2:19: ", "model.residual is gated (line 2)", "model.norm is post (default)", "use norm pre"}},
+        {PATH "model: {residual: gated}\n", "model.norm=query", {"--set model.norm=query: error: ", "nobody has published"}},
+        {PATH "model: {backbone: bert4rec, output_embedding: separate}\n",
+         NULL,
+         {"model.output_embedding is separate (line 2)", "backbone is bert4rec (line 2)", "mask token", "use shared"}},
+        {PATH "model: {norm: query}\ncalibrators: {frequency: {}}\n",
+         NULL,
+         {"calibrators.frequency is in use (line 3)", "model.norm is query (line 2)", "use norm post or pre"}},
+        {PATH "model: {backbone: stosa, norm: pre}\ntraining: {loss: stosa}\n",
+         NULL,
+         {"model.norm is given (line 2), but model.backbone stosa has no use for it; it belongs to sasrec, bert4rec, ssept, "
+          "tisasrec"}},
+        {PATH "model: {backbone: gru4rec}\n",
+         "model.initializer=glorot",
+         {"initializer is given (--set)", "gru4rec has no use"}},
+        {PATH "model: {inner_dropout: 1}\n", NULL, {"inner_dropout is 1", "from 0 to 0.99"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+#define WITH_HSTU PATH "model: {backbone: hstu}\n"
+
+static void hstu_takes_no_calibrator_and_no_key_of_feed_forward_layers(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {WITH_HSTU "calibrators: {spatial: {}}\n",
+         NULL,
+         {"run.yaml:3:15: ", "calibrators.spatial is in use (line 3)", "backbone is hstu (line 2)", "inside of hstu's SiLU"}},
+        {WITH_HSTU "calibrators: {adversarial: {}}\n", NULL, {"backbone is hstu (line 2)", "mass may divide by 0"}},
+        {WITH_HSTU "calibrators: {refinement: {}}\n", NULL, {"backbone is hstu (line 2)", "the place of hstu's pointwise one"}},
+        {WITH_HSTU "calibrators: {frequency: {}}\n", NULL, {"backbone is hstu (line 2)", "a norm of its own"}},
+        {PATH "model: {backbone: hstu, inner_size: 8}\n", NULL, {"inner_size is given (line 2)", "hstu has no use for it"}},
+        {PATH "model: {backbone: hstu, activation: relu}\n", NULL, {"activation is given", "hstu has no use for it"}},
+        {PATH "model: {backbone: hstu, attention_dropout: 0.1}\n", NULL, {"attention_dropout is given", "hstu has no use"}},
+        {PATH "model: {backbone: hstu, norm: pre}\n", NULL, {"model.norm is given", "hstu has no use for it"}},
+        {PATH "model: {backbone: hstu, heads: 3}\n",
+         NULL,
+         {"model.heads is 3 (line 2)", "hidden_size is 64 (default)", "give both sizes, or other heads"}},
+        {PATH "model: {backbone: hstu, heads: 3, query_size: 5}\n", NULL, {"give both sizes"}},
+        {PATH "model: {backbone: hstu, time_buckets: 0}\n", NULL, {"time_buckets is 0", "from 1 to 1024"}},
+        {PATH "model: {query_size: 8}\n", NULL, {"query_size is given (line 2)", "belongs to hstu"}},
+        {PATH "model: {time_query: own}\n", NULL, {"time_query is given (line 2)", "belongs to hstu"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
+/* Its rules must say why of every calibrator that there is. */
+static void hstu_refuses_every_calibrator(void **state)
+{
+    (void)state;
+    sr_schema schema;
+    size_t refused = 0;
+    sr_settings_schema(&schema);
+    for (size_t i = 0; i < schema.section_count; ++i) {
+        const char *path = schema.sections[i].path;
+        if (strncmp(path, "calibrators.", strlen("calibrators.")) != 0)
+            continue;
+        sr_settings settings;
+        sr_error error = {.message = ""};
+        char text[256];
+        snprintf(text, sizeof text, WITH_HSTU "calibrators: {%s: {}}\n", path + strlen("calibrators."));
+        assert_int_equal(sr_settings_parse(&settings, text, "run.yaml", NULL, 0, &error), SR_ERROR_USAGE);
+        assert_non_null(strstr(error.message, "softmax"));
+        ++refused;
+    }
+    assert_true(refused >= 4);
+}
+
+static void hstu_is_read_with_any_heads_and_has_defaults_of_its_own(void **state)
+{
+    (void)state;
+    sr_settings settings;
+    const char *text = PATH "model: {backbone: hstu, heads: 3, query_size: 5, value_size: 7}\n";
+    assert_int_equal(sr_settings_parse(&settings, text, "run.yaml", NULL, 0, NULL), SR_OK);
+    assert_true(settings.model.layer_norm_epsilon == 1e-6);
+    assert_int_equal(settings.model.encoder.embedding_scale, SR_EMBEDDING_SCALE_SQRT);
+    text = PATH "model: {backbone: hstu, layer_norm_epsilon: 1.0e-5, embedding_scale: one}\n";
+    assert_int_equal(sr_settings_parse(&settings, text, "run.yaml", NULL, 0, NULL), SR_OK);
+    assert_true(settings.model.layer_norm_epsilon == 1e-5);
+    assert_int_equal(settings.model.encoder.embedding_scale, SR_EMBEDDING_SCALE_ONE);
+}
+
 static void calibrators_are_refused_on_backbones_without_attention(void **state)
 {
     (void)state;
@@ -377,6 +473,26 @@ static void refinements_without_a_meaning_are_refused(void **state)
     EXPECT_REFUSALS(mistakes);
 }
 
+static void parts_of_a_batch_are_refused_where_something_needs_all_of_it(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {PATH "training: {micro_batch: 8}\nmodel: {item_table: divided}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2) and model.item_table is divided (line 3)", "item_table replicated"}},
+        {PATH "training: {micro_batch: 8, contrastive: {weight: 0.1}}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2)", "training.contrastive", "micro_batch 0"}},
+        {PATH "training: {micro_batch: 8}\nmodel: {backbone: fearec}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2) and model.backbone is fearec (line 3)", "micro_batch 0"}},
+        {PATH "training: {micro_batch: 8}\ncalibrators: {adversarial: {combine: gate}}\n",
+         NULL,
+         {"training.micro_batch is 8 (line 2)", "calibrators.adversarial", "norm over the masks of the whole batch"}},
+    };
+    EXPECT_REFUSALS(mistakes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,9 +503,14 @@ int main(void)
         cmocka_unit_test(contrastive_training_is_refused_where_there_is_no_state_of_an_example_to_compare),
         cmocka_unit_test(windows_that_leave_fearec_no_lags_or_no_frequencies_are_refused),
         cmocka_unit_test(stosa_and_its_loss_are_refused_without_each_other),
+        cmocka_unit_test(hstu_takes_no_calibrator_and_no_key_of_feed_forward_layers),
+        cmocka_unit_test(hstu_refuses_every_calibrator),
+        cmocka_unit_test(hstu_is_read_with_any_heads_and_has_defaults_of_its_own),
+        cmocka_unit_test(options_of_transformers_are_refused_where_they_make_no_sense),
         cmocka_unit_test(calibrators_are_refused_on_backbones_without_attention),
         cmocka_unit_test(calibrators_of_dot_products_are_refused_on_stosa_where_they_are_named),
         cmocka_unit_test(refinements_without_a_meaning_are_refused),
+        cmocka_unit_test(parts_of_a_batch_are_refused_where_something_needs_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

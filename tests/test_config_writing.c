@@ -109,6 +109,8 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
     settings->training.weight_decay /= 16;
     if (!optimizer_of(&settings->training)->late)
         settings->training.item_updates = SR_ITEM_UPDATES_EVERY_STEP;
+    if (model->item_table != SR_ITEM_TABLE_DIVIDED && draw(trial, 7004, 4) > 0)
+        settings->training.row_precision = SR_PRECISION_FP32;
 }
 
 static bool breaks_a_rule(const sr_schema *schema, const sr_settings *settings)

@@ -43,7 +43,7 @@ static void every_configuration_that_comes_with_srtrain_is_read(void **state)
     char directory[3072];
     const char *source = getenv("SRTRAIN_SOURCE_DIRECTORY");
     snprintf(directory, sizeof directory, "%s/configs", source ? source : ".");
-    assert_true(read_configurations(directory) >= 13);
+    assert_true(read_configurations(directory) >= 15);
 }
 
 static void read_paper_configuration(sr_settings *settings, const char *name)

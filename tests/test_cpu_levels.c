@@ -139,8 +139,9 @@ static void matrix_units_change_products_of_bf16_alone(void **state)
     for (size_t c = 0; c < sizeof half / sizeof *half; ++c) {
         train(*state, with, half[c], &by_unit);
         train(*state, without, half[c], &by_vectors);
+        assert_memory_not_equal(&by_unit, &by_vectors, sizeof by_unit);
         for (size_t step = 0; step < STEPS; ++step)
-            assert_close("training.precision=bf16", "amx", "a loss", by_unit.losses[step], by_vectors.losses[step], 1e-5);
+            assert_close("training.precision=bf16", "amx", "a loss", by_unit.losses[step], by_vectors.losses[step], 2e-3);
     }
 }
 

@@ -1,8 +1,11 @@
 /* An item table that is divided among workers trains like one that every rank has. */
 #include "model/backbone.h"
+#include "model/divided_items.h"
 #include "rank_counts.h"
 #include "small_training.h"
 #include "srtrain/row_blocks.h"
+#include "step/item_rows.h"
+#include "tensor/bf16.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -11,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+
+/* Steps that rows may miss before all of them catch up. */
+static size_t most_missed = SR_MISSED_STEPS_MOST;
 
 enum { STEPS = 25, MOST_OPTIONS = 32 };
 
@@ -47,6 +53,9 @@ static const variant variants[] = {
     {"31", "model.backbone=caser training.frobenius_penalty=0.1 model.initializer_range=0.1"},
     {"21 41", ATTENTION "model.backbone=stosa training.loss=stosa model.activation=elu " ALL_TARGETS},
     {"31", ATTENTION "calibrators.adversarial.combine=gate model.initializer_range=0.1"},
+    {"31", "model.backbone=hstu training.loss=sampled_softmax training.negatives=9 " ALL_TARGETS},
+    {"22", ATTENTION "model.output_embedding=separate model.norm=query"},
+    {"31", ATTENTION "model.output_embedding=separate training.loss=gbce training.negatives=9 model.norm=pre"},
 };
 
 /* ---- a training ---- */
@@ -103,6 +112,7 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
     small_training t;
     sr_error error = {.message = ""};
     begin(&t, data, options, threads, is_divided);
+    item_rows_remember_at_most(&t.stepper, most_missed);
     for (int64_t step = 0; step < STEPS; ++step) {
         sr_step_result result;
         if (small_training_step(&t, step, &result, &error) != SR_OK)
@@ -116,7 +126,9 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
     const sr_parameters *parameters = sr_model_parameters(t.model);
     found->squares = 0;
     for (size_t i = 0; i < parameters->count; ++i)
-        for (size_t k = 0; !strstr(parameters->list[i].name, "item_") && k < parameters->list[i].size; ++k)
+        for (size_t k = 0; !strstr(parameters->list[i].name, "item_") && !strstr(parameters->list[i].name, "output_") &&
+                           k < parameters->list[i].size;
+             ++k)
             found->squares += pow((double)parameters->values[parameters->list[i].offset + k], 2);
     small_training_end(&t);
 }
@@ -183,12 +195,30 @@ static void a_divided_table_is_trained_like_a_replicated_one(void **state)
     }
 }
 
+static void rows_catch_up_before_too_many_steps_are_remembered(void **state)
+{
+    static const char options[] = ATTENTION "training.loss=bpr training.weight_decay=0.1";
+    outcome expected, found;
+    train(*state, 1, 1, options, false, &expected);
+    most_missed = 4;
+    if (train(*state, 2, 2, options, true, &found)) {
+        assert_close(options, "22", &found, &expected);
+        forget(&found);
+    }
+    most_missed = SR_MISSED_STEPS_MOST;
+    forget(&expected);
+}
+
+#define SAMPLED ATTENTION "training.loss=sampled_softmax training.negatives=16 "
+
 static void the_same_training_gives_the_same_bits(void **state)
 {
-    for (size_t v = 0; v < 2; ++v) {
+    static const char *const options[] = {ATTENTION "training.loss=bpr", ATTENTION "training.loss=cross_entropy",
+                                          SAMPLED "training.row_precision=bf16"};
+    for (size_t v = 0; v < sizeof options / sizeof *options; ++v) {
         outcome once, twice;
-        const bool is_first = train(*state, 2, 2, variants[v].options, true, &once);
-        train(*state, 2, 2, variants[v].options, true, &twice);
+        const bool is_first = train(*state, 2, 2, options[v], true, &once);
+        train(*state, 2, 2, options[v], true, &twice);
         if (is_first) {
             assert_memory_equal(once.losses, twice.losses, sizeof once.losses);
             assert_memory_equal(once.norms, twice.norms, sizeof once.norms);
@@ -197,6 +227,37 @@ static void the_same_training_gives_the_same_bits(void **state)
             forget(&twice);
         }
     }
+}
+
+/* ---- rows that travel as bf16 ---- */
+
+static double largest_difference(const outcome *found, const outcome *expected)
+{
+    double largest = 0;
+    for (size_t step = 0; step < STEPS; ++step)
+        largest = fmax(largest, fabs(found->losses[step] - expected->losses[step]) / expected->losses[step]);
+    return largest;
+}
+
+static void rounded_rows_train_nearly_alike(void **state)
+{
+    static const char *const workers[] = {"21", "41", "22"};
+    outcome exact, found;
+    train(*state, 1, 1, SAMPLED, true, &exact);
+    if (train(*state, 1, 1, SAMPLED "training.row_precision=bf16", true, &found)) { /* nothing travels */
+        assert_memory_equal(exact.losses, found.losses, sizeof exact.losses);
+        assert_memory_equal(exact.table[0], found.table[0], exact.sizes[0] * sizeof(sr_real));
+        forget(&found);
+    }
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; ++i)
+        if (train(*state, workers[i][0] - '0', (size_t)(workers[i][1] - '0'), SAMPLED "training.row_precision=bf16", true,
+                  &found)) {
+            const double difference = largest_difference(&found, &exact);
+            if (!(difference > 1e-7 && difference < 1e-3)) /* numbers have 8 bits, and errors of many nearly cancel */
+                fail_msg("with rounded rows on %s losses are %.3g of them away", workers[i], difference);
+            forget(&found);
+        }
+    forget(&exact);
 }
 
 /* ---- failures ---- */
@@ -232,6 +293,41 @@ static sr_status run_failing(const small_training *t, sr_ranks *ranks, bool in_f
     return status;
 }
 
+/* What this worker reads of a batch, [rows, width]: the caller releases it. */
+static sr_real *read_rows(const shared_dataset *data, const small_training *t, bool rounds, size_t *count)
+{
+    sr_ranks ranks = sr_parallel_ranks(data->parallel);
+    ranks.rounds_rows = rounds;
+    assert_int_equal(run_failing(t, &ranks, true, false, NULL), SR_OK);
+    const divided *d = t->model->item_table.memory;
+    *count = d->ids.count * t->model->item_table.parts[ITEM_VECTORS].width;
+    sr_real *rows = malloc(*count * sizeof *rows);
+    assert_non_null(rows);
+    memcpy(rows, d->parts[ITEM_VECTORS].read.values, *count * sizeof *rows);
+    return rows;
+}
+
+/* Evaluation does not ask for it. */
+static void rows_are_rounded_for_who_asks_for_it(void **state)
+{
+    shared_dataset data;
+    assert_true(rank_counts_take_part(*state, MOST_RANKS, &data));
+    small_training t;
+    size_t count, same, rounded = 0;
+    begin(&t, &data, SAMPLED "training.row_precision=bf16", 1, true);
+    assert_false(sr_parallel_ranks(data.parallel).rounds_rows);
+    sr_real *exact = read_rows(&data, &t, false, &count), *found = read_rows(&data, &t, true, &same);
+    assert_int_equal(same, count);
+    for (size_t i = 0; i < count; ++i) {
+        assert_true(found[i] == bf16_round(exact[i]));
+        rounded += found[i] != exact[i];
+    }
+    assert_true(rounded > count / 2);
+    free(exact);
+    free(found);
+    small_training_end(&t);
+}
+
 static void a_rank_that_fails_ends_fetching_and_handing_back_on_all(void **state)
 {
     for (int in_fetch = 0; in_fetch < 2; ++in_fetch) {
@@ -244,6 +340,25 @@ static void a_rank_that_fails_ends_fetching_and_handing_back_on_all(void **state
         assert_int_equal(run_failing(&t, &ranks, in_fetch, ranks.rank == 2, &error), SR_ERROR_RUNTIME);
         assert_non_null(strstr(error.message, "this rank has failed"));
         assert_int_equal(run_failing(&t, &ranks, in_fetch, false, &error), SR_OK);
+        small_training_end(&t);
+    }
+}
+
+/* The first rank has that row. Else every rank would ask it for one row more in every step. */
+static void padding_is_fetched_where_it_is_read(void **state)
+{
+    static const char *const options[] = {ATTENTION "training.loss=bpr", "model.backbone=caser training.loss=bpr"};
+    for (size_t i = 0; i < sizeof options / sizeof *options; ++i) {
+        shared_dataset data;
+        assert_true(rank_counts_take_part(*state, MOST_RANKS, &data));
+        small_training t;
+        begin(&t, &data, options[i], 1, true);
+        sr_ranks ranks = sr_parallel_ranks(data.parallel);
+        assert_int_equal(run_failing(&t, &ranks, true, false, NULL), SR_OK);
+        const id_map *fetched = &((const divided *)t.model->item_table.memory)->touched;
+        assert_true(fetched->count > 0);
+        if (ranks.rank == 0)
+            assert_true((id_map_find(fetched, 0) != SIZE_MAX) == (i == 1));
         small_training_end(&t);
     }
 }
@@ -293,7 +408,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_divided_table_is_trained_like_a_replicated_one),
         cmocka_unit_test(the_same_training_gives_the_same_bits),
+        cmocka_unit_test(rows_catch_up_before_too_many_steps_are_remembered),
+        cmocka_unit_test(rounded_rows_train_nearly_alike),
+        cmocka_unit_test(rows_are_rounded_for_who_asks_for_it),
         cmocka_unit_test(a_rank_that_fails_ends_fetching_and_handing_back_on_all),
+        cmocka_unit_test(padding_is_fetched_where_it_is_read),
         cmocka_unit_test(passes_of_others_than_the_owners_are_refused),
         cmocka_unit_test(all_ranks_name_the_table_when_a_row_of_one_is_not_finite),
     };

@@ -16,6 +16,15 @@ typedef struct {
     int32_t from, to, number;
 } element;
 
+/* Messages that this process has sent. Only the first of its threads sends. */
+static size_t messages;
+
+int MPI_Isend(const void *data, int count, MPI_Datatype type, int to, int tag, MPI_Comm communicator, MPI_Request *request)
+{
+    ++messages;
+    return PMPI_Isend(data, count, type, to, tag, communicator, request);
+}
+
 /* Some pairs exchange nothing; with `large`, the first rank sends the last one more than fits into a message. */
 static size_t count_between(size_t from, size_t to, size_t ranks, bool large)
 {
@@ -78,6 +87,21 @@ static void threads_exchange_like_ranks(void **state)
     assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
 }
 
+static void a_process_sends_another_one_message_for_all_its_threads(void **state)
+{
+    enum { THREADS = 3 };
+    const world *w = *state;
+    const size_t others = (size_t)sr_parallel_size(w->parallel) - 1;
+    size_t wrong = 0;
+    assert_int_equal(sr_parallel_use_threads(w->parallel, THREADS, NULL), SR_OK);
+    messages = 0;
+#pragma omp parallel num_threads(THREADS) reduction(+ : wrong)
+    wrong += exchange(sr_parallel_member(w->parallel, (size_t)omp_get_thread_num()), false);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(messages, others);
+    assert_int_equal(sr_parallel_use_threads(w->parallel, 1, NULL), SR_OK);
+}
+
 static void a_rank_that_has_failed_ends_an_exchange_on_all(void **state)
 {
     const world *w = *state;
@@ -106,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_rank_gets_what_the_others_have_for_it),
         cmocka_unit_test(threads_exchange_like_ranks),
+        cmocka_unit_test(a_process_sends_another_one_message_for_all_its_threads),
         cmocka_unit_test(a_rank_that_has_failed_ends_an_exchange_on_all),
     };
     /* A rank whose test fails must take the others with it: they are waiting for its messages. */

@@ -50,6 +50,8 @@ static void read_long_list(item_list *list, workplace *place, const name_table *
     assert_int_equal(remove(path), 0);
 }
 
+static const time_format any_times;
+
 /* Runs the engine on a data set's worth of rows; the result is at DIRECTORY/out if it returns SR_OK. */
 static sr_status run(const char *directory, const row *rows, size_t count, const request *r, engine_counts *counts,
                      sr_error *error)
@@ -436,8 +438,8 @@ static void assert_split(const char *text, const int64_t *times, size_t length, 
 {
     split_rule rule;
     sr_error error;
-    int32_t train, valid;
-    if (split_parse(text, &rule, &error) != SR_OK)
+    uint32_t train, valid;
+    if (split_parse(text, &any_times, &rule, &error) != SR_OK)
         fail_msg("%s", error.message);
     split_sequence(&rule, times, length, &train, &valid);
     assert_int_equal(train, train_end);
@@ -491,7 +493,7 @@ static void unknown_splits_are_refused(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
         split_rule rule;
         sr_error error;
-        if (split_parse(wrong[i], &rule, &error) != SR_ERROR_USAGE)
+        if (split_parse(wrong[i], &any_times, &rule, &error) != SR_ERROR_USAGE)
             fail_msg("--split %s was accepted", wrong[i]);
     }
 }
@@ -501,7 +503,7 @@ static void assert_no_times(const char *text, const time_format *format, const c
 {
     split_rule rule;
     sr_error error = {.status = SR_OK};
-    sr_status status = split_parse(text, &rule, &error);
+    sr_status status = split_parse(text, &any_times, &rule, &error);
     if (format) {
         assert_int_equal(status, SR_OK);
         status = split_set_times(&rule, format, &error);
@@ -535,13 +537,13 @@ static void moments_between_time_stamps_cut_where_they_lie(void **state)
                       seconds = {.unit = TIME_SECONDS, .has_decimals = true};
     const int64_t times[] = {-2, -1, 0, 1, 2, 3};
     split_rule rule;
-    int32_t train, valid;
-    assert_int_equal(split_parse("time:-1.5,1.5", &rule, NULL), SR_OK);
+    uint32_t train, valid;
+    assert_int_equal(split_parse("time:-1.5,1.5", &any_times, &rule, NULL), SR_OK);
     assert_int_equal(split_set_times(&rule, &whole, NULL), SR_OK);
     split_sequence(&rule, times, 6, &train, &valid);
     assert_int_equal(train, 1);
     assert_int_equal(valid, 4);
-    assert_int_equal(split_parse("time:1970-01-01,1970-01-01T00:00:02Z", &rule, NULL), SR_OK);
+    assert_int_equal(split_parse("time:1970-01-01,1970-01-01T00:00:02Z", &any_times, &rule, NULL), SR_OK);
     assert_int_equal(split_set_times(&rule, &seconds, NULL), SR_OK);
     split_sequence(&rule, times, 6, &train, &valid);
     assert_int_equal(train, 2);
@@ -554,12 +556,12 @@ static void times_of_a_split_are_what_they_are_in_the_input(void **state)
     const time_format dates = {.unit = TIME_ISO, .has_decimals = true, .decimals = 0},
                       fractions = {.unit = TIME_NUMBER, .has_decimals = true, .decimals = 3};
     split_rule rule;
-    assert_int_equal(split_parse("time:2017-10-01,2017-10-02 00:00:10", &rule, NULL), SR_OK);
+    assert_int_equal(split_parse("time:2017-10-01,2017-10-02 00:00:10", &any_times, &rule, NULL), SR_OK);
     assert_int_equal(split_set_times(&rule, &dates, NULL), SR_OK);
     assert_int_equal(rule.times[0], 1506816000);
     assert_int_equal(rule.times[1], 1506816000 + 86410);
     assert_int_equal(split_set_times(&rule, &fractions, NULL), SR_ERROR_USAGE); /* the input has numbers */
-    assert_int_equal(split_parse("time:0.5,1", &rule, NULL), SR_OK);
+    assert_int_equal(split_parse("time:0.5,1", &any_times, &rule, NULL), SR_OK);
     assert_int_equal(split_set_times(&rule, &fractions, NULL), SR_OK);
     assert_int_equal(rule.times[0], 500);
     assert_int_equal(rule.times[1], 1000);

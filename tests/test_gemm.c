@@ -257,10 +257,136 @@ static void a_number_has_the_same_bits_whatever_is_multiplied_with_it(void **sta
     }
 }
 
-static void products_of_bf16_are_those_of_rounded_numbers(void **state)
+/* Several pieces of the depth, of the rows and of the columns that are laid out at a time. */
+static void check_large_shape(multiply_function *multiply, number_function *number)
+{
+    check_engine(multiply, number, &(shape){.m = 131, .n = 259, .k = 1030, .alpha = 1, .beta = (sr_real)0.5});
+}
+
+static bool has_matrix_unit(const sr_kernels *kernels)
+{
+    return strcmp(kernels->level, "amx") == 0;
+}
+
+/* Element i, j of a factor or of a result of [queries, keys]. */
+static bool is_seen(size_t query, size_t key, size_t diagonal)
+{
+    return key <= query + diagonal;
+}
+
+/* Clears what no query sees of a [queries, keys]. */
+static void clear_unseen(sr_real *a, size_t stride, size_t queries, size_t keys, size_t diagonal)
+{
+    for (size_t i = 0; i < queries; ++i)
+        for (size_t j = 0; j < keys; ++j)
+            if (!is_seen(i, j, diagonal))
+                a[i * stride + j] = 0;
+}
+
+/* The causal product, and the whole one by plain loops. Of a result, what nobody sees is taken from the product itself. */
+static void check_causal(const sr_products *products, const shape *s, size_t diagonal)
+{
+    matrices made = make(s);
+    sr_real *before;
+    assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+    memcpy(before, made.c, made.c_size * sizeof *before);
+    const causal_part part = s->transpose_b ? CAUSAL_RESULT : CAUSAL_FACTOR;
+    if (part == CAUSAL_FACTOR)
+        clear_unseen(made.a, made.a_stride, rows_of_a(s), s->transpose_a ? s->m : s->k, diagonal);
+    const sr_causal_size size = {{s->m, s->n, s->k}, part, diagonal};
+    sr_gemm_causal(products, &size, s->alpha, (sr_operand){made.a, made.a_stride, s->transpose_a},
+                   (sr_operand){made.b, made.b_stride, s->transpose_b}, s->beta, made.c, made.c_stride);
+    sr_real *whole;
+    assert_int_equal(SR_ALLOCATE(&whole, made.c_size, "c", NULL), SR_OK);
+    memcpy(whole, before, made.c_size * sizeof *whole);
+    matrix_product product = product_of(s, &made);
+    product.c = whole;
+    sr_gemm_by(SR_GEMM_OWN, products, &product);
+    for (size_t i = 0; i < s->m && part == CAUSAL_RESULT; ++i)
+        for (size_t j = 0; j < s->n; ++j)
+            if (!is_seen(i, j, diagonal))
+                made.c[i * made.c_stride + j] = whole[i * made.c_stride + j];
+    check(s, &made, before, itself);
+    free(whole);
+    free(before);
+    release(&made);
+}
+
+/* Scores of queries and keys; sums over keys, and over queries. */
+static void causal_products_leave_out_what_no_query_sees(void **state)
 {
     const sr_kernels *kernels = *state;
-    check_every_shape(kernels->products[SR_PRECISION_BF16]->multiply, bf16_round);
+    static const size_t lengths[][2] = {{1, 1},     {5, 5},     {17, 17},  {50, 50}, {3, 40},
+                                        {200, 200}, {300, 300}, {60, 300}, {290, 40}};
+    enum { WIDTH = 32 };
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; ++l)
+        for (size_t i = 0; i < 3; ++i) {
+            const size_t queries = lengths[l][0], keys = lengths[l][1];
+            const size_t diagonal = keys > queries ? keys - queries : 0;
+            const shape scores = {.transpose_b = true, .m = queries, .n = keys, .k = WIDTH},
+                        over_keys = {.m = queries, .n = WIDTH, .k = keys},
+                        over_queries = {.transpose_a = true, .m = keys, .n = WIDTH, .k = queries};
+            shape s = i == 0 ? scores : i == 1 ? over_keys : over_queries;
+            s.alpha = l % 2 ? 1 : (sr_real)0.25;
+            s.beta = l % 3 == 0 ? 0 : l % 3 == 1 ? 1 : (sr_real)0.5;
+            check_causal(kernels->products[SR_PRECISION_FP32], &s, diagonal);
+        }
+}
+
+static void a_bias_is_added_to_every_row(void **state)
+{
+    const sr_kernels *kernels = *state;
+    static const size_t sizes[][3] = {{1, 5, 3}, {7, 64, 64}, {100, 130, 300}, {33, 17, 20}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        for (int precision = 0; precision < SR_PRECISIONS; ++precision) {
+            const shape s = {.transpose_b = i % 2, .m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2], .alpha = 1, .beta = 1};
+            matrices made = make(&s);
+            sr_real *before;
+            assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+            for (size_t row = 1; row < s.m; ++row)
+                memcpy(made.c + row * s.n, made.c, s.n * sizeof *made.c);
+            memcpy(before, made.c, made.c_size * sizeof *before);
+            for (size_t element = 0; element < made.c_size; ++element)
+                made.c[element] = (sr_real)NAN;
+            sr_gemm_with_bias(kernels->products[precision], (sr_product_size){s.m, s.n, s.k}, sr_plain(made.a, made.a_stride),
+                              (sr_operand){made.b, made.b_stride, s.transpose_b}, before, made.c, made.c_stride);
+            const bool rounds = precision == SR_PRECISION_BF16 && has_matrix_unit(kernels) &&
+                                !sr_gemm_is_small((sr_product_size){s.m, s.n, s.k});
+            check(&s, &made, before, rounds ? bf16_round : itself);
+            free(before);
+            release(&made);
+        }
+}
+
+static void products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them(void **state)
+{
+    const sr_kernels *kernels = *state;
+    number_function *number = has_matrix_unit(kernels) ? bf16_round : itself;
+    check_every_shape(kernels->products[SR_PRECISION_BF16]->multiply, number);
+    check_large_shape(kernels->products[SR_PRECISION_BF16]->multiply, number);
+}
+
+/* Of 32 x n x 64 numbers with n from a little below to a little above the bound. */
+static void small_products_are_left_to_full_precision(void **state)
+{
+    const sr_kernels *kernels = *state;
+    for (size_t n = 62; n < 66; ++n) {
+        const shape s = {.m = 32, .n = n, .k = 64, .alpha = 1};
+        const sr_product_size size = {s.m, s.n, s.k};
+        matrices made = make(&s), expected = make(&s);
+        sr_gemm_with(kernels->products[SR_PRECISION_BF16], size, 1, sr_plain(made.a, s.k), sr_plain(made.b, s.n), 0, made.c,
+                     s.n);
+        const matrix_product product = product_of(&s, &expected);
+        if (has_matrix_unit(kernels) && 32 * n * 64 >= 130000)
+            kernels->products[SR_PRECISION_BF16]->multiply(&product);
+        else
+            sr_gemm(kernels, size, 1, sr_plain(made.a, s.k), sr_plain(made.b, s.n), 0, expected.c, s.n);
+        assert_memory_equal(made.c, expected.c, made.c_size * sizeof *made.c);
+        release(&made);
+        release(&expected);
+    }
+    assert_true(sr_gemm_is_small((sr_product_size){31, 1000, 1000}) && sr_gemm_is_small((sr_product_size){1000, 31, 1000}) &&
+                sr_gemm_is_small((sr_product_size){1000, 1000, 31}));
 }
 
 static void blas_agrees_with_plain_loops(void **state)
@@ -303,6 +429,7 @@ static void emulated_matrix_units_multiply_rounded_numbers(void **state)
 {
     (void)state;
     check_every_shape(multiply_amx_emulated, bf16_round);
+    check_large_shape(multiply_amx_emulated, bf16_round);
 }
 
 /* Numbers of very different size, so that the order of a sum shows in its last bits, and so that products and sums of some of
@@ -321,7 +448,8 @@ static void spread(sr_real *values, size_t count, uint64_t index)
 /* Whether the emulation is right, so that tests of it say something about the hardware. */
 static void matrix_units_give_what_their_emulation_gives_to_the_bit(void **state)
 {
-    static const size_t sizes[][3] = {{16, 16, 32}, {16, 16, 31}, {32, 32, 64}, {35, 37, 70}, {64, 50, 257}, {50, 129, 333}};
+    static const size_t sizes[][3] = {{16, 16, 32},  {16, 16, 31},   {32, 32, 64},  {35, 37, 70},
+                                      {64, 50, 257}, {50, 129, 333}, {64, 96, 128}, {131, 259, 1030}};
     const sr_kernels *kernels = *state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
         for (int transposed = 0; transposed < 4; ++transposed) {
@@ -354,7 +482,10 @@ static int test_level(const sr_kernels *kernels)
         cmocka_unit_test_prestate(nothing_is_written_for_an_empty_product, state),
         cmocka_unit_test_prestate(the_own_engine_agrees_with_plain_loops, state),
         cmocka_unit_test_prestate(a_number_has_the_same_bits_whatever_is_multiplied_with_it, state),
-        cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers, state),
+        cmocka_unit_test_prestate(causal_products_leave_out_what_no_query_sees, state),
+        cmocka_unit_test_prestate(a_bias_is_added_to_every_row, state),
+        cmocka_unit_test_prestate(products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them, state),
+        cmocka_unit_test_prestate(small_products_are_left_to_full_precision, state),
     };
     return cmocka_run_group_tests_name(kernels->level, tests, NULL, NULL);
 }
@@ -365,7 +496,7 @@ static int test_matrix_unit(const sr_kernels *kernels)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(matrix_units_give_what_their_emulation_gives_to_the_bit, state),
     };
-    return strcmp(kernels->level, "amx") == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
+    return has_matrix_unit(kernels) ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
 
 /* What does not depend on the level. */

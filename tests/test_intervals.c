@@ -140,6 +140,77 @@ static void the_row_of_gap_zero_gets_no_gradient_from_the_context(void **state)
     check_gradient_rows(w);
 }
 
+/* ---- buckets of time ---- */
+
+/* The definition, for gaps that long double tells apart. */
+static size_t defined_bucket(uint64_t gap)
+{
+    return gap <= 1 ? 0 : (size_t)floor(log((double)gap) / 0.301);
+}
+
+static void buckets_of_time_follow_their_definition_at_every_boundary(void **state)
+{
+    enum { GAPS = 3 * 150, LARGEST = 65535 };
+    world *w = *state;
+    static uint64_t gaps[GAPS];
+    static int64_t query_times[GAPS + 1], key_times[GAPS + 1];
+    static int32_t columns[GAPS + 1];
+    size_t count = 0;
+    for (size_t b = 0; b < 147; ++b)
+        for (int step = -1; step <= 1; ++step)
+            gaps[count++] = (uint64_t)(ceil(exp((double)b * 0.301)) + step);
+    gaps[count++] = UINT64_MAX;
+    for (size_t i = 0; i < count; ++i) { /* key 0 stands INT64_MIN away from no query: token i + 1 is asked about it */
+        columns[i + 1] = (int32_t)i + 1;
+        query_times[i + 1] = (int64_t)(gaps[i] + (uint64_t)INT64_MIN);
+    }
+    key_times[0] = INT64_MIN;
+    const size_t offsets[] = {0, count + 1};
+    static const uint32_t none[] = {0};
+    static const uint64_t identity_of[] = {1};
+    const sr_layout one = {.sequences = 1,
+                           .offsets = offsets,
+                           .leading = none,
+                           .trailing = none,
+                           .columns = columns,
+                           .identity = identity_of,
+                           .window = count + 1,
+                           .causal = true};
+    const sr_bucketing by = {.query_times = query_times, .key_times = key_times, .unit = 1, .largest = LARGEST};
+    const uint16_t *buckets = sr_time_buckets(w->tape, map_of(w, &one, 1), &by);
+    assert_non_null(buckets);
+    for (size_t i = 0; i < count; ++i) {
+        assert_int_equal(buckets[(i + 1) * (count + 1)], defined_bucket(gaps[i]));
+        assert_int_equal(sr_time_bucket(query_times[i + 1], INT64_MIN, 1, LARGEST), defined_bucket(gaps[i]));
+    }
+    assert_int_equal(sr_time_bucket(0, 86400, 1, 128), 37);
+    assert_int_equal(sr_time_bucket(86400000, 0, 1000, 128), 37);
+    assert_int_equal(sr_time_bucket(5, 5, 1, 128), 0);
+    assert_int_equal(sr_time_bucket(0, INT64_MAX, 1, 128), 128);
+}
+
+static void pointwise_weights_follow_their_definition(void **state)
+{
+    world *w = *state;
+    sr_tensor *positions = parameter(w, 1, 4), *scores = filled(w, HEADS * 16, 1, 0);
+    static sr_real of_times[] = {0.3, -0.8, 0.5, 0.1, 1.2, -0.4, 0.9, 0.7};
+    sr_tensor *times = sr_tape_constant(w->tape, of_times, 1, 8);
+    for (size_t i = 0; i < HEADS * 16; ++i)
+        scores->values[i] = ((sr_real)(i * 7 % 11) - 5) / 3;
+    const sr_attention_map *map = map_of(w, &four, HEADS);
+    const sr_bucketing by = {.query_times = four_intervals.times, .key_times = four_intervals.times, .unit = 60, .largest = 7};
+    const sr_relative_biases biases = {.positions = positions, .times = times, .buckets = sr_time_buckets(w->tape, map, &by)};
+    const sr_tensor *weights = sr_pointwise_attention(w->tape, scores, map, &biases, 5);
+    for (size_t head = 0; head < HEADS; ++head)
+        for (size_t i = 0; i < 4; ++i)
+            for (size_t j = 0; j < 4; ++j) {
+                const size_t cell = (head * 4 + i) * 4 + j;
+                const size_t bucket = sr_time_bucket(four_intervals.times[i], four_intervals.times[j], 60, 7);
+                const double b = j <= i ? scores->values[cell] + positions->values[i - j] + of_times[bucket] : 0;
+                assert_true(fabs(weights->values[cell] - b / (1 + exp(-b)) / 5) < 1e-12);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +220,9 @@ int main(void)
                                         operation_tear_down),
         cmocka_unit_test_setup_teardown(interval_context_of_some_queries_follows_its_definition, operation_set_up,
                                         operation_tear_down),
+        cmocka_unit_test_setup_teardown(buckets_of_time_follow_their_definition_at_every_boundary, operation_set_up,
+                                        operation_tear_down),
+        cmocka_unit_test_setup_teardown(pointwise_weights_follow_their_definition, operation_set_up, operation_tear_down),
         cmocka_unit_test_setup_teardown(the_row_of_gap_zero_gets_no_gradient_from_scores, operation_set_up,
                                         operation_tear_down),
         cmocka_unit_test_setup_teardown(the_row_of_gap_zero_gets_no_gradient_from_the_context, operation_set_up,

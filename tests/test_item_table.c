@@ -45,6 +45,11 @@ static const variant variants[] = {
     {"ssept", {"model.backbone=ssept", "model.user_hidden_size=4", "model.sse_item_probability=0.5", "training.loss=bpr"}},
     {"caser", {"model.backbone=caser", "training.frobenius_penalty=0.1"}},
     {"stosa", {"model.backbone=stosa", "training.loss=stosa"}},
+    {"hstu", {"model.backbone=hstu", "training.objective=all"}},
+    {"two tables", {"model.output_embedding=separate", "training.objective=all"}},
+    {"two tables of cosines and bpr",
+     {"model.output_embedding=separate", "model.similarity=cosine", "training.loss=bpr", "training.temperature=0.3"}},
+    {"two tables and gbce with lists", {"model.output_embedding=separate", "training.loss=gbce"}},
 };
 
 typedef struct {
@@ -67,7 +72,7 @@ static void create_world(world *w, const variant *v)
     size_t count = 3;
     sr_error error = {.message = ""};
     w->lists = has(v, "with lists");
-    if (!has(v, "gru4rec") && !has(v, "caser"))
+    if (!has(v, "gru4rec") && !has(v, "caser") && !has(v, "hstu"))
         assignments[count++] = "model.inner_size=10";
     for (size_t i = 0; i < 4 && v->assignments[i]; ++i)
         assignments[count++] = v->assignments[i];
@@ -138,6 +143,7 @@ static void build_batch(world *w)
         const size_t first = objective == SR_OBJECTIVE_ALL || needs.masked || lengths[e] == 0 ? 0 : lengths[e] - 1;
         examples[e] = (sr_example){.items = needs.masked ? masked[e] : histories[e],
                                    .times = times[e],
+                                   .next_time = 40,
                                    .length = needs.masked && lengths[e] == 0 ? 1 : lengths[e],
                                    .user = (int32_t)e + 1,
                                    .identity = 100 + e,
@@ -415,17 +421,32 @@ static void scores_are_found_by_the_tiles_of_their_items(void **state)
 static void cosines_without_a_low_temperature_are_worth_a_warning(void **state)
 {
     static const variant warm = {"", {"model.similarity=cosine"}},
-                         cold = {"", {"model.similarity=cosine", "training.temperature=0.1"}};
+                         cold = {"", {"model.similarity=cosine", "training.temperature=0.5"}},
+                         sampled = {"",
+                                    {"model.similarity=cosine", "training.temperature=0.51", "training.loss=sampled_softmax",
+                                     "training.log_q=none"}},
+                         pairs = {"", {"model.similarity=cosine", "training.loss=bpr"}};
     world w;
     (void)state;
     create_world(&w, &plain);
-    assert_null(sr_model_training_warning(&w.settings.model));
+    char text[512];
+    assert_false(sr_model_training_warning(&w.settings.model, 1860, text, sizeof text));
     free_world(&w);
     create_world(&w, &warm);
-    assert_non_null(strstr(sr_model_training_warning(&w.settings.model), "training.temperature below 1"));
+    assert_true(sr_model_training_warning(&w.settings.model, 1860, text, sizeof text));
+    assert_non_null(
+        strstr(text, "training.temperature of 1, the loss stays above 5.53, where guessing gives 7.53, and no item"));
+    free_world(&w);
+    create_world(&w, &sampled);
+    assert_true(sr_model_training_warning(&w.settings.model, 1860, text, sizeof text));
+    assert_non_null(strstr(text, "stays above 1.8, where guessing gives 5.55"));
+    free_world(&w);
+    create_world(&w, &pairs);
+    assert_true(sr_model_training_warning(&w.settings.model, 1860, text, sizeof text));
+    assert_non_null(strstr(text, "temperature of 1, no item"));
     free_world(&w);
     create_world(&w, &cold);
-    assert_null(sr_model_training_warning(&w.settings.model));
+    assert_false(sr_model_training_warning(&w.settings.model, 1860, text, sizeof text));
     free_world(&w);
 }
 

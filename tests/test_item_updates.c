@@ -1,6 +1,7 @@
 /* Deferred updates of item tables change no result, whatever the backbone, the loss and the number of ranks and threads. */
 #include "optional.h"
 #include "small_training.h"
+#include "step/item_rows.h"
 
 #include <malloc.h>
 #include <math.h>
@@ -31,7 +32,8 @@ static int set_up(void **state)
                    .users = USERS, .items = ITEMS, .length = LENGTH, .shards = 1, .item_of = item_of, .time_of = time_of});
 }
 
-static void train(const shared_dataset *data, small_training *t, const char *updates, const char *const options[OPTIONS])
+static void train(const shared_dataset *data, small_training *t, const char *updates, size_t most_missed,
+                  const char *const options[OPTIONS])
 {
     char choice[64];
     const char *assignments[OPTIONS + 8] = {
@@ -44,6 +46,7 @@ static void train(const shared_dataset *data, small_training *t, const char *upd
         assignments[count++] = options[i];
     sr_error error = {.message = ""};
     small_training_begin(t, data, assignments, count, STEPS);
+    item_rows_remember_at_most(&t->stepper, most_missed);
     for (int64_t step = 0; step < STEPS; ++step) {
         sr_step_result result;
         if (small_training_step(t, step, &result, &error) != SR_OK)
@@ -68,11 +71,11 @@ static double value_of(small_training *t, size_t row)
     return (double)parameters->values[row * parameters->list[0].shape[1]];
 }
 
-static void check_equal(const shared_dataset *data, const char *const options[OPTIONS])
+static void check_equal(const shared_dataset *data, size_t most_missed, const char *const options[OPTIONS])
 {
     static small_training dense, deferred;
-    train(data, &dense, "every_step", options);
-    train(data, &deferred, "deferred", options);
+    train(data, &dense, "every_step", STEPS, options);
+    train(data, &deferred, "deferred", most_missed, options);
     assert_false(sr_optimizer_picks_rows(&dense.stepper.optimizer));
     assert_true(sr_optimizer_picks_rows(&deferred.stepper.optimizer));
     assert_int_equal(deferred.stepper.node != NULL, dense.stepper.node != NULL);
@@ -108,7 +111,7 @@ static double held_by_training(const shared_dataset *data, const char *updates, 
 {
     static small_training t;
     const double before = held();
-    train(data, &t, updates, options);
+    train(data, &t, updates, STEPS, options);
     const double after = held();
     *planned = sr_stepper_late_memory(t.model, &t.settings, ITEMS + 1, STEPS, (size_t)sr_parallel_size(data->parallel),
                                       t.stepper.threads);
@@ -157,13 +160,25 @@ static void deferred_rows_change_no_result(void **state)
          "calibrators.adversarial.combine=gate"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
-        check_equal(*state, cases[i]);
+        check_equal(*state, STEPS, cases[i]);
 }
 
 static void deferred_rows_change_no_result_with_threads(void **state)
 {
     static const char *const with_threads[OPTIONS] = {"training.loss=bpr", "training.objective=all", "training.threads=3"};
-    check_equal(*state, with_threads);
+    check_equal(*state, STEPS, with_threads);
+}
+
+/* Two times on the way, and some steps are missed since. */
+static void all_rows_catch_up_before_too_many_steps_are_remembered(void **state)
+{
+    static const char *const cases[][OPTIONS] = {
+        {"training.loss=bpr", "training.objective=all", "training.weight_decay=0.1"},
+        {"training.loss=bpr", "training.reduction=blocking"},
+        {"training.loss=bpr", "training.threads=2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
+        check_equal(*state, 9, cases[i]);
 }
 
 static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
@@ -175,7 +190,7 @@ static void nothing_is_deferred_where_every_row_has_a_gradient(void **state)
         {"training.loss=bpr", "training.weight_decay=0.1", "training.weight_decay_kind=l2"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         static small_training t;
-        train(*state, &t, "deferred", cases[i]);
+        train(*state, &t, "deferred", STEPS, cases[i]);
         assert_false(sr_optimizer_picks_rows(&t.stepper.optimizer));
         small_training_end(&t);
     }
@@ -187,6 +202,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(what_late_rows_take_is_known_before),
         cmocka_unit_test(deferred_rows_change_no_result),
         cmocka_unit_test(deferred_rows_change_no_result_with_threads),
+        cmocka_unit_test(all_rows_catch_up_before_too_many_steps_are_remembered),
         cmocka_unit_test(nothing_is_deferred_where_every_row_has_a_gradient),
     };
     /* A rank whose test fails must take the others with it: they are waiting for its messages. */

@@ -78,6 +78,29 @@ static void sums_and_products_agree_with_plain_loops(void **state)
     }
 }
 
+static void rows_are_summed_and_matrices_transposed(void **state)
+{
+    const sr_kernels *k = *state;
+    static const size_t shapes[][2] = {{1, 1}, {3, 7}, {4, 16}, {16, 16}, {17, 33}, {33, 17}, {64, 48}, {9, 100}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; ++s) {
+        const size_t rows = shapes[s][0], columns = shapes[s][1];
+        float matrix[64 * 48], transposed[64 * 48], sums[100], expected[100];
+        for (size_t i = 0; i < rows * columns; ++i)
+            matrix[i] = (float)(i % 89) / 7;
+        for (size_t j = 0; j < columns; ++j) {
+            sums[j] = expected[j] = (float)j;
+            for (size_t i = 0; i < rows; ++i)
+                expected[j] += matrix[i * columns + j];
+        }
+        k->accumulate_rows(sums, matrix, rows, columns);
+        assert_memory_equal(sums, expected, columns * sizeof *sums);
+        k->transpose(transposed, matrix, rows, columns);
+        for (size_t i = 0; i < rows; ++i)
+            for (size_t j = 0; j < columns; ++j)
+                assert_true(transposed[j * rows + i] == matrix[i * columns + j]);
+    }
+}
+
 static double reference_activation(sr_activation kind, double x)
 {
     switch (kind) {
@@ -142,6 +165,38 @@ static void exponentials_agree_over_their_whole_range(void **state)
         else
             assert_true(values[0] >= 0 && (double)values[0] < 2e-38);
         assert_near((double)sum, 1 + expected, 1e-6);
+    }
+}
+
+/* Rows of every length up to several vectors; what is far below the maximum counts as zero. */
+static void exponentials_of_rows_agree_whatever_their_length(void **state)
+{
+    const sr_kernels *k = *state;
+    for (size_t n = 1; n <= LONGEST; ++n) {
+        vectors v = draw(n);
+        const float behind = v.a[n - 1 + (n < LONGEST)];
+        float maximum, most = v.a[0];
+        double sum = 0;
+        if (n > 2) {
+            v.a[1] = -1e30f;
+            v.a[2] = -INFINITY;
+        }
+        memcpy(v.out, v.a, sizeof v.out);
+        for (size_t i = 1; i < n; ++i)
+            most = v.a[i] > most ? v.a[i] : most;
+        const float found = k->exponentials(v.out, &maximum, n);
+        assert_true(maximum == most);
+        for (size_t i = 0; i < n; ++i) {
+            const double expected = exp((double)(v.a[i] - most));
+            assert_near((double)v.out[i], expected, 3e-7);
+            sum += expected;
+        }
+        assert_near((double)found, sum, 1e-6);
+        assert_true(n == LONGEST || v.out[n] == behind);
+        k->softmax(v.out, v.a, n);
+        for (size_t i = 0; i < n; ++i)
+            assert_near((double)v.out[i], exp((double)(v.a[i] - most)) / sum, 1e-6);
+        assert_true(n == LONGEST || v.out[n] == behind);
     }
 }
 
@@ -260,13 +315,16 @@ static void dropout_masks_are_those_of_random123(void **state)
         identities[row] = row % 5 ? row << 33 | 7 : row;
     }
     uint8_t *kept = calloc(offsets[ROWS] + 1, sizeof *kept);
-    const uint32_t key[2] = {12345, 678}, keep = 20000;
-    kept[offsets[ROWS]] = 42;
-    k->dropout_mask(kept, ROWS, offsets, words, identities, key, keep);
-    for (size_t row = 0; row < ROWS; ++row)
-        for (size_t i = offsets[row]; i < offsets[row + 1]; ++i)
-            assert_true(kept[i] == reference_kept(words[row], identities[row], key, i - offsets[row], keep));
-    assert_int_equal(kept[offsets[ROWS]], 42);
+    static const uint32_t keys[][2] = {{12345, 678}, {0xFFFFFFFF, 0x80000000}},
+                          keeps[] = {1, 20000, 32768, 50000, 65535, 65536};
+    for (size_t c = 0; c < sizeof keeps / sizeof *keeps; ++c) {
+        kept[offsets[ROWS]] = 42;
+        k->dropout_mask(kept, ROWS, offsets, words, identities, keys[c % 2], keeps[c]);
+        for (size_t row = 0; row < ROWS; ++row)
+            for (size_t i = offsets[row]; i < offsets[row + 1]; ++i)
+                assert_true(kept[i] == reference_kept(words[row], identities[row], keys[c % 2], i - offsets[row], keeps[c]));
+        assert_int_equal(kept[offsets[ROWS]], 42);
+    }
     free(kept);
 }
 
@@ -437,9 +495,11 @@ int main(void)
     void *state = (void *)(uintptr_t)kernels;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(sums_and_products_agree_with_plain_loops, state),
+        cmocka_unit_test_prestate(rows_are_summed_and_matrices_transposed, state),
         cmocka_unit_test_prestate(activations_and_their_derivatives_agree_with_the_mathematical_library, state),
         cmocka_unit_test_prestate(small_arguments_keep_their_relative_precision, state),
         cmocka_unit_test_prestate(exponentials_agree_over_their_whole_range, state),
+        cmocka_unit_test_prestate(exponentials_of_rows_agree_whatever_their_length, state),
         cmocka_unit_test_prestate(what_is_not_a_number_stays_so, state),
         cmocka_unit_test_prestate(rows_are_normalised_to_mean_zero_and_variance_one, state),
         cmocka_unit_test_prestate(softmax_sums_to_one_and_survives_large_values, state),

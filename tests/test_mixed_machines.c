@@ -145,7 +145,7 @@ static void the_version_tells_the_level(void **state)
     assert_int_equal(unsetenv("SRTRAIN_CPU_LEVEL"), 0);
     assert_code(&w->result, 0);
     assert_says(&w->result, "CPU level: generic (");
-    assert_says(&w->result, "products of bf16 by rounding");
+    assert_says(&w->result, "products of bf16 in fp32");
 }
 
 int main(void)

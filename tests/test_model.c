@@ -275,13 +275,17 @@ static void check_trace(const variant *v)
         for (size_t layer = 0; layer <= layers; ++layer)
             assert_int_equal(trace.states[layer]->rows, layout->offsets[layout->sequences]);
         const sr_tensor *last = trace.states[layers];
-        const bool mapped = w.settings.model.backbone == sr_backbone_number("gru4rec"); /* what is read is a map of it */
+        /* What is read is a map of it, or its norm. */
+        const bool mapped = w.settings.model.backbone == sr_backbone_number("gru4rec") || w.settings.model.encoder.final_norm;
         for (size_t row = 0; row < rows && !mapped; ++row)
             assert_memory_equal(last->values + w.batch.reads.tokens[row] * last->columns, actual->values + row * columns,
                                 columns * sizeof *copy);
     }
     for (size_t layer = 0; layer < trace.layers; ++layer) {
         const sr_attention_map *map = trace.maps[layer];
+        assert_int_equal(trace.pointwise, w.settings.model.backbone == sr_backbone_number("hstu"));
+        if (trace.pointwise)
+            continue;
         assert_int_equal(trace.uncalibrated[layer]->rows, sr_attention_map_cells(map));
         assert_int_equal(trace.attention[layer]->rows, sr_attention_map_cells(trace.attention_maps[layer]));
         double sum = 0; /* of rows that each sum to 1 */
@@ -290,6 +294,39 @@ static void check_trace(const variant *v)
         assert_true(fabs(sum / (double)(map->heads * sr_rows_count(map->queries, layout)) - 1) < 1e-12);
     }
     free(copy);
+    free_world(&w);
+}
+
+/* The root of the mean square of a parameter's values. */
+static double deviation_of(const sr_parameters *parameters, const char *name, size_t *rows, size_t *columns)
+{
+    const sr_parameter *parameter = &parameters->list[sr_parameters_find(parameters, name)];
+    double squares = 0;
+    for (size_t i = 0; i < parameter->size; ++i)
+        squares += (double)parameters->values[parameter->offset + i] * (double)parameters->values[parameter->offset + i];
+    *rows = parameter->shape[0];
+    *columns = parameter->shape[1];
+    return sqrt(squares / (double)parameter->size);
+}
+
+static void matrices_begin_as_the_initializer_says(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"item_embedding.weight",           "output_embedding.weight",
+                                        "position_embedding.weight",       "layers.0.attention.residual_gate.weight",
+                                        "layers.0.attention.key.weight",   "layers.0.ffn.multiplier.weight",
+                                        "layers.0.refinement.query.weight"};
+    static const variant glorot = {"glorot",
+                                   {LIGR, SEPARATE, "model.hidden_size=64", "model.inner_size=48", "model.max_length=50",
+                                    "model.initializer=glorot", "calibrators.refinement.rank=40"}};
+    world w;
+    create_world(&w, &glorot);
+    for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
+        size_t rows, columns;
+        const double found = deviation_of(sr_model_parameters(w.model), names[i], &rows, &columns);
+        /* Of at least 600 numbers. */
+        assert_true(fabs(found / sqrt(2 / (double)(rows + columns)) - 1) < 0.1);
+    }
     free_world(&w);
 }
 
@@ -384,6 +421,7 @@ int main(void)
         cmocka_unit_test(the_mean_of_initial_weights_is_that_of_linear_maps_and_tables_alone),
         cmocka_unit_test(shared_embeddings_replace_ids_in_training_only),
         cmocka_unit_test(an_example_does_not_depend_on_the_others_in_its_batch),
+        cmocka_unit_test(matrices_begin_as_the_initializer_says),
         cmocka_unit_test(a_traced_pass_keeps_states_and_attention_of_every_layer),
         cmocka_unit_test(a_batch_holds_the_latest_items_and_one_sequence_for_all_empty_histories),
         cmocka_unit_test(examples_that_ask_for_it_have_a_sequence_of_their_own_and_passes_their_own_dropout),

@@ -29,12 +29,25 @@ static size_t declare_inputs(const operation_case *row, sr_parameters *parameter
     return count;
 }
 
-/* The weighted sum of the operation's output, all inputs being parameters. The weights are a function of the element alone. */
-static sr_tensor *objective(const operation_case *row, sr_tape *tape, sr_parameters *parameters, size_t inputs)
+/* The same rows as a tensor that an operation made. */
+static sr_tensor *copy_of(sr_tape *tape, sr_tensor *x)
+{
+    size_t *rows = sr_tape_take(tape, x->rows, sizeof *rows);
+    for (size_t i = 0; i < x->rows; ++i)
+        rows[i] = i;
+    return sr_select_rows(tape, x, rows, x->rows);
+}
+
+/* The weighted sum of the operation's output, all inputs being parameters, whose gradients are added to, or copies of them,
+ * whose gradients are new. The weights are a function of the element alone. */
+static sr_tensor *objective_of(const operation_case *row, sr_tape *tape, sr_parameters *parameters, size_t inputs, bool copies)
 {
     sr_tensor *x[MOST_INPUTS] = {NULL};
-    for (size_t i = 0; i < inputs; ++i)
+    for (size_t i = 0; i < inputs; ++i) {
         x[i] = sr_tape_parameter(tape, parameters, i);
+        if (copies)
+            x[i] = copy_of(tape, x[i]);
+    }
     sr_tensor *out = row->build(tape, x);
     assert_non_null(out);
     sr_real *weights = sr_tape_take(tape, out->rows * out->columns, sizeof *weights);
@@ -44,10 +57,53 @@ static sr_tensor *objective(const operation_case *row, sr_tape *tape, sr_paramet
     return sr_weighted_sum(tape, out, weights);
 }
 
+static sr_tensor *objective(const operation_case *row, sr_tape *tape, sr_parameters *parameters, size_t inputs)
+{
+    return objective_of(row, tape, parameters, inputs, false);
+}
+
 static double value_of(const operation_case *row, sr_tape *tape, sr_parameters *parameters, size_t inputs)
 {
     sr_tape_reset(tape);
     return objective(row, tape, parameters, inputs)->values[0];
+}
+
+/* Memory of the tape that is not written shows as what is not a number. */
+static void poison(sr_tape *tape)
+{
+    enum { NUMBERS = 1 << 18 };
+    sr_tape_reset(tape);
+    sr_real *memory = sr_tape_take(tape, NUMBERS, sizeof *memory);
+    for (size_t i = 0; i < NUMBERS; ++i)
+        memory[i] = (sr_real)NAN;
+    sr_tape_reset(tape);
+}
+
+static void gradients_of_copies_are_the_same(void **state)
+{
+    const operation_case *row = *state;
+    sr_parameters parameters;
+    sr_tape *tape;
+    sr_parameters_initialise(&parameters);
+    const size_t inputs = declare_inputs(row, &parameters);
+    assert_int_equal(sr_tape_create(&tape, tested_kernels(), true, NULL), SR_OK);
+    assert_int_equal(sr_tape_backward(tape, objective(row, tape, &parameters, inputs), SR_PARAMETERS_ORDINARY, NULL), SR_OK);
+    double *expected = calloc(parameters.block_size, sizeof *expected);
+    assert_non_null(expected);
+    for (size_t i = 0; i < parameters.block_size; ++i) {
+        expected[i] = (double)parameters.gradients[i];
+        parameters.gradients[i] = 0;
+    }
+    poison(tape);
+    sr_tensor *loss = objective_of(row, tape, &parameters, inputs, true);
+    assert_int_equal(sr_tape_backward(tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
+    for (size_t i = 0; i < parameters.block_size; ++i)
+        if (!(fabs((double)parameters.gradients[i] - expected[i]) <= 1e-12 * (1 + fabs(expected[i]))))
+            fail_msg("%s: element %zu of the gradients is %.10g behind a copy, and %.10g", row->name, i,
+                     (double)parameters.gradients[i], expected[i]);
+    free(expected);
+    sr_tape_free(tape);
+    sr_parameters_free(&parameters);
 }
 
 static void operation_agrees_with_finite_differences(void **state)
@@ -87,15 +143,18 @@ int main(void)
     size_t count = 0, total = 0;
     for (size_t s = 0; s < sizeof subjects / sizeof *subjects; ++s)
         total += subjects[s]->count;
-    struct CMUnitTest *tests = calloc(total, sizeof *tests);
+    struct CMUnitTest *tests = calloc(2 * total, sizeof *tests);
     if (!tests)
         return 1;
     for (size_t s = 0; s < sizeof subjects / sizeof *subjects; ++s)
-        for (size_t i = 0; i < subjects[s]->count; ++i)
-            tests[count++] = (struct CMUnitTest){.name = subjects[s]->list[i].name,
-                                                 .test_func = operation_agrees_with_finite_differences,
-                                                 .initial_state = (void *)(uintptr_t)&subjects[s]->list[i]};
-    const int failed = _cmocka_run_group_tests("operations agree with finite differences", tests, total, make_transforms,
+        for (size_t i = 0; i < subjects[s]->count; ++i, ++count) {
+            tests[count] = (struct CMUnitTest){.name = subjects[s]->list[i].name,
+                                               .test_func = operation_agrees_with_finite_differences,
+                                               .initial_state = (void *)(uintptr_t)&subjects[s]->list[i]};
+            tests[total + count] = tests[count];
+            tests[total + count].test_func = gradients_of_copies_are_the_same;
+        }
+    const int failed = _cmocka_run_group_tests("operations agree with finite differences", tests, 2 * total, make_transforms,
                                                free_transforms);
     free(tests);
     return failed;

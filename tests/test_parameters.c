@@ -1,5 +1,6 @@
 /* The block of named parameters. */
 #include "srtrain/parameters.h"
+#include "srtrain/row_blocks.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -42,6 +43,29 @@ static void parameters_lie_one_after_the_other_at_aligned_offsets(void **state)
         assert_true(parameters.values[i] == 0 && parameters.gradients[i] == 0);
     sr_parameters_free(&parameters);
     assert_null(parameters.values);
+}
+
+static void who_only_computes_has_no_gradients(void **state)
+{
+    (void)state;
+    sr_error error;
+    sr_parameters parameters;
+    sr_row_block block, *list[] = {&block};
+    sr_row_block_initialise(&block, (sr_row_numbers){.count = 4, .step = 1}, 4);
+    declare(&block.parameters, "item_embedding.weight", 4, 3, SR_INITIAL_ZERO, 0);
+    block.dense = true;
+    for (size_t gradients = 0; gradients < 2; ++gradients) {
+        sr_parameters_initialise(&parameters);
+        declare(&parameters, "weight", 5, 3, SR_INITIAL_ZERO, 0);
+        parameters.row_blocks = list;
+        parameters.row_block_count = 1;
+        assert_int_equal((gradients ? sr_parameters_allocate : sr_parameters_allocate_values)(&parameters, &error), SR_OK);
+        assert_true(parameters.values && block.parameters.values);
+        assert_true((parameters.gradients != NULL) == gradients && (block.parameters.gradients != NULL) == gradients);
+        sr_parameters_withdraw(&block.parameters);
+        sr_parameters_free(&parameters);
+    }
+    sr_row_block_free(&block);
 }
 
 static void impossible_declarations_are_refused(void **state)
@@ -209,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameters_lie_one_after_the_other_at_aligned_offsets),
+        cmocka_unit_test(who_only_computes_has_no_gradients),
         cmocka_unit_test(impossible_declarations_are_refused),
         cmocka_unit_test(parts_are_drawn_as_the_whole_is),
         cmocka_unit_test(initial_values_have_the_declared_distribution),

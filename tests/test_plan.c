@@ -101,6 +101,9 @@ static const char *const variants[] = {
     "--set model.backbone=tisasrec --set training.batch_size=256",
     "--set model.backbone=stosa --set training.loss=stosa --set model.activation=elu",
     "--set model.backbone=gru4rec --set training.batch_size=128",
+    ("--set model.norm=pre --set model.residual=gated --set model.feed_forward=gated "
+     "--set model.output_embedding=separate"),
+    "--set model.backbone=hstu --set training.batch_size=128",
     "--set calibrators.spatial.order=true --set calibrators.adversarial.combine=gate",
     "--set training.precision=bf16",
     "--set training.loss=bpr --set training.item_updates=deferred",
@@ -122,7 +125,7 @@ static void assert_estimated(world *w, const char *options)
     char path[128], arguments[2048];
     int code;
     snprintf(path, sizeof path, "%s", w->configuration);
-    if (strstr(options, "gru4rec")) { /* keys that it does not have must not stand in the file */
+    if (strstr(options, "gru4rec") || strstr(options, "hstu")) { /* keys that they do not have must not stand in the file */
         snprintf(path, sizeof path, "%s/plain.yaml", w->directory);
         program_write(path, "data: {path: none}\nmodel: {hidden_size: 96, max_length: 40}\n"
                             "training: {epochs: 1, batch_size: 512, threads: 1}\n");
@@ -335,6 +338,11 @@ static void a_run_divides_what_does_not_fit_replicated(void **state)
     assert_code(&w->result, 0);
     assert_says(&w->result, "the item table is divided among all threads of all ranks: with a replicated one, ");
     assert_says(&w->result, "(SLURM_MEM_PER_NODE)");
+    run_shell(&w->result, w->directory,
+              "grep 'is divided among all threads' divided/train.log; grep item_table divided/environment.json");
+    assert_says(&w->result, "the item table is divided among all threads of all ranks: with a replicated one, ");
+    assert_says(&w->result, "\"item_table\":\t\"divided\"");
+    assert_says(&w->result, "\"item_table_reason\":\t\"with a replicated one, a training takes ");
 }
 
 static void who_may_just_fit_is_warned_only(void **state)

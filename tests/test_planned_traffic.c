@@ -29,7 +29,10 @@ typedef struct {
 static const variant variants[] = {
     {"21 41 22", "training.loss=bpr", SR_PLAN_DIVIDED},
     {"21 41", "training.loss=sampled_softmax training.negatives=16 training.negative_sharing=slice", SR_PLAN_DIVIDED},
+    /* Threads read the same lists, which come to their process once. */
+    {"22 24", "training.loss=sampled_softmax training.negatives=64 training.negative_sharing=batch", SR_PLAN_DIVIDED},
     {"22", "training.loss=cross_entropy training.reduction_precision=bf16", SR_PLAN_DIVIDED},
+    {"21 22", "training.loss=bpr training.row_precision=bf16", SR_PLAN_DIVIDED},
     {"31", "training.loss=bpr training.contrastive.weight=0.1 data.samples=window", SR_PLAN_DIVIDED},
     {"21", "training.loss=bpr training.item_updates=deferred", SR_PLAN_REPLICATED},
     {"21", "training.loss=bpr training.item_updates=deferred training.batch_size=2", SR_PLAN_REPLICATED},

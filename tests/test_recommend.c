@@ -1,5 +1,6 @@
 /* srtrain recommend: users of a data set and new users, the same bytes on any number of ranks. */
 #include "fixture.h"
+#include "fixture_configuration.h"
 #include "srtrain/dataset.h"
 #include "world.h"
 
@@ -296,6 +297,30 @@ static void models_of_users_or_times_refuse_new_users_without_them(void **state)
     }
 }
 
+static void models_that_know_when_the_next_event_is_are_told_when(void **state)
+{
+    world *w = *state;
+    write_file(w, "when.yaml",
+               "data: {path: none}\nmodel: {backbone: hstu, hidden_size: 8, max_length: 8, layers: 1, initializer_range: 0.5}\n"
+               "training: {epochs: 1, batch_size: 512}\nevaluation: {every_epochs: 0}\n");
+    run_srtrain(&w->result, 0, "%s/when.yaml --set data.path=%s --output %s/when", w->directory, w->data, w->directory);
+    assert_code(&w->result, 0);
+    recommend(w, 0, 0, "when", "--output last.tsv");
+    assert_says(&w->result, "(the last of the data set; --time says another)");
+    const char *said = strstr(w->result.output, "recommending for time ");
+    const long long last = said ? strtoll(said + strlen("recommending for time "), NULL, 10) : 0;
+    assert_true(last > 1000000);
+    recommend(w, 3, 0, "when", "--time %lld --output same.tsv", last);
+    assert_says(&w->result, "(--time)");
+    shell(w, "cmp last.tsv same.tsv");
+    recommend(w, 0, 0, "when", "--time 5 --output early.tsv");
+    shell(w, "! cmp -s last.tsv early.tsv");
+    recommend(w, 0, 2, "sliding", "--time 5 --output none.tsv");
+    assert_says(&w->result, "--time is given, but this model (sasrec) does not ask when the next event is");
+    recommend(w, 2, 3, "when", "--histories all.txt --output none.tsv");
+    assert_says(&w->result, "has no time, which the model needs: expected words ITEM:TIME");
+}
+
 static void users_that_are_not_in_the_data_are_reported(void **state)
 {
     world *w = *state;
@@ -475,7 +500,10 @@ static void check_fixture(world *w, const char *path)
         fail_msg("%s", error.message);
     const char *found = strstr(fixture_configuration(fixture), "max_length:");
     assert_non_null(found);
-    write_file(w, "fixture.yaml", fixture_configuration(fixture));
+    char *configuration;
+    assert_int_equal(fixture_configuration_of_backbone(fixture, &configuration, NULL), SR_OK);
+    write_file(w, "fixture.yaml", configuration);
+    free(configuration);
     write_counting_data(w, "counting", fixture_items(fixture));
     shell(w, "mkdir -p fixture");
     run_srtrain(&w->result, 0,
@@ -491,8 +519,9 @@ static void check_fixture(world *w, const char *path)
 
 static void imported_parameters_score_as_in_the_reference(void **state)
 {
-    static const char *const names[] = {"sasrec-*", "bert4rec-plain",  "stosa-*",  "awrsr_*",
-                                        "bsarec-*", "ac_sasrec-gate*", "fearec-*", "duorec-*"};
+    static const char *const names[] = {"sasrec-*",   "bert4rec-plain",  "stosa-*",        "awrsr_*",
+                                        "bsarec-*",   "ac_sasrec-gate*", "fearec-*",       "duorec-*",
+                                        "encoder_g*", "ligr_*",          "hstu-positions*"};
     for (size_t i = 0; i < sizeof names / sizeof *names; ++i) {
         char pattern[512];
         glob_t found;
@@ -520,6 +549,7 @@ int main(void)
         cmocka_unit_test(an_empty_history_is_served_by_models_that_know_such),
         cmocka_unit_test(bad_histories_are_refused_and_nothing_is_written),
         cmocka_unit_test(models_of_users_or_times_refuse_new_users_without_them),
+        cmocka_unit_test(models_that_know_when_the_next_event_is_are_told_when),
         cmocka_unit_test(users_that_are_not_in_the_data_are_reported),
         cmocka_unit_test(both_files_hold_the_same),
         cmocka_unit_test(a_user_who_has_everything_gets_nothing),

@@ -54,6 +54,9 @@ static const variant plain_variants[] = {
     {"2", STOSA WINDOWS},
     {"3", FREQUENCY WINDOWS},
     {"2", FREQUENCY "calibrators.frequency.window=sequence"},
+    {"3", "model.norm=pre model.residual=gated model.feed_forward=gated model.inner_dropout=0.2 model.initializer=glorot "
+          "training.loss=sampled_softmax training.negatives=9 " ALL_TARGETS},
+    {"2", "model.norm=query model.output_embedding=separate model.attention_output=false calibrators.adversarial.combine=gate"},
     {"4", "model.backbone=fmlprec model.max_length=150 training.loss=binary_cross_entropy training.reduction=blocking"},
 };
 
@@ -84,6 +87,8 @@ static const variant variants_without_attention[] = {
     {"4", "model.backbone=gru4rec training.loss=bpr training.reduction=blocking " WINDOWS},
     {"234", "model.backbone=caser training.loss=binary_cross_entropy training.frobenius_penalty=0.01"},
     {"3", "model.backbone=caser " WINDOWS},
+    {"234", "model.backbone=hstu model.similarity=cosine training.temperature=0.1 " ALL_TARGETS},
+    {"2", "model.backbone=hstu model.affine_norms=true model.time_query=own " WINDOWS},
 };
 
 /* ---- a training ---- */
@@ -97,6 +102,7 @@ typedef struct {
     sr_real *values; /* the parameters; the first rank alone has them */
     size_t count;
     uint64_t checksum; /* of them */
+    size_t memory;     /* of the last step's tensors */
 } outcome;
 
 static void note_terms(const sr_step_result *result, size_t step, outcome *found)
@@ -151,6 +157,7 @@ static void train_here(const shared_dataset *data, const char *options, size_t t
     assert_int_equal(sr_parallel_broadcast(data->parallel, &of_first, sizeof of_first, &error), SR_OK);
     assert_true(found->checksum == of_first);
     found->count = parameters->block_size;
+    found->memory = sr_stepper_memory(&t.stepper);
     found->values = NULL;
     if (sr_parallel_rank(data->parallel) == 0) {
         found->values = malloc(found->count * sizeof *found->values);
@@ -292,6 +299,47 @@ static void losses_do_not_depend_on_the_number_of_threads(void **state)
     }
 }
 
+/* ---- part by part ---- */
+
+typedef struct {
+    const char *ranks, *options, *micro_batch;
+} micro_variant;
+
+/* Batches of 64 in parts of many sizes: negatives of slices and of the whole batch, masks, rows of items that are late, what
+ * parameters add to a loss, and empty histories, which share a sequence in each part. */
+static void losses_do_not_depend_on_how_much_is_computed_at_a_time(void **state)
+{
+    static const micro_variant variants[] = {
+        {"13", WITH_ATTENTION, "training.micro_batch=7"},
+        {"3",
+         WITH_ATTENTION "training.loss=sampled_softmax training.negatives=20 training.negative_slice=3 "
+                        "training.negative_sampling=mixed",
+         "training.micro_batch=5"},
+        {"2", WITH_ATTENTION "training.loss=sampled_softmax training.negatives=0 training.negative_sampling=batch " ALL_TARGETS,
+         "training.micro_batch=1"},
+        {"2", WITH_ATTENTION "model.backbone=bert4rec", "training.micro_batch=9"},
+        {"2", WITH_ATTENTION "training.loss=bpr training.item_updates=deferred", "training.micro_batch=8"},
+        {"1", WITHOUT_ATTENTION "model.backbone=caser training.loss=binary_cross_entropy training.frobenius_penalty=0.01",
+         "training.micro_batch=16"},
+        {"4", WITH_ATTENTION "data.samples=window model.max_length=2 training.batch_size=20", "training.micro_batch=2"},
+    };
+    static outcome expected, actual;
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; ++i) {
+        const micro_variant *v = &variants[i];
+        char options[2048];
+        snprintf(options, sizeof options, "%s %s", v->options, v->micro_batch);
+        train(*state, 1, 0, v->options, SOME_STEPS, &expected);
+        for (const char *ranks = v->ranks; *ranks; ++ranks)
+            if (train(*state, *ranks - '0', 0, options, SOME_STEPS, &actual)) {
+                assert_close(options, *ranks - '0', &actual, &expected);
+                assert_true(actual.memory < expected.memory);
+                free(actual.values);
+            }
+        free(expected.values);
+        expected.values = NULL;
+    }
+}
+
 /* ---- the same once more ---- */
 
 static void assert_same_bits(const rank_counts *counts, int ranks, size_t threads)
@@ -331,6 +379,7 @@ int main(void)
         cmocka_unit_test(contrastive_losses_do_not_depend_on_the_number_of_ranks),
         cmocka_unit_test(contrastive_training_brings_views_of_an_example_together),
         cmocka_unit_test(losses_do_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(losses_do_not_depend_on_how_much_is_computed_at_a_time),
         cmocka_unit_test(the_same_training_with_threads_gives_the_same_bits),
         cmocka_unit_test(the_same_training_twice_gives_the_same_bits),
     };

@@ -188,15 +188,17 @@ static void every_target_has_a_negative_outside_its_history_with_the_losses_that
 static void models_get_the_users_and_times_that_they_need(void **state)
 {
     world *w = *state;
-    const char *const backbones[] = {"sasrec", "ssept", "tisasrec"};
+    const char *const backbones[] = {"sasrec", "ssept", "tisasrec", "hstu"};
     for (size_t b = 0; b < sizeof backbones / sizeof *backbones; ++b) {
         w->settings.model.backbone = sr_backbone_number(backbones[b]);
+        const bool is_hstu = strcmp(backbones[b], "hstu") == 0;
         sr_sampler *sampler = make_sampler(w);
         for (size_t index = 0; index < sr_sampler_batches(sampler); ++index) {
             sr_batch batch;
             draw(w, sampler, 2, index, 0, 1, &batch);
             assert_int_equal(batch.users != NULL, strcmp(backbones[b], "ssept") == 0);
-            assert_int_equal(batch.times != NULL, strcmp(backbones[b], "tisasrec") == 0);
+            assert_int_equal(batch.times != NULL, strcmp(backbones[b], "tisasrec") == 0 || is_hstu);
+            assert_int_equal(batch.next_times != NULL, is_hstu);
             for (size_t s = 0; s < batch.layout.sequences; ++s) {
                 size_t user, length;
                 find_prefix(w, batch.layout.identity[s], &user, &length);
@@ -205,6 +207,8 @@ static void models_get_the_users_and_times_that_they_need(void **state)
                         assert_int_equal(batch.users[token], user + 1);
                     if (batch.times)
                         assert_int_equal(batch.times[token], 1000 * user + length - (batch.layout.offsets[s + 1] - token));
+                    if (batch.next_times)
+                        assert_int_equal(batch.next_times[token], batch.times[token] + 1);
                 }
             }
         }

@@ -63,8 +63,10 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pairs --input D/pairs.txt --output ''", "--output needs a value, and found an empty one"},
         {"convert --format pairs --inptu D/pairs.txt --output D/out", "did you mean --input?"},
         {"convert --format pairs --input D/pairs.txt --output D/out --min-user x", "--min-user x"},
-        {"convert --format pairs --input D/pairs.txt --output D/out --deduplicate once", "allowed are none, first and last"},
-        {"convert --format pairs --input D/pairs.txt --output D/out --split half", "leave-one-out, ratio:A,B,C and time:T1,T2"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --deduplicate once",
+         "allowed are none, first, last and consecutive"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --split half",
+         "leave-one-out:test, ratio:A,B,C, time:T1,T2, time-quantile:A,B,C"},
         {"convert --format pairs --input D/pairs.txt --output D/out --split time:1,2", "no time stamps"},
         {"convert --format pairs --input D/pairs.txt --output D/out --min-rating 3", "no ratings"},
         {"convert --format pairs --input D/pairs.txt --output D/out --shards 3", "3 shards for 2 users"},
@@ -72,7 +74,7 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
         {"convert --format pairs --input D/pairs.txt --output D/out --header",
          "--header belongs to --format csv, not to pairs"},
         {"convert --format pairs --input D/pairs.txt --output D/out --columns user=0,item=1",
-         "belongs to --format csv and json"},
+         "belongs to --format recbole, csv, json and python"},
         {"convert --format pairs --input D/pairs.txt --output D/out --time-unit iso", "has no time stamps"},
         {"convert --format recbole --input D/pairs.txt --output D/out --time-unit hours", "allowed are auto, none"},
         {"convert --format json --input D/pairs.txt --output D/out", "needs --columns"},
@@ -494,8 +496,9 @@ static void the_report_says_what_was_dropped_and_what_is_left(void **state)
     assert_says(&w->result, "Gini 0.150");
     assert_says(&w->result, "2-3               2 ####");
     assert_reported(w, "\"read\":{\"lines\":11,\"interactions\":11}");
-    assert_reported(w,
-                    "\"dropped_interactions\":{\"rating\":1,\"time\":1,\"items\":1,\"duplicates\":1,\"core\":1,\"length\":1}");
+    assert_reported(w, "\"dropped_interactions\":{\"rating\":1,\"time\":1,\"items\":1,\"duplicates\":1,\"capped\":0,\"core\":1,"
+                       "\"cold_users\":0,"
+                       "\"cold_items\":0,\"length\":1}");
     assert_reported(w, "\"users\":2,\"items\":4,\"interactions\":5,\"shards\":1");
     assert_reported(w, "\"first_time\":10,\"last_time\":44");
     assert_reported(w, "\"before\":\"91\"");

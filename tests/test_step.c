@@ -1,5 +1,6 @@
 /* Training steps on several ranks. When one of them fails, all must end with its message, and none may wait for it. And what is
  * not finite, or not the same everywhere. */
+#include "cpu_level.h"
 #include "optional.h"
 #include "small_training.h"
 #include "run/run_state.h"
@@ -105,9 +106,10 @@ static void products_of_bf16_change_losses_and_change_them_little(void **state)
     double full[STEPS], reduced[STEPS];
     losses_of_steps(*state, "training.precision=fp32", full, STEPS);
     losses_of_steps(*state, "training.precision=bf16", reduced, STEPS);
+    const bool is_rounded = strcmp(tested_kernels()->level, "amx") == 0; /* else bf16 is computed in fp32 */
     assert_true(full[STEPS - 1] < full[0] - 0.02);
     for (size_t step = 0; step < STEPS; ++step) {
-        assert_true(full[step] != reduced[step]);
+        assert_true((full[step] != reduced[step]) == is_rounded);
         assert_true(fabs(full[step] - reduced[step]) < 2e-3 * full[step]);
     }
 }

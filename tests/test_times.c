@@ -145,7 +145,7 @@ static time_format resolve(time_format format, const char *const *texts, size_t 
 {
     time_observations seen = {.numbers = 0};
     for (size_t i = 0; i < count; ++i)
-        time_observe(&seen, of(texts[i]));
+        time_observe(&format, &seen, of(texts[i]));
     time_resolve(&format, &seen);
     return format;
 }

@@ -73,9 +73,7 @@ static sr_status read_column(void *context, sr_dataset_column column, size_t fir
 
 static sr_status put_sequence(columns *c, store_writer *writers, const sequence *one, sr_error *error)
 {
-    int32_t train_end, valid_end;
-    const int32_t length = (int32_t)one->length;
-    split_sequence(c->plan->split, one->times, one->length, &train_end, &valid_end);
+    const int32_t length = (int32_t)one->length, train_end = (int32_t)one->train_end, valid_end = (int32_t)one->valid_end;
     SR_TRY(writer_put(&writers[SR_COLUMN_LENGTH], &length, sizeof length, error));
     SR_TRY(writer_put(&writers[SR_COLUMN_TRAIN_END], &train_end, sizeof train_end, error));
     SR_TRY(writer_put(&writers[SR_COLUMN_VALID_END], &valid_end, sizeof valid_end, error));

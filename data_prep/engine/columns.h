@@ -4,7 +4,6 @@
 #define SRTRAIN_DATA_PREP_ENGINE_COLUMNS_H
 
 #include "engine/sequences.h"
-#include "split.h"
 #include "srtrain/dataset.h"
 
 /* Yields the sequences of this rank one after the other; *one.length is 0 after the last. */
@@ -26,7 +25,6 @@ typedef struct {
     uint64_t first_item, own_items;
     item_name_function *name_item; /* instead of `items`: item i has number i + 1 already, whether it occurs or not */
     size_t item_width;             /* with it: of the longest identifier */
-    const split_rule *split;
     const char *split_text, *origin;
     const char *directory;
     size_t shards;

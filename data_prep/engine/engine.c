@@ -5,6 +5,7 @@
 /* Turning what is left of each user into a sequence. */
 typedef struct {
     const engine_plan *plan;
+    part_plan *parts;
     sequences *to;
     store_reader names;
     uint64_t next_user; /* the one whose identifier is read next */
@@ -22,37 +23,34 @@ static sr_status read_name(sequencing *s, uint32_t user, const char **bytes, siz
     return SR_OK;
 }
 
-/* The place of an interaction among all that were read. */
-static uint64_t place_in_input(const engine_plan *plan, uint64_t order)
-{
-    const uint64_t part = order >> ORDER_PART_SHIFT;
-    return plan->part_starts[part] + (order - (part << ORDER_PART_SHIFT));
-}
-
 static sr_status add_sequence(void *context, event *events, size_t *count, sr_error *error)
 {
     sequencing *s = context;
     const char *bytes;
-    size_t length;
+    size_t length, left = *count;
+    uint32_t train_end, valid_end;
     SR_TRY(read_name(s, events->user, &bytes, &length, error));
     const uint64_t most = s->plan->rules.max_length;
-    const size_t skipped = most > 0 && *count > most ? *count - (size_t)most : 0;
-    s->too_long += (int64_t)skipped;
-    const event *kept = events + skipped;
+    s->too_long += most > 0 && *count > most ? (int64_t)(*count - most) : 0;
+    event *kept;
+    parts_of_user(s->parts, events, &left, &kept, &train_end, &valid_end);
+    if (left == 0)
+        return SR_OK;
     uint64_t first = kept->order;
-    for (size_t i = 1; i < *count - skipped; ++i) {
+    for (size_t i = 1; i < left; ++i) {
         first = kept[i].order < first ? kept[i].order : first;
         s->ties += kept[i].time == kept[i - 1].time;
     }
-    return sequences_add(s->to, place_in_input(s->plan, first), bytes, length, kept, *count - skipped, error);
+    const added_sequence added = {place_in_input(s->plan->part_starts, first), bytes, length, kept, left, train_end, valid_end};
+    return sequences_add(s->to, &added, error);
 }
 
-static sr_status make_sequences(workplace *place, gathered *g, const engine_plan *plan, sequences *to, engine_counts *counts,
-                                sr_error *error)
+static sr_status make_sequences(workplace *place, gathered *g, const engine_plan *plan, part_plan *parts, sequences *to,
+                                engine_counts *counts, sr_error *error)
 {
     const uint64_t held = (g->events.memory ? g->events.size + g->users.size + g->items.size : 0);
     const uint64_t least = place->memory / 4, free_memory = place->memory > held + least ? place->memory - held : least;
-    sequencing s = {.plan = plan, .to = to};
+    sequencing s = {.plan = plan, .parts = parts, .to = to};
     sr_status status = sequences_create(to, place, plan->has_times, plan->read, free_memory, error);
     if (status == SR_OK)
         status = reader_begin(&s.names, &g->users, 0, g->users.size, 1 << 16, error);
@@ -62,8 +60,9 @@ static sr_status make_sequences(workplace *place, gathered *g, const engine_plan
     SR_TRY(sr_parallel_agree(place->parallel, status, error));
     store_close(&g->events);
     store_close(&g->users);
-    int64_t sums[] = {s.too_long, s.ties};
-    SR_TRY(sr_parallel_sum_int64(place->parallel, sums, 2, error));
+    int64_t sums[] = {s.too_long, s.ties, (int64_t)parts->dropped.items, (int64_t)parts->dropped.users};
+    SR_TRY(sr_parallel_sum_int64(place->parallel, sums, 4, error));
+    counts->cold = (cold_counts){(uint64_t)sums[2], (uint64_t)sums[3]};
     counts->users.too_long = (uint64_t)sums[0];
     counts->ties = (uint64_t)sums[1];
     return sequences_finish(to, error);
@@ -79,12 +78,14 @@ static sr_status write_sequences(workplace *place, const gathered *g, const engi
 {
     counts->interactions = from->totals.interactions;
     if (from->totals.users == 0)
-        return sr_fail(error, SR_ERROR_DATA,
-                       "nothing is left of %llu interactions: %llu were rated too low, %llu outside the time range, %llu of "
-                       "items that are not listed, %llu repeated, %llu outside the core",
-                       (unsigned long long)plan->read, (unsigned long long)counts->low_rating,
-                       (unsigned long long)counts->out_of_time, (unsigned long long)counts->not_listed,
-                       (unsigned long long)counts->users.duplicates, (unsigned long long)counts->users.core);
+        return sr_fail(
+            error, SR_ERROR_DATA,
+            "nothing is left of %llu interactions: %llu were rated too low, %llu outside the time range, %llu of "
+            "items that are not listed, %llu repeated, %llu of users or items with too many, %llu outside the core, %llu cold",
+            (unsigned long long)plan->read, (unsigned long long)counts->low_rating, (unsigned long long)counts->out_of_time,
+            (unsigned long long)counts->not_listed, (unsigned long long)counts->users.duplicates,
+            (unsigned long long)counts->users.capped, (unsigned long long)counts->users.core,
+            (unsigned long long)(counts->cold.items + counts->cold.users));
     const column_plan columns = {.totals = from->totals,
                                  .next = sequences_next,
                                  .release = release_sequences,
@@ -95,7 +96,6 @@ static sr_status write_sequences(workplace *place, const gathered *g, const engi
                                  .items_file = GATHERED_ITEMS,
                                  .first_item = g->first_item,
                                  .own_items = g->item_count,
-                                 .split = &plan->split,
                                  .split_text = plan->split_text,
                                  .origin = plan->origin,
                                  .directory = plan->directory,
@@ -105,12 +105,23 @@ static sr_status write_sequences(workplace *place, const gathered *g, const engi
 
 static sr_status run_gathered(workplace *place, gathered *g, const engine_plan *plan, engine_counts *counts, sr_error *error)
 {
-    sequences list;
+    sequences list = {.file = {.descriptor = -1}};
+    part_plan parts = {.rule = plan->split,
+                       .cold = plan->cold,
+                       .users = &plan->rules,
+                       .part_starts = plan->part_starts,
+                       .has_times = plan->has_times};
+    if (plan->has_gap)
+        SR_TRY(sessions_cut(place, g, plan->gap, &counts->sessions, error));
     SR_TRY(reduce_users(place, g, &plan->rules, &counts->users, error));
-    sr_status status = make_sequences(place, g, plan, &list, counts, error);
-    if (status == SR_OK)
-        status = write_sequences(place, g, plan, &list, counts, error);
-    sequences_free(&list);
+    sr_status status = parts_settle(&parts, place, g, error);
+    if (status == SR_OK) {
+        status = make_sequences(place, g, plan, &parts, &list, counts, error);
+        if (status == SR_OK)
+            status = write_sequences(place, g, plan, &list, counts, error);
+        sequences_free(&list);
+    }
+    parts_free(&parts);
     return status;
 }
 

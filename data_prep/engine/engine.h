@@ -3,12 +3,16 @@
 #define SRTRAIN_DATA_PREP_ENGINE_ENGINE_H
 
 #include "engine/columns.h"
-#include "engine/users.h"
+#include "engine/parts.h"
+#include "engine/sessions.h"
 
 /* What is asked for. */
 typedef struct {
     user_rules rules;
+    bool has_gap;
+    int64_t gap; /* between sessions, in units of the time stamps */
     split_rule split;
+    cold_rule cold;
     const char *split_text, *origin, *directory;
     size_t shards;
     bool has_times;
@@ -19,7 +23,9 @@ typedef struct {
 /* What became of the interactions, over all ranks. */
 typedef struct {
     uint64_t low_rating, out_of_time, not_listed;
+    uint64_t sessions; /* after cutting */
     user_counts users;
+    cold_counts cold;
     uint64_t ties;         /* interactions with the time stamp of the user's one before */
     uint64_t interactions; /* what is left */
 } engine_counts;

@@ -11,7 +11,7 @@ enum { BUCKETS = 4096, WRITE_BUFFER = 1 << 18 };
 /* In front of each sequence, which goes on with the user's identifier, items, and times; nothing is aligned. */
 typedef struct {
     uint64_t key;
-    uint32_t length, user_length;
+    uint32_t length, user_length, train_end, valid_end;
 } header;
 
 typedef struct sequence_source {
@@ -112,16 +112,18 @@ static sr_status make_room(sequences *s, uint64_t size, sr_error *error)
     return sr_grow(&s->keys, &s->keys_room, s->count + 1, sizeof(sort_key), "sequences", error);
 }
 
-sr_status sequences_add(sequences *s, uint64_t key, const char *user, size_t user_length, const event *events, size_t count,
-                        sr_error *error)
+sr_status sequences_add(sequences *s, const added_sequence *added, sr_error *error)
 {
-    const header h = {key, (uint32_t)count, (uint32_t)user_length};
+    const size_t count = added->count, user_length = added->user_length;
+    const event *events = added->events;
+    const uint64_t key = added->key;
+    const header h = {key, (uint32_t)count, (uint32_t)user_length, added->train_end, added->valid_end};
     const uint64_t size = size_of(s, &h);
     SR_TRY(make_room(s, size, error));
     ((sort_key *)s->keys)[s->count++] = (sort_key){key, s->used};
     char *to = s->bytes + s->used;
     memcpy(to, &h, sizeof h);
-    memcpy(to + sizeof h, user, user_length);
+    memcpy(to + sizeof h, added->user, user_length);
     to += sizeof h + user_length;
     for (size_t i = 0; i < count; ++i, to += sizeof events->item)
         memcpy(to, &events[i].item, sizeof events->item);
@@ -295,6 +297,8 @@ static void hand_out(sequences *s, const header *h, const char *bytes, sequence 
     *one = (sequence){.user = bytes,
                       .user_length = h->user_length,
                       .length = h->length,
+                      .train_end = h->train_end,
+                      .valid_end = h->valid_end,
                       .items = s->items,
                       .times = s->has_times ? s->times : NULL};
 }

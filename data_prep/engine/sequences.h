@@ -9,8 +9,9 @@
 typedef struct {
     const char *user;
     size_t user_length, length;
-    const uint32_t *items; /* [length] */
-    const int64_t *times;  /* [length], or NULL */
+    uint32_t train_end, valid_end; /* where its parts end */
+    const uint32_t *items;         /* [length] */
+    const int64_t *times;          /* [length], or NULL */
 } sequence;
 
 /* How much there is, and what of it is this rank's. */
@@ -51,9 +52,18 @@ sr_status sequences_create(sequences *s, workplace *place, bool has_times, uint6
                            sr_error *error);
 void sequences_free(sequences *s);
 
-/* Adds the sequence of a user; `events` are in its order. Keys of users differ. Local. */
-sr_status sequences_add(sequences *s, uint64_t key, const char *user, size_t user_length, const event *events, size_t count,
-                        sr_error *error);
+/* A sequence that is added. */
+typedef struct {
+    uint64_t key; /* those of users differ */
+    const char *user;
+    size_t user_length;
+    const event *events; /* [count], in its order */
+    size_t count;
+    uint32_t train_end, valid_end;
+} added_sequence;
+
+/* Adds the sequence of a user. Local. */
+sr_status sequences_add(sequences *s, const added_sequence *added, sr_error *error);
 
 /* After the last one: sets `s->totals`. Collective. */
 sr_status sequences_finish(sequences *s, sr_error *error);

@@ -88,6 +88,8 @@ typedef struct {
     uint64_t *places; /* item and place of each of a user's events */
     char *gone;
     size_t room;
+    event *arranged;
+    size_t arranged_room;
     uint64_t duplicates;
 } first_pass;
 
@@ -109,9 +111,24 @@ static sr_status make_room(first_pass *pass, size_t count, sr_error *error)
     return SR_ALLOCATE(&pass->gone, pass->room, "finding duplicates", error);
 }
 
+/* Of the same item several times in a row the first one stays. */
+static void remove_repeats(first_pass *pass, event *events, size_t *count)
+{
+    size_t kept = 1;
+    for (size_t i = 1; i < *count; ++i)
+        if (events[i].item != events[kept - 1].item)
+            events[kept++] = events[i];
+    pass->duplicates += *count - kept;
+    *count = kept;
+}
+
 static sr_status remove_duplicates(first_pass *pass, event *events, size_t *count, sr_error *error)
 {
     const size_t all = *count;
+    if (pass->rules->duplicates == DEDUPLICATE_CONSECUTIVE) {
+        remove_repeats(pass, events, count);
+        return SR_OK;
+    }
     SR_TRY(make_room(pass, all, error));
     for (size_t i = 0; i < all; ++i)
         pass->places[i] = (uint64_t)events[i].item << 32 | i;
@@ -129,8 +146,9 @@ static sr_status remove_duplicates(first_pass *pass, event *events, size_t *coun
     return SR_OK;
 }
 
-/* The identifier of a user, for a message. */
-static sr_status fail_with_user(const gathered *g, uint32_t user, const char *where, const char *what, sr_error *error)
+/* ---- users ---- */
+
+sr_status fail_with_user(const gathered *g, uint32_t user, const char *where, const char *what, sr_error *error)
 {
     store_reader names;
     SR_TRY(reader_begin(&names, &g->users, 0, g->users.size, 1 << 16, error));
@@ -162,6 +180,28 @@ static sr_status fail_second_line(const first_pass *pass, const event *events, s
     return fail_with_user(pass->g, events->user, where, "has had a line before, expected one line a user", error);
 }
 
+/* Puts what comes from files for training first, then validation, then test; each stays in its order. */
+static sr_status arrange_given(first_pass *pass, event *events, size_t count, sr_error *error)
+{
+    const uint8_t *given = pass->rules->given;
+    size_t placed = 0;
+    SR_TRY(SR_GROW(&pass->arranged, &pass->arranged_room, count, "arranging a user's interactions", error));
+    for (int part = GIVEN_TRAIN; part < GIVEN_PARTS; ++part)
+        for (size_t i = 0; i < count; ++i)
+            if (given[events[i].order >> ORDER_PART_SHIFT] == part)
+                pass->arranged[placed++] = events[i];
+    memcpy(events, pass->arranged, count * sizeof *events);
+    for (size_t i = 1; i < count && pass->rules->has_times; ++i)
+        if (events[i].time < events[i - 1].time)
+            return fail_with_user(
+                pass->g, events->user, "",
+                "has an interaction in the files of --test or --valid that is earlier than one in those before "
+                "them; time stamps of a sequence cannot decrease: --time-unit none leaves them out, and then "
+                "the order of the files is the order",
+                error);
+    return SR_OK;
+}
+
 static sr_status first_look(void *context, event *events, size_t *count, sr_error *error)
 {
     first_pass *pass = context;
@@ -169,13 +209,15 @@ static sr_status first_look(void *context, event *events, size_t *count, sr_erro
         return fail_second_line(pass, events, *count, error);
     if (*count >= INT32_MAX)
         return fail_with_user(pass->g, events[0].user, "", "has more than 2147483646 interactions", error);
+    if (pass->rules->given)
+        SR_TRY(arrange_given(pass, events, *count, error));
     if (pass->rules->duplicates != DEDUPLICATE_NONE)
         SR_TRY(remove_duplicates(pass, events, count, error));
     count_items(pass->item_counts, 0, pass->counted, events, *count);
     return SR_OK;
 }
 
-/* ---- the core ---- */
+/* ---- the core, and counts that are too large ---- */
 
 /* Counts are taken of a range of items at a time, those of the first range while events are looked at for other reasons. What
  * is kept of them is a bit for each item. */
@@ -183,25 +225,27 @@ typedef struct {
     workplace *place;
     gathered *g;
     const user_rules *rules;
+    bool is_cap;                /* a round for the largest counts, instead of the smallest */
     uint64_t range, begin, end; /* items [begin, end) are counted */
     uint32_t *counts;           /* [range]: on this rank, then on all */
-    uint64_t *enough;           /* a bit for each item: whether it had enough interactions at the start of the round */
+    uint64_t *stays;            /* a bit for each item: whether its interactions at the start of the round are enough, or few */
     int64_t dropped;            /* in this round, on this rank */
 } core;
 
-static bool has_enough(const core *c, uint32_t item)
+static bool item_stays(const core *c, uint32_t item)
 {
-    return c->enough[item / 64] >> (item % 64) & 1;
+    return c->stays[item / 64] >> (item % 64) & 1;
 }
 
 static sr_status core_of_user(void *context, event *events, size_t *count, sr_error *error)
 {
     (void)error;
     core *c = context;
-    const bool user_stays = *count >= c->rules->min_user;
+    const uint64_t most = c->rules->max_user;
+    const bool user_stays = c->is_cap ? most == 0 || *count <= most : *count >= c->rules->min_user;
     size_t kept = 0;
     for (size_t i = 0; i < *count; ++i)
-        if (user_stays && has_enough(c, events[i].item))
+        if (user_stays && item_stays(c, events[i].item))
             events[kept++] = events[i];
     count_items(c->counts, c->begin, c->end, events, kept);
     c->dropped += (int64_t)(*count - kept);
@@ -224,17 +268,23 @@ static void begin_range(core *c, uint64_t begin)
     memset(c->counts, 0, c->range * sizeof *c->counts);
 }
 
+static bool count_stays(const core *c, uint32_t count)
+{
+    const uint64_t most = c->rules->max_item;
+    return c->is_cap ? most == 0 || count <= most : count >= c->rules->min_item;
+}
+
 /* Sets the bits of all items. The counts of the first range are there. Collective. */
-static sr_status find_enough(core *c, sr_error *error)
+static sr_status find_staying(core *c, sr_error *error)
 {
     for (;;) {
         SR_TRY(workplace_sum(c->place, c->counts, (size_t)(c->end - c->begin), error));
         for (uint64_t item = c->begin; item < c->end; ++item) {
             const uint64_t bit = UINT64_C(1) << (item % 64);
-            if (c->counts[item - c->begin] >= c->rules->min_item)
-                c->enough[item / 64] |= bit;
+            if (count_stays(c, c->counts[item - c->begin]))
+                c->stays[item / 64] |= bit;
             else
-                c->enough[item / 64] &= ~bit;
+                c->stays[item / 64] &= ~bit;
         }
         if (c->end == c->g->all_items)
             return SR_OK;
@@ -244,18 +294,31 @@ static sr_status find_enough(core *c, sr_error *error)
     }
 }
 
-static sr_status repeat_core(core *c, user_counts *counts, sr_error *error)
+/* A round, after which the counts of the first range are those of what is left. Collective. */
+static sr_status do_round(core *c, sr_error *error)
 {
-    do {
-        SR_TRY(find_enough(c, error));
-        begin_range(c, 0);
-        c->dropped = 0;
-        const sr_status status = for_each_user(c->place, c->g, core_of_user, c, true, error);
-        SR_TRY(sr_parallel_agree(c->place->parallel, status, error));
-        SR_TRY(sr_parallel_sum_int64(c->place->parallel, &c->dropped, 1, error));
+    SR_TRY(find_staying(c, error));
+    begin_range(c, 0);
+    c->dropped = 0;
+    const sr_status status = for_each_user(c->place, c->g, core_of_user, c, true, error);
+    SR_TRY(sr_parallel_agree(c->place->parallel, status, error));
+    return sr_parallel_sum_int64(c->place->parallel, &c->dropped, 1, error);
+}
+
+static sr_status do_rounds(core *c, user_counts *counts, sr_error *error)
+{
+    const user_rules *rules = c->rules;
+    if (rules->max_user > 0 || rules->max_item > 0) {
+        c->is_cap = true;
+        SR_TRY(do_round(c, error));
+        counts->capped = (uint64_t)c->dropped;
+        c->is_cap = false;
+    }
+    for (bool more = rules->min_user > 0 || rules->min_item > 0; more; more = c->dropped > 0) {
+        SR_TRY(do_round(c, error));
         counts->core += (uint64_t)c->dropped;
         ++counts->core_rounds;
-    } while (c->dropped > 0);
+    }
     return SR_OK;
 }
 
@@ -265,7 +328,7 @@ static sr_status allocate_core(core *c, sr_error *error)
     SR_TRY(workplace_range(c->place, sizeof *c->counts, c->g->all_items, &c->range, error));
     sr_status status = SR_ALLOCATE(&c->counts, (size_t)c->range, "counts of items", error);
     if (status == SR_OK)
-        status = SR_ALLOCATE_ZERO(&c->enough, (size_t)(c->g->all_items / 64 + 1), "counts of items", error);
+        status = SR_ALLOCATE_ZERO(&c->stays, (size_t)(c->g->all_items / 64 + 1), "counts of items", error);
     if (status == SR_OK)
         begin_range(c, 0);
     return sr_parallel_agree(c->place->parallel, status, error);
@@ -273,22 +336,23 @@ static sr_status allocate_core(core *c, sr_error *error)
 
 sr_status reduce_users(workplace *place, gathered *g, const user_rules *rules, user_counts *counts, sr_error *error)
 {
-    const bool has_core = rules->min_user > 0 || rules->min_item > 0;
+    const bool has_core = rules->min_user > 0 || rules->min_item > 0 || rules->max_user > 0 || rules->max_item > 0;
     core c = {.place = place, .g = g, .rules = rules};
     sr_status status = has_core ? allocate_core(&c, error) : SR_OK;
     first_pass pass = {.g = g, .rules = rules, .item_counts = c.counts, .counted = c.end};
     if (status == SR_OK)
-        status = for_each_user(place, g, first_look, &pass, rules->duplicates != DEDUPLICATE_NONE, error);
+        status = for_each_user(place, g, first_look, &pass, rules->duplicates != DEDUPLICATE_NONE || rules->given, error);
     free(pass.places);
     free(pass.gone);
+    free(pass.arranged);
     int64_t duplicates = (int64_t)pass.duplicates;
     status = sr_parallel_agree(place->parallel, status, error);
     if (status == SR_OK)
         status = sr_parallel_sum_int64(place->parallel, &duplicates, 1, error);
     counts->duplicates = (uint64_t)duplicates;
     if (status == SR_OK && has_core)
-        status = repeat_core(&c, counts, error);
+        status = do_rounds(&c, counts, error);
     free(c.counts);
-    free(c.enough);
+    free(c.stays);
     return status;
 }

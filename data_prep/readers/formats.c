@@ -5,7 +5,8 @@
 #include <string.h>
 
 extern const raw_format recbole_format, movielens_100k_format, movielens_1m_format, movielens_csv_format, amazon_json_format,
-    amazon_csv_format, amazon_csv_2018_format, yelp_json_format, sequences_format, pairs_format, csv_format, json_format;
+    amazon_csv_format, amazon_csv_2018_format, yelp_json_format, sequences_format, pairs_format, csv_format, json_format,
+    python_format, netflix_format;
 
 /* clang-format off */
 const raw_format *const raw_formats[] = {
@@ -21,6 +22,8 @@ const raw_format *const raw_formats[] = {
     &pairs_format,
     &csv_format,
     &json_format,
+    &python_format,
+    &netflix_format,
 };
 /* clang-format on */
 const size_t raw_format_count = sizeof raw_formats / sizeof *raw_formats;
@@ -81,6 +84,41 @@ static bool has_multiline_quotes(const reader_options *options)
     return options->multiline_quotes;
 }
 
+static bool has_where(const reader_options *options)
+{
+    return options->where_count > 0;
+}
+
+static bool has_list_separator(const reader_options *options)
+{
+    return options->list_separator != NULL;
+}
+
+static bool has_no_user(const reader_options *options)
+{
+    return options->no_user;
+}
+
+static bool is_counted(const reader_options *options)
+{
+    return options->counted;
+}
+
+static bool has_comment(const reader_options *options)
+{
+    return options->comment != NULL;
+}
+
+static bool is_ragged(const reader_options *options)
+{
+    return options->ragged;
+}
+
+static bool has_time_format(const reader_options *options)
+{
+    return *options->times.pattern;
+}
+
 static bool has_time_unit(const reader_options *options)
 {
     return options->times.unit != TIME_AUTO;
@@ -100,6 +138,13 @@ static const struct {
                        {"--header", TAKES_HEADER, has_header},
                        {"--no-quotes", TAKES_QUOTES, has_no_quotes},
                        {"--multiline-quotes", TAKES_QUOTES, has_multiline_quotes},
+                       {"--where", TAKES_WHERE, has_where},
+                       {"--list-separator", TAKES_LISTS, has_list_separator},
+                       {"--no-user", TAKES_NO_USER, has_no_user},
+                       {"--counted", TAKES_COUNTED, is_counted},
+                       {"--comment", TAKES_COMMENT, has_comment},
+                       {"--ragged", TAKES_RAGGED, is_ragged},
+                       {"--time-format", TAKES_TIMES, has_time_format},
                        {"--time-unit", TAKES_TIMES, has_time_unit},
                        {"--time-decimals", TAKES_TIMES, has_time_decimals}};
 enum { OPTIONS_OF_SOME = sizeof options_of_some / sizeof *options_of_some };

@@ -1,154 +1,271 @@
-/* Files of one JSON object a line, of which a few keys are wanted. */
+/* Files of one JSON object a line, of which a few keys are wanted. An array on the way to a key stands for all its elements:
+ * each makes an interaction of its own. Arrays on the ways to different keys are gone through side by side. */
+#include "json_text.h"
 #include "reading.h"
+#include "srtrain/memory.h"
 
-#include <cjson/cJSON.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void json_begin(reading *r, const char *const keys[ROLES])
+enum { DEEPEST_ARRAY = 4, PLACES = ROLES + READER_WHERES };
+
+/* The element of an array that was looked at last: the next one is near. */
+typedef struct {
+    size_t array, number, element;
+} array_cursor;
+
+/* Where a value is looked for. */
+typedef struct {
+    const char *path; /* keys with dots between them */
+    array_cursor cursors[DEEPEST_ARRAY];
+} json_place;
+
+struct json_reader {
+    json_text text;
+    char keys[ROLES][READER_NAME_SIZE]; /* "" for none */
+    json_place places[PLACES];          /* of roles, then of --where */
+    size_t index[DEEPEST_ARRAY];        /* which elements an interaction is made of */
+    size_t depth;                       /* arrays on the way to the item */
+};
+
+sr_status json_begin(reading *r, const char *const keys[ROLES], bool python, sr_error *error)
 {
-    for (size_t i = 0; i < ROLES; ++i)
-        snprintf(r->keys[i], sizeof r->keys[i], "%s", keys[i]);
-    r->has_times = *r->keys[TIME] != '\0';
-    r->has_ratings = *r->keys[RATING] != '\0';
+    SR_TRY(SR_ALLOCATE_ZERO(&r->json, 1, "a reader of JSON", error));
+    json_reader *json = r->json;
+    json->text.python = python;
+    for (size_t i = 0; i < ROLES; ++i) {
+        snprintf(json->keys[i], sizeof json->keys[i], "%s", keys[i]);
+        json->places[i].path = json->keys[i];
+    }
+    for (size_t i = 0; i < r->where_count; ++i)
+        json->places[ROLES + i].path = r->where[i].name;
+    r->has_keys = true;
+    r->has_times = *json->keys[TIME] != '\0';
+    r->has_ratings = *json->keys[RATING] != '\0';
+    return SR_OK;
 }
 
-enum { NUMBER_SIZE = 40 };
-
-/* A number as text: whole ones as long as a double holds them exactly, others with the fewest digits that mean the same. */
-static bool print_number(double number, char text[NUMBER_SIZE])
+sr_status json_begin_by_columns(reading *r, bool python, sr_error *error)
 {
-    enum { MOST_DIGITS = 17 };
-    const double exact = 9007199254740992; /* 2^53 */
-    if (!isfinite(number))
-        return false;
-    if (number == floor(number)) {
-        snprintf(text, NUMBER_SIZE, "%lld", (long long)(fabs(number) <= exact ? number : 0));
-        return fabs(number) <= exact;
+    column_texts texts;
+    SR_TRY(reading_roles(r->options, false, NULL, &texts, error));
+    return json_begin(r, (const char *const[ROLES]){texts.one[USER], texts.one[ITEM], texts.one[TIME], texts.one[RATING]},
+                      python, error);
+}
+
+void json_end(reading *r)
+{
+    if (r->json)
+        json_text_free(&r->json->text);
+    free(r->json);
+    r->json = NULL;
+}
+
+/* ---- finding values ---- */
+
+/* Element `number` of an array, or 0 behind the last one. */
+static size_t element_of(const json_text *text, array_cursor *cursor, size_t array, size_t number)
+{
+    const size_t end = text->nodes[array].after;
+    if (cursor->array != array || cursor->number > number)
+        *cursor = (array_cursor){array, 0, array + 1};
+    for (; cursor->number < number && cursor->element < end; ++cursor->number)
+        cursor->element = text->nodes[cursor->element].after;
+    return cursor->element < end ? cursor->element : 0;
+}
+
+/* What is found at the end of a path. */
+typedef struct {
+    size_t node;         /* the value; or the array that has an element too few, or the object that lacks a key */
+    const char *missing; /* the key that is not there, or what is not there else; NULL for nothing */
+} found_value;
+
+static found_value find_value(json_reader *json, json_place *place)
+{
+    const char *path = place->path;
+    size_t node = 0, arrays = 0;
+    for (;;) {
+        const json_kind kind = json->text.nodes[node].kind;
+        if (kind == JSON_ARRAY && arrays < json->depth) {
+            const size_t element = element_of(&json->text, &place->cursors[arrays], node, json->index[arrays]);
+            if (element == 0)
+                return (found_value){node, "an element"};
+            node = element;
+            ++arrays;
+        } else if (kind == JSON_OBJECT && *path) {
+            size_t used = 0;
+            const size_t value = json_text_find(&json->text, node, path, &used);
+            if (value == 0)
+                return (found_value){node, path};
+            node = value;
+            path += used;
+        } else {
+            return (found_value){node, *path ? path : NULL};
+        }
     }
-    for (int digits = MOST_DIGITS - 2; digits <= MOST_DIGITS; ++digits) {
-        snprintf(text, NUMBER_SIZE, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
+}
+
+/* ---- interactions ---- */
+
+/* Drops an object that lacks a key; or one element of it. */
+static sr_status drop_without_key(reading *r, const char *path, found_value found, sr_error *error)
+{
+    json_text *text = &r->json->text;
+    const json_node *node = &text->nodes[found.node];
+    const char *wanted[ROLES];
+    field names[READER_FIELDS];
+    char known[NAMES_SIZE];
+    size_t count = 0;
+    if (node->kind == JSON_ARRAY)
+        return reading_drop(r, DROPPED_KEY, error, "the array of \"%s\" has fewer elements than that of \"%s\"", path,
+                            r->json->keys[ITEM]);
+    if (node->kind != JSON_OBJECT)
+        return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing: there is no object in which \"%s\" could be",
+                            path, found.missing);
+    for (size_t key = found.node + 1; key < node->after && count < READER_FIELDS;
+         key = text->nodes[text->nodes[key].after].after)
+        names[count++] = (field){text->text + text->nodes[key].begin, text->nodes[key].length};
+    for (size_t i = 0; i < ROLES; ++i)
+        wanted[i] = r->json->keys[i];
+    reading_describe_names(found.missing, wanted, names, count, known);
+    return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing%s", path, known);
+}
+
+/* What a role's key holds. *fits is false when it was dropped. */
+static sr_status take_value(reading *r, role which, field *value, bool *fits, sr_error *error)
+{
+    json_reader *json = r->json;
+    const char *path = json->keys[which];
+    const found_value found = find_value(json, &json->places[which]);
+    *fits = true;
+    *value = (field){"", 0}; /* what is not there counts as empty */
+    if (found.missing && reading_is_na(r, *value))
+        return SR_OK;
+    *fits = false;
+    if (found.missing)
+        return drop_without_key(r, path, found, error);
+    const json_kind kind = json->text.nodes[found.node].kind;
+    const char *wrong = json_text_value(&json->text, found.node, which == TIME || which == RATING, value);
+    if (kind == JSON_NULL && !reading_is_na(r, *value))
+        wrong = "is null; --na-values null leaves out lines where it is";
+    if (kind == JSON_OBJECT || kind == JSON_ARRAY || kind == JSON_TRUE || kind == JSON_FALSE)
+        wrong = "is neither text nor a number";
+    if (wrong)
+        return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" %s", path, wrong);
+    *fits = true;
+    return SR_OK;
+}
+
+/* Whether each key of --where has one of its values. One that is not there has none. */
+static bool is_chosen(reading *r)
+{
+    for (size_t i = 0; i < r->where_count; ++i) {
+        const found_value found = find_value(r->json, &r->json->places[ROLES + i]);
+        field value;
+        if (found.missing || json_text_value(&r->json->text, found.node, false, &value) || !where_has(&r->where[i], value))
+            return false;
     }
     return true;
 }
 
-/* ---- numbers as they stand ---- */
-
-/* Behind the text that begins at `at`. */
-static const char *behind_text(const char *at)
-{
-    for (++at; *at != '"'; ++at)
-        at += *at == '\\';
-    return at + 1;
-}
-
-static const char *behind_blanks(const char *at)
-{
-    return at + strspn(at, " \t\r\n");
-}
-
-/* The number that a key of the outer object holds, as it stands in a line that is known to be JSON; false if a key written like
- * this holds no number. cJSON keeps a double, in which the last digits of a time stamp have no room. */
-static bool find_number(const char *line, const char *key, field *number)
-{
-    const size_t key_length = strlen(key);
-    int depth = 0;
-    for (const char *at = line; *at;) {
-        if (*at != '"') {
-            depth += (*at == '{' || *at == '[') - (*at == '}' || *at == ']');
-            ++at;
-            continue;
-        }
-        const char *text = at + 1, *value;
-        at = behind_text(at);
-        const bool is_it = depth == 1 && (size_t)(at - text) == key_length + 1 && memcmp(text, key, key_length) == 0;
-        value = behind_blanks(at);
-        if (!is_it || *value != ':')
-            continue;
-        value = behind_blanks(value + 1);
-        *number = (field){value, strcspn(value, ",} \t\r\n")};
-        return *value == '-' || (*value >= '0' && *value <= '9');
-    }
-    return false;
-}
-
-/* ---- objects ---- */
-
-/* Drops an object that lacks a key. */
-static sr_status drop_without_key(reading *r, const cJSON *object, const char *key, sr_error *error)
-{
-    const char *const wanted[ROLES] = {r->keys[USER], r->keys[ITEM], r->keys[TIME], r->keys[RATING]};
-    field names[READER_FIELDS];
-    char text[NAMES_SIZE];
-    size_t count = 0;
-    for (const cJSON *child = object->child; child && count < READER_FIELDS; child = child->next)
-        names[count++] = (field){child->string, strlen(child->string)};
-    reading_describe_names(key, wanted, names, count, text);
-    return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing%s", key, text);
-}
-
-/* What a key holds, as text. NULL when it fits, or else what is wrong with it. */
-static const char *take_value(const reading *r, const cJSON *found, char number[NUMBER_SIZE], field *value)
-{
-    if (cJSON_IsNumber(found)) {
-        *value = (field){number, 0};
-        if (!print_number(found->valuedouble, number))
-            return "is a number beyond 2^53, which JSON does not hold exactly";
-        value->length = strlen(number);
-        return NULL;
-    }
-    if (cJSON_IsString(found)) {
-        *value = (field){found->valuestring, strlen(found->valuestring)};
-        return NULL;
-    }
-    *value = (field){"null", 4};
-    if (cJSON_IsNull(found))
-        return reading_is_na(r, *value) ? NULL : "is null; --na-values null leaves out lines where it is";
-    return "is neither text nor a number";
-}
-
-static sr_status add_object(reading *r, const char *line, const cJSON *object, sr_error *error)
+/* The interaction at r->json->index. */
+static sr_status add_interaction(reading *r, sr_error *error)
 {
     field values[ROLES] = {{NULL, 0}};
-    char numbers[ROLES][NUMBER_SIZE];
-    const bool wanted[ROLES] = {true, true, r->has_times, r->has_ratings};
-    for (size_t i = 0; i < ROLES; ++i) {
-        if (!wanted[i] || (i == TIME && find_number(line, r->keys[i], &values[i])))
-            continue;
-        const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, r->keys[i]);
-        if (!found && !reading_is_na(r, (field){"", 0}))
-            return drop_without_key(r, object, r->keys[i], error);
-        values[i] = (field){"", 0}; /* what is not there counts as empty */
-        const char *wrong = found ? take_value(r, found, numbers[i], &values[i]) : NULL;
-        if (wrong)
-            return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" %s", r->keys[i], wrong);
+    const bool wanted[ROLES] = {!r->options->no_user, true, r->has_times, r->has_ratings};
+    if (!is_chosen(r)) {
+        reading_leave_out(r, DROPPED_WHERE);
+        return SR_OK;
     }
+    for (size_t i = 0; i < ROLES; ++i) {
+        bool fits = true;
+        if (wanted[i])
+            SR_TRY(take_value(r, (role)i, &values[i], &fits, error));
+        if (!fits)
+            return SR_OK;
+    }
+    if (r->options->no_user)
+        values[USER] = reading_user_of_line(r);
     return reading_add(r, values, error);
+}
+
+/* Goes through all arrays on the way from `node` to the item. */
+static sr_status add_all(reading *r, size_t node, const char *path, size_t *count, sr_error *error)
+{
+    json_reader *json = r->json;
+    size_t used = 0, value;
+    while (json->text.nodes[node].kind == JSON_OBJECT && (value = json_text_find(&json->text, node, path, &used)) > 0) {
+        node = value;
+        path += used;
+    }
+    if (json->text.nodes[node].kind != JSON_ARRAY) {
+        ++*count;
+        return add_interaction(r, error);
+    }
+    if (json->depth == DEEPEST_ARRAY)
+        return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is in arrays that are more than %d deep", json->keys[ITEM],
+                            DEEPEST_ARRAY);
+    const size_t depth = json->depth++;
+    json->index[depth] = 0;
+    for (size_t element = node + 1; element < json->text.nodes[node].after; ++json->index[depth]) {
+        SR_TRY(add_all(r, element, path, count, error));
+        element = json->text.nodes[element].after;
+    }
+    json->depth = depth;
+    return SR_OK;
+}
+
+static sr_status add_object(reading *r, sr_error *error)
+{
+    json_reader *json = r->json;
+    size_t count = 0;
+    json->depth = 0;
+    for (size_t i = 0; i < ROLES + r->where_count; ++i)
+        memset(json->places[i].cursors, 0, sizeof json->places[i].cursors);
+    reading_begin_group(r);
+    SR_TRY(add_all(r, 0, json->keys[ITEM], &count, error));
+    if (count == 0 && !r->group_is_bad)
+        reading_leave_out(r, DROPPED_EMPTY_LIST);
+    return reading_end_group(r, error);
+}
+
+/* ---- lines ---- */
+
+/* What a line may be that is no object by itself, and what helps. */
+static const char *advise(const reading *r, const char *line, size_t length)
+{
+    const json_text *text = &r->json->text;
+    const char *first = line + strspn(line, " \t");
+    const char *second = *first ? first + 1 + strspn(first + 1, " \t") : first;
+    if (text->python)
+        return "";
+    if (*first == '[')
+        return "; this looks like one array, not an object a line: jq -c '.[]' FILE | srprep convert --input - reads its "
+               "elements";
+    if (*first == '{' && (*second == '\'' || (*second == 'u' && (second[1] == '\'' || second[1] == '"'))))
+        return "; this is a Python dictionary: --format python reads it";
+    if (*first == '{' && lines_number(r->file) == 1 && text->wrong_at >= length)
+        return "; this looks like one document, not an object a line: jq -c '.KEY[]' FILE | srprep convert --input - reads "
+               "the array that it has at KEY";
+    return "";
 }
 
 /* A line, which is null-terminated. */
 static sr_status add_line(reading *r, const char *line, size_t length, sr_error *error)
 {
+    json_text *text = &r->json->text;
+    const char *kind = text->python ? "Python" : "JSON";
     if (length == 0)
         return reading_drop(r, DROPPED_EMPTY_LINE, error, "the line is empty");
-    if (strstr(line, "\\u0000")) /* would end an identifier early */
-        return reading_drop(r, DROPPED_JSON, error, "the line holds an escaped null character");
-    const char *end = NULL;
-    cJSON *object = cJSON_ParseWithLengthOpts(line, length + 1, &end, true);
-    sr_status status;
-    if (!object)
-        status = reading_drop(r, DROPPED_JSON, error, "the line is not JSON: there is something wrong near column %zu",
-                              end ? (size_t)(end - line) + 1 : length + 1);
-    else if (!cJSON_IsObject(object))
-        status = reading_drop(r, DROPPED_JSON, error, "the line is JSON, but not an object: expected {...}, one a line");
-    else
-        status = add_object(r, line, object, error);
-    cJSON_Delete(object);
-    return status;
+    SR_TRY(json_text_read(text, line, length, error));
+    if (text->wrong)
+        return reading_drop(r, DROPPED_JSON, error, "the line is not %s: there is something wrong near column %zu: %s%s", kind,
+                            text->wrong_at + 1, text->wrong, advise(r, line, length));
+    if (text->nodes[0].kind != JSON_OBJECT)
+        return reading_drop(r, DROPPED_JSON, error, "the line is %s, but not an object: expected {...}, one a line%s", kind,
+                            advise(r, line, length));
+    return add_object(r, error);
 }
 
 sr_status json_read(reading *r, sr_error *error)

@@ -18,6 +18,23 @@ static void split_na_values(reading *r)
     }
 }
 
+static void close_reading(reading *r)
+{
+    lines_close(r->file);
+    json_end(r);
+    free(r->scratch);
+    free(r->group);
+    free(r->header_text);
+    free(r);
+}
+
+static sr_status read_where(reading *r, sr_error *error)
+{
+    for (size_t i = 0; i < r->options->where_count && i < READER_WHERES; ++i)
+        SR_TRY(where_parse(r->options->where[i], &r->where[r->where_count++], error));
+    return SR_OK;
+}
+
 static sr_status open_reading(reading **opened, const reader_options *options, const reader_sink *sink, parse_report *report,
                               uint32_t file_number, sr_error *error)
 {
@@ -28,23 +45,25 @@ static sr_status open_reading(reading **opened, const reader_options *options, c
     (*opened)->file_number = file_number;
     (*opened)->record_lines = 1;
     split_na_values(*opened);
-    return SR_OK;
-}
-
-static void close_reading(reading *r)
-{
-    lines_close(r->file);
-    free(r->scratch);
-    free(r->header_text);
-    free(r);
+    const sr_status status = read_where(*opened, error);
+    if (status != SR_OK)
+        close_reading(*opened);
+    return status;
 }
 
 static sr_status begin(const raw_format *format, reading *r, sr_error *error)
 {
     for (size_t i = 0; i < ROLES; ++i)
-        r->columns[i] = SIZE_MAX;
+        r->columns[i] = r->lists[i] = SIZE_MAX;
     SR_TRY(format->begin(r, error));
-    for (size_t i = TIME; i <= RATING && (format->takes & TAKES_COLUMNS); ++i)
+    for (size_t i = 0; i < r->where_count && !r->has_keys && !r->is_empty; ++i) {
+        if (r->where[i].column == SIZE_MAX)
+            SR_TRY(table_find_where(r, 0, error));
+        if (r->where[i].column >= READER_FIELDS || (!r->options->ragged && r->where[i].column >= r->column_count))
+            return sr_fail(error, SR_ERROR_USAGE, "--where: there is no column %s: they are 0 to %zu", r->where[i].name,
+                           r->column_count - 1);
+    }
+    for (size_t i = TIME; i <= RATING && format->needs_columns; ++i)
         snprintf(r->lacks[i], sizeof r->lacks[i], ": --columns has no %s=", role_names[i]);
     if (r->options->times.unit == TIME_NONE) {
         r->has_times = false;
@@ -159,5 +178,7 @@ sr_status reader_divisible_size(const raw_format *format, const reader_options *
                                 sr_error *error)
 {
     *size = 0;
+    if (options->no_user || options->comment) /* lines have numbers, and a header need not be the first one */
+        return SR_OK;
     return format->divisible && !format->divisible(options) ? SR_OK : lines_divisible_size(path, size, error);
 }

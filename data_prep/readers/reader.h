@@ -7,14 +7,22 @@
 #include "report.h"
 #include "times.h"
 
-enum { READER_NA_VALUES = 64 };
+enum { READER_NA_VALUES = 64, READER_WHERES = 16 };
 
+/* What is NULL or false was not asked for. */
 typedef struct {
-    const char *columns;   /* formats csv and json: "user=0,item=1,time=3,rating=2", see docs/data.md; NULL for none */
+    const char *columns;   /* "user=0,item=1,time=3,rating=2", see docs/data.md; NULL: those that the format knows */
     const char *delimiter; /* format csv: one or more characters; NULL: "," */
     bool header;           /* format csv: each file starts with a line of column names */
     bool no_quotes;        /* format csv: quotes are characters like others */
     bool multiline_quotes; /* format csv: quotes always quote; otherwise what swallows lines is no quoted field */
+    bool ragged;  /* format csv: further columns may stand at the end of a line, and those that nobody reads be missing */
+    bool no_user; /* each line is a user, who is called by its number */
+    bool counted; /* format sequences: a count of the items stands in front of them */
+    const char *comment;        /* lines that begin with this are left out */
+    const char *list_separator; /* between what lists hold; NULL: blanks */
+    const char *const *where;   /* [where_count]: "COLUMN=VALUE,VALUE": only lines with one of the values in each such column */
+    size_t where_count;
     const char
         *na_values;    /* values that stand for a missing one, separated by commas; lines with one are dropped. NULL: none */
     time_format times; /* zero: as the first time stamps are */
@@ -54,7 +62,13 @@ enum {
     TAKES_DELIMITER = 2,
     TAKES_HEADER = 4,
     TAKES_QUOTES = 8, /* --no-quotes and --multiline-quotes */
-    TAKES_TIMES = 16  /* --time-unit and --time-decimals; without: there are no time stamps, and interactions are in order */
+    TAKES_TIMES = 16, /* what says how times are written; without: there are no time stamps, and interactions are in order */
+    TAKES_WHERE = 32,
+    TAKES_LISTS = 64, /* --list-separator, and items=, times=, ratings= in --columns */
+    TAKES_NO_USER = 128,
+    TAKES_COUNTED = 256,
+    TAKES_COMMENT = 512,
+    TAKES_RAGGED = 1024
 };
 
 /* What options of a format do not go together: the sentence stands in the message and in docs/raw-formats.md. */

@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const role_names[ROLES] = {"user", "item", "time", "rating"};
-
 /* ---- lines ---- */
+
+static bool is_comment(const reading *r, const char *line)
+{
+    return r->options->comment && strncmp(line, r->options->comment, strlen(r->options->comment)) == 0;
+}
 
 sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *error)
 {
@@ -22,6 +25,10 @@ sr_status reading_line(reading *r, const char **line, size_t *length, sr_error *
             return SR_OK;
         if (!r->observing)
             ++r->report->lines;
+        if (is_comment(r, *line)) {
+            reading_leave_out(r, DROPPED_COMMENT);
+            continue;
+        }
         if (!memchr(*line, '\0', *length))
             return SR_OK;
         SR_TRY(reading_drop(r, DROPPED_NULL_BYTE, error, "the line holds a null byte: this is not a text file"));
@@ -42,7 +49,9 @@ sr_status reading_lines(reading *r, line_function *add, sr_error *error)
 
 sr_status reading_header(reading *r, const char **line, size_t *length, sr_error *error)
 {
-    SR_TRY(lines_take(r->file, line, length, error));
+    do {
+        SR_TRY(lines_take(r->file, line, length, error));
+    } while (*line && is_comment(r, *line));
     r->is_empty = !*line;
     return *line && memchr(*line, '\0', *length)
                ? lines_fail(r->file, NULL, error, "the line holds a null byte: this is not a text file")
@@ -51,8 +60,9 @@ sr_status reading_header(reading *r, const char **line, size_t *length, sr_error
 
 sr_status reading_drop(reading *r, drop_reason reason, sr_error *error, const char *format, ...)
 {
-    if (r->observing)
+    if (r->observing || (r->grouping && r->group_is_bad && drop_reason_is_bad(reason)))
         return SR_OK;
+    r->group_is_bad = r->group_is_bad || drop_reason_is_bad(reason);
     char found[REPORT_TEXT_SIZE];
     va_list arguments;
     va_start(arguments, format);
@@ -64,41 +74,13 @@ sr_status reading_drop(reading *r, drop_reason reason, sr_error *error, const ch
     return SR_OK;
 }
 
+void reading_leave_out(reading *r, drop_reason reason)
+{
+    if (!r->observing)
+        r->report->dropped[reason] += r->record_lines;
+}
+
 /* ---- columns ---- */
-
-static sr_status check_roles_differ(const char *columns, char texts[ROLES][64], sr_error *error)
-{
-    for (size_t i = 0; i < ROLES; ++i)
-        for (size_t j = 0; j < i; ++j)
-            if (*texts[i] && strcmp(texts[i], texts[j]) == 0)
-                return sr_fail(error, SR_ERROR_USAGE, "--columns %s: %s= and %s= are the same column", columns, role_names[j],
-                               role_names[i]);
-    return SR_OK;
-}
-
-sr_status reading_roles(const reader_options *options, char texts[ROLES][64], sr_error *error)
-{
-    memset(texts, 0, ROLES * sizeof *texts);
-    for (const char *at = options->columns, *comma; at; at = comma ? comma + 1 : NULL) {
-        comma = strchr(at, ',');
-        const size_t length = comma ? (size_t)(comma - at) : strlen(at);
-        const char *equals = memchr(at, '=', length);
-        size_t i = 0;
-        while (equals && i < ROLES &&
-               (strlen(role_names[i]) != (size_t)(equals - at) || strncmp(role_names[i], at, strlen(role_names[i])) != 0))
-            ++i;
-        if (!equals || i == ROLES || equals + 1 == at + length || (size_t)(at + length - equals) > sizeof texts[i])
-            return sr_fail(error, SR_ERROR_USAGE,
-                           "--columns: \"%.*s\": allowed are user=, item=, time= and rating=, each with a column", (int)length,
-                           at);
-        if (*texts[i])
-            return sr_fail(error, SR_ERROR_USAGE, "--columns %s: %s= stands there twice", options->columns, role_names[i]);
-        memcpy(texts[i], equals + 1, (size_t)(at + length - equals) - 1);
-    }
-    if (!*texts[USER] || !*texts[ITEM])
-        return sr_fail(error, SR_ERROR_USAGE, "--columns %s: user= and item= are needed", options->columns);
-    return check_roles_differ(options->columns, texts, error);
-}
 
 size_t reading_find_column(const reading *r, size_t count, const char *name)
 {
@@ -138,14 +120,16 @@ static bool is_one_of(const char *const *wanted, field name)
 void reading_describe_names(const char *name, const char *const *wanted, const field *names, size_t count,
                             char text[NAMES_SIZE])
 {
-    char copies[READER_FIELDS][64];
+    enum { COPIED = 64 };
+    char copies[READER_FIELDS][COPIED];
     const char *list[READER_FIELDS] = {NULL};
     const size_t known = count < READER_FIELDS ? count : READER_FIELDS;
     size_t listed = 0;
     for (size_t i = 0; i < known; ++i) {
         if (is_one_of(wanted, names[i]))
             continue;
-        snprintf(copies[i], sizeof copies[i], "%.*s", names[i].length < 63 ? (int)names[i].length : 63, names[i].text);
+        snprintf(copies[i], sizeof copies[i], "%.*s", names[i].length < COPIED ? (int)names[i].length : COPIED - 1,
+                 names[i].text);
         list[listed++] = copies[i];
     }
     const char *nearest = sr_nearest_name(name, list, listed);
@@ -191,6 +175,8 @@ sr_status reading_keep_header(reading *r, size_t count, size_t user, size_t item
 {
     const size_t kept = count < READER_FIELDS ? count : READER_FIELDS;
     size_t size = 1;
+    user = user == SIZE_MAX ? item : user;
+    item = item == SIZE_MAX ? user : item;
     /* Numbers in the place of names are data, or cannot be told from it. */
     if (count > READER_FIELDS || user >= kept || item >= kept || is_number(r->fields[user]) || is_number(r->fields[item]))
         return SR_OK;
@@ -212,6 +198,8 @@ sr_status reading_keep_header(reading *r, size_t count, size_t user, size_t item
     }
     r->header_begins[(unsigned char)' '] = r->header_begins[0xEF] = true; /* blanks and a byte-order mark may come first */
     r->header_count = kept;
+    r->header_user = user;
+    r->header_item = item;
     return SR_OK;
 }
 
@@ -246,27 +234,41 @@ static const char *missing_hint(field value, char hint[HINT_SIZE])
 
 #define DATE_EXAMPLES "as 2016-07-25 or 2016-07-25T06:28:49Z"
 
-/* What a time stamp is not, by what was asked for or what most of the first ones are; and what helps. */
+/* What a time stamp is not, by what was asked for or what most of the first ones are. */
 static const char *expected_time(const reading *r, field time)
 {
-    const time_kind kind = time_kind_of(time);
+    const time_kind kind = time_kind_of(&r->options->times, time);
     const bool is_asked_for = r->options->times.unit != TIME_AUTO;
     if (r->times_unknown && !is_asked_for)
         return kind == TIME_IS_NEITHER ? "is neither a number nor an ISO 8601 date " DATE_EXAMPLES
-                                         "; turn the time stamps into one of these, or leave them out by --time-unit none"
                                        : "is none of the first ones of the input, among which there is no number and no date";
+    if (*r->times.pattern)
+        return "is not a date as --time-format says";
     if (r->times.unit == TIME_ISO && kind == TIME_IS_NUMBER)
         return is_asked_for ? "is a number, not a date " DATE_EXAMPLES " as --time-unit iso says"
                             : "is a number, not a date as most of the first ones are";
     if (r->times.unit == TIME_ISO)
-        return is_asked_for ? "is not a date " DATE_EXAMPLES
-                              " (ISO 8601, by --time-unit iso); turn the time stamps into such dates, or leave them out by "
-                              "--time-unit none"
-                            : "is not a date " DATE_EXAMPLES;
+        return is_asked_for ? "is not a date " DATE_EXAMPLES " (ISO 8601, by --time-unit iso)" : "is not a date " DATE_EXAMPLES;
     if (kind == TIME_IS_DATE)
         return is_asked_for ? "is a date, not a number as --time-unit says; dates are --time-unit iso"
                             : "is a date, not a number as most of the first ones are";
     return "is not a number";
+}
+
+enum { ADVICE_SIZE = DATE_ADVICE_SIZE + 64 };
+
+/* What helps with one that is neither a number nor a date. */
+static const char *time_advice(const reading *r, field time, char advice[ADVICE_SIZE])
+{
+    *advice = '\0';
+    if (time_kind_of(&r->options->times, time) != TIME_IS_NEITHER)
+        return advice;
+    date_advise(time, advice);
+    if (!*advice && !*r->times.pattern && (r->times_unknown || r->times.unit == TIME_ISO))
+        strcpy(advice, "; --time-format says what dates are like");
+    if (*advice && !*r->times.pattern)
+        strcat(advice, "; --time-unit none leaves them out");
+    return advice;
 }
 
 static sr_status drop_time(reading *r, field time, number_kind kind, sr_error *error)
@@ -284,8 +286,9 @@ static sr_status drop_time(reading *r, field time, number_kind kind, sr_error *e
                             length, time.text, r->times.decimals);
     if (time.length == 0)
         return reading_drop(r, DROPPED_TIME, error, "the time stamp is empty%s", missing_hint(time, hint));
-    return reading_drop(r, DROPPED_TIME, error, "the time stamp \"%.*s\" %s%s", length, time.text, expected_time(r, time),
-                        missing_hint(time, hint));
+    char advice[ADVICE_SIZE];
+    return reading_drop(r, DROPPED_TIME, error, "the time stamp \"%.*s\" %s%s%s", length, time.text, expected_time(r, time),
+                        time_advice(r, time, advice), missing_hint(time, hint));
 }
 
 static sr_status check_identifier(reading *r, role which, field identifier, bool *fits, sr_error *error)
@@ -325,6 +328,19 @@ static void note_span(reading *r, uint64_t line)
     r->report->longest = r->record_lines > r->report->longest ? r->record_lines : r->report->longest;
 }
 
+static sr_status hand_on(reading *r, const interaction *record, bool is_cut, sr_error *error)
+{
+    ++r->report->records;
+    if (is_cut)
+        parse_report_note(&r->report->cut, r->file_number, record->line);
+    if (r->record_lines > 1 && !r->grouping)
+        note_span(r, record->line);
+    if (begins_with_mark((field){record->user, record->user_length}) ||
+        begins_with_mark((field){record->item, record->item_length}))
+        parse_report_note(&r->report->marked, r->file_number, record->line);
+    return r->sink->add(r->sink->context, record, error);
+}
+
 sr_status reading_add(reading *r, const field *values, sr_error *error)
 {
     bool fit, is_cut = false;
@@ -333,7 +349,7 @@ sr_status reading_add(reading *r, const field *values, sr_error *error)
     if (!fit)
         return SR_OK;
     if (r->observing) {
-        time_observe(&r->seen, values[TIME]);
+        time_observe(&r->options->times, &r->seen, values[TIME]);
         return SR_OK;
     }
     interaction record = {.user = values[USER].text,
@@ -351,12 +367,38 @@ sr_status reading_add(reading *r, const field *values, sr_error *error)
     if (r->has_ratings && !number_float(values[RATING], &record.rating))
         return reading_drop(r, DROPPED_RATING, error, "the rating \"%.*s\" is not a number%s", shown_length(values[RATING]),
                             values[RATING].text, missing_hint(values[RATING], hint));
-    ++r->report->records;
-    if (is_cut)
-        parse_report_note(&r->report->cut, r->file_number, record.line);
-    if (r->record_lines > 1)
-        note_span(r, record.line);
-    if (begins_with_mark(values[USER]) || begins_with_mark(values[ITEM]))
-        parse_report_note(&r->report->marked, r->file_number, record.line);
-    return r->sink->add(r->sink->context, &record, error);
+    if (!r->grouping)
+        return hand_on(r, &record, is_cut, error);
+    SR_TRY(SR_GROW(&r->group, &r->group_room, r->group_count + 1, "the interactions of a line", error));
+    r->group[r->group_count++] = (grouped_interaction){record, is_cut};
+    return SR_OK;
+}
+
+/* ---- several interactions of a line ---- */
+
+void reading_begin_group(reading *r)
+{
+    r->grouping = true;
+    r->group_is_bad = false;
+    r->group_count = 0;
+}
+
+sr_status reading_end_group(reading *r, sr_error *error)
+{
+    sr_status status = SR_OK;
+    const size_t count = r->group_is_bad ? 0 : r->group_count;
+    for (size_t i = 0; i < count && status == SR_OK; ++i)
+        status = hand_on(r, &r->group[i].record, r->group[i].is_cut, error);
+    if (count > 0 && r->record_lines > 1)
+        note_span(r, r->group[0].record.line);
+    r->grouping = false;
+    return status;
+}
+
+field reading_user_of_line(reading *r)
+{
+    const int length = r->file_number == 0 ? snprintf(r->user_of_line, sizeof r->user_of_line, "%zu", lines_number(r->file))
+                                           : snprintf(r->user_of_line, sizeof r->user_of_line, "%u:%zu", r->file_number + 1,
+                                                      lines_number(r->file));
+    return (field){r->user_of_line, (size_t)length};
 }

@@ -16,13 +16,17 @@ const char *drop_reason_text(drop_reason reason)
                                                     [DROPPED_JSON] = "not a JSON object",
                                                     [DROPPED_KEY] = "JSON key missing or of another kind",
                                                     [DROPPED_NA] = "missing value (--na-values)",
-                                                    [DROPPED_HEADER] = "the header again"};
+                                                    [DROPPED_WHERE] = "not chosen by --where",
+                                                    [DROPPED_HEADER] = "the header again",
+                                                    [DROPPED_COMMENT] = "comment",
+                                                    [DROPPED_EMPTY_LIST] = "a list without items",
+                                                    [DROPPED_HEADING] = "a heading, whose interactions follow"};
     return texts[reason];
 }
 
 bool drop_reason_is_bad(drop_reason reason)
 {
-    return reason != DROPPED_NA && reason != DROPPED_HEADER;
+    return reason < DROPPED_NA;
 }
 
 uint64_t parse_report_bad(const parse_report *report)

@@ -17,8 +17,12 @@ typedef enum {
     DROPPED_RATING,
     DROPPED_JSON,
     DROPPED_KEY,
-    DROPPED_NA,     /* asked for */
-    DROPPED_HEADER, /* no interaction, and not meant to be one */
+    DROPPED_NA,     /* asked for, as the next one */
+    DROPPED_WHERE,  /* of lists and arrays also parts of a line */
+    DROPPED_HEADER, /* no interaction, and not meant to be one, as those that follow */
+    DROPPED_COMMENT,
+    DROPPED_EMPTY_LIST,
+    DROPPED_HEADING,
     DROP_REASONS
 } drop_reason;
 

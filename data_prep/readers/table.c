@@ -3,6 +3,7 @@
  * Many files do not quote at all, and hold quotes as any other character. A field that begins with one then seems to go on up
  * to the next quote, over any number of lines. Lines that are records by themselves tell: see look_for_lines(). */
 #include "reading.h"
+#include "base/units.h"
 #include "srtrain/memory.h"
 
 #include <stdarg.h>
@@ -13,8 +14,26 @@
 
 /* ---- fields ---- */
 
+/* The same at any number of blanks, but not at those in front of everything and behind it. */
+static size_t split_at_blanks(reading *r, const char *line, size_t length)
+{
+    static const char blanks[] = " \t";
+    const char *at = line;
+    size_t count = 0, taken;
+    for (const char *end = line + length; at < end; at += taken) {
+        at += strspn(at, blanks);
+        taken = strcspn(at, blanks);
+        if (taken > 0 && count < READER_FIELDS)
+            r->fields[count] = (field){at, taken};
+        count += taken > 0;
+    }
+    return count;
+}
+
 size_t reading_split(reading *r, const char *line, size_t length)
 {
+    if (r->splits_at_blanks)
+        return split_at_blanks(r, line, length);
     const size_t delimiter_length = strlen(r->delimiter);
     const char *at = line, *end = line + length;
     for (size_t count = 0;; ++count) {
@@ -126,12 +145,18 @@ static bool is_sentence(const reading *r, size_t count)
     return any;
 }
 
+/* Whether a record may have as many columns. */
+static bool fits_count(const reading *r, size_t count, size_t expected)
+{
+    return r->options->ragged ? count >= r->least_columns : count == expected;
+}
+
 /* Whether the `count` fields in r->fields could be a record, of which something may be missing. Of a header only the number of
  * columns is known. */
 static bool could_be_record(const reading *r, size_t count, size_t expected)
 {
     const bool has_numbers = r->column_count > 0 && (r->has_times || r->has_ratings);
-    if (count != expected || expected < 2 || (!has_numbers && is_sentence(r, count)))
+    if (!fits_count(r, count, expected) || expected < 2 || (!has_numbers && is_sentence(r, count)))
         return false;
     for (size_t i = 0; i < ROLES && r->column_count > 0; ++i) {
         if (r->columns[i] == SIZE_MAX || (i == TIME && !r->has_times))
@@ -142,7 +167,8 @@ static bool could_be_record(const reading *r, size_t count, size_t expected)
             continue;
         if ((i == USER || i == ITEM) && value.length > LINES_IDENTIFIER_MAXIMUM)
             return false;
-        if ((i == TIME && time_kind_of(value) == TIME_IS_NEITHER) || (i == RATING && !number_float(value, &rating)))
+        if ((i == TIME && time_kind_of(&r->options->times, value) == TIME_IS_NEITHER) ||
+            (i == RATING && !number_float(value, &rating)))
             return false;
     }
     return true;
@@ -195,7 +221,7 @@ static sr_status doubt(reading *r, const char *record, size_t length, size_t cou
 {
     const size_t expected = r->column_count ? r->column_count : count, last = lines_number(r->file) + r->record_lines - 1;
     bool found = false;
-    if (count != expected) {
+    if (!fits_count(r, count, expected)) {
         *wrong = complain(r, "a quoted field goes on to line %zu, and then there are %zu columns, expected %zu%s", last, count,
                           expected, r->expectation);
         return SR_OK;
@@ -212,7 +238,8 @@ static sr_status doubt(reading *r, const char *record, size_t length, size_t cou
 /* The same of a record on one line, which has the right number of columns only if its quotes do not quote. */
 static const char *doubt_line(reading *r, const char *line, size_t length, size_t count)
 {
-    if (r->column_count == 0 || count == r->column_count || reading_split(r, line, length) != r->column_count)
+    if (r->column_count == 0 || r->options->ragged || count == r->column_count ||
+        reading_split(r, line, length) != r->column_count)
         return NULL;
     return complain(r, "found %zu columns with a quoted field, expected %zu%s, as there are without", count, r->column_count,
                     r->expectation);
@@ -280,6 +307,43 @@ static void set_columns(reading *r, const size_t columns[ROLES], size_t count, c
     r->expectation = expectation;
     r->has_times = columns[TIME] != SIZE_MAX;
     r->has_ratings = columns[RATING] != SIZE_MAX;
+    r->least_columns = 1;
+    for (size_t i = 0; i < ROLES; ++i)
+        if (columns[i] != SIZE_MAX && columns[i] >= r->least_columns)
+            r->least_columns = columns[i] + 1;
+}
+
+void table_set_lists(reading *r, const size_t lists[ROLES])
+{
+    memcpy(r->lists, lists, sizeof r->lists);
+    r->has_times = r->has_times || lists[TIME] != SIZE_MAX;
+    r->has_ratings = r->has_ratings || lists[RATING] != SIZE_MAX;
+    for (size_t i = 0; i < ROLES; ++i)
+        if (lists[i] != SIZE_MAX && lists[i] >= r->least_columns)
+            r->least_columns = lists[i] + 1;
+}
+
+/* The columns of --where are named or numbered. */
+sr_status table_find_where(reading *r, size_t count, sr_error *error)
+{
+    for (size_t i = 0; i < r->where_count; ++i) {
+        chosen_values *chosen = &r->where[i];
+        uint64_t number;
+        chosen->column = reading_find_column(r, count, chosen->name);
+        if (chosen->column != SIZE_MAX)
+            continue;
+        if (sr_read_whole(chosen->name, &number)) {
+            chosen->column = number < SIZE_MAX ? (size_t)number : SIZE_MAX - 1;
+            continue;
+        }
+        if (count == 0)
+            return sr_fail(error, SR_ERROR_USAGE,
+                           "--where: \"%s\" is a name, and the file has no header; columns are numbers from 0", chosen->name);
+        char names[NAMES_SIZE];
+        reading_describe_names(chosen->name, (const char *const[ROLES]){NULL}, r->fields, count, names);
+        return lines_fail(r->file, NULL, error, "--where: the header has no column \"%s\"%s", chosen->name, names);
+    }
+    return SR_OK;
 }
 
 void table_begin_fixed(reading *r, const char *delimiter, quoting quotes, const size_t columns[ROLES], size_t count,
@@ -302,7 +366,7 @@ sr_status table_begin_header(reading *r, const char *const names[ROLES], size_t 
     }
     SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
     set_columns(r, columns, count, " as the header has");
-    return SR_OK;
+    return table_find_where(r, count, error);
 }
 
 sr_status table_begin_named(reading *r, const char *delimiter, quoting quotes, const char *const names[ROLES], sr_error *error)
@@ -363,7 +427,7 @@ static bool is_at_its_place(const reading *r, size_t column)
 static bool has_values(const reading *r)
 {
     float rating;
-    return (r->columns[TIME] != SIZE_MAX && time_kind_of(r->fields[r->columns[TIME]]) != TIME_IS_NEITHER) ||
+    return (r->columns[TIME] != SIZE_MAX && time_kind_of(&r->options->times, r->fields[r->columns[TIME]]) != TIME_IS_NEITHER) ||
            (r->columns[RATING] != SIZE_MAX && number_float(r->fields[r->columns[RATING]], &rating));
 }
 
@@ -379,15 +443,14 @@ static sr_status look_for_header(const reading *r, size_t count, bool *is_header
 {
     size_t at_place = 0, elsewhere = 0;
     *is_header = false;
-    if (count != r->header_count || !may_be_name(r, r->fields[r->columns[USER]]) ||
-        !is_in_header(r, header_name(r, r->columns[USER])) || !is_in_header(r, header_name(r, r->columns[ITEM])) ||
-        has_values(r))
+    if (count != r->header_count || !may_be_name(r, r->fields[r->header_user]) ||
+        !is_in_header(r, header_name(r, r->header_user)) || !is_in_header(r, header_name(r, r->header_item)) || has_values(r))
         return SR_OK;
     for (size_t i = 0; i < count; ++i) {
         at_place += is_at_its_place(r, i);
         elsewhere += !is_at_its_place(r, i) && is_in_header(r, header_name(r, i));
     }
-    *is_header = is_at_its_place(r, r->columns[USER]) && is_at_its_place(r, r->columns[ITEM]) && elsewhere == 0;
+    *is_header = is_at_its_place(r, r->header_user) && is_at_its_place(r, r->header_item) && elsewhere == 0;
     if (*is_header || at_place + elsewhere < count)
         return SR_OK;
     return lines_fail(r->file, "", error,
@@ -395,19 +458,38 @@ static sr_status look_for_header(const reading *r, size_t count, bool *is_header
                       "file by itself");
 }
 
+/* Whether each column of --where has one of its values; a column that a ragged line lacks has none. */
+static bool is_chosen(const reading *r, size_t count)
+{
+    for (size_t i = 0; i < r->where_count; ++i)
+        if (r->where[i].column >= count || r->where[i].column >= READER_FIELDS ||
+            !where_has(&r->where[i], r->fields[r->where[i].column]))
+            return false;
+    return true;
+}
+
 static sr_status add_fields(reading *r, size_t count, sr_error *error)
 {
     field values[ROLES] = {{NULL, 0}};
     bool is_header;
-    if (count != r->column_count)
-        return reading_drop(r, DROPPED_COLUMNS, error, "found %zu columns, expected %zu%s", count, r->column_count,
-                            r->expectation);
+    if (!fits_count(r, count, r->column_count))
+        return reading_drop(r, DROPPED_COLUMNS, error, "found %zu columns, expected %s%zu%s", count,
+                            r->options->ragged ? "at least " : "", r->options->ragged ? r->least_columns : r->column_count,
+                            r->options->ragged ? "" : r->expectation);
     SR_TRY(look_for_header(r, count, &is_header, error));
     if (is_header)
         return reading_drop(r, DROPPED_HEADER, error, "this is the header of the file");
+    if (!is_chosen(r, count)) {
+        reading_leave_out(r, DROPPED_WHERE);
+        return SR_OK;
+    }
+    if (r->lists[ITEM] != SIZE_MAX)
+        return lists_add(r, error);
     for (size_t i = 0; i < ROLES; ++i)
         if (r->columns[i] != SIZE_MAX)
             values[i] = r->fields[r->columns[i]];
+    if (r->options->no_user)
+        values[USER] = reading_user_of_line(r);
     return reading_add(r, values, error);
 }
 

@@ -13,120 +13,6 @@ const char *const time_unit_names[] = {[TIME_AUTO] = "auto",
                                        [TIME_ISO] = "iso",
                                        NULL};
 
-/* ---- dates ---- */
-
-/* A moment. */
-typedef struct {
-    int64_t seconds; /* since 1970 in UTC */
-    field fraction;  /* digits behind the point, without zeros at the end */
-} date_time;
-
-/* Takes exactly `count` digits. */
-static bool take_digits(const char **at, const char *end, int count, int *value)
-{
-    *value = 0;
-    for (int i = 0; i < count; ++i, ++*at) {
-        if (*at == end || **at < '0' || **at > '9')
-            return false;
-        *value = 10 * *value + (**at - '0');
-    }
-    return true;
-}
-
-static bool take_character(const char **at, const char *end, char character)
-{
-    const bool is_there = *at < end && **at == character;
-    *at += is_there;
-    return is_there;
-}
-
-/* Days from 1970-01-01 to a day of the proleptic Gregorian calendar. Years are counted from March, so that the day that comes
- * and goes is their last: what is in front of month m is then (153 m + 2) / 5 days. */
-static int64_t days_of(int year, int month, int day)
-{
-    const int64_t y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
-static bool take_date(const char **at, const char *end, int64_t *days)
-{
-    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int year, month, day;
-    if (!take_digits(at, end, 4, &year) || !take_character(at, end, '-') || !take_digits(at, end, 2, &month) ||
-        !take_character(at, end, '-') || !take_digits(at, end, 2, &day))
-        return false;
-    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] + (month == 2 && leap))
-        return false;
-    *days = days_of(year, month, day);
-    return true;
-}
-
-static void take_fraction(const char **at, const char *end, field *fraction)
-{
-    const char *begin = *at, *last = begin;
-    for (; *at < end && **at >= '0' && **at <= '9'; ++*at)
-        if (**at != '0')
-            last = *at + 1;
-    *fraction = (field){begin, (size_t)(last - begin)};
-}
-
-/* "03:00", "03:00:00", "03:00:00.25": seconds and fraction. 24:00 and a leap second belong to what follows. */
-static bool take_clock(const char **at, const char *end, int *seconds, field *fraction)
-{
-    int hour, minute, second = 0;
-    if (!take_digits(at, end, 2, &hour) || !take_character(at, end, ':') || !take_digits(at, end, 2, &minute))
-        return false;
-    if (take_character(at, end, ':')) {
-        if (!take_digits(at, end, 2, &second))
-            return false;
-        if (take_character(at, end, '.') || take_character(at, end, ',')) {
-            const char *digits = *at;
-            take_fraction(at, end, fraction);
-            if (*at == digits)
-                return false;
-        }
-    }
-    *seconds = 3600 * hour + 60 * minute + second;
-    return hour <= 24 && minute <= 59 && second <= 60 && (hour < 24 || (*seconds == 24 * 3600 && fraction->length == 0));
-}
-
-/* "Z", "+02:00", "-0530", "+02" or nothing: seconds east of Greenwich. */
-static bool take_offset(const char **at, const char *end, int *offset)
-{
-    *offset = 0;
-    if (*at == end || take_character(at, end, 'Z') || take_character(at, end, 'z'))
-        return true;
-    const int sign = **at == '-' ? -1 : 1;
-    int hours, minutes = 0;
-    if (!take_character(at, end, '+') && !take_character(at, end, '-'))
-        return false;
-    if (!take_digits(at, end, 2, &hours))
-        return false;
-    if ((take_character(at, end, ':') || *at < end) && !take_digits(at, end, 2, &minutes))
-        return false;
-    *offset = sign * (3600 * hours + 60 * minutes);
-    return hours <= 23 && minutes <= 59;
-}
-
-static bool parse_date(field text, date_time *parsed)
-{
-    const char *at = text.text, *end = at + text.length;
-    int64_t days;
-    int seconds = 0, offset = 0;
-    parsed->fraction = (field){at, 0};
-    if (!take_date(&at, end, &days))
-        return false;
-    if (at < end) {
-        if (!take_character(&at, end, 'T') && !take_character(&at, end, ' ') && !take_character(&at, end, 't'))
-            return false;
-        if (!take_clock(&at, end, &seconds, &parsed->fraction) || !take_offset(&at, end, &offset))
-            return false;
-    }
-    parsed->seconds = 86400 * days + seconds - offset;
-    return at == end;
-}
-
 /* Seconds and fraction times 10^decimals. */
 static number_kind scale_date(const date_time *date, unsigned decimals, int64_t *time)
 {
@@ -142,25 +28,27 @@ static number_kind scale_date(const date_time *date, unsigned decimals, int64_t 
 
 /* ---- finding out ---- */
 
-time_kind time_kind_of(field text)
+time_kind time_kind_of(const time_format *format, field text)
 {
     int decimals;
     date_time date;
+    if (*format->pattern && date_parse(format->pattern, text, &date))
+        return TIME_IS_DATE;
     if (number_decimals(text, &decimals))
         return TIME_IS_NUMBER;
-    return parse_date(text, &date) ? TIME_IS_DATE : TIME_IS_NEITHER;
+    return !*format->pattern && date_parse("", text, &date) ? TIME_IS_DATE : TIME_IS_NEITHER;
 }
 
-void time_observe(time_observations *seen, field text)
+void time_observe(const time_format *format, time_observations *seen, field text)
 {
     int decimals;
     int64_t whole;
     date_time date;
-    if (number_decimals(text, &decimals)) {
+    if (!*format->pattern && number_decimals(text, &decimals)) {
         if (number_scaled(text, 0, &whole) == NUMBER_TOO_LARGE)
             return; /* does not fit whatever the format, and tells nothing of the others */
         ++seen->numbers;
-    } else if (parse_date(text, &date)) {
+    } else if (date_parse(format->pattern, text, &date)) {
         ++seen->dates;
         decimals = date.fraction.length > TIME_DECIMALS_MAXIMUM ? TIME_DECIMALS_MAXIMUM : (int)date.fraction.length;
         whole = date.seconds;
@@ -208,7 +96,7 @@ number_kind time_parse(const time_format *format, field text, int64_t *time)
     date_time date;
     if (format->unit != TIME_ISO)
         return number_scaled(text, format->decimals, time);
-    return parse_date(text, &date) ? scale_date(&date, format->decimals, time) : NUMBER_BAD;
+    return date_parse(format->pattern, text, &date) ? scale_date(&date, format->decimals, time) : NUMBER_BAD;
 }
 
 /* By which power of ten a unit is finer than a second; 0 for those that say nothing of seconds. */
@@ -236,10 +124,13 @@ static sr_status fail_bound(const time_format *format, field text, const char *o
 
 sr_status time_read_bound(const time_format *format, field text, const char *option, int64_t *time, sr_error *error)
 {
-    const time_kind kind = time_kind_of(text);
+    static const time_format iso;
     date_time date;
     number_kind read;
-    if (kind == TIME_IS_DATE && format->unit >= TIME_SECONDS && parse_date(text, &date))
+    time_kind kind = time_kind_of(format, text);
+    const bool is_iso = kind != TIME_IS_DATE && time_kind_of(&iso, text) == TIME_IS_DATE;
+    kind = is_iso ? TIME_IS_DATE : kind;
+    if (kind == TIME_IS_DATE && format->unit >= TIME_SECONDS && date_parse(is_iso ? "" : format->pattern, text, &date))
         read = scale_date(&date, unit_power(format->unit) + format->decimals, time);
     else
         read = time_parse(format, text, time);
@@ -254,16 +145,26 @@ sr_status time_read_bound(const time_format *format, field text, const char *opt
     return SR_OK;
 }
 
+bool time_read_gap(const time_format *format, double seconds, int64_t *gap)
+{
+    const double largest = 9e18;
+    double scaled = seconds;
+    for (unsigned power = unit_power(format->unit) + format->decimals; power > 0; --power)
+        scaled *= 10;
+    *gap = scaled < largest ? (int64_t)scaled : 0;
+    return scaled < largest;
+}
+
 /* The first day of the month that a day is in: years of 365.2425 days are nearly right, and then moved. */
 static void find_month(int64_t days, int *year, int *month)
 {
     *year = (int)(1970 + days * 10000 / 3652425);
     *month = 12;
-    while (days_of(*year + 1, 1, 1) <= days)
+    while (date_days(*year + 1, 1, 1) <= days)
         ++*year;
-    while (days_of(*year, 1, 1) > days)
+    while (date_days(*year, 1, 1) > days)
         --*year;
-    while (days_of(*year, *month, 1) > days)
+    while (date_days(*year, *month, 1) > days)
         --*month;
 }
 
@@ -291,9 +192,9 @@ void time_text(const time_format *format, int64_t time, char text[TIME_TEXT_SIZE
         seconds = seconds / 10 - (seconds % 10 < 0);
     const int64_t days = seconds / 86400 - (seconds % 86400 < 0), rest = seconds - 86400 * days;
     int year, month;
-    if (days < days_of(1, 1, 1) || days > days_of(9999, 12, 31))
+    if (days < date_days(1, 1, 1) || days > date_days(9999, 12, 31))
         return;
     find_month(days, &year, &month);
-    snprintf(text, TIME_TEXT_SIZE, "%04d-%02d-%02d %02d:%02d:%02d", year, month, (int)(days - days_of(year, month, 1)) + 1,
+    snprintf(text, TIME_TEXT_SIZE, "%04d-%02d-%02d %02d:%02d:%02d", year, month, (int)(days - date_days(year, month, 1)) + 1,
              (int)(rest / 3600), (int)(rest / 60 % 60), (int)(rest % 60));
 }

@@ -10,6 +10,7 @@
 typedef struct {
     const int32_t *items; /* [length], oldest first; only the latest max_length of them are used */
     const int64_t *times; /* [length], for models that need them, else NULL */
+    int64_t next_time;    /* for models that need it: when the event is that follows the last item */
     size_t length;        /* 0 without a mask token: an empty history, see sr_batch_pack() */
     int32_t user;         /* 1..users, for models that need it; else 0 */
     int32_t mask_token;   /* an item that is put behind the history, one column more, and whose state is read; 0: none */
@@ -42,6 +43,7 @@ typedef struct sr_batch {
     const int32_t *items;          /* [T] */
     const int32_t *users;          /* [T]: the user of each token's sequence; NULL unless the model needs users */
     const int64_t *times;          /* [T]: 0 for padding; NULL unless the model needs times */
+    const int64_t *next_times;     /* [T]: of the event that follows; 0 for padding; NULL unless the model needs them */
     sr_rows reads;                 /* tokens that somebody reads, R */
     size_t targets;                /* n terms of the loss */
     const size_t *target_reads;    /* [n]: each target's row of the R representations */
@@ -66,6 +68,7 @@ typedef struct {
     bool every_position; /* items have targets of their own; else the history as a whole has one */
     bool reads_end;      /* the state after the history is read, whether it has a target or not */
     bool users, times;   /* of examples are read */
+    bool next_times;     /* with times: the time of the event that follows each item is read, too */
     bool whole_window;   /* padding is computed, up to the width of the window */
     bool causal;         /* a token sees no later token */
 } sr_packing;

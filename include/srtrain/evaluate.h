@@ -153,6 +153,7 @@ sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_sourc
 typedef struct {
     size_t top_k;
     sr_history history;      /* keep or exclude */
+    int64_t time;            /* when it is, for models that know when the next event is (sr_model_needs) */
     const uint8_t *left_out; /* [items + 1]: not 0 for items that nobody is recommended; NULL: there are none */
     const sr_kernels *kernels;
 } sr_recommendation_request;
@@ -164,5 +165,13 @@ typedef struct {
 sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source,
                        const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
                        sr_error *error);
+
+/* Called on rank 0 for each user, in the order of the source, with the state after the history: what items are scored by. */
+typedef sr_status (*sr_state_function)(void *context, const char *user, size_t user_length, const sr_real *state, size_t width,
+                                       sr_error *error);
+
+/* The states of all users of `source`, in rounds as above. Every process must have all items. SR_ERROR_USAGE as above. */
+sr_status sr_encode_users(sr_parallel *parallel, sr_model *model, const sr_user_source *source, const sr_kernels *kernels,
+                          sr_state_function emit, void *context, sr_error *error);
 
 #endif

@@ -29,7 +29,8 @@ bool sr_item_table_is_divided(const sr_item_table *table);
 
 /* ---- what a batch reads ---- */
 
-enum { SR_ITEM_LISTS_MAXIMUM = 12 }; /* inputs, targets and both kinds of negatives of a batch and of two that go with it */
+/* Inputs, targets and both kinds of negatives of a batch and of two that go with it, and padding. */
+enum { SR_ITEM_LISTS_MAXIMUM = 13 };
 
 typedef struct {
     const int32_t *ids; /* [count], in any order, each as often as it likes */

@@ -70,6 +70,8 @@ typedef struct sr_kernels {
     void (*multiply)(sr_real *out, const sr_real *left, const sr_real *right, size_t n);
     /* sum += term */
     void (*accumulate)(sr_real *sum, const sr_real *term, size_t n);
+    /* sum [n] += each of the rows [count, n], in their order */
+    void (*accumulate_rows)(sr_real *sum, const sr_real *rows, size_t count, size_t n);
     /* sum += factor * term */
     void (*accumulate_scaled)(sr_real *sum, sr_real factor, const sr_real *term, size_t n);
     /* sum += left * right */
@@ -125,8 +127,13 @@ typedef struct sr_kernels {
     /* in_gradient += probabilities * (out_gradient - <probabilities, out_gradient>) */
     void (*softmax_backward)(sr_real *in_gradient, const sr_real *probabilities, const sr_real *out_gradient, size_t n);
 
+    /* gradient = probabilities * (gradient - inner) in place: the last step of it, where inner is known. */
+    void (*softmax_gradient)(sr_real *gradient, const sr_real *probabilities, sr_real inner, size_t n);
+
     /* values = exp(values - maximum) in place; *maximum is that of the row, the result their sum. n >= 1. */
     sr_real (*exponentials)(sr_real *values, sr_real *maximum, size_t n);
+    /* transposed [columns, rows] = matrix [rows, columns] */
+    void (*transpose)(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns);
     /* values *= factor */
     void (*scale)(sr_real *values, sr_real factor, size_t n);
     /* Where a value is greater than the maximum, it becomes the maximum and `candidate` the index. */

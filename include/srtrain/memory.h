@@ -36,9 +36,9 @@ sr_status sr_grow(void **memory, size_t *room, size_t needed, size_t size, const
 /* Copies a string; release with free(). */
 sr_status sr_copy_string(char **copy, const char *text, sr_error *error);
 
-/* A growing arena: memory that is handed out piece by piece and taken back all at once. What was taken in several blocks is one
- * when the arena has been reset, a little larger, and a single block is kept: after the first training steps nothing is asked
- * of the system any more (fresh pages are dear), and no more pages are touched than the largest step needs. */
+/* A growing arena: memory that is handed out piece by piece and taken back all at once. Blocks are kept by a reset and used
+ * again, so that a step asks the system for what it needs more than those before it (fresh pages are dear). Where more pages
+ * are touched than the largest use and a quarter, all blocks are given back for one of the right size. */
 typedef struct sr_arena sr_arena;
 
 /* `block_size` is the size in bytes of the first block that is asked of the system; each further one is as large as all before

@@ -16,6 +16,7 @@ typedef struct {
     double mask_ratio;            /* masked: probability that an item is masked */
     bool masks_at_least_one;      /* masked: where no item of an example was drawn, one is masked all the same */
     bool users, times;            /* of examples */
+    bool next_times;              /* with times: of the event that follows each item, in evaluation of the one asked for */
     int64_t time_span;            /* times: gaps beyond this many units count as equally long; 0: it knows no gaps */
     int64_t time_unit;            /* times: of the data's time stamps */
     bool whole_window;            /* padding is computed, up to the width of the window */
@@ -98,13 +99,14 @@ enum { SR_LAYERS_MAXIMUM = 64 };
 
 /* Inner values of a pass, kept for tests and analyses. They live as long as the tape's tensors. */
 typedef struct {
-    size_t layers;                                             /* that have attention */
+    size_t layers;  /* that have attention */
+    bool pointwise; /* its weights are no probabilities but may have any sign and sum; then nothing is uncalibrated */
     const sr_tensor *attention[SR_LAYERS_MAXIMUM];             /* the weights that multiply the values, cells of `maps` */
     const sr_tensor *uncalibrated[SR_LAYERS_MAXIMUM];          /* the softmax of the scores before any calibrator */
     const sr_attention_map *maps[SR_LAYERS_MAXIMUM];           /* cells, and which of them count before calibration */
     const sr_attention_map *attention_maps[SR_LAYERS_MAXIMUM]; /* the same cells, and which of them count in `attention` */
     /* What the first layer reads, then the output of each layer [T, width of the layer], the last one's [R, ..] unless the pass
-     * computes every row. 0 for backbones without a state for every token. */
+     * computes every row, and before a norm of the states. 0 for backbones without a state for every token. */
     size_t state_count;
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
     /* Backbones that choose lags: those that each layer keeps, ascending: [lag_count] for all sequences in training,
@@ -183,8 +185,8 @@ double sr_model_learning_rate_ratio(const sr_model_settings *settings, sr_parame
 /* What a user should know who begins with weights that were trained elsewhere; NULL: nothing. */
 const char *sr_model_import_warning(const sr_model_settings *settings);
 
-/* The same of who trains such a model. */
-const char *sr_model_training_warning(const sr_model_settings *settings);
+/* The same of who trains such a model on so many items; false: nothing. */
+bool sr_model_training_warning(const sr_model_settings *settings, size_t items, char *text, size_t size);
 
 /* Filters along the window: whether the backbone has one, or a calibrator. */
 typedef enum { SR_FILTER_BACKBONE, SR_FILTER_CALIBRATOR } sr_model_filter_kind;

@@ -8,6 +8,7 @@
 
 #include "srtrain/arithmetic.h"
 #include "srtrain/config.h"
+#include "srtrain/encoder_settings.h"
 #include "srtrain/negative_settings.h"
 
 #include <stdbool.h>
@@ -38,8 +39,10 @@ typedef struct {
     double initializer_mean;
     sr_positions positions;
     sr_padding padding;
+    int64_t time_unit;               /* of models that know times: what a gap of 1 is, in units of the time stamps */
     sr_item_table_choice item_table; /* who has its rows */
     sr_similarity similarity;        /* of a state and an item */
+    sr_encoder_settings encoder;
     /* Keys of the section training: */
     int loss; /* its number in the list of losses, see sr_loss_number() */
     sr_objective objective;

@@ -3,6 +3,7 @@
 #ifndef SRTRAIN_NEGATIVE_SETTINGS_H
 #define SRTRAIN_NEGATIVE_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Whose targets have the same list. */
@@ -31,5 +32,11 @@ typedef struct {
                             .batch_share = 0.5,            \
                             .target_hits = SR_HITS_REDRAW, \
                             .history_hits = SR_HITS_REDRAW_ALL})
+
+/* Whether examples share a list. Local, as the next one. */
+bool sr_negatives_are_shared(const sr_negative_settings *settings);
+
+/* Whether some of a list are targets of the global batch. */
+bool sr_negatives_come_from_batch(const sr_negative_settings *settings);
 
 #endif

@@ -33,6 +33,9 @@ sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_
 
 sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right);
 
+/* left times right, element by element. */
+sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right);
+
 /* f(x) element by element; gelu is the erf form. */
 sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind);
 
@@ -55,6 +58,9 @@ sr_tensor *sr_weighted_sum(sr_tape *tape, sr_tensor *x, const sr_real *weights);
 
 /* gain * (x - mean) / sqrt(variance + epsilon) + bias over each row, with the biased variance (Ba et al. 2016). */
 sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor *bias, double epsilon);
+
+/* The same with a gain of 1 and a bias of 0. */
+sr_tensor *sr_plain_layer_norm(sr_tape *tape, sr_tensor *x, double epsilon);
 
 /* ---- dropout.c ---- */
 
@@ -96,6 +102,18 @@ sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *va
 sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const sr_attention_map *from,
                                        const sr_attention_map *to);
 
+/* ---- fused_attention.c: all of these stages at once ---- */
+
+typedef struct {
+    sr_tensor *query, *key, *value; /* [Q, d], [K, d], [K, d] */
+} sr_attention_inputs;
+
+/* The context [Q, d] of the softmax of scores, with the dropout of `dropout` on the weights: what sr_attention_scores(),
+ * sr_attention_softmax(), sr_attention_dropout() and sr_attention_context() give within rounding, with the same cells dropped.
+ * No map is held: memory grows with the number of rows, not with its square. Backward computes the cells again. */
+sr_tensor *sr_fused_attention(sr_tape *tape, const sr_attention_inputs *inputs, const sr_attention_map *map, double scale,
+                              const sr_dropout_site *dropout);
+
 /* ---- intervals.c: relative time in attention (Li, Wang, McAuley 2020) ---- */
 
 /* The gap between two tokens is min(|time_i - time_j| / unit, span) in whole numbers, [0, span]. */
@@ -112,6 +130,34 @@ sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table,
 /* sum_j weights_ij table_gap(i,j) for each head: -> [Q, d]; otherwise as above. */
 sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
                                const sr_intervals *intervals);
+
+/* ---- pointwise_attention.c: attention without softmax, with relative positions and times (Zhai et al. 2024) ---- */
+
+/* Which bucket the time between two stamps is in: floor( ln(max(|left - right| / unit, 1)) / 0.301 ), at most `largest`. From
+ * 64-bit integers, in double precision. */
+size_t sr_time_bucket(int64_t left, int64_t right, int64_t unit, size_t largest);
+
+typedef struct {
+    const int64_t *query_times, *key_times; /* [T] of the layout's tokens, as queries and as keys */
+    int64_t unit;                           /* >= 1 */
+    size_t largest;                         /* < 65536 */
+} sr_bucketing;
+
+/* The buckets of every cell of one head of a map, sequence after sequence, in memory of the tape; NULL (and a sticky failure of
+ * the tape) when memory runs out. */
+const uint16_t *sr_time_buckets(sr_tape *tape, const sr_attention_map *map, const sr_bucketing *by);
+
+/* What is added to scores: by the distance of columns i - j, and by the bucket of a cell. */
+typedef struct {
+    sr_tensor *positions; /* [1, >= window]; NULL: none */
+    sr_tensor *times;     /* [1, largest + 1]; NULL: none */
+    const uint16_t *buckets;
+} sr_relative_biases;
+
+/* SiLU(scores + biases) / divisor, cells of a causal map -> cells; 0 where a key is not visible, and in all rows of padding.
+ * Gradients of biases are summed in double precision. */
+sr_tensor *sr_pointwise_attention(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map,
+                                  const sr_relative_biases *biases, double divisor);
 
 /* ---- window_rows.c: rows of a map as vectors over the window (Liu et al. 2024) ---- */
 
@@ -274,12 +320,13 @@ typedef struct {
     sr_real *maxima, *sums, *target_logits; /* [n] each */
 } sr_softmax_parts;
 
-/* Such slabs, and how they are scored; of unit rows, room for them in memory of the tape. */
+/* Such slabs, and how they are scored; room for unit rows, and for a matrix unit, in memory of the tape. */
 typedef struct {
     const sr_slab *slabs;
     size_t slab_count;
     sr_scoring scoring;
     sr_real *factors, *unit_rows, *unit_gradients;
+    void *unit_room; /* of a matrix unit, or NULL */
 } sr_softmax_slabs;
 
 /* False when memory runs out. */

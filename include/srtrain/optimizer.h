@@ -22,6 +22,7 @@ typedef struct {
     int64_t *taken;              /* [rows]: how many of the steps that are remembered each row of the tables has taken */
     bool taken_is_placed;        /* it belongs to somebody else */
     struct missed_steps *missed; /* the steps that some row may have missed; NULL when no row may be late */
+    size_t most_missed;          /* SR_MISSED_STEPS_MOST, and less in tests */
 } sr_optimizer;
 
 /* How many blocks of numbers, laid out as the parameters, the optimizer of these settings keeps. */
@@ -53,10 +54,17 @@ double sr_gradient_squares(const sr_parameters *parameters, const sr_kernels *ke
  */
 
 /* Whether rows may be late: not where the optimizer has no way for it, where a step moves every row for good (weight decay of
- * kind l2), where epsilon is 0, or with beta1 above 0.99. And whether rows can take a step by themselves: not where the
- * optimizer measures whole arrays. */
+ * kind l2), where epsilon is 0, or with beta1 above 0.99. */
 bool sr_optimizer_can_be_late(const sr_training_settings *settings);
-bool sr_optimizer_can_step_rows(const sr_training_settings *settings);
+
+/* Whether a worker can take the steps of some rows of a table without the others, as with a divided table, and if not, why:
+ * the optimizer measures whole arrays, or rows without a gradient would have to be late (training.row_optimizer exact) and may
+ * not. With `every` each step gives all rows a gradient. */
+typedef enum { SR_ROWS_CAN_STEP, SR_ROWS_ARE_MEASURED, SR_ROWS_CANNOT_BE_LATE } sr_row_stepping;
+sr_row_stepping sr_optimizer_row_stepping(const sr_training_settings *settings, bool every);
+
+/* The reason in words; empty where they can. */
+const char *sr_row_stepping_reason(sr_row_stepping stepping);
 
 /* From now on steps go through rows of `tables` that have a gradient, and no others. With training.row_optimizer exact the
  * others are late from then on; with lazy they miss nothing. Where the settings do not allow it, sr_optimizer_picks_rows()
@@ -64,8 +72,15 @@ bool sr_optimizer_can_step_rows(const sr_training_settings *settings);
 sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error);
 bool sr_optimizer_picks_rows(const sr_optimizer *optimizer);
 
-/* Bytes that it takes to let `rows` rows be up to `steps` steps late; 0 where they may not be. */
+/* Bytes that it takes to let `rows` rows be up to `steps` steps late, or SR_MISSED_STEPS_MOST if these are less; 0 where they
+ * may not be. */
 size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps);
+
+/* So many steps are remembered at most, which bounds their memory: about 100 bytes each. */
+enum { SR_MISSED_STEPS_MOST = 65536 };
+
+/* Whether that many are remembered: then every row catches up, and all steps are forgotten, before sr_optimizer_reserve(). */
+bool sr_optimizer_remembers_most(const sr_optimizer *optimizer);
 
 /* Room to note one more step; to be called before each. */
 sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error);

@@ -172,6 +172,8 @@ sr_status sr_parallel_gather_all(sr_parallel *parallel, sr_status status, const 
 sr_status sr_parallel_exchange_counts(sr_parallel *parallel, sr_status status, const size_t *sent, size_t *received,
                                       sr_error *error);
 
+enum { SR_PACKED_BYTES = 8 << 20 }; /* of memory in which the threads of a process put messages together */
+
 /* Then the elements, of `size` bytes: those for rank r are sent[r] .. sent[r + 1] of `data`, and those from it come to
  * received[r] .. received[r + 1] of `room`. Both are [size + 1]. Any numbers: messages are cut so that their lengths fit. */
 sr_status sr_parallel_exchange_elements(sr_parallel *parallel, const void *data, const size_t *sent, void *room,

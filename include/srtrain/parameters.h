@@ -125,8 +125,10 @@ sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, con
 /* Lets a declared parameter start with the values that another one, declared before it and of the same size, is drawn with. */
 void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as);
 
-/* Allocates both blocks, zero-filled, and what lies in blocks of rows. */
+/* Allocates both blocks, zero-filled, and what lies in blocks of rows. The second function leaves all gradients out, for those
+ * who only compute. */
 sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error);
+sr_status sr_parameters_allocate_values(sr_parameters *parameters, sr_error *error);
 
 /* Lets both blocks lie in memory [block_size] of the caller from now on, with what it holds. The caller takes its memory back
  * with sr_parameters_withdraw(), after which the set has no values. */

@@ -59,7 +59,7 @@ typedef struct {
     size_t activations; /* tensors of a step, all threads, but for: */
     size_t tiles;       /* logits of the catalogue */
     size_t fetched;     /* rows of a divided item table that a step reads: values, gradients, ids */
-    size_t exchange;    /* buffers of reductions, of contrastive training and of losses over a divided item table */
+    size_t exchange;    /* buffers of reductions, of contrastive training, and of what a divided item table sends */
     size_t evaluation;  /* scores, and tensors of histories, beside what a step holds */
     size_t late_rows;   /* what it takes to let rows be late (training.item_updates: deferred) */
     size_t saving;      /* rank 0's copy of the state, which is written beside training (checkpoint.writing: overlapped) */

@@ -24,6 +24,9 @@ struct sr_tape;
 const sr_attention_map *sr_attention_map_make(struct sr_tape *tape, const sr_layout *layout, const sr_rows *queries,
                                               const sr_rows *keys, size_t heads);
 
+/* The keys of the sequence that has the most. */
+size_t sr_attention_map_longest(const sr_attention_map *map);
+
 /* The same cells with every one of them visible; NULL like above. */
 const sr_attention_map *sr_attention_map_whole(struct sr_tape *tape, const sr_attention_map *map);
 

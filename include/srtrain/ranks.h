@@ -30,6 +30,9 @@ typedef struct {
      * received[r] .. received[r + 1] of `room`. Both are [ranks + 1], and any numbers will do. */
     sr_status (*exchange)(void *context, const void *data, const size_t *sent, void *room, const size_t *received, size_t size,
                           sr_error *error);
+    /* Ranks of this process wait for each other; no other process takes part. NULL where there is one alone. */
+    void (*wait_here)(void *context);
+    bool rounds_rows;   /* rows of items and their gradients travel between processes as bf16 */
     double seconds;     /* that the calls of models have taken so far */
     sr_traffic traffic; /* what they have sent */
     bool failed;        /* a sum within a pass has failed, and so will all others: passes ask for no more */

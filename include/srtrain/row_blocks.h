@@ -31,8 +31,8 @@ typedef struct sr_row_block {
 void sr_row_block_initialise(sr_row_block *block, sr_row_numbers numbers, size_t table_rows);
 void sr_row_block_free(sr_row_block *block);
 
-/* Memory for the values of all blocks of `parameters`, and for gradients of dense ones, all 0. */
-sr_status sr_row_blocks_allocate(sr_parameters *parameters, sr_error *error);
+/* Memory for the values of all blocks of `parameters` and, with `gradients`, for gradients of dense ones, all 0. */
+sr_status sr_row_blocks_allocate(sr_parameters *parameters, bool gradients, sr_error *error);
 
 /* Draws the initial values: those that the same rows of a whole table have. */
 void sr_row_block_draw(sr_row_block *block, uint64_t seed);

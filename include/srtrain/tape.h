@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef struct sr_kernels sr_kernels;   /* srtrain/kernels.h */
 typedef struct sr_products sr_products; /* tensor/gemm.h */
@@ -27,8 +28,9 @@ typedef struct sr_tensor {
     sr_real *gradient; /* [rows, columns]; while an operation's backward runs, non-NULL for its output and for every input that
                         * `wants_gradient` */
     size_t rows, columns;
-    unsigned sets;       /* the parameter sets (bits of sr_parameter_set) that lie behind this tensor */
-    bool wants_gradient; /* during backward: lies between the loss and the parameters asked for */
+    unsigned sets;        /* the parameter sets (bits of sr_parameter_set) that lie behind this tensor */
+    bool wants_gradient;  /* during backward: lies between the loss and the parameters asked for */
+    bool gradient_is_new; /* while the backward of an operation that stores gradients runs: nothing stands there yet */
 } sr_tensor;
 
 /* `kernels` are the loops to compute with; `recording` false makes a tape that only computes (evaluation): operations then save
@@ -86,6 +88,25 @@ typedef void (*sr_backward_function)(sr_tape *tape, const sr_tensor *output, con
  * is made. */
 sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
                           sr_backward_function backward, const void *state);
+
+/* The same for an operation whose backward knows new gradients: where `gradient_is_new` is set it stores all of the gradient
+ * instead of adding to it. Without this new gradients are zeroed before backward is called. */
+sr_tensor *sr_tape_record_storing(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                                  sr_backward_function backward, const void *state);
+
+/* For the backward of such operations. The factor by which a product keeps what stands in the gradient: 0 where it is new. */
+static inline sr_real sr_gradient_kept(const sr_tensor *tensor)
+{
+    return tensor->gradient_is_new ? 0 : 1;
+}
+
+/* Zeroes elements [first, first + count) of a gradient if it is new. Done piece by piece, right before they are added to, it
+ * costs no way to memory. */
+static inline void sr_gradient_begin(const sr_tensor *tensor, size_t first, size_t count)
+{
+    if (tensor->gradient_is_new)
+        memset(tensor->gradient + first, 0, count * sizeof *tensor->gradient);
+}
 
 /* ---- backward ---- */
 

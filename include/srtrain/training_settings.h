@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct {
     int64_t epochs, batch_size;
+    int64_t micro_batch; /* examples that a worker computes at a time; 0: its whole part */
     int optimizer; /* its number in the list of optimizers, see sr_optimizer_number() */
     double learning_rate;
     double weight_decay;
@@ -32,6 +33,7 @@ typedef struct {
     double clip_norm; /* 0: no clipping */
     sr_item_updates item_updates;
     sr_row_optimizer row_optimizer;
+    sr_precision row_precision; /* of rows of a divided item table, and of their gradients, between processes */
     sr_schedule schedule;
     int64_t warmup_steps;
     int64_t seed;
@@ -56,6 +58,9 @@ typedef struct {
 typedef struct {
     int64_t every_steps;
 } sr_logging_settings;
+
+/* How many parts of a global batch each of `workers` workers computes one after the other (training.micro_batch); at least 1. */
+size_t sr_micro_batches(const sr_training_settings *settings, size_t workers);
 
 /* The number of an optimizer by its name in YAML; -1 if there is none. */
 int sr_optimizer_number(const char *name);

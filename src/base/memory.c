@@ -67,6 +67,7 @@ typedef struct arena_block {
     struct arena_block *next;
     size_t size;
     size_t used;
+    size_t touched; /* the most that was ever used: these pages are there */
     char *data;
 } arena_block;
 
@@ -74,6 +75,7 @@ struct sr_arena {
     size_t block_size;
     size_t used;
     size_t held;
+    size_t largest; /* use before a reset */
     arena_block *first;
     arena_block *current;
 };
@@ -117,7 +119,7 @@ static int add_block(sr_arena *arena, size_t size)
     }
     block->next = NULL;
     block->size = size;
-    block->used = 0;
+    block->used = block->touched = 0;
     if (arena->current)
         arena->current->next = block;
     else
@@ -127,10 +129,14 @@ static int add_block(sr_arena *arena, size_t size)
     return 1;
 }
 
-/* Makes a block with room for `bytes` the current one. Only the first block is ever kept by a reset, so that there is none
- * behind the current one. */
+/* Makes a block with room for `bytes` the current one: one that a reset has kept, or a new one. */
 static int advance(sr_arena *arena, size_t bytes)
 {
+    while (arena->current && arena->current->next) {
+        arena->current = arena->current->next;
+        if (arena->current->size >= bytes)
+            return 1;
+    }
     return add_block(arena, larger(bytes, larger(arena->held, arena->block_size)));
 }
 
@@ -148,17 +154,28 @@ void *sr_arena_take(sr_arena *arena, size_t bytes)
     return memory;
 }
 
+/* Whether blocks hold many more pages than any use took: those of blocks that were passed over, as too small. */
+static int is_wasteful(const sr_arena *arena)
+{
+    size_t touched = 0;
+    for (const arena_block *block = arena->first; block; block = block->next)
+        touched += block->touched;
+    return touched > arena->largest + arena->largest / 4;
+}
+
 void sr_arena_reset(sr_arena *arena)
 {
-    const size_t wanted = arena->used + arena->used / 8; /* a little more than this time */
+    arena->largest = larger(arena->largest, arena->used);
     arena->used = 0;
-    if (arena->first && !arena->first->next) {
-        arena->first->used = 0;
-        return;
+    for (arena_block *block = arena->first; block; block = block->next) {
+        block->touched = larger(block->touched, block->used);
+        block->used = 0;
     }
+    arena->current = arena->first;
+    if (!is_wasteful(arena))
+        return;
     free_blocks(arena);
-    if (wanted > 0)
-        (void)add_block(arena, larger(wanted, arena->block_size)); /* without memory, what is taken next will say so */
+    (void)add_block(arena, arena->largest + arena->largest / 8); /* without memory, what is taken next will say so */
 }
 
 size_t sr_arena_used(const sr_arena *arena)

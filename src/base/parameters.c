@@ -66,12 +66,23 @@ void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t sa
     parameters->list[index].same_as = same_as;
 }
 
-sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
+static sr_status allocate(sr_parameters *parameters, bool gradients, sr_error *error)
 {
     assert(!parameters->values);
     SR_TRY(SR_ALLOCATE_ZERO(&parameters->values, parameters->block_size, "the parameters", error));
-    SR_TRY(SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error));
-    return sr_row_blocks_allocate(parameters, error);
+    if (gradients)
+        SR_TRY(SR_ALLOCATE_ZERO(&parameters->gradients, parameters->block_size, "the gradients", error));
+    return sr_row_blocks_allocate(parameters, gradients, error);
+}
+
+sr_status sr_parameters_allocate(sr_parameters *parameters, sr_error *error)
+{
+    return allocate(parameters, true, error);
+}
+
+sr_status sr_parameters_allocate_values(sr_parameters *parameters, sr_error *error)
+{
+    return allocate(parameters, false, error);
 }
 
 void sr_parameters_withdraw(sr_parameters *parameters)

@@ -18,13 +18,13 @@ void sr_row_block_free(sr_row_block *block)
     sr_parameters_free(&block->parameters);
 }
 
-sr_status sr_row_blocks_allocate(sr_parameters *parameters, sr_error *error)
+sr_status sr_row_blocks_allocate(sr_parameters *parameters, bool gradients, sr_error *error)
 {
     for (size_t i = 0; i < parameters->row_block_count; ++i) {
         sr_row_block *block = parameters->row_blocks[i];
         sr_parameters *own = &block->parameters;
         SR_TRY(SR_ALLOCATE_ZERO(&own->values, own->block_size, "rows of the item table", error));
-        if (block->dense)
+        if (gradients && block->dense)
             SR_TRY(SR_ALLOCATE_ZERO(&own->gradients, own->block_size, "gradients of the item table", error));
     }
     return SR_OK;

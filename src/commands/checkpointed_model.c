@@ -168,8 +168,8 @@ static sr_status open_parts(checkpointed_model *loaded, const command_context *c
 
 /* ---- the model ---- */
 
-/* Whether the item table is to be divided among all threads of all ranks: as in training, or because some node has no memory
- * for a whole table, with room for gradients, on each of its ranks. A table with fewer items than there are threads cannot be
+/* Whether the item table is to be divided among all threads of all ranks: as in training, or because whole tables on each of
+ * its ranks would take more than half the memory of some node. A table with fewer items than there are threads cannot be
  * divided among them, and every rank has it. The results are the same. */
 static sr_status divides_items(const checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
                                bool *divides, sr_error *error)
@@ -191,26 +191,27 @@ static sr_status divides_items(const checkpointed_model *loaded, sr_parallel *pa
     return SR_OK;
 }
 
-static sr_status create_divided(checkpointed_model *loaded, const sr_parallel *parallel, const sr_checkpoint *checkpoint,
-                                sr_error *error)
+/* Nothing of it is trained: it needs no gradients. */
+static sr_status declare_model(checkpointed_model *loaded, const sr_parallel *parallel, const sr_checkpoint *checkpoint,
+                               bool divides, sr_error *error)
 {
+    const sr_model_settings *settings = &loaded->settings.model;
+    const size_t items = (size_t)checkpoint->items, users = (size_t)checkpoint->users;
     const sr_item_division division = {.rank = (size_t)sr_parallel_rank(parallel),
                                        .ranks = (size_t)sr_parallel_size(parallel),
                                        .threads = sr_parallel_threads(parallel)};
-    SR_TRY(sr_model_declare_divided(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items,
-                                    (size_t)checkpoint->users, &division, error));
-    return sr_parameters_allocate(sr_model_parameters(loaded->model), error);
+    SR_TRY(divides ? sr_model_declare_divided(&loaded->model, settings, items, users, &division, error)
+                   : sr_model_declare(&loaded->model, settings, items, users, error));
+    return sr_parameters_allocate_values(sr_model_parameters(loaded->model), error);
 }
 
 static sr_status create_model(checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
-                              sr_error *error)
+                              const evaluation_keys *set, sr_error *error)
 {
-    bool divides;
-    SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
-    const sr_status status = divides ? create_divided(loaded, parallel, checkpoint, error)
-                                     : sr_model_create(&loaded->model, &loaded->settings.model, (size_t)checkpoint->items,
-                                                       (size_t)checkpoint->users, error);
-    return sr_parallel_agree(parallel, status, error);
+    bool divides = false;
+    if (!set->whole_table)
+        SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
+    return sr_parallel_agree(parallel, declare_model(loaded, parallel, checkpoint, divides, error), error);
 }
 
 sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
@@ -226,7 +227,7 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, open_parts(loaded, context, checkpoint, data, &header, set, error), error);
     if (status == SR_OK)
-        status = create_model(loaded, parallel, &header, error);
+        status = create_model(loaded, parallel, &header, set, error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, error);
     if (status == SR_OK)

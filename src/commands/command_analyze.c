@@ -105,7 +105,7 @@ static double mean_gain(const double *gains, size_t bins)
 static void print_attention(const sr_attention_analysis *a)
 {
     if (a->layers == 0) {
-        printf("\nno attention: no frequency response, attended keys and maps of it\n");
+        printf("\nno attention by softmax: no frequency response, attended keys and maps of it\n");
         return;
     }
     printf("\nfrequency response: %lld sequences of %zu items%s\n", (long long)a->sequences, a->length,

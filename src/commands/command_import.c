@@ -128,7 +128,8 @@ static sr_status count_by_data(imported_model *imported, const sr_parallel *para
 static sr_status build(imported_model *imported, const sr_parallel *parallel, const import_options *options, sr_error *error)
 {
     SR_TRY(options->items ? count_by_options(imported, options, error) : count_by_data(imported, parallel, error));
-    SR_TRY(sr_model_create(&imported->model, &imported->settings.model, imported->items, imported->users, error));
+    SR_TRY(sr_model_declare(&imported->model, &imported->settings.model, imported->items, imported->users, error));
+    SR_TRY(sr_parameters_allocate_values(sr_model_parameters(imported->model), error)); /* nothing is trained here */
     return sr_optimizer_create(&imported->optimizer, sr_model_parameters(imported->model), &imported->settings.training, error);
 }
 

@@ -1,6 +1,6 @@
 /* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
- *                              [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--memory SIZE]
- *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
+ *                              [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME]
+ *                              [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
  *
  * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
@@ -19,7 +19,8 @@ typedef struct {
     const char *checkpoint, *data, *users, *histories, *output;
     const char *candidates, *only_items, *exclude_items;
     double stall_seconds;
-    uint64_t top_k, memory;
+    uint64_t top_k, memory, time;
+    bool has_time;
     sr_history history;
 } recommend_options;
 
@@ -62,6 +63,13 @@ static sr_status read_options(const command_context *context, recommend_options 
          .choices = histories,
          .standard = "exclude",
          .help = "whether items of the history are left out"},
+        {.name = "time",
+         .count = &options->time,
+         .most = INT64_MAX,
+         .given = &options->has_time,
+         .argument = "TIME",
+         .help = "with a model that knows when the next event is (hstu with time_query next): when that is, as a time stamp of "
+                 "the data set; the last one of the data set by default"},
         {.name = "memory",
          .bytes = &options->memory,
          .least = 1024,
@@ -205,6 +213,45 @@ static sr_status read_new_users(audience *found, command_context *context, const
     return SR_OK;
 }
 
+/* ---- when ---- */
+
+/* The last time stamp of the data set, of whose users each rank looks at some. Of all ranks. */
+static sr_status last_time(sr_parallel *parallel, const sr_dataset *dataset, int64_t *last, sr_error *error)
+{
+    const size_t users = sr_dataset_users(dataset), ranks = (size_t)sr_parallel_size(parallel);
+    *last = INT64_MIN;
+    for (size_t user = (size_t)sr_parallel_rank(parallel); user < users; user += ranks) {
+        const sr_sequence sequence = sr_dataset_sequence(dataset, user);
+        if (sequence.times && sequence.length > 0 && sequence.times[sequence.length - 1] > *last)
+            *last = sequence.times[sequence.length - 1];
+    }
+    return sr_parallel_maximum_int64(parallel, last, 1, error);
+}
+
+/* When the next event is, for models that ask. */
+static sr_status choose_time(command_context *context, const checkpointed_model *loaded, const recommend_options *options,
+                             int64_t *time, sr_error *error)
+{
+    const sr_model_settings *model = &loaded->settings.model;
+    *time = (int64_t)options->time;
+    if (!sr_model_needs_of(model, false).next_times)
+        return options->has_time ? sr_fail(error, SR_ERROR_USAGE,
+                                           "srtrain recommend: --time is given, but this model (%s) does not ask when the next "
+                                           "event is: leave it out",
+                                           sr_model_name(model))
+                                 : SR_OK;
+    if (!options->has_time && !loaded->dataset)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "srtrain recommend: %s asks when the next event is: give --time, or --data DIR for the last one of the "
+                       "data set",
+                       sr_model_name(model));
+    if (!options->has_time)
+        SR_TRY(last_time(context->parallel, loaded->dataset, time, error));
+    sr_log_information(context->log, "recommending for time %lld (%s)", (long long)*time,
+                       options->has_time ? "--time" : "the last of the data set; --time says another");
+    return SR_OK;
+}
+
 /* ---- which items ---- */
 
 static void report_lists(sr_log *log, const char *path, const item_lists_report *report)
@@ -270,6 +317,9 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
     const sr_user_source *source = &found->source;
     sr_recommendations_writer *writer = NULL;
     sr_status status = SR_OK;
+    int64_t time;
+    SR_TRY(sr_recommend_check(&loaded->settings.model, source, error));
+    SR_TRY(choose_time(context, loaded, options, &time, error));
     if (sr_parallel_rank(context->parallel) == 0)
         status = sr_recommendations_open(&writer, options->output, loaded->item_names, source->longest_name, error);
     status = sr_parallel_agree(context->parallel, status, error);
@@ -278,6 +328,7 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
                               &(sr_recommendation_request){.top_k = options->top_k,
                                                            .history = options->history,
                                                            .left_out = found->left_out,
+                                                           .time = time,
                                                            .kernels = context->cpu.kernels},
                               sr_recommendations_add, writer, error);
     if (writer)

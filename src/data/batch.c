@@ -104,8 +104,8 @@ typedef struct {
     size_t *offsets, *read_offsets, *read_tokens, *target_reads, *example_reads;
     uint32_t *leading, *trailing;
     int32_t *columns, *items, *target_items, *negative_items;
-    int32_t *users; /* NULL unless needed */
-    int64_t *times; /* NULL unless needed */
+    int32_t *users;              /* NULL unless needed */
+    int64_t *times, *next_times; /* NULL unless needed */
     uint64_t *identity;
     size_t sequence, token, read, target;
     int32_t column;    /* of the next token */
@@ -134,18 +134,20 @@ static sr_status take_arrays(packer *pack, const packing *plan, sr_arena *arena,
                      .negative_items = take(arena, n, sizeof *pack->negative_items),
                      .users = plan->needs->users ? take(arena, t, sizeof *pack->users) : NULL,
                      .times = plan->needs->times ? take(arena, t, sizeof *pack->times) : NULL,
+                     .next_times = plan->needs->next_times ? take(arena, t, sizeof *pack->next_times) : NULL,
                      .identity = take(arena, s, sizeof *pack->identity),
                      .empty_read = SIZE_MAX};
     if (!pack->offsets || !pack->read_offsets || !pack->read_tokens || !pack->target_reads || !pack->example_reads ||
         !pack->leading || !pack->trailing || !pack->columns || !pack->items || !pack->target_items || !pack->negative_items ||
-        !pack->identity || (plan->needs->users && !pack->users) || (plan->needs->times && !pack->times))
+        !pack->identity || (plan->needs->users && !pack->users) || (plan->needs->times && !pack->times) ||
+        (plan->needs->next_times && !pack->next_times))
         return sr_fail_memory(error, (t + n) * sizeof(int32_t), "a batch");
     pack->offsets[0] = 0;
     pack->read_offsets[0] = 0;
     return SR_OK;
 }
 
-static size_t add_token(packer *pack, const sr_example *example, int32_t item, int64_t time)
+static size_t add_token(packer *pack, const sr_example *example, int32_t item, int64_t time, int64_t next_time)
 {
     pack->items[pack->token] = item;
     pack->columns[pack->token] = pack->column++;
@@ -153,13 +155,15 @@ static size_t add_token(packer *pack, const sr_example *example, int32_t item, i
         pack->users[pack->token] = example->user;
     if (pack->times)
         pack->times[pack->token] = time;
+    if (pack->next_times)
+        pack->next_times[pack->token] = next_time;
     return pack->token++;
 }
 
 static void add_padding(packer *pack, const sr_example *example, size_t count)
 {
     for (size_t i = 0; i < count; ++i)
-        add_token(pack, example, 0, 0);
+        add_token(pack, example, 0, 0, 0);
 }
 
 /* The row of the representations that belongs to a token, which is the latest that is read. */
@@ -179,11 +183,18 @@ static void add_target(packer *pack, size_t read, const sr_example *example, siz
     ++pack->target;
 }
 
+/* When the event is that follows item i. */
+static int64_t time_after(const sr_example *example, size_t i)
+{
+    return i + 1 < example->length ? example->times[i + 1] : example->next_time;
+}
+
 static void add_items(packer *pack, const sr_example *example)
 {
     const bool has_targets = pack->plan->needs->every_position && example->targets;
     for (size_t i = example->length - used_length(example, pack->plan->needs->max_length); i < example->length; ++i) {
-        const size_t token = add_token(pack, example, example->items[i], pack->times ? example->times[i] : 0);
+        const size_t token = add_token(pack, example, example->items[i], pack->times ? example->times[i] : 0,
+                                       pack->next_times ? time_after(example, i) : 0);
         if (has_targets && example->targets[i] != 0)
             add_target(pack, read_token(pack, token), example, i);
     }
@@ -200,7 +211,7 @@ static size_t pack_sequence(packer *pack, const sr_example *example, uint64_t id
     add_padding(pack, example, leading);
     add_items(pack, example);
     if (example->mask_token)
-        add_token(pack, example, example->mask_token, 0);
+        add_token(pack, example, example->mask_token, 0, 0);
     const size_t end = plan->needs->reads_end ? read_token(pack, pack->token - 1) : SIZE_MAX;
     add_padding(pack, example, padding - leading);
     pack->identity[pack->sequence] = identity;
@@ -264,6 +275,7 @@ sr_status sr_batch_pack(sr_batch *batch, sr_arena *arena, const sr_packing *need
                         .items = pack.items,
                         .users = pack.users,
                         .times = pack.times,
+                        .next_times = pack.next_times,
                         .reads = {.offsets = pack.read_offsets, .tokens = pack.read_tokens},
                         .targets = pack.target,
                         .target_reads = pack.target_reads,

@@ -2,10 +2,8 @@
 
 sr_status excluded_items_take(excluded_items *excluded, size_t most, sr_arena *arena, sr_error *error)
 {
-    *excluded = (excluded_items){.list = sr_arena_take(arena, (most + 1) * sizeof *excluded->list)};
-    if (!excluded->list)
-        return sr_fail_memory(error, (most + 1) * sizeof *excluded->list, "a set of items");
-    return item_map_take(&excluded->set, most + 1, arena, error);
+    *excluded = (excluded_items){.count = 0};
+    return id_map_take(&excluded->set, most + 1, arena, error);
 }
 
 void excluded_items_set(excluded_items *excluded, const int32_t *items, size_t count, int32_t another)
@@ -19,20 +17,15 @@ void excluded_items_set(excluded_items *excluded, const int32_t *items, size_t c
 
 static void add(excluded_items *excluded, int32_t item)
 {
-    bool is_new;
-    if (item == 0)
-        return;
-    item_map_add(&excluded->set, item, &is_new);
-    if (is_new)
-        excluded->list[excluded->different++] = item;
+    if (item != 0)
+        (void)id_map_add(&excluded->set, item);
 }
 
 void excluded_items_fill(excluded_items *excluded)
 {
     if (excluded->is_filled)
         return;
-    item_map_clear(&excluded->set, excluded->count + 1);
-    excluded->different = 0;
+    id_map_empty(&excluded->set, excluded->count + 1);
     for (size_t i = 0; i < excluded->count; ++i)
         add(excluded, excluded->items[i]);
     add(excluded, excluded->another);
@@ -48,5 +41,5 @@ bool excluded_items_have(excluded_items *excluded, int32_t item)
         return found;
     }
     excluded_items_fill(excluded);
-    return item_map_find(&excluded->set, item) != NULL;
+    return id_map_find(&excluded->set, item) != SIZE_MAX;
 }

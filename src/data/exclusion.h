@@ -2,18 +2,18 @@
 #ifndef SRTRAIN_DATA_EXCLUSION_H
 #define SRTRAIN_DATA_EXCLUSION_H
 
-#include "data/item_map.h"
+#include "base/id_map.h"
+
+#include <stdbool.h>
 
 /* Items of one example. They go into a set when they are asked for the second time: once it is faster to look through them. */
 typedef struct {
     const int32_t *items; /* [count] */
     size_t count;
     int32_t another; /* one more item; 0: none */
-    item_map set;
-    bool is_filled;
+    id_map set;
+    bool is_filled; /* the set is */
     size_t asked;
-    size_t different; /* once it is filled: the set's items are list [different] */
-    int32_t *list;
 } excluded_items;
 
 /* Room for sets of at most `most` items. */
@@ -24,7 +24,7 @@ void excluded_items_set(excluded_items *excluded, const int32_t *items, size_t c
 
 bool excluded_items_have(excluded_items *excluded, int32_t item);
 
-/* Makes the list of different items. */
+/* Makes the set of different items. */
 void excluded_items_fill(excluded_items *excluded);
 
 #endif

@@ -18,8 +18,7 @@ static popularity_table popularity_at(void *table, size_t items)
 
 static bool counts_targets(const shares_request *request)
 {
-    const sr_negative_sampling sampling = request->settings->sampling;
-    return request->counts_targets && (sampling == SR_SAMPLING_BATCH || sampling == SR_SAMPLING_MIXED);
+    return request->counts_targets && sr_negatives_come_from_batch(request->settings);
 }
 
 size_t item_shares_bytes(const shares_request *request)

@@ -50,8 +50,9 @@ typedef struct {
     sr_random_stream *streams; /* [length]: of each place of a list that no other example shares */
     excluded_items excluded;
     size_t excluded_of; /* the example whose items these are; SIZE_MAX: none */
-    item_map places;    /* of the items in a list that many examples share: the first one, and which one follows each */
-    uint32_t *next;     /* [length] */
+    id_map different;   /* items of a list that many examples share: */
+    uint32_t *first;    /* [length]: the first place of each different one */
+    uint32_t *next;     /* [length]: which place follows each */
     size_t *hit_offsets;
     uint32_t *hits; /* [hit_room], of which hit_count are in use; not of the arena */
     size_t hit_count, hit_room;
@@ -59,7 +60,7 @@ typedef struct {
 
 static bool is_shared(const maker *m)
 {
-    return m->settings->sharing == SR_SHARING_SLICE || m->settings->sharing == SR_SHARING_BATCH;
+    return sr_negatives_are_shared(m->settings);
 }
 
 static void *take(const maker *m, size_t count, size_t size)
@@ -227,19 +228,18 @@ static sr_status add_hit(maker *m, size_t place, sr_error *error)
 /* Where each item stands in a list that many examples share. */
 static void index_places(maker *m, const int32_t *items)
 {
-    item_map_clear(&m->places, m->length);
+    id_map_empty(&m->different, m->length);
     for (size_t place = m->length; place-- > 0;) {
-        bool is_new;
-        uint32_t *first = item_map_add(&m->places, items[place], &is_new);
-        m->next[place] = is_new ? UINT32_MAX : *first;
-        *first = (uint32_t)place;
+        const size_t before = m->different.count, item = id_map_add(&m->different, items[place]);
+        m->next[place] = item == before ? UINT32_MAX : m->first[item];
+        m->first[item] = (uint32_t)place;
     }
 }
 
 static sr_status add_places_of(maker *m, int32_t item, sr_error *error)
 {
-    const uint32_t *first = item_map_find(&m->places, item);
-    for (uint32_t place = first ? *first : UINT32_MAX; place != UINT32_MAX; place = m->next[place])
+    const size_t found = id_map_find(&m->different, item);
+    for (uint32_t place = found == SIZE_MAX ? UINT32_MAX : m->first[found]; place != UINT32_MAX; place = m->next[place])
         SR_TRY(add_hit(m, place, error));
     return SR_OK;
 }
@@ -271,8 +271,8 @@ static sr_status find_items(maker *m, const int32_t *items, size_t example, sr_e
         return SR_OK;
     }
     excluded_items_fill(&m->excluded);
-    for (size_t i = 0; i < m->excluded.different; ++i)
-        SR_TRY(add_places_of(m, m->excluded.list[i], error));
+    for (size_t i = 0; i < m->excluded.set.count; ++i)
+        SR_TRY(add_places_of(m, m->excluded.set.list[i], error));
     if (m->hit_count > begin)
         qsort(m->hits + begin, m->hit_count - begin, sizeof *m->hits, compare_places);
     return SR_OK;
@@ -316,7 +316,7 @@ static double excluded_share_of(maker *m, int32_t target, double of_items)
     const exclusion excluded = exclusion_of(m->settings);
     if (excluded == EXCLUDES_NOTHING)
         return 0;
-    const bool counted = excluded == EXCLUDES_ITEMS && item_map_find(&m->excluded.set, target);
+    const bool counted = excluded == EXCLUDES_ITEMS && id_map_find(&m->excluded.set, target) != SIZE_MAX;
     return of_items + (counted ? 0 : item_share(m->request->shares, target));
 }
 
@@ -327,8 +327,8 @@ static double share_of_items(maker *m, size_t example)
         return 0;
     exclude_items_of(m, example);
     excluded_items_fill(&m->excluded);
-    for (size_t i = 0; i < m->excluded.different; ++i)
-        sum += item_share(m->request->shares, m->excluded.list[i]);
+    for (size_t i = 0; i < m->excluded.set.count; ++i)
+        sum += item_share(m->request->shares, m->excluded.set.list[i]);
     return sum;
 }
 
@@ -376,14 +376,15 @@ static sr_status take_room(maker *m, sr_error *error)
     m->items = take(m, entries, sizeof *m->items);
     m->hit_offsets = take(m, targets + 1, sizeof *m->hit_offsets);
     m->streams = take(m, is_shared(m) ? 0 : m->length, sizeof *m->streams);
+    m->first = take(m, is_shared(m) ? m->length : 0, sizeof *m->first);
     m->next = take(m, is_shared(m) ? m->length : 0, sizeof *m->next);
-    if (!m->items || !m->hit_offsets || !m->streams || !m->next)
+    if (!m->items || !m->hit_offsets || !m->streams || !m->first || !m->next)
         return fail_memory(entries + 2 * targets, error);
     m->hit_offsets[0] = 0;
     for (size_t place = 0; place < m->length && !is_shared(m); ++place)
         m->streams[place] = place == 0 ? m->request->own : sr_random_fork(m->request->own, place);
     if (is_shared(m))
-        SR_TRY(item_map_take(&m->places, m->length, m->arena, error));
+        SR_TRY(id_map_take(&m->different, m->length, m->arena, error));
     return excluded_items_take(&m->excluded, most_excluded(m), m->arena, error);
 }
 

@@ -19,7 +19,7 @@ sr_status sr_check_times(const sr_dataset *dataset, bool needed, const char *mod
         return SR_OK;
     return sr_fail(error, SR_ERROR_USAGE,
                    "%s has no time stamps, but model.backbone %s needs them: prepare the data from interactions with time "
-                   "stamps, or use another backbone",
+                   "stamps, or use another backbone (hstu needs none with model.relative_times false)",
                    sr_dataset_directory(dataset), model);
 }
 
@@ -153,6 +153,7 @@ sr_example sampler_example(const void *context, size_t number)
     const int32_t *items = sequence.items + first;
     return (sr_example){.items = items,
                         .times = sampler->is.packing.times ? sequence.times + first : NULL,
+                        .next_time = sampler->is.packing.next_times ? sequence.times[first + length] : 0,
                         .length = length,
                         .user = sampler->is.packing.users ? (int32_t)user + 1 : 0,
                         .identity = number,

@@ -101,8 +101,7 @@ sr_status sampler_prepare_negatives(sr_sampler *sampler, sr_error *error)
 
 static bool draws_from_batch(const sr_sampler *sampler)
 {
-    const sr_negative_sampling sampling = sampler->is.sampled.sampling;
-    return sampler->is.negatives && (sampling == SR_SAMPLING_BATCH || sampling == SR_SAMPLING_MIXED);
+    return sampler->is.negatives && sr_negatives_come_from_batch(&sampler->is.sampled);
 }
 
 bool sr_sampler_gathers_targets(const sr_sampler *sampler, size_t ranks)

@@ -180,7 +180,7 @@ static sr_status look_at(analyser *a, size_t user, sr_status status, sr_error *e
 
 static sr_status allocate_sums(analyser *a, sr_error *error)
 {
-    const size_t layers = a->trace.layers, heads = layers ? a->trace.maps[0]->heads : 0;
+    const size_t layers = a->trace.pointwise ? 0 : a->trace.layers, heads = layers ? a->trace.maps[0]->heads : 0;
     const size_t of_states = a->states * state_sums_size(a->width), items = a->length + (sr_model_mask_token(a->model) ? 1 : 0);
     a->block_size = of_states + attention_sums_size(layers, heads, items);
     SR_TRY(SR_ALLOCATE_ZERO(&a->block, a->block_size, "the sums of an analysis", error));

@@ -238,6 +238,7 @@ sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_sou
     sr_status status = sr_parallel_agree(parallel, prepare(&r, parallel, model, request, unit_users, error), error);
     if (status == SR_OK)
         status = user_rounds_create(&r.rounds, parallel, source, with_times, unit_users, round_users / unit_users, error);
+    r.rounds.next_time = request->time;
     if (status == SR_OK)
         status = recommend_rounds(&r, parallel, emit, context, error);
     user_rounds_free(&r.rounds);

@@ -6,7 +6,11 @@
 scored_history scored_history_of(const sr_dataset *dataset, size_t user, size_t length)
 {
     const sr_sequence sequence = sr_dataset_sequence(dataset, user);
-    return (scored_history){.items = sequence.items, .times = sequence.times, .length = length, .user = user};
+    return (scored_history){.items = sequence.items,
+                            .times = sequence.times,
+                            .next_time = sequence.times && length < sequence.length ? sequence.times[length] : 0,
+                            .length = length,
+                            .user = user};
 }
 
 static void find_tiles(scorer *s, const sr_dataset *dataset)
@@ -63,6 +67,7 @@ sr_status scored_batch_build(sr_batch *batch, sr_arena *arena, const sr_model *m
     for (size_t i = 0; i < count; ++i)
         examples[i] = (sr_example){.items = histories[i].items,
                                    .times = histories[i].times,
+                                   .next_time = histories[i].next_time,
                                    .length = histories[i].length,
                                    .user = (int32_t)histories[i].user + 1,
                                    .mask_token = sr_model_mask_token(model),

@@ -12,6 +12,7 @@
 typedef struct {
     const int32_t *items; /* [length] */
     const int64_t *times; /* [length] or NULL when the data set has none */
+    int64_t next_time;    /* when the event is that is asked for, for models that need it */
     size_t length;
     size_t user; /* index in the data set; SIZE_MAX: a new user, whom no model of users can serve */
     /* Items that are scored for this history by themselves, [candidate_count], different ones. */
@@ -19,7 +20,7 @@ typedef struct {
     size_t candidate_count;
 } scored_history;
 
-/* The first `length` interactions of a user. */
+/* The first `length` interactions of a user; the one that follows, if there is one, is asked for. */
 scored_history scored_history_of(const sr_dataset *dataset, size_t user, size_t length);
 
 typedef struct {

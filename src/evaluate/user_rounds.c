@@ -160,6 +160,7 @@ size_t user_rounds_unit(const user_rounds *rounds, size_t first, size_t first_it
         const user_record *record = &rounds->part[user];
         histories[user - first] = (scored_history){.items = rounds->part_items + first_item,
                                                    .times = rounds->with_times ? rounds->part_times + first_item : NULL,
+                                                   .next_time = rounds->next_time,
                                                    .length = record->length,
                                                    .user = (size_t)record->number - 1};
         if (rounds->source->has_candidates) {

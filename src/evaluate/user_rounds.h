@@ -28,6 +28,7 @@ typedef struct {
     sr_parallel *parallel;
     const sr_user_source *source;
     bool with_times;
+    int64_t next_time;      /* when users are recommended to, for models that ask */
     size_t unit_users;      /* at most so many users in a unit */
     size_t units_of_a_rank; /* in a round */
     /* Rank 0: the users of a round. */

@@ -85,7 +85,7 @@ sr_tensor *attention_every_query(const attention_block *block)
 {
     if (block->score_map->queries == block->tokens)
         return block->score_query;
-    return model_linear(block->model, block->tape, block->input, &block->model->layers[block->layer].attention.query);
+    return model_linear(block->model, block->tape, block->reads.read, &block->model->layers[block->layer].attention.query);
 }
 
 sr_tensor *attention_dropped(const attention_block *block, sr_tensor *probabilities, unsigned site)
@@ -139,13 +139,27 @@ layer_rows rows_of_block(const attention_block *block)
     return (layer_rows){block->model, block->tape, block->pass, block->layer, block->map->layout, block->map->queries};
 }
 
-sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
+/* The outcome of attention as a branch. */
+static sr_tensor *branch_of(const attention_block *block, sr_tensor *context, sr_tensor *residual,
                             const affine_parameters *output, unsigned site)
 {
     sr_model *model = block->model;
     const layer_rows rows = rows_of_block(block);
-    return add_and_norm(&rows, residual, model_linear(model, block->tape, context, output),
-                        &model->layers[block->layer].attention.norm, site);
+    const sr_dropout_site dropout = sublayer_dropout(&rows, site, true);
+    sr_tensor *outcome = output->weight == NO_PARAMETER ? context : model_linear(model, block->tape, context, output);
+    return sublayer_branch(&rows, residual, outcome, &model->layers[block->layer].attention.norm, &dropout);
+}
+
+static sr_tensor *join_branch(const attention_block *block, sr_tensor *residual, sr_tensor *branch)
+{
+    const layer_rows rows = rows_of_block(block);
+    return sublayer_join(&rows, residual, branch, &block->model->layers[block->layer].attention.gate);
+}
+
+sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
+                            const affine_parameters *output, unsigned site)
+{
+    return join_branch(block, residual, branch_of(block, context, residual, output, site));
 }
 
 /* ---- distances ---- */
@@ -178,9 +192,9 @@ static sr_tensor *dot_product_scores(const attention_block *block)
                                      block->score_scale));
 }
 
-/* LN(x + dropout(output(sum_j weights_ij v_j))); with relative terms the sum runs over v_j + PV_j + TV_gap(i,j). */
-static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, const sr_attention_map *map, sr_tensor *value,
-                            sr_tensor *residual, unsigned number)
+/* The branch of sum_j weights_ij v_j; with relative terms the sum runs over v_j + PV_j + TV_gap(i,j). */
+static sr_tensor *branch_of_weights(const attention_block *block, sr_tensor *weights, const sr_attention_map *map,
+                                    sr_tensor *value, sr_tensor *residual, unsigned number)
 {
     sr_tape *tape = block->tape;
     if (!map)
@@ -189,32 +203,72 @@ static sr_tensor *output_of(const attention_block *block, sr_tensor *weights, co
     if (block->terms)
         context = sr_add(tape, context,
                          sr_interval_context(tape, weights, block->terms->time_values, map, &block->terms->intervals));
-    return attention_output(block, context, residual, &block->model->layers[block->layer].attention.output, number);
+    return branch_of(block, context, residual, &block->model->layers[block->layer].attention.output, number);
 }
 
-sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked)
+/* Whether the maps of scores and weights are held: somebody looks at them, or they are so small that computing them again would
+ * cost more time than holding them. All else is a matter of sr_fused_attention(). */
+static bool holds_maps(const attention_block *block)
+{
+    enum { LONGEST_SEQUENCE = 256 }; /* docs/performance.md */
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrates(&block->model->settings, i) &&
+            (calibrators[i]->calibrate_scores || calibrators[i]->calibrate_probabilities || calibrators[i]->calibrate_weights))
+            return true;
+    return block->terms || block->pass->trace || block->score_map != block->map ||
+           sr_attention_map_longest(block->map) <= LONGEST_SEQUENCE;
+}
+
+static sr_tensor *fused_context(const attention_block *block, sr_tensor *value)
+{
+    const double probability = block->model->settings.attention_dropout;
+    const sr_dropout_site dropout = dropout_site(block->pass, block->layer, SITE_ATTENTION, probability);
+    return sr_fused_attention(block->tape, &(sr_attention_inputs){block->query, block->key, value}, block->map,
+                              block->score_scale, &dropout);
+}
+
+/* Lets the mixing stages act on the branches, if there are any, and joins these to the residual. */
+static sr_tensor *mix_and_join(attention_block *block, sr_tensor *residual, sr_tensor *y, sr_tensor **attacked)
+{
+    const bool has_attacked = block->attacked_weights;
+    for (size_t i = 0; i < calibrator_count; ++i)
+        if (calibrators[i]->mix && calibrates(&block->model->settings, i))
+            calibrators[i]->mix(block, residual, &y, has_attacked ? attacked : NULL);
+    if (has_attacked)
+        *attacked = join_branch(block, residual, *attacked);
+    return join_branch(block, residual, y);
+}
+
+sr_tensor *attention_run(attention_block *block, sr_tensor **attacked)
 {
     sr_model *model = block->model;
     sr_tape *tape = block->tape;
     const attention_parameters *layer = &model->layers[block->layer].attention;
-    sr_tensor *keys = rows_of_keys(block, block->input);
+    block->reads = sublayer_enter(model, tape, block->input, &layer->norm);
+    sr_tensor *residual = rows_of_queries(block, block->reads.residual);
+    sr_tensor *keys = rows_of_keys(block, block->reads.keys);
     block->key = model_linear(model, tape, keys, &layer->key);
     sr_tensor *value = model_linear(model, tape, keys, &layer->value);
     if (block->terms)
         value = sr_add(tape, value, rows_of_keys(block, block->terms->position_values));
     if (block->score_map == block->map) {
-        block->query = block->score_query = model_linear(model, tape, residual, &layer->query);
+        const bool is_residual = block->reads.read == block->reads.residual;
+        sr_tensor *queries = is_residual ? residual : rows_of_queries(block, block->reads.read);
+        block->query = block->score_query = model_linear(model, tape, queries, &layer->query);
     } else {
-        block->score_query = model_linear(model, tape, block->input, &layer->query);
+        block->score_query = model_linear(model, tape, block->reads.read, &layer->query);
         block->query = rows_of_queries(block, block->score_query);
     }
-    block->raw_scores = dot_product_scores(block);
-    attention_weigh(block);
-    if (block->attacked_weights)
-        *attacked = output_of(block, block->attacked_weights, block->attacked_map, value, residual, SITE_ATTACKED_OUTPUT);
-    sr_tensor *y = output_of(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
-    for (size_t i = 0; i < calibrator_count; ++i)
-        if (calibrators[i]->mix && calibrates(&model->settings, i))
-            calibrators[i]->mix(block, residual, &y, block->attacked_weights ? attacked : NULL);
-    return y;
+    sr_tensor *y;
+    if (holds_maps(block)) {
+        block->raw_scores = dot_product_scores(block);
+        attention_weigh(block);
+        if (block->attacked_weights)
+            *attacked = branch_of_weights(block, block->attacked_weights, block->attacked_map, value, residual,
+                                          SITE_ATTACKED_OUTPUT);
+        y = branch_of_weights(block, block->weights, block->weights_map, value, residual, SITE_ATTENTION_OUTPUT);
+    } else {
+        y = branch_of(block, fused_context(block, value), residual, &layer->output, SITE_ATTENTION_OUTPUT);
+    }
+    return mix_and_join(block, residual, y, attacked);
 }

@@ -3,12 +3,14 @@
  *   scores_ij = q_i k_jᵀ / sqrt(e)  ->  [score stages]  ->  softmax  ->  [probability stages]  ->  dropout  ->  [weight stages]
  *   y = LN(x + dropout(output(sum_j weights_ij v_j)))  ->  [mixing stages]            e = d / heads
  *
+ * With the other norms of sublayer.h mixing stages stand before the outcome is added to x.
+ *
  * Up to the softmax, a stage may need the rows of every query also in the last layer, where only some are read: then scores
  * are those of every token, and the probability stages leave those of the block's queries. */
 #ifndef SRTRAIN_MODEL_ATTENTION_H
 #define SRTRAIN_MODEL_ATTENTION_H
 
-#include "model/backbone.h"
+#include "model/sublayer.h"
 
 /* One block while it is being computed. Tensors are NULL after a failure of the tape. */
 typedef struct attention_block {
@@ -27,6 +29,7 @@ typedef struct attention_block {
     /* Set by the backbone: */
     const relative_terms *terms; /* of backbones that have some, or NULL */
     sr_tensor *input;            /* x [T, d] */
+    sublayer_inputs reads;       /* what attention reads of it; by attention_run() */
     sr_tensor *score_query;      /* projections of score_map's queries, before they are split into heads */
     sr_tensor *query, *key;      /* of the block's queries [Q, d] and keys [K, d] */
     sr_tensor *raw_scores;       /* cells of score_map, before any calibrator */
@@ -62,11 +65,12 @@ sr_tensor *rows_of_score_queries(const attention_block *block, sr_tensor *x);
 /* From the raw scores to the weights. */
 void attention_weigh(attention_block *block);
 
-/* The whole of a block with dot products: residual [Q, d] are the queries' rows of block->input. Returns y [Q, d]; when a stage
- * has made an attacked branch, *attacked is its y. */
-sr_tensor *attention_run(attention_block *block, sr_tensor *residual, sr_tensor **attacked);
+/* The whole of a block with dot products, over block->input: stage by stage, or at once where nobody looks at the maps between
+ * stages and these would be large. Returns y [Q, d]; when a stage has made an attacked branch, *attacked is its y. */
+sr_tensor *attention_run(attention_block *block, sr_tensor **attacked);
 
-/* LN(residual + dropout(output(context))) with the attention norm of the layer. */
+/* The sub-layer's y without mixing stages, LN(residual + dropout(output(context))) with norm post; with the attention norm of
+ * the layer. */
 sr_tensor *attention_output(const attention_block *block, sr_tensor *context, sr_tensor *residual,
                             const affine_parameters *output, unsigned site);
 

@@ -15,12 +15,16 @@ typedef struct {
     size_t weight, bias;
 } affine_parameters;
 
+/* Those of a map that the settings leave out: its output is its input, or its bias 0. */
+#define NO_PARAMETER SIZE_MAX
+
+/* Of each sub-layer: its norm, and the gate of its residual. */
 typedef struct {
-    affine_parameters query, key, value, output, norm;
+    affine_parameters query, key, value, output, norm, gate;
 } attention_parameters;
 
 typedef struct {
-    affine_parameters inner, outer, norm;
+    affine_parameters inner, multiplier, outer, norm, gate;
 } feed_forward_parameters;
 
 /* What the layers of transformers share. Backbones whose layers are others keep their own (component.h). */
@@ -33,24 +37,48 @@ typedef struct {
 typedef enum {
     HAS_LAYERS = 1,
     HAS_ATTENTION = 2,
-    HAS_FEED_FORWARD = 4, /* position embeddings, norms and feed-forward layers */
-    IS_CALIBRATED = 8     /* its attention is the pipeline of attention.h, which calibrators plug into */
+    HAS_FEED_FORWARD = 4,
+    IS_CALIBRATED = 8,  /* its attention is the pipeline of attention.h, which calibrators plug into */
+    HAS_HEADS = 16,     /* any number of them; with HAS_ATTENTION they share the width equally */
+    HAS_POSITIONS = 32, /* position embeddings and layer norms */
+    HAS_OPTIONS = 64,   /* its layers are those of encoder.c, with the options of encoder_keys.c */
+    SCALES_ITEMS = 128, /* it has model.embedding_scale and model.initializer */
+    IS_TRANSFORMER = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | HAS_HEADS | HAS_POSITIONS,
+    IS_ENCODER = IS_TRANSFORMER | IS_CALIBRATED | HAS_OPTIONS | SCALES_ITEMS
 } backbone_capability;
+
+/* What keys and rules ask besides; follows from other fields of a row. */
+typedef enum {
+    IS_MASKED = 256,
+    HAS_GAUSSIANS = 512,
+    SHOWS_TARGETS = 1024,
+    HAS_ONE_STATE = 2048,
+    PLACES_ITSELF = 4096,
+    HAS_VECTORS = 8192,
+    READS_TIMES = 16384
+} backbone_property;
 
 typedef struct backbone {
     component component;
     unsigned capabilities;
     bool masked;         /* see sr_model_needs */
-    bool users, times;   /* see sr_model_needs */
+    bool users;          /* see sr_model_needs */
     bool sums_in_passes; /* see sr_model_needs */
     bool at_once;        /* its operations gain from having all sequences of a batch together: no chunks (model/chunks.h) */
     bool distances;      /* states and items are Gaussians, compared by squared 2-Wasserstein distances, not by dot products */
     bool mixes_window;   /* a position hears of later ones, so that it cannot be asked for the next item */
     bool one_state;      /* a window has one state, none of its positions */
     bool places_itself;  /* it has positions of its own: model.positions is none */
+    bool padding_row;    /* it reads the row of padding of the item table, whether a batch has such tokens or not */
+    bool refuses_calibrators; /* its attention cannot be calibrated, and its rules say of each calibrator why */
     /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
      * to the window, and padding tokens are tokens like any other. NULL: never. */
     bool (*reads_padding)(const sr_model_settings *settings);
+    /* Whether it reads times, and those of the event that follows each item; see sr_model_needs. NULL: never. */
+    bool (*reads_times)(const sr_model_settings *settings);
+    bool (*reads_next_times)(const sr_model_settings *settings);
+    /* Defaults of keys that others have too. NULL: theirs. */
+    void (*settle)(sr_model_settings *settings, const sr_given *given);
     /* Whether a step may read other items than those that the batch names. NULL: never. */
     bool (*replaces_items)(const sr_model_settings *settings);
     /* The ids whose rows the pass reads as its inputs, [T]; NULL after a failure of the tape. NULL: those of the batch. */
@@ -86,13 +114,13 @@ struct sr_model {
     const struct loss *loss;
     sr_parameters parameters;
     sr_item_table item_table;
-    size_t position_embedding; /* SIZE_MAX when there is none */
-    size_t user_embedding;     /* of backbones that know users */
-    affine_parameters input_norm;
-    layer_parameters *layers;     /* [settings.layers] */
-    component_memory *components; /* what components keep */
-    sr_fourier *fourier;          /* of models that transform, else NULL */
-    bool is_share;                /* all else but gradients and transforms belongs to another model */
+    size_t position_embedding;                /* SIZE_MAX when there is none */
+    size_t user_embedding;                    /* of backbones that know users */
+    affine_parameters input_norm, final_norm; /* where the settings ask for them */
+    layer_parameters *layers;                 /* [settings.layers] */
+    component_memory *components;             /* what components keep */
+    sr_fourier *fourier;                      /* of models that transform, else NULL */
+    bool is_share;                            /* all else but gradients and transforms belongs to another model */
 };
 
 /* The backbones, in the order of their numbers. */
@@ -115,6 +143,12 @@ size_t model_window(const sr_model *model);
 sr_status declare_linear(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in,
                          sr_parameter_set set, sr_error *error);
 
+/* Declares "NAME.weight" [out, in] of a linear map without a bias. */
+sr_status declare_weight(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in, sr_error *error);
+
+/* How a matrix [out, in] starts. */
+sr_initial_values initial_matrix(const sr_model *model, size_t out, size_t in);
+
 /* Declares "NAME.weight" and "NAME.bias" [width] of a norm. */
 sr_status declare_norm(sr_model *model, affine_parameters *indices, const char *name, size_t width, sr_error *error);
 
@@ -131,10 +165,14 @@ sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t
 /* Declares the next part of the item table, named "NAME.weight": a row for padding, for each item, and `more` behind them. */
 sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error);
 
+/* Declares the item table of a transformer, "item_embedding.weight", and "output_embedding.weight", which states are scored
+ * with, where the settings ask for it. */
+sr_status declare_item_tables(sr_model *model, size_t width, sr_error *error);
+
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
 
-/* Declares NAME.inner, NAME.outer and NAME.norm of a feed-forward block. */
+/* Declares NAME.inner, NAME.outer, NAME.norm and what the settings ask for besides of a feed-forward block. */
 sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices, const char *name, sr_error *error);
 
 /* Declares NAME.inner .. of layer `layer`, "layers.N.ffn". */
@@ -146,7 +184,7 @@ sr_status check_heads(const sr_model *model, sr_error *error);
 /* Declares the parameters of the calibrators in use for one layer. */
 sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error);
 
-/* Declares the input norm and every layer's attention, calibrator and feed-forward parameters. */
+/* Declares the norms around the layers, and every layer's attention, calibrator and feed-forward parameters. */
 sr_status declare_layers(sr_model *model, sr_error *error);
 
 /* Makes the model's Fourier transforms of hidden_size channels; once, by the part that has a use for them. */
@@ -166,6 +204,8 @@ typedef enum {
     SITE_ATTACKED_OUTPUT = 6,
     SITE_ATTACKED_FEED_FORWARD = 7,
     SITE_FREQUENCY = 15,
+    SITE_FEED_FORWARD_INNER = 17,
+    SITE_ATTACKED_FEED_FORWARD_INNER = 18,
     SITES_OF_A_LAYER = 32
 } dropout_site_name;
 
@@ -190,25 +230,25 @@ typedef struct {
     const sr_rows *rows;
 } layer_rows;
 
-/* LN(x + dropout(outcome)) for the layer's rows. */
-sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm, unsigned site);
-
-/* LN(y + dropout(outer(f(inner(y))))) */
+/* The feed-forward sub-layer (sublayer.h) over y: outer(inner_dropout(f(inner(y)))), with a gate
+ * outer(inner_dropout(f(inner(y)) multiplier(y))). */
 sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site);
 
-/* The vector of each token's item, [T, width of the item table]; row 0 gets no gradient from it. */
+/* The vector of each token's item, [T, width of the item table], times model.embedding_scale; row 0 gets no gradient from it.
+ * The second reads other ids, one for each token. */
 sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch);
+sr_tensor *item_vectors_of(sr_model *model, sr_tape *tape, const sr_batch *batch, const int32_t *ids);
 
 /* x plus the position row of each token, when the model has positions. */
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch);
 
-/* dropout(LN(E[items] + P[columns])), [T, d]. */
+/* encode_input() of E[items] + P[columns], [T, d]. */
 sr_tensor *embed_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
 
-/* The whole of a backbone whose tokens are items, with positions or without: embedding, input norm, layers. */
+/* The whole of a backbone whose tokens are items, with positions or without: embedding, layers. */
 void encode_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
 
-/* x0 = dropout(LN(x)). */
+/* x0 = dropout(LN(x)), or dropout(x) without model.input_norm. */
 sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass);
 
 /* What may be added to keys and values: vectors of the key's position, and of the time between query and key. */
@@ -223,7 +263,7 @@ typedef struct {
 void trace_states(const sr_pass *pass, size_t layer, const sr_tensor *x);
 
 /* All layers over x [T, d]; the last one computes the read rows only, unless the pass asks for every row. `terms` may be NULL.
- * Fills the encoding with representations [R, d]. */
+ * Fills the encoding with representations [R, d], normed where model.final_norm says so. */
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 extern const backbone sasrec_backbone, bert4rec_backbone, ssept_backbone, tisasrec_backbone, stosa_backbone, fmlprec_backbone;
-extern const backbone gru4rec_backbone, caser_backbone, fearec_backbone;
+extern const backbone gru4rec_backbone, caser_backbone, fearec_backbone, hstu_backbone;
 
 /* clang-format off */
 const backbone *const backbones[] = {
@@ -17,6 +17,7 @@ const backbone *const backbones[] = {
     &gru4rec_backbone,
     &caser_backbone,
     &fearec_backbone,
+    &hstu_backbone,
 };
 /* clang-format on */
 const size_t backbone_count = sizeof backbones / sizeof *backbones;

@@ -1,7 +1,7 @@
 /* What a calibrator is: stages of the attention pipeline, one file in calibrators/ and one row in the list of calibrators.c.
  *
  *   scores -> [score stages] -> softmax -> [probability stages] -> dropout -> [weight stages] -> context
- *   -> output, residual and norm -> [mixing stages]
+ *   -> output, residual and norm -> [mixing stages]        (with model.norm pre: output -> [mixing stages] -> residual)
  *
  * A calibrator declares its parameters and composes operations of the tape; it may act at several places. Several in use act in
  * the order of the list. */
@@ -37,8 +37,8 @@ typedef struct calibrator {
     void (*calibrate_probabilities)(attention_block *block);
     /* Changes block->weights. NULL: it has no such stage. */
     void (*calibrate_weights)(attention_block *block);
-    /* Mixes the block's output *y, and that of the attacked branch if `attacked` is not NULL, with something else made of the
-     * block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
+    /* Mixes the branch *y that attention makes (sublayer.h), and the attacked one if `attacked` is not NULL, with another one
+     * made of the block's input; residual are its rows [Q, d]. NULL: it has no such stage. */
     void (*mix)(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked);
     /* Parameters that follow a loss of their own, SR_PARAMETERS_ATTACK: minus the ranking loss of the attacked branch, plus a
      * penalty of the masks. All that follows, or NULL: it has none. First what the two parts are called. */

@@ -91,7 +91,7 @@ static sr_status make_factors(sr_catalogue *catalogue, sr_error *error)
     SR_TRY(SR_ALLOCATE(&catalogue->factors, catalogue->columns, "the lengths of the catalogue", error));
     for (size_t slab = 0; slab < catalogue->tile_count; ++slab) {
         const sr_score_tile *tile = &catalogue->tiles[slab];
-        const sr_real *rows = table->kind->slab_values(table, slab, ITEM_VECTORS);
+        const sr_real *rows = table->kind->slab_values(table, slab, table->scored);
         for (size_t row = 0; row < tile->items.count; ++row)
             catalogue->factors[tile->begin + row] = unit_factor(catalogue->kernels, rows + row * width, width);
     }
@@ -105,7 +105,7 @@ sr_status sr_catalogue_create(sr_catalogue **catalogue, const sr_model *model, c
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the catalogue", error));
     made->table = &model->item_table;
     made->kernels = kernels;
-    made->width = model->item_table.parts[ITEM_VECTORS].width;
+    made->width = model->item_table.parts[model->item_table.scored].width;
     sr_status status = make_tiles(made, error);
     if (status == SR_OK && model->backbone->distances)
         status = make_gaussians(made, error);
@@ -231,7 +231,7 @@ static void score_vectors(const sr_catalogue *catalogue, const sr_score_part *pa
     const sr_item_table *table = catalogue->table;
     const size_t first = catalogue->tiles[part->tile].begin + part->first_item;
     multiply(catalogue, part, 1,
-             table->kind->slab_values(table, part->tile, ITEM_VECTORS) + part->first_item * catalogue->width, scores);
+             table->kind->slab_values(table, part->tile, table->scored) + part->first_item * catalogue->width, scores);
     for (size_t row = 0; catalogue->factors && row < part->states; ++row) {
         sr_real *of_row = scores + row * part->items;
         catalogue->kernels->multiply(of_row, of_row, catalogue->factors + first, part->items);

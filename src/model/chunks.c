@@ -49,7 +49,8 @@ static bool cut(sr_tape *tape, const sr_batch *batch, size_t first, size_t end, 
     *chunk = (sr_batch){.layout = *layout,
                         .items = batch->items + token,
                         .users = batch->users ? batch->users + token : NULL,
-                        .times = batch->times ? batch->times + token : NULL};
+                        .times = batch->times ? batch->times + token : NULL,
+                        .next_times = batch->next_times ? batch->next_times + token : NULL};
     chunk->layout.sequences = end - first;
     chunk->layout.offsets = rebased(tape, layout->offsets, first, end - first + 1, token);
     chunk->layout.leading += first;

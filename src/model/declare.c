@@ -2,6 +2,7 @@
 #include "model/backbone.h"
 #include "model/calibrator.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* The parameter "NAME.weight" or "NAME.bias". */
@@ -17,15 +18,36 @@ static sr_status declare_part(sr_model *model, size_t *index, part_of part, cons
     return sr_parameters_declare(&model->parameters, full_name, shape, rank, start, set, index, error);
 }
 
-static sr_initial_values drawn(const sr_model *model)
+/* The standard deviation of a matrix [out, in] at the start. */
+static double deviation_of(const sr_model *model, size_t out, size_t in)
 {
-    return (sr_initial_values){SR_INITIAL_NORMAL, model->settings.initializer_range};
+    return model->settings.encoder.initializer == SR_INITIALIZER_GLOROT ? sqrt(2 / (double)(out + in))
+                                                                        : model->settings.initializer_range;
+}
+
+sr_initial_values initial_matrix(const sr_model *model, size_t out, size_t in)
+{
+    const bool glorot = model->settings.encoder.initializer == SR_INITIALIZER_GLOROT;
+    return (sr_initial_values){glorot ? SR_INITIAL_CENTRED : SR_INITIAL_NORMAL, deviation_of(model, out, in)};
+}
+
+static sr_status declare_matrix(sr_model *model, size_t *index, const char *name, size_t out, size_t in, sr_parameter_set set,
+                                sr_error *error)
+{
+    return declare_part(model, index, (part_of){name, "weight"}, (size_t[]){out, in}, 2, initial_matrix(model, out, in), set,
+                        error);
+}
+
+sr_status declare_weight(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in, sr_error *error)
+{
+    indices->bias = NO_PARAMETER;
+    return declare_matrix(model, &indices->weight, name, out, in, SR_PARAMETERS_ORDINARY, error);
 }
 
 sr_status declare_linear(sr_model *model, affine_parameters *indices, const char *name, size_t out, size_t in,
                          sr_parameter_set set, sr_error *error)
 {
-    SR_TRY(declare_part(model, &indices->weight, (part_of){name, "weight"}, (size_t[]){out, in}, 2, drawn(model), set, error));
+    SR_TRY(declare_matrix(model, &indices->weight, name, out, in, set, error));
     return declare_part(model, &indices->bias, (part_of){name, "bias"}, &out, 1, (sr_initial_values){SR_INITIAL_ZERO, 0}, set,
                         error);
 }
@@ -53,13 +75,22 @@ sr_status declare_number(sr_model *model, size_t *index, const char *name, doubl
 
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error)
 {
-    return declare_part(model, index, (part_of){name, "weight"}, (size_t[]){rows, width}, 2, drawn(model),
-                        SR_PARAMETERS_ORDINARY, error);
+    return declare_matrix(model, index, name, rows, width, SR_PARAMETERS_ORDINARY, error);
 }
 
 sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error)
 {
-    return item_table_declare(&model->item_table, name, more, width, model->settings.initializer_range, error);
+    const size_t rows = 1 + model->items + more;
+    return item_table_declare(&model->item_table, name, more, width, deviation_of(model, rows, width), error);
+}
+
+sr_status declare_item_tables(sr_model *model, size_t width, sr_error *error)
+{
+    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
+    if (model->settings.encoder.output_embedding != SR_OUTPUT_EMBEDDING_SEPARATE)
+        return SR_OK;
+    model->item_table.scored = ITEM_OUTPUTS;
+    return declare_items(model, "output_embedding", 0, width, error);
 }
 
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error)
@@ -87,6 +118,18 @@ sr_status declare_calibrators(sr_model *model, size_t layer, sr_error *error)
     return SR_OK;
 }
 
+/* The gate of the residual of sub-layer NAME, where the settings ask for one. */
+static sr_status declare_gate(sr_model *model, affine_parameters *gate, const char *name, sr_error *error)
+{
+    const size_t width = (size_t)model->settings.hidden_size;
+    char full_name[SR_PARAMETER_NAME_SIZE];
+    *gate = (affine_parameters){NO_PARAMETER, NO_PARAMETER};
+    if (model->settings.encoder.residual != SR_RESIDUAL_GATED)
+        return SR_OK;
+    snprintf(full_name, sizeof full_name, "%s.residual_gate", name);
+    return declare_linear(model, gate, full_name, width, width, SR_PARAMETERS_ORDINARY, error);
+}
+
 static sr_status declare_attention(sr_model *model, size_t index, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size;
@@ -94,28 +137,46 @@ static sr_status declare_attention(sr_model *model, size_t index, sr_error *erro
     const struct {
         const char *name;
         affine_parameters *indices;
-    } maps[] = {
-        {"query", &attention->query}, {"key", &attention->key}, {"value", &attention->value}, {"output", &attention->output}};
+        bool exists;
+    } maps[] = {{"query", &attention->query, true},
+                {"key", &attention->key, true},
+                {"value", &attention->value, true},
+                {"output", &attention->output, model->settings.encoder.attention_output}};
     char name[SR_PARAMETER_NAME_SIZE / 2];
     for (size_t i = 0; i < sizeof maps / sizeof *maps; ++i) {
+        *maps[i].indices = (affine_parameters){NO_PARAMETER, NO_PARAMETER};
         snprintf(name, sizeof name, "layers.%zu.attention.%s", index, maps[i].name);
-        SR_TRY(declare_linear(model, maps[i].indices, name, width, width, SR_PARAMETERS_ORDINARY, error));
+        if (maps[i].exists)
+            SR_TRY(declare_linear(model, maps[i].indices, name, width, width, SR_PARAMETERS_ORDINARY, error));
     }
     snprintf(name, sizeof name, "layers.%zu.attention.norm", index);
     SR_TRY(declare_norm(model, &attention->norm, name, width, error));
+    snprintf(name, sizeof name, "layers.%zu.attention", index);
+    SR_TRY(declare_gate(model, &attention->gate, name, error));
     return declare_calibrators(model, index, error);
+}
+
+/* A map of a feed-forward block, with a bias if the settings ask for one. */
+static sr_status declare_map(sr_model *model, affine_parameters *indices, part_of part, size_t out, size_t in, sr_error *error)
+{
+    char name[SR_PARAMETER_NAME_SIZE];
+    snprintf(name, sizeof name, "%s.%s", part.name, part.part);
+    return model->settings.encoder.feed_forward_bias
+               ? declare_linear(model, indices, name, out, in, SR_PARAMETERS_ORDINARY, error)
+               : declare_weight(model, indices, name, out, in, error);
 }
 
 sr_status declare_feed_forward(sr_model *model, feed_forward_parameters *indices, const char *name, sr_error *error)
 {
     const size_t width = (size_t)model->settings.hidden_size, inner = (size_t)model->settings.inner_size;
-    char part[SR_PARAMETER_NAME_SIZE / 2];
-    snprintf(part, sizeof part, "%s.inner", name);
-    SR_TRY(declare_linear(model, &indices->inner, part, inner, width, SR_PARAMETERS_ORDINARY, error));
-    snprintf(part, sizeof part, "%s.outer", name);
-    SR_TRY(declare_linear(model, &indices->outer, part, width, inner, SR_PARAMETERS_ORDINARY, error));
-    snprintf(part, sizeof part, "%s.norm", name);
-    return declare_norm(model, &indices->norm, part, width, error);
+    char norm[SR_PARAMETER_NAME_SIZE];
+    SR_TRY(declare_map(model, &indices->inner, (part_of){name, "inner"}, inner, width, error));
+    if (model->settings.encoder.feed_forward == SR_FEED_FORWARD_GATED)
+        SR_TRY(declare_map(model, &indices->multiplier, (part_of){name, "multiplier"}, inner, width, error));
+    SR_TRY(declare_map(model, &indices->outer, (part_of){name, "outer"}, width, inner, error));
+    snprintf(norm, sizeof norm, "%s.norm", name);
+    SR_TRY(declare_norm(model, &indices->norm, norm, width, error));
+    return declare_gate(model, &indices->gate, name, error);
 }
 
 sr_status declare_layer_feed_forward(sr_model *model, size_t layer, sr_error *error)
@@ -134,10 +195,12 @@ sr_status declare_fourier(sr_model *model, sr_error *error)
 sr_status declare_layers(sr_model *model, sr_error *error)
 {
     SR_TRY(check_heads(model, error));
-    SR_TRY(declare_norm(model, &model->input_norm, "input_norm", (size_t)model->settings.hidden_size, error));
+    const size_t width = (size_t)model->settings.hidden_size;
+    if (model->settings.encoder.input_norm)
+        SR_TRY(declare_norm(model, &model->input_norm, "input_norm", width, error));
     for (size_t layer = 0; layer < (size_t)model->settings.layers; ++layer) {
         SR_TRY(declare_attention(model, layer, error));
         SR_TRY(declare_layer_feed_forward(model, layer, error));
     }
-    return SR_OK;
+    return model->settings.encoder.final_norm ? declare_norm(model, &model->final_norm, "final_norm", width, error) : SR_OK;
 }

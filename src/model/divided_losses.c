@@ -267,7 +267,7 @@ static divided_loss *make_loss(sr_item_table *table, sr_tape *tape, sr_tensor *s
                            .targets = targets,
                            .weight = weight,
                            .kept_bytes = sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0};
-    loss->rows = (sr_slab){.rows = sr_tape_parameter(tape, &d->block->parameters, ITEM_VECTORS),
+    loss->rows = (sr_slab){.rows = sr_tape_parameter(tape, &d->block->parameters, table->scored),
                            .numbers = item_table_items_of(table, d->block)};
     loss->log_sums = sr_tape_take(tape, states->rows, sizeof *loss->log_sums);
     if (!loss->rows.rows || !loss->log_sums || !sr_softmax_begin(tape, &loss->rows, 1, scoring, &loss->slabs))

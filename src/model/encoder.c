@@ -1,13 +1,17 @@
-/* The post-norm transformer encoder that backbones share.
+/* The transformer encoder that backbones share. With the norms of model.norm post:
  *
  *   x0 = dropout(LN(x))
  *   y  = LN(x + dropout(output(context)))            attention.c
  *   x' = LN(y + dropout(outer(f(inner(y)))))         feed_forward()
  *
+ * sublayer.h has the other norms. A last norm may follow the layers.
+ *
  * Only what somebody reads is computed. In the last layer that is the rows of the loss. Of an attacked branch it is the last
  * layer alone: the next layer's input is the calibrated output. */
 #include "model/attention.h"
-#include "model/backbone.h"
+#include "model/sublayer.h"
+
+#include <math.h>
 
 sr_dropout_site dropout_site(const sr_pass *pass, size_t layer, unsigned site, double probability)
 {
@@ -30,7 +34,9 @@ sr_tensor *model_parameter(sr_model *model, sr_tape *tape, size_t index)
 
 sr_tensor *model_linear(sr_model *model, sr_tape *tape, sr_tensor *x, const affine_parameters *indices)
 {
-    return sr_linear(tape, x, model_parameter(model, tape, indices->weight), model_parameter(model, tape, indices->bias));
+    sr_tensor *bias = indices->bias == NO_PARAMETER ? NULL : model_parameter(model, tape, indices->bias);
+    return bias || indices->bias == NO_PARAMETER ? sr_linear(tape, x, model_parameter(model, tape, indices->weight), bias)
+                                                 : NULL;
 }
 
 sr_tensor *model_norm(sr_model *model, sr_tape *tape, sr_tensor *x, const affine_parameters *indices)
@@ -39,26 +45,43 @@ sr_tensor *model_norm(sr_model *model, sr_tape *tape, sr_tensor *x, const affine
                          model->settings.layer_norm_epsilon);
 }
 
-sr_tensor *add_and_norm(const layer_rows *rows, sr_tensor *x, sr_tensor *outcome, const affine_parameters *norm, unsigned site)
+/* What the outer map of a feed-forward block reads. */
+static sr_tensor *inner_states(const layer_rows *rows, sr_tensor *read, const feed_forward_parameters *parameters,
+                               unsigned site)
 {
     sr_model *model = rows->model;
-    const sr_dropout_site dropout = dropout_site(rows->pass, rows->layer, site, model->settings.hidden_dropout);
-    sr_tensor *sum = sr_add_dropped(rows->tape, x, outcome, rows->layout, rows->rows->tokens, &dropout);
-    return model_norm(model, rows->tape, sum, norm);
+    sr_tape *tape = rows->tape;
+    const sr_encoder_settings *encoder = &model->settings.encoder;
+    const unsigned inner_site = site == SITE_ATTACKED_FEED_FORWARD ? SITE_ATTACKED_FEED_FORWARD_INNER : SITE_FEED_FORWARD_INNER;
+    const sr_dropout_site dropout = dropout_site(rows->pass, rows->layer, inner_site, encoder->inner_dropout);
+    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, read, &parameters->inner), model->settings.activation);
+    if (encoder->feed_forward == SR_FEED_FORWARD_GATED)
+        inner = sr_multiply(tape, inner, model_linear(model, tape, read, &parameters->multiplier));
+    return sr_dropout(tape, inner, rows->layout, rows->rows->tokens, &dropout);
 }
 
 sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site)
 {
-    sr_model *model = rows->model;
-    sr_tape *tape = rows->tape;
-    sr_tensor *inner = sr_activate(tape, model_linear(model, tape, y, &parameters->inner), model->settings.activation);
-    return add_and_norm(rows, y, model_linear(model, tape, inner, &parameters->outer), &parameters->norm, site);
+    const sublayer_inputs in = sublayer_enter(rows->model, rows->tape, y, &parameters->norm);
+    const sr_dropout_site dropout = sublayer_dropout(rows, site, false);
+    sr_tensor *inner = inner_states(rows, in.read, parameters, site);
+    sr_tensor *outcome = model_linear(rows->model, rows->tape, inner, &parameters->outer);
+    sr_tensor *branch = sublayer_branch(rows, in.residual, outcome, &parameters->norm, &dropout);
+    return sublayer_join(rows, in.residual, branch, &parameters->gate);
+}
+
+sr_tensor *item_vectors_of(sr_model *model, sr_tape *tape, const sr_batch *batch, const int32_t *ids)
+{
+    const size_t tokens = batch->layout.offsets[batch->layout.sequences];
+    sr_tensor *vectors = item_table_read(&model->item_table, tape, ITEM_VECTORS, ids, tokens, true);
+    if (model->settings.encoder.embedding_scale == SR_EMBEDDING_SCALE_ONE)
+        return vectors;
+    return sr_weighted_add(tape, vectors, sqrt((double)model->settings.hidden_size), vectors, 0);
 }
 
 sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch)
 {
-    const size_t tokens = batch->layout.offsets[batch->layout.sequences];
-    return item_table_read(&model->item_table, tape, ITEM_VECTORS, batch->items, tokens, true);
+    return item_vectors_of(model, tape, batch, batch->items);
 }
 
 sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch)
@@ -72,7 +95,9 @@ sr_tensor *add_positions(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_
 sr_tensor *encode_input(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass)
 {
     const sr_dropout_site site = dropout_site(pass, 0, SITE_INPUT, model->settings.hidden_dropout);
-    return sr_dropout(tape, model_norm(model, tape, x, &model->input_norm), &batch->layout, NULL, &site);
+    if (model->settings.encoder.input_norm)
+        x = model_norm(model, tape, x, &model->input_norm);
+    return sr_dropout(tape, x, &batch->layout, NULL, &site);
 }
 
 sr_tensor *embed_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass)
@@ -99,6 +124,13 @@ void trace_states(const sr_pass *pass, size_t layer, const sr_tensor *x)
     pass->trace->state_count = layer + 1;
 }
 
+/* What is scored, of the last layer's output. */
+static sr_tensor *representation_of(sr_model *model, sr_tape *tape, sr_tensor *x, const sr_batch *batch, const sr_pass *pass)
+{
+    sr_tensor *read = rows_that_are_read(tape, x, batch, pass);
+    return model->settings.encoder.final_norm ? model_norm(model, tape, read, &model->final_norm) : read;
+}
+
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding)
 {
@@ -113,7 +145,7 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
             return;
         block.terms = terms;
         block.input = x;
-        sr_tensor *y = attention_run(&block, rows_of_queries(&block, x), &attacked);
+        sr_tensor *y = attention_run(&block, &attacked);
         const layer_rows computed = rows_of_block(&block);
         const feed_forward_parameters *parameters = &model->layers[layer].feed_forward;
         x = feed_forward(&computed, y, parameters, SITE_FEED_FORWARD);
@@ -121,7 +153,7 @@ void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_
         if (attacked)
             attacked = feed_forward(&computed, attacked, parameters, SITE_ATTACKED_FEED_FORWARD);
     }
-    encoding->representation = rows_that_are_read(tape, x, batch, pass);
+    encoding->representation = representation_of(model, tape, x, batch, pass);
     if (attacked)
-        encoding->attacked = rows_that_are_read(tape, attacked, batch, pass);
+        encoding->attacked = representation_of(model, tape, attacked, batch, pass);
 }

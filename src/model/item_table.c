@@ -121,15 +121,15 @@ sr_tensor *item_table_padding(sr_item_table *table, sr_tape *tape, item_part par
 sr_tensor *item_table_scores(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *ids)
 {
     const int32_t *places;
-    sr_tensor *rows = states ? table->kind->rows(table, tape, ITEM_VECTORS, ids, states->rows, &places) : NULL;
+    sr_tensor *rows = states ? table->kind->rows(table, tape, table->scored, ids, states->rows, &places) : NULL;
     return rows ? sr_item_scores(tape, states, rows, places) : NULL;
 }
 
 void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targets, size_t n, const int32_t *entries,
                         sr_comparison *with)
 {
-    with->target_table = table->kind->rows(table, tape, ITEM_VECTORS, targets, n, &with->target_places);
-    with->table = table->kind->rows(table, tape, ITEM_VECTORS, entries, with->lists * with->length, &with->places);
+    with->target_table = table->kind->rows(table, tape, table->scored, targets, n, &with->target_places);
+    with->table = table->kind->rows(table, tape, table->scored, entries, with->lists * with->length, &with->places);
 }
 
 /* ---- the whole catalogue ---- */
@@ -142,7 +142,7 @@ sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tens
     const size_t count = table->kind->slab_count(table);
     sr_slab *slabs = sr_tape_take(tape, count, sizeof *slabs);
     for (size_t i = 0; slabs && i < count; ++i)
-        slabs[i] = (sr_slab){.rows = table->kind->slab_on_tape(table, tape, i, ITEM_VECTORS),
+        slabs[i] = (sr_slab){.rows = table->kind->slab_on_tape(table, tape, i, table->scored),
                              .numbers = table->kind->slab_items(table, i)};
     return slabs ? sr_slabs_cross_entropy(tape, states, slabs, count, targets, scoring, weight) : NULL;
 }

@@ -6,8 +6,9 @@
  *   replicated   every rank has every row, among the model's other parameters (replicated_items.c)
  *   divided      each worker has some rows, in a block of its own (divided_items.c)
  *
- * A table has one part, vectors, or two, where items are Gaussians: means and covariances. All parts have a row for each id: 0
- * is padding, 1 .. items are items, and behind them there may be a mask token, which is read and never scored.
+ * A table has one part, vectors, or two: means and covariances, where items are Gaussians; or vectors of inputs and vectors of
+ * classes, where model.output_embedding is separate. All parts have a row for each id: 0 is padding, 1 .. items are items, and
+ * behind them there may be a mask token, which is read and never scored.
  *
  * Who calls what, and what a table that is divided among ranks makes of it:
  *
@@ -43,8 +44,9 @@
 
 enum { ITEM_PARTS_MAXIMUM = 2 };
 
-/* The parts of a table, in the order in which they are declared. Vectors are means where items are Gaussians. */
-typedef enum { ITEM_VECTORS = 0, ITEM_COVARIANCES = 1 } item_part;
+/* The parts of a table, in the order in which they are declared. Vectors are means where items are Gaussians. The second part
+ * are covariances, or vectors that states are scored with where these are not those of inputs. */
+typedef enum { ITEM_VECTORS = 0, ITEM_COVARIANCES = 1, ITEM_OUTPUTS = 1 } item_part;
 
 typedef struct item_table_kind {
     const char *name;
@@ -103,6 +105,7 @@ struct sr_item_table {
     bool dense;                /* in training any row may have a gradient */
     item_table_part parts[ITEM_PARTS_MAXIMUM];
     size_t part_count;
+    item_part scored; /* the part with which states are scored: vectors, unless its declarer says otherwise */
 };
 
 /* An empty table of this kind. Release with item_table_free(). */
@@ -140,7 +143,8 @@ sr_tensor *item_table_read(sr_item_table *table, sr_tape *tape, item_part part, 
 /* The row of padding as [1, width], which gets no gradient. */
 sr_tensor *item_table_padding(sr_item_table *table, sr_tape *tape, item_part part);
 
-/* Scores of one item for each of n states [n, width]: out[i] = <states_i, row of ids_i>, [n, 1]. */
+/* Scores of one item for each of n states [n, width]: out[i] = <states_i, row of ids_i>, [n, 1]. This and what follows is of
+ * the part that is scored. */
 sr_tensor *item_table_scores(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *ids);
 
 /* Gives a comparison of n targets with lists (all but the tables and the places in them is there) the rows of these ids:

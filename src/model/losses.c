@@ -91,7 +91,7 @@ static sr_tensor *score_each(sr_model *model, sr_tape *tape, sr_tensor *states, 
         int32_t *places = sr_tape_take(tape, count, sizeof *places);
         for (size_t i = 0; places && i < count; ++i)
             places[i] = (int32_t)i;
-        sr_tensor *rows = item_table_read(&model->item_table, tape, ITEM_VECTORS, ids, count, false);
+        sr_tensor *rows = item_table_read(&model->item_table, tape, model->item_table.scored, ids, count, false);
         scores = places ? sr_item_scores(tape, states, sr_unit_rows(tape, rows), places) : NULL;
     } else {
         scores = item_table_scores(&model->item_table, tape, states, ids);

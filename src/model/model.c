@@ -7,6 +7,8 @@
 #include "model/loss.h"
 #include "model/negative_keys.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error)
@@ -149,7 +151,8 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
     const bool reads_padding = row->reads_padding && row->reads_padding(settings);
     sr_model_needs needs = {.masked = row->masked,
                             .users = row->users,
-                            .times = row->times,
+                            .times = row->reads_times && row->reads_times(settings),
+                            .next_times = row->reads_next_times && row->reads_next_times(settings),
                             .whole_window = reads_padding || calibrators_padding(settings, training) != PADDING_UNUSED,
                             .causal = !row->masked,
                             .negatives = loss_of(settings)->samples,
@@ -174,6 +177,7 @@ sr_packing sr_model_packing(const sr_model_settings *settings, sr_objective obje
                         .reads_end = !trains_masked,
                         .users = needs.users,
                         .times = needs.times,
+                        .next_times = needs.next_times,
                         .whole_window = needs.whole_window,
                         .causal = needs.causal};
 }
@@ -294,7 +298,10 @@ static const int32_t *inputs_of(const sr_model *model, sr_tape *tape, const sr_b
  * out. */
 static bool find_reads(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_item_reads *reads)
 {
+    static const int32_t padding[] = {0};
     *reads = sr_batch_item_reads(batch);
+    if (batch && model->backbone->padding_row)
+        reads->lists[reads->count++] = (sr_id_list){padding, 1};
     if (!batch || !model->backbone->items_read)
         return true;
     const sr_batch *const views[] = {batch, batch->again, batch->alike};
@@ -340,12 +347,30 @@ const char *sr_model_import_warning(const sr_model_settings *settings)
     return NULL;
 }
 
-const char *sr_model_training_warning(const sr_model_settings *settings)
+/* What a target is compared with by a softmax: the rivals whose number bounds the loss from below; 0: it is not, or they are
+ * not known. */
+static double rivals_of(const sr_model_settings *settings, size_t items)
 {
-    if (settings->similarity != SR_SIMILARITY_COSINE || settings->temperature < 1)
-        return NULL;
-    return "with model.similarity cosine scores lie between -1 and 1, so that no item can be called likely or unlikely; "
-           "training.temperature below 1 widens them (0.05 is usual)";
+    const loss *row = loss_of(settings);
+    if (!row->samples)
+        return (double)items;
+    return row->corrects && !row->corrects(settings) ? (double)negatives_of(settings).count : 0;
+}
+
+bool sr_model_training_warning(const sr_model_settings *settings, size_t items, char *text, size_t size)
+{
+    const double highest = 0.5, rivals = rivals_of(settings, items);
+    char bound[160] = "";
+    if (settings->similarity != SR_SIMILARITY_COSINE || settings->temperature <= highest)
+        return false;
+    if (rivals > 0)
+        snprintf(bound, sizeof bound, "the loss stays above %.3g, where guessing gives %.3g, and ",
+                 log1p(rivals * exp(-2 / settings->temperature)), log1p(rivals));
+    snprintf(text, size,
+             "with model.similarity cosine and a training.temperature of %g, %sno item can be called likely or unlikely; a "
+             "temperature below %g lets the model learn (0.05 is usual)",
+             settings->temperature, bound, highest);
+    return true;
 }
 
 /* The calibrator in use that filters, or NULL. */

@@ -3,6 +3,7 @@
 
 #include "model/backbone.h"
 #include "model/calibrator.h"
+#include "model/encoder_keys.h"
 #include "model/loss.h"
 #include "model/negative_keys.h"
 
@@ -57,16 +58,6 @@ static const sr_choice objective_choices[] = {
 
 /* ---- keys ---- */
 
-/* What keys and rules ask of a backbone beside its capabilities; bits behind theirs. */
-enum {
-    IS_MASKED = 256,
-    HAS_GAUSSIANS = 512,
-    SHOWS_TARGETS = 1024,
-    HAS_ONE_STATE = 2048,
-    PLACES_ITSELF = 4096,
-    HAS_VECTORS = 8192
-};
-
 /* What keys ask of a loss. */
 enum { HAS_SCORES = 1 };
 
@@ -74,8 +65,9 @@ static const sr_key model_keys[] = {
     SR_KEY("model", "backbone", SR_KEY_CHOICE, sr_model_settings, backbone, "sasrec", "the model",
            .choice_at = backbone_choice),
     SR_INTEGER("model", "layers", sr_model_settings, layers, 1, 64, "2", "number of layers", .scope = HAS_LAYERS),
-    SR_INTEGER("model", "heads", sr_model_settings, heads, 1, 64, "2", "attention heads; divides hidden_size",
-               .scope = HAS_ATTENTION),
+    SR_INTEGER("model", "heads", sr_model_settings, heads, 1, 64, "2",
+               "attention heads; their number divides hidden_size, unless hstu is given query_size and value_size",
+               .scope = HAS_HEADS),
     SR_INTEGER("model", "hidden_size", sr_model_settings, hidden_size, 1, 8192, "64", "width of embeddings and layers"),
     SR_INTEGER("model", "inner_size", sr_model_settings, inner_size, 1, 65536, "256", "inner width of the feed-forward layers",
                .scope = HAS_FEED_FORWARD),
@@ -87,17 +79,20 @@ static const sr_key model_keys[] = {
               "dropout of embeddings and layer outputs"),
     SR_NUMBER("model", "attention_dropout", sr_model_settings, attention_dropout, 0, 0.99, "0.5",
               "dropout of attention weights", .scope = HAS_ATTENTION),
-    SR_NUMBER("model", "layer_norm_epsilon", sr_model_settings, layer_norm_epsilon, 0, 1, "1.0e-12", "added to the variance",
-              .scope = HAS_FEED_FORWARD),
+    SR_NUMBER("model", "layer_norm_epsilon", sr_model_settings, layer_norm_epsilon, 0, 1, "1.0e-12",
+              "added to the variance; with backbone hstu the default is 1.0e-6", .scope = HAS_POSITIONS),
     SR_NUMBER("model", "initializer_range", sr_model_settings, initializer_range, 0, 1, "0.02",
               "standard deviation of initial weights", .above = true),
     SR_NUMBER("model", "initializer_mean", sr_model_settings, initializer_mean, -1, 1, "0",
               "mean of the initial weights of linear maps and tables"),
     SR_CHOICE("model", "positions", sr_model_settings, positions, positions_choices, "learned",
               "position embeddings; with a backbone that has relative positions of its own the default is none",
-              .scope = HAS_FEED_FORWARD),
+              .scope = HAS_POSITIONS),
     SR_CHOICE("model", "padding", sr_model_settings, padding, padding_choices, "right",
               "which columns of the window a short history takes"),
+    SR_INTEGER("model", "time_unit", sr_model_settings, time_unit, 1, 9e14, "1",
+               "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds",
+               .scope = READS_TIMES),
     SR_CHOICE("model", "item_table", sr_model_settings, item_table, item_table_choices, "auto",
               "who has the vectors of items, and in training the state of their optimizer", .free_to_change = true),
     SR_CHOICE("model", "similarity", sr_model_settings, similarity, similarity_choices, "dot",
@@ -125,7 +120,7 @@ static unsigned properties_of(const backbone *row)
     const bool shows_targets = row->mixes_window && !row->masked && !row->one_state;
     return row->capabilities | (row->masked ? IS_MASKED : 0) | (row->distances ? HAS_GAUSSIANS : HAS_VECTORS) |
            (shows_targets ? SHOWS_TARGETS : 0) | (row->one_state ? HAS_ONE_STATE : 0) |
-           (row->places_itself ? PLACES_ITSELF : 0);
+           (row->places_itself ? PLACES_ITSELF : 0) | (row->reads_times ? READS_TIMES : 0);
 }
 
 static bool splits_heads(const void *part)
@@ -212,6 +207,12 @@ static bool has_capabilities(const sr_scope *scope, unsigned bits, const void *p
     return (properties_of(backbone_of(part)) & bits) == bits;
 }
 
+/* Of calibrators' sections: whether it is for others to say that they cannot be used. */
+static bool may_be_calibrated(const sr_scope *scope, unsigned bits, const void *part)
+{
+    return has_capabilities(scope, bits, part) || backbone_of(part)->refuses_calibrators;
+}
+
 static void name_capable(const sr_scope *scope, unsigned bits, char *text, size_t size)
 {
     (void)scope;
@@ -282,6 +283,8 @@ void sr_model_add_sections(sr_schema *schema, size_t at)
         schema->overflowed = true;
         return;
     }
+    sr_scope calibrated = scope_of_capabilities(at);
+    calibrated.holds = may_be_calibrated;
     sr_schema_add_section(schema, &(sr_section){.path = "model", .help = "the backbone", .in_use = SR_ALWAYS_IN_USE});
     sr_schema_add_section(
         schema,
@@ -294,7 +297,7 @@ void sr_model_add_sections(sr_schema *schema, size_t at)
             schema, &(sr_section){.path = section_of(calibrators[i]),
                                   .help = calibrators[i]->component.help,
                                   .in_use = at + offsetof(sr_model_settings, calibrators) + i * sizeof(bool),
-                                  .scope = scope_of_capabilities(at),
+                                  .scope = calibrated,
                                   .scope_bits = IS_CALIBRATED,
                                   .refusal = "calibrators are stages of attention, which this backbone does not have, or "
                                              "has as one part of a layer among others"});
@@ -313,8 +316,10 @@ static void add_component(sr_schema *schema, size_t at, const component *row, co
 
 void sr_model_add_keys(sr_schema *schema, size_t at)
 {
-    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(model_keys), .keys_at = at, .scope = scope_of_capabilities(at),
-                                                SR_RULES(model_rules), .rules_at = at, SR_GONE(gone_from_model)});
+    const sr_scope capable = scope_of_capabilities(at);
+    sr_schema_add_group(schema, &(sr_key_group){SR_KEYS(model_keys), .keys_at = at, .scope = capable, SR_RULES(model_rules),
+                                                .rules_at = at, SR_GONE(gone_from_model)});
+    encoder_add_keys(schema, at, &capable);
     for (size_t i = 0; i < backbone_count; ++i)
         add_component(schema, at, &backbones[i]->component, "model.backbone");
     for (size_t i = 0; i < calibrator_count; ++i)
@@ -346,5 +351,8 @@ void sr_model_settle(sr_model_settings *settings, const sr_given *given)
 {
     if (backbone_of(settings)->places_itself && !sr_is_given(given, "model.positions"))
         settings->positions = SR_POSITIONS_NONE;
+    if (backbone_of(settings)->settle)
+        backbone_of(settings)->settle(settings, given);
+    encoder_settle(settings, given);
     negatives_settle(settings, given);
 }

@@ -67,16 +67,6 @@ static const sr_negative_settings *lists_of(const void *part)
     return &((const sr_model_settings *)part)->negatives;
 }
 
-static bool is_shared(const sr_negative_settings *lists)
-{
-    return lists->sharing == SR_SHARING_SLICE || lists->sharing == SR_SHARING_BATCH;
-}
-
-static bool draws_from_batch(const sr_negative_settings *lists)
-{
-    return lists->sampling == SR_SAMPLING_BATCH || lists->sampling == SR_SAMPLING_MIXED;
-}
-
 static bool has_no_number(const void *part)
 {
     return lists_of(part)->count == 0 && lists_of(part)->sampling != SR_SAMPLING_BATCH;
@@ -89,13 +79,13 @@ static bool divides_all_targets(const void *part)
 
 static bool redraws_shared_target(const void *part)
 {
-    return is_shared(lists_of(part)) && lists_of(part)->target_hits == SR_HITS_REDRAW;
+    return sr_negatives_are_shared(lists_of(part)) && lists_of(part)->target_hits == SR_HITS_REDRAW;
 }
 
 static bool redraws_shared_history(const void *part)
 {
     const sr_negative_hits hits = lists_of(part)->history_hits;
-    return is_shared(lists_of(part)) && (hits == SR_HITS_REDRAW || hits == SR_HITS_REDRAW_ALL);
+    return sr_negatives_are_shared(lists_of(part)) && (hits == SR_HITS_REDRAW || hits == SR_HITS_REDRAW_ALL);
 }
 
 static bool keeps_targets_of_batch(const void *part)
@@ -112,7 +102,7 @@ static bool treats_target_otherwise(const void *part)
 
 static bool draws_masked_targets(const void *part)
 {
-    return draws_from_batch(lists_of(part)) && backbone_of(part)->masked;
+    return sr_negatives_come_from_batch(lists_of(part)) && backbone_of(part)->masked;
 }
 
 static const sr_rule rules[] = {
@@ -216,7 +206,7 @@ void negatives_settle(sr_model_settings *settings, const sr_given *given)
     const bool is_one = row->standard_negatives == 0 && is_open(given, "training.negatives");
     if (!is_one && is_open(given, "training.negative_sharing"))
         lists->sharing = lists->count == 0 ? SR_SHARING_BATCH : SR_SHARING_SLICE;
-    const bool redraws = is_one && !is_shared(lists) && lists->sampling != SR_SAMPLING_BATCH;
+    const bool redraws = is_one && !sr_negatives_are_shared(lists) && lists->sampling != SR_SAMPLING_BATCH;
     const bool is_target_open = is_open(given, "training.target_hits");
     if (is_open(given, "training.history_hits"))
         lists->history_hits = redraws && (is_target_open || lists->target_hits == SR_HITS_REDRAW) ? SR_HITS_REDRAW_ALL

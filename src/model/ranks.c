@@ -34,6 +34,15 @@ sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error)
     return status;
 }
 
+void ranks_wait_here(sr_ranks *ranks)
+{
+    double mark = sr_seconds();
+    if (!ranks || !ranks->wait_here)
+        return;
+    ranks->wait_here(ranks->context);
+    ranks->seconds += sr_lap(&mark);
+}
+
 sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,
                        size_t **offsets, sr_error *error)
 {

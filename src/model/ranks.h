@@ -9,6 +9,7 @@
 void ranks_sum_in_pass(sr_tape *tape, const sr_pass *pass, double *values, size_t count);
 
 /* The functions of sr_ranks. */
+void ranks_wait_here(sr_ranks *ranks); /* NULL is allowed */
 sr_status ranks_sum(sr_ranks *ranks, double *values, size_t count, sr_error *error);
 sr_status ranks_agree(sr_ranks *ranks, sr_status status, sr_error *error);
 sr_status ranks_gather(sr_ranks *ranks, sr_status status, const void *data, size_t count, size_t size, void **gathered,

@@ -1,8 +1,10 @@
 /* Elements from every rank to every rank.
  *
- * Blocks travel as plain messages, of which a few are under way at a time: MPI_Alltoallv counts elements and offsets in int, so
- * that 2^31 elements over all ranks would be its limit. Of the threads of a process the first one sends and receives for all,
- * straight from and to the arrays of each. What stays within a process is copied by whoever gets it. */
+ * They travel as plain messages: MPI_Alltoallv counts elements and offsets in int, so that 2^31 elements over all ranks would
+ * be its limit. A pair of processes exchanges one message in each direction, or a few where there is more than a message holds.
+ * The threads of a process put what they send into common messages, which the first one sends and receives for all. A process
+ * of one thread sends straight from its arrays. What stays within a process is copied by whoever gets it. */
+#include "base/sizes.h"
 #include "parallel/mpi_check.h"
 #include "parallel/parallel_internal.h"
 #include "srtrain/memory.h"
@@ -12,10 +14,9 @@
 
 enum {
     EXCHANGE_TAG = 2,
-    PEERS_AT_ONCE = 16,             /* processes that this one sends to, and as many others that it receives from */
-    PIECES_AT_ONCE = 4,             /* messages of each under way, */
-    PIECE_BYTES = SR_MESSAGE_BYTES, /* of so many bytes */
-    REQUESTS = 2 * PEERS_AT_ONCE * PIECES_AT_ONCE
+    PEERS_AT_ONCE = 16,                 /* processes that this one sends to, and as many others that it receives from */
+    PIECE_BYTES = 4 * SR_MESSAGE_BYTES, /* of a message that is not packed */
+    PACKED_BYTES = SR_PACKED_BYTES / 2, /* of messages that threads pack: to all peers at once, and as much from them */
 };
 
 /* ---- how many elements ---- */
@@ -110,84 +111,146 @@ typedef struct {
     sr_parallel *process;
     void *const *slots; /* [threads] of exchange_slot */
     size_t threads, size;
+    char *packed; /* two pieces of memory of PACKED_BYTES, what is sent and what is received; NULL for one thread */
 } exchange_work;
 
-/* What is left of the elements between this process and another one: pairs of threads, first those that send. */
+/* All bytes from this process to another one, or the other way round. Those of the first sending thread stand in front, and of
+ * one sending thread those for the first receiving one. */
 typedef struct {
     bool sends;
-    size_t peer, pair, done; /* bytes of the pair's */
-} cursor;
+    size_t peer, bytes;
+} stream;
 
+/* The streams of a few peers go on side by side, each by at most `piece` bytes in a round. */
 typedef struct {
-    char *bytes;
-    size_t count;
-} piece;
+    stream streams[2 * PEERS_AT_ONCE];
+    size_t count, piece, longest;
+} stream_group;
 
-/* All elements of a pair. */
-static piece whole_pair(const exchange_work *work, const cursor *at)
+/* Elements between a thread of this process and some threads of another one, from thread `first` on. */
+static size_t elements_of(const exchange_work *work, size_t thread, const stream *s, size_t first, size_t threads)
 {
-    const size_t from = at->pair / work->threads, to = at->pair % work->threads;
-    const exchange_slot *slot = work->slots[at->sends ? from : to];
-    const size_t other = at->peer * work->threads + (at->sends ? to : from);
-    const size_t *offsets = at->sends ? slot->sent : slot->received;
-    char *base = at->sends ? (char *)slot->data : slot->room;
-    return (piece){base + offsets[other] * work->size, (offsets[other + 1] - offsets[other]) * work->size};
+    const exchange_slot *slot = work->slots[thread];
+    const size_t *offsets = (s->sends ? slot->sent : slot->received) + s->peer * work->threads + first;
+    return offsets[threads] - offsets[0];
 }
 
-/* The next message, which both sides cut alike; false behind the last one. */
-static bool next_piece(const exchange_work *work, cursor *at, piece *next)
+static void add_stream(const exchange_work *work, stream_group *group, bool sends, size_t peer)
 {
-    for (; at->pair < work->threads * work->threads; ++at->pair, at->done = 0) {
-        const piece all = whole_pair(work, at);
-        if (at->done == all.count)
-            continue;
-        const size_t left = all.count - at->done;
-        *next = (piece){all.bytes + at->done, left < PIECE_BYTES ? left : (size_t)PIECE_BYTES};
-        at->done += next->count;
-        return true;
-    }
-    return false;
+    stream *s = &group->streams[group->count++];
+    *s = (stream){.sends = sends, .peer = peer};
+    for (size_t t = 0; t < work->threads; ++t)
+        s->bytes += elements_of(work, t, s, 0, work->threads) * work->size;
+    group->longest = larger(group->longest, s->bytes);
 }
 
-static sr_status post(const exchange_work *work, const cursor *at, const piece *next, MPI_Request *request, sr_error *error)
-{
-    const int peer = (int)at->peer, count = (int)next->count;
-    MPI_Comm world = work->process->world;
-    if (at->sends)
-        return sr_mpi_check(MPI_Isend(next->bytes, count, MPI_BYTE, peer, EXCHANGE_TAG, world, request), "MPI_Isend", error);
-    return sr_mpi_check(MPI_Irecv(next->bytes, count, MPI_BYTE, peer, EXCHANGE_TAG, world, request), "MPI_Irecv", error);
-}
-
-/* Everything between this process and some others. Each round has as many messages of a pair of processes on both sides, so
- * that nobody waits for a message of a later round. */
-static sr_status exchange_with(const exchange_work *work, cursor *cursors, size_t count, sr_error *error)
-{
-    MPI_Request requests[REQUESTS];
-    for (;;) {
-        int posted = 0;
-        piece next;
-        for (size_t i = 0; i < count; ++i)
-            for (size_t k = 0; k < PIECES_AT_ONCE && next_piece(work, &cursors[i], &next); ++k)
-                SR_TRY(post(work, &cursors[i], &next, &requests[posted++], error));
-        if (posted == 0)
-            return SR_OK;
-        SR_TRY(SR_MPI_WAIT(work->process, "MPI_Waitall", MPI_Waitall(posted, requests, MPI_STATUSES_IGNORE), error));
-    }
-}
-
-/* To the processes that follow this one, and from those before it. */
-static sr_status exchange_with_all(const exchange_work *work, sr_error *error)
+/* To the processes that follow this one, and from those before it. Both sides of a stream have as many peers, and so cut it
+ * alike. */
+static stream_group make_group(const exchange_work *work, size_t first)
 {
     const size_t processes = (size_t)work->process->size, own = (size_t)work->process->rank;
-    cursor cursors[2 * PEERS_AT_ONCE];
-    for (size_t first = 1; first < processes; first += PEERS_AT_ONCE) {
-        size_t count = 0;
-        for (size_t shift = first; shift < processes && shift < first + PEERS_AT_ONCE; ++shift) {
-            cursors[count++] = (cursor){.peer = (own + processes - shift) % processes};
-            cursors[count++] = (cursor){.sends = true, .peer = (own + shift) % processes};
-        }
-        SR_TRY(exchange_with(work, cursors, count, error));
+    const size_t peers = smaller(processes - first, PEERS_AT_ONCE);
+    stream_group group = {.piece = work->packed ? PACKED_BYTES / peers : (size_t)PIECE_BYTES};
+    for (size_t shift = first; shift < first + peers; ++shift) {
+        add_stream(work, &group, false, (own + processes - shift) % processes);
+        add_stream(work, &group, true, (own + shift) % processes);
     }
+    return group;
+}
+
+/* Where the bytes of a round lie that belong to a stream. */
+static char *piece_of(const exchange_work *work, const stream_group *group, size_t index, size_t begin)
+{
+    const stream *s = &group->streams[index];
+    const exchange_slot *slot = work->slots[0];
+    if (work->packed)
+        return work->packed + (s->sends ? PACKED_BYTES : 0) + index / 2 * group->piece;
+    return s->sends ? (char *)slot->data + slot->sent[s->peer] * work->size + begin
+                    : slot->room + slot->received[s->peer] * work->size + begin;
+}
+
+/* Copies what a round has of the bytes [at, at + count) of a stream, whose round begins at `begin`. */
+static void copy_part(const stream_group *group, bool sends, char *piece, size_t begin, char *bytes, size_t at, size_t count)
+{
+    const size_t from = larger(at, begin), end = smaller(at + count, begin + group->piece);
+    if (from >= end)
+        return;
+    if (sends)
+        memcpy(piece + (from - begin), bytes + (from - at), end - from);
+    else
+        memcpy(bytes + (from - at), piece + (from - begin), end - from);
+}
+
+/* What a thread sends to all threads of another process lies in one piece. */
+static void pack(const exchange_work *work, const stream_group *group, size_t index, size_t thread, size_t begin)
+{
+    const stream *s = &group->streams[index];
+    const exchange_slot *slot = work->slots[thread];
+    size_t at = 0;
+    for (size_t t = 0; t < thread; ++t)
+        at += elements_of(work, t, s, 0, work->threads) * work->size;
+    copy_part(group, true, piece_of(work, group, index, begin), begin,
+              (char *)slot->data + slot->sent[s->peer * work->threads] * work->size, at,
+              elements_of(work, thread, s, 0, work->threads) * work->size);
+}
+
+static void unpack(const exchange_work *work, const stream_group *group, size_t index, size_t thread, size_t begin)
+{
+    const stream *s = &group->streams[index];
+    const exchange_slot *slot = work->slots[thread];
+    size_t at = 0;
+    for (size_t from = 0; from < work->threads; ++from)
+        for (size_t to = 0; to < work->threads; ++to) {
+            const size_t count = elements_of(work, to, s, from, 1) * work->size;
+            if (to == thread)
+                copy_part(group, false, piece_of(work, group, index, begin), begin,
+                          slot->room + slot->received[s->peer * work->threads + from] * work->size, at, count);
+            at += count;
+        }
+}
+
+static sr_status post(const exchange_work *work, const stream *s, char *bytes, size_t count, MPI_Request *request,
+                      sr_error *error)
+{
+    const int peer = (int)s->peer;
+    MPI_Comm world = work->process->world;
+    if (s->sends)
+        return sr_mpi_check(MPI_Isend(bytes, (int)count, MPI_BYTE, peer, EXCHANGE_TAG, world, request), "MPI_Isend", error);
+    return sr_mpi_check(MPI_Irecv(bytes, (int)count, MPI_BYTE, peer, EXCHANGE_TAG, world, request), "MPI_Irecv", error);
+}
+
+/* The messages of a round. A stream has its message in the same round on both sides, so that nobody waits for one of a later
+ * round. */
+static sr_status exchange_pieces(const exchange_work *work, const stream_group *group, size_t begin, sr_error *error)
+{
+    MPI_Request requests[2 * PEERS_AT_ONCE];
+    int posted = 0;
+    for (size_t i = 0; i < group->count; ++i) {
+        const stream *s = &group->streams[i];
+        if (s->bytes > begin)
+            SR_TRY(post(work, s, piece_of(work, group, i, begin), smaller(s->bytes - begin, group->piece), &requests[posted++],
+                        error));
+    }
+    return SR_MPI_WAIT(work->process, "MPI_Waitall", MPI_Waitall(posted, requests, MPI_STATUSES_IGNORE), error);
+}
+
+/* One round: threads fill the pieces that go out and empty those that have come. Who fills pieces of the next round has emptied
+ * those of this one. */
+static sr_status exchange_round(const exchange_work *work, sr_parallel *member, const stream_group *group, size_t begin,
+                                sr_error *error)
+{
+    const size_t thread = sr_parallel_thread(member);
+    sr_status status = SR_OK;
+    for (size_t i = 0; work->packed && i < group->count; ++i)
+        if (group->streams[i].sends)
+            pack(work, group, i, thread, begin);
+    sr_parallel_wait_for_threads(member);
+    if (thread == 0)
+        status = exchange_pieces(work, group, begin, error);
+    SR_TRY(sr_parallel_agree_in_process(member, status, error));
+    for (size_t i = 0; work->packed && i < group->count; ++i)
+        if (!group->streams[i].sends)
+            unpack(work, group, i, thread, begin);
     return SR_OK;
 }
 
@@ -210,15 +273,20 @@ sr_status sr_parallel_exchange_elements(sr_parallel *parallel, const void *data,
     exchange_slot own = {data, room, sent, received};
     void *alone[] = {&own};
     exchange_work work = {.process = sr_parallel_process(parallel), .slots = alone, .threads = 1, .size = size};
-    sr_status status = SR_OK;
     if (parallel->process) {
         work.slots = sr_parallel_exchange(parallel, &own);
         work.threads = parallel->team->threads;
+        work.packed = parallel->team->packed;
     }
     copy_within(&work, sr_parallel_thread(parallel));
-    if (sr_parallel_thread(parallel) == 0)
-        status = exchange_with_all(&work, error);
-    return sr_parallel_agree_in_process(parallel, status, error);
+    for (size_t first = 1; first < (size_t)work.process->size; first += PEERS_AT_ONCE) {
+        const stream_group group = make_group(&work, first);
+        for (size_t begin = 0; begin < group.longest; begin += group.piece)
+            SR_TRY(exchange_round(&work, parallel, &group, begin, error));
+    }
+    /* Nobody changes its arrays before all have read them. */
+    sr_parallel_wait_for_threads(parallel);
+    return SR_OK;
 }
 
 /* ---- ranks, as models see them ---- */
@@ -250,6 +318,11 @@ static sr_status exchange_with_ranks(void *context, const void *data, const size
     return sr_parallel_exchange_elements(context, data, sent, room, received, size, error);
 }
 
+static void wait_for_threads_of(void *context)
+{
+    sr_parallel_wait_for_threads(context);
+}
+
 sr_ranks sr_parallel_ranks(sr_parallel *parallel)
 {
     return (sr_ranks){.rank = (size_t)parallel->rank,
@@ -260,5 +333,6 @@ sr_ranks sr_parallel_ranks(sr_parallel *parallel)
                       .agree = agree_with,
                       .gather = gather_from,
                       .exchange_counts = exchange_counts_with,
-                      .exchange = exchange_with_ranks};
+                      .exchange = exchange_with_ranks,
+                      .wait_here = wait_for_threads_of};
 }

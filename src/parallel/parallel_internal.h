@@ -28,6 +28,7 @@ struct thread_team {
     void **slots;         /* [threads] */
     sr_status *statuses;  /* [threads] */
     sr_error *errors;     /* [threads] */
+    char *packed;         /* [SR_PACKED_BYTES], half of it for what goes out; NULL where there is no other process */
     sr_status status;     /* of what the first thread did for all */
     sr_error error;
 };

@@ -22,17 +22,19 @@ void team_free(thread_team *team)
     free(team->slots);
     free(team->statuses);
     free(team->errors);
+    free(team->packed);
     free(team);
 }
 
-static sr_status allocate_team(thread_team **team, size_t threads, sr_error *error)
+static sr_status allocate_team(thread_team **team, size_t threads, bool alone, sr_error *error)
 {
     SR_TRY(SR_ALLOCATE_ZERO(team, 1, "a team of threads", error));
     (*team)->threads = threads;
     SR_TRY(SR_ALLOCATE_ZERO(&(*team)->members, threads, "a team of threads", error));
     SR_TRY(SR_ALLOCATE_ZERO(&(*team)->slots, threads, "a team of threads", error));
     SR_TRY(SR_ALLOCATE_ZERO(&(*team)->statuses, threads, "a team of threads", error));
-    return SR_ALLOCATE_ZERO(&(*team)->errors, threads, "a team of threads", error);
+    SR_TRY(SR_ALLOCATE_ZERO(&(*team)->errors, threads, "a team of threads", error));
+    return alone ? SR_OK : SR_ALLOCATE(&(*team)->packed, SR_PACKED_BYTES, "messages of a team of threads", error);
 }
 
 /* Whether the system grants as many threads as the team needs: collectives would wait for the others for ever. */
@@ -70,7 +72,7 @@ sr_status sr_parallel_use_threads(sr_parallel *parallel, size_t threads, sr_erro
     parallel->team = NULL;
     sr_status status = SR_OK;
     if (threads > 1)
-        status = allocate_team(&parallel->team, threads, error);
+        status = allocate_team(&parallel->team, threads, parallel->size == 1, error);
     if (status == SR_OK && threads > 1)
         status = try_threads(threads, error);
     for (size_t t = 0; status == SR_OK && threads > 1 && t < threads; ++t) {

@@ -7,6 +7,7 @@
 typedef struct {
     double ids;     /* distinct ones that a worker reads, on average; that of padding counts */
     double most;    /* of the worker that reads most */
+    double fetched; /* of a divided table: distinct ones that the threads of a process read together, by their number */
     double all;     /* distinct ones of a global batch; 0: not asked for */
     double targets; /* of a global batch */
     double drawn;   /* targets of a global batch that workers gather before they draw negatives; 0: they do not */

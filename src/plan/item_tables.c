@@ -1,11 +1,11 @@
 #include "plan/item_tables.h"
 
 #include "base/sizes.h"
-#include "evaluate/list_counts.h"
 #include "evaluate/score_round.h"
 #include "plan/network.h"
 #include "plan/sizes.h"
 #include "srtrain/operations.h"
+#include "srtrain/parallel.h"
 #include "srtrain/step.h"
 #include "step/touched_rows.h"
 
@@ -23,6 +23,12 @@ static const sr_training_settings *training_of(const table_facts *f)
 static double row_bytes(const table_facts *f)
 {
     return (double)f->size.item_table / (double)f->rows;
+}
+
+/* The share of the bytes of rows that travels. */
+static double row_share(const table_facts *f)
+{
+    return training_of(f)->row_precision == SR_PRECISION_BF16 ? 2.0 / sizeof(sr_real) : 1;
 }
 
 static size_t ranks_of_node(const table_facts *f)
@@ -221,9 +227,10 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
                                          is_dense(f) ? own_items : smaller((size_t)read, planned_items(request)),
                                          sr_training_kept_bytes(training, threads));
     m->exchange += is_dense(f) ? threads * f->scorings * states_memory(f) : 0;
+    if (threads > 1 && request->ranks > 1)
+        m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.ids * row_bytes(f))));
     m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
-                               (size_t)(row_bytes(f) * (double)evaluated_rows(f))) +
-                    further_metrics_memory(&request->settings->evaluation, planned_items(request), threads);
+                               (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
                        ? 0
                        : threads * sr_optimizer_late_memory(training, f->rows / workers + 1, f->missed_steps);
@@ -237,22 +244,21 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
     enum { ALWAYS_MET = 3 }; /* twice for a fetch, once before rows go back */
     const sr_plan_request *request = f->request;
     const size_t workers = planned_workers(request), ranks = request->ranks;
-    const size_t pairs = request->threads * request->threads;
     const network_model network = network_of(f);
     const double rows = f->reads.ids * row_bytes(f), own = (double)d->rows / (double)request->threads;
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
     sr_traffic *traffic = &table->traffic;
     *traffic = traffic_without_rows(f);
     traffic->bytes[SR_TRAFFIC_GRADIENTS] = summed(f, (double)d->others);
-    traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.ids * sizeof(int32_t) + (double)workers * sizeof(size_t));
-    traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows);
+    traffic->bytes[SR_TRAFFIC_IDS] += exchanged(f, f->reads.fetched * sizeof(int32_t) + (double)workers * sizeof(size_t));
+    traffic->bytes[SR_TRAFFIC_ROWS] = traffic->bytes[SR_TRAFFIC_ROW_GRADIENTS] = exchanged(f, rows * row_share(f));
     const double states = is_dense(f) ? states_traffic(f) : 0;
     traffic->bytes[SR_TRAFFIC_STATES] += states;
     table->reduced = ranks > 1 ? d->others : 0;
     table->small_sums = plan->small_sums + ALWAYS_MET + (is_dense(f) ? f->scorings * 3 : 0);
-    const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 1 + pairs) +
-                             2 * network_exchange(&network, ranks, exchanged(f, rows), pairs) +
-                             network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 * pairs : 0);
+    const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 2) +
+                             2 * network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_ROWS], 1) +
+                             network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 : 0);
     table->network_seconds = network_reduction(&network, ranks, (double)d->others, (double)f->message) + exchanges +
                              (double)table->small_sums * network_small_sum(&network, ranks);
     /* What is copied for an exchange is read and written on both sides. */
@@ -263,12 +269,9 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
 /* Empty: nothing. */
 static const char *what_forbids_division(const table_facts *f)
 {
-    const sr_training_settings *training = training_of(f);
-    if (!sr_optimizer_can_step_rows(training))
-        return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
-    if (!is_dense(f) && training->row_optimizer == SR_ROW_OPTIMIZER_EXACT && !sr_optimizer_can_be_late(training))
-        return "rows that get no gradient cannot take their steps late (training.row_optimizer lazy lets them rest)";
-    return "";
+    if (training_of(f)->micro_batch > 0)
+        return "training.micro_batch adds up parts of a batch, whose rows a divided table fetches once";
+    return sr_row_stepping_reason(sr_optimizer_row_stepping(training_of(f), is_dense(f)));
 }
 
 sr_status plan_divided(sr_plan *plan, const table_facts *f, sr_error *error)

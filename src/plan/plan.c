@@ -54,9 +54,12 @@ static sr_status busiest_of(const sr_plan_request *request, size_t index, size_t
     return status;
 }
 
-/* The same over some batches of the first epoch, and how uneven they are divided on average. */
+/* The same over some batches of the first epoch, of what a worker computes at a time; and how uneven batches are divided among
+ * workers on average. */
 static sr_status busiest(const sr_plan_request *request, loaded_part *found, double *imbalance, sr_error *error)
 {
+    const size_t workers = request->ranks * request->threads;
+    const size_t parts = workers * sr_micro_batches(&request->settings->training, workers);
     const size_t batch = (size_t)request->settings->training.batch_size;
     size_t count = smaller(sr_sampler_batches(request->sampler), LOOKED_AT_BATCHES);
     count = smaller(count, 1 + LOOKED_AT_EXAMPLES / batch);
@@ -65,9 +68,11 @@ static sr_status busiest(const sr_plan_request *request, loaded_part *found, dou
     for (size_t index = 0; index < count; ++index) {
         loaded_part here;
         double here_mean;
-        SR_TRY(busiest_of(request, index, request->ranks * request->threads, &here, &here_mean, error));
+        SR_TRY(busiest_of(request, index, workers, &here, &here_mean, error));
         most += (double)here.load;
         mean += here_mean;
+        if (parts > workers)
+            SR_TRY(busiest_of(request, index, parts, &here, &here_mean, error));
         if (here.load > found->load || index == 0)
             *found = here;
     }

@@ -174,7 +174,7 @@ static bool add_ranks(cJSON *root, const rank_description *ranks, size_t count)
     return complete;
 }
 
-static cJSON *make_document(const char *versions, const sr_cpu *cpu, const rank_description *ranks, size_t count)
+static cJSON *make_document(const char *versions, const run_environment *agreed, const rank_description *ranks, size_t count)
 {
     char stamp[32] = "";
     const time_t now = time(NULL);
@@ -183,7 +183,9 @@ static cJSON *make_document(const char *versions, const sr_cpu *cpu, const rank_
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &broken_down);
     cJSON *root = cJSON_CreateObject();
     bool complete = root && cJSON_AddStringToObject(root, "started", stamp) &&
-                    cJSON_AddNumberToObject(root, "rank_count", (double)count) && add_processor(root, cpu);
+                    cJSON_AddNumberToObject(root, "rank_count", (double)count) && add_processor(root, agreed->cpu) &&
+                    cJSON_AddStringToObject(root, "item_table", agreed->item_table) &&
+                    cJSON_AddStringToObject(root, "item_table_reason", agreed->item_table_reason);
     cJSON *list = complete ? cJSON_AddArrayToObject(root, "versions") : NULL;
     char line[512];
     for (const char *at = versions; list && complete && *at;) {
@@ -198,10 +200,10 @@ static cJSON *make_document(const char *versions, const sr_cpu *cpu, const rank_
     return NULL;
 }
 
-static sr_status write_document(const char *path, const char *versions, const sr_cpu *cpu, const rank_description *ranks,
-                                size_t count, sr_error *error)
+static sr_status write_document(const char *path, const char *versions, const run_environment *agreed,
+                                const rank_description *ranks, size_t count, sr_error *error)
 {
-    cJSON *root = make_document(versions, cpu, ranks, count);
+    cJSON *root = make_document(versions, agreed, ranks, count);
     char *text = root ? cJSON_Print(root) : NULL;
     cJSON_Delete(root);
     if (!text)
@@ -211,20 +213,19 @@ static sr_status write_document(const char *path, const char *versions, const sr
     return status;
 }
 
-sr_status sr_environment_write(sr_parallel *parallel, const char *program_version, const sr_cpu *cpu, const char *path,
-                               sr_error *error)
+sr_status run_environment_write(sr_parallel *parallel, const run_environment *agreed, const char *path, sr_error *error)
 {
     rank_description mine;
-    describe_rank(parallel, cpu, &mine);
+    describe_rank(parallel, agreed->cpu, &mine);
     void *gathered = NULL;
     size_t *offsets = NULL;
     SR_TRY(sr_parallel_gather(parallel, &mine, sizeof mine, &gathered, &offsets, error));
     sr_status status = SR_OK;
     if (sr_parallel_rank(parallel) == 0) {
         char *versions = NULL;
-        status = sr_versions(program_version, cpu, &versions, error);
+        status = sr_versions(agreed->program_version, agreed->cpu, &versions, error);
         if (status == SR_OK)
-            status = write_document(path, versions, cpu, gathered, (size_t)sr_parallel_size(parallel), error);
+            status = write_document(path, versions, agreed, gathered, (size_t)sr_parallel_size(parallel), error);
         free(versions);
     }
     free(gathered);

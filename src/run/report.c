@@ -6,6 +6,20 @@
 
 #include <stdio.h>
 
+/* Who has which parameters, and why. A copy of the item table beside the table is what a division is to save. */
+static void describe_division(const run *r)
+{
+    if (r->settings->model.item_table == SR_ITEM_TABLE_AUTO)
+        sr_log_information(r->log, "the item table is %s: %s",
+                           r->divides_items ? "divided among all threads of all ranks" : "replicated", r->preflight.plan.why);
+    if (r->divides_items && r->settings->checkpoint.writing == SR_WRITING_OVERLAPPED)
+        sr_log_information(r->log,
+                           "checkpoint.writing overlapped: with a divided item table training waits for checkpoints, as "
+                           "writing beside it needs a copy of the table");
+    if (*r->stepper.why_not)
+        sr_log_information(r->log, "ranks keep parameters and optimizer state of their own: %s", r->stepper.why_not);
+}
+
 void run_describe(const run *r)
 {
     const sr_parameters *parameters = sr_model_parameters(r->model);
@@ -19,6 +33,7 @@ void run_describe(const run *r)
         r->log, "model: %zu parameters; %d ranks of %zu threads, global batch %lld, %s kernels, %s; output in %s", count,
         sr_parallel_size(r->parallel), sr_parallel_threads(r->parallel), (long long)r->settings->training.batch_size,
         r->kernels->level, r->kernels->products[r->settings->training.precision]->name, r->paths.directory);
+    describe_division(r);
     sr_cpu_log(r->options->cpu, r->log);
     sr_preflight_log(&r->preflight, r->log);
     const sr_time_limit *limit = &r->options->time_limit;

@@ -78,8 +78,6 @@ static sr_status build_model(run *r, sr_error *error)
                            : sr_model_declare(&r->model, &r->settings->model, items, users, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
-    if (*r->stepper.why_not)
-        sr_log_information(r->log, "ranks keep parameters and optimizer state of their own: %s", r->stepper.why_not);
     r->progress = (sr_progress){.seed = (uint64_t)r->settings->training.seed, .best_metric = -1};
     return SR_OK;
 }
@@ -105,7 +103,11 @@ static sr_status prepare_files(run *r, sr_error *error)
             status = sr_run_note_beginning(&r->paths, r->options->resume_path, error);
     }
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
-    return sr_environment_write(r->parallel, r->options->program_version, r->options->cpu, r->paths.environment, error);
+    const run_environment environment = {.program_version = r->options->program_version,
+                                         .cpu = r->options->cpu,
+                                         .item_table = r->divides_items ? "divided" : "replicated",
+                                         .item_table_reason = r->preflight.plan.why};
+    return run_environment_write(r->parallel, &environment, r->paths.environment, error);
 }
 
 static sr_status open_metrics(run *r, sr_error *error)
@@ -267,7 +269,7 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(start_watchdog(r, error));
     SR_TRY(open_data(r, error));
     SR_TRY(look_ahead(r, error));
-    run_choose_item_table(r);
+    r->divides_items = r->preflight.plan.table == SR_PLAN_DIVIDED;
     SR_TRY(build_model(r, error));
     SR_TRY(run_resume(r, error));
     SR_TRY(prepare_files(r, error));
@@ -275,9 +277,9 @@ static sr_status run_all(run *r, sr_error *error)
     SR_TRY(sr_share_wisdom(r->parallel, r->model, r->paths.wisdom, r->log, error));
     SR_TRY(open_metrics(r, error));
     run_describe(r);
-    run_describe_item_table(r);
-    if (sr_model_training_warning(&r->settings->model))
-        sr_log_warning(r->log, "%s", sr_model_training_warning(&r->settings->model));
+    char warning[512];
+    if (sr_model_training_warning(&r->settings->model, sr_model_items(r->model), warning, sizeof warning))
+        sr_log_warning(r->log, "%s", warning);
     SR_TRY(time_gaps_check(r->parallel, r->dataset, &r->settings->model, r->log, error));
     sr_status status = train(r, error);
     if (status == SR_OK)

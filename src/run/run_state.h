@@ -65,14 +65,6 @@ typedef struct {
 /* Seconds of training, those before a resume included. Local. */
 double run_trained_seconds(const run *r);
 
-/* ---- item_table_choice.c ---- */
-
-/* Takes the item table that the plan has chosen (sr_plan_choose_table()), and logs why where model.item_table is auto. */
-void run_choose_item_table(run *r);
-
-/* Logs what else comes of it. */
-void run_describe_item_table(const run *r);
-
 /* ---- resume.c ---- */
 
 /* Finds where to go on, as options->resume says, and reads it into model, optimizer and progress. Where there is nothing to go

@@ -35,18 +35,19 @@ static bool divides(const sr_settings *settings)
     return settings->model.item_table == SR_ITEM_TABLE_DIVIDED;
 }
 
+static sr_row_stepping stepping_of(const sr_settings *settings)
+{
+    return sr_optimizer_row_stepping(&settings->training, sr_model_moves_every_item(&settings->model));
+}
+
 static bool measures_what_is_divided(const void *part)
 {
-    const sr_settings *settings = part;
-    return divides(settings) && !sr_optimizer_can_step_rows(&settings->training);
+    return divides(part) && stepping_of(part) == SR_ROWS_ARE_MEASURED;
 }
 
 static bool cannot_be_late(const void *part)
 {
-    const sr_settings *settings = part;
-    return divides(settings) && settings->training.row_optimizer == SR_ROW_OPTIMIZER_EXACT &&
-           !sr_model_moves_every_item(&settings->model) && sr_optimizer_can_step_rows(&settings->training) &&
-           !sr_optimizer_can_be_late(&settings->training);
+    return divides(part) && stepping_of(part) == SR_ROWS_CANNOT_BE_LATE;
 }
 
 static bool is_lazy_without_division(const void *part)
@@ -59,6 +60,41 @@ static bool is_lazy_without_rest(const void *part)
 {
     const sr_settings *settings = part;
     return settings->training.row_optimizer == SR_ROW_OPTIMIZER_LAZY && sr_model_moves_every_item(&settings->model);
+}
+
+static bool rounds_what_stays(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->training.row_precision == SR_PRECISION_BF16 && !divides(settings);
+}
+
+static bool has_micro_batches(const sr_settings *settings)
+{
+    return settings->training.micro_batch > 0;
+}
+
+static bool divides_in_micro_batches(const void *part)
+{
+    const sr_settings *settings = part;
+    return has_micro_batches(settings) && divides(settings);
+}
+
+static bool contrasts_in_micro_batches(const void *part)
+{
+    const sr_settings *settings = part;
+    return has_micro_batches(settings) && settings->model.contrastive.in_use;
+}
+
+static bool chooses_in_micro_batches(const void *part)
+{
+    const sr_settings *settings = part;
+    return has_micro_batches(settings) && sr_model_needs_of(&settings->model, true).sums_in_passes;
+}
+
+static bool penalises_in_micro_batches(const void *part)
+{
+    const sr_settings *settings = part;
+    return has_micro_batches(settings) && sr_model_needs_of(&settings->model, true).couples_batch;
 }
 
 static bool names_no_metric(const void *part)
@@ -98,6 +134,18 @@ static const sr_rule rules[] = {
     SR_RULE("training.row_optimizer", "training.loss", is_lazy_without_rest,
             "a step gives every item a gradient where the whole catalogue is compared or all weights are penalised, so that no "
             "row rests; use row_optimizer exact, or a loss of sampled items"),
+    SR_RULE(
+        "training.row_precision", "model.item_table", rounds_what_stays,
+        "only rows of a divided table travel; use item_table divided, or row_precision fp32 (training.reduction_precision is "
+        "for the gradients of a replicated one)"),
+    SR_RULE("training.micro_batch", "model.item_table", divides_in_micro_batches,
+            "ranks fetch the rows of a divided table once for the whole batch; use micro_batch 0, or item_table replicated"),
+    SR_RULE("training.micro_batch", "training.contrastive", contrasts_in_micro_batches,
+            "contrastive training compares every example with all others of the batch; use micro_batch 0 and more ranks"),
+    SR_RULE("training.micro_batch", "model.backbone", chooses_in_micro_batches,
+            "this backbone chooses by a mean over the whole batch in every pass; use micro_batch 0 and more ranks"),
+    SR_RULE("training.micro_batch", "calibrators.adversarial", penalises_in_micro_batches,
+            "the penalty is a norm over the masks of the whole batch; use micro_batch 0 and more ranks"),
     SR_RULE("training.early_stopping.metric", "evaluation.top_k", names_no_metric,
             "the metric must be hr@K, ndcg@K or mrr@K with K one of top_k"),
 };

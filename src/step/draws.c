@@ -38,16 +38,19 @@ static sr_status gather_targets(sr_worker *worker, int64_t epoch, int64_t index,
     return SR_OK;
 }
 
-sr_status draws_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_batch *batch, sr_totals *totals, sr_error *error)
+sr_status draws_batch(sr_worker *worker, const drawn_batch *which, sr_batch *batch, sr_totals *totals, sr_error *error)
 {
     const sr_sampler *sampler = worker->stepper->sampler;
     sr_part part = {.rank = (size_t)sr_parallel_rank(worker->parallel), .ranks = (size_t)sr_parallel_size(worker->parallel)};
     sr_batch_targets gathered = {NULL, 0};
     if (sr_sampler_gathers_targets(sampler, part.ranks)) {
-        SR_TRY(gather_targets(worker, epoch, index, part, &gathered, error));
+        SR_TRY(gather_targets(worker, which->epoch, which->index, part, &gathered, error));
         part.targets = &gathered;
     }
-    const sr_status status = sr_sampler_batch(sampler, (size_t)epoch, (size_t)index, part, worker->arena, batch, totals, error);
+    part.rank = part.rank * which->parts + which->part;
+    part.ranks *= which->parts;
+    const sr_status status = sr_sampler_batch(sampler, (size_t)which->epoch, (size_t)which->index, part, worker->arena, batch,
+                                              totals, error);
     free((void *)gathered.items);
     return status;
 }

@@ -59,22 +59,46 @@ void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate)
     sr_optimizer_note(&stepper->optimizer, step, learning_rate, item_rows_touched(&stepper->workers[0]));
 }
 
+/* Nobody reads what another is still updating. */
+static sr_status wait_for_rows(sr_worker *worker, sr_error *error)
+{
+    sr_node *node = worker->stepper->node;
+    if (node)
+        return sr_node_wait(node, worker->parallel, error);
+    sr_parallel_wait_for_threads(worker->parallel);
+    return SR_OK;
+}
+
+/* All workers remember the same number of steps, so that they come here together, whoever has failed. */
+static sr_status settle_every(sr_worker *worker, sr_error *error)
+{
+    sr_optimizer *optimizer = &worker->stepper->optimizer;
+    const sr_touched_rows all = {.tables = optimizer->tables, .every = true};
+    size_t part, parts;
+    shared_state_part(worker, &part, &parts);
+    sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, &all, part, parts);
+    sr_optimizer_forget_rows(optimizer, part, parts);
+    SR_TRY(wait_for_rows(worker, error));
+    if (sr_parallel_thread(worker->parallel) == 0)
+        sr_optimizer_forget(optimizer);
+    sr_parallel_wait_for_threads(worker->parallel);
+    return SR_OK;
+}
+
 static sr_status settle_touched(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
 {
     sr_optimizer *optimizer = &worker->stepper->optimizer;
-    sr_node *node = worker->stepper->node;
     double mark = sr_seconds();
     size_t part, parts;
+    if (sr_optimizer_remembers_most(optimizer))
+        SR_TRY(settle_every(worker, error));
     if (status == SR_OK && sr_parallel_thread(worker->parallel) == 0)
         status = sr_optimizer_reserve(optimizer, error);
     SR_TRY(touched_rows_find(worker->touched, worker->parallel, status, batch, error));
     worker->times.reduction += sr_lap(&mark);
     shared_state_part(worker, &part, &parts);
     sr_optimizer_settle_rows(optimizer, worker->stepper->kernels, item_rows_touched(worker), part, parts);
-    if (node) /* nobody reads what another is still updating */
-        status = sr_node_wait(node, worker->parallel, error);
-    else
-        sr_parallel_wait_for_threads(worker->parallel);
+    status = wait_for_rows(worker, error);
     worker->times.optimizer += sr_lap(&mark);
     return status;
 }
@@ -102,18 +126,12 @@ static sr_status create_steps(sr_stepper *stepper, struct row_steps *steps, sr_r
     const sr_training_settings *training = &stepper->settings->training;
     steps->kernels = stepper->kernels;
     steps->block = block;
-    if (!sr_optimizer_can_step_rows(training))
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "model.item_table divided: training.optimizer measures whole arrays, and no rank has the whole table; "
-                       "use another optimizer, or item_table replicated");
+    const sr_row_stepping stepping = sr_optimizer_row_stepping(training, block->dense);
+    if (stepping != SR_ROWS_CAN_STEP)
+        return sr_fail(error, SR_ERROR_USAGE, "model.item_table divided: %s", sr_row_stepping_reason(stepping));
     SR_TRY(sr_optimizer_create(&steps->optimizer, &block->parameters, training, error));
     if (!block->dense)
         SR_TRY(sr_optimizer_pick_rows(&steps->optimizer, &block->touched.tables, NULL, error));
-    if (!block->dense && !sr_optimizer_picks_rows(&steps->optimizer))
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "model.item_table divided with training.row_optimizer exact: rows take the steps late that give them no "
-                       "gradient, which needs optimizer adamw or adam without weight decay in the gradient, adam_epsilon above "
-                       "0 and adam_beta1 up to 0.99; use these, row_optimizer lazy, or item_table replicated");
     block->state = &steps->optimizer.state;
     block->settle = block->dense ? NULL : settle_asked;
     block->context = steps;
@@ -193,26 +211,41 @@ sr_status item_rows_update(const sr_worker *worker, const sr_update *update, sr_
     return SR_OK;
 }
 
+static void settle_block(struct row_steps *steps)
+{
+    const sr_touched_rows all = {.tables = steps->block->touched.tables, .every = true};
+    sr_optimizer_settle_rows(&steps->optimizer, steps->kernels, &all, 0, 1);
+    sr_optimizer_forget_rows(&steps->optimizer, 0, 1);
+    sr_optimizer_forget(&steps->optimizer);
+}
+
 static sr_status reserve_steps(const sr_worker *worker, sr_error *error)
 {
     struct row_steps *steps;
-    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;) {
+        if (sr_optimizer_remembers_most(&steps->optimizer))
+            settle_block(steps);
         SR_TRY(sr_optimizer_reserve(&steps->optimizer, error));
+    }
     return SR_OK;
 }
 
 static void settle_blocks(const sr_worker *worker)
 {
     struct row_steps *steps;
-    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;) {
-        const sr_touched_rows all = {.tables = steps->block->touched.tables, .every = true};
-        sr_optimizer_settle_rows(&steps->optimizer, steps->kernels, &all, 0, 1);
-        sr_optimizer_forget_rows(&steps->optimizer, 0, 1);
-        sr_optimizer_forget(&steps->optimizer);
-    }
+    for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
+        settle_block(steps);
 }
 
 /* ---- both ---- */
+
+void item_rows_remember_at_most(sr_stepper *stepper, size_t steps)
+{
+    const size_t blocks = stepper->row_steps ? sr_model_parameters(stepper->model)->row_block_count : 0;
+    stepper->optimizer.most_missed = steps;
+    for (size_t i = 0; i < blocks; ++i)
+        stepper->row_steps[i].optimizer.most_missed = steps;
+}
 
 sr_status item_rows_prepare(sr_worker *worker, sr_status status, const sr_batch *batch, sr_error *error)
 {

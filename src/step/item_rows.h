@@ -51,6 +51,10 @@ void item_rows_forget_part(const sr_worker *worker);
 /* Remembers a step that all workers have taken, for rows of parameters that it did not touch. */
 void item_rows_note(sr_stepper *stepper, int64_t step, double learning_rate);
 
+/* Lets rows miss at most so many steps, instead of SR_MISSED_STEPS_MOST, before all of them catch up: for tests. The same on
+ * all ranks. */
+void item_rows_remember_at_most(sr_stepper *stepper, size_t steps);
+
 /* Settles every row. Collective over processes that share rows. */
 sr_status item_rows_settle(sr_stepper *stepper, sr_error *error);
 

@@ -1,6 +1,7 @@
 /* The state of an optimizer, the ranges that its step is taken over, and the learning rate. */
 #include "srtrain/optimizer.h"
 
+#include "base/sizes.h"
 #include "srtrain/memory.h"
 #include "step/missed_steps.h"
 #include "step/optimizer_row.h"
@@ -28,8 +29,11 @@ size_t sr_optimizer_blocks(const sr_training_settings *settings)
 /* Blocks without memory. */
 static void begin(sr_optimizer *optimizer, sr_parameters *parameters, const sr_training_settings *settings)
 {
-    *optimizer = (sr_optimizer){
-        .parameters = parameters, .settings = settings, .row = optimizer_of(settings), .attack_learning_rate_ratio = 1};
+    *optimizer = (sr_optimizer){.parameters = parameters,
+                                .settings = settings,
+                                .row = optimizer_of(settings),
+                                .attack_learning_rate_ratio = 1,
+                                .most_missed = SR_MISSED_STEPS_MOST};
     optimizer->state.count = blocks_of(optimizer->row);
     for (size_t i = 0; i < optimizer->state.count; ++i)
         optimizer->state.blocks[i].name = optimizer->row->blocks[i];
@@ -133,14 +137,31 @@ bool sr_optimizer_can_be_late(const sr_training_settings *settings)
     return late && late->possible(settings);
 }
 
-bool sr_optimizer_can_step_rows(const sr_training_settings *settings)
+sr_row_stepping sr_optimizer_row_stepping(const sr_training_settings *settings, bool every)
 {
-    return !optimizer_of(settings)->measure;
+    if (optimizer_of(settings)->measure)
+        return SR_ROWS_ARE_MEASURED;
+    const bool are_late = !every && settings->row_optimizer == SR_ROW_OPTIMIZER_EXACT;
+    return are_late && !sr_optimizer_can_be_late(settings) ? SR_ROWS_CANNOT_BE_LATE : SR_ROWS_CAN_STEP;
+}
+
+const char *sr_row_stepping_reason(sr_row_stepping stepping)
+{
+    switch (stepping) {
+    case SR_ROWS_ARE_MEASURED:
+        return "training.optimizer measures whole arrays, and no rank has the whole of a divided table";
+    case SR_ROWS_CANNOT_BE_LATE:
+        return "rows that get no gradient cannot take their steps late (training.row_optimizer lazy lets them rest)";
+    case SR_ROWS_CAN_STEP:
+        break;
+    }
+    return "";
 }
 
 size_t sr_optimizer_late_memory(const sr_training_settings *settings, size_t rows, size_t steps)
 {
-    return sr_optimizer_can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(steps) : 0;
+    const size_t most = smaller(steps, SR_MISSED_STEPS_MOST);
+    return sr_optimizer_can_be_late(settings) ? rows * sizeof(int64_t) + missed_steps_memory(most) : 0;
 }
 
 /* Rows of the tables that steps go through. */
@@ -152,7 +173,7 @@ static size_t picked_rows(const sr_optimizer *optimizer, const sr_table_list *ta
 sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *tables, int64_t *taken, sr_error *error)
 {
     const bool lazy = optimizer->settings->row_optimizer == SR_ROW_OPTIMIZER_LAZY;
-    if (tables->count == 0 || !(lazy ? sr_optimizer_can_step_rows : sr_optimizer_can_be_late)(optimizer->settings))
+    if (tables->count == 0 || sr_optimizer_row_stepping(optimizer->settings, false) != SR_ROWS_CAN_STEP)
         return SR_OK;
     if (!lazy) {
         optimizer->taken = taken;
@@ -169,6 +190,11 @@ sr_status sr_optimizer_pick_rows(sr_optimizer *optimizer, const sr_table_list *t
 bool sr_optimizer_picks_rows(const sr_optimizer *optimizer)
 {
     return optimizer->tables.count > 0;
+}
+
+bool sr_optimizer_remembers_most(const sr_optimizer *optimizer)
+{
+    return optimizer->missed && missed_steps_taken(optimizer->missed) >= optimizer->most_missed;
 }
 
 sr_status sr_optimizer_reserve(sr_optimizer *optimizer, sr_error *error)

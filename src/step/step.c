@@ -17,21 +17,78 @@
 
 /* ---- gradients ---- */
 
-/* This rank's part of the batch, with the rows that it names up to date. A rank that failed has taken part in what ranks do
- * together. */
-static sr_status draw_batch(sr_worker *worker, int64_t epoch, int64_t index, sr_batch *batch, sr_totals *totals,
-                            sr_error *error)
+/* One of the worker's parts of a batch: of several, or all that it has. */
+static sr_status draw_part(sr_worker *worker, const drawn_batch *which, sr_batch *batch, sr_totals *totals, sr_error *error)
 {
-    const sr_sampler *sampler = worker->stepper->sampler;
-    const size_t rank = (size_t)sr_parallel_rank(worker->parallel), ranks = (size_t)sr_parallel_size(worker->parallel);
     double mark = sr_seconds();
     sr_arena_reset(worker->arena);
     sr_tape_reset(worker->tape);
-    sr_status status = draws_batch(worker, epoch, index, batch, totals, error);
+    const sr_status status = draws_batch(worker, which, batch, totals, error);
     worker->times.data += sr_lap(&mark);
-    status = item_rows_prepare(worker, status, batch, error);
+    return status;
+}
+
+/* All that this worker has of the batch, with the rows that it names up to date. A rank that failed has taken part in what
+ * ranks do together. */
+static sr_status draw_batch(sr_worker *worker, const drawn_batch *which, sr_batch *batch, sr_totals *totals, sr_error *error)
+{
+    const drawn_batch all = {which->epoch, which->index, 0, 1};
+    const sr_sampler *sampler = worker->stepper->sampler;
+    const size_t rank = (size_t)sr_parallel_rank(worker->parallel), ranks = (size_t)sr_parallel_size(worker->parallel);
+    const sr_status status = item_rows_prepare(worker, draw_part(worker, &all, batch, totals, error), batch, error);
     if (status == SR_OK)
-        sr_sampler_prefetch(sampler, (size_t)epoch, (size_t)index + 1, rank, ranks);
+        sr_sampler_prefetch(sampler, (size_t)which->epoch, (size_t)which->index + 1, rank, ranks);
+    return status;
+}
+
+/* What the objective of a step is asked for; ranks, the batch and its targets are the caller's to say. */
+static sr_objective_request request_of(const sr_worker *worker, int64_t step, sr_ranks *ranks, const sr_batch *batch)
+{
+    const uint64_t seed = (uint64_t)worker->stepper->settings->training.seed;
+    return (sr_objective_request){.model = worker->model,
+                                  .tape = worker->tape,
+                                  .batch = batch,
+                                  .pass = {.training = true, .seed = seed, .step = (uint64_t)step, .ranks = ranks}};
+}
+
+/* The targets of the global batch, where each rank knows those of its own part alone. A rank that failed takes part. */
+static sr_status sum_targets(sr_worker *worker, sr_status status, double *targets, sr_error *error)
+{
+    double sums[] = {status != SR_OK, status == SR_OK ? *targets : 0};
+    SR_TRY(sr_parallel_sum_double(worker->parallel, sums, 2, error));
+    *targets = sums[1];
+    return sums[0] > 0 ? sr_parallel_agree(worker->parallel, status, error) : SR_OK;
+}
+
+/* Adds what a part of the batch has given. */
+static void add_outcome(sr_outcome *sum, const sr_outcome *part)
+{
+    for (size_t i = 0; i < sum->terms.count; ++i)
+        sum->terms.list[i].value += part->terms.list[i].value;
+    sum->forward += part->forward;
+    sum->loss += part->loss;
+    sum->backward += part->backward;
+}
+
+/* The objective over the worker's parts of a batch, one after the other. Nothing couples examples of different parts (rules of
+ * training.micro_batch). A rank that failed goes on to draw, as ranks may do that together. */
+static sr_status run_parts(sr_worker *worker, drawn_batch which, int64_t step, sr_status status, sr_ranks *ranks,
+                           sr_outcome *outcome, sr_error *error)
+{
+    for (which.part = 0; which.part < which.parts; ++which.part) {
+        sr_batch batch;
+        sr_totals totals;
+        sr_outcome of_part;
+        sr_objective_request request = request_of(worker, step, ranks, &batch);
+        request.targets = outcome->targets;
+        const sr_status drawn = draw_part(worker, &which, &batch, &totals, status == SR_OK ? error : NULL);
+        if (status == SR_OK)
+            status = drawn;
+        if (status == SR_OK)
+            status = sr_objective_run(&request, SR_OK, &of_part, error);
+        if (status == SR_OK)
+            add_outcome(outcome, &of_part);
+    }
     return status;
 }
 
@@ -43,15 +100,24 @@ static sr_status run_objective(sr_worker *worker, int64_t epoch, int64_t index, 
     sr_batch batch;
     sr_totals totals = {0, 0};
     sr_ranks ranks = sr_parallel_ranks(worker->parallel);
-    sr_status status = draw_batch(worker, epoch, index, &batch, &totals, error);
-    const sr_objective_request request = {
-        .model = worker->model,
-        .tape = worker->tape,
-        .batch = &batch,
-        .pass = {.training = true, .seed = (uint64_t)stepper->settings->training.seed, .step = (uint64_t)step, .ranks = &ranks},
-        .targets = (double)totals.targets,
-        .sums_targets = sr_sampler_sums_targets(stepper->sampler, ranks.count)};
-    status = sr_objective_run(&request, status, outcome, error);
+    ranks.rounds_rows = stepper->settings->training.row_precision == SR_PRECISION_BF16;
+    const drawn_batch which = {epoch, index, 0, sr_micro_batches(&stepper->settings->training, ranks.count)};
+    const bool sums = sr_sampler_sums_targets(stepper->sampler, ranks.count);
+    sr_status status = draw_batch(worker, &which, &batch, &totals, error);
+    sr_objective_request request = request_of(worker, step, &ranks, &batch);
+    request.targets = (double)totals.targets;
+    request.sums_targets = sums;
+    if (which.parts == 1) {
+        status = sr_objective_run(&request, status, outcome, error);
+    } else {
+        *outcome = (sr_outcome){.targets = request.targets};
+        sr_objective_terms(sr_model_configuration(worker->model), &outcome->terms);
+        if (sums)
+            status = sum_targets(worker, status, &outcome->targets, error);
+        outcome->together = sums && status != SR_OK;
+        if (!outcome->together)
+            status = run_parts(worker, which, step, status, &ranks, outcome, error);
+    }
     *examples = (double)totals.examples;
     worker->times.forward += outcome->forward;
     worker->times.loss += outcome->loss;

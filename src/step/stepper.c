@@ -84,7 +84,7 @@ sr_status sr_stepper_create(sr_stepper *stepper, sr_parallel *parallel, const sr
     if (status == SR_OK && !stepper->node)
         status = create_own_state(stepper, error);
     else if (status == SR_OK)
-        status = sr_row_blocks_allocate(sr_model_parameters(model), error);
+        status = sr_row_blocks_allocate(sr_model_parameters(model), true, error);
     if (status == SR_OK)
         status = item_rows_create_blocks(stepper, error);
     stepper->optimizer.attack_learning_rate_ratio = sr_model_learning_rate_ratio(&settings->model, SR_PARAMETERS_ATTACK);

@@ -12,9 +12,9 @@ static const sr_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTANT, 
                                              {NULL, 0, NULL}};
 static const sr_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"},
                                               {"bf16", SR_PRECISION_BF16,
-                                               "operands of linear maps, of attention and of scores of the catalogue are "
-                                               "rounded to bf16, sums and all else stay in single precision: "
-                                               "faster where the processor has AMX"},
+                                               "where the processor has AMX, operands of large products (linear maps, "
+                                               "attention, scores of the catalogue) are rounded to bf16, sums and all else "
+                                               "stay in single precision: faster; elsewhere the same as `fp32`"},
                                               {NULL, 0, NULL}};
 static const sr_choice reduction_precision_choices[] = {
     {"fp32", SR_PRECISION_FP32, "as they are"},
@@ -45,11 +45,21 @@ static const sr_choice row_optimizer_choices[] = {
      "does not move, and its moments do not fade, nor does it decay: another optimizer, as PyTorch's SparseAdam; cheaper"},
     {NULL, 0, NULL}};
 
+static const sr_choice row_precision_choices[] = {
+    {"fp32", SR_PRECISION_FP32, "as they are"},
+    {"bf16", SR_PRECISION_BF16, "rounded to nearest, ties to even: half the bytes; owners keep rows and sums as they are"},
+    {NULL, 0, NULL}};
+
 static const sr_key training_keys[] = {
     SR_INTEGER("training", "epochs", sr_training_settings, epochs, 0, 1e6, "200", "passes over the training examples",
                .free_to_change = true),
     SR_INTEGER("training", "batch_size", sr_training_settings, batch_size, 1, 1e8, "256",
                "examples of a global batch, shared by all ranks"),
+    SR_INTEGER(
+        "training", "micro_batch", sr_training_settings, micro_batch, 0, 1e8, "0",
+        "examples that a thread of a rank computes at a time, where its part of the batch is larger: gradients of several "
+        "such parts are added up, in the memory of one; 0: the whole part at once",
+        .free_to_change = true),
     SR_KEY("training", "optimizer", SR_KEY_CHOICE, sr_training_settings, optimizer, "adamw",
            "how parameters follow gradients; with weight_decay_kind l2 and no optimizer given the default is adam",
            .choice_at = optimizer_choice),
@@ -69,6 +79,9 @@ static const sr_key more_training_keys[] = {
               .free_to_change = true),
     SR_CHOICE("training", "row_optimizer", sr_training_settings, row_optimizer, row_optimizer_choices, "exact",
               "what an item's row does in a step that gives it no gradient; lazy with an item table that is divided"),
+    SR_CHOICE("training", "row_precision", sr_training_settings, row_precision, row_precision_choices, "fp32",
+              "how items' rows and their gradients travel between ranks in training; bf16 with an item table that is divided",
+              .free_to_change = true),
     SR_CHOICE("training", "schedule", sr_training_settings, schedule, schedule_choices, "constant",
               "learning rate after warm-up"),
     SR_INTEGER("training", "warmup_steps", sr_training_settings, warmup_steps, 0, 1e9, "0",
@@ -142,6 +155,14 @@ static const sr_rule rules[] = {
     SR_RULE("training.weight_decay", "training.learning_rate", takes_all,
             "their product is the share of every weight that decoupled decay takes away in a step, and must be below 1"),
 };
+
+size_t sr_micro_batches(const sr_training_settings *settings, size_t workers)
+{
+    if (settings->micro_batch == 0)
+        return 1;
+    const size_t together = workers * (size_t)settings->micro_batch;
+    return ((size_t)settings->batch_size + together - 1) / together;
+}
 
 /* ---- the schema ---- */
 

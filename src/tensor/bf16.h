@@ -16,7 +16,7 @@ static inline uint32_t bf16_bits(float value)
     } number = {.value = value};
     const uint32_t rounded = (number.bits + 0x7FFFu + (number.bits >> 16 & 1)) & 0xFFFF0000u;
     const uint32_t flushed = number.bits & 0x7F800000u ? rounded : number.bits & 0x80000000u;
-    return value == value ? flushed : 0x7FC00000u;
+    return value == value ? flushed : (number.bits & 0xFFFF0000u) | 0x00400000u;
 }
 
 static inline sr_real bf16_round(sr_real value)

@@ -19,4 +19,11 @@ static inline sr_real dropout_factor(const sr_dropout_site *site)
     return (sr_real)(65536.0 / dropout_keep_steps(site));
 }
 
+/* The word that stands for a row of an attention map among the counters of its mask. Columns stay below 2^16
+ * (model.max_length), so that head and column do not meet. */
+static inline uint32_t attention_dropout_word(size_t head, int32_t column)
+{
+    return (uint32_t)head << 16 | (uint32_t)column;
+}
+
 #endif

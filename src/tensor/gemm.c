@@ -2,6 +2,7 @@
 #include "tensor/gemm.h"
 
 #include <cblas.h>
+#include <string.h>
 
 enum {
     /* OpenBLAS has kernels for small products that do without packing. A tall product over a small matrix runs faster as many
@@ -84,35 +85,77 @@ sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product 
     return products->is_fast ? SR_GEMM_OWN : SR_GEMM_BLAS_TILES;
 }
 
+bool sr_gemm_is_small(sr_product_size size)
+{
+    enum { SHORTEST = 32, FEWEST = 130000 }; /* rows, columns and depth; multiplications */
+    return size.m < SHORTEST || size.n < SHORTEST || size.k < SHORTEST || size.m * size.n * size.k < FEWEST;
+}
+
+static matrix_product product_of(sr_product_size size, sr_operand a, sr_operand b, sr_real *c, size_t c_stride)
+{
+    return (matrix_product){.transpose_a = a.transposed,
+                            .transpose_b = b.transposed,
+                            .m = size.m,
+                            .n = size.n,
+                            .k = size.k,
+                            .alpha = 1,
+                            .a = a.values,
+                            .a_stride = a.stride,
+                            .b = b.values,
+                            .b_stride = b.stride,
+                            .c = c,
+                            .c_stride = c_stride};
+}
+
+/* The products that are the faster ones for this size. */
+static const sr_products *products_for(const sr_products *products, sr_product_size size)
+{
+    return products->of_small && sr_gemm_is_small(size) ? products->of_small : products;
+}
+
+static void multiply_by_choice(const sr_products *products, const matrix_product *product)
+{
+    if (product->m > 0 && product->n > 0)
+        sr_gemm_by(sr_gemm_choose(products, product), products, product);
+}
+
 void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
                   sr_real *c, size_t c_stride)
 {
-    const matrix_product product = {.transpose_a = a.transposed,
-                                    .transpose_b = b.transposed,
-                                    .m = size.m,
-                                    .n = size.n,
-                                    .k = size.k,
-                                    .alpha = alpha,
-                                    .a = a.values,
-                                    .a_stride = a.stride,
-                                    .b = b.values,
-                                    .b_stride = b.stride,
-                                    .beta = beta,
-                                    .c = c,
-                                    .c_stride = c_stride};
-    if (size.m > 0 && size.n > 0)
-        sr_gemm_by(sr_gemm_choose(products, &product), products, &product);
+    matrix_product product = product_of(size, a, b, c, c_stride);
+    product.alpha = alpha;
+    product.beta = beta;
+    multiply_by_choice(products_for(products, size), &product);
+}
+
+void sr_gemm_causal(const sr_products *products, const sr_causal_size *size, sr_real alpha, sr_operand a, sr_operand b,
+                    sr_real beta, sr_real *c, size_t c_stride)
+{
+    matrix_product product = product_of(size->whole, a, b, c, c_stride);
+    product.alpha = alpha;
+    product.beta = beta;
+    product.causal = size->causal;
+    product.diagonal = size->diagonal;
+    multiply_by_choice(products_for(products, size->whole), &product);
+}
+
+void sr_gemm_with_bias(const sr_products *products, sr_product_size size, sr_operand a, sr_operand b, const sr_real *bias,
+                       sr_real *c, size_t c_stride)
+{
+    matrix_product product = product_of(size, a, b, c, c_stride);
+    products = products_for(products, size);
+    if (products->takes_bias && sr_gemm_choose(products, &product) == SR_GEMM_OWN) {
+        product.bias = bias;
+    } else {
+        product.beta = 1;
+        for (size_t row = 0; row < size.m; ++row)
+            memcpy(c + row * c_stride, bias, size.n * sizeof *c);
+    }
+    multiply_by_choice(products, &product);
 }
 
 void sr_gemm(const sr_kernels *kernels, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
              sr_real *c, size_t c_stride)
 {
     sr_gemm_with(kernels->products[SR_PRECISION_FP32], size, alpha, a, b, beta, c, c_stride);
-}
-
-void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)
-{
-    for (size_t column = 0; column < columns; ++column)
-        for (size_t row = 0; row < rows; ++row)
-            transposed[column * rows + row] = matrix[row * columns + column];
 }

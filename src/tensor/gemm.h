@@ -5,20 +5,32 @@
 #include "srtrain/arithmetic.h"
 #include "srtrain/kernels.h"
 #include "tensor/product.h"
+#include "tensor/softmax_unit.h"
 
-/* Products of a precision at a CPU level. Sums are kept in full precision; for bf16 operands are rounded to bf16, by the matrix
- * unit at the level that has it, else by rounding and multiplying in full precision, which is no faster than fp32. */
+/* Products of a precision at a CPU level. Sums are kept in full precision. Operands of bf16 are rounded where the level has a
+ * matrix unit and the product is large enough for it; else bf16 is computed in full precision, which is faster. */
 typedef struct sr_products {
-    const char *name; /* "fp32", "bf16 by AMX", "bf16 by rounding" */
+    const char *name; /* "fp32", "bf16 by AMX", "bf16 in fp32" */
     multiply_function *multiply;
-    bool leaves_some_to_blas; /* shapes for which sr_gemm_choose() finds BLAS the faster one */
-    bool is_fast;             /* has more than the vectors that every processor of this kind has */
+    const struct sr_products *of_small; /* what is faster for small products (sr_gemm_is_small()); NULL: these themselves */
+    const sr_softmax_unit *softmax;     /* of many classes; NULL: by products */
+    bool reads_transposed;              /* a transposed op(b) takes no longer than one that is not */
+    bool takes_bias;                    /* multiply() adds a bias; where it does not, sr_gemm_with_bias() lays it out before */
+    bool leaves_some_to_blas;           /* shapes for which sr_gemm_choose() finds BLAS the faster one */
+    bool is_fast;                       /* has more than the vectors that every processor of this kind has */
 } sr_products;
 
 /* op(a) is [m, k], op(b) is [k, n], c is [m, n]. */
 typedef struct {
     size_t m, n, k;
 } sr_product_size;
+
+/* The same of a product of causal attention, of which a part may be left out (tensor/product.h). */
+typedef struct {
+    sr_product_size whole;
+    causal_part causal;
+    size_t diagonal;
+} sr_causal_size;
 
 /* A factor, row-major as it is stored: its rows begin `stride` numbers apart. op() is the matrix itself, or its transpose. */
 typedef struct {
@@ -41,7 +53,15 @@ static inline sr_operand sr_transposed(const sr_real *values, size_t stride)
 void sr_gemm_with(const sr_products *products, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
                   sr_real *c, size_t c_stride);
 
-/* The same by the kernels' products of full precision. */
+/* Each row of c = bias + op(a) op(b); bias [n]. */
+void sr_gemm_with_bias(const sr_products *products, sr_product_size size, sr_operand a, sr_operand b, const sr_real *bias,
+                       sr_real *c, size_t c_stride);
+
+/* The first of causal attention. */
+void sr_gemm_causal(const sr_products *products, const sr_causal_size *size, sr_real alpha, sr_operand a, sr_operand b,
+                    sr_real beta, sr_real *c, size_t c_stride);
+
+/* The first by the kernels' products of full precision. */
 void sr_gemm(const sr_kernels *kernels, sr_product_size size, sr_real alpha, sr_operand a, sr_operand b, sr_real beta,
              sr_real *c, size_t c_stride);
 
@@ -55,15 +75,14 @@ typedef enum {
 
 const char *sr_gemm_engine_name(sr_gemm_engine engine);
 
+/* Whether a product is too small for a matrix unit: laying its operands out takes longer than the unit saves. */
+bool sr_gemm_is_small(sr_product_size size);
+
 /* The engine that sr_gemm_with() takes for a product, by its shape: rules found with benchmark_operations. */
 sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product);
 
 /* Multiplies with an engine that was chosen otherwise. */
 void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix_product *product);
-
-/* Rows and columns change places: matrix [rows, columns] -> transposed [columns, rows]. Of a weight: products with an
- * untransposed right-hand side are the fast ones. */
-void sr_transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns);
 
 /* The name, configuration and chosen core type of the BLAS in use, as one line. */
 void sr_blas_description(char *text, size_t size);

@@ -4,6 +4,7 @@
 
 #include "srtrain/ragged.h"
 #include "srtrain/tape.h"
+#include "tensor/gemm.h"
 
 /* One head of one sequence: the block [queries, keys] of the map, and the head's columns in the matrices beside it. */
 typedef struct {
@@ -27,6 +28,13 @@ static inline void visible_keys(const sr_attention_map *map, const head_block *b
 {
     sr_visible_keys(map, block->s, block->query_row + query, begin, end);
 }
+
+/* Whether each query of the block, from the first one on, sees one key more than the one before it at most, so that products
+ * may stop at a diagonal: query i sees no key j > i + *diagonal. */
+bool is_causal_block(const sr_attention_map *map, const head_block *block, size_t *diagonal);
+
+/* A product over the block, or with it, that stops there; `part` is what the block is of it. */
+sr_causal_size block_product(const sr_attention_map *map, const head_block *block, sr_product_size whole, causal_part part);
 
 /* The columns of the window that query row `query` and key row `key` of the block stand in. */
 static inline int32_t query_column(const sr_attention_map *map, const head_block *block, size_t query)

@@ -1,19 +1,18 @@
 /* The hot loops; srtrain/kernels.h says what each computes. Compiled once for each CPU level (cmake/CpuLevels.cmake) with
- * SR_CPU_LEVEL naming the table. Plain loops that the compiler vectorises: no intrinsics, so that one text serves every level.
- */
+ * SR_CPU_LEVEL naming the table. Plain loops that the compiler vectorises, so that one text serves every level; what processors
+ * have instructions of their own for lies in headers (exponentials.h, philox.h). */
 #include "srtrain/kernels.h"
 
 #include "tensor/elementary.h"
+#include "tensor/exponentials.h"
 #include "tensor/gemm.h"
+#include "tensor/philox.h"
+#include "tensor/simd.h"
+#include "tensor/square.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-
-#define SIMD _Pragma("omp simd")
-#define SIMD_SUM(...) SIMD_TEXT(omp simd reduction(+ : __VA_ARGS__))
-#define SIMD_MAXIMUM(name) SIMD_TEXT(omp simd reduction(max : name))
-#define SIMD_TEXT(...) _Pragma(#__VA_ARGS__)
 
 /* ---- sums and products ---- */
 
@@ -36,6 +35,25 @@ static void accumulate(sr_real *sum, const sr_real *term, size_t n)
     SIMD
     for (size_t i = 0; i < n; ++i)
         sum[i] += term[i];
+}
+
+static void accumulate_rows(sr_real *sum, const sr_real *rows, size_t count, size_t n)
+{
+    enum { ROWS = 8 }; /* at a time, so that the sum is read and written once for so many */
+    size_t row = 0;
+    for (; row + ROWS <= count; row += ROWS) {
+        const sr_real *restrict term = rows + row * n;
+        SIMD
+        for (size_t i = 0; i < n; ++i) {
+            sr_real total = sum[i];
+#pragma GCC unroll 8
+            for (size_t r = 0; r < ROWS; ++r)
+                total += term[r * n + i];
+            sum[i] = total;
+        }
+    }
+    for (; row < count; ++row)
+        accumulate(sum, rows + row * n, n);
 }
 
 static void accumulate_scaled(sr_real *sum, sr_real factor, const sr_real *term, size_t n)
@@ -110,6 +128,18 @@ static void raise_maximum(sr_real *restrict maximum, int32_t *restrict index, co
         maximum[i] = greater ? values[i] : maximum[i];
         index[i] = greater ? candidate : index[i];
     }
+}
+
+/* In squares that fit into registers; what is left over number by number. */
+static void transpose(sr_real *transposed, const sr_real *matrix, size_t rows, size_t columns)
+{
+    const size_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;
+    for (size_t row = 0; row < whole_rows; row += LANES)
+        for (size_t column = 0; column < whole_columns; column += LANES)
+            transpose_square(transposed + column * rows + row, rows, matrix + row * columns + column, columns, LANES);
+    for (size_t row = 0; row < rows; ++row)
+        for (size_t column = row < whole_rows ? whole_columns : 0; column < columns; ++column)
+            transposed[column * rows + row] = matrix[row * columns + column];
 }
 
 static size_t count_above(const sr_real *values, sr_real threshold, size_t n)
@@ -333,35 +363,15 @@ static void layer_norm_gain_backward(sr_real *restrict gain_gradient, const sr_r
         gain_gradient[i] += (in[i] - mean) * inverse_deviation * out_gradient[i];
 }
 
-static sr_real maximum_of(const sr_real *values, size_t n)
-{
-    sr_real maximum = values[0];
-    SIMD_MAXIMUM(maximum)
-    for (size_t i = 1; i < n; ++i)
-        maximum = values[i] > maximum ? values[i] : maximum;
-    return maximum;
-}
-
 static sr_real exponentials(sr_real *values, sr_real *maximum, size_t n)
 {
-    const sr_real shift = maximum_of(values, n);
-    sr_real sum = 0;
-    SIMD_SUM(sum)
-    for (size_t i = 0; i < n; ++i) {
-        const sr_real e = exponential(values[i] - shift);
-        values[i] = e;
-        sum += e;
-    }
-    *maximum = shift;
-    return sum;
+    *maximum = maximum_of(values, n);
+    return exponentials_below(values, values, *maximum, n);
 }
 
 static void softmax(sr_real *out, const sr_real *in, size_t n)
 {
-    sr_real maximum;
-    if (out != in)
-        memcpy(out, in, n * sizeof *out);
-    const sr_real sum = exponentials(out, &maximum, n);
+    const sr_real sum = exponentials_below(out, in, maximum_of(in, n), n);
     scale(out, 1 / sum, n);
 }
 
@@ -374,56 +384,14 @@ static void softmax_backward(sr_real *restrict in_gradient, const sr_real *restr
         in_gradient[i] += probabilities[i] * (out_gradient[i] - inner);
 }
 
-/* ---- dropout ---- */
-
-enum { LANES = 16, ELEMENTS_OF_BLOCK = 8 };
-
-/* Philox-4x32-10 on LANES counters at once, word by word (Salmon et al. 2011); words come in as counters and go out as random
- * words. */
-static inline void philox_lanes(uint32_t words[4][LANES], const uint32_t key[2])
-{
-    uint32_t key0 = key[0], key1 = key[1];
-    for (int round = 0; round < 10; ++round) {
-        SIMD
-        for (size_t lane = 0; lane < LANES; ++lane) {
-            const uint64_t product0 = (uint64_t)0xD2511F53u * words[0][lane];
-            const uint64_t product1 = (uint64_t)0xCD9E8D57u * words[2][lane];
-            const uint32_t word1 = words[1][lane], word3 = words[3][lane];
-            words[0][lane] = (uint32_t)(product1 >> 32) ^ word1 ^ key0;
-            words[1][lane] = (uint32_t)product1;
-            words[2][lane] = (uint32_t)(product0 >> 32) ^ word3 ^ key1;
-            words[3][lane] = (uint32_t)product0;
-        }
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-}
-
-/* What is kept of the two elements of a random word: a byte each, the low half's first in memory. */
-static inline uint32_t kept_of_word(uint32_t word, uint32_t keep)
-{
-    const uint32_t low = (word & 0xFFFF) < keep, high = (word >> 16) < keep;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return low | high << 8;
-#else
-    return low << 8 | high;
-#endif
-}
-
-/* What all lanes keep, block after block; without branches, which no predictor could learn. */
-static inline void mask_of_lanes(uint32_t blocks[LANES][2], uint32_t words[4][LANES], uint32_t keep)
+static void softmax_gradient(sr_real *restrict gradient, const sr_real *restrict probabilities, sr_real inner, size_t n)
 {
     SIMD
-    for (size_t lane = 0; lane < LANES; ++lane)
-        for (size_t i = 0; i < 2; ++i) {
-            const uint32_t first = kept_of_word(words[2 * i][lane], keep), second = kept_of_word(words[2 * i + 1][lane], keep);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-            blocks[lane][i] = first | second << 16;
-#else
-            blocks[lane][i] = first << 16 | second;
-#endif
-        }
+    for (size_t i = 0; i < n; ++i)
+        gradient[i] = probabilities[i] * (gradient[i] - inner);
 }
+
+/* ---- dropout ---- */
 
 /* Consecutive blocks of one row, in consecutive lanes. */
 typedef struct {
@@ -435,13 +403,13 @@ static void dropout_mask(uint8_t *kept, size_t rows, const size_t *offsets, cons
 {
     size_t row = 0, element = 0; /* the next block to be drawn */
     while (row < rows) {
-        uint32_t words[4][LANES] = {{0}};
-        lane_run runs[LANES];
+        uint32_t words[4][PHILOX_LANES] = {{0}};
+        lane_run runs[PHILOX_LANES];
         size_t used = 0, run_count = 0;
-        while (used < LANES && row < rows) {
+        while (used < PHILOX_LANES && row < rows) {
             const size_t left = offsets[row + 1] - offsets[row] - element;
             const size_t wanted = (left + ELEMENTS_OF_BLOCK - 1) / ELEMENTS_OF_BLOCK;
-            const size_t lanes = wanted < LANES - used ? wanted : LANES - used;
+            const size_t lanes = wanted < PHILOX_LANES - used ? wanted : PHILOX_LANES - used;
             const bool is_end = lanes == wanted;
             for (size_t lane = used; lane < used + lanes; ++lane) {
                 words[0][lane] = (uint32_t)(element / ELEMENTS_OF_BLOCK + lane - used);
@@ -455,9 +423,8 @@ static void dropout_mask(uint8_t *kept, size_t rows, const size_t *offsets, cons
             element = is_end ? 0 : element + lanes * ELEMENTS_OF_BLOCK;
             row += is_end;
         }
-        philox_lanes(words, key);
-        uint32_t blocks[LANES][2];
-        mask_of_lanes(blocks, words, keep);
+        uint32_t blocks[PHILOX_LANES][2];
+        draw_lanes(blocks, words, key, keep);
         for (size_t r = 0; r < run_count; ++r)
             memcpy(kept + runs[r].start, (const uint8_t *)blocks + runs[r].lane * ELEMENTS_OF_BLOCK, runs[r].count);
     }
@@ -503,30 +470,44 @@ enum { IS_FAST = true };
 enum { IS_FAST = false };
 #endif
 
-static const sr_products full_precision = {
-    .name = "fp32", .multiply = NAME_OF(multiply, SR_CPU_LEVEL), .leaves_some_to_blas = true, .is_fast = IS_FAST};
-static const sr_products by_rounding = {
-    .name = "bf16 by rounding", .multiply = NAME_OF(multiply_rounded, SR_CPU_LEVEL), .is_fast = IS_FAST};
+static const sr_products full_precision = {.name = "fp32",
+                                           .multiply = NAME_OF(multiply, SR_CPU_LEVEL),
+                                           .takes_bias = true,
+                                           .leaves_some_to_blas = true,
+                                           .is_fast = IS_FAST};
+/* Rounding takes longer than anything but a matrix unit saves. */
+static const sr_products bf16_in_full_precision = {.name = "bf16 in fp32",
+                                                   .multiply = NAME_OF(multiply, SR_CPU_LEVEL),
+                                                   .takes_bias = true,
+                                                   .leaves_some_to_blas = true,
+                                                   .is_fast = IS_FAST};
 
 /* What all levels of one instruction set have in common. */
-#define LOOPS                                                                                                             \
-    .add = add, .multiply = multiply, .accumulate = accumulate, .accumulate_scaled = accumulate_scaled,                   \
-    .accumulate_product = accumulate_product, .accumulate_difference_product = accumulate_difference_product,             \
-    .interpolate = interpolate, .sum = sum_of, .dot = dot, .sum_of_squares = sum_of_squares, .activation = activation,    \
-    .activation_backward = activation_backward, .exponential = exponential_of, .log_sigmoid = log_sigmoid,                \
-    .log_sigmoid_backward = log_sigmoid_backward, .gru = gru, .gru_backward = gru_backward, .layer_norm = layer_norm,     \
-    .layer_norm_backward = layer_norm_backward, .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, \
-    .softmax_backward = softmax_backward, .exponentials = exponentials, .scale = scale, .raise_maximum = raise_maximum,   \
-    .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop, .add_dropped = add_dropped,                   \
-    .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap, .adam_gap_sum = adam_gap_sum, .sgd = sgd,     \
-    .lamb_measure = lamb_measure, .lamb_move = lamb_move
+#define LOOPS                                                                                                              \
+    .add = add, .multiply = multiply, .accumulate = accumulate, .accumulate_rows = accumulate_rows,                        \
+    .accumulate_scaled = accumulate_scaled, .accumulate_product = accumulate_product,                                      \
+    .accumulate_difference_product = accumulate_difference_product, .interpolate = interpolate, .sum = sum_of, .dot = dot, \
+    .sum_of_squares = sum_of_squares, .activation = activation, .activation_backward = activation_backward,                \
+    .exponential = exponential_of, .log_sigmoid = log_sigmoid, .log_sigmoid_backward = log_sigmoid_backward, .gru = gru,   \
+    .gru_backward = gru_backward, .layer_norm = layer_norm, .layer_norm_backward = layer_norm_backward,                    \
+    .layer_norm_gain_backward = layer_norm_gain_backward, .softmax = softmax, .softmax_backward = softmax_backward,        \
+    .softmax_gradient = softmax_gradient, .exponentials = exponentials, .transpose = transpose, .scale = scale,            \
+    .raise_maximum = raise_maximum, .count_above = count_above, .dropout_mask = dropout_mask, .drop = drop,                \
+    .add_dropped = add_dropped, .accumulate_kept = accumulate_kept, .adam = adam, .adam_gap = adam_gap,                    \
+    .adam_gap_sum = adam_gap_sum, .sgd = sgd, .lamb_measure = lamb_measure, .lamb_move = lamb_move
 
 extern const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL);
 const sr_kernels NAME_OF(sr_kernels, SR_CPU_LEVEL) = {
-    .level = LEVEL_TEXT(SR_CPU_LEVEL), .products = {&full_precision, &by_rounding}, LOOPS};
+    .level = LEVEL_TEXT(SR_CPU_LEVEL), .products = {&full_precision, &bf16_in_full_precision}, LOOPS};
 
 #ifdef SR_WITH_AMX
-static const sr_products by_amx = {.name = "bf16 by AMX", .multiply = multiply_amx, .is_fast = true};
+static const sr_products by_amx = {.name = "bf16 by AMX",
+                                   .multiply = multiply_amx,
+                                   .of_small = &full_precision,
+                                   .softmax = &softmax_amx,
+
+                                   .reads_transposed = true,
+                                   .is_fast = true};
 
 extern const sr_kernels sr_kernels_amx;
 const sr_kernels sr_kernels_amx = {.level = "amx", .products = {&full_precision, &by_amx}, LOOPS};

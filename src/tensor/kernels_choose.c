@@ -1,5 +1,7 @@
 /* The CPU levels, and which of them this machine has: by feature flags, never by model number. */
 #include "srtrain/kernels.h"
+#include "tensor/amx.h"
+#include "tensor/bf16.h"
 #include "tensor/product.h"
 
 #include <string.h>
@@ -60,19 +62,21 @@ extern const sr_kernels sr_kernels_amx;
 static bool amx_is_right(void)
 {
     enum { M = 35, N = 37, K = 70 };
-    float a[M * K], b[K * N], by_amx[M * N], by_rounding[M * N];
+    float a[M * K], b[K * N], c[M * N];
     for (size_t i = 0; i < M * K; ++i)
         a[i] = (float)(i % 23) / 23 - 0.4f;
     for (size_t i = 0; i < K * N; ++i)
         b[i] = (float)(i % 29) / 29 - 0.6f;
-    matrix_product product = {
-        .m = M, .n = N, .k = K, .alpha = 1, .a = a, .a_stride = K, .b = b, .b_stride = N, .c = by_amx, .c_stride = N};
-    multiply_amx(&product);
-    product.c = by_rounding;
-    multiply_rounded_generic(&product);
-    for (size_t i = 0; i < M * N; ++i)
-        if (!(by_amx[i] - by_rounding[i] < 1e-3f && by_rounding[i] - by_amx[i] < 1e-3f))
-            return false;
+    multiply_amx(&(matrix_product){
+        .m = M, .n = N, .k = K, .alpha = 1, .a = a, .a_stride = K, .b = b, .b_stride = N, .c = c, .c_stride = N});
+    for (size_t i = 0; i < M; ++i)
+        for (size_t j = 0; j < N; ++j) {
+            float sum = 0;
+            for (size_t k = 0; k < K; ++k)
+                sum += bf16_round(a[i * K + k]) * bf16_round(b[k * N + j]);
+            if (!(sum - c[i * N + j] < 1e-3f && c[i * N + j] - sum < 1e-3f))
+                return false;
+        }
     return true;
 }
 

@@ -8,8 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Products of causal attention. Query i sees no key j > i + diagonal, and what stands there need not be computed: of the result
+ * [queries, keys], or of the factor a, [queries, keys] as it is stored. An engine may leave out what it likes of that: of the
+ * result nobody reads it, and the factor holds zeros there. */
+typedef enum { CAUSAL_NONE, CAUSAL_RESULT, CAUSAL_FACTOR } causal_part;
+
 /* c [m, n] = beta c + alpha op(a) op(b), row-major; op(a) is [m, k], op(b) is [k, n]; strides are those of rows as they are
- * stored. beta 0 does not read c. */
+ * stored. beta 0 does not read c. With a bias [n] each row of c is bias + op(a) op(b) instead; alpha is 1 then. */
 typedef struct {
     bool transpose_a, transpose_b;
     size_t m, n, k;
@@ -21,6 +26,9 @@ typedef struct {
     sr_real beta;
     sr_real *c;
     size_t c_stride;
+    const sr_real *bias; /* or NULL */
+    causal_part causal;
+    size_t diagonal;
 } matrix_product;
 
 /* Any shape with k >= 1. */
@@ -33,11 +41,8 @@ multiply_function multiply_generic, multiply_avx2, multiply_avx512, multiply_sve
 multiply_function multiply_rounded_generic, multiply_rounded_avx2, multiply_rounded_avx512, multiply_rounded_sve256,
     multiply_rounded_sve512;
 
-/* That by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow() was true once in this
- * process, before other threads use it. */
+/* With both operands rounded, by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow()
+ * was true once in this process (tensor/amx.h), before other threads use it. */
 multiply_function multiply_amx;
-
-/* Whether this processor has AMX for bf16, and the operating system lets this process use it. */
-bool amx_allow(void);
 
 #endif

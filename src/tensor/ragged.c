@@ -22,6 +22,16 @@ const sr_attention_map *sr_attention_map_make(sr_tape *tape, const sr_layout *la
     return map;
 }
 
+size_t sr_attention_map_longest(const sr_attention_map *map)
+{
+    size_t longest = 0;
+    for (size_t s = 0; s < map->layout->sequences; ++s) {
+        const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
+        longest = keys > longest ? keys : longest;
+    }
+    return longest;
+}
+
 const sr_attention_map *sr_attention_map_whole(sr_tape *tape, const sr_attention_map *map)
 {
     sr_attention_map *whole = map ? sr_tape_take(tape, 1, sizeof *whole) : NULL;

@@ -68,8 +68,19 @@ static inline __attribute__((always_inline)) void exchange_blocks(vector *rows, 
         }
 }
 
-/* to [LANES, LANES] becomes the transposed of from, in log2 LANES rounds. Of `from`, rows at and behind `count` are taken as
- * zero. */
+/* rows [LANES] become the columns of what they were, in log2 LANES rounds. */
+static inline __attribute__((always_inline)) void transpose_rows(vector *rows)
+{
+    if (LANES == 16)
+        exchange_blocks(rows, 8);
+    if (LANES >= 8)
+        exchange_blocks(rows, 4);
+    if (LANES >= 4)
+        exchange_blocks(rows, 2);
+    exchange_blocks(rows, 1);
+}
+
+/* to [LANES, LANES] becomes the transposed of from. Of `from`, rows at and behind `count` are taken as zero. */
 static inline __attribute__((always_inline)) void transpose_square(sr_real *to, size_t to_stride, const sr_real *from,
                                                                    size_t from_stride, size_t count)
 {
@@ -80,13 +91,7 @@ static inline __attribute__((always_inline)) void transpose_square(sr_real *to, 
             rows[l] = *(const loose_vector *)(from + (size_t)l * from_stride);
         else
             rows[l] = (vector){0};
-    if (LANES == 16)
-        exchange_blocks(rows, 8);
-    if (LANES >= 8)
-        exchange_blocks(rows, 4);
-    if (LANES >= 4)
-        exchange_blocks(rows, 2);
-    exchange_blocks(rows, 1);
+    transpose_rows(rows);
 #pragma GCC unroll 16
     for (int l = 0; l < LANES; ++l)
         *(loose_vector *)(to + (size_t)l * to_stride) = rows[l];

@@ -16,6 +16,7 @@ typedef struct node {
     size_t input_count;
     sr_backward_function backward;
     const void *state;
+    bool stores; /* backward knows new gradients */
 } node;
 
 /* The gradient of a tensor that backward has passed: nobody reads it again, so its memory serves the next one of its size. */
@@ -166,8 +167,8 @@ sr_tensor *sr_tape_constant(sr_tape *tape, sr_real *values, size_t rows, size_t 
     return new_tensor(tape, values, rows, columns);
 }
 
-sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
-                          sr_backward_function backward, const void *state)
+static sr_tensor *record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                         const node *kind)
 {
     sr_real *values = sr_tape_take(tape, rows * columns, sizeof *values);
     sr_tensor *output = values ? new_tensor(tape, values, rows, columns) : NULL;
@@ -182,14 +183,25 @@ sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor 
     if (!entry || !kept_inputs)
         return NULL;
     memcpy(kept_inputs, inputs, input_count * sizeof *inputs);
-    *entry = (node){.previous = tape->last,
-                    .output = output,
-                    .inputs = kept_inputs,
-                    .input_count = input_count,
-                    .backward = backward,
-                    .state = state};
+    *entry = *kind;
+    entry->previous = tape->last;
+    entry->output = output;
+    entry->inputs = kept_inputs;
+    entry->input_count = input_count;
     tape->last = entry;
     return output;
+}
+
+sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                          sr_backward_function backward, const void *state)
+{
+    return record(tape, rows, columns, inputs, input_count, &(node){.backward = backward, .state = state});
+}
+
+sr_tensor *sr_tape_record_storing(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                                  sr_backward_function backward, const void *state)
+{
+    return record(tape, rows, columns, inputs, input_count, &(node){.backward = backward, .state = state, .stores = true});
 }
 
 /* Forgets the gradients of an earlier pass, then marks every tensor between the loss and the set. */
@@ -235,19 +247,30 @@ static void return_gradient(sr_tape *tape, sr_tensor *tensor)
     tensor->gradient = NULL;
 }
 
-/* Gives every input that wants a gradient a zeroed one. */
+/* Gives every input that wants a gradient one: zeroed, or new where the operation stores it. An input that the operation has
+ * twice is stored and added to, so that it is zeroed as well. */
 static bool prepare_gradients(sr_tape *tape, const node *entry)
 {
     for (size_t i = 0; i < entry->input_count; ++i) {
         sr_tensor *input = entry->inputs[i];
-        if (!input->wants_gradient || input->gradient)
+        if (!input->wants_gradient || (input->gradient && !input->gradient_is_new))
             continue;
-        input->gradient = take_gradient(tape, input->rows * input->columns);
+        const bool is_second = input->gradient_is_new;
+        if (!is_second)
+            input->gradient = take_gradient(tape, input->rows * input->columns);
         if (!input->gradient)
             return false;
-        memset(input->gradient, 0, input->rows * input->columns * sizeof *input->gradient);
+        input->gradient_is_new = entry->stores && !is_second;
+        if (!input->gradient_is_new)
+            memset(input->gradient, 0, input->rows * input->columns * sizeof *input->gradient);
     }
     return true;
+}
+
+static void finish_gradients(const node *entry)
+{
+    for (size_t i = 0; entry->stores && i < entry->input_count; ++i)
+        entry->inputs[i]->gradient_is_new = false;
 }
 
 sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set, sr_error *error)
@@ -268,6 +291,7 @@ sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set,
         if (!prepare_gradients(tape, entry))
             break;
         entry->backward(tape, entry->output, entry->state);
+        finish_gradients(entry);
         return_gradient(tape, entry->output);
     }
     return sr_tape_status(tape, error);

@@ -1,6 +1,6 @@
 #include "check_reader.h"
 
-#include "readers/reader.h"
+#include "readers/reading.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,15 +54,24 @@ static void read_part(const raw_format *format, const reader_options *options, c
     demand(all, memchr(error.message, '\0', sizeof error.message), "a message ends");
 }
 
-static void check_counts(const raw_format *format, outcome *all)
+/* Whether a line may hold several interactions, of which some may be left out. */
+static bool has_long_lines(const raw_format *format, const reader_options *options)
+{
+    return !(format->takes & TAKES_TIMES) || format->records == json_read ||
+           (options->columns && strstr(options->columns, "items="));
+}
+
+static void check_counts(const raw_format *format, const reader_options *options, outcome *all)
 {
     const parse_report *report = &all->report;
     demand(all, all->count == report->records, "records are counted");
-    if (all->status == SR_OK && (format->takes & TAKES_TIMES))
-        demand(all,
-               report->lines == report->records + report->continued + parse_report_bad(report) + report->dropped[DROPPED_NA] +
-                                    report->dropped[DROPPED_HEADER],
-               "each line is a record, continues one or is dropped");
+    uint64_t accounted = report->records + report->continued;
+    for (size_t reason = 0; reason < DROP_REASONS; ++reason)
+        accounted += report->dropped[reason];
+    if (all->status == SR_OK && !has_long_lines(format, options))
+        demand(all, report->lines == accounted, "each line is a record, continues one or is dropped");
+    if (all->status == SR_OK)
+        demand(all, report->lines <= accounted, "each line holds records, continues one or is dropped");
     for (size_t reason = 0; reason < DROP_REASONS; ++reason)
         for (size_t i = 0; i < report->example_count[reason]; ++i)
             demand(all, memchr(report->examples[reason][i].found, '\0', REPORT_TEXT_SIZE), "an example ends");
@@ -104,15 +113,43 @@ static void check_parts(const raw_format *format, const reader_options *options,
     demand(whole, !all.wrong, "parts have nothing wrong of their own");
 }
 
+/* Which lines are read, and which parts of them. */
+static void choose_lines(const raw_format *format, size_t count, reader_options *options)
+{
+    static const char *const chosen[] = {"0=a,u,v", "u=a,u,v,1", "e.k=x,true"};
+    static const char *const lists[] = {"user=0,items=1", "user=u,items=i,times=t", "items=1,item=0,time=2",
+                                        "user=u,items=i,item=r"};
+    if (format->takes & TAKES_WHERE && count % 4 == 1) {
+        options->where = &chosen[format->records == json_read ? 1 + count / 4 % 2 : options->header];
+        options->where_count = 1;
+    }
+    if (format->takes & TAKES_LISTS && format->needs_columns && count % 3 == 1) {
+        options->columns = lists[count / 3 % 2 * 2 + options->header];
+        options->list_separator = count % 2 ? "," : NULL;
+    }
+    options->no_user = format->takes & TAKES_NO_USER && !(options->columns && strstr(options->columns, "user=")) &&
+                       (options->columns || count % 5 == 1);
+    options->counted = format->takes & TAKES_COUNTED && count % 3 == 0;
+    options->comment = format->takes & TAKES_COMMENT && count % 5 == 2 ? "#" : NULL;
+    options->ragged = format->takes & TAKES_RAGGED && count % 2 == 1;
+    if (format->records == json_read && format->needs_columns && count % 2 == 0)
+        options->columns = "user=u,item=e.i,time=e.t";
+    if (format->takes & TAKES_DELIMITER && count % 7 == 3) {
+        options->delimiter = "blanks";
+        options->multiline_quotes = false;
+    }
+}
+
 /* What is asked for depends on the size of the file, so that a file needs nothing but its bytes. */
 static reader_options choose_options(const raw_format *format, size_t count)
 {
     static const char *const columns[] = {"user=0,item=1", "user=1,item=0,time=2,rating=3", "user=u,item=i,time=t",
                                           "user=i,item=u,rating=r"};
+    static const char *const patterns[] = {"%Y-%m-%d", "%d/%m/%y %I:%M %p", "%Y %j", "%a %b %e %T.%f %z %Y"};
     static const char *const delimiters[] = {NULL, "::", "\t", ";"};
     reader_options options = {.strict = count % 11 == 3, .na_values = count % 3 == 1 ? "NA,,null" : NULL};
     if (format->takes & TAKES_COLUMNS)
-        options.columns = columns[format->takes & TAKES_DELIMITER ? count % 4 : 2 + count % 2];
+        options.columns = format->needs_columns ? columns[format->takes & TAKES_DELIMITER ? count % 4 : 2 + count % 2] : NULL;
     if (format->takes & TAKES_DELIMITER) {
         options.delimiter = delimiters[count / 4 % 4];
         options.header = count % 4 >= 2 || count % 5 == 0;
@@ -123,7 +160,13 @@ static reader_options choose_options(const raw_format *format, size_t count)
         options.times.unit = count % 13 == 5 ? TIME_NONE : (count % 13 == 7 ? TIME_SECONDS : TIME_AUTO);
         options.times.has_decimals = options.times.rounds = count % 13 == 9;
         options.times.decimals = options.times.has_decimals ? 2 : 0;
+        if (count % 13 == 11) {
+            options.times.unit = TIME_ISO;
+            strcpy(options.times.pattern, patterns[count / 13 % 4]);
+        }
     }
+    if (count / 16 % 2 == 1)
+        choose_lines(format, count / 32, &options);
     return options;
 }
 
@@ -162,7 +205,7 @@ const char *check_reader(const char *name, const void *bytes, size_t count)
     }
     outcome whole = {.count = 0};
     read_part(format, &options, path, 0, UINT64_MAX, &whole);
-    check_counts(format, &whole);
+    check_counts(format, &options, &whole);
     if (whole.status == SR_OK && count > 1 && count % 3 != 0)
         check_parts(format, &options, path, count, &whole, 1 + (count * 7919) % (count - 1));
     close(descriptor);

@@ -15,7 +15,7 @@ packed() { # FORMAT NAME: compressed forms of a seed
   (cat "$1/$2.zst"; printf 'garbage') > "$1/$2-garbage.zst"
 }
 
-for format in recbole movielens-100k movielens-1m movielens-csv amazon-json amazon-csv amazon-csv-2018 yelp-json sequences pairs csv json; do
+for format in recbole movielens-100k movielens-1m movielens-csv amazon-json amazon-csv amazon-csv-2018 yelp-json sequences pairs csv json python netflix; do
   seed $format empty ''
   seed $format mark '\357\273\277'
   seed $format lines '\n\r\n\n'
@@ -56,6 +56,18 @@ seed json plain '{"u":"a","i":"b","t":1.5,"r":3}\n{"u":1,"i":9007199254740993,"t
 seed json deep '[[[[[[[[[[[[[[[[[[[[[[[[{"u":{"u":{"u":1}}}]]]]\n{"u":{"i":1},"i":true}\n'
 seed json digits '{"u":"a","i":"b","t":1400000000.123456789}\n{"u":"a\\"t\\":","i":[{"t":1}],"t" : 1400000000123456789 }\n{"i":"b","u":"c"}\n{"t":-1e-9}\n'
 packed json plain
+seed json paths '{"u":1,"e":[{"i":"a","t":1,"k":"x"},{"i":"b","t":2},{"i":[3,[4]],"t":3,"k":true}]}\n{"u":"v","e":[]}\n{"u":"w","e":{"i":"c","t":4}}\n{"u":"x","e":[[{"i":5}],7]}\n'
+seed json side '{"u":12345678901234567890,"i":[1,2,3],"t":[4,5,6],"r":NaN}\n{"u":1,"i":[1,2],"t":[3]}\n{"u":-0,"i":007,"t":-Infinity}\n{"u":1.0,"i":1e2,"t":1E400}\n'
+seed json escapes '{"\\u0075":"\\ud83d\\ude00","i":"\\"\\\\\\/\\b\\f\\n\\r\\t","t":"\\u0000"}\n{"u":"\\q","i":1}\n{"u":"\\ude00","i":1}\n{"u":"a","i":"b\n'
+seed json document '{\n  "u": [\n    1\n  ]\n}\n'
+seed json array '[{"u":"a","i":"x","t":1},\n {"u":"a","i":"y","t":2}]\n'
+seed python plain "{u'u': u'a', u'i': u'b', u't': u'2015-07-10', u'f': False, u'r': 10.9, u'x': u\"it's\"}\n{'u': 7L, 'i': 'caf\\\\xe9', 't': 5, 'n': None, 'l': [1, (2,), ()], 'd': {1: True,},}\n"
+seed python escapes "{'u': '\\\\101\\\\x41\\\\u00e9\\\\U0001f600\\\\q\\\\'', \"i\": b\"\\\\\"\", 't': nan}\n{'u': '\\\\x4', 'i': 1}\n{'u': '\\\\ud800', 'i': 1}\n{u'u': -inf, 'i': -5}\n"
+packed python plain
+seed netflix plain '1:\n1488844,1,2005-09-10\n822109,5,2005-05-13\n2:\r\n1488844,4,2005-09-13\n:\n3,4\n4:5\nx,nan,2005-01-01\n'
+seed netflix headless '7,1,2005-09-10\n1:\n7,1,2005-09-11\n'
+packed netflix plain
+seed sequences counted '2 a b\n1 c\n0\n3 d e\nx y\n# z\n'
 seed sequences plain 'a 1 2 3\nb\t2  1 \n c 3\r\nd\n   \n'
 seed pairs plain 'a 1\nb 2\na 3\nb\nc 1 2\n\303\251 \351\n'
 long="$(printf '%*s' 1024 '' | tr ' ' x)"
@@ -69,5 +81,7 @@ for length in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do # the length of a file c
   seed csv "colon-$length" "u::i::t::r\na::b::5::1\n\"c::1\"::d::6::2\n::\":::x::7\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
   seed csv "tab-$length" "u\ti\tt\tr\na\tb\t2016-01-01\t1\n\"c\n\n\n\"\td\t6\t2\n\"\"x\ty\t7\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
   seed csv "swallow-$length" "u,i,t,r\na,b,5,1\nc,\"d,6,2\ne,f,7,3\ng,h\",8,4\nu,i,t,r\nj,\"k\nl\",9,5\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
+  seed csv "blanks-$length" "# a comment\nu i t r\n  a\t b 5 1 \n\"c d\" 6 2\nu  1,2,3 [4,5,6] 7 8\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
+  seed csv "lists-$length" "u,i,t,r\nu,['a' 'b'],5 6,1\nu,[c],7,2,x\n\"v\",\"['d'\n 'e']\",\"8 9\",3\nw,,,\n$(printf '%*s' "$length" '' | tr ' ' x)\n"
 done
 packed csv comma-3

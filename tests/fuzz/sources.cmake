@@ -8,7 +8,8 @@ foreach(source IN LISTS SRTRAIN_FUZZED_SOURCES)
   list(APPEND SRTRAIN_FUZZED_FORMATS ${format})
 endforeach()
 foreach(source src/base/lines src/base/shown src/base/status src/base/memory src/base/units data_prep/readers/reader data_prep/readers/reading
-        data_prep/readers/table data_prep/readers/json data_prep/readers/words data_prep/readers/report data_prep/readers/numbers
+        data_prep/readers/table data_prep/readers/json data_prep/readers/json_text data_prep/readers/lists
+        data_prep/readers/roles data_prep/readers/dates data_prep/readers/words data_prep/readers/report data_prep/readers/numbers
         data_prep/readers/times data_prep/readers/formats)
   list(APPEND SRTRAIN_FUZZED_SOURCES ${PROJECT_SOURCE_DIR}/${source}.c)
 endforeach()

@@ -13,6 +13,6 @@ const raw_format amazon_csv_format = {.name = "amazon-csv",
                                       .help = "Amazon ratings of 2014: user,item,rating,time stamp",
                                       .files = "ratings_*.csv",
                                       .times = "yes",
-                                      .takes = TAKES_TIMES,
+                                      .takes = TAKES_TIMES | TAKES_WHERE,
                                       .begin = begin,
                                       .records = table_read};

@@ -14,6 +14,6 @@ const raw_format amazon_csv_2018_format = {
     .help = "Amazon ratings of 2018: item,user,rating,time stamp",
     .note = "Taken for amazon-csv it still reads, with users and items swapped: look at their counts",
     .times = "yes",
-    .takes = TAKES_TIMES,
+    .takes = TAKES_TIMES | TAKES_WHERE,
     .begin = begin,
     .records = table_read};

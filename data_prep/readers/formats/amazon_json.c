@@ -4,9 +4,7 @@
 static sr_status begin(reading *r, sr_error *error)
 {
     static const char *const keys[ROLES] = {"reviewerID", "asin", "unixReviewTime", "overall"};
-    (void)error;
-    json_begin(r, keys);
-    return SR_OK;
+    return json_begin(r, keys, false, error);
 }
 
 const raw_format amazon_json_format = {
@@ -14,6 +12,6 @@ const raw_format amazon_json_format = {
     .help = "Amazon reviews of 2014 and 2018, a JSON object a line: reviewerID, asin, overall, unixReviewTime",
     .files = "reviews_*.json",
     .times = "yes",
-    .takes = TAKES_TIMES,
+    .takes = TAKES_TIMES | TAKES_WHERE,
     .begin = begin,
     .records = json_read};

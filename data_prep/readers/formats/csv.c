@@ -5,16 +5,18 @@
 
 #include <string.h>
 
-/* What --columns says of each role; "" for nothing. */
-typedef char column_texts[ROLES][64];
+#define DELIMITER_BLANKS "blanks"
+
+enum { COMMENTS_LOOKED_AT = 1 << 24 }; /* bytes in which the first line that is none has to begin */
 
 static bool is_column_number(const char *text)
 {
     return *text && strspn(text, "0123456789") == strlen(text);
 }
 
-/* The number of a role's column. */
-static sr_status resolve_column(const reading *r, column_texts texts, role which, size_t count, size_t *column, sr_error *error)
+/* The number of a role's column, which one of `texts` names. */
+static sr_status resolve_column(const reading *r, char (*texts)[READER_NAME_SIZE], role which, size_t count,
+                                size_t *column, sr_error *error)
 {
     const char *const wanted[ROLES] = {texts[USER], texts[ITEM], texts[TIME], texts[RATING]}, *text = texts[which];
     if (is_column_number(text)) {
@@ -37,7 +39,7 @@ static sr_status check_names(const reading *r, const size_t columns[ROLES], sr_e
 {
     for (size_t i = TIME; i <= RATING; ++i) {
         char number[24];
-        if (columns[i] == SIZE_MAX || time_kind_of(r->fields[columns[i]]) == TIME_IS_NEITHER)
+        if (columns[i] == SIZE_MAX || time_kind_of(&r->options->times, r->fields[columns[i]]) == TIME_IS_NEITHER)
             continue;
         const field name = r->fields[columns[i]];
         const int length = snprintf(number, sizeof number, "%zu", columns[i]);
@@ -74,33 +76,48 @@ static sr_status count_columns(reading *r, size_t *count, sr_error *error)
 /* The same of a file without header, whose first record remains to be read. */
 static sr_status count_columns_ahead(reading *r, size_t *count, sr_error *error)
 {
-    lines_mark(r->file, 1);
+    lines_mark(r->file, r->options->comment ? (size_t)COMMENTS_LOOKED_AT : 1);
     const sr_status status = count_columns(r, count, error);
     lines_return(r->file);
     return status;
 }
 
-static sr_status begin(reading *r, sr_error *error)
+/* The columns that `texts` name. */
+static sr_status resolve_columns(reading *r, char (*texts)[READER_NAME_SIZE], size_t count, size_t columns[ROLES],
+                                 sr_error *error)
 {
-    column_texts texts;
-    size_t count = 0, columns[ROLES];
-    const bool has_header = r->options->header;
-    r->delimiter = r->options->delimiter ? r->options->delimiter : ",";
-    r->quotes = r->options->no_quotes ? QUOTES_NONE : r->options->multiline_quotes ? QUOTES_OVER_LINES : QUOTES_WITH_DOUBT;
-    SR_TRY(reading_roles(r->options, texts, error));
-    SR_TRY(has_header ? count_columns(r, &count, error) : count_columns_ahead(r, &count, error));
     for (size_t i = 0; i < ROLES; ++i) {
         columns[i] = SIZE_MAX;
         if (*texts[i] && !r->is_empty)
             SR_TRY(resolve_column(r, texts, (role)i, count, &columns[i], error));
-        if (columns[i] != SIZE_MAX && columns[i] >= count)
+        if (columns[i] != SIZE_MAX && columns[i] >= count && (r->options->header || !r->options->ragged))
             return fail_number(r, count, columns[i], error);
     }
-    if (has_header && !r->is_empty)
+    return SR_OK;
+}
+
+static sr_status begin(reading *r, sr_error *error)
+{
+    column_texts texts;
+    size_t count = 0, columns[ROLES], lists[ROLES];
+    const bool has_header = r->options->header;
+    const char *delimiter = r->options->delimiter ? r->options->delimiter : ",";
+    r->splits_at_blanks = strcmp(delimiter, DELIMITER_BLANKS) == 0;
+    r->delimiter = r->splits_at_blanks ? " " : delimiter;
+    r->quotes = r->options->no_quotes || r->splits_at_blanks ? QUOTES_NONE
+                : r->options->multiline_quotes               ? QUOTES_OVER_LINES
+                                                             : QUOTES_WITH_DOUBT;
+    SR_TRY(reading_roles(r->options, true, NULL, &texts, error));
+    SR_TRY(has_header ? count_columns(r, &count, error) : count_columns_ahead(r, &count, error));
+    SR_TRY(resolve_columns(r, texts.one, count, columns, error));
+    SR_TRY(resolve_columns(r, texts.list, count, lists, error));
+    if (has_header && !r->is_empty) {
         SR_TRY(check_names(r, columns, error));
-    if (has_header && !r->is_empty)
-        SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM], error));
+        SR_TRY(reading_keep_header(r, count, columns[USER], columns[ITEM] == SIZE_MAX ? lists[ITEM] : columns[ITEM], error));
+        SR_TRY(table_find_where(r, count, error));
+    }
     table_begin_fixed(r, r->delimiter, r->quotes, columns, count, has_header ? " as the header has" : " as in the first line");
+    table_set_lists(r, lists);
     return SR_OK;
 }
 
@@ -116,7 +133,13 @@ static bool is_delimited_by_quotes(const reader_options *options)
     return options->delimiter && strchr(options->delimiter, '"');
 }
 
+static bool has_quotes_between_blanks(const reader_options *options)
+{
+    return options->multiline_quotes && options->delimiter && strcmp(options->delimiter, DELIMITER_BLANKS) == 0;
+}
+
 static const raw_format_rule rules[] = {
+    {has_quotes_between_blanks, "--multiline-quotes: with --delimiter " DELIMITER_BLANKS " quotes are characters"},
     {has_both_quotes, "--no-quotes and --multiline-quotes exclude each other"},
     {is_delimited_by_quotes, "--delimiter: quotes cannot delimit"},
 };
@@ -124,13 +147,14 @@ static const raw_format_rule rules[] = {
 /* Whether every line end is the end of a record. */
 static bool has_lines_of_its_own(const reader_options *options)
 {
-    return options->no_quotes;
+    return options->no_quotes || (options->delimiter && strcmp(options->delimiter, DELIMITER_BLANKS) == 0);
 }
 
 const raw_format csv_format = {.name = "csv",
                                .help = "any delimited file; --columns, --delimiter, --header say how",
                                .times = "with time=",
-                               .takes = TAKES_COLUMNS | TAKES_DELIMITER | TAKES_HEADER | TAKES_QUOTES | TAKES_TIMES,
+                               .takes = TAKES_COLUMNS | TAKES_DELIMITER | TAKES_HEADER | TAKES_QUOTES | TAKES_TIMES |
+                                        TAKES_WHERE | TAKES_LISTS | TAKES_NO_USER | TAKES_COMMENT | TAKES_RAGGED,
                                .needs_columns = "user=0,item=1,time=3",
                                .rules = rules,
                                .rule_count = sizeof rules / sizeof *rules,

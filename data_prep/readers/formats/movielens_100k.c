@@ -13,6 +13,6 @@ const raw_format movielens_100k_format = {.name = "movielens-100k",
                                           .help = "MovieLens u.data: tab-separated user, item, rating, time stamp",
                                           .files = "u.data",
                                           .times = "yes",
-                                          .takes = TAKES_TIMES,
+                                          .takes = TAKES_TIMES | TAKES_WHERE,
                                           .begin = begin,
                                           .records = table_read};

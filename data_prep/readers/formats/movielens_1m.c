@@ -13,6 +13,6 @@ const raw_format movielens_1m_format = {.name = "movielens-1m",
                                         .help = "MovieLens ratings.dat of 1M and 10M: user::item::rating::time stamp",
                                         .files = "ratings.dat",
                                         .times = "yes",
-                                        .takes = TAKES_TIMES,
+                                        .takes = TAKES_TIMES | TAKES_WHERE,
                                         .begin = begin,
                                         .records = table_read};

@@ -12,6 +12,6 @@ const raw_format movielens_csv_format = {
     .help = "MovieLens ratings.csv of 20M and later, with a header: userId,movieId,rating,timestamp in any order",
     .files = "ratings.csv",
     .times = "with a column timestamp",
-    .takes = TAKES_TIMES,
+    .takes = TAKES_TIMES | TAKES_WHERE,
     .begin = begin,
     .records = table_read};

@@ -4,15 +4,13 @@
 static sr_status begin(reading *r, sr_error *error)
 {
     static const char *const keys[ROLES] = {"user_id", "business_id", "date", "stars"};
-    (void)error;
-    json_begin(r, keys);
-    return SR_OK;
+    return json_begin(r, keys, false, error);
 }
 
 const raw_format yelp_json_format = {.name = "yelp-json",
                                      .help = "Yelp reviews, a JSON object a line: user_id, business_id, stars, date",
                                      .files = "yelp_academic_dataset_review.json",
                                      .times = "yes",
-                                     .takes = TAKES_TIMES,
+                                     .takes = TAKES_TIMES | TAKES_WHERE,
                                      .begin = begin,
                                      .records = json_read};

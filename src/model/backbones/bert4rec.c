@@ -78,7 +78,7 @@ const backbone bert4rec_backbone = {
                   SR_KEYS(keys),
                   .settings_size = sizeof(bert4rec_settings),
                   SR_RULES(rules)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .capabilities = IS_ENCODER,
     .masked = true,
     .masking = masking,
     .declare_parameters = declare_parameters,

@@ -159,6 +159,7 @@ const backbone caser_backbone = {
     .at_once = true,
     .one_state = true,
     .mixes_window = true,
+    .padding_row = true,
     .declare_parameters = declare_parameters,
     .encode = encode,
     .penalty_term = {"frobenius_penalty", "Frobenius penalty"},

@@ -283,7 +283,7 @@ const backbone fearec_backbone = {
                   SR_KEYS(keys),
                   .settings_size = sizeof(fearec_settings),
                   SR_RULES(rules)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD,
+    .capabilities = IS_TRANSFORMER,
     .sums_in_passes = true,
     .mixes_window = true,
     .reads_padding = reads_padding,

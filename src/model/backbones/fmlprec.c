@@ -6,7 +6,7 @@
  *   x' = LN(y + dropout(outer(f(inner(y)))))
  *
  * A product in the frequency domain is a circular convolution: every position hears of every other. */
-#include "model/backbone.h"
+#include "model/sublayer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -69,7 +69,8 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
         sr_tensor *filtered = sr_spectral_filter(tape, model->fourier, x, rows.layout, rows.rows,
                                                  model_parameter(model, tape, filter->weight));
         sr_tensor *residual = only_read ? sr_select_rows(tape, x, batch->reads.tokens, count) : x;
-        sr_tensor *y = add_and_norm(&rows, residual, filtered, &filter->norm, SITE_FREQUENCY);
+        const sr_dropout_site dropout = sublayer_dropout(&rows, SITE_FREQUENCY, false);
+        sr_tensor *y = sublayer_branch(&rows, residual, filtered, &filter->norm, &dropout);
         x = feed_forward(&rows, y, &model->layers[layer].feed_forward, SITE_FEED_FORWARD);
         trace_states(pass, layer + 1, x);
     }
@@ -97,7 +98,7 @@ const backbone fmlprec_backbone = {
     .component = {.name = "fmlprec",
                   .help = "learned filters over the window in the place of attention (Zhou et al. 2022)",
                   .layer_size = sizeof(filter_parameters)},
-    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD,
+    .capabilities = HAS_LAYERS | HAS_FEED_FORWARD | HAS_POSITIONS,
     .mixes_window = true,
     .reads_padding = reads_padding,
     .declare_parameters = declare_parameters,

@@ -62,7 +62,7 @@ static size_t item_width(const sr_model *model)
 
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
-    SR_TRY(declare_items(model, "item_embedding", 0, item_width(model), error));
+    SR_TRY(declare_item_tables(model, item_width(model), error));
     SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, user_width(model), error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
     return declare_layers(model, error);
@@ -107,7 +107,7 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     const int32_t *user_ids = share_embeddings(model, tape, batch, pass, TABLE_USERS);
     if (!item_ids || !user_ids)
         return;
-    sr_tensor *items = item_table_read(&model->item_table, tape, ITEM_VECTORS, item_ids, tokens, true);
+    sr_tensor *items = item_vectors_of(model, tape, batch, item_ids);
     sr_tensor *users = sr_embedding(tape, model_parameter(model, tape, model->user_embedding), user_ids, tokens, true);
     sr_tensor *x = add_positions(model, tape, sr_concatenate_columns(tape, items, users), batch);
     encode_layers(model, tape, encode_input(model, tape, x, batch, pass), NULL, batch, pass, encoding);
@@ -122,7 +122,7 @@ const backbone ssept_backbone = {
                   SR_KEYS(keys),
                   .settings_size = sizeof(ssept_settings),
                   SR_RULES(rules)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .capabilities = IS_ENCODER,
     .users = true,
     .replaces_items = replaces_items,
     .items_read = items_read,

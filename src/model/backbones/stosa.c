@@ -212,7 +212,7 @@ const backbone stosa_backbone = {
                   SR_RULES(rules),
                   .parameters_size = sizeof(size_t),
                   .layer_size = sizeof(stosa_layer)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
+    .capabilities = IS_TRANSFORMER | IS_CALIBRATED,
     .distances = true,
     .declare_parameters = declare_parameters,
     .encode = encode,

@@ -13,14 +13,11 @@ enum { SITE_POSITION_KEYS = 8, SITE_POSITION_VALUES = 9, SITE_TIME_KEYS = 10, SI
 
 typedef struct {
     int64_t time_span; /* the largest gap that is told apart */
-    int64_t time_unit; /* what a gap of 1 is, in units of the time stamps */
 } tisasrec_settings;
 
 static const sr_key keys[] = {
     SR_INTEGER("model", "time_span", tisasrec_settings, time_span, 1, 65535, "256",
                "the largest gap in time that is told apart from longer ones"),
-    SR_INTEGER("model", "time_unit", tisasrec_settings, time_unit, 1, 9e14, "1",
-               "units of the data's time stamps in a gap of 1, as 86400 for days where stamps are seconds"),
 };
 
 static const sr_gone_key gone[] = {
@@ -36,11 +33,17 @@ static const tisasrec_settings *settings_of(const sr_model *model)
     return component_settings(&model->settings, &tisasrec_backbone.component);
 }
 
+static bool reads_times(const sr_model_settings *settings)
+{
+    (void)settings;
+    return true;
+}
+
 static void gaps(const sr_model_settings *settings, int64_t *span, int64_t *unit)
 {
     const tisasrec_settings *own = component_settings(settings, &tisasrec_backbone.component);
     *span = own->time_span;
-    *unit = own->time_unit;
+    *unit = settings->time_unit;
 }
 
 /* Tables of a key's column and of the gap, for keys and for values. */
@@ -58,7 +61,7 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
     const size_t width = (size_t)model->settings.hidden_size, columns = (size_t)model->settings.max_length;
     const size_t gaps = (size_t)settings_of(model)->time_span + 1;
     tisasrec_parameters *own = parameters_of(model);
-    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
+    SR_TRY(declare_item_tables(model, width, error));
     SR_TRY(declare_table(model, &own->position_keys, "pos_key_embedding", columns, width, error));
     SR_TRY(declare_table(model, &own->position_values, "pos_value_embedding", columns, width, error));
     SR_TRY(declare_table(model, &own->time_keys, "time_key_embedding", gaps, width, error));
@@ -93,7 +96,7 @@ static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const 
     terms.time_keys = time_table(model, tape, own->time_keys, pass, SITE_TIME_KEYS);
     terms.time_values = time_table(model, tape, own->time_values, pass, SITE_TIME_VALUES);
     terms.intervals = (sr_intervals){
-        .times = batch->times, .unit = settings_of(model)->time_unit, .span = settings_of(model)->time_span};
+        .times = batch->times, .unit = model->settings.time_unit, .span = settings_of(model)->time_span};
     encode_layers(model, tape, x, &terms, batch, pass, encoding);
 }
 
@@ -104,8 +107,8 @@ const backbone tisasrec_backbone = {
                   SR_GONE(gone),
                   .settings_size = sizeof(tisasrec_settings),
                   .parameters_size = sizeof(tisasrec_parameters)},
-    .capabilities = HAS_LAYERS | HAS_ATTENTION | HAS_FEED_FORWARD | IS_CALIBRATED,
-    .times = true,
+    .capabilities = IS_ENCODER,
+    .reads_times = reads_times,
     .places_itself = true,
     .gaps = gaps,
     .declare_parameters = declare_parameters,

@@ -5,6 +5,10 @@
  *   branch = LN(x + dropout(low + b (x - low)))         b = sqrt_beta^2 for each channel
  *   h      = alpha branch + (1 - alpha) attention       each with a residual and a norm of its own, none after the mixture
  *
+ * With model.norm pre the branch reads n = LN(x), and the mixture takes the place of attention's outcome:
+ *
+ *   y      = x + g (alpha dropout(low + b (n - low)) + (1 - alpha) dropout(attention))
+ *
  * The transform runs over the whole window, padding included, as released; or over the items of each sequence alone. Either way
  * a position hears of those behind it. */
 #include "model/calibrator.h"
@@ -56,6 +60,11 @@ static bool filters_gaussians(const void *part)
     return backbone_of(part)->distances;
 }
 
+static bool norms_queries(const void *part)
+{
+    return ((const sr_model_settings *)part)->encoder.norm == SR_NORM_QUERY;
+}
+
 static bool shows_targets(const void *part)
 {
     const sr_model_settings *settings = part;
@@ -66,6 +75,8 @@ static const sr_rule rules[] = {
     SR_RULE(section, "model.backbone", filters_gaussians,
             "this calibrator filters states that are vectors, while stosa's are Gaussians; use another backbone, or no "
             "calibrator but refinement"),
+    SR_RULE(section, "model.norm", norms_queries,
+            "with norm query states are norms already, and the branch would norm them twice more; use norm post or pre"),
     SR_RULE(section, "training.objective", shows_targets,
             "a filter over the whole sequence adds later items to earlier positions, so that each position would be shown the "
             "item that it has to predict; use objective last, which reads the last position alone"),
@@ -105,6 +116,8 @@ static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *err
     return declare_fourier(model, error);
 }
 
+/* With norm post the branch is made of x and has a residual and a norm behind it. With norm pre it is made of LN(x), and its
+ * mixture with attention's outcome is added to x. */
 static void mix(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_tensor **attacked)
 {
     sr_model *model = block->model;
@@ -113,9 +126,12 @@ static void mix(attention_block *block, sr_tensor *residual, sr_tensor **y, sr_t
     const double alpha = settings_of(&model->settings)->alpha;
     const sr_band low_band = {0, low_bins(&model->settings)};
     const layer_rows rows = rows_of_block(block);
-    sr_tensor *low = sr_band_pass(tape, model->fourier, block->input, rows.layout, rows.rows, low_band);
-    sr_tensor *rescaled = sr_rescale_residual(tape, residual, low, model_parameter(model, tape, own->sqrt_beta));
-    sr_tensor *branch = add_and_norm(&rows, residual, rescaled, &own->norm, SITE_FREQUENCY);
+    const sublayer_inputs in = sublayer_enter(model, tape, block->input, &own->norm);
+    sr_tensor *read = in.read == block->input ? residual : rows_of_queries(block, in.read);
+    sr_tensor *low = sr_band_pass(tape, model->fourier, in.read, rows.layout, rows.rows, low_band);
+    sr_tensor *rescaled = sr_rescale_residual(tape, read, low, model_parameter(model, tape, own->sqrt_beta));
+    const sr_dropout_site dropout = sublayer_dropout(&rows, SITE_FREQUENCY, false);
+    sr_tensor *branch = sublayer_branch(&rows, residual, rescaled, &own->norm, &dropout);
     *y = sr_weighted_add(tape, branch, alpha, *y, 1 - alpha);
     if (attacked)
         *attacked = sr_weighted_add(tape, branch, alpha, *attacked, 1 - alpha);

@@ -107,8 +107,7 @@ static sr_status declare_matrix(sr_model *model, size_t layer, const char *what,
     char name[SR_PARAMETER_NAME_SIZE];
     snprintf(name, sizeof name, "layers.%zu.refinement.%s.weight", layer, what);
     return sr_parameters_declare(&model->parameters, name, per_head ? shape : shape + 1, per_head ? 3 : 2,
-                                 (sr_initial_values){SR_INITIAL_NORMAL, model->settings.initializer_range},
-                                 SR_PARAMETERS_ORDINARY, index, error);
+                                 initial_matrix(model, rows, columns), SR_PARAMETERS_ORDINARY, index, error);
 }
 
 static sr_status declare_parameters(sr_model *model, size_t layer, sr_error *error)

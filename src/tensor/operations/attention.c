@@ -13,6 +13,38 @@
 
 enum { PRODUCT_CELLS = 256 }; /* cells of one head from which on a matrix product is used */
 
+/* The products of a head: of its cells, and with them. */
+static sr_causal_size scores_size(const sr_attention_map *map, const head_block *block)
+{
+    return block_product(map, block, (sr_product_size){block->queries, block->keys, block->width}, CAUSAL_RESULT);
+}
+
+static sr_causal_size sum_over_keys_size(const sr_attention_map *map, const head_block *block)
+{
+    return block_product(map, block, (sr_product_size){block->queries, block->width, block->keys}, CAUSAL_FACTOR);
+}
+
+static sr_causal_size sum_over_queries_size(const sr_attention_map *map, const head_block *block)
+{
+    return block_product(map, block, (sr_product_size){block->keys, block->width, block->queries}, CAUSAL_FACTOR);
+}
+
+/* Zeroes the rows of a head, if the gradient of `tensor` is new: `rows` of them from `row` on. */
+static void begin_rows(const sr_tensor *tensor, const head_block *block, size_t row, size_t rows)
+{
+    for (size_t i = 0; i < rows; ++i)
+        sr_gradient_begin(tensor, (row + i) * tensor->columns + block->column, block->width);
+}
+
+/* The same for the keys of sequences without queries, which no head reaches. */
+static void begin_unread_keys(const sr_tensor *tensor, const sr_attention_map *map)
+{
+    const size_t *queries = map->queries->offsets, *keys = map->keys->offsets;
+    for (size_t s = 0; s < map->layout->sequences; ++s)
+        if (queries[s] == queries[s + 1])
+            sr_gradient_begin(tensor, keys[s] * tensor->columns, (keys[s + 1] - keys[s]) * tensor->columns);
+}
+
 /* ---- scores ---- */
 
 typedef struct {
@@ -28,9 +60,11 @@ static void scores_forward(sr_tape *tape, const sr_attention_map *map, const hea
     const sr_real *key = state->key->values + block->key_row * stride + block->column;
     sr_real *scores = state->scores->values + block->cell;
     const bool product = block->queries * block->keys >= PRODUCT_CELLS;
-    if (product)
-        sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->keys, block->width}, state->scale,
-                     sr_plain(query, stride), sr_transposed(key, stride), 0, scores, block->keys);
+    if (product) {
+        const sr_causal_size size = scores_size(map, block);
+        sr_gemm_causal(sr_tape_products(tape), &size, state->scale, sr_plain(query, stride), sr_transposed(key, stride), 0,
+                       scores, block->keys);
+    }
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
@@ -54,14 +88,17 @@ static void scores_backward_head(sr_tape *tape, const sr_attention_map *map, con
     sr_real *query_gradient = state->query->wants_gradient ? state->query->gradient + query_offset : NULL;
     sr_real *key_gradient = state->key->wants_gradient ? state->key->gradient + key_offset : NULL;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
+        const sr_causal_size over_keys = sum_over_keys_size(map, block), over_queries = sum_over_queries_size(map, block);
         if (query_gradient)
-            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->width, block->keys}, state->scale,
-                         sr_plain(gradient, block->keys), sr_plain(key, stride), 1, query_gradient, stride);
+            sr_gemm_causal(sr_tape_products(tape), &over_keys, state->scale, sr_plain(gradient, block->keys),
+                           sr_plain(key, stride), sr_gradient_kept(state->query), query_gradient, stride);
         if (key_gradient)
-            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->keys, block->width, block->queries}, state->scale,
-                         sr_transposed(gradient, block->keys), sr_plain(query, stride), 1, key_gradient, stride);
+            sr_gemm_causal(sr_tape_products(tape), &over_queries, state->scale, sr_transposed(gradient, block->keys),
+                           sr_plain(query, stride), sr_gradient_kept(state->key), key_gradient, stride);
         return;
     }
+    begin_rows(state->query, block, block->query_row, block->queries);
+    begin_rows(state->key, block, block->key_row, block->keys);
     const sr_kernels *kernels = sr_tape_kernels(tape);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
@@ -85,6 +122,7 @@ static void scores_backward(sr_tape *tape, const sr_tensor *scores, const void *
 {
     (void)scores;
     const scores_record *record = saved;
+    begin_unread_keys(record->head.key, record->map);
     for_each_head(tape, record->map, record->head.query->columns / record->map->heads, scores_backward_head, &record->head);
 }
 
@@ -99,7 +137,7 @@ sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, 
     if (!record)
         return NULL;
     sr_tensor *inputs[] = {query, key};
-    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, scores_backward, record);
+    sr_tensor *scores = sr_tape_record_storing(tape, sr_attention_map_cells(map), 1, inputs, 2, scores_backward, record);
     if (!scores)
         return NULL;
     *record = (scores_record){map, {query, key, scores, (sr_real)scale}};
@@ -135,6 +173,7 @@ static void softmax_backward_head(sr_tape *tape, const sr_attention_map *map, co
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
         visible_keys(map, block, i, &begin, &end);
+        sr_gradient_begin(state->scores, block->cell + i * block->keys, block->keys);
         const size_t first = block->cell + i * block->keys + begin;
         sr_tape_kernels(tape)->softmax_backward(state->scores->gradient + first, state->probabilities->values + first,
                                                 state->probabilities->gradient + first, end - begin);
@@ -156,7 +195,7 @@ static sr_tensor *record_softmax(sr_tape *tape, sr_tensor *scores, const sr_atte
     softmax_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    sr_tensor *probabilities = sr_tape_record(tape, scores->rows, 1, &scores, 1, softmax_backward, state);
+    sr_tensor *probabilities = sr_tape_record_storing(tape, scores->rows, 1, &scores, 1, softmax_backward, state);
     if (!probabilities)
         return NULL;
     *state = (softmax_state){map, scores, probabilities};
@@ -271,8 +310,9 @@ static void context_forward_head(sr_tape *tape, const sr_attention_map *map, con
     const sr_real *value = state->value->values + block->key_row * stride + block->column;
     sr_real *context = state->context->values + block->query_row * stride + block->column;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
-        sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->width, block->keys}, 1,
-                     sr_plain(weights, block->keys), sr_plain(value, stride), 0, context, stride);
+        const sr_causal_size size = sum_over_keys_size(map, block);
+        sr_gemm_causal(sr_tape_products(tape), &size, 1, sr_plain(weights, block->keys), sr_plain(value, stride), 0, context,
+                       stride);
         return;
     }
     for (size_t i = 0; i < block->queries; ++i) {
@@ -283,6 +323,13 @@ static void context_forward_head(sr_tape *tape, const sr_attention_map *map, con
             sr_tape_kernels(tape)->accumulate_scaled(context + i * stride, weights[i * block->keys + j], value + j * stride,
                                                      block->width);
     }
+}
+
+/* What a causal product leaves out of a new gradient becomes zero. */
+static void begin_unseen_cells(const sr_tensor *weights, const head_block *block, size_t diagonal)
+{
+    for (size_t i = 0; i < block->queries && i + diagonal + 1 < block->keys; ++i)
+        sr_gradient_begin(weights, block->cell + i * block->keys + i + diagonal + 1, block->keys - i - diagonal - 1);
 }
 
 /* dW_ij += <dC_i, v_j>,  dv_j += sum_i W_ij dC_i */
@@ -297,14 +344,19 @@ static void context_backward_head(sr_tape *tape, const sr_attention_map *map, co
     sr_real *weights_gradient = state->weights->wants_gradient ? state->weights->gradient + block->cell : NULL;
     sr_real *value_gradient = state->value->wants_gradient ? state->value->gradient + value_offset : NULL;
     if (block->queries * block->keys >= PRODUCT_CELLS) {
+        const sr_causal_size cells = scores_size(map, block), over_queries = sum_over_queries_size(map, block);
         if (weights_gradient)
-            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->queries, block->keys, block->width}, 1,
-                         sr_plain(gradient, stride), sr_transposed(value, stride), 1, weights_gradient, block->keys);
+            sr_gemm_causal(sr_tape_products(tape), &cells, 1, sr_plain(gradient, stride), sr_transposed(value, stride),
+                           sr_gradient_kept(state->weights), weights_gradient, block->keys);
+        if (weights_gradient && cells.causal != CAUSAL_NONE)
+            begin_unseen_cells(state->weights, block, cells.diagonal);
         if (value_gradient)
-            sr_gemm_with(sr_tape_products(tape), (sr_product_size){block->keys, block->width, block->queries}, 1,
-                         sr_transposed(weights, block->keys), sr_plain(gradient, stride), 1, value_gradient, stride);
+            sr_gemm_causal(sr_tape_products(tape), &over_queries, 1, sr_transposed(weights, block->keys),
+                           sr_plain(gradient, stride), sr_gradient_kept(state->value), value_gradient, stride);
         return;
     }
+    sr_gradient_begin(state->weights, block->cell, block->queries * block->keys);
+    begin_rows(state->value, block, block->key_row, block->keys);
     const sr_kernels *kernels = sr_tape_kernels(tape);
     for (size_t i = 0; i < block->queries; ++i) {
         size_t begin, end;
@@ -323,6 +375,7 @@ static void context_backward(sr_tape *tape, const sr_tensor *context, const void
 {
     (void)context;
     const context_state *state = saved;
+    begin_unread_keys(state->value, state->map);
     for_each_head(tape, state->map, state->value->columns / state->map->heads, context_backward_head, state);
 }
 
@@ -336,7 +389,7 @@ sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *va
         return NULL;
     sr_tensor *inputs[] = {weights, value};
     const size_t rows = sr_rows_count(map->queries, map->layout);
-    sr_tensor *context = sr_tape_record(tape, rows, value->columns, inputs, 2, context_backward, state);
+    sr_tensor *context = sr_tape_record_storing(tape, rows, value->columns, inputs, 2, context_backward, state);
     if (!context)
         return NULL;
     *state = (context_state){map, weights, value, context};

@@ -7,7 +7,9 @@
  * its rows. Rows of the table may lie in several slabs, whose order only changes the order of additions.
  * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov & Gimelshein
  * 2018), and backward goes over the same tiles again. The first of them are kept from forward to backward, as many as
- * sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are. */
+ * sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are. Tiles of the same
+ * items follow each other. A matrix unit keeps exponentials as it multiplies them (tensor/softmax_unit.h), and multiplies P
+ * before onehot is subtracted. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -16,10 +18,11 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 enum {
-    TILE_ROWS = 256,   /* examples of a tile */
+    TILE_ROWS = SOFTMAX_UNIT_ROWS, /* examples of a tile */
     TILE_COLUMNS = 960 /* items of a tile: together about 1 MiB in single precision, what a core's L2 cache holds; no
                            power of two, whose columns would all lie in the same few sets of the L1 cache */
 };
@@ -35,9 +38,11 @@ typedef struct {
     /* Of unit rows: the factors of all rows, slab after slab; room for a tile's rows and their gradients [TILE_COLUMNS, width]
      */
     sr_real *factors, *unit_rows, *unit_gradients;
-    sr_real *tiles;  /* room for the kept tiles one after the other, and for one that is not kept */
-    sr_real *maxima; /* likewise of their rows */
-    size_t kept;     /* tiles: the first ones */
+    sr_real *tiles;              /* room for the kept tiles one after the other, and for one that is not kept */
+    sr_real *maxima;             /* likewise of their rows */
+    size_t kept;                 /* tiles: the first ones */
+    const sr_softmax_unit *unit; /* or NULL */
+    void *unit_room;
 } catalogue_state;
 
 /* A tile: examples [row, row + rows) against rows [column, column + columns) of a slab. */
@@ -46,8 +51,9 @@ typedef struct {
     const sr_slab *slab;
     const sr_real *items;   /* [columns, width]: its rows, of length 1 where scores are cosines */
     const sr_real *factors; /* [columns]: then what these were multiplied by */
-    sr_real *exponentials;  /* [rows, columns]: exp(logit - maximum of the row within the tile) */
-    sr_real *maxima;        /* [rows] */
+    sr_real
+        *exponentials; /* [rows, columns]: exp(logit - maximum of the row within the tile); or what the unit makes of that */
+    sr_real *maxima;   /* [rows] */
     bool kept;
 } logits_tile;
 
@@ -71,12 +77,18 @@ static size_t tiles_of(size_t n, const sr_slab *slabs, size_t slab_count)
     return (n + TILE_ROWS - 1) / TILE_ROWS * tiles_across_all(slabs, slab_count);
 }
 
-/* Where tile `number` of the logits lies: one row of tiles after the other. */
-static logits_tile tile_at(size_t n, const sr_slab *slabs, size_t slab_count, size_t number)
+/* The numbers that a tile's exponentials take. */
+static size_t elements_of(const sr_softmax_unit *unit, size_t rows, size_t columns)
 {
-    const size_t across = tiles_across_all(slabs, slab_count), row = number / across * TILE_ROWS;
+    return unit ? unit->tile_bytes(rows, columns) / sizeof(sr_real) : rows * columns;
+}
+
+/* Where tile `number` of the logits lies: all rows of tiles for some items, then for the next ones. */
+static logits_tile tile_at(size_t n, const sr_slab *slabs, size_t number)
+{
+    const size_t down = (n + TILE_ROWS - 1) / TILE_ROWS, row = number % down * TILE_ROWS;
     const sr_slab *slab = slabs;
-    size_t place = number % across;
+    size_t place = number / down;
     while (place >= tiles_across(slab))
         place -= tiles_across(slab++);
     const size_t column = place * TILE_COLUMNS;
@@ -87,7 +99,7 @@ static logits_tile tile_at(size_t n, const sr_slab *slabs, size_t slab_count, si
                          .slab = slab};
 }
 
-/* The rows of a tile, as they are scored. */
+/* The rows of a tile, as they are scored. Unit rows are copied for the first of the tiles that have them. */
 static void find_items(const sr_tape *tape, const catalogue_state *state, logits_tile *tile)
 {
     const size_t width = state->x->columns;
@@ -98,30 +110,56 @@ static void find_items(const sr_tape *tape, const catalogue_state *state, logits
     tile->factors = state->factors + tile->column;
     for (const sr_slab *slab = state->slabs; slab < tile->slab; ++slab)
         tile->factors += slab->numbers.count;
+    tile->items = state->unit_rows;
+    if (tile->row > 0)
+        return;
     memcpy(state->unit_rows, rows, tile->columns * width * sizeof *rows);
     for (size_t i = 0; i < tile->columns; ++i)
         sr_tape_kernels(tape)->scale(state->unit_rows + i * width, tile->factors[i], width);
-    tile->items = state->unit_rows;
+}
+
+/* Tile `number` is the first of those with its items. What is not kept is computed in backward too. */
+static void lay_items_out(const catalogue_state *state, const logits_tile *tile, size_t number, bool backward)
+{
+    const size_t width = state->x->columns, down = (state->x->rows + TILE_ROWS - 1) / TILE_ROWS;
+    if (!backward || number + down > state->kept)
+        state->unit->read_classes(state->unit_room, tile->items, tile->columns, width, false);
+    if (backward)
+        state->unit->read_classes(state->unit_room, tile->items, tile->columns, width, true);
 }
 
 typedef void (*tile_function)(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context);
 
-static void for_each_tile(sr_tape *tape, const catalogue_state *state, tile_function function, void *context)
+static void for_each_tile(sr_tape *tape, const catalogue_state *state, bool backward, tile_function function, void *context)
 {
     const size_t n = state->x->rows;
     sr_real *exponentials = state->tiles, *maxima = state->maxima;
     for (size_t number = 0; number < tiles_of(n, state->slabs, state->slab_count); ++number) {
-        logits_tile tile = tile_at(n, state->slabs, state->slab_count, number);
+        logits_tile tile = tile_at(n, state->slabs, number);
         tile.exponentials = exponentials;
         tile.maxima = maxima;
         tile.kept = number < state->kept;
         find_items(tape, state, &tile);
+        if (state->unit && tile.row == 0)
+            lay_items_out(state, &tile, number, backward);
         function(tape, state, &tile, context);
         if (tile.kept) {
-            exponentials += tile.rows * tile.columns;
+            exponentials += elements_of(state->unit, tile.rows, tile.columns);
             maxima += tile.rows;
         }
     }
+}
+
+static softmax_part part_of(const catalogue_state *state, const logits_tile *tile)
+{
+    const size_t width = state->x->columns;
+    return (softmax_part){.rows = tile->rows,
+                          .columns = tile->columns,
+                          .width = width,
+                          .x = state->x->values + tile->row * width,
+                          .exponentials = tile->exponentials,
+                          .maxima = tile->maxima,
+                          .room = state->unit_room};
 }
 
 static bool holds_target(const catalogue_state *state, const logits_tile *tile, size_t i, size_t *column)
@@ -139,26 +177,42 @@ typedef struct {
     sr_real *target_logits; /* [n] */
 } forward_sums;
 
-static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
+/* Exponentials and maxima of a tile. */
+static void exponentiate(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const softmax_findings *findings)
 {
     const size_t width = state->x->columns;
-    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, tile->columns, width},
-                 (sr_real)(1 / state->scoring.temperature), sr_plain(state->x->values + tile->row * width, width),
-                 sr_transposed(tile->items, width), 0, tile->exponentials, tile->columns);
+    const sr_real factor = (sr_real)(1 / state->scoring.temperature);
+    if (state->unit) {
+        const softmax_part part = part_of(state, tile);
+        state->unit->forward(&part, factor, findings);
+        return;
+    }
+    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, tile->columns, width}, factor,
+                 sr_plain(state->x->values + tile->row * width, width), sr_transposed(tile->items, width), 0,
+                 tile->exponentials, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         sr_real *row = tile->exponentials + i * tile->columns;
-        size_t target;
-        if (sums && holds_target(state, tile, i, &target))
-            sums->target_logits[tile->row + i] = row[target];
-        const sr_real sum = sr_tape_kernels(tape)->exponentials(row, &tile->maxima[i], tile->columns);
-        if (!sums)
-            continue;
+        if (findings->logits_of_targets && findings->targets[i] < tile->columns)
+            findings->logits_of_targets[i] = row[findings->targets[i]];
+        findings->sums[i] = sr_tape_kernels(tape)->exponentials(row, &tile->maxima[i], tile->columns);
+    }
+}
+
+static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
+{
+    sr_real of_rows[TILE_ROWS];
+    size_t targets[TILE_ROWS];
+    for (size_t i = 0; sums && i < tile->rows; ++i)
+        if (!holds_target(state, tile, i, &targets[i]))
+            targets[i] = SIZE_MAX;
+    exponentiate(tape, state, tile, &(softmax_findings){of_rows, targets, sums ? sums->target_logits + tile->row : NULL});
+    for (size_t i = 0; sums && i < tile->rows; ++i) {
         sr_real *maximum = &state->log_sum[tile->row + i], *total = &sums->sums[tile->row + i];
         if (tile->maxima[i] > *maximum) {
-            *total = *total * (sr_real)exp((double)(*maximum - tile->maxima[i])) + sum;
+            *total = *total * (sr_real)exp((double)(*maximum - tile->maxima[i])) + of_rows[i];
             *maximum = tile->maxima[i];
         } else {
-            *total += sum * (sr_real)exp((double)(tile->maxima[i] - *maximum));
+            *total += of_rows[i] * (sr_real)exp((double)(tile->maxima[i] - *maximum));
         }
     }
 }
@@ -168,42 +222,81 @@ static void forward_tile(sr_tape *tape, const catalogue_state *state, const logi
     compute_tile(tape, state, tile, context);
 }
 
-/* dE of a tile, from the gradient of its scores. */
-static void accumulate_items(sr_tape *tape, const catalogue_state *state, const logits_tile *tile)
+/* Where the gradient of a tile's rows as they are scored is added up; NULL: it is not wanted. */
+static sr_real *begin_items(const catalogue_state *state, const logits_tile *tile)
+{
+    const sr_tensor *table = tile->slab->rows;
+    const size_t width = table->columns;
+    if (!table->wants_gradient || !state->scoring.unit_rows)
+        return table->wants_gradient ? table->gradient + tile->column * width : NULL;
+    memset(state->unit_gradients, 0, tile->columns * width * sizeof *state->unit_gradients);
+    return state->unit_gradients;
+}
+
+static void finish_items(const sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const sr_real *gradient)
+{
+    const sr_tensor *table = tile->slab->rows;
+    const size_t width = table->columns;
+    for (size_t i = 0; gradient && state->scoring.unit_rows && i < tile->columns; ++i)
+        accumulate_from_unit(sr_tape_kernels(tape), table->gradient + (tile->column + i) * width, gradient + i * width,
+                             table->values + (tile->column + i) * width, tile->factors[i], width);
+}
+
+/* What products of D add: factors [rows] make P of a tile's exponentials. */
+static void add_products(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const sr_real *factors,
+                         sr_real slope, sr_real *item_gradient)
 {
     const size_t width = state->x->columns;
-    const sr_tensor *table = tile->slab->rows;
-    sr_real *gradient = table->gradient + tile->column * width;
-    const bool unit = state->scoring.unit_rows;
-    sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->columns, width, tile->rows}, 1,
-                 sr_transposed(tile->exponentials, tile->columns), sr_plain(state->x->values + tile->row * width, width),
-                 unit ? 0 : 1, unit ? state->unit_gradients : gradient, width);
-    for (size_t i = 0; unit && i < tile->columns; ++i)
-        accumulate_from_unit(sr_tape_kernels(tape), gradient + i * width, state->unit_gradients + i * width,
-                             table->values + (tile->column + i) * width, tile->factors[i], width);
+    sr_tensor *x = state->x;
+    sr_real *difference = tile->exponentials; /* becomes D */
+    for (size_t i = 0; i < tile->rows; ++i) {
+        sr_tape_kernels(tape)->scale(difference + i * tile->columns, factors[i], tile->columns);
+        size_t target;
+        if (holds_target(state, tile, i, &target))
+            difference[i * tile->columns + target] -= slope;
+    }
+    if (x->wants_gradient)
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, width, tile->columns}, 1,
+                     sr_plain(difference, tile->columns), sr_plain(tile->items, width), 1, x->gradient + tile->row * width,
+                     width);
+    if (item_gradient)
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->columns, width, tile->rows}, 1,
+                     sr_transposed(difference, tile->columns), sr_plain(x->values + tile->row * width, width), 1, item_gradient,
+                     width);
+}
+
+/* The same by the unit: products of P, and what onehot takes away. */
+static void add_products_by_unit(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const sr_real *factors,
+                                 sr_real slope, sr_real *item_gradient)
+{
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t width = state->x->columns;
+    const sr_real *x = state->x->values + tile->row * width;
+    sr_real *x_gradient = state->x->wants_gradient ? state->x->gradient + tile->row * width : NULL;
+    const softmax_part part = part_of(state, tile);
+    state->unit->backward(&part, factors, x_gradient, item_gradient);
+    for (size_t i = 0; i < tile->rows; ++i) {
+        size_t target;
+        if (!holds_target(state, tile, i, &target))
+            continue;
+        if (x_gradient)
+            kernels->accumulate_scaled(x_gradient + i * width, -slope, tile->items + target * width, width);
+        if (item_gradient)
+            kernels->accumulate_scaled(item_gradient + target * width, -slope, x + i * width, width);
+    }
 }
 
 static void backward_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context)
 {
     const sr_real slope = *(const sr_real *)context;
-    const size_t width = state->x->columns;
+    sr_real factors[TILE_ROWS];
     if (!tile->kept)
         compute_tile(tape, state, tile, NULL);
-    sr_real *difference = tile->exponentials; /* becomes D */
-    for (size_t i = 0; i < tile->rows; ++i) {
-        const double shift = (double)(tile->maxima[i] - state->log_sum[tile->row + i]);
-        sr_tape_kernels(tape)->scale(difference + i * tile->columns, slope * (sr_real)exp(shift), tile->columns);
-        size_t target;
-        if (holds_target(state, tile, i, &target))
-            difference[i * tile->columns + target] -= slope;
-    }
-    sr_tensor *x = state->x;
-    if (x->wants_gradient)
-        sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, width, tile->columns}, 1,
-                     sr_plain(difference, tile->columns), sr_plain(tile->items, width), 1, x->gradient + tile->row * width,
-                     width);
-    if (tile->slab->rows->wants_gradient)
-        accumulate_items(tape, state, tile);
+    for (size_t i = 0; i < tile->rows; ++i)
+        factors[i] = slope * (sr_real)exp((double)(tile->maxima[i] - state->log_sum[tile->row + i]));
+    sr_real *item_gradient = begin_items(state, tile);
+    (state->unit ? add_products_by_unit : add_products)(tape, state, tile, factors, slope, item_gradient);
+    finish_items(tape, state, tile, item_gradient);
 }
 
 static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void *saved)
@@ -211,7 +304,7 @@ static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void 
     const catalogue_state *state = saved;
     sr_real slope = loss->gradient[0] * (sr_real)state->weight * (sr_real)(1 / state->scoring.temperature);
     /* Kept tiles are overwritten here: a second backward pass through the same loss has to compute them again. */
-    for_each_tile(tape, state, backward_tile, &slope);
+    for_each_tile(tape, state, true, backward_tile, &slope);
     ((catalogue_state *)saved)->kept = 0;
 }
 
@@ -220,17 +313,23 @@ typedef struct {
     size_t kept, elements, maxima;
 } tile_room;
 
-static tile_room room_for(size_t n, const sr_slab *slabs, size_t slab_count, size_t kept_bytes)
+/* The most columns of a tile. */
+static size_t widest_of(const sr_slab *slabs, size_t slab_count)
 {
-    tile_room room = {0, 0, 0};
     size_t widest = 0;
     for (size_t i = 0; i < slab_count; ++i)
         widest = larger(widest, smaller(slabs[i].numbers.count, TILE_COLUMNS));
+    return widest;
+}
+
+static tile_room room_for(const sr_softmax_unit *unit, size_t n, const sr_slab *slabs, size_t slab_count, size_t kept_bytes)
+{
+    tile_room room = {0, 0, 0};
     for (; room.kept < tiles_of(n, slabs, slab_count); ++room.kept) {
-        const logits_tile tile = tile_at(n, slabs, slab_count, room.kept);
-        const size_t elements = tile.rows * tile.columns;
+        const logits_tile tile = tile_at(n, slabs, room.kept);
+        const size_t elements = elements_of(unit, tile.rows, tile.columns);
         if ((room.elements + elements) * sizeof(sr_real) > kept_bytes) {
-            room.elements += smaller(n, TILE_ROWS) * widest;
+            room.elements += elements_of(unit, smaller(n, TILE_ROWS), widest_of(slabs, slab_count));
             room.maxima += smaller(n, TILE_ROWS);
             return room;
         }
@@ -240,10 +339,22 @@ static tile_room room_for(size_t n, const sr_slab *slabs, size_t slab_count, siz
     return room;
 }
 
+/* The matrix unit, where there is one and n states of `width` numbers fill its tiles. */
+static const sr_softmax_unit *unit_for(const sr_tape *tape, size_t n, size_t width)
+{
+    enum { FEWEST = 32 };
+    return n >= FEWEST && width >= FEWEST ? sr_tape_products(tape)->softmax : NULL;
+}
+
+static void *take_unit_room(sr_tape *tape, const sr_softmax_unit *unit, const sr_slab *slabs, size_t slab_count)
+{
+    return sr_tape_take(tape, unit->room_bytes(widest_of(slabs, slab_count), slabs[0].rows->columns), 1);
+}
+
 size_t sr_catalogue_cross_entropy_memory(size_t rows, size_t classes, size_t kept_bytes)
 {
     const sr_slab all = {.numbers = {.count = classes}};
-    const tile_room room = room_for(rows, &all, 1, kept_bytes);
+    const tile_room room = room_for(NULL, rows, &all, 1, kept_bytes);
     const size_t of_rows = 3; /* logarithms, sums, logits of targets */
     return (room.elements + room.maxima + of_rows * rows) * sizeof(sr_real);
 }
@@ -280,13 +391,16 @@ static bool take_unit_rows(sr_tape *tape, catalogue_state *state)
 static bool take_state(sr_tape *tape, catalogue_state *state)
 {
     const size_t n = state->x->rows;
-    const tile_room room = room_for(n, state->slabs, state->slab_count,
+    state->unit = unit_for(tape, n, state->x->columns);
+    state->unit_room = state->unit ? take_unit_room(tape, state->unit, state->slabs, state->slab_count) : NULL;
+    const tile_room room = room_for(state->unit, n, state->slabs, state->slab_count,
                                     sr_tape_is_recording(tape) ? sr_tape_kept_bytes(tape) : 0);
     state->kept = room.kept;
     state->tiles = sr_tape_take(tape, room.elements, sizeof *state->tiles);
     state->maxima = sr_tape_take(tape, room.maxima, sizeof *state->maxima);
     state->log_sum = sr_tape_take(tape, n, sizeof *state->log_sum);
-    return state->tiles && state->maxima && state->log_sum && (!state->scoring.unit_rows || take_unit_rows(tape, state));
+    return (!state->unit || state->unit_room) && state->tiles && state->maxima && state->log_sum &&
+           (!state->scoring.unit_rows || take_unit_rows(tape, state));
 }
 
 /* The tensors that the loss depends on: the states and each slab. */
@@ -329,7 +443,7 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
         sums.sums[i] = 0;
         sums.target_logits[i] = (sr_real)NAN; /* of a target that no slab has */
     }
-    for_each_tile(tape, state, forward_tile, &sums);
+    for_each_tile(tape, state, false, forward_tile, &sums);
     double total = 0;
     for (size_t i = 0; i < n; ++i) {
         state->log_sum[i] += (sr_real)log((double)sums.sums[i]);
@@ -347,6 +461,10 @@ bool sr_softmax_begin(sr_tape *tape, const sr_slab *slabs, size_t slab_count, co
     sr_tensor width_alone = {.columns = slabs[0].rows->columns};
     catalogue_state state = {.x = &width_alone, .slabs = slabs, .slab_count = slab_count, .scoring = *scoring};
     *begun = (sr_softmax_slabs){.slabs = slabs, .slab_count = slab_count, .scoring = *scoring};
+    const sr_softmax_unit *unit = unit_for(tape, SIZE_MAX, width_alone.columns);
+    begun->unit_room = unit ? take_unit_room(tape, unit, slabs, slab_count) : NULL;
+    if (unit && !begun->unit_room)
+        return false;
     if (!scoring->unit_rows)
         return true;
     if (!take_unit_rows(tape, &state))
@@ -359,7 +477,8 @@ bool sr_softmax_begin(sr_tape *tape, const sr_slab *slabs, size_t slab_count, co
 
 bool sr_softmax_take_tiles(sr_tape *tape, size_t n, const sr_softmax_slabs *slabs, size_t *kept_bytes, sr_softmax_tiles *tiles)
 {
-    const tile_room room = room_for(n, slabs->slabs, slabs->slab_count, *kept_bytes);
+    const tile_room room = room_for(unit_for(tape, n, slabs->slabs[0].rows->columns), n, slabs->slabs, slabs->slab_count,
+                                    *kept_bytes);
     *tiles = (sr_softmax_tiles){.tiles = sr_tape_take(tape, room.elements, sizeof(sr_real)),
                                 .maxima = sr_tape_take(tape, room.maxima, sizeof(sr_real)),
                                 .kept = room.kept};
@@ -368,7 +487,7 @@ bool sr_softmax_take_tiles(sr_tape *tape, size_t n, const sr_softmax_slabs *slab
     return tiles->tiles && tiles->maxima;
 }
 
-static catalogue_state state_of(sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
+static catalogue_state state_of(const sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
                                 const sr_softmax_tiles *tiles)
 {
     return (catalogue_state){.x = x,
@@ -381,13 +500,15 @@ static catalogue_state state_of(sr_tensor *x, const sr_softmax_slabs *slabs, con
                              .unit_gradients = slabs->unit_gradients,
                              .tiles = tiles->tiles,
                              .maxima = tiles->maxima,
-                             .kept = tiles->kept};
+                             .kept = tiles->kept,
+                             .unit = unit_for(tape, x->rows, x->columns),
+                             .unit_room = slabs->unit_room};
 }
 
 void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
                         const sr_softmax_parts *parts, const sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_of(x, slabs, targets, tiles);
+    catalogue_state state = state_of(tape, x, slabs, targets, tiles);
     forward_sums sums = {parts->sums, parts->target_logits};
     state.log_sum = parts->maxima;
     for (size_t i = 0; i < x->rows; ++i) {
@@ -395,16 +516,16 @@ void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *sla
         parts->sums[i] = 0;
         parts->target_logits[i] = (sr_real)NAN;
     }
-    for_each_tile(tape, &state, forward_tile, &sums);
+    for_each_tile(tape, &state, false, forward_tile, &sums);
 }
 
 void sr_softmax_backward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *slabs, const int32_t *targets,
                          const sr_real *log_sums, double weight, sr_softmax_tiles *tiles)
 {
-    catalogue_state state = state_of(x, slabs, targets, tiles);
+    catalogue_state state = state_of(tape, x, slabs, targets, tiles);
     sr_real slope = (sr_real)weight * (sr_real)(1 / slabs->scoring.temperature);
     state.log_sum = (sr_real *)log_sums; /* only read */
-    for_each_tile(tape, &state, backward_tile, &slope);
+    for_each_tile(tape, &state, true, backward_tile, &slope);
     tiles->kept = 0; /* they were overwritten */
 }
 

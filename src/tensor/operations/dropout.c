@@ -5,6 +5,7 @@
 #include "tensor/dropout.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* ---- masks ---- */
 
@@ -67,8 +68,7 @@ static void draw_cells(mask_rows *rows, const sr_attention_map *map)
         const size_t keys = map->keys->offsets[s + 1] - map->keys->offsets[s];
         for (size_t head = 0; head < map->heads; ++head)
             for (size_t query = map->queries->offsets[s]; query < map->queries->offsets[s + 1]; ++query)
-                /* Columns stay below 2^16 (model.max_length), so that head and column do not meet. */
-                add_row(rows, keys, (uint32_t)head << 16 | (uint32_t)layout->columns[map->queries->tokens[query]],
+                add_row(rows, keys, attention_dropout_word(head, layout->columns[map->queries->tokens[query]]),
                         layout->identity[s]);
     }
     draw_piece(rows);
@@ -88,10 +88,16 @@ static void dropout_backward(sr_tape *tape, const sr_tensor *out, const void *sa
 {
     const dropout_state *state = saved;
     const size_t count = out->rows * out->columns;
-    if (state->x->wants_gradient)
-        sr_tape_kernels(tape)->accumulate_kept(state->x->gradient, out->gradient, state->kept, state->factor, count);
-    if (state->residual && state->residual->wants_gradient)
-        sr_tape_kernels(tape)->accumulate(state->residual->gradient, out->gradient, count);
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    sr_tensor *x = state->x, *residual = state->residual;
+    if (x->wants_gradient && x->gradient_is_new)
+        kernels->drop(x->gradient, out->gradient, state->kept, state->factor, count);
+    else if (x->wants_gradient)
+        kernels->accumulate_kept(x->gradient, out->gradient, state->kept, state->factor, count);
+    if (residual && residual->wants_gradient && residual->gradient_is_new)
+        memcpy(residual->gradient, out->gradient, count * sizeof *out->gradient);
+    else if (residual && residual->wants_gradient)
+        kernels->accumulate(residual->gradient, out->gradient, count);
 }
 
 /* The operation and the rows that its mask is drawn for. Values are not computed yet. */
@@ -110,7 +116,7 @@ static sr_tensor *record(sr_tape *tape, sr_tensor *x, sr_tensor *residual, const
     rows->count = 0;
     rows->offsets[0] = 0;
     sr_tensor *inputs[] = {x, residual};
-    return sr_tape_record(tape, x->rows, x->columns, inputs, residual ? 2 : 1, dropout_backward, state);
+    return sr_tape_record_storing(tape, x->rows, x->columns, inputs, residual ? 2 : 1, dropout_backward, state);
 }
 
 static sr_tensor *apply(sr_tape *tape, sr_tensor *out, const dropout_state *state)

@@ -1,4 +1,4 @@
-/* Sums and functions of single elements. */
+/* Sums, products and functions of single elements. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 
@@ -9,14 +9,23 @@ typedef struct {
     sr_tensor *left, *right;
 } add_state;
 
+/* dx += dout */
+static void pass_gradient(sr_tape *tape, sr_tensor *x, const sr_real *gradient, size_t n)
+{
+    if (x->gradient_is_new)
+        memcpy(x->gradient, gradient, n * sizeof *gradient);
+    else
+        sr_tape_kernels(tape)->accumulate(x->gradient, gradient, n);
+}
+
 static void add_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const add_state *state = saved;
     const size_t n = out->rows * out->columns;
     if (state->left->wants_gradient)
-        sr_tape_kernels(tape)->accumulate(state->left->gradient, out->gradient, n);
+        pass_gradient(tape, state->left, out->gradient, n);
     if (state->right->wants_gradient)
-        sr_tape_kernels(tape)->accumulate(state->right->gradient, out->gradient, n);
+        pass_gradient(tape, state->right, out->gradient, n);
 }
 
 sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
@@ -29,9 +38,41 @@ sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
         return NULL;
     *state = (add_state){left, right};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, add_backward, state);
+    sr_tensor *out = sr_tape_record_storing(tape, left->rows, left->columns, inputs, 2, add_backward, state);
     if (out)
         sr_tape_kernels(tape)->add(out->values, left->values, right->values, left->rows * left->columns);
+    return out;
+}
+
+typedef struct {
+    sr_tensor *left, *right;
+} multiply_state;
+
+/* dleft += right dout,  dright += left dout */
+static void multiply_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
+{
+    const multiply_state *state = saved;
+    const sr_kernels *kernels = sr_tape_kernels(tape);
+    const size_t n = out->rows * out->columns;
+    if (state->left->wants_gradient)
+        kernels->accumulate_product(state->left->gradient, state->right->values, out->gradient, n);
+    if (state->right->wants_gradient)
+        kernels->accumulate_product(state->right->gradient, state->left->values, out->gradient, n);
+}
+
+sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right)
+{
+    if (!left || !right)
+        return NULL;
+    assert(left->rows == right->rows && left->columns == right->columns);
+    multiply_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (multiply_state){left, right};
+    sr_tensor *inputs[] = {left, right};
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, multiply_backward, state);
+    if (out)
+        sr_tape_kernels(tape)->multiply(out->values, left->values, right->values, left->rows * left->columns);
     return out;
 }
 
@@ -142,9 +183,16 @@ typedef struct {
 /* dx += f'(x) dout */
 static void activate_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
+    enum { PIECE = 2048 };
     const activation_state *state = saved;
-    sr_tape_kernels(tape)->activation_backward(state->kind, state->x->gradient, state->x->values, out->gradient,
-                                               out->rows * out->columns);
+    const sr_tensor *x = state->x;
+    const size_t n = out->rows * out->columns;
+    for (size_t first = 0; first < n; first += PIECE) {
+        const size_t count = n - first < PIECE ? n - first : (size_t)PIECE;
+        sr_gradient_begin(x, first, count);
+        sr_tape_kernels(tape)->activation_backward(state->kind, x->gradient + first, x->values + first, out->gradient + first,
+                                                   count);
+    }
 }
 
 sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind)
@@ -155,7 +203,7 @@ sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind)
     if (!state)
         return NULL;
     *state = (activation_state){x, kind};
-    sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, activate_backward, state);
+    sr_tensor *out = sr_tape_record_storing(tape, x->rows, x->columns, &x, 1, activate_backward, state);
     if (out)
         sr_tape_kernels(tape)->activation(kind, out->values, x->values, x->rows * x->columns);
     return out;

@@ -88,7 +88,9 @@ static void stack_rows_backward(sr_tape *tape, const sr_tensor *out, const void 
     const sr_real *gradient = out->gradient;
     for (size_t i = 0; i < state->count; ++i) {
         const size_t size = state->parts[i]->rows * out->columns;
-        if (state->parts[i]->wants_gradient)
+        if (state->parts[i]->wants_gradient && state->parts[i]->gradient_is_new)
+            memcpy(state->parts[i]->gradient, gradient, size * sizeof *gradient);
+        else if (state->parts[i]->wants_gradient)
             sr_tape_kernels(tape)->accumulate(state->parts[i]->gradient, gradient, size);
         gradient += size;
     }
@@ -107,7 +109,7 @@ sr_tensor *sr_stack_rows(sr_tape *tape, sr_tensor *const *parts, size_t count)
     if (!state)
         return NULL;
     *state = (stack_state){parts, count};
-    sr_tensor *out = sr_tape_record(tape, rows, parts[0]->columns, parts, count, stack_rows_backward, state);
+    sr_tensor *out = sr_tape_record_storing(tape, rows, parts[0]->columns, parts, count, stack_rows_backward, state);
     if (!out)
         return NULL;
     sr_real *values = out->values;

@@ -128,7 +128,7 @@ sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_l
     sr_real *transposed = sr_tape_take(tape, weight->rows * weight->columns, sizeof *transposed);
     if (!state || !transposed)
         return NULL;
-    sr_transpose(transposed, weight->values, weight->rows, weight->columns);
+    sr_tape_kernels(tape)->transpose(transposed, weight->values, weight->rows, weight->columns);
     *state = (gru_state){.input = input,
                          .weight = weight,
                          .gates = sr_tape_take(tape, tokens * 4 * g, sizeof *state->gates),

@@ -16,8 +16,11 @@ static void layer_norm_backward(sr_tape *tape, const sr_tensor *out, const void 
     const layer_norm_state *state = saved;
     const sr_kernels *kernels = sr_tape_kernels(tape);
     const size_t width = out->columns;
+    sr_gradient_begin(state->gain, 0, width);
+    sr_gradient_begin(state->bias, 0, width);
     for (size_t t = 0; t < out->rows; ++t) {
         const sr_real *out_gradient = out->gradient + t * width, *x = state->x->values + t * width;
+        sr_gradient_begin(state->x, t * width, width);
         if (state->x->wants_gradient)
             kernels->layer_norm_backward(state->x->gradient + t * width, x, &state->statistics[t], state->gain->values,
                                          out_gradient, width);
@@ -26,6 +29,20 @@ static void layer_norm_backward(sr_tape *tape, const sr_tensor *out, const void 
         if (state->bias->wants_gradient)
             kernels->accumulate(state->bias->gradient, out_gradient, width);
     }
+}
+
+sr_tensor *sr_plain_layer_norm(sr_tape *tape, sr_tensor *x, double epsilon)
+{
+    const size_t width = x ? x->columns : 0;
+    sr_real *gain = x ? sr_tape_take(tape, width, sizeof *gain) : NULL,
+            *bias = x ? sr_tape_take(tape, width, sizeof *bias) : NULL;
+    if (!gain || !bias)
+        return NULL;
+    for (size_t i = 0; i < width; ++i) {
+        gain[i] = 1;
+        bias[i] = 0;
+    }
+    return sr_layer_norm(tape, x, sr_tape_constant(tape, gain, 1, width), sr_tape_constant(tape, bias, 1, width), epsilon);
 }
 
 sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor *bias, double epsilon)
@@ -40,7 +57,7 @@ sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor
         return NULL;
     *state = (layer_norm_state){x, gain, bias, statistics};
     sr_tensor *inputs[] = {x, gain, bias};
-    sr_tensor *out = sr_tape_record(tape, x->rows, width, inputs, 3, layer_norm_backward, state);
+    sr_tensor *out = sr_tape_record_storing(tape, x->rows, width, inputs, 3, layer_norm_backward, state);
     for (size_t t = 0; out && t < x->rows; ++t)
         statistics[t] = sr_tape_kernels(tape)->layer_norm(out->values + t * width, x->values + t * width, gain->values,
                                                           bias->values, (sr_real)epsilon, width);

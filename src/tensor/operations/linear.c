@@ -17,13 +17,26 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
     const size_t rows = y->rows, in = x->columns, out = y->columns;
     if (x->wants_gradient)
         sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, in, out}, 1, sr_plain(y->gradient, out),
-                     sr_plain(weight->values, in), 1, x->gradient, in);
+                     sr_plain(weight->values, in), sr_gradient_kept(x), x->gradient, in);
     if (weight->wants_gradient)
         sr_gemm_with(sr_tape_products(tape), (sr_product_size){out, in, rows}, 1, sr_transposed(y->gradient, out),
-                     sr_plain(x->values, in), 1, weight->gradient, in);
-    if (bias && bias->wants_gradient)
-        for (size_t row = 0; row < rows; ++row)
-            sr_tape_kernels(tape)->accumulate(bias->gradient, y->gradient + row * out, out);
+                     sr_plain(x->values, in), sr_gradient_kept(weight), weight->gradient, in);
+    if (bias && bias->wants_gradient) {
+        sr_gradient_begin(bias, 0, out);
+        sr_tape_kernels(tape)->accumulate_rows(bias->gradient, y->gradient, rows, out);
+    }
+}
+
+/* Wᵀ as it is multiplied fastest; NULL values when memory is too short. */
+static sr_operand transposed_weight(sr_tape *tape, const sr_tensor *weight)
+{
+    const size_t in = weight->columns, out = weight->rows;
+    if (sr_tape_products(tape)->reads_transposed)
+        return sr_transposed(weight->values, in);
+    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
+    if (transposed)
+        sr_tape_kernels(tape)->transpose(transposed, weight->values, out, in);
+    return sr_plain(transposed, out);
 }
 
 sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *bias)
@@ -33,20 +46,18 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
     const size_t rows = x->rows, in = x->columns, out = weight->rows;
     assert(weight->columns == in && (!bias || (bias->rows == 1 && bias->columns == out)));
     linear_state *state = sr_tape_take(tape, 1, sizeof *state);
-    sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
-    if (!state || !transposed)
+    const sr_operand by = transposed_weight(tape, weight);
+    if (!state || !by.values)
         return NULL;
     *state = (linear_state){x, weight, bias};
     sr_tensor *inputs[] = {x, weight, bias};
-    sr_tensor *y = sr_tape_record(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
+    sr_tensor *y = sr_tape_record_storing(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
     if (!y)
         return NULL;
-    sr_transpose(transposed, weight->values, out, in);
+    const sr_product_size size = {rows, out, in};
     if (bias)
-        for (size_t row = 0; row < rows; ++row)
-            for (size_t column = 0; column < out; ++column)
-                y->values[row * out + column] = bias->values[column];
-    sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, out, in}, 1, sr_plain(x->values, in),
-                 sr_plain(transposed, out), bias ? 1 : 0, y->values, out);
+        sr_gemm_with_bias(sr_tape_products(tape), size, sr_plain(x->values, in), by, bias->values, y->values, out);
+    else
+        sr_gemm_with(sr_tape_products(tape), size, 1, sr_plain(x->values, in), by, 0, y->values, out);
     return y;
 }

@@ -1,0 +1,99 @@
+/* Maxima and exponentials of rows. By AVX-512 in 13 instructions for 16 numbers, and with the last vector masked: rows of 7 or
+ * 50 cost no more than their share. */
+#ifndef SRTRAIN_TENSOR_EXPONENTIALS_H
+#define SRTRAIN_TENSOR_EXPONENTIALS_H
+
+#include "tensor/elementary.h"
+#include "tensor/simd.h"
+
+#include <stddef.h>
+
+#if defined(__AVX512F__) && !defined(SR_REAL_IS_DOUBLE)
+#include <immintrin.h>
+
+/* exp(x) for x <= 0 to about 1 ulp: n = round(x log2 e), f = x log2 e - n in two parts, a polynomial for 2^f, and VSCALEFPS,
+ * which multiplies by 2^n and underflows by itself. What is not a number stays so. */
+static inline __attribute__((always_inline)) __m512 exponential_16(__m512 x)
+{
+    const __m512 high = _mm512_set1_ps(1.44269502f), low = _mm512_set1_ps(1.92596303e-8f); /* log2 e */
+    const __m512 bounded = _mm512_max_ps(_mm512_set1_ps(-128), x); /* f is small only where x is not too large */
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(bounded, high), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    const __m512 f = _mm512_fmadd_ps(bounded, low, _mm512_fmsub_ps(bounded, high, n));
+    __m512 p = _mm512_set1_ps(1.54035304e-4f);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.33335581e-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(9.61812911e-3f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(5.55041087e-2f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(2.40226507e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(6.93147181e-1f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1));
+    return _mm512_scalef_ps(p, n);
+}
+
+/* The first `count` lanes, up to 16. */
+static inline __mmask16 lanes_below(size_t count)
+{
+    return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1);
+}
+
+static inline float maximum_of(const float *values, size_t n)
+{
+    __m512 first = _mm512_set1_ps(-INFINITY), second = first;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        first = _mm512_max_ps(first, _mm512_loadu_ps(values + i));
+        second = _mm512_max_ps(second, _mm512_loadu_ps(values + i + 16));
+    }
+    for (; i < n; i += 16) {
+        const __mmask16 there = lanes_below(n - i);
+        first = _mm512_mask_max_ps(first, there, first, _mm512_maskz_loadu_ps(there, values + i));
+    }
+    return _mm512_reduce_max_ps(_mm512_max_ps(first, second));
+}
+
+/* out = exp(in - shift), and the sum of that; out may be in. */
+static inline float exponentials_below(float *out, const float *in, float maximum, size_t n)
+{
+    const __m512 shift = _mm512_set1_ps(maximum);
+    __m512 first = _mm512_setzero_ps(), second = first;
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        const __m512 e = exponential_16(_mm512_sub_ps(_mm512_loadu_ps(in + i), shift));
+        const __m512 f = exponential_16(_mm512_sub_ps(_mm512_loadu_ps(in + i + 16), shift));
+        _mm512_storeu_ps(out + i, e);
+        _mm512_storeu_ps(out + i + 16, f);
+        first = _mm512_add_ps(first, e);
+        second = _mm512_add_ps(second, f);
+    }
+    for (; i < n; i += 16) {
+        const __mmask16 there = lanes_below(n - i);
+        const __m512 e = exponential_16(_mm512_sub_ps(_mm512_maskz_loadu_ps(there, in + i), shift));
+        _mm512_mask_storeu_ps(out + i, there, e);
+        first = _mm512_mask_add_ps(first, there, first, e);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(first, second));
+}
+#else
+static inline sr_real maximum_of(const sr_real *values, size_t n)
+{
+    sr_real maximum = values[0];
+    SIMD_MAXIMUM(maximum)
+    for (size_t i = 1; i < n; ++i)
+        maximum = values[i] > maximum ? values[i] : maximum;
+    return maximum;
+}
+
+/* out = exp(in - shift), and the sum of that; out may be in. */
+static inline sr_real exponentials_below(sr_real *out, const sr_real *in, sr_real maximum, size_t n)
+{
+    sr_real sum = 0;
+    SIMD_SUM(sum)
+    for (size_t i = 0; i < n; ++i) {
+        const sr_real e = exponential(in[i] - maximum);
+        out[i] = e;
+        sum += e;
+    }
+    return sum;
+}
+#endif
+
+#endif
