@@ -284,7 +284,7 @@ static void clear_unseen(sr_real *a, size_t stride, size_t queries, size_t keys,
 }
 
 /* The causal product, and the whole one by plain loops. Of a result, what nobody sees is taken from the product itself. */
-static void check_causal(const sr_products *products, const shape *s, size_t diagonal)
+static void check_causal(const sr_products *products, number_function *number, const shape *s, size_t diagonal)
 {
     matrices made = make(s);
     sr_real *before;
@@ -306,16 +306,15 @@ static void check_causal(const sr_products *products, const shape *s, size_t dia
         for (size_t j = 0; j < s->n; ++j)
             if (!is_seen(i, j, diagonal))
                 made.c[i * made.c_stride + j] = whole[i * made.c_stride + j];
-    check(s, &made, before, itself);
+    check(s, &made, before, number);
     free(whole);
     free(before);
     release(&made);
 }
 
 /* Scores of queries and keys; sums over keys, and over queries. */
-static void causal_products_leave_out_what_no_query_sees(void **state)
+static void check_causal_shapes(const sr_products *products, number_function *number)
 {
-    const sr_kernels *kernels = *state;
     static const size_t lengths[][2] = {{1, 1},     {5, 5},     {17, 17},  {50, 50}, {3, 40},
                                         {200, 200}, {300, 300}, {60, 300}, {290, 40}};
     enum { WIDTH = 32 };
@@ -329,33 +328,54 @@ static void causal_products_leave_out_what_no_query_sees(void **state)
             shape s = i == 0 ? scores : i == 1 ? over_keys : over_queries;
             s.alpha = l % 2 ? 1 : (sr_real)0.25;
             s.beta = l % 3 == 0 ? 0 : l % 3 == 1 ? 1 : (sr_real)0.5;
-            check_causal(kernels->products[SR_PRECISION_FP32], &s, diagonal);
+            check_causal(products, number, &s, diagonal);
         }
+}
+
+/* Those of the matrix unit, also for sizes for which sr_gemm() would not choose it. */
+static sr_products products_of_unit(const sr_kernels *kernels)
+{
+    sr_products products = *kernels->products[SR_PRECISION_BF16];
+    products.of_small = NULL;
+    return products;
+}
+
+static void causal_products_leave_out_what_no_query_sees(void **state)
+{
+    const sr_kernels *kernels = *state;
+    const sr_products unit = products_of_unit(kernels);
+    check_causal_shapes(kernels->products[SR_PRECISION_FP32], itself);
+    if (has_matrix_unit(kernels))
+        check_causal_shapes(&unit, bf16_round);
+}
+
+static void check_bias(const sr_products *products, number_function *number)
+{
+    static const size_t sizes[][3] = {{1, 5, 3}, {7, 64, 64}, {100, 130, 300}, {33, 17, 20}, {64, 96, 1030}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+        const shape s = {.transpose_b = i % 2, .m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2], .alpha = 1, .beta = 1};
+        matrices made = make(&s);
+        sr_real *before;
+        assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
+        for (size_t row = 1; row < s.m; ++row)
+            memcpy(made.c + row * s.n, made.c, s.n * sizeof *made.c);
+        memcpy(before, made.c, made.c_size * sizeof *before);
+        for (size_t element = 0; element < made.c_size; ++element)
+            made.c[element] = (sr_real)NAN;
+        sr_gemm_with_bias(products, (sr_product_size){s.m, s.n, s.k}, sr_plain(made.a, made.a_stride),
+                          (sr_operand){made.b, made.b_stride, s.transpose_b}, before, made.c, made.c_stride);
+        check(&s, &made, before, number);
+        free(before);
+        release(&made);
+    }
 }
 
 static void a_bias_is_added_to_every_row(void **state)
 {
     const sr_kernels *kernels = *state;
-    static const size_t sizes[][3] = {{1, 5, 3}, {7, 64, 64}, {100, 130, 300}, {33, 17, 20}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
-        for (int precision = 0; precision < SR_PRECISIONS; ++precision) {
-            const shape s = {.transpose_b = i % 2, .m = sizes[i][0], .n = sizes[i][1], .k = sizes[i][2], .alpha = 1, .beta = 1};
-            matrices made = make(&s);
-            sr_real *before;
-            assert_int_equal(SR_ALLOCATE(&before, made.c_size, "c", NULL), SR_OK);
-            for (size_t row = 1; row < s.m; ++row)
-                memcpy(made.c + row * s.n, made.c, s.n * sizeof *made.c);
-            memcpy(before, made.c, made.c_size * sizeof *before);
-            for (size_t element = 0; element < made.c_size; ++element)
-                made.c[element] = (sr_real)NAN;
-            sr_gemm_with_bias(kernels->products[precision], (sr_product_size){s.m, s.n, s.k}, sr_plain(made.a, made.a_stride),
-                              (sr_operand){made.b, made.b_stride, s.transpose_b}, before, made.c, made.c_stride);
-            const bool rounds = precision == SR_PRECISION_BF16 && has_matrix_unit(kernels) &&
-                                !sr_gemm_is_small((sr_product_size){s.m, s.n, s.k});
-            check(&s, &made, before, rounds ? bf16_round : itself);
-            free(before);
-            release(&made);
-        }
+    const sr_products unit = products_of_unit(kernels);
+    check_bias(kernels->products[SR_PRECISION_FP32], itself);
+    check_bias(&unit, has_matrix_unit(kernels) ? bf16_round : itself);
 }
 
 static void products_of_bf16_are_those_of_rounded_numbers_where_a_unit_rounds_them(void **state)
@@ -428,8 +448,11 @@ static void what_is_denormal_rounds_to_zero(void **state)
 static void emulated_matrix_units_multiply_rounded_numbers(void **state)
 {
     (void)state;
+    static const sr_products products = {.multiply = multiply_amx_emulated, .takes_bias = true};
     check_every_shape(multiply_amx_emulated, bf16_round);
     check_large_shape(multiply_amx_emulated, bf16_round);
+    check_causal_shapes(&products, bf16_round);
+    check_bias(&products, bf16_round);
 }
 
 /* Numbers of very different size, so that the order of a sum shows in its last bits, and so that products and sums of some of

@@ -113,6 +113,10 @@ static void a_published_split_is_kept(void **state)
     convert(w, 3, arguments, "time stamps of a sequence cannot decrease: --time-unit none");
     snprintf(arguments, sizeof arguments, "%s --train test.csv --test train.csv --time-unit none", columns);
     convert(w, 0, arguments, "split         given: 0 validation and 5 test cases");
+    convert(w, 0, "--format sequences --train sequences.txt --test sequences.txt",
+            "split         given: 0 validation and 362 test");
+    convert(w, 3, "--format sequences --train sequences.txt sequences.txt --test sequences.txt",
+            "has had a line before, expected one line a user");
     snprintf(arguments, sizeof arguments, "%s --train train.csv --test test.csv --split leave-one-out", columns);
     convert(w, 2, arguments, "--train, --valid and --test say already how sequences are split");
     snprintf(arguments, sizeof arguments, "%s --train train.csv", columns);

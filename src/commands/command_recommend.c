@@ -1,6 +1,6 @@
 /* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
- *                              [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME]
- *                              [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
+ *                              [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME] [--memory SIZE]
+ *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
  *
  * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
@@ -241,10 +241,11 @@ static sr_status choose_time(command_context *context, const checkpointed_model 
                                            sr_model_name(model))
                                  : SR_OK;
     if (!options->has_time && !loaded->dataset)
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "srtrain recommend: %s asks when the next event is: give --time, or --data DIR for the last one of the "
-                       "data set",
-                       sr_model_name(model));
+        return sr_fail(
+            error, SR_ERROR_USAGE,
+            "srtrain recommend: this model (%s) asks when the next event is, and without the data set there is no last "
+            "time stamp to take: give --time TIME, or the data set by --data DIR",
+            sr_model_name(model));
     if (!options->has_time)
         SR_TRY(last_time(context->parallel, loaded->dataset, time, error));
     sr_log_information(context->log, "recommending for time %lld (%s)", (long long)*time,
@@ -327,8 +328,8 @@ static sr_status recommend_to(command_context *context, const checkpointed_model
         status = sr_recommend(context->parallel, loaded->model, source,
                               &(sr_recommendation_request){.top_k = options->top_k,
                                                            .history = options->history,
-                                                           .left_out = found->left_out,
                                                            .time = time,
+                                                           .left_out = found->left_out,
                                                            .kernels = context->cpu.kernels},
                               sr_recommendations_add, writer, error);
     if (writer)

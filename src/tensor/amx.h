@@ -13,6 +13,8 @@
 #ifndef SRTRAIN_TENSOR_AMX_H
 #define SRTRAIN_TENSOR_AMX_H
 
+#include "tensor/product.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +40,7 @@ typedef struct {
     size_t lines, depth;
 } tile_source;
 
-/* c [m, n] = beta c + alpha a b, of operands laid out. */
+/* c [m, n] = beta c + alpha a b, of operands laid out; or, with a bias [n], each row of c is bias + a b. */
 typedef struct {
     const bf16_tile *a, *b;
     size_t a_row, b_row; /* tiles from one line of tiles to the next */
@@ -47,6 +49,12 @@ typedef struct {
     float alpha, beta;
     float *c;
     size_t c_stride;
+    const float *bias; /* or NULL; alpha is 1 then */
+    /* What need not be computed (tensor/product.h). Query i sees no key j > i + diagonal, with queries and keys counted within
+     * these operands. */
+    causal_part causal;
+    bool factor_is_transposed; /* a is [keys, queries] */
+    ptrdiff_t diagonal;
 } tile_product;
 
 static inline size_t tiles_over(size_t count, size_t side)

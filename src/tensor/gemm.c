@@ -73,9 +73,15 @@ void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix
         products->multiply(product);
 }
 
+enum { FEW_ROWS = 16 }; /* that do not pay for transposing b */
+
+bool sr_gemm_transposes(const sr_products *products, size_t rows)
+{
+    return products->is_fast && rows >= FEW_ROWS;
+}
+
 sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product)
 {
-    enum { FEW_ROWS = 16 }; /* that do not pay for transposing b */
     if (product->k == 0)
         return SR_GEMM_BLAS;
     if (!products->leaves_some_to_blas)

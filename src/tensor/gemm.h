@@ -14,7 +14,6 @@ typedef struct sr_products {
     multiply_function *multiply;
     const struct sr_products *of_small; /* what is faster for small products (sr_gemm_is_small()); NULL: these themselves */
     const sr_softmax_unit *softmax;     /* of many classes; NULL: by products */
-    bool reads_transposed;              /* a transposed op(b) takes no longer than one that is not */
     bool takes_bias;                    /* multiply() adds a bias; where it does not, sr_gemm_with_bias() lays it out before */
     bool leaves_some_to_blas;           /* shapes for which sr_gemm_choose() finds BLAS the faster one */
     bool is_fast;                       /* has more than the vectors that every processor of this kind has */
@@ -80,6 +79,9 @@ bool sr_gemm_is_small(sr_product_size size);
 
 /* The engine that sr_gemm_with() takes for a product, by its shape: rules found with benchmark_operations. */
 sr_gemm_engine sr_gemm_choose(const sr_products *products, const matrix_product *product);
+
+/* Whether a product with so many rows is as fast with a transposed right-hand side as with one that was transposed before. */
+bool sr_gemm_transposes(const sr_products *products, size_t rows);
 
 /* Multiplies with an engine that was chosen otherwise. */
 void sr_gemm_by(sr_gemm_engine engine, const sr_products *products, const matrix_product *product);

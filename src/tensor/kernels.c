@@ -1,10 +1,11 @@
 /* The hot loops; srtrain/kernels.h says what each computes. Compiled once for each CPU level (cmake/CpuLevels.cmake) with
  * SR_CPU_LEVEL naming the table. Plain loops that the compiler vectorises, so that one text serves every level; what processors
- * have instructions of their own for lies in headers (exponentials.h, philox.h). */
+ * have instructions of their own for lies in headers (exponentials.h, gelu.h, philox.h). */
 #include "srtrain/kernels.h"
 
 #include "tensor/elementary.h"
 #include "tensor/exponentials.h"
+#include "tensor/gelu.h"
 #include "tensor/gemm.h"
 #include "tensor/philox.h"
 #include "tensor/simd.h"
@@ -161,9 +162,6 @@ static size_t count_above(const sr_real *values, sr_real threshold, size_t n)
 
 /* ---- activations ---- */
 
-static const sr_real INVERSE_ROOT_TWO = (sr_real)0.70710678118654752440;
-static const sr_real INVERSE_ROOT_TWO_PI = (sr_real)0.39894228040143267794;
-
 #define EACH_ELEMENT(expression)         \
     do {                                 \
         SIMD                             \
@@ -177,7 +175,7 @@ static void activation(sr_activation kind, sr_real *restrict out, const sr_real 
 {
     switch (kind) {
     case SR_ACTIVATION_GELU:
-        EACH_ELEMENT((sr_real)0.5 * x * (1 + error_function(x * INVERSE_ROOT_TWO)));
+        gelu(out, in, n);
         break;
     case SR_ACTIVATION_RELU:
         EACH_ELEMENT(x < 0 ? 0 : x);
@@ -195,12 +193,6 @@ static void activation(sr_activation kind, sr_real *restrict out, const sr_real 
         EACH_ELEMENT(x > 0 ? x : exponential_minus_one(x > 0 ? 0 : x));
         break;
     }
-}
-
-static inline sr_real gelu_derivative(sr_real x)
-{
-    const sr_real density = INVERSE_ROOT_TWO_PI * exponential((sr_real)-0.5 * x * x);
-    return (sr_real)0.5 * (1 + error_function(x * INVERSE_ROOT_TWO)) + x * density;
 }
 
 static inline sr_real swish_derivative(sr_real x)
@@ -235,7 +227,7 @@ static void activation_backward(sr_activation kind, sr_real *restrict in_gradien
 {
     switch (kind) {
     case SR_ACTIVATION_GELU:
-        EACH_DERIVATIVE(gelu_derivative(x));
+        gelu_backward(in_gradient, in, out_gradient, n);
         break;
     case SR_ACTIVATION_RELU:
         EACH_DERIVATIVE(x > 0 ? 1 : 0);
@@ -505,8 +497,7 @@ static const sr_products by_amx = {.name = "bf16 by AMX",
                                    .multiply = multiply_amx,
                                    .of_small = &full_precision,
                                    .softmax = &softmax_amx,
-
-                                   .reads_transposed = true,
+                                   .takes_bias = true,
                                    .is_fast = true};
 
 extern const sr_kernels sr_kernels_amx;

@@ -6,7 +6,6 @@
  * a vector, and where its rows lie so far apart that many rows of c pay for the copy. */
 #include "tensor/product.h"
 
-#include "tensor/bf16.h"
 #include "tensor/partial_vector.h"
 #include "tensor/square.h"
 
@@ -202,24 +201,6 @@ static size_t least(size_t left, size_t right)
     return left < right ? left : right;
 }
 
-/* a tile of op(a) [rows, depth], rounded, in its own order: with rows of DEPTH numbers, or of TILE_ROWS numbers if transposed.
- */
-static void round_tile(sr_real *rounded, const matrix_product *product, size_t row, size_t rows, size_t step, size_t depth)
-{
-    const bool transposed = product->transpose_a;
-    const size_t outer = transposed ? depth : rows, inner = transposed ? rows : depth;
-    const sr_real *a = product->a + (transposed ? step * product->a_stride + row : row * product->a_stride + step);
-    for (size_t i = 0; i < outer; ++i)
-        for (size_t j = 0; j < inner; ++j)
-            rounded[i * (transposed ? TILE_ROWS : DEPTH) + j] = bf16_round(a[i * product->a_stride + j]);
-}
-
-static void round_panel(sr_real *panel, size_t depth)
-{
-    for (size_t i = 0; i < depth * PANEL; ++i)
-        panel[i] = bf16_round(panel[i]);
-}
-
 /* ---- the choice by sizes ---- */
 
 /* Numbers of k at a time: what one block reads of a and of b stays in the first-level cache. Where a is not transposed it is
@@ -250,11 +231,10 @@ static bool copies_panels(const matrix_product *product)
 
 /* ---- the walk over blocks ---- */
 
-/* Room for panels of b, and for a tile of a if operands are to be rounded. */
+/* Room for panels of b. */
 typedef struct {
     sr_real *copied;
     size_t panels;
-    sr_real *rounded; /* or NULL */
 } workspace;
 
 /* Where the walk is: some of the depth, and of the rows of c. */
@@ -352,12 +332,6 @@ static void multiply_tile(const workspace *room, place *at, bool copies, size_t 
     block.a_row_stride = product->transpose_a ? 1 : product->a_stride;
     block.a_column_stride = product->transpose_a ? product->a_stride : 1;
     at->a = product->a + at->top * block.a_row_stride + at->step * block.a_column_stride;
-    if (room->rounded) {
-        round_tile(room->rounded, product, at->top, at->bottom - at->top, at->step, at->depth);
-        block.a_row_stride = product->transpose_a ? 1 : DEPTH;
-        block.a_column_stride = product->transpose_a ? TILE_ROWS : 1;
-        at->a = room->rounded;
-    }
     for (at->column = left; at->column < right; at->column += PANEL) {
         const size_t columns = least(PANEL, right - at->column);
         block.partial = columns % LANES;
@@ -377,16 +351,14 @@ static void fill_panels(const workspace *room, const place *at, size_t left, siz
             transpose_panel(panel, product->b + column * product->b_stride + at->step, product->b_stride, at->depth, columns);
         else
             copy_panel(panel, product->b + at->step * product->b_stride + column, product->b_stride, at->depth, columns);
-        if (room->rounded)
-            round_panel(panel, at->depth);
     }
 }
 
 static void walk(const matrix_product *product, const workspace *room)
 {
-    const bool copies = room->rounded || copies_panels(product);
+    const bool copies = copies_panels(product);
     const size_t depth = depth_of(product), width = copies ? room->panels * PANEL : product->n;
-    place at = {.product = product, .asks = !room->rounded && asks_ahead(product)};
+    place at = {.product = product, .asks = asks_ahead(product)};
     for (at.step = 0; at.step < product->k; at.step += depth) {
         at.depth = least(depth, product->k - at.step);
         for (size_t left = 0; left < product->n; left += width) {
@@ -402,24 +374,16 @@ static void walk(const matrix_product *product, const workspace *room)
 }
 
 /* Room on the stack: little for narrow products, of which there are many. */
-static __attribute__((noinline)) void walk_narrow(const matrix_product *product, sr_real *rounded)
+static __attribute__((noinline)) void multiply_narrow(const matrix_product *product)
 {
     sr_real copied[DEPTH * PANEL] __attribute__((aligned(LINE_BYTES)));
-    walk(product, &(workspace){copied, 1, rounded});
+    walk(product, &(workspace){copied, 1});
 }
 
-static __attribute__((noinline)) void walk_wide(const matrix_product *product, sr_real *rounded)
+static __attribute__((noinline)) void multiply_wide(const matrix_product *product)
 {
     sr_real copied[COPIED_PANELS * DEPTH * PANEL] __attribute__((aligned(LINE_BYTES)));
-    walk(product, &(workspace){copied, COPIED_PANELS, rounded});
-}
-
-static void multiply(const matrix_product *product, sr_real *rounded)
-{
-    if (product->n > PANEL)
-        walk_wide(product, rounded);
-    else
-        walk_narrow(product, rounded);
+    walk(product, &(workspace){copied, COPIED_PANELS});
 }
 
 #define NAME_OF(name, level) NAME_TEXT(name, level)
@@ -427,11 +391,8 @@ static void multiply(const matrix_product *product, sr_real *rounded)
 
 void NAME_OF(multiply, SR_CPU_LEVEL)(const matrix_product *product)
 {
-    multiply(product, NULL);
-}
-
-void NAME_OF(multiply_rounded, SR_CPU_LEVEL)(const matrix_product *product)
-{
-    sr_real rounded[TILE_ROWS * DEPTH];
-    multiply(product, rounded);
+    if (product->n > PANEL)
+        multiply_wide(product);
+    else
+        multiply_narrow(product);
 }

@@ -36,11 +36,6 @@ typedef void multiply_function(const matrix_product *product);
 
 multiply_function multiply_generic, multiply_avx2, multiply_avx512, multiply_sve256, multiply_sve512;
 
-/* The same with op(a) and op(b) rounded to bf16 (tensor/bf16.h) and sums in full precision: what matrix units compute, for
- * processors that have none. */
-multiply_function multiply_rounded_generic, multiply_rounded_avx2, multiply_rounded_avx512, multiply_rounded_sve256,
-    multiply_rounded_sve512;
-
 /* With both operands rounded, by the matrix unit of x86 processors (AMX); tensor/product_amx.c. Call it only after amx_allow()
  * was true once in this process (tensor/amx.h), before other threads use it. */
 multiply_function multiply_amx;

@@ -93,9 +93,23 @@ static inline __attribute__((always_inline)) void begin_with(const float *c, siz
     TILE_LOAD(3, c + TILE_LINES * stride + TILE_LINES, stride * sizeof *c);
 }
 
-static inline __attribute__((always_inline)) void sum_up(const block_operands *of, size_t depth)
+/* Stride 0: all rows of these tiles are the bias. */
+static inline __attribute__((always_inline)) void begin_with_bias(const float *bias)
 {
-    for (size_t k = 0; k < depth; ++k) {
+    TILE_LOAD(0, bias, 0);
+    TILE_LOAD(1, bias + TILE_LINES, 0);
+    TILE_LOAD(2, bias, 0);
+    TILE_LOAD(3, bias + TILE_LINES, 0);
+}
+
+/* Tiles of k from `first` to below `end`. */
+typedef struct {
+    size_t first, end;
+} tile_range;
+
+static inline __attribute__((always_inline)) void sum_up(const block_operands *of, tile_range range)
+{
+    for (size_t k = range.first; k < range.end; ++k) {
         TILE_LOAD(4, of->above + k, sizeof of->above->numbers[0]);
         TILE_LOAD(6, of->left + k, sizeof of->left->numbers[0]);
         TILE_PRODUCT(0, 4, 6);
@@ -125,17 +139,24 @@ static inline __attribute__((always_inline)) void ask_for(const float *c, size_t
     }
 }
 
-/* c [rows, columns] = beta c + alpha sums */
-static void add_part(const tile_product *p, float *c, size_t rows, size_t columns, float sums[TILE_BLOCK][TILE_BLOCK])
+/* c [rows, columns] = beta c + alpha sums, or bias + sums */
+static void add_part(const tile_product *p, float *c, const float *bias, size_t rows, size_t columns,
+                     float sums[TILE_BLOCK][TILE_BLOCK])
 {
 #ifdef __AVX512F__
     const __mmask16 first = columns >= 16 ? 0xFFFF : (__mmask16)((1u << columns) - 1);
     const __mmask16 second = columns >= 32 ? 0xFFFF : columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0;
     const __m512 alpha = _mm512_set1_ps(p->alpha), beta = _mm512_set1_ps(p->beta);
     const bool adds = p->beta != 0;
+    const __m512 zero = _mm512_setzero_ps();
+    const __m512 left = bias ? _mm512_maskz_loadu_ps(first, bias) : zero;
+    const __m512 right = bias && second ? _mm512_maskz_loadu_ps(second, bias + 16) : zero;
     for (size_t i = 0; i < rows; ++i, c += p->c_stride) {
         __m512 x = _mm512_mul_ps(alpha, _mm512_load_ps(sums[i])), y = _mm512_mul_ps(alpha, _mm512_load_ps(sums[i] + 16));
-        if (adds) {
+        if (bias) {
+            x = _mm512_add_ps(left, x);
+            y = _mm512_add_ps(right, y);
+        } else if (adds) {
             x = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(first, c), x);
             y = _mm512_fmadd_ps(beta, _mm512_maskz_loadu_ps(second, c + 16), y);
         }
@@ -146,7 +167,10 @@ static void add_part(const tile_product *p, float *c, size_t rows, size_t column
     for (size_t i = 0; i < rows; ++i)
         for (size_t j = 0; j < columns; ++j) {
             float *to = &c[i * p->c_stride + j];
-            *to = p->beta == 0 ? p->alpha * sums[i][j] : fmaf(p->beta, *to, p->alpha * sums[i][j]);
+            if (bias)
+                *to = bias[j] + sums[i][j];
+            else
+                *to = p->beta == 0 ? p->alpha * sums[i][j] : fmaf(p->beta, *to, p->alpha * sums[i][j]);
         }
 #endif
 }
@@ -156,33 +180,57 @@ static void add_part(const tile_product *p, float *c, size_t rows, size_t column
 static bool is_direct(const tile_product *p)
 {
     const bool is_aligned = (uintptr_t)p->c % 64 == 0 && p->c_stride % TILE_LINES == 0;
-    return p->alpha == 1 && (p->beta == 0 || (p->beta == 1 && is_aligned));
+    return p->alpha == 1 && (p->bias || p->beta == 0 || (p->beta == 1 && is_aligned));
+}
+
+/* Whether a block of a result is all behind the diagonal. */
+static inline bool is_unseen(const tile_product *p, size_t row, size_t rows, size_t column)
+{
+    return p->causal == CAUSAL_RESULT && (ptrdiff_t)column > (ptrdiff_t)(row + rows - 1) + p->diagonal;
+}
+
+/* The tiles of k in which lines [row, row + rows) of the factor are not all zero. */
+static inline tile_range depth_of(const tile_product *p, size_t row, size_t rows)
+{
+    if (p->causal != CAUSAL_FACTOR)
+        return (tile_range){0, p->depth};
+    if (p->factor_is_transposed) { /* keys, which queries from `first` on see */
+        const ptrdiff_t first = (ptrdiff_t)row - p->diagonal;
+        return (tile_range){first > 0 ? least((size_t)first / TILE_DEPTH, p->depth) : 0, p->depth};
+    }
+    const ptrdiff_t end = (ptrdiff_t)(row + rows) + p->diagonal;
+    return (tile_range){0, end > 0 ? least(tiles_over((size_t)end, TILE_DEPTH), p->depth) : 0};
 }
 
 static inline __attribute__((always_inline)) void multiply_block(const tile_product *p, size_t i, size_t j, bool direct)
 {
     const bf16_tile *a = p->a + i / TILE_LINES * p->a_row, *b = p->b + j / TILE_LINES * p->b_row;
     const size_t rows = least(TILE_BLOCK, p->m - i), columns = least(TILE_BLOCK, p->n - j);
+    if (is_unseen(p, i, rows, j))
+        return;
+    const tile_range range = depth_of(p, i, rows);
     const block_operands operands = {
         .above = a, .below = rows > TILE_LINES ? a + p->a_row : a, .left = b, .right = columns > TILE_LINES ? b + p->b_row : b};
     float *c = p->c + i * p->c_stride + j;
     if (p->n - j > TILE_BLOCK && rows == TILE_BLOCK)
         ask_for(c + TILE_BLOCK, p->c_stride);
     if (direct && rows == TILE_BLOCK && columns == TILE_BLOCK) {
-        if (p->beta == 0)
+        if (p->bias)
+            begin_with_bias(p->bias + j);
+        else if (p->beta == 0)
             begin_with_zero();
         else
             begin_with(c, p->c_stride);
-        sum_up(&operands, p->depth);
+        sum_up(&operands, range);
         end_in(c, p->c_stride);
         return;
     }
     float sums[TILE_BLOCK][TILE_BLOCK] __attribute__((aligned(64)));
     begin_with_zero();
-    sum_up(&operands, p->depth);
+    sum_up(&operands, range);
     end_in(sums[0], TILE_BLOCK);
     TILES_READ_MEMORY();
-    add_part(p, c, rows, columns, sums);
+    add_part(p, c, p->bias ? p->bias + j : NULL, rows, columns, sums);
 }
 
 void amx_multiply(const tile_product *p)
@@ -231,6 +279,8 @@ void multiply_amx(const matrix_product *p)
                 const size_t rows = least(most_rows, p->m - row);
                 const tile_source of_a = part_of_a(p, row, rows, step, depth);
                 amx_lay_out(a, tiles, TILES_OF_A, &of_a);
+                const size_t queries = p->transpose_a ? step : row; /* passed, and likewise: */
+                const size_t keys = p->causal == CAUSAL_RESULT ? column : p->transpose_a ? row : step;
                 amx_multiply(&(tile_product){.a = a,
                                              .b = b,
                                              .a_row = tiles,
@@ -241,7 +291,11 @@ void multiply_amx(const matrix_product *p)
                                              .alpha = p->alpha,
                                              .beta = step == 0 ? p->beta : 1,
                                              .c = p->c + row * p->c_stride + column,
-                                             .c_stride = p->c_stride});
+                                             .c_stride = p->c_stride,
+                                             .bias = step == 0 && p->bias ? p->bias + column : NULL,
+                                             .causal = p->causal,
+                                             .factor_is_transposed = p->transpose_a,
+                                             .diagonal = (ptrdiff_t)(p->diagonal + queries) - (ptrdiff_t)keys});
             }
         }
     }

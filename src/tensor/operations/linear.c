@@ -27,11 +27,11 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
     }
 }
 
-/* Wᵀ as it is multiplied fastest; NULL values when memory is too short. */
-static sr_operand transposed_weight(sr_tape *tape, const sr_tensor *weight)
+/* The weight as the right-hand side of products with so many rows; NULL values when memory runs out. */
+static sr_operand right_hand_side(sr_tape *tape, const sr_tensor *weight, size_t rows)
 {
-    const size_t in = weight->columns, out = weight->rows;
-    if (sr_tape_products(tape)->reads_transposed)
+    const size_t out = weight->rows, in = weight->columns;
+    if (sr_gemm_transposes(sr_tape_products(tape), rows))
         return sr_transposed(weight->values, in);
     sr_real *transposed = sr_tape_take(tape, in * out, sizeof *transposed);
     if (transposed)
@@ -46,8 +46,8 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
     const size_t rows = x->rows, in = x->columns, out = weight->rows;
     assert(weight->columns == in && (!bias || (bias->rows == 1 && bias->columns == out)));
     linear_state *state = sr_tape_take(tape, 1, sizeof *state);
-    const sr_operand by = transposed_weight(tape, weight);
-    if (!state || !by.values)
+    const sr_operand right = right_hand_side(tape, weight, rows);
+    if (!state || !right.values)
         return NULL;
     *state = (linear_state){x, weight, bias};
     sr_tensor *inputs[] = {x, weight, bias};
@@ -56,8 +56,8 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
         return NULL;
     const sr_product_size size = {rows, out, in};
     if (bias)
-        sr_gemm_with_bias(sr_tape_products(tape), size, sr_plain(x->values, in), by, bias->values, y->values, out);
+        sr_gemm_with_bias(sr_tape_products(tape), size, sr_plain(x->values, in), right, bias->values, y->values, out);
     else
-        sr_gemm_with(sr_tape_products(tape), size, 1, sr_plain(x->values, in), by, 0, y->values, out);
+        sr_gemm_with(sr_tape_products(tape), size, 1, sr_plain(x->values, in), right, 0, y->values, out);
     return y;
 }
