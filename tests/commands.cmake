@@ -35,6 +35,12 @@ if(NOT SRTRAIN_SANITIZE)
                        TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 endif()
 
+# Exported arrays, read by the libraries of Python where these are installed.
+add_test(NAME test_export_python
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_export.py ${CMAKE_BINARY_DIR})
+set_tests_properties(test_export_python PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
 # Comparisons against SciPy, where it is installed.
 add_test(NAME test_compare_scipy
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_compare.py ${CMAKE_BINARY_DIR})

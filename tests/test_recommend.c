@@ -317,8 +317,8 @@ static void models_that_know_when_the_next_event_is_are_told_when(void **state)
     shell(w, "! cmp -s last.tsv early.tsv");
     recommend(w, 0, 2, "sliding", "--time 5 --output none.tsv");
     assert_says(&w->result, "--time is given, but this model (sasrec) does not ask when the next event is");
-    recommend(w, 2, 2, "when", "--histories all.txt --output none.tsv");
-    assert_says(&w->result, "all.txt has no time stamps, but model.backbone hstu needs them");
+    recommend(w, 2, 3, "when", "--histories all.txt --output none.tsv");
+    assert_says(&w->result, "has no time, which the model needs: expected words ITEM:TIME");
 }
 
 static void users_that_are_not_in_the_data_are_reported(void **state)

@@ -139,6 +139,59 @@ static void new_users_need_no_training_data(void **state)
     shell(w, 0, "mv away data");
 }
 
+/* Python's libraries read the files in a test of their own. */
+static void exports_do_not_depend_on_ranks(void **state)
+{
+    program_world *w = *state;
+    shell(w, 0,
+          "mv data away && for run in run divided; do for n in 1 3; do $MPIEXEC $n srtrain export $run/best.h5 "
+          "--format safetensors --output $run-$n.safetensors --states all.txt && $MPIEXEC $n srtrain export $run/best.h5 "
+          "--format npy --output $run-$n --states all.txt || exit 1; done; "
+          "cmp $run-1.safetensors $run-3.safetensors && diff -r $run-1 $run-3 || exit 1; done; mv away data");
+    shell(w, 0,
+          "[ $(ls run-1 | wc -l) -gt 10 ] && srtrain export run/best.h5 --format npy --output items --items-only && "
+          "[ \"$(ls items | tr '\n' ' ')\" = 'item_embedding.weight.npy item_names.npy ' ]");
+    shell(w, 0, "srtrain export times/best.h5 --format npy --output timed --states timed.txt && ls timed/states.npy");
+    shell(w, 3, "srtrain export times/best.h5 --format npy --output untimed --states all.txt");
+    assert_says(&w->result, "has no time, which the model needs");
+    shell(w, 2, "srtrain export run/best.h5 --format onnx --output x");
+    assert_says(&w->result, "allowed are safetensors and npy");
+    shell(w, 3, "srtrain export run/missing.h5 --format npy --output x");
+}
+
+/* By a naive loop over the vectors that are exported; 20 items of 8 numbers. */
+static void similar_items_are_those_of_the_nearest_directions(void **state)
+{
+    program_world *w = *state;
+    shell(w, 0,
+          "mv data away && srtrain similar run/best.h5 --top-k 100 --output similar.tsv && "
+          "[ $(wc -l <similar.tsv) -eq $((20 * 19 + 1)) ] && [ \"$(head -1 similar.tsv)\" = \"$(printf "
+          "'item\trank\tsimilar\tscore')\" ] && "
+          "tail -c +129 items/item_embedding.weight.npy | od -An -v -tf4 -w32 >vectors.txt && [ $(wc -l <vectors.txt) -eq 21 ] "
+          "&& "
+          "tail -c +129 items/item_names.npy | od -An -v -c -w7 | tr -d ' ' | sed 's/\\\\0//g' >names.txt && "
+          "paste names.txt vectors.txt | awk 'NR > 1 { n[NR] = $1; for (i = 2; i <= 9; ++i) { v[NR, i] = $i; s[NR] += $i * $i "
+          "} } "
+          "END { for (a = 2; a <= 21; ++a) for (b = 2; b <= 21; ++b) if (a != b) { d = 0; for (i = 2; i <= 9; ++i) "
+          "d += v[a, i] * v[b, i]; printf \"%s\\t%s\\t%.4f\\n\", n[a], n[b], d / sqrt(s[a] * s[b]) } }' | sort >expected && "
+          "tail -n +2 similar.tsv | awk '{ printf \"%s\\t%s\\t%.4f\\n\", $1, $3, $4 }' | sort >found && "
+          "paste expected found | awk '$1 != $4 || $2 != $5 || ($3 - $6) ^ 2 > 4e-8 { print; bad = 1 } END { exit bad }' && "
+          "tail -n +2 similar.tsv | awk '$1 == item && $4 > score { exit 1 } { item = $1; score = $4 }'");
+    shell(w, 0,
+          "for run in run divided; do srtrain similar $run/best.h5 --top-k 3 --output one.h5 && $MPIEXEC 3 srtrain similar "
+          "$run/best.h5 --top-k 3 --output three.h5 && cmp one.h5 three.h5 || exit 1; done");
+    shell(w, 0,
+          "printf 'item-9\nnone\nitem-2\n' >some.txt && $MPIEXEC 2 srtrain similar run/best.h5 --items some.txt --top-k 2 "
+          "--output some.tsv && awk -F'\t' 'NR == 1 || $2 <= 2 && $1 ~ /^item-[29]$/' similar.tsv | cmp - some.tsv");
+    assert_says(&w->result, "1 of the 3 items in some.txt are not known and are left out: \"none\"");
+    shell(w, 0,
+          "mv away data && srtrain run.yaml --output gaussians --set model.backbone=stosa training.loss=stosa "
+          "training.epochs=1 && "
+          "srtrain similar gaussians/best.h5 --top-k 5 --output gaussians.tsv && [ $(wc -l <gaussians.tsv) -eq 101 ] && "
+          "awk 'NR > 1 && $4 > 0 { exit 1 }' gaussians.tsv");
+    shell(w, 3, "echo none >bad.txt; srtrain similar run/best.h5 --items bad.txt --output bad.tsv");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +200,8 @@ int main(void)
         cmocka_unit_test(bad_lists_are_refused),
         cmocka_unit_test(histories_may_have_times),
         cmocka_unit_test(new_users_need_no_training_data),
+        cmocka_unit_test(exports_do_not_depend_on_ranks),
+        cmocka_unit_test(similar_items_are_those_of_the_nearest_directions),
     };
     return cmocka_run_group_tests(tests, set_up, program_tear_down);
 }

@@ -166,4 +166,12 @@ sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_sou
                        const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
                        sr_error *error);
 
+/* Called on rank 0 for each user, in the order of the source, with the state after the history: what items are scored by. */
+typedef sr_status (*sr_state_function)(void *context, const char *user, size_t user_length, const sr_real *state, size_t width,
+                                       sr_error *error);
+
+/* The states of all users of `source`, in rounds as above. Every process must have all items. SR_ERROR_USAGE as above. */
+sr_status sr_encode_users(sr_parallel *parallel, sr_model *model, const sr_user_source *source, const sr_kernels *kernels,
+                          sr_state_function emit, void *context, sr_error *error);
+
 #endif

@@ -206,10 +206,11 @@ static sr_status declare_model(checkpointed_model *loaded, const sr_parallel *pa
 }
 
 static sr_status create_model(checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
-                              sr_error *error)
+                              const evaluation_keys *set, sr_error *error)
 {
-    bool divides;
-    SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
+    bool divides = false;
+    if (!set->whole_table)
+        SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
     return sr_parallel_agree(parallel, declare_model(loaded, parallel, checkpoint, divides, error), error);
 }
 
@@ -226,7 +227,7 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, open_parts(loaded, context, checkpoint, data, &header, set, error), error);
     if (status == SR_OK)
-        status = create_model(loaded, parallel, &header, error);
+        status = create_model(loaded, parallel, &header, set, error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, error);
     if (status == SR_OK)

@@ -30,6 +30,8 @@ typedef sr_status (*command_function)(command_context *context, sr_error *error)
 sr_status command_train(command_context *context, sr_error *error);
 sr_status command_evaluate(command_context *context, sr_error *error);
 sr_status command_recommend(command_context *context, sr_error *error);
+sr_status command_similar(command_context *context, sr_error *error);
+sr_status command_export(command_context *context, sr_error *error);
 sr_status command_analyze(command_context *context, sr_error *error);
 sr_status command_import(command_context *context, sr_error *error);
 sr_status command_plan(command_context *context, sr_error *error);    /* local */
@@ -75,6 +77,7 @@ typedef struct {
     const char *const *keys;
     bool takes_other_data; /* a data set that the model was not trained on is read by the identifiers of its items */
     bool needs_item_names; /* `item_names` is to be filled */
+    bool whole_table;      /* every rank has the whole item table, however it was trained */
     bool may_lack_data;    /* without --data, `dataset` may stay NULL where the checkpoint carries identifiers */
 } evaluation_keys;
 

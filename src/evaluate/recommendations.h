@@ -17,6 +17,10 @@ sr_status sr_recommendations_check_path(const char *path, sr_error *error);
 sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
                                   size_t longest_user, sr_error *error);
 
+/* The same for items in the place of users: columns are item, rank, similar and score. */
+sr_status sr_recommendations_open_similar(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
+                                          sr_error *error);
+
 /* An sr_recommendation_function; `writer` is an sr_recommendations_writer. */
 sr_status sr_recommendations_add(void *writer, const char *user, size_t user_length, size_t rank, int32_t item, double score,
                                  sr_error *error);
