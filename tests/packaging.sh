@@ -92,7 +92,7 @@ for program in srtrain srprep; do
         "$program" "$command" --help >text || fail "$program $command --help"
         sed -n 's/^  \(--[a-z-]*\).*/\1/p' text | sort | diff known - || fail "$program $command --help lists other options"
         ! grep -q '^ *$' text || fail "$program $command --help has an option without explanation: $(cat text)"
-        grep -q "VALUE" text && fail "$program $command --help does not say what a value is: $(grep VALUE text)"
+        ! grep -- ' VALUE$' text || fail "$program $command --help does not say what a value is"
         sed -n "/^\.SS $command\$/,/^\.S[SH]/p" "$program.1" | sed -n 's/^\.BI "\\-\\-\([a-z\\-]*\)".*/--\1/p' | tr -d '\134' |
             sort | diff known - || fail "$program.1 lists other options of $command"
         sed -n "s/^_${program}_options\[$command\]=\"\(.*\)\"/\1/p" "$program.bash" | tr ' ' '\n' | sort | diff known - ||

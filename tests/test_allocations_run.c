@@ -209,11 +209,15 @@ static sr_status recommend_to_new_users(void *context, uint64_t *result, sr_erro
 {
     const evaluated *e = context;
     new_users *users = NULL;
+    sr_item_names *names = NULL;
     recommended found = {.result = 0};
     sr_status status = SR_OK;
     sr_user_source source = {.origin = e->path};
     if (sr_parallel_rank(e->data->parallel) == 0)
-        status = new_users_open(&users, e->path, e->data->dataset, true, 1 << 20, error);
+        status = sr_item_names_of_dataset(&names, e->data->dataset, error);
+    if (names)
+        status = new_users_open(
+            &users, &(new_users_request){.path = e->path, .names = names, .keeps_empty = true, .memory = 1 << 20}, error);
     status = sr_parallel_agree(e->data->parallel, status, error);
     source.context = users;
     source.next = new_users_next;
@@ -224,6 +228,7 @@ static sr_status recommend_to_new_users(void *context, uint64_t *result, sr_erro
             &(sr_recommendation_request){.top_k = 3, .history = SR_HISTORY_EXCLUDE, .kernels = sr_kernels_choose(NULL)},
             add_recommendation, &found, error);
     new_users_close(users);
+    sr_item_names_free(names);
     *result = found.result;
     return status;
 }

@@ -105,6 +105,10 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
         model->negatives.history_hits = draw(trial, 7003, 2) ? SR_HITS_KEEP : SR_HITS_MASK;
         model->negatives.count += model->negatives.count == 0;
     }
+    if (draw(trial, 7005, 4) > 0)
+        settings->training.micro_batch = 0;
+    if (model->encoder.norm != SR_NORM_PRE)
+        model->encoder.residual = SR_RESIDUAL_PLAIN;
     settings->training.weight_decay_kind = optimizer_of(&settings->training)->decay;
     settings->training.weight_decay /= 16;
     if (!optimizer_of(&settings->training)->late)
@@ -196,8 +200,8 @@ static void what_differs_is_told_key_by_key(void **state)
     assert_string_equal(text, "data.path \"a\" \"b\"\n"
                               "model.backbone sasrec tisasrec\n"
                               "model.positions learned none\n"
-                              "model.time_span (none) 8\n"
                               "model.time_unit (none) 1\n"
+                              "model.time_span (none) 8\n"
                               "calibrators.spatial (not in use) (in use)\n"
                               "training.learning_rate 0.001 0.5\n"
                               "evaluation.top_k [1, 3, 5, 10, 20, 50] [1, 10]\n");
