@@ -212,8 +212,9 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     const sr_plan_request *request = f->request;
     const sr_training_settings *training = training_of(f);
     const size_t threads = request->threads, workers = planned_workers(request), blocks = sr_optimizer_blocks(training);
-    /* The row of padding is asked for by everybody. */
-    const double read = f->reads.most, asked = read + (double)workers, touched = is_dense(f) ? 0 : asked;
+    /* The row of padding is asked for by every process. */
+    const double read = f->reads.most, fetched = f->reads.fetched * f->reads.most / f->reads.ids;
+    const double asked = fetched + (double)request->ranks, touched = is_dense(f) ? 0 : asked;
     const size_t own_items = planned_items(request) / workers + 1;
     const bool keeps_rest = training->reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     sr_plan_memory *m = &plan->tables[SR_PLAN_DIVIDED].memory;
@@ -222,14 +223,15 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     m->item_table = d->rows;
     m->gradients = (threads + keeps_rest) * d->others + (is_dense(f) ? d->rows : 0);
     m->optimizer = blocks * m->parameters;
-    m->fetched = (size_t)((double)threads * (row_bytes(f) * (2 * read + asked + touched) + 20 * read + 24 * asked));
+    m->fetched = (size_t)((double)threads *
+                          (row_bytes(f) * (2 * read + fetched + asked + touched) + 28 * (read + fetched + asked)));
     m->tiles = threads * f->scorings *
                sr_model_catalogue_memory(&request->settings->model, (size_t)f->reads.targets / (is_dense(f) ? 1 : workers) + 1,
                                          is_dense(f) ? own_items : smaller((size_t)read, planned_items(request)),
                                          sr_training_kept_bytes(training, threads));
     m->exchange += is_dense(f) ? threads * f->scorings * states_memory(f) : 0;
     if (threads > 1 && request->ranks > 1)
-        m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.ids * row_bytes(f))));
+        m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.fetched * row_bytes(f))));
     m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
                                (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
@@ -246,7 +248,7 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
     const sr_plan_request *request = f->request;
     const size_t workers = planned_workers(request), ranks = request->ranks;
     const network_model network = network_of(f);
-    const double rows = f->reads.ids * row_bytes(f), own = (double)d->rows / (double)request->threads;
+    const double rows = f->reads.fetched * row_bytes(f), own = (double)d->rows / (double)request->threads;
     sr_plan_table *table = &plan->tables[SR_PLAN_DIVIDED];
     sr_traffic *traffic = &table->traffic;
     *traffic = traffic_without_rows(f);
