@@ -15,7 +15,7 @@ except ImportError:
     print("skipped: SciPy is missing")
     sys.exit(77)
 
-PROGRAM = Path(sys.argv.pop(1)) / "srtrain"
+PROGRAM = Path(sys.argv.pop(1)).resolve() / "srtrain"
 USERS = 300
 
 

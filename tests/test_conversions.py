@@ -207,7 +207,7 @@ def choose_rules(draw, options, kind):
         splits += ["time:%d,%d" % (START + 500, START + 3000), "time-quantile:0.8,0.1,0.1", "time-quantile:0.7,0.0,0.3",
                    "sessions:%d,%d" % (START + 500, START + 3000), "time-quantile:0.5,0.5,0.0"]
     options["split"] = draw.choice(splits)
-    if draw.random() < 0.15 and kind != "sequences":
+    if draw.random() < 0.15:
         options["split"] = "given"
     if draw.random() < 0.4:
         options["cold"] = draw.choice(["keep", "drop", "items", "users"])

@@ -60,7 +60,7 @@ static void a_table_that_fits_is_divided_where_that_is_much_faster(void **state)
     assert_non_null(strstr(plan.why, "100 ms"));
     plan = plan_of(4, 40, 0.100, 40, 0.060); /* not by half */
     assert_int_equal(chosen(&plan, SR_ITEM_TABLE_AUTO), SR_PLAN_REPLICATED);
-    plan = plan_of(4, 40, 0.010, 40, 0.001); /* by 9 ms only */
+    plan = plan_of(4, 40, 0.030, 40, 0.006); /* by 24 ms only */
     assert_int_equal(chosen(&plan, SR_ITEM_TABLE_AUTO), SR_PLAN_REPLICATED);
     plan = plan_of(4, 40, 0.100, 60, 0.010); /* there is no room for it */
     assert_int_equal(chosen(&plan, SR_ITEM_TABLE_AUTO), SR_PLAN_REPLICATED);

@@ -52,6 +52,8 @@ static void an_element_that_does_not_fit_drops_its_line(void **state)
     assert_int_equal(report.dropped[DROPPED_KEY], 1);
     assert_int_equal(report.dropped[DROPPED_NA], 1);
     assert_bad(*state, "json", &options, text, SR_ERROR_DATA, "the key \"e.t\" is missing; there are i");
+    const reader_options outside = {.columns = "user=u,item=i"};
+    assert_bad(*state, "json", &outside, text, SR_ERROR_DATA, "the key \"i\" is missing, did you mean \"e.i\"; there are u, e");
     const reader_options side = {.columns = "user=u,item=i,time=t"};
     assert_bad(*state, "json", &side, "{\"u\":1,\"i\":[1,2],\"t\":[3]}\n", SR_ERROR_DATA,
                "the array of \"t\" has fewer elements than that of \"i\"");

@@ -113,6 +113,10 @@ static void a_published_split_is_kept(void **state)
     convert(w, 3, arguments, "time stamps of a sequence cannot decrease: --time-unit none");
     snprintf(arguments, sizeof arguments, "%s --train test.csv --test train.csv --time-unit none", columns);
     convert(w, 0, arguments, "split         given: 0 validation and 5 test cases");
+    convert(w, 0, "--format sequences --train sequences.txt --test sequences.txt",
+            "split         given: 0 validation and 362 test");
+    convert(w, 3, "--format sequences --train sequences.txt sequences.txt --test sequences.txt",
+            "has had a line before, expected one line a user");
     snprintf(arguments, sizeof arguments, "%s --train train.csv --test test.csv --split leave-one-out", columns);
     convert(w, 2, arguments, "--train, --valid and --test say already how sequences are split");
     snprintf(arguments, sizeof arguments, "%s --train train.csv", columns);
@@ -147,6 +151,9 @@ static void lists_arrays_and_other_layouts_are_read(void **state)
             "users         3\nitems         5\ninteractions  12\n");
     assert_exported(w, "--format sequences --no-user --counted --input users.dat", "users         4\n", "",
                     "1 10 20 30\n2 10 40\n3 20 40 50\n4 10 20 30 50\n");
+    convert(w, 3, "--format csv --delimiter ' ' --columns user=0,item=1,time=3 --input out.konect", "--comment '%' leaves out");
+    convert(w, 3, "--format csv --columns user=0,rating=1,time=2,item=3 --input combined_data_1.txt", "--format netflix reads");
+    convert(w, 3, "--format sequences --input users.dat", "with --no-user each line is a user");
     convert(w, 0, "--format recbole --columns user=session_id --input yoo.inter", "interactions  12\n");
     convert(w, 3, "--format recbole --input yoo.inter", "--columns user=session_id takes that");
     convert(w, 0, "--format csv --header --columns user=user,item=item,time=time --recursive --input partitioned",

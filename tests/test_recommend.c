@@ -281,15 +281,15 @@ static void bad_histories_are_refused_and_nothing_is_written(void **state)
     assert_says(&w->result, "not both");
 }
 
-static void models_of_users_or_times_refuse_new_users(void **state)
+static void models_of_users_or_times_refuse_new_users_without_them(void **state)
 {
     world *w = *state;
     train(w, "users", "--set model.backbone=ssept --set model.user_hidden_size=4");
     train(w, "times", "--set model.backbone=tisasrec --set model.time_unit=86400");
     recommend(w, 2, 2, "users", "--histories all.txt");
     assert_says(&w->result, "model.backbone ssept has parameters for each user that it was trained on");
-    recommend(w, 2, 2, "times", "--histories all.txt");
-    assert_says(&w->result, "all.txt has no time stamps, but model.backbone tisasrec needs them");
+    recommend(w, 2, 3, "times", "--histories all.txt");
+    assert_says(&w->result, "has no time, which the model needs: expected words ITEM:TIME");
     for (int i = 0; i < 2; ++i) {
         recommend(w, 0, 0, i ? "times" : "users", "--output one.tsv");
         recommend(w, 3, 0, i ? "times" : "users", "--output three.tsv");
@@ -317,8 +317,8 @@ static void models_that_know_when_the_next_event_is_are_told_when(void **state)
     shell(w, "! cmp -s last.tsv early.tsv");
     recommend(w, 0, 2, "sliding", "--time 5 --output none.tsv");
     assert_says(&w->result, "--time is given, but this model (sasrec) does not ask when the next event is");
-    recommend(w, 2, 2, "when", "--histories all.txt --output none.tsv");
-    assert_says(&w->result, "all.txt has no time stamps, but model.backbone hstu needs them");
+    recommend(w, 2, 3, "when", "--histories all.txt --output none.tsv");
+    assert_says(&w->result, "has no time, which the model needs: expected words ITEM:TIME");
 }
 
 static void users_that_are_not_in_the_data_are_reported(void **state)
@@ -548,7 +548,7 @@ int main(void)
         cmocka_unit_test(memory_for_identifiers_changes_nothing),
         cmocka_unit_test(an_empty_history_is_served_by_models_that_know_such),
         cmocka_unit_test(bad_histories_are_refused_and_nothing_is_written),
-        cmocka_unit_test(models_of_users_or_times_refuse_new_users),
+        cmocka_unit_test(models_of_users_or_times_refuse_new_users_without_them),
         cmocka_unit_test(models_that_know_when_the_next_event_is_are_told_when),
         cmocka_unit_test(users_that_are_not_in_the_data_are_reported),
         cmocka_unit_test(both_files_hold_the_same),

@@ -39,6 +39,7 @@ static const char *const others[] = {
     ATTENTION "model.backbone=bert4rec",
     ATTENTION "model.backbone=fearec model.topk_factor=3",
     ATTENTION "model.backbone=fmlprec",
+    "model.backbone=hstu " ALL_TARGETS,
     ATTENTION "model.backbone=ssept model.user_hidden_size=4",
     ATTENTION "model.backbone=stosa training.loss=stosa model.activation=elu",
     ATTENTION "model.backbone=tisasrec model.time_unit=3600 model.time_span=64",

@@ -167,7 +167,7 @@ static void ranks_of_groups_gather_the_targets_of_the_batch(void **state)
     {
         const size_t t = (size_t)omp_get_thread_num();
         sr_totals totals;
-        statuses[t] = draws_batch(&workers[t], 0, 0, &drawn[t], &totals, NULL);
+        statuses[t] = draws_batch(&workers[t], &(drawn_batch){.parts = 1}, &drawn[t], &totals, NULL);
     }
     for (size_t t = 0; t < threads; ++t) {
         assert_int_equal(statuses[t], SR_OK);

@@ -96,6 +96,21 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
          "only with --popularity zipf"},
         {"info", "DIR is missing"},
         {"export D/nowhere --format text", "allowed are sequences and csv"},
+        {"export D/nowhere --parts", "--parts belongs to --format csv"},
+        {"convert --format recbole --input D/pairs.txt --output D/out --time-format %Y-%q",
+         "a directive that is not known; known"},
+        {"convert --format recbole --input D/pairs.txt --output D/out --time-format %Y --time-unit seconds",
+         "--time-format says what dates are like, but --time-unit seconds that there are none"},
+        {"convert --format recbole --input D/pairs.txt --output D/out --where a=1 --where a=2",
+         "the column \"a\" was given before; its values go into one --where"},
+        {"convert --format recbole --input D/pairs.txt --output D/out --where a", "expected COLUMN=VALUE"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --where a=1", "--where belongs to --format recbole"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --no-user", "--no-user belongs to --format recbole"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --cold ice", "allowed are keep, drop, items and users"},
+        {"convert --format pairs --input D/pairs.txt --output D/out --max-user 0", "--max-user 0"},
+        {"convert --format csv --delimiter blanks --multiline-quotes --columns user=0,item=1 --input D/pairs.txt --output "
+         "D/out",
+         "with --delimiter blanks quotes are characters"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         char arguments[2048] = "";

@@ -166,29 +166,40 @@ sr_status fail_with_user(const gathered *g, uint32_t user, const char *where, co
     return status;
 }
 
-/* A user's second line is the first that is not the one before. */
-static sr_status fail_second_line(const first_pass *pass, const event *events, size_t count, sr_error *error)
+static uint8_t given_of(const user_rules *rules, const event *one)
+{
+    return rules->given ? rules->given[one->order >> ORDER_PART_SHIFT] : (uint8_t)GIVEN_TRAIN;
+}
+
+/* Where a user's second line begins, or `count`. Files that are given for several parts may each have one. */
+static size_t find_second_line(const user_rules *rules, const event *events, size_t count)
+{
+    size_t second = 1;
+    while (second < count && (events[second].time == events[second - 1].time ||
+                              given_of(rules, &events[second]) != given_of(rules, &events[second - 1])))
+        ++second;
+    return second;
+}
+
+static sr_status fail_second_line(const first_pass *pass, const event *events, size_t second, sr_error *error)
 {
     char where[1024] = "";
-    size_t second = 1;
-    while (second + 1 < count && events[second].time == events[0].time)
-        ++second;
     const uint64_t number = (uint64_t)events[second].time, part = number >> ORDER_PART_SHIFT;
     if (pass->rules->part_paths)
         snprintf(where, sizeof where, "%s:%llu: ", pass->rules->part_paths[part],
                  (unsigned long long)(pass->rules->part_lines[part] + (number - (part << ORDER_PART_SHIFT))));
-    return fail_with_user(pass->g, events->user, where, "has had a line before, expected one line a user", error);
+    return fail_with_user(pass->g, events->user, where,
+                          "has had a line before, expected one line a user; with --no-user each line is a user", error);
 }
 
 /* Puts what comes from files for training first, then validation, then test; each stays in its order. */
 static sr_status arrange_given(first_pass *pass, event *events, size_t count, sr_error *error)
 {
-    const uint8_t *given = pass->rules->given;
     size_t placed = 0;
     SR_TRY(SR_GROW(&pass->arranged, &pass->arranged_room, count, "arranging a user's interactions", error));
     for (int part = GIVEN_TRAIN; part < GIVEN_PARTS; ++part)
         for (size_t i = 0; i < count; ++i)
-            if (given[events[i].order >> ORDER_PART_SHIFT] == part)
+            if (given_of(pass->rules, &events[i]) == part)
                 pass->arranged[placed++] = events[i];
     memcpy(events, pass->arranged, count * sizeof *events);
     for (size_t i = 1; i < count && pass->rules->has_times; ++i)
@@ -205,8 +216,9 @@ static sr_status arrange_given(first_pass *pass, event *events, size_t count, sr
 static sr_status first_look(void *context, event *events, size_t *count, sr_error *error)
 {
     first_pass *pass = context;
-    if (pass->rules->one_line_a_user && events[0].time != events[*count - 1].time)
-        return fail_second_line(pass, events, *count, error);
+    const size_t second = pass->rules->one_line_a_user ? find_second_line(pass->rules, events, *count) : *count;
+    if (second < *count)
+        return fail_second_line(pass, events, second, error);
     if (*count >= INT32_MAX)
         return fail_with_user(pass->g, events[0].user, "", "has more than 2147483646 interactions", error);
     if (pass->rules->given)

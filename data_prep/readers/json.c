@@ -108,6 +108,22 @@ static found_value find_value(json_reader *json, json_place *place)
 
 /* ---- interactions ---- */
 
+/* Says where in an object of the line, or in the first one of an array, a key is that was looked for outside of it. */
+enum { INNER_SIZE = 2 * READER_NAME_SIZE };
+static void find_inner_key(json_text *text, const char *path, char found[INNER_SIZE])
+{
+    *found = '\0';
+    for (size_t key = 1; key < text->nodes[0].after && !*found; key = text->nodes[text->nodes[key].after].after) {
+        size_t inner = text->nodes[key].after, used;
+        if (text->nodes[inner].kind == JSON_ARRAY && text->nodes[inner].after > inner + 1)
+            ++inner;
+        if (text->nodes[inner].kind == JSON_OBJECT && text->nodes[key].length < READER_NAME_SIZE / 2 &&
+            json_text_find(text, inner, path, &used) > 0)
+            snprintf(found, INNER_SIZE, ", did you mean \"%.*s.%s\"", (int)text->nodes[key].length,
+                     text->text + text->nodes[key].begin, path);
+    }
+}
+
 /* Drops an object that lacks a key; or one element of it. */
 static sr_status drop_without_key(reading *r, const char *path, found_value found, sr_error *error)
 {
@@ -128,8 +144,10 @@ static sr_status drop_without_key(reading *r, const char *path, found_value foun
         names[count++] = (field){text->text + text->nodes[key].begin, text->nodes[key].length};
     for (size_t i = 0; i < ROLES; ++i)
         wanted[i] = r->json->keys[i];
+    char inner[INNER_SIZE];
+    find_inner_key(text, path, inner);
     reading_describe_names(found.missing, wanted, names, count, known);
-    return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing%s", path, known);
+    return reading_drop(r, DROPPED_KEY, error, "the key \"%s\" is missing%s%s", path, inner, known);
 }
 
 /* What a role's key holds. *fits is false when it was dropped. */

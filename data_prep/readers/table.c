@@ -145,10 +145,10 @@ static bool is_sentence(const reading *r, size_t count)
     return any;
 }
 
-/* Whether a record may have as many columns. */
+/* Whether a record may have as many columns; SIZE_MAX stands for one whose quotes are wrong. */
 static bool fits_count(const reading *r, size_t count, size_t expected)
 {
-    return r->options->ragged ? count >= r->least_columns : count == expected;
+    return r->options->ragged ? count >= r->least_columns && count != SIZE_MAX : count == expected;
 }
 
 /* Whether the `count` fields in r->fields could be a record, of which something may be missing. Of a header only the number of

@@ -116,7 +116,9 @@ typedef struct {
     const int32_t *items; /* [length]: the history, oldest first */
     const int64_t *times; /* [length], or NULL in a source without times */
     size_t length;
-    int32_t number; /* 1..users as the model knows them; 0 in a source of new users */
+    int32_t number;            /* 1..users as the model knows them; 0 in a source of new users */
+    const int32_t *candidates; /* [candidate_count]: different items, in a source with candidates */
+    size_t candidate_count;
 } sr_recommended_user;
 
 /* Where users come from. Every rank has the source, but only rank 0 asks it for users: elsewhere `context` may be NULL. */
@@ -124,6 +126,7 @@ typedef struct {
     const char *origin;  /* a file or directory, for messages */
     bool has_times;      /* of interactions */
     bool has_numbers;    /* users are those that the model was trained on */
+    bool has_candidates; /* each user is recommended candidates alone */
     size_t longest_name; /* bytes; rank 0 */
     void *context;
     /* The next user, whose pointers are valid until the next call. Local. */
@@ -149,8 +152,9 @@ sr_status sr_recommend_check(const sr_model_settings *model, const sr_user_sourc
 
 typedef struct {
     size_t top_k;
-    sr_history history; /* keep or exclude */
-    int64_t time;       /* when it is, for models that know when the next event is (sr_model_needs) */
+    sr_history history;      /* keep or exclude */
+    int64_t time;            /* when it is, for models that know when the next event is (sr_model_needs) */
+    const uint8_t *left_out; /* [items + 1]: not 0 for items that nobody is recommended; NULL: there are none */
     const sr_kernels *kernels;
 } sr_recommendation_request;
 
@@ -161,5 +165,13 @@ typedef struct {
 sr_status sr_recommend(sr_parallel *parallel, sr_model *model, const sr_user_source *source,
                        const sr_recommendation_request *request, sr_recommendation_function emit, void *context,
                        sr_error *error);
+
+/* Called on rank 0 for each user, in the order of the source, with the state after the history: what items are scored by. */
+typedef sr_status (*sr_state_function)(void *context, const char *user, size_t user_length, const sr_real *state, size_t width,
+                                       sr_error *error);
+
+/* The states of all users of `source`, in rounds as above. Every process must have all items. SR_ERROR_USAGE as above. */
+sr_status sr_encode_users(sr_parallel *parallel, sr_model *model, const sr_user_source *source, const sr_kernels *kernels,
+                          sr_state_function emit, void *context, sr_error *error);
 
 #endif

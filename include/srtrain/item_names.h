@@ -24,6 +24,9 @@ const char *sr_item_name(const sr_item_names *names, size_t item, size_t *length
 size_t sr_item_names_count(const sr_item_names *names);
 size_t sr_item_names_width(const sr_item_names *names);
 
+/* Takes the pages of those that have been looked at out of this process's memory. */
+void sr_item_names_let_go(const sr_item_names *names);
+
 /* Where they are from, for messages. */
 const char *sr_item_names_origin(const sr_item_names *names);
 

@@ -141,16 +141,29 @@ static sr_status translate(checkpointed_model *loaded, const char *path, const s
     return SR_OK;
 }
 
-static sr_status open_parts(checkpointed_model *loaded, const command_context *context, const char *path, const char *data,
-                            const sr_checkpoint *checkpoint, bool takes_other_data, sr_error *error)
+/* The model without any data set, if its checkpoint carries what is needed of it. */
+static sr_status open_names_alone(checkpointed_model *loaded, const char *path, const char *data,
+                                  const sr_checkpoint *checkpoint, const evaluation_keys *set, sr_error *error)
 {
+    if (!set->may_lack_data || data)
+        return SR_OK;
+    return sr_item_names_of_checkpoint(&loaded->item_names, path, checkpoint, error);
+}
+
+static sr_status open_parts(checkpointed_model *loaded, const command_context *context, const char *path, const char *data,
+                            const sr_checkpoint *checkpoint, const evaluation_keys *set, sr_error *error)
+{
+    SR_TRY(open_names_alone(loaded, path, data, checkpoint, set, error));
+    if (loaded->item_names)
+        return SR_OK;
     const size_t rank = (size_t)sr_parallel_rank(context->parallel), ranks = (size_t)sr_parallel_size(context->parallel);
     SR_TRY(open_data(loaded, path, data, checkpoint, error));
     SR_TRY(sr_dataset_verify(loaded->dataset, rank, ranks, error));
     const char *own = checkpoint->data_fingerprint;
-    if (takes_other_data && *own && strcmp(own, sr_dataset_fingerprint(loaded->dataset)) != 0)
+    if (set->takes_other_data && *own && strcmp(own, sr_dataset_fingerprint(loaded->dataset)) != 0)
         return translate(loaded, path, checkpoint, context->log, error);
-    return sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error);
+    SR_TRY(sr_checkpoint_check_data(path, checkpoint, loaded->dataset, error));
+    return set->needs_item_names ? sr_item_names_of_dataset(&loaded->item_names, loaded->dataset, error) : SR_OK;
 }
 
 /* ---- the model ---- */
@@ -193,10 +206,11 @@ static sr_status declare_model(checkpointed_model *loaded, const sr_parallel *pa
 }
 
 static sr_status create_model(checkpointed_model *loaded, sr_parallel *parallel, const sr_checkpoint *checkpoint,
-                              sr_error *error)
+                              const evaluation_keys *set, sr_error *error)
 {
-    bool divides;
-    SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
+    bool divides = false;
+    if (!set->whole_table)
+        SR_TRY(divides_items(loaded, parallel, checkpoint, &divides, error));
     return sr_parallel_agree(parallel, declare_model(loaded, parallel, checkpoint, divides, error), error);
 }
 
@@ -211,10 +225,9 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     if (status == SR_OK)
         status = command_compare_settings(parallel, checkpoint, &loaded->settings, error);
     if (status == SR_OK)
-        status = sr_parallel_agree(parallel,
-                                   open_parts(loaded, context, checkpoint, data, &header, set->takes_other_data, error), error);
+        status = sr_parallel_agree(parallel, open_parts(loaded, context, checkpoint, data, &header, set, error), error);
     if (status == SR_OK)
-        status = create_model(loaded, parallel, &header, error);
+        status = create_model(loaded, parallel, &header, set, error);
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, error);
     if (status == SR_OK)

@@ -30,6 +30,8 @@ typedef sr_status (*command_function)(command_context *context, sr_error *error)
 sr_status command_train(command_context *context, sr_error *error);
 sr_status command_evaluate(command_context *context, sr_error *error);
 sr_status command_recommend(command_context *context, sr_error *error);
+sr_status command_similar(command_context *context, sr_error *error);
+sr_status command_export(command_context *context, sr_error *error);
 sr_status command_analyze(command_context *context, sr_error *error);
 sr_status command_import(command_context *context, sr_error *error);
 sr_status command_plan(command_context *context, sr_error *error);    /* local */
@@ -65,7 +67,7 @@ typedef struct {
     sr_settings settings; /* those of the checkpoint, with --set evaluation.* applied */
     sr_dataset *dataset;
     sr_dataset *trained_on;    /* the model's own data set, where its identifiers are needed beside `dataset`; or NULL */
-    sr_item_names *item_names; /* those of the model, where `dataset` has others; or NULL */
+    sr_item_names *item_names; /* those of the model, where `dataset` has others, or where they are asked for; or NULL */
     sr_model *model;
 } checkpointed_model;
 
@@ -74,13 +76,16 @@ typedef struct {
     sr_text_list assignments;
     const char *const *keys;
     bool takes_other_data; /* a data set that the model was not trained on is read by the identifiers of its items */
+    bool needs_item_names; /* `item_names` is to be filled */
+    bool whole_table;      /* every rank has the whole item table, however it was trained */
+    bool may_lack_data;    /* without --data, `dataset` may stay NULL where the checkpoint carries identifiers */
 } evaluation_keys;
 
-/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data, unless
- * the command takes other data.
- * Its item table is divided among the threads of all ranks if it was in training (model.item_table), and with auto if it is too
- * large; but not if it has fewer items than there are threads. The context's log is told of settings that the checkpoint has
- * and that are gone. SR_ERROR_USAGE if `set` has another key than those. Collective. */
+/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data,
+ * unless the command takes other data. Its item table is divided among the threads of all ranks if it was in training
+ * (model.item_table), and with auto if it is too large; but not if it has fewer items than there are threads. The context's log
+ * is told of settings that the checkpoint has and that are gone. SR_ERROR_USAGE if `set` has another key than those.
+ * Collective. */
 sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
                                   const char *data, const evaluation_keys *set, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);

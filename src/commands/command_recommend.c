@@ -1,11 +1,13 @@
 /* srtrain recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]
- *                              [--time TIME] [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
+ *                              [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME] [--memory SIZE]
+ *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
  *
  * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
 
 #include "base/lines.h"
 #include "base/names.h"
+#include "evaluate/item_lists.h"
 #include "evaluate/new_users.h"
 #include "srtrain/evaluate.h"
 #include "evaluate/recommendations.h"
@@ -15,6 +17,7 @@
 
 typedef struct {
     const char *checkpoint, *data, *users, *histories, *output;
+    const char *candidates, *only_items, *exclude_items;
     double stall_seconds;
     uint64_t top_k, memory, time;
     bool has_time;
@@ -24,10 +27,13 @@ typedef struct {
 /* Whom to recommend to. All but `source` is filled on rank 0 only. */
 typedef struct {
     sr_user_source source;
-    size_t *listed; /* users of the data set, ascending; NULL: all */
+    sr_user_source listed_source; /* before candidates are added */
+    size_t *listed;               /* users of the data set, ascending; NULL: all */
     size_t listed_count;
     sr_users_in_dataset in_dataset;
     new_users *new_users;
+    candidate_lists *candidates;
+    uint8_t *left_out; /* [items + 1], on every rank; NULL: no item is left out for all */
 } audience;
 
 /* ---- options ---- */
@@ -43,7 +49,8 @@ static sr_status read_options(const command_context *context, recommend_options 
          .help = "recommends to the users of the data set whose names are the lines of this file; to all by default"},
         {.name = "histories",
          .file = &options->histories,
-         .help = "recommends to new users: each line is a name and its items, oldest first"},
+         .help = "recommends to new users: each line is a name and its items, oldest first; for models of times words are "
+                 "ITEM:TIME"},
         {.name = "top-k",
          .count = &options->top_k,
          .least = 1,
@@ -69,6 +76,11 @@ static sr_status read_options(const command_context *context, recommend_options 
          .standard = "256M",
          .help = "with --histories: for identifiers of items that are looked up at a time, each time in one pass over those of "
                  "the data set"},
+        {.name = "candidates",
+         .file = &options->candidates,
+         .help = "each line is a user and items: recommends to these users alone, and of these items alone"},
+        {.name = "only-items", .file = &options->only_items, .help = "recommends the items alone that are lines of this file"},
+        {.name = "exclude-items", .file = &options->exclude_items, .help = "leaves out items that are lines of this file"},
         {.name = "output",
          .file = &options->output,
          .argument = "FILE.tsv|FILE.h5",
@@ -179,11 +191,18 @@ static sr_status read_new_users(audience *found, command_context *context, const
 {
     const char *path = options->histories;
     const bool keeps_empty = knows_empty_histories(&loaded->settings);
-    found->source = (sr_user_source){.origin = path, .next = new_users_next};
+    const bool has_times = sr_model_needs_of(&loaded->settings.model, false).times;
+    found->source = (sr_user_source){.origin = path, .has_times = has_times, .next = new_users_next};
     SR_TRY(sr_recommend_check(&loaded->settings.model, &found->source, error));
     sr_status status = SR_OK;
     if (sr_parallel_rank(context->parallel) == 0)
-        status = new_users_open(&found->new_users, path, loaded->dataset, keeps_empty, options->memory, error);
+        status = new_users_open(&found->new_users,
+                                &(new_users_request){.path = path,
+                                                     .names = loaded->item_names,
+                                                     .keeps_empty = keeps_empty,
+                                                     .has_times = has_times,
+                                                     .memory = options->memory},
+                                error);
     SR_TRY(sr_parallel_agree(context->parallel, status, error));
     if (found->new_users) {
         const new_users_report *report = new_users_found(found->new_users);
@@ -221,6 +240,12 @@ static sr_status choose_time(command_context *context, const checkpointed_model 
                                            "event is: leave it out",
                                            sr_model_name(model))
                                  : SR_OK;
+    if (!options->has_time && !loaded->dataset)
+        return sr_fail(
+            error, SR_ERROR_USAGE,
+            "srtrain recommend: this model (%s) asks when the next event is, and without the data set there is no last "
+            "time stamp to take: give --time TIME, or the data set by --data DIR",
+            sr_model_name(model));
     if (!options->has_time)
         SR_TRY(last_time(context->parallel, loaded->dataset, time, error));
     sr_log_information(context->log, "recommending for time %lld (%s)", (long long)*time,
@@ -228,45 +253,117 @@ static sr_status choose_time(command_context *context, const checkpointed_model 
     return SR_OK;
 }
 
-/* ---- the command ---- */
+/* ---- which items ---- */
 
-static sr_status recommend_to(command_context *context, const checkpointed_model *loaded, const sr_user_source *source,
+static void report_lists(sr_log *log, const char *path, const item_lists_report *report)
+{
+    if (report->unknown)
+        sr_log_warning(log, "%zu of the %zu items in %s are not known and are left out: %s", report->unknown, report->named,
+                       path, report->shown);
+}
+
+/* On rank 0: marks what is left out. */
+static sr_status mark_items(uint8_t *marks, const checkpointed_model *loaded, const recommend_options *options, sr_log *log,
+                            sr_error *error)
+{
+    const size_t rows = sr_item_names_count(loaded->item_names) + 1;
+    item_lists_report report;
+    if (options->only_items) {
+        SR_TRY(item_marks_read(options->only_items, loaded->item_names, marks, &report, error));
+        report_lists(log, options->only_items, &report);
+        for (size_t item = 0; item < rows; ++item)
+            marks[item] = !marks[item];
+    }
+    if (options->exclude_items) {
+        SR_TRY(item_marks_read(options->exclude_items, loaded->item_names, marks, &report, error));
+        report_lists(log, options->exclude_items, &report);
+    }
+    return SR_OK;
+}
+
+static sr_status choose_items(audience *found, command_context *context, const checkpointed_model *loaded,
                               const recommend_options *options, sr_error *error)
 {
+    const size_t rows = sr_item_names_count(loaded->item_names) + 1;
+    if (!options->only_items && !options->exclude_items)
+        return SR_OK;
+    SR_TRY(SR_PARALLEL_ALLOCATE(context->parallel, &found->left_out, rows, "marks of items", error));
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(context->parallel) == 0)
+        status = mark_items(found->left_out, loaded, options, context->log, error);
+    SR_TRY(sr_parallel_agree(context->parallel, status, error));
+    return sr_parallel_broadcast(context->parallel, found->left_out, rows, error);
+}
+
+static sr_status read_candidates(audience *found, command_context *context, const checkpointed_model *loaded, const char *path,
+                                 sr_error *error)
+{
+    item_lists_report report;
+    sr_status status = SR_OK;
+    if (sr_parallel_rank(context->parallel) == 0) {
+        status = candidate_lists_read(&found->candidates, path, loaded->item_names, &report, error);
+        if (status == SR_OK)
+            report_lists(context->log, path, &report);
+    }
+    SR_TRY(sr_parallel_agree(context->parallel, status, error));
+    found->source = candidate_lists_source(found->candidates, &found->listed_source);
+    return SR_OK;
+}
+
+/* ---- the command ---- */
+
+static sr_status recommend_to(command_context *context, const checkpointed_model *loaded, const audience *found,
+                              const recommend_options *options, sr_error *error)
+{
+    const sr_user_source *source = &found->source;
     sr_recommendations_writer *writer = NULL;
     sr_status status = SR_OK;
     int64_t time;
     SR_TRY(sr_recommend_check(&loaded->settings.model, source, error));
     SR_TRY(choose_time(context, loaded, options, &time, error));
     if (sr_parallel_rank(context->parallel) == 0)
-        status = sr_recommendations_open(&writer, options->output, loaded->dataset, source->longest_name, error);
+        status = sr_recommendations_open(&writer, options->output, loaded->item_names, source->longest_name, error);
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
-        status = sr_recommend(
-            context->parallel, loaded->model, source,
-            &(sr_recommendation_request){
-                .top_k = options->top_k, .history = options->history, .time = time, .kernels = context->cpu.kernels},
-            sr_recommendations_add, writer, error);
+        status = sr_recommend(context->parallel, loaded->model, source,
+                              &(sr_recommendation_request){.top_k = options->top_k,
+                                                           .history = options->history,
+                                                           .time = time,
+                                                           .left_out = found->left_out,
+                                                           .kernels = context->cpu.kernels},
+                              sr_recommendations_add, writer, error);
     if (writer)
         status = sr_recommendations_close(writer, status, error);
+    if (status == SR_OK && found->candidates && candidate_lists_unused(found->candidates))
+        sr_log_warning(context->log, "%zu users in %s are not among those who are recommended to, and get nothing",
+                       candidate_lists_unused(found->candidates), options->candidates);
     return sr_parallel_agree(context->parallel, status, error);
 }
 
 sr_status command_recommend(command_context *context, sr_error *error)
 {
     static const char *const no_keys[] = {NULL};
-    const evaluation_keys nothing_set = {.keys = no_keys};
+    evaluation_keys nothing_set = {.keys = no_keys, .needs_item_names = true};
     recommend_options options = {.checkpoint = NULL};
     audience found = {.listed = NULL};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
     SR_TRY(command_watch(context, options.stall_seconds, SR_PHASE_RECOMMENDATION, error));
+    nothing_set.may_lack_data = options.histories != NULL;
     SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &nothing_set, error));
     sr_status status = options.histories ? read_new_users(&found, context, &loaded, &options, error)
                                          : choose_known_users(&found, context, loaded.dataset, options.users, error);
     if (status == SR_OK)
-        status = recommend_to(context, &loaded, &found.source, &options, error);
+        status = choose_items(&found, context, &loaded, &options, error);
+    if (status == SR_OK && options.candidates) {
+        found.listed_source = found.source;
+        status = read_candidates(&found, context, &loaded, options.candidates, error);
+    }
+    if (status == SR_OK)
+        status = recommend_to(context, &loaded, &found, &options, error);
     new_users_close(found.new_users);
+    candidate_lists_free(found.candidates);
+    free(found.left_out);
     free(found.listed);
     checkpointed_model_free(&loaded);
     return status;

@@ -39,8 +39,16 @@ static const command commands[] = {
      "Compares two systems case by case: paired differences with intervals and tests, for all cases and for groups."},
     {command_recommend, true, "recommend",
      "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
-     "      [--memory SIZE] [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
+     "      [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME] [--memory SIZE]\n"
+     "      [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
      "Writes the best items for users of the data set or for new ones."},
+    {command_similar, true, "similar",
+     "similar CHECKPOINT [--items FILE] [--top-k K] [--output FILE.tsv|FILE.h5] [--data DIR] [--stall-timeout DURATION|0]",
+     "Writes the items that are most like each item, by their vectors."},
+    {command_export, true, "export",
+     "export CHECKPOINT --format safetensors|npy --output PATH [--items-only] [--states FILE] [--data DIR] [--memory SIZE]\n"
+     "      [--stall-timeout DURATION|0]",
+     "Writes parameters, vectors of items and states of histories for other programs."},
     {command_analyze, true, "analyze",
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"
      "      [--set evaluation.batch_size=N] [--stall-timeout DURATION|0]",

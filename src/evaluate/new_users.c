@@ -5,6 +5,7 @@
 #include "base/shown.h"
 #include "srtrain/memory.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 struct new_users {
     const char *path;
     bool keeps_empty;
-    const sr_dataset *dataset;
+    bool has_times; /* words are ITEM:TIME */
+    const sr_item_names *names;
     uint64_t memory;     /* that `words` may take */
     lines *ahead;        /* reads the words of the lines that come; NULL at the end */
     size_t known_lines;  /* up to this one all words of the file are in the table */
@@ -24,7 +26,8 @@ struct new_users {
     new_users_report report;
     lines *file;
     int32_t *items; /* of the line read last, [room] */
-    size_t length, room;
+    int64_t *times; /* [time_room], where there are times */
+    size_t length, room, time_room;
 };
 
 const new_users_report *new_users_found(const new_users *users)
@@ -40,15 +43,24 @@ static const char *separators_of(const char *line)
     return strchr(line, '\t') ? "\t" : " ";
 }
 
+/* The length of the item in a word ITEM:TIME, where words have times; 0 where there is no such colon. */
+static size_t item_length(const new_users *users, const char *word, size_t length)
+{
+    if (!users->has_times)
+        return length;
+    const char *colon = memrchr(word, ':', length);
+    return colon ? (size_t)(colon - word) : 0;
+}
+
 static sr_status take_words(new_users *users, const char *line, sr_error *error)
 {
     const char *separators = separators_of(line), *at = line, *item;
-    const size_t longest = sr_dataset_item_name_width(users->dataset);
+    const size_t longest = sr_item_names_width(users->names);
     size_t length;
     uint32_t number;
     (void)lines_word(&at, separators, &length); /* the user */
     while ((item = lines_word(&at, separators, &length)))
-        if (length <= longest)
+        if ((length = item_length(users, item, length)) > 0 && length <= longest)
             SR_TRY(names_number(&users->words, item, length, &number, error));
     return SR_OK;
 }
@@ -75,18 +87,18 @@ static sr_status read_ahead(new_users *users, sr_error *error)
 static sr_status find_items(const new_users *users, sr_error *error)
 {
     enum { AT_ONCE = 1 << 22 };
-    const sr_dataset *dataset = users->dataset;
-    for (size_t item = 1; item <= sr_dataset_items(dataset); ++item) {
+    const sr_item_names *names = users->names;
+    for (size_t item = 1; item <= sr_item_names_count(names); ++item) {
         size_t length;
-        const char *name = sr_dataset_item_name(dataset, item, &length);
+        const char *name = sr_item_name(names, item, &length);
         const uint32_t number = names_find(&users->words, name, length);
         if (item % AT_ONCE == 0)
-            sr_dataset_let_go(dataset);
+            sr_item_names_let_go(names);
         if (number == NAMES_NONE)
             continue;
         if (users->word_items[number])
             return sr_fail(error, SR_ERROR_DATA, "%s: items %d and %zu have the same identifier \"%.*s\"",
-                           sr_dataset_directory(dataset), (int)users->word_items[number], item, (int)length, name);
+                           sr_item_names_origin(names), (int)users->word_items[number], item, (int)length, name);
         users->word_items[number] = (int32_t)item;
     }
     return SR_OK;
@@ -135,10 +147,33 @@ typedef struct {
     size_t first_unknown_length;
 } parsed_line;
 
-static sr_status add_item(new_users *users, int32_t item, sr_error *error)
+static sr_status add_item(new_users *users, int32_t item, int64_t time, sr_error *error)
 {
+    if (users->has_times) {
+        SR_TRY(SR_GROW(&users->times, &users->time_room, users->length + 1, "a history", error));
+        users->times[users->length] = time;
+    }
     SR_TRY(SR_GROW(&users->items, &users->room, users->length + 1, "a history", error));
     users->items[users->length++] = item;
+    return SR_OK;
+}
+
+/* The whole number behind the item of a word; words are in the order of time. */
+static sr_status parse_time(const new_users *users, const char *line, const char *word, size_t length, int64_t *time,
+                            sr_error *error)
+{
+    const size_t item = item_length(users, word, length);
+    char text[32] = "", *end = text;
+    errno = 0;
+    if (item > 0 && length - item - 1 < sizeof text) {
+        memcpy(text, word + item + 1, length - item - 1);
+        *time = strtoll(text, &end, 10);
+    }
+    if (end == text || *end || errno || isspace((unsigned char)*text))
+        return lines_fail(users->file, line, error,
+                          "\"%.*s\" has no time, which the model needs: expected words ITEM:TIME with whole numbers as in the "
+                          "data set",
+                          length < 60 ? (int)length : 60, word);
     return SR_OK;
 }
 
@@ -146,6 +181,7 @@ static sr_status parse_line(new_users *users, const char *line, parsed_line *par
 {
     const char *separators = separators_of(line), *at = line, *item;
     size_t length;
+    int64_t time = INT64_MIN, before = INT64_MIN;
     *parsed = (parsed_line){.unknown = 0};
     users->length = 0;
     parsed->name = lines_word(&at, separators, &parsed->name_length);
@@ -153,10 +189,18 @@ static sr_status parse_line(new_users *users, const char *line, parsed_line *par
         return lines_fail(users->file, NULL, error, "the line is empty, expected a user and items");
     SR_TRY(lines_check_identifier(users->file, line, "user", parsed->name_length, error));
     while ((item = lines_word(&at, separators, &length))) {
+        if (users->has_times) {
+            SR_TRY(parse_time(users, line, item, length, &time, error));
+            length = item_length(users, item, length);
+            if (time < before)
+                return lines_fail(users->file, line, error, "time %lld stands behind %lld, expected the oldest item first",
+                                  (long long)time, (long long)before);
+            before = time;
+        }
         const uint32_t number = names_find(&users->words, item, length);
         const int32_t known = number == NAMES_NONE ? 0 : users->word_items[number];
         if (known) {
-            SR_TRY(add_item(users, known, error));
+            SR_TRY(add_item(users, known, time, error));
         } else if (parsed->unknown++ == 0) {
             parsed->first_unknown = item;
             parsed->first_unknown_length = length;
@@ -255,16 +299,16 @@ static sr_status open_users(new_users *users, sr_error *error)
     return begin_reading(users, error);
 }
 
-sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, uint64_t memory,
-                         sr_error *error)
+sr_status new_users_open(new_users **opened, const new_users_request *request, sr_error *error)
 {
     new_users *users;
     *opened = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&users, 1, "new users", error));
-    users->path = path;
-    users->keeps_empty = keeps_empty;
-    users->dataset = dataset;
-    users->memory = memory;
+    users->path = request->path;
+    users->keeps_empty = request->keeps_empty;
+    users->has_times = request->has_times;
+    users->names = request->names;
+    users->memory = request->memory;
     const sr_status status = open_users(users, error);
     if (status == SR_OK)
         *opened = users;
@@ -282,6 +326,7 @@ void new_users_close(new_users *users)
     names_free(&users->words);
     free(users->word_items);
     free(users->items);
+    free(users->times);
     free(users);
 }
 
@@ -303,6 +348,7 @@ sr_status new_users_next(void *context, sr_recommended_user *user, sr_error *err
     user->name = parsed.name;
     user->name_length = parsed.name_length;
     user->items = users->items;
+    user->times = users->times;
     user->length = users->length;
     return SR_OK;
 }

@@ -1,5 +1,6 @@
 /* New users: a file with one history a line, "user item item ...", oldest item first, in original identifiers. Words are
- * separated by blanks or, in a line that holds a tab, by tabs, so that identifiers may hold blanks.
+ * separated by blanks or, in a line that holds a tab, by tabs, so that identifiers may hold blanks. Where the model needs
+ * times, each word is ITEM:TIME; the time stands behind the last colon.
  *
  * The file is read twice: once to its end, so that everything that is wrong with it is found before anything is computed, and
  * once more as a source of users, line by line. For rank 0 only; everything is local. */
@@ -7,6 +8,7 @@
 #define SRTRAIN_EVALUATE_NEW_USERS_H
 
 #include "srtrain/evaluate.h"
+#include "srtrain/item_names.h"
 
 typedef struct new_users new_users;
 
@@ -28,8 +30,14 @@ typedef struct {
  * with an empty history if `keeps_empty`, else left out. Release with new_users_close(). SR_ERROR_DATA for a line that does not
  * fit, a user that has had a line before (both lines are named), a file without any user, an identifier that two items have;
  * SR_ERROR_USAGE for what is no regular file and cannot be read twice. */
-sr_status new_users_open(new_users **opened, const char *path, const sr_dataset *dataset, bool keeps_empty, uint64_t memory,
-                         sr_error *error);
+typedef struct {
+    const char *path;
+    const sr_item_names *names;
+    bool keeps_empty, has_times;
+    uint64_t memory;
+} new_users_request;
+
+sr_status new_users_open(new_users **opened, const new_users_request *request, sr_error *error);
 void new_users_close(new_users *users); /* NULL is allowed */
 
 const new_users_report *new_users_found(const new_users *users);

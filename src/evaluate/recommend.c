@@ -83,6 +83,21 @@ static sr_status make_room(recommender *r, sr_error *error)
     return SR_OK;
 }
 
+/* Where users have candidates, the best of these. */
+static sr_status select_candidates(recommender *r, sr_error *error)
+{
+    score_round *round = &r->round;
+    sr_status status = SR_OK;
+    for (size_t state = 0; state < round->portion.count && status == SR_OK; ++state) {
+        scored_items found;
+        status = score_round_candidates(round, state, &found, error);
+        if (status == SR_OK && found.items.count > 0 &&
+            !best_items_take(&found.items, found.scores, r->top_k, r->selected + state * r->top_k))
+            r->bad[state] = 1;
+    }
+    return round->ranks ? sr_parallel_agree(round->ranks, status, error) : status;
+}
+
 /* The best of all items for the states of a portion, the best first. */
 static sr_status select_best(recommender *r, sr_error *error)
 {
@@ -92,11 +107,13 @@ static sr_status select_best(recommender *r, sr_error *error)
     best_items_clear(r->selected, count * r->top_k);
     for (size_t state = 0; state < count; ++state)
         r->bad[state] = 0;
-    while (score_round_items(round, &found))
+    while (!r->source->has_candidates && score_round_items(round, &found))
         for (size_t state = 0; state < count; ++state)
             if (!best_items_take(&found.items, found.scores + state * found.items.count, r->top_k,
                                  r->selected + state * r->top_k))
                 r->bad[state] = 1;
+    if (r->source->has_candidates)
+        SR_TRY(select_candidates(r, error));
     for (size_t state = 0; state < count; ++state)
         best_items_sort(r->selected + state * r->top_k, r->top_k);
     SR_TRY(score_round_sum(round, r->bad, count, error));
@@ -203,6 +220,7 @@ static sr_status prepare(recommender *r, sr_parallel *parallel, sr_model *model,
     SR_TRY(sr_recommend_check(sr_model_configuration(model), r->source, error));
     SR_TRY(scorer_create(&r->scorer, &(score_source){.model = model}, NULL, parallel, request->kernels, error));
     SR_TRY(score_round_create(&r->round, parallel, &r->scorer, request->history, unit_users, most_states, error));
+    r->round.left_out = request->left_out;
     SR_TRY(SR_ALLOCATE(&r->histories, unit_users, "histories", error));
     SR_TRY(SR_ALLOCATE(&r->selected, r->round.most_states * r->top_k, "recommendations", error));
     return SR_ALLOCATE(&r->bad, r->round.most_states, "recommendations", error);

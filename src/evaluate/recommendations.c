@@ -23,12 +23,13 @@ typedef struct {
 enum { USER, RANK, ITEM, SCORE, COLUMNS };
 
 struct sr_recommendations_writer {
-    const sr_dataset *dataset;
-    sr_output_file output;   /* HDF5 writes to its place by itself */
-    FILE *text;              /* TSV: the output's stream */
-    bool begun;              /* the header line has been written */
-    column columns[COLUMNS]; /* HDF5 */
-    size_t count;            /* recommendations in them */
+    const sr_item_names *names;
+    const char *whose, *what; /* names of the columns of users and items */
+    sr_output_file output;    /* HDF5 writes to its place by itself */
+    FILE *text;               /* TSV: the output's stream */
+    bool begun;               /* the header line has been written */
+    column columns[COLUMNS];  /* HDF5 */
+    size_t count;             /* recommendations in them */
 };
 
 static bool ends_in(const char *path, const char *end)
@@ -50,7 +51,7 @@ sr_status sr_recommendations_check_path(const char *path, sr_error *error)
 static void begin_text(sr_recommendations_writer *writer)
 {
     if (!writer->begun)
-        fputs("user\trank\titem\tscore\n", writer->text);
+        fprintf(writer->text, "%s\trank\t%s\tscore\n", writer->whose, writer->what);
     writer->begun = true;
 }
 
@@ -58,7 +59,7 @@ static sr_status add_line(sr_recommendations_writer *writer, const char *user, s
                           double score, sr_error *error)
 {
     size_t item_length;
-    const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
+    const char *item_name = sr_item_name(writer->names, (size_t)item, &item_length);
     begin_text(writer);
     escaped_write(writer->text, user, user_length);
     fprintf(writer->text, "\t%zu\t", rank);
@@ -85,9 +86,9 @@ static sr_status open_column(const sr_recommendations_writer *writer, column *c,
 
 static sr_status open_columns(sr_recommendations_writer *writer, size_t longest_user, sr_error *error)
 {
-    writer->columns[USER] = (column){.name = "user", .size = longest_user ? longest_user : 1};
+    writer->columns[USER] = (column){.name = writer->whose, .size = longest_user ? longest_user : 1};
     writer->columns[RANK] = (column){.name = "rank", .size = sizeof(int32_t)};
-    writer->columns[ITEM] = (column){.name = "item", .size = sr_dataset_item_name_width(writer->dataset)};
+    writer->columns[ITEM] = (column){.name = writer->what, .size = sr_item_names_width(writer->names)};
     writer->columns[SCORE] = (column){.name = "score", .size = sizeof(float)};
     for (size_t i = 0; i < COLUMNS; ++i)
         SR_TRY(open_column(writer, &writer->columns[i], error));
@@ -115,7 +116,7 @@ static sr_status add_row(sr_recommendations_writer *writer, const char *user, si
                          double score, sr_error *error)
 {
     size_t item_length;
-    const char *item_name = sr_dataset_item_name(writer->dataset, (size_t)item, &item_length);
+    const char *item_name = sr_item_name(writer->names, (size_t)item, &item_length);
     const int32_t short_rank = (int32_t)rank;
     const float short_score = (float)score;
     put(&writer->columns[USER], user, user_length);
@@ -183,13 +184,15 @@ static sr_status write_file(const sr_recommendations_writer *writer, sr_error *e
 
 /* ---- the writer ---- */
 
-sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
-                                  size_t longest_user, sr_error *error)
+static sr_status open_writer(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
+                             const char *whose, const char *what, size_t longest_user, sr_error *error)
 {
     *writer = NULL;
     sr_recommendations_writer *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "a writer of recommendations", error));
-    made->dataset = dataset;
+    made->names = names;
+    made->whose = whose;
+    made->what = what;
     sr_status status = sr_output_file_open(&made->output, path, error);
     if (status == SR_OK && path && ends_in(path, ".h5"))
         status = open_columns(made, longest_user, error);
@@ -199,6 +202,18 @@ sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char
         return sr_recommendations_close(made, status, error);
     *writer = made;
     return SR_OK;
+}
+
+sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
+                                  size_t longest_user, sr_error *error)
+{
+    return open_writer(writer, path, names, "user", "item", longest_user, error);
+}
+
+sr_status sr_recommendations_open_similar(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
+                                          sr_error *error)
+{
+    return open_writer(writer, path, names, "item", "similar", sr_item_names_width(names), error);
 }
 
 sr_status sr_recommendations_add(void *context, const char *user, size_t user_length, size_t rank, int32_t item, double score,

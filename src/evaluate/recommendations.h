@@ -3,7 +3,7 @@
 #ifndef SRTRAIN_EVALUATE_RECOMMENDATIONS_H
 #define SRTRAIN_EVALUATE_RECOMMENDATIONS_H
 
-#include "srtrain/dataset.h"
+#include "srtrain/item_names.h"
 #include "srtrain/status.h"
 
 typedef struct sr_recommendations_writer sr_recommendations_writer;
@@ -12,10 +12,14 @@ typedef struct sr_recommendations_writer sr_recommendations_writer;
  */
 sr_status sr_recommendations_check_path(const char *path, sr_error *error);
 
-/* Files are written as sr_output_file_open() says. Items are those of `dataset`; users have names of at most `longest_user`
+/* Files are written as sr_output_file_open() says. Items have these names; users have names of at most `longest_user`
  * bytes. */
-sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_dataset *dataset,
+sr_status sr_recommendations_open(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
                                   size_t longest_user, sr_error *error);
+
+/* The same for items in the place of users: columns are item, rank, similar and score. */
+sr_status sr_recommendations_open_similar(sr_recommendations_writer **writer, const char *path, const sr_item_names *names,
+                                          sr_error *error);
 
 /* An sr_recommendation_function; `writer` is an sr_recommendations_writer. */
 sr_status sr_recommendations_add(void *writer, const char *user, size_t user_length, size_t rank, int32_t item, double score,

@@ -283,6 +283,8 @@ static bool is_in_history(const score_round *round, size_t state, int32_t item)
 static sr_real score_of_item(const score_round *round, size_t state, int32_t item, size_t tile, size_t place)
 {
     sr_real score;
+    if (round->left_out && round->left_out[item])
+        return (sr_real)-INFINITY;
     if (is_in_history(round, state, item))
         return score_of_history(round->rule);
     if (item == 0 && round->rule != SR_HISTORY_ZERO)
@@ -330,6 +332,15 @@ static void apply_history(const score_round *round, size_t state, const sr_row_n
             scores[place] = score_of_history(round->rule);
 }
 
+/* Items that nobody is to have. */
+static void leave_out(const score_round *round, const sr_row_numbers *items, size_t states)
+{
+    for (size_t place = 0; round->left_out && place < items->count; ++place)
+        if (round->left_out[sr_row_number(items, place)])
+            for (size_t state = 0; state < states; ++state)
+                round->scores[state * items->count + place] = (sr_real)-INFINITY;
+}
+
 /* Moves on to the next items that are this thread's turn. */
 static bool next_part(score_round *round, sr_score_part *part)
 {
@@ -360,6 +371,7 @@ bool score_round_items(score_round *round, scored_items *found)
     scorer_score(round->scorer, &part, round->scores);
     for (size_t state = 0; state < part.states; ++state)
         apply_history(round, state, &found->items, round->scores + state * part.items);
+    leave_out(round, &found->items, part.states);
     return true;
 }
 

@@ -47,11 +47,12 @@ typedef struct {
     scorer *scorer;
     sr_parallel *ranks; /* NULL: items are not divided */
     sr_history rule;
-    size_t most_states;   /* in a portion */
-    size_t turn, turns;   /* of the process's threads this one scores each so many-th part of the items */
-    sr_real *scores;      /* [most_states, SCORED_ITEMS], or as many items as there are */
-    size_t items_at_once; /* of them */
-    int64_t *sums;        /* [2 most_states] */
+    const uint8_t *left_out; /* [items + 1]: not 0 for items whose score is -infinity; NULL: there are none */
+    size_t most_states;      /* in a portion */
+    size_t turn, turns;      /* of the process's threads this one scores each so many-th part of the items */
+    sr_real *scores;         /* [most_states, SCORED_ITEMS], or as many items as there are */
+    size_t items_at_once;    /* of them */
+    int64_t *sums;           /* [2 most_states] */
     /* This rank's batch: the different items of history i, ascending, are items[ends[i - 1] .. ends[i]) (0 for i = 0). */
     state_head *heads; /* [largest_batch] */
     size_t *ends;      /* [largest_batch] */

@@ -46,12 +46,16 @@ static sr_status add_user(user_rounds *rounds, const sr_recommended_user *user, 
 {
     if (opens_unit)
         rounds->unit_begins[rounds->units++] = user_rounds_users(rounds);
-    const user_record record = {
-        .index = ++rounds->users_so_far, .length = user->length, .number = user->number, .opens_unit = opens_unit};
+    const user_record record = {.index = ++rounds->users_so_far,
+                                .length = user->length,
+                                .number = user->number,
+                                .opens_unit = opens_unit,
+                                .candidates = user->candidate_count};
     SR_TRY(append(&rounds->records, &record, sizeof record, error));
     SR_TRY(append(&rounds->items, user->items, user->length * sizeof *user->items, error));
     if (rounds->with_times)
         SR_TRY(append(&rounds->times, user->times, user->length * sizeof *user->times, error));
+    SR_TRY(append(&rounds->candidates, user->candidates, user->candidate_count * sizeof *user->candidates, error));
     SR_TRY(append(&rounds->names, user->name, user->name_length, error));
     return append(&rounds->name_ends, &rounds->names.used, sizeof rounds->names.used, error);
 }
@@ -61,6 +65,7 @@ static sr_status read_round(user_rounds *rounds, sr_error *error)
     const size_t most = rounds->units_of_a_rank * (size_t)sr_parallel_size(rounds->parallel);
     size_t in_unit = 0, items_in_unit = 0;
     rounds->records.used = rounds->items.used = rounds->times.used = rounds->names.used = rounds->name_ends.used = 0;
+    rounds->candidates.used = 0;
     rounds->units = 0;
     while (!rounds->ended) {
         const bool full = in_unit == 0 || in_unit == rounds->unit_users || items_in_unit >= UNIT_ITEMS;
@@ -81,14 +86,18 @@ static sr_status read_round(user_rounds *rounds, sr_error *error)
 
 /* ---- dealing ---- */
 
-/* On rank 0: where each rank's users begin, as an offset of records, items and times in bytes; each [ranks + 1]. */
-static void divide(const user_rounds *rounds, size_t ranks, size_t *record_offsets, size_t *item_offsets, size_t *time_offsets)
+/* On rank 0: where each rank's users begin, as an offset of records, items, times and candidates in bytes; each [ranks + 1]. */
+static void divide(const user_rounds *rounds, size_t ranks, size_t *record_offsets, size_t *item_offsets, size_t *time_offsets,
+                   size_t *candidate_offsets)
 {
     const user_record *records = records_of(rounds);
-    size_t user = 0, items = 0;
+    size_t user = 0, items = 0, candidates = 0;
     for (size_t rank = 0; rank <= ranks; ++rank) {
-        for (const size_t begin = rounds->unit_begins[rounds->units * rank / ranks]; user < begin; ++user)
+        for (const size_t begin = rounds->unit_begins[rounds->units * rank / ranks]; user < begin; ++user) {
             items += records[user].length;
+            candidates += records[user].candidates;
+        }
+        candidate_offsets[rank] = candidates * sizeof(int32_t);
         record_offsets[rank] = user * sizeof *records;
         item_offsets[rank] = items * sizeof(int32_t);
         time_offsets[rank] = items * sizeof(int64_t);
@@ -100,6 +109,8 @@ static void free_part(user_rounds *rounds)
     free(rounds->part);
     free(rounds->part_items);
     free(rounds->part_times);
+    free(rounds->part_candidates);
+    rounds->part_candidates = NULL;
     rounds->part = NULL;
     rounds->part_items = NULL;
     rounds->part_times = NULL;
@@ -109,12 +120,17 @@ static sr_status deal(user_rounds *rounds, size_t *offsets, sr_error *error)
 {
     sr_parallel *parallel = rounds->parallel;
     const size_t ranks = (size_t)sr_parallel_size(parallel);
-    size_t *items = offsets + ranks + 1, *times = items + ranks + 1, bytes;
+    size_t *items = offsets + ranks + 1, *times = items + ranks + 1, *candidates = times + ranks + 1, bytes;
     free_part(rounds);
     if (sr_parallel_rank(parallel) == 0)
-        divide(rounds, ranks, offsets, items, times);
+        divide(rounds, ranks, offsets, items, times, candidates);
     SR_TRY(sr_parallel_scatter(parallel, rounds->records.bytes, offsets, (void **)&rounds->part, &bytes, error));
     rounds->part_users = bytes / sizeof *rounds->part;
+    for (size_t user = 1; user < rounds->part_users; ++user)
+        rounds->part[user].first_candidate = rounds->part[user - 1].first_candidate + rounds->part[user - 1].candidates;
+    if (rounds->source->has_candidates)
+        SR_TRY(sr_parallel_scatter(parallel, rounds->candidates.bytes, candidates, (void **)&rounds->part_candidates, &bytes,
+                                   error));
     SR_TRY(sr_parallel_scatter(parallel, rounds->items.bytes, items, (void **)&rounds->part_items, &bytes, error));
     return rounds->with_times
                ? sr_parallel_scatter(parallel, rounds->times.bytes, times, (void **)&rounds->part_times, &bytes, error)
@@ -124,7 +140,7 @@ static sr_status deal(user_rounds *rounds, size_t *offsets, sr_error *error)
 sr_status user_rounds_next(user_rounds *rounds, bool *more, sr_error *error)
 {
     size_t *offsets = NULL;
-    sr_status status = SR_ALLOCATE(&offsets, 3 * ((size_t)sr_parallel_size(rounds->parallel) + 1), "a round of users", error);
+    sr_status status = SR_ALLOCATE(&offsets, 4 * ((size_t)sr_parallel_size(rounds->parallel) + 1), "a round of users", error);
     if (status == SR_OK && sr_parallel_rank(rounds->parallel) == 0)
         status = read_round(rounds, error);
     *more = rounds->units > 0;
@@ -147,6 +163,10 @@ size_t user_rounds_unit(const user_rounds *rounds, size_t first, size_t first_it
                                                    .next_time = rounds->next_time,
                                                    .length = record->length,
                                                    .user = (size_t)record->number - 1};
+        if (rounds->source->has_candidates) {
+            histories[user - first].candidates = rounds->part_candidates + record->first_candidate;
+            histories[user - first].candidate_count = record->candidates;
+        }
         first_item += record->length;
         ++user;
     } while (user < rounds->part_users && !rounds->part[user].opens_unit);
@@ -172,6 +192,7 @@ void user_rounds_free(user_rounds *rounds)
     free(rounds->records.bytes);
     free(rounds->items.bytes);
     free(rounds->times.bytes);
+    free(rounds->candidates.bytes);
     free(rounds->names.bytes);
     free(rounds->name_ends.bytes);
     free(rounds->unit_begins);

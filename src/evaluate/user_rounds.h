@@ -20,6 +20,8 @@ typedef struct {
     uint64_t length;
     int32_t number; /* as the model knows the user, or 0 */
     int32_t opens_unit;
+    uint64_t candidates;
+    uint64_t first_candidate; /* among those of this rank's part */
 } user_record;
 
 typedef struct {
@@ -30,7 +32,7 @@ typedef struct {
     size_t unit_users;      /* at most so many users in a unit */
     size_t units_of_a_rank; /* in a round */
     /* Rank 0: the users of a round. */
-    byte_buffer records, items, times, names, name_ends;
+    byte_buffer records, items, times, candidates, names, name_ends;
     size_t *unit_begins; /* [units_of_a_rank * ranks + 1]: the first user of each unit */
     size_t units, users_so_far;
     bool ended;
@@ -38,6 +40,7 @@ typedef struct {
     user_record *part;
     int32_t *part_items;
     int64_t *part_times;
+    int32_t *part_candidates;
     size_t part_users;
 } user_rounds;
 

@@ -69,8 +69,8 @@ typedef struct backbone {
     bool mixes_window;   /* a position hears of later ones, so that it cannot be asked for the next item */
     bool one_state;      /* a window has one state, none of its positions */
     bool places_itself;  /* it has positions of its own: model.positions is none */
-    bool padding_row;    /* it reads the row of padding of the item table, whether a batch has such tokens or not */
     bool refuses_calibrators; /* its attention cannot be calibrated, and its rules say of each calibrator why */
+    bool padding_row;         /* it reads the row of padding of the item table, whether a batch has such tokens or not */
     /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
      * to the window, and padding tokens are tokens like any other. NULL: never. */
     bool (*reads_padding)(const sr_model_settings *settings);

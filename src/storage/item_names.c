@@ -8,9 +8,10 @@
 #include <string.h>
 
 struct sr_item_names {
-    sr_mapped_file file; /* of a checkpoint */
-    const char *origin;  /* belongs to others */
-    const char *bytes;   /* [count, width] */
+    sr_mapped_file file;       /* of a checkpoint, */
+    const sr_dataset *dataset; /* or NULL */
+    const char *origin;        /* belongs to others */
+    const char *bytes;         /* [count, width] */
     size_t count, width;
 };
 
@@ -57,6 +58,7 @@ sr_status sr_item_names_of_dataset(sr_item_names **names, const sr_dataset *data
 {
     SR_TRY(SR_ALLOCATE_ZERO(names, 1, "identifiers of items", error));
     (*names)->origin = dataset->directory;
+    (*names)->dataset = dataset;
     (*names)->bytes = dataset->item_ids->data;
     (*names)->count = dataset->items;
     (*names)->width = dataset->item_ids->element_size;
@@ -85,6 +87,14 @@ size_t sr_item_names_count(const sr_item_names *names)
 size_t sr_item_names_width(const sr_item_names *names)
 {
     return names->width;
+}
+
+void sr_item_names_let_go(const sr_item_names *names)
+{
+    if (names->dataset)
+        sr_dataset_let_go(names->dataset);
+    else
+        sr_mapped_file_let_go(&names->file);
 }
 
 const char *sr_item_names_origin(const sr_item_names *names)

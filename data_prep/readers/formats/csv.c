@@ -15,8 +15,8 @@ static bool is_column_number(const char *text)
 }
 
 /* The number of a role's column, which one of `texts` names. */
-static sr_status resolve_column(const reading *r, char (*texts)[READER_NAME_SIZE], role which, size_t count,
-                                size_t *column, sr_error *error)
+static sr_status resolve_column(const reading *r, char (*texts)[READER_NAME_SIZE], role which, size_t count, size_t *column,
+                                sr_error *error)
 {
     const char *const wanted[ROLES] = {texts[USER], texts[ITEM], texts[TIME], texts[RATING]}, *text = texts[which];
     if (is_column_number(text)) {
@@ -52,13 +52,27 @@ static sr_status check_names(const reading *r, const size_t columns[ROLES], sr_e
     return SR_OK;
 }
 
+/* What the first line may be that has too few columns, and what helps. */
+static const char *advise(const reading *r, size_t count)
+{
+    const field first = r->fields[0];
+    const char begin = first.length > 0 ? *first.text : '\0', end = first.length > 0 ? first.text[first.length - 1] : '\0';
+    if (!r->options->comment && begin == '%')
+        return "; --comment '%' leaves out lines that begin with one";
+    if (!r->options->comment && begin == '#')
+        return "; --comment '#' leaves out lines that begin with one";
+    if (count == 1 && end == ':')
+        return "; --format netflix reads lines \"item:\" before those of its ratings";
+    return count == 1 ? "; is another --delimiter needed?" : "";
+}
+
 /* The greatest column that is asked for is not there. */
 static sr_status fail_number(const reading *r, size_t count, size_t column, sr_error *error)
 {
     char names[NAMES_SIZE];
     reading_describe_names("", (const char *const[ROLES]){NULL}, r->fields, count, names);
-    return lines_fail(r->file, "", error, "found %zu columns, expected at least %zu%s%s", count, column + 1,
-                      count == 1 ? "; is another --delimiter needed?" : "", r->options->header ? names : "");
+    return lines_fail(r->file, "", error, "found %zu columns, expected at least %zu%s%s", count, column + 1, advise(r, count),
+                      r->options->header ? names : "");
 }
 
 /* The number of columns of the first record, be it header or data. */
