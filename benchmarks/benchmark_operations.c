@@ -2,11 +2,11 @@
  *
  * Single operations against what one core can do at best, both measured in this run: matrix products of the shapes that a
  * training step has, by every engine of src/tensor/gemm.h, against multiplications and additions in registers; element-wise
- * kernels (srtrain/kernels.h) against the bandwidth of memory. All cases take turns in each repetition; figures are medians. */
+ * kernels (srtrain/kernels.h) against the bandwidth of memory. All cases take turns in each repetition; figures are medians.
+ * Times are those of the processor, and a product is compared with a window of the peak right before it: clocks wander. */
 #include "benchmark.h"
 #include "json.h"
 #include "peak.h"
-#include "srtrain/clock.h"
 #include "srtrain/command_line.h"
 #include "srtrain/compare_doubles.h"
 #include "srtrain/kernels.h"
@@ -19,12 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { REPETITIONS = 9, WIDTH = 64 };
 
 /* ---- products ---- */
 
-/* A product of a training step at batch 256, window 50, width 64, done `copies` times on matrices that follow one another. */
+/* A product of a training step at batch 256, window 50, width 64, or of a chunk of a wide model at width 256, done `copies`
+ * times on matrices that follow one another. */
 typedef struct {
     const char *name;
     bool transpose_a, transpose_b;
@@ -53,6 +55,17 @@ static const product_case products[] = {
     {"band of 5 bins", false, false, 10, 64, 50, 256},
     {"band of 5 bins, back", false, false, 50, 64, 10, 256},
     {"gates of a recurrent unit", false, false, 256, 192, 64, 50},
+    {"wide projection", false, false, 1900, 256, 256, 1},
+    {"wide projection, its weight", true, false, 256, 256, 1900, 1},
+    {"wide inner 1", false, false, 1900, 1024, 256, 1},
+    {"wide inner 1, its weight", true, false, 1024, 256, 1900, 1},
+    {"wide inner 2", false, false, 1900, 256, 1024, 1},
+    {"wide inner 2, its weight", true, false, 256, 1024, 1900, 1},
+    {"wide logits of a tile", false, true, 256, 960, 256, 4},
+    {"wide logits, items", true, false, 960, 256, 256, 4},
+    {"scores, 200 keys", false, true, 200, 200, 64, 32},
+    {"context, 200 keys", false, false, 200, 64, 200, 32},
+    {"context, 200 keys, its values", true, false, 200, 64, 200, 32},
     {"square", false, false, 512, 512, 512, 1},
 };
 enum { PRODUCTS = sizeof products / sizeof *products };
@@ -203,14 +216,22 @@ enum { KERNELS = sizeof kernel_cases / sizeof *kernel_cases };
 /* ---- measuring ---- */
 
 typedef struct {
-    double peak[REPETITIONS]; /* operations a second */
-    double products[PRODUCTS][SR_GEMM_ENGINES][REPETITIONS];
-    double kernels[KERNELS][REPETITIONS]; /* seconds */
+    double peak[REPETITIONS];                                /* operations a second */
+    double products[PRODUCTS][SR_GEMM_ENGINES][REPETITIONS]; /* seconds */
+    double shares[PRODUCTS][SR_GEMM_ENGINES][REPETITIONS];   /* of the peak beside them */
+    double kernels[KERNELS][REPETITIONS];                    /* seconds */
 } samples;
 
-static double measure_peak(const sr_kernels *kernels, float *sum)
+/* Seconds that this thread has had the processor. */
+static double processor_seconds(void)
 {
-    enum { ROUNDS = 200000 };
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static double measure_peak(const sr_kernels *kernels, size_t rounds, float *sum)
+{
     operations_function *run = peak_generic;
 #ifdef SR_HAVE_X86_LEVELS
     if (strcmp(kernels->level, "avx2") == 0)
@@ -224,25 +245,27 @@ static double measure_peak(const sr_kernels *kernels, float *sum)
     else if (strcmp(kernels->level, "sve512") == 0)
         run = peak_sve512;
 #endif
-    const double start = sr_seconds();
-    const double operations = run(ROUNDS, sum);
-    return operations / (sr_seconds() - start);
+    const double start = processor_seconds();
+    const double operations = run(rounds, sum);
+    return operations / (processor_seconds() - start);
 }
 
 static void measure_all(const sr_kernels *kernels, const operands *o, const arrays *a, samples *s, float *sum)
 {
+    enum { ROUNDS = 200000, ROUNDS_BESIDE = 5000 };
     for (size_t r = 0; r < REPETITIONS; ++r) {
-        s->peak[r] = measure_peak(kernels, sum);
+        s->peak[r] = measure_peak(kernels, ROUNDS, sum);
         for (size_t p = 0; p < PRODUCTS; ++p)
             for (size_t e = 0; e < SR_GEMM_ENGINES; ++e) {
-                const double start = sr_seconds();
+                const double peak = measure_peak(kernels, ROUNDS_BESIDE, sum), start = processor_seconds();
                 multiply(kernels->products[SR_PRECISION_FP32], &products[p], (sr_gemm_engine)e, o);
-                s->products[p][e][r] = sr_seconds() - start;
+                s->products[p][e][r] = processor_seconds() - start;
+                s->shares[p][e][r] = operations_of(&products[p]) / s->products[p][e][r] / peak;
             }
         for (size_t k = 0; k < KERNELS; ++k) {
-            const double start = sr_seconds();
+            const double start = processor_seconds();
             kernel_cases[k].run(kernels, a);
-            s->kernels[k][r] = sr_seconds() - start;
+            s->kernels[k][r] = processor_seconds() - start;
         }
     }
 }
@@ -255,7 +278,7 @@ static double median(double *values)
 
 /* ---- what is told ---- */
 
-static bool report_products(const sr_products *fp32, samples *s, double peak, cJSON *list)
+static bool report_products(const sr_products *fp32, samples *s, cJSON *list)
 {
     bool complete = true;
     printf("%-28s %5s %20s", "product", "", "m x n x k");
@@ -280,7 +303,9 @@ static bool report_products(const sr_products *fp32, samples *s, double peak, cJ
             complete = complete && cJSON_AddNumberToObject(engines, sr_gemm_engine_name((sr_gemm_engine)e), rates[e]);
             printf(" %11.1f", rates[e] / 1e9);
         }
-        printf(" %11s %5.0f%%\n", sr_gemm_engine_name(chosen(fp32, c)), 100 * rates[chosen(fp32, c)] / peak);
+        const double share = median(s->shares[p][chosen(fp32, c)]);
+        complete = complete && cJSON_AddNumberToObject(row, "share_of_peak", share);
+        printf(" %11s %5.0f%%\n", sr_gemm_engine_name(chosen(fp32, c)), 100 * share);
     }
     return complete;
 }
@@ -315,8 +340,7 @@ static sr_status report(const sr_kernels *kernels, samples *s, const char *path,
                     cJSON_AddStringToObject(root, "kernels", kernels->level) && cJSON_AddStringToObject(root, "blas", blas) &&
                     cJSON_AddNumberToObject(root, "peak_operations_per_second", peak) &&
                     cJSON_AddNumberToObject(root, "copy_bytes_per_second", bandwidth);
-    complete = report_products(kernels->products[SR_PRECISION_FP32], s, peak, cJSON_AddArrayToObject(root, "products")) &&
-               complete;
+    complete = report_products(kernels->products[SR_PRECISION_FP32], s, cJSON_AddArrayToObject(root, "products")) && complete;
     complete = report_kernels(s, bandwidth, cJSON_AddArrayToObject(root, "element_wise")) && complete;
     const sr_status status = path ? json_write(path, complete ? root : NULL, error) : SR_OK;
     cJSON_Delete(root);
