@@ -41,6 +41,7 @@ static void print_usage(FILE *file)
           "                 [--time-format '%m/%d/%Y %H:%M']\n"
           "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,|blanks] [--header]   (format csv)\n"
           "                 [--no-quotes | --multiline-quotes] [--ragged] [--comment '#'] [--no-user]   (format csv)\n"
+          "                 [--counted]   (format sequences)\n"
           "                 [--columns user=0,items=1] [--list-separator ,]   (lists; formats csv and recbole)\n"
           "                 [--columns user=KEY,item=KEY.KEY,time=KEY.KEY,rating=KEY]   (formats json and python)\n"
           "  srprep formats [--markdown]\n"

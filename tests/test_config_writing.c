@@ -151,7 +151,7 @@ static void assert_same_fields(const sr_schema *schema, const sr_settings *left,
 static void written_settings_read_back_to_the_bit(void **state)
 {
     (void)state;
-    enum { TRIALS = 1500, LEAST = 150 };
+    enum { TRIALS = 2500, LEAST = 150 };
     size_t compared = 0;
     sr_schema schema;
     sr_settings_schema(&schema);
