@@ -15,7 +15,7 @@ static inline size_t least(size_t left, size_t right)
 
 static inline __attribute__((always_inline)) __m512 some(const float *from, size_t count)
 {
-    return _mm512_maskz_loadu_ps(count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1), from);
+    return _mm512_maskz_loadu_ps((__mmask16)(count >= 16 ? 0xFFFF : (1u << count) - 1), from);
 }
 
 /* `first` becomes the lower half. */

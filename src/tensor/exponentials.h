@@ -32,7 +32,7 @@ static inline __attribute__((always_inline)) __m512 exponential_16(__m512 x)
 /* The first `count` lanes, up to 16. */
 static inline __mmask16 lanes_below(size_t count)
 {
-    return count >= 16 ? 0xFFFF : (__mmask16)((1u << count) - 1);
+    return (__mmask16)(count >= 16 ? 0xFFFF : (1u << count) - 1);
 }
 
 static inline float maximum_of(const float *values, size_t n)

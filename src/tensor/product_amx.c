@@ -144,8 +144,8 @@ static void add_part(const tile_product *p, float *c, const float *bias, size_t 
                      float sums[TILE_BLOCK][TILE_BLOCK])
 {
 #ifdef __AVX512F__
-    const __mmask16 first = columns >= 16 ? 0xFFFF : (__mmask16)((1u << columns) - 1);
-    const __mmask16 second = columns >= 32 ? 0xFFFF : columns > 16 ? (__mmask16)((1u << (columns - 16)) - 1) : 0;
+    const __mmask16 first = (__mmask16)(columns >= 16 ? 0xFFFF : (1u << columns) - 1);
+    const __mmask16 second = (__mmask16)(columns >= 32 ? 0xFFFF : columns > 16 ? (1u << (columns - 16)) - 1 : 0);
     const __m512 alpha = _mm512_set1_ps(p->alpha), beta = _mm512_set1_ps(p->beta);
     const bool adds = p->beta != 0;
     const __m512 zero = _mm512_setzero_ps();
