@@ -162,7 +162,7 @@ static sr_status hash_columns(const case_writer *writer, const uint64_t *places,
     size_t count = 0;
     sr_status status = SR_OK;
     for (size_t column = own; column < writer->columns && status == SR_OK; column += ranks)
-        status = hash_column(writer, column, places[column], cases, hashed[count++], error);
+        status = hash_column(writer, (case_column)column, places[column], cases, hashed[count++], error);
     SR_TRY(sr_parallel_agree(parallel, status, error));
     void *gathered;
     size_t *offsets;

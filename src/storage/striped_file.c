@@ -118,7 +118,7 @@ static sr_status join(const striped_file *file, const char **bytes, size_t count
 
 sr_status striped_file_append(striped_file *file, sr_status status, const char *bytes, size_t count, sr_error *error)
 {
-    round_places places = {NULL};
+    round_places places = {.brought = NULL};
     char *joined = NULL, *stripe = NULL;
     bytes = bytes ? bytes : "";
     if (status == SR_OK)
