@@ -1,5 +1,6 @@
 #include "base/names.h"
 
+#include "base/lines.h"
 #include "srtrain/memory.h"
 
 #include <stdlib.h>
@@ -129,6 +130,20 @@ sr_status names_number(name_table *table, const char *text, size_t length, uint3
     table->slots[at] = (struct name_slot){(uint32_t)(hash >> 32), table->count};
     *number = table->last = table->count - 1;
     return (uint64_t)table->count * 10 > table->slot_count * 7 ? grow_slots(table, error) : SR_OK;
+}
+
+sr_status names_read(name_table *table, const char *path, sr_error *error)
+{
+    lines *file;
+    const char *line;
+    uint32_t number;
+    SR_TRY(lines_open(&file, path, error));
+    sr_status status;
+    while ((status = lines_next(file, &line, error)) == SR_OK && line)
+        if (*line && (status = names_number(table, line, strlen(line), &number, error)) != SR_OK)
+            break;
+    lines_close(file);
+    return status;
 }
 
 uint32_t names_find(const name_table *table, const char *text, size_t length)

@@ -41,6 +41,9 @@ void names_free(name_table *table);
 /* The number of an identifier, which is entered if it is new. SR_ERROR_DATA for one of more than 65535 bytes. */
 sr_status names_number(name_table *table, const char *text, size_t length, uint32_t *number, sr_error *error);
 
+/* Enters the lines of a file that are not empty, in their order. */
+sr_status names_read(name_table *table, const char *path, sr_error *error);
+
 /* The number of an identifier, or NAMES_NONE if it has never been entered. */
 #define NAMES_NONE UINT32_MAX
 uint32_t names_find(const name_table *table, const char *text, size_t length);

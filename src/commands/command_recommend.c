@@ -5,7 +5,6 @@
  * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
 #include "commands/command.h"
 
-#include "base/lines.h"
 #include "base/names.h"
 #include "evaluate/item_lists.h"
 #include "evaluate/new_users.h"
@@ -13,7 +12,6 @@
 #include "evaluate/recommendations.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct {
     const char *checkpoint, *data, *users, *histories, *output;
@@ -97,21 +95,6 @@ static sr_status read_options(const command_context *context, recommend_options 
 
 /* ---- users of the data set ---- */
 
-/* The distinct lines of a file. */
-static sr_status read_names(const char *path, name_table *names, sr_error *error)
-{
-    lines *file;
-    const char *line;
-    uint32_t number;
-    SR_TRY(lines_open(&file, path, error));
-    sr_status status;
-    while ((status = lines_next(file, &line, error)) == SR_OK && line)
-        if (*line && (status = names_number(names, line, strlen(line), &number, error)) != SR_OK)
-            break;
-    lines_close(file);
-    return status;
-}
-
 /* Looks the names up among the users of the data set; unknown ones are reported and left out. */
 static sr_status find_users(audience *found, const sr_dataset *dataset, const name_table *names, const char *path, sr_log *log,
                             sr_error *error)
@@ -148,7 +131,7 @@ static sr_status list_users(audience *found, const sr_dataset *dataset, const ch
     name_table names;
     sr_status status = names_create(&names, error);
     if (status == SR_OK)
-        status = read_names(path, &names, error);
+        status = names_read(&names, path, error);
     if (status == SR_OK)
         status = find_users(found, dataset, &names, path, log, error);
     names_free(&names);

@@ -64,27 +64,13 @@ static sr_status check_some_known(const char *path, const sr_item_names *names, 
 
 /* ---- marks ---- */
 
-static sr_status read_words(const char *path, item_words *words, sr_error *error)
-{
-    lines *file;
-    const char *line;
-    uint32_t number;
-    SR_TRY(lines_open(&file, path, error));
-    sr_status status;
-    while ((status = lines_next(file, &line, error)) == SR_OK && line)
-        if (*line && (status = names_number(&words->words, line, strlen(line), &number, error)) != SR_OK)
-            break;
-    lines_close(file);
-    return status;
-}
-
 sr_status item_marks_read(const char *path, const sr_item_names *names, uint8_t *marks, item_lists_report *report,
                           sr_error *error)
 {
     item_words words = {.items = NULL};
     sr_status status = names_create(&words.words, error);
     if (status == SR_OK)
-        status = read_words(path, &words, error);
+        status = names_read(&words.words, path, error);
     if (status == SR_OK)
         status = find_items(&words, names, report, error);
     if (status == SR_OK)
