@@ -37,10 +37,6 @@ sr_status sr_row_blocks_allocate(sr_parameters *parameters, bool gradients, sr_e
 /* Draws the initial values: those that the same rows of a whole table have. */
 void sr_row_block_draw(sr_row_block *block, uint64_t seed);
 
-/* Rows of the table that the blocks of a process have; those that the table has (0 without blocks). */
-size_t sr_row_blocks_rows(const sr_parameters *parameters);
-size_t sr_row_blocks_table_rows(const sr_parameters *parameters);
-
 /* The block that has row `row` of the table, and its place there; NULL: no block of this process has it. */
 const sr_row_block *sr_row_blocks_find(const sr_parameters *parameters, size_t row, size_t *place);
 

@@ -43,19 +43,6 @@ void sr_row_block_draw(sr_row_block *block, uint64_t seed)
     }
 }
 
-size_t sr_row_blocks_rows(const sr_parameters *parameters)
-{
-    size_t rows = 0;
-    for (size_t i = 0; i < parameters->row_block_count; ++i)
-        rows += parameters->row_blocks[i]->numbers.count;
-    return rows;
-}
-
-size_t sr_row_blocks_table_rows(const sr_parameters *parameters)
-{
-    return parameters->row_block_count > 0 ? parameters->row_blocks[0]->table_rows : 0;
-}
-
 const sr_row_block *sr_row_blocks_find(const sr_parameters *parameters, size_t row, size_t *place)
 {
     for (size_t i = 0; i < parameters->row_block_count; ++i)
