@@ -46,3 +46,9 @@ add_test(NAME test_compare_scipy
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_compare.py ${CMAKE_BINARY_DIR})
 set_tests_properties(test_compare_scipy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Event files, read by TensorBoard, where it is installed.
+add_test(NAME test_tensorboard
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_tensorboard.py ${CMAKE_BINARY_DIR})
+set_tests_properties(test_tensorboard PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
