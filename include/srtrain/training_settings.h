@@ -60,8 +60,7 @@ typedef struct {
     bool tensorboard;
 } sr_logging_settings;
 
-/* How many parts of a global batch each of `workers` workers computes one after the other (training.micro_batch); at least 1.
- */
+/* How many parts of a global batch each of `workers` workers computes one after the other; at least 1. */
 size_t sr_micro_batches(const sr_training_settings *settings, size_t workers);
 
 /* The number of an optimizer by its name in YAML; -1 if there is none. */
