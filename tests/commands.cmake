@@ -52,3 +52,12 @@ add_test(NAME test_tensorboard
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_tensorboard.py ${CMAKE_BINARY_DIR})
 set_tests_properties(test_tensorboard PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Reports of runs, also opened in Chromium where there is one.
+foreach(part Page Browser)
+  string(TOLOWER ${part} name)
+  add_test(NAME test_report_${name}
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_report.py ${CMAKE_BINARY_DIR} ${part})
+  set_tests_properties(test_report_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                       ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endforeach()

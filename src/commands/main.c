@@ -57,6 +57,9 @@ static const command commands[] = {
      "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]]\n"
      "      --output CHECKPOINT.h5 [--force]",
      "Makes a checkpoint of parameters that were trained elsewhere."},
+    {command_report, false, "report",
+     "report RUN... [--output FILE.html] [--curves FILE.svg] [--by step|epoch|time] [--loss-scale even|log]",
+     "Makes one page of runs, done or still going: curves, tests, times, settings and their differences, environment."},
     {command_models, false, "models", "models [--markdown | --man]", "Explains every backbone, calibrator and option."},
     {command_config, false, "config", "config CONFIG.yaml [--set section.key=value ...]",
      "Prints a configuration with every default written out."},
