@@ -168,9 +168,9 @@ void sr_node_free(sr_node *node)
     if (node->is_open)
         MPI_Win_unlock_all(node->window);
     if (node->window != MPI_WIN_NULL)
-        MPI_Win_free(&node->window);
+        (void)SR_MPI_WAIT(node->parallel, "MPI_Win_free", MPI_Win_free(&node->window), NULL);
     if (node->between.world != MPI_COMM_NULL)
-        MPI_Comm_free(&node->between.world);
+        (void)SR_MPI_WAIT(node->parallel, "MPI_Comm_free", MPI_Comm_free(&node->between.world), NULL);
     free(node->own);
     free(node->sums);
     free(node);
