@@ -64,7 +64,7 @@ static sr_status open_data(run *r, sr_error *error)
 static sr_status look_ahead(run *r, sr_error *error)
 {
     bool shares;
-    SR_TRY(sr_node_is_possible(r->parallel, &shares, NULL, error));
+    SR_TRY(sr_node_is_possible(r->parallel, &shares, error));
     const sr_plan_request request = {.settings = r->settings,
                                      .dataset = r->dataset,
                                      .sampler = r->sampler,

@@ -22,8 +22,7 @@ static const sr_choice reduction_precision_choices[] = {
     {NULL, 0, NULL}};
 static const sr_choice reduction_choices[] = {
     {"shared", SR_REDUCTION_SHARED,
-     "ranks of a node keep one copy of parameters and of the optimizer's state, and each sums and updates its part of them; "
-     "blocking where nodes have different numbers of ranks"},
+     "ranks of a node keep one copy of parameters and of the optimizer's state, and each sums and updates its part of them"},
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {NULL, 0, NULL}};
 static const sr_choice writing_choices[] = {
