@@ -246,7 +246,8 @@ static sr_status train(run *r, sr_error *error)
     r->started = r->last_checkpoint = r->passed.since = sr_seconds();
     r->progress_before = r->progress.seconds;
     r->last_checkpoint_step = -1;
-    const int64_t first_step = r->progress.step;
+    r->first_step = r->progress.step;
+    r->seconds.setting_up = r->started - r->begun;
     if (r->progress.epoch >= r->settings->training.epochs)
         r->progress.finished = r->progress.finished ? r->progress.finished : SR_FINISHED_EPOCHS;
     while (!r->progress.finished && status == SR_OK)
@@ -257,7 +258,8 @@ static sr_status train(run *r, sr_error *error)
         SR_TRY(status);
     SR_TRY(run_finish_saving(r, error));
     run_report_saving(r);
-    SR_TRY(run_report_times(r, r->progress.step - first_step, error));
+    SR_TRY(run_report_times(r, error));
+    SR_TRY(run_report_phases(r, error));
     return status;
 }
 
@@ -285,6 +287,7 @@ static void guard_start(const run *r)
 static sr_status run_all(run *r, sr_error *error)
 {
     guard_start(r);
+    r->begun = sr_seconds();
     r->program = sr_resident_memory();
     SR_TRY(sr_parallel_agree(r->parallel, sr_run_paths_make(&r->paths, r->options->output, error), error));
     SR_TRY(lock_directory(r, error));
