@@ -13,7 +13,8 @@
 #include <string.h>
 
 /* Sizes follow the caches: of 32 to 48 KB a core at the first level, and of 1 MB or more at the second. These numbers and
- * depth_of(), asks_ahead() and copies_panels() are all that depends on them. Measured with 48 KB and 2 MB. */
+ * depth_of(), asks_ahead(), copies_strips() and copies_panels() are all that depends on them. Measured with 48 KB and 2 MB
+ * (AVX-512), and with 32 KB and 512 KB (AVX2). */
 enum {
     LINE_BYTES = 64,
     LINE_NUMBERS = LINE_BYTES / sizeof(sr_real),
@@ -25,8 +26,8 @@ enum {
     DEPTH_WIDE = 64,        /* the same where its rows are wide and b's are narrow */
     TILE_STRIPS = 16,       /* blocks of rows of a at a time: they stay in the second-level cache while panels pass */
     TILE_ROWS = TILE_STRIPS * BLOCK_ROWS,
-    COPIED_BYTES = HAS_32_REGISTERS ? 512 << 10 : 256 << 10, /* panels that are copied at a time, which stay there too */
-    STRIP = DEPTH * BLOCK_ROWS + LINE_NUMBERS,               /* strips begin in different sets of the first-level cache */
+    COPIED_BYTES = 512 << 10,                  /* panels that are copied at a time, which stay there too */
+    STRIP = DEPTH * BLOCK_ROWS + LINE_NUMBERS, /* strips begin in different sets of the first-level cache */
     COPIED_PANELS = COPIED_BYTES / (DEPTH * PANEL * sizeof(sr_real)),
     WIDE_ROWS = 512, /* numbers of a row of a from which DEPTH_WIDE is taken, or strips where c has more columns than: */
     FEW_COLUMNS = 64,
