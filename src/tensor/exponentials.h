@@ -83,8 +83,8 @@ static inline sr_real maximum_of(const sr_real *values, size_t n)
 }
 
 #ifdef SR_REAL_IS_DOUBLE
-/* exp() is a call, and the loop stays one over single numbers. Told to make vectors for SVE, gcc 12 read such a sum before it was
- * written. */
+/* exp() is a call, and the loop stays one over single numbers. Told to make vectors for SVE, gcc 12 read such a sum before it
+ * was written. */
 #define SUM_OF_EXPONENTIALS
 #else
 #define SUM_OF_EXPONENTIALS SIMD_SUM(sum)
