@@ -12,9 +12,9 @@ This page lists every command of srtrain and srprep with all options. The progra
 they read their command lines, and `tests/commands_page.sh` puts it here.
 
 "mpirun -n P" in front of a command of srtrain divides its work among P ranks, but for `plan`, `compare`, `report`,
-`models` and `config`. In front of `srprep convert` and `srprep synth` it divides theirs. `srtrain CONFIG.yaml` is short for
-`srtrain train CONFIG.yaml`. An option is written `--name VALUE` or `--name=VALUE`. Of two that are the same, the last
-one counts.
+`models` and `config`. In front of `srprep convert` and `srprep synth` it divides theirs. `srtrain CONFIG.yaml` is short
+for `srtrain train CONFIG.yaml`. An option is written `--name VALUE` or `--name=VALUE`. Of two that are the same, the
+last one counts.
 
 | exit code | meaning |
 | --- | --- |
