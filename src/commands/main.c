@@ -21,7 +21,7 @@ typedef struct {
 static const command commands[] = {
     {command_train, true, "train",
      "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]\n"
-     "      [--time-limit DURATION|auto] [--stall-timeout DURATION|0]",
+     "      [--time-limit DURATION|auto] [--until-epoch N] [--stall-timeout DURATION|0]",
      "Trains as configured, validates, stops early, and tests the best parameters. Run again, it goes on from the newest valid "
      "checkpoint."},
     {command_plan, false, "plan",
@@ -32,7 +32,7 @@ static const command commands[] = {
     {command_evaluate, true, "evaluate",
      "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--cases FILE.tsv|FILE.h5] [--cases-top-k K]\n"
      "      [--set evaluation.key=value ...] [--stall-timeout DURATION|0]",
-     "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
+     "Ranks held-out interactions over the whole catalogue, beside popularity in all of training and in its last days."},
     {command_compare, false, "compare",
      "compare CASES-A CASES-B [--by popularity|length|repeat] [--groups N] [--top-k K,K,...] [--resamples N] [--seed S]\n"
      "      [--confidence SHARE] [--json FILE]",
