@@ -61,3 +61,16 @@ add_test(NAME test_compare_scipy
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_compare.py ${CMAKE_BINARY_DIR})
 set_tests_properties(test_compare_scipy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Pages that show what programs print, and what they take.
+add_test(NAME the_table_of_models_says_what_goes_together
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/models_table.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:srtrain_program>)
+add_test(NAME the_page_on_commands_is_what_the_programs_say
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/commands_page.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+foreach(page tutorial python)
+  add_test(NAME ${page}_page_shows_what_is_printed
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/page_runs.py
+                   ${PROJECT_SOURCE_DIR}/docs/${page}.md ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE})
+  set_tests_properties(${page}_page_shows_what_is_printed PROPERTIES SKIP_RETURN_CODE 77 PROCESSORS 2
+                       TIMEOUT ${SRTRAIN_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endforeach()
