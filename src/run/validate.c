@@ -45,6 +45,7 @@ sr_status run_validate(run *r, sr_error *error)
     const double seconds = sr_seconds() - start;
     r->seconds.validation += seconds;
     r->longest.validation = seconds > r->longest.validation ? seconds : r->longest.validation;
+    run_times_add(r->times, TIMES_VALIDATION, seconds);
     const double metric = sr_ranking_metric(&metrics, r->settings->training.early_stopping.metric);
     if (metric > r->progress.best_metric) {
         r->progress.best_metric = metric;
@@ -133,9 +134,12 @@ sr_status run_test(run *r, sr_error *error)
 {
     test_metrics found;
     SR_TRY(load_best(r, error));
+    const double start = sr_seconds();
     sr_parallel_phase(r->parallel, SR_PHASE_TEST, 0);
     sr_model_set_step(r->model, r->progress.best_metric >= 0 ? r->progress.best_step : r->progress.step);
     SR_TRY(test_all(r, &found, error));
     log_test(r, &found);
-    return sr_parallel_agree(r->parallel, r->metrics ? write_test(r, &found, error) : SR_OK, error);
+    const sr_status status = r->metrics ? write_test(r, &found, error) : SR_OK;
+    run_times_add(r->times, TIMES_TEST, sr_seconds() - start);
+    return sr_parallel_agree(r->parallel, status, error);
 }
