@@ -36,6 +36,15 @@ endif()
 target_compile_definitions(test_standing_files PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
 set_tests_properties(test_standing_files PROPERTIES SKIP_RETURN_CODE 77)
 
+# Random faults over several hosts. By hand: more of them, and other seeds.
+if(NOT SRTRAIN_SANITIZE)
+  add_test(NAME test_host_faults
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts.sh ${MPIEXEC_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/python.sh
+                   ${CMAKE_CURRENT_SOURCE_DIR}/test_host_faults.py ${CMAKE_BINARY_DIR} 2 867)
+  set_tests_properties(test_host_faults PROPERTIES PROCESSORS 2 SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                       ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endif()
+
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
 # Recommendations of imported parameters are compared with fixtures.
