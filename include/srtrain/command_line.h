@@ -48,9 +48,10 @@ typedef struct {
 /* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages (NULL:
  * arguments[0] is the program, and the caller names it in front of messages). `operand_names` stands in messages for the
  * argument that is no option (NULL: the command takes none), which goes to *operands; several names with a blank between them
- * are for as many such arguments, which go to operands[0], operands[1], .. in order. SR_ERROR_USAGE for an unknown option (with
- * the nearest known one), a missing, empty or wrong value (with what is allowed), a missing option that is required, and a
- * missing, empty or superfluous operand.
+ * are for as many such arguments, which go to operands[0], operands[1], .. in order. A last name that ends with "..." is for
+ * one or more, at most SR_TEXT_LIST_MAXIMUM in all, for which operands has room. SR_ERROR_USAGE for an unknown option (with the
+ * nearest known one), a missing, empty or wrong value (with what is allowed), a missing option that is required, and a missing,
+ * empty or superfluous operand.
  *
  * SR_HELP_GIVEN when --help (text) or --help=FORM is among the arguments, as usage, man (roff), markdown, completion (bash):
  * the options have been written to standard output, and the program ends with 0. */

@@ -31,6 +31,8 @@ static const command commands[] = {
     {command_export, true, "export", "Writes parameters, vectors of items and states of histories for other programs."},
     {command_analyze, true, "analyze", "Writes and draws what the layers and the attention of a model do."},
     {command_import, true, "import", "Makes a checkpoint of parameters that were trained elsewhere."},
+    {command_report, false, "report",
+     "Makes one page of runs, done or still going: curves, tests, times, settings and their differences, environment."},
     {command_models, false, "models", "Explains every backbone, calibrator and option."},
     {command_config, false, "config", "Prints a configuration with every default written out."},
 };
