@@ -162,7 +162,12 @@ static void a_run_that_goes_on_has_each_step_once(void **state)
     assert_int_equal(split_records(bytes, read_events(*state, bytes, sizeof bytes), records), 5);
     sr_metrics_file *metrics = open_metrics(*state, 20);
     const sr_ranking_metrics none = {.cases = 0};
-    assert_int_equal(sr_metrics_write_ranking(metrics, "valid", NULL, 25, 2, 3.5, &none, &error), SR_OK);
+    assert_int_equal(
+        sr_metrics_write_ranking(
+            metrics,
+            &(sr_ranking_line){.kind = "valid", .baseline = NULL, .step = 25, .epoch = 2, .train_loss = 3.5, .metrics = &none},
+            &error),
+        SR_OK);
     assert_int_equal(split_records(bytes, read_events(*state, bytes, sizeof bytes), records), 5); /* at once */
     assert_int_equal(records[2].data[10], 10);
     assert_int_equal(records[3].data[10], 20);

@@ -94,7 +94,9 @@ static void a_new_file_is_made_and_lines_are_appended(void **state)
     files_path(path, *state, "metrics.jsonl");
     for (int64_t epoch = 1; epoch <= 2; ++epoch) {
         assert_int_equal(sr_metrics_open(&metrics, path, NULL, 100, epoch, &error), SR_OK);
-        assert_int_equal(sr_metrics_write_ranking(metrics, "valid", NULL, 10 * epoch, epoch, -1, &none, &error), SR_OK);
+        const sr_ranking_line ranked = {
+            .kind = "valid", .step = 10 * epoch, .epoch = epoch, .train_loss = -1, .metrics = &none};
+        assert_int_equal(sr_metrics_write_ranking(metrics, &ranked, &error), SR_OK);
         sr_metrics_close(metrics);
     }
     FILE *file = fopen(path, "r");
@@ -108,6 +110,34 @@ static void a_new_file_is_made_and_lines_are_appended(void **state)
     }
     assert_null(fgets(line, sizeof line, file));
     fclose(file);
+    files_remove(path);
+}
+
+/* Time stamps keep their digits where a double has too few. */
+static void a_line_of_recent_popularity_says_what_it_counts(void **state)
+{
+    char path[FILES_PATH_SIZE], line[4096];
+    sr_metrics_file *metrics;
+    sr_error error = {.message = ""};
+    const sr_recent_popularity recent = {
+        .measured = true, .days = 7, .after = 9007199254740993, .last = 9007199254740999, .interactions = 12};
+    const sr_ranking_line ranked = {.kind = "test",
+                                    .baseline = "recent_popularity",
+                                    .step = 3,
+                                    .epoch = 1,
+                                    .train_loss = -1,
+                                    .metrics = &recent.metrics,
+                                    .recent = &recent};
+    files_path(path, *state, "metrics.jsonl");
+    assert_int_equal(sr_metrics_open(&metrics, path, NULL, 100, 1, &error), SR_OK);
+    assert_int_equal(sr_metrics_write_ranking(metrics, &ranked, &error), SR_OK);
+    sr_metrics_close(metrics);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    fclose(file);
+    assert_non_null(strstr(line, "\"baseline\":\"recent_popularity\",\"days\":7,\"after\":9007199254740993,"
+                                 "\"last\":9007199254740999,\"interactions\":12,"));
     files_remove(path);
 }
 
@@ -131,6 +161,7 @@ int main(void)
         cmocka_unit_test(lines_that_are_damaged_or_of_no_kind_go),
         cmocka_unit_test(a_line_with_a_zero_byte_goes),
         cmocka_unit_test(a_new_file_is_made_and_lines_are_appended),
+        cmocka_unit_test(a_line_of_recent_popularity_says_what_it_counts),
         cmocka_unit_test(a_file_that_cannot_be_written_is_an_error),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

@@ -154,6 +154,8 @@ static sr_status take_metrics(recorded_run *run, const cJSON *line, const char *
         recorded_note(run, file, number, "this line has no kind, step or epoch, and is left out");
         return SR_OK;
     }
+    if (baseline && strcmp(baseline, "recent_popularity") == 0) /* the page has one baseline: that of all training */
+        return SR_OK;
     if (strcmp(kind, "test") == 0) {
         take_test(baseline ? &run->baseline : &run->test, line);
         if (baseline)

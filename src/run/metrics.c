@@ -6,6 +6,7 @@
 #include "srtrain/output_file.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,16 +169,28 @@ bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics
     return complete;
 }
 
-sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, const char *baseline, int64_t step, int64_t epoch,
-                                   double train_loss, const sr_ranking_metrics *metrics, sr_error *error)
+/* Time stamps go in as texts of digits, which are numbers to JSON: doubles would round them. */
+bool sr_recent_popularity_to_json(cJSON *object, const sr_recent_popularity *recent)
 {
+    char after[32], last[32];
+    snprintf(after, sizeof after, "%" PRId64, recent->after);
+    snprintf(last, sizeof last, "%" PRId64, recent->last);
+    return add_number(object, "days", (double)recent->days) && cJSON_AddRawToObject(object, "after", after) &&
+           cJSON_AddRawToObject(object, "last", last) && add_number(object, "interactions", (double)recent->interactions);
+}
+
+sr_status sr_metrics_write_ranking(sr_metrics_file *file, const sr_ranking_line *line, sr_error *error)
+{
+    const sr_ranking_metrics *metrics = line->metrics;
     cJSON *object = cJSON_CreateObject();
-    bool complete = cJSON_AddStringToObject(object, "kind", kind) && add_number(object, "step", (double)step) &&
-                    add_number(object, "epoch", (double)epoch);
-    if (baseline)
-        complete = complete && cJSON_AddStringToObject(object, "baseline", baseline);
-    if (train_loss >= 0)
-        complete = complete && add_number(object, "train_loss", train_loss);
+    bool complete = cJSON_AddStringToObject(object, "kind", line->kind) && add_number(object, "step", (double)line->step) &&
+                    add_number(object, "epoch", (double)line->epoch);
+    if (line->baseline)
+        complete = complete && cJSON_AddStringToObject(object, "baseline", line->baseline);
+    if (line->recent)
+        complete = complete && sr_recent_popularity_to_json(object, line->recent);
+    if (line->train_loss >= 0)
+        complete = complete && add_number(object, "train_loss", line->train_loss);
     complete = complete && sr_ranking_metrics_to_json(object, metrics) &&
                add_number(object, "examples_per_second",
                           metrics->seconds > 0 ? (double)metrics->cases / metrics->seconds : 0) &&

@@ -148,7 +148,14 @@ static bool validates(const run *r, int64_t epoch)
     return every > 0 && (epoch % every == 0 || epoch == r->settings->training.epochs);
 }
 
-/* SR_STOPPED when the validation was: then the epoch's last step is where training goes on, with the validation. */
+/* Whether the run ends here for now, as --until-epoch says. */
+static bool has_come_far_enough(const run *r)
+{
+    return r->options->until_epoch > 0 && r->progress.epoch >= r->options->until_epoch && !r->progress.finished;
+}
+
+/* SR_STOPPED when the validation was: then the epoch's last step is where training goes on, with the validation. Also when the
+ * run has come far enough. */
 static sr_status end_epoch(run *r, sr_error *error)
 {
     ++r->progress.epoch;
@@ -170,6 +177,8 @@ static sr_status end_epoch(run *r, sr_error *error)
     } else if (r->progress.epoch >= r->settings->training.epochs) {
         r->progress.finished = SR_FINISHED_EPOCHS;
     }
+    if (has_come_far_enough(r))
+        return sr_fail(error, SR_STOPPED, "stopped");
     const int64_t save_every = r->settings->checkpoint.every_epochs;
     if (r->progress.finished || (save_every > 0 && r->progress.epoch % save_every == 0))
         SR_TRY(run_save(r, !r->progress.finished, error));
@@ -252,6 +261,10 @@ static sr_status train(run *r, sr_error *error)
     r->seconds.setting_up = r->started - r->begun;
     if (r->progress.epoch >= r->settings->training.epochs)
         r->progress.finished = r->progress.finished ? r->progress.finished : SR_FINISHED_EPOCHS;
+    if (has_come_far_enough(r)) { /* already: what it goes on from is there */
+        r->last_checkpoint_step = r->begins_at_path ? -1 : r->first_step;
+        status = SR_STOPPED;
+    }
     while (!r->progress.finished && status == SR_OK)
         status = train_epoch(r, error);
     if (status == SR_STOPPED)
@@ -319,7 +332,12 @@ static sr_status run_all(run *r, sr_error *error)
         SR_TRY(run_report_memory(r, error));
     if (status == SR_OK)
         status = sr_parallel_agree(r->parallel, sr_log_check(r->log, error), error);
-    if (status == SR_STOPPED)
+    if (status == SR_STOPPED && has_come_far_enough(r))
+        (void)sr_fail(error, SR_STOPPED,
+                      "stopped after epoch %lld, as --until-epoch says; a checkpoint is written, run the same command with "
+                      "more epochs to go on",
+                      (long long)r->progress.epoch);
+    else if (status == SR_STOPPED)
         (void)sr_fail(error, SR_STOPPED,
                       "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
                       (long long)r->progress.step);
