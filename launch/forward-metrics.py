@@ -51,7 +51,7 @@ while True:
         for line in (json.loads(text) for text in lines if text.endswith("}\n")):  # the last one may still be written
             kind = line["kind"] + line.get("baseline", "")
             ended = ended or kind == "test"
-            if kind != "phases" and line["step"] > sent["steps"].get(kind, -1):
+            if line["step"] > sent["steps"].get(kind, -1):
                 service.send(line)
                 sent["steps"][kind] = line["step"]
     note.write_text(json.dumps(sent))

@@ -43,7 +43,6 @@ class Run:
 def init(project, name, id, resume, dir): note("start", project, name, id, resume); return Run()
 '''
 TRAIN = '{{"kind":"train","step":{0},"epoch":1,"loss":4.5,"seconds":2,"unix_seconds":1700000000.25}}\n'
-PHASES = '{"kind":"phases","step":20,"steps":20,"ranks":1,"phases":{}}\n'
 VALID = '{"kind":"valid","step":20,"epoch":1,"cases":9,"ndcg@10":0.25,"ndcg@10_error":0.01,"unix_seconds":1700000001}\n'
 BASELINE = '{"kind":"test","step":20,"epoch":1,"baseline":"popularity","cases":9,"ndcg@10":0.05}\n'
 TEST = '{"kind":"test","step":20,"epoch":1,"cases":9,"ndcg@10":0.5}\n'
@@ -96,7 +95,7 @@ class Forward(unittest.TestCase):
 
     def test_weights_and_biases_gets_steps_as_a_value(self):
         self.stand_in("wandb", WANDB)
-        self.write(TRAIN.format(10), VALID, PHASES, BASELINE, TEST)
+        self.write(TRAIN.format(10), VALID, BASELINE, TEST)
         self.assertEqual(self.forward("wandb", "run", "--follow"), [
             ["start", "srtrain", "run", None, "allow"], ["define", "*", "step"], ["artifact", "config.yaml"],
             ["log", {"train/loss": 4.5, "train/seconds": 2, "step": 10, "epoch": 1}],

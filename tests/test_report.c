@@ -45,7 +45,7 @@ static void write_file(const char *directory, const char *run, const char *name,
 static void write_run(const char *directory, const char *run, const char *metrics, const char *configuration)
 {
     write_file(directory, run, "metrics.jsonl", metrics);
-    write_file(directory, run, "times.jsonl", TIMES);
+    write_file(directory, run, "times.jsonl", TIMES "{\"step\":40,\"ranks\":1,\"phases\":{}}\n");
     write_file(directory, run, "environment.json", ENVIRONMENT);
     write_file(directory, run, "config.yaml", configuration);
 }
@@ -106,8 +106,7 @@ static void a_run_is_read_as_a_whole(void **state)
 {
     world w;
     write_run(*state, "one",
-              LINES "{\"kind\":\"phases\",\"step\":40,\"ranks\":1,\"phases\":{}}\n" TEST("\"baseline\":\"popularity\",", "0.25")
-                  TEST("", "0.75"),
+              LINES TEST("\"baseline\":\"popularity\",", "0.25") TEST("", "0.75"),
               CONFIGURATION);
     assert_int_equal(read_runs(&w, *state, (const char *const[]){"one"}, 1), SR_OK);
     const recorded_run *run = &w.r.runs[0];

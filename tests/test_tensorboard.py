@@ -36,7 +36,7 @@ class Events(unittest.TestCase):
         """What metrics.jsonl holds: {tag: [(step, value)]}."""
         curves = {}
         for line in map(json.loads, (self.path / "run/metrics.jsonl").read_text().splitlines()):
-            for name, value in line.items() if line["kind"] != "phases" else ():
+            for name, value in line.items():
                 if isinstance(value, (int, float)) and not name.endswith("_error") and name not in (
                         "step", "epoch", "cases", "unix_seconds"):
                     tag = "/".join(filter(None, (line["kind"], line.get("baseline"), name)))

@@ -148,8 +148,6 @@ static sr_status take_metrics(recorded_run *run, const cJSON *line, const char *
     const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "kind"));
     const char *baseline = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "baseline"));
     const double step = number_of(line, "step"), epoch = number_of(line, "epoch");
-    if (kind && strcmp(kind, "phases") == 0) /* times.jsonl tells of these, too, also of a run that was killed */
-        return SR_OK;
     if (!kind || !isfinite(step) || !isfinite(epoch)) {
         recorded_note(run, file, number, "this line has no kind, step or epoch, and is left out");
         return SR_OK;
@@ -200,6 +198,8 @@ static sr_status take_times(recorded_run *run, const cJSON *line, const char *fi
     double parts[RECORDED_TIMES];
     bool complete = isfinite(number_of(line, "seconds"));
     (void)error;
+    if (cJSON_HasObjectItem(line, "phases")) /* the same times once more, over ranks */
+        return SR_OK;
     for (size_t i = 0; i < RECORDED_TIMES; ++i) {
         parts[i] = number_of(line, time_names[i]);
         complete = complete && parts[i] >= 0;

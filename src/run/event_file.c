@@ -205,7 +205,7 @@ sr_status event_file_add(event_file *file, const cJSON *line, sr_error *error)
     const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "kind"));
     const char *baseline = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "baseline"));
     message event, summary;
-    if (!kind || strcmp(kind, "phases") == 0) /* which is no curve */
+    if (!kind)
         return SR_OK;
     SR_TRY(message_begin(&summary, error));
     write_values(summary.stream, line, kind, baseline);

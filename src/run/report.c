@@ -195,11 +195,12 @@ sr_status run_report_phases(run *r, sr_error *error)
     SR_TRY(phases_over_ranks(r->parallel, names, seconds, count, over, error));
     if (sr_parallel_size(r->parallel) > 1)
         log_phases(r, over, count);
-    sr_status status = SR_OK;
-    if (r->metrics)
-        status = sr_metrics_write_phases(r->metrics, r->progress.step, r->progress.step - r->first_step,
-                                         sr_parallel_size(r->parallel), over, count, error);
-    return sr_parallel_agree(r->parallel, status, error);
+    const times_phases line = {.step = r->progress.step,
+                               .steps = r->progress.step - r->first_step,
+                               .ranks = sr_parallel_size(r->parallel),
+                               .phases = over,
+                               .count = count};
+    return sr_parallel_agree(r->parallel, run_times_write_phases(r->times, &line, error), error);
 }
 
 void run_project_time(run *r)

@@ -103,10 +103,9 @@ static char *line_text(const run_times *times, const times_mark *mark, const dou
     return text;
 }
 
-static sr_status write_line(const run_times *times, const times_mark *mark, const double steps[STEP_PARTS], double memory,
-                            sr_error *error)
+/* Takes the text, which is NULL where memory ran out. */
+static sr_status write_line(const run_times *times, char *text, sr_error *error)
 {
-    char *text = line_text(times, mark, steps, memory);
     if (!text)
         return sr_fail_memory(error, 1, "a line of times");
     const bool written = fprintf(times->stream, "%s\n", text) > 0 && fflush(times->stream) == 0;
@@ -129,11 +128,42 @@ sr_status run_times_write(run_times *times, sr_parallel *parallel, const times_m
         steps[i] /= sr_parallel_size(parallel);
     sr_status status = SR_OK;
     if (times->stream)
-        status = write_line(times, mark, steps, (double)memory, error);
+        status = write_line(times, line_text(times, mark, steps, (double)memory), error);
     times->since = sr_seconds();
     times->step = mark->step;
     times->steps = *now;
     times->evaluated = false;
     memset(times->parts, 0, sizeof times->parts);
     return sr_parallel_agree(parallel, status, error);
+}
+
+/* ---- phases over ranks ---- */
+
+static bool add_phase(cJSON *phases, const phase_times *times)
+{
+    cJSON *object = cJSON_AddObjectToObject(phases, times->name);
+    return object && add_number(object, "minimum", times->least) && add_number(object, "median", times->median) &&
+           add_number(object, "maximum", times->most) && add_number(object, "slowest_rank", times->slowest) &&
+           cJSON_AddStringToObject(object, "slowest_host", times->host);
+}
+
+static char *phases_text(const run_times *times, const times_phases *line)
+{
+    cJSON *object = cJSON_CreateObject(), *list = NULL;
+    bool complete = cJSON_AddStringToObject(object, "started", times->started) &&
+                    add_number(object, "step", (double)line->step) && add_number(object, "steps", (double)line->steps) &&
+                    add_number(object, "ranks", line->ranks);
+    if (complete)
+        list = cJSON_AddObjectToObject(object, "phases");
+    complete = list != NULL;
+    for (size_t i = 0; i < line->count && complete; ++i)
+        complete = add_phase(list, &line->phases[i]);
+    char *text = complete ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    return text;
+}
+
+sr_status run_times_write_phases(const run_times *times, const times_phases *line, sr_error *error)
+{
+    return times->stream ? write_line(times, phases_text(times, line), error) : SR_OK;
 }

@@ -6,6 +6,8 @@
 #include "srtrain/parallel.h"
 #include "srtrain/step.h"
 
+#include "run/phases.h"
+
 typedef struct run_times run_times;
 
 /* Parts of a run that are no steps. */
@@ -28,5 +30,16 @@ void run_times_add(run_times *times, times_part part, double seconds);
 
 /* Writes a line of the time since the line before, unless nothing was done. Collective. */
 sr_status run_times_write(run_times *times, sr_parallel *parallel, const times_mark *mark, sr_error *error);
+
+/* What each of `count` phases of `steps` steps took over `ranks` ranks; `step` are done. */
+typedef struct {
+    int64_t step, steps;
+    int ranks;
+    const phase_times *phases;
+    size_t count;
+} times_phases;
+
+/* Writes a line with `phases`. Local: rank 0 writes, others do nothing. */
+sr_status run_times_write_phases(const run_times *times, const times_phases *line, sr_error *error);
 
 #endif
