@@ -41,6 +41,13 @@ add_test(NAME test_export_python
 set_tests_properties(test_export_python PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
+# The server of docs/serving.md, where onnxruntime is installed.
+add_test(NAME test_serving
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_serving.py ${CMAKE_BINARY_DIR}
+                 ${PROJECT_SOURCE_DIR}/docs/serving.md)
+set_tests_properties(test_serving PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
 # Comparisons against SciPy, where it is installed.
 add_test(NAME test_compare_scipy
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_compare.py ${CMAKE_BINARY_DIR})

@@ -1,4 +1,5 @@
-/* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit code. */
+/* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit
+ * code. */
 #include "commands/command.h"
 #include "commands/ending.h"
 #include "srtrain/clock.h"
@@ -46,9 +47,9 @@ static const command commands[] = {
      "similar CHECKPOINT [--items FILE] [--top-k K] [--output FILE.tsv|FILE.h5] [--data DIR] [--stall-timeout DURATION|0]",
      "Writes the items that are most like each item, by their vectors."},
     {command_export, true, "export",
-     "export CHECKPOINT --format safetensors|npy --output PATH [--items-only] [--states FILE] [--data DIR] [--memory SIZE]\n"
-     "      [--stall-timeout DURATION|0]",
-     "Writes parameters, vectors of items and states of histories for other programs."},
+     "export CHECKPOINT --format safetensors|npy|onnx --output PATH [--items-only] [--states FILE] [--external-data]\n"
+     "      [--data DIR] [--memory SIZE] [--stall-timeout DURATION|0]",
+     "Writes parameters, vectors of items and states of histories for other programs, or the model as a graph that they run."},
     {command_analyze, true, "analyze",
      "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"
      "      [--set evaluation.batch_size=N] [--stall-timeout DURATION|0]",
@@ -143,7 +144,8 @@ static sr_status print_versions(sr_error *error)
     return SR_OK;
 }
 
-/* The command that a first argument names: an own name, or that of a configuration file for "train". NULL if it is neither. */
+/* The command that a first argument names: an own name, or that of a configuration file for "train". NULL if it is
+ * neither. */
 static const command *find_command(const char *argument)
 {
     for (size_t i = 0; i < COMMANDS; ++i)
