@@ -46,6 +46,9 @@ static const command commands[] = {
     {command_similar, true, "similar",
      "similar CHECKPOINT [--items FILE] [--top-k K] [--output FILE.tsv|FILE.h5] [--data DIR] [--stall-timeout DURATION|0]",
      "Writes the items that are most like each item, by their vectors."},
+    {command_encode, true, "encode",
+     "encode CHECKPOINT --output FILE.h5 [--data DIR] [--histories FILE] [--memory SIZE] [--stall-timeout DURATION|0]",
+     "Writes the state of each history as a vector, for an index of neighbours or a ranker."},
     {command_export, true, "export",
      "export CHECKPOINT --format safetensors|npy|onnx --output PATH [--items-only] [--states FILE] [--external-data]\n"
      "      [--data DIR] [--memory SIZE] [--stall-timeout DURATION|0]",
