@@ -21,6 +21,30 @@ set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_wh
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
 
+# A file call of a rank that stands still: a library that is loaded before the program.
+add_library(srtrain_stopped_call MODULE faults/stopped_call.c)
+target_link_libraries(srtrain_stopped_call PRIVATE srtrain_options ${CMAKE_DL_LIBS})
+set_target_properties(srtrain_stopped_call PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+srtrain_add_test(test_standing_files SOURCES program.c world.c)
+target_link_libraries(test_standing_files PRIVATE srtrain::hdf5)
+add_dependencies(test_standing_files srtrain_stopped_call srtrain_program srprep)
+if(SRTRAIN_SANITIZE)
+  target_compile_definitions(test_standing_files PRIVATE STOPPED_CALL_LIBRARY="")
+else()
+  target_compile_definitions(test_standing_files PRIVATE STOPPED_CALL_LIBRARY="$<TARGET_FILE:srtrain_stopped_call>")
+endif()
+target_compile_definitions(test_standing_files PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
+set_tests_properties(test_standing_files PROPERTIES SKIP_RETURN_CODE 77)
+
+# Random faults over several hosts. By hand: more of them, and other seeds.
+if(NOT SRTRAIN_SANITIZE)
+  add_test(NAME test_host_faults
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts.sh ${MPIEXEC_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/python.sh
+                   ${CMAKE_CURRENT_SOURCE_DIR}/test_host_faults.py ${CMAKE_BINARY_DIR} 2 867)
+  set_tests_properties(test_host_faults PROPERTIES PROCESSORS 2 SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                       ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endif()
+
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
 # Recommendations of imported parameters are compared with fixtures.
@@ -53,3 +77,16 @@ add_test(NAME test_compare_scipy
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_compare.py ${CMAKE_BINARY_DIR})
 set_tests_properties(test_compare_scipy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Pages that show what programs print, and what they take.
+add_test(NAME the_table_of_models_says_what_goes_together
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/models_table.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:srtrain_program>)
+add_test(NAME the_page_on_commands_is_what_the_programs_say
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/commands_page.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+foreach(page tutorial python)
+  add_test(NAME ${page}_page_shows_what_is_printed
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/page_runs.py
+                   ${PROJECT_SOURCE_DIR}/docs/${page}.md ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE})
+  set_tests_properties(${page}_page_shows_what_is_printed PROPERTIES SKIP_RETURN_CODE 77 PROCESSORS 2
+                       TIMEOUT ${SRTRAIN_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endforeach()

@@ -53,6 +53,7 @@ typedef struct {
     double every_minutes;              /* 0: never by time */
     int64_t keep;                      /* how many step checkpoints stay on disk */
     sr_writing writing;
+    double slowest_megabytes_per_second; /* of files, before they count as standing still */
 } sr_checkpoint_settings;
 
 typedef struct {
