@@ -155,8 +155,8 @@ static void exports_do_not_depend_on_ranks(void **state)
     shell(w, 0, "srtrain export times/best.h5 --format npy --output timed --states timed.txt && ls timed/states.npy");
     shell(w, 3, "srtrain export times/best.h5 --format npy --output untimed --states all.txt");
     assert_says(&w->result, "has no time, which the model needs");
-    shell(w, 2, "srtrain export run/best.h5 --format onnx --output x");
-    assert_says(&w->result, "allowed are safetensors and npy");
+    shell(w, 2, "srtrain export run/best.h5 --format torch --output x");
+    assert_says(&w->result, "allowed are safetensors, npy and onnx");
     shell(w, 3, "srtrain export run/missing.h5 --format npy --output x");
 }
 
