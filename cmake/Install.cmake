@@ -4,7 +4,7 @@ install(FILES ${SRTRAIN_EXPORTED_LIBRARY} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/srtrain DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # Scripts of jobs; srtrain-job, which they call, has to be in PATH like srtrain.
 install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/srtrain-job DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(script slurm.sbatch pbs.sh torque.sh lsf.sh mpirun.sh sweep.sh)
+foreach(script slurm.sbatch pbs.sh torque.sh lsf.sh mpirun.sh sweep.sh asha.py asha_plan.py)
   install(PROGRAMS ${PROJECT_SOURCE_DIR}/launch/${script} DESTINATION ${CMAKE_INSTALL_DATADIR}/srtrain/launch)
 endforeach()
 # What draws the pictures of srtrain analyze.

@@ -5,7 +5,16 @@
 #
 # gives six lines like "seed-1_learning_rate-1e-3 --set training.seed=1 --set training.learning_rate=1e-3", which srtrain-job
 # --sweep runs one of: sbatch --array 1-$(wc -l <sweep.txt) slurm.sbatch --sweep sweep.txt CONFIG.yaml
+#
+#   sweep.sh --search DIR --rungs 5,15,45 CONFIG.yaml training.learning_rate=1e-3,5e-4,1e-4 model.hidden_dropout=0.1,0.3,0.5
+#
+# looks for the best of them by asynchronous successive halving, on this machine or in a batch system, and compares models
+# by it. sweep.sh --search --help tells more (python3).
 set -euo pipefail
+if [ "${1:-}" = --search ] || [ "${1:-}" = --table ]; then
+    command -v python3 >/dev/null || { echo "sweep.sh: $1 needs python3 (3.8 or later)" >&2; exit 2; }
+    exec python3 "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/asha.py" "$@"
+fi
 if [ $# -eq 0 ] || [ "$1" = --help ]; then
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
     [ $# -gt 0 ] && exit 0 || exit 2

@@ -78,6 +78,21 @@ add_test(NAME test_compare_scipy
 set_tests_properties(test_compare_scipy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 
+# Event files, read by TensorBoard, where it is installed.
+add_test(NAME test_tensorboard
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_tensorboard.py ${CMAKE_BINARY_DIR})
+set_tests_properties(test_tensorboard PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Reports of runs, also opened in Chromium where there is one.
+foreach(part Page Browser)
+  string(TOLOWER ${part} name)
+  add_test(NAME test_report_${name}
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_report.py ${CMAKE_BINARY_DIR} ${part})
+  set_tests_properties(test_report_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                       ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endforeach()
+
 # Pages that show what programs print, and what they take.
 add_test(NAME the_table_of_models_says_what_goes_together
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/models_table.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:srtrain_program>)

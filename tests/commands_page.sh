@@ -11,10 +11,10 @@ trap 'rm -f "$written"' EXIT
 This page lists every command of srtrain and srprep with all options. The programs write it from the tables by which
 they read their command lines, and `tests/commands_page.sh` puts it here.
 
-"mpirun -n P" in front of a command of srtrain divides its work among P ranks, but for `plan`, `compare`, `models` and
-`config`. In front of `srprep convert` and `srprep synth` it divides theirs. `srtrain CONFIG.yaml` is short for
-`srtrain train CONFIG.yaml`. An option is written `--name VALUE` or `--name=VALUE`. Of two that are the same, the last
-one counts.
+"mpirun -n P" in front of a command of srtrain divides its work among P ranks, but for `plan`, `compare`, `report`,
+`models` and `config`. In front of `srprep convert` and `srprep synth` it divides theirs. `srtrain CONFIG.yaml` is short
+for `srtrain train CONFIG.yaml`. An option is written `--name VALUE` or `--name=VALUE`. Of two that are the same, the
+last one counts.
 
 | exit code | meaning |
 | --- | --- |

@@ -3,6 +3,11 @@ add_test(NAME launch_scripts COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/launch.sh ${PRO
 add_test(NAME launch_scripts.shellcheck COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/launch.sh --shellcheck ${PROJECT_SOURCE_DIR}/launch)
 set_tests_properties(launch_scripts launch_scripts.shellcheck PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_TEST_TIMEOUT})
 
+# Searches, by a program that stands in for srtrain, and one by srtrain itself.
+add_test(NAME test_asha COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_asha.py)
+set_tests_properties(test_asha PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
 # It waits for Slurm most of the time.
 add_test(NAME slurm_runs_the_shipped_script
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/slurm.sh ${PROJECT_SOURCE_DIR}/launch ${CMAKE_BINARY_DIR}
@@ -22,3 +27,9 @@ foreach(part manual module spack policy)
   set_tests_properties(packaging.${part} PROPERTIES SKIP_RETURN_CODE 77 RESOURCE_LOCK packaging TIMEOUT ${SRTRAIN_TEST_TIMEOUT}
                        ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 endforeach()
+
+# Metrics that go to MLflow or to Weights & Biases.
+add_test(NAME test_forward_metrics
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_forward_metrics.py
+                 ${PROJECT_SOURCE_DIR}/launch/forward-metrics.py)
+set_tests_properties(test_forward_metrics PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_TEST_TIMEOUT})

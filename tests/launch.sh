@@ -82,6 +82,21 @@ expect output "has no line 7"
 run 2 srtrain-job
 run 2 srtrain-job --ranks none a.yaml
 
+# ---- searches ----
+
+# What they do is tests/test_asha.py's.
+run 2 srtrain-job --search s a.yaml
+expect output "--search DIR says what is run"
+if python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
+    run 0 sweep.sh --search --help
+    expect output "--rungs E,E,..."
+    run 2 sweep.sh --search s --rungs 2,1 a.yaml
+    expect output "ascending whole numbers"
+    run 2 sweep.sh --table nowhere
+    expect output "nowhere holds no search"
+    run 2 srtrain-job --search nowhere
+fi
+
 # ---- no batch system ----
 
 run 0 mpirun.sh --ranks 3 a.yaml --output x

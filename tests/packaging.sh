@@ -145,6 +145,7 @@ expect data srprep info da
 install_all
 for file in bin/srtrain bin/srprep bin/srtrain-job share/srtrain/launch/slurm.sbatch share/srtrain/launch/pbs.sh \
     share/srtrain/launch/torque.sh share/srtrain/launch/lsf.sh share/srtrain/launch/mpirun.sh share/srtrain/launch/sweep.sh \
+    share/srtrain/launch/asha.py share/srtrain/launch/asha_plan.py \
     share/bash-completion/completions/srtrain share/bash-completion/completions/srprep share/doc/srtrain/copyright \
     share/srtrain/configs/ml-100k.yaml share/srtrain/pictures/style.gnuplot share/srtrain/pictures/layers.gnuplot; do
     [ -f "$installed/$file" ] || fail "$file is not installed"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A Slurm controller and node on this machine run the shipped sbatch script through its time-limit signal, requeue and completion,
-# and a job array. Says "skipped: ..." where Slurm is not installed or cannot start.
+# a job array and a search. Says "skipped: ..." where Slurm is not installed or cannot start.
 #
 #   slurm.sh LAUNCH_DIRECTORY BINARY_DIRECTORY MPIEXEC
 set -euo pipefail
@@ -122,7 +122,7 @@ node_is_idle() { sinfo --noheader --format %T 2>/dev/null | grep -q '^idle$'; }
 wait_for 60 node_is_idle || skip "Slurm does not start here: $(sinfo 2>&1 | tail -n 1)"
 echo "Slurm $(sbatch --version | cut -d' ' -f2) runs on $node"
 
-# ---- jobs, one behind the other: a sweep, one that cannot work, one that is alone, and a run that its time limit interrupts ----
+# ---- jobs, one behind the other: a sweep, a search, one that cannot work, one that is alone, and a run that its time limit interrupts ----
 
 # shellcheck source=launch/common.sh
 . "$launch/common.sh"
@@ -145,6 +145,14 @@ configure 1000000
 sweep.sh training.seed=1,2 >sweep.txt
 array="$(SRTRAIN_LAUNCHER="mpirun -np 1" sbatch --parsable --array 1-2 --ntasks 1 --output array-%a.out "$shipped" --sweep sweep.txt test.yaml \
     --set training.epochs=2 --output runs)" || fail "sbatch refuses the array"
+# A search needs Python; two workers share it.
+search=""
+if python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
+    printf 'model: {hidden_size: 8, inner_size: 8, max_length: 8}\ntraining: {batch_size: 256}\n' >search.yaml
+    search="$(SRTRAIN_LAUNCHER="mpirun -np 1" SRTRAIN_POLL=1 sweep.sh --search search --rungs 1,2 --factor 2 --seeds 1 \
+        --set data.path="$work/data" --submit "sbatch --parsable --array 1-2 --ntasks 1 --output search-%a.out $shipped" \
+        search.yaml training.learning_rate=1e-2,1e-3,1e-4,1e-5)" || fail "sbatch refuses the search"
+fi
 wrong="$(sbatch --parsable --output refused.out "$shipped" test.yaml --set model.heads=7 --output refused)" ||
     fail "sbatch refuses the script"
 # Open MPI itself refuses to start under an srun without PMI; srprep needs no MPI, and looks at what srun says.
@@ -195,6 +203,17 @@ for seed in 1 2; do
     grep -q "seed: $seed\$" "runs/seed-$seed/config.yaml" || fail "the run of seed $seed has another one"
 done
 echo "array $array: both runs completed"
+
+# ---- a search as a job array ----
+
+search_is_over() { [ -z "$(squeue --noheader --job "$search" 2>/dev/null)" ]; }
+if [ -n "$search" ]; then
+    wait_for 600 search_is_over || fail "search $search does not end"
+    sweep.sh --table search >search.out || fail "the search has failed: $(cat search.out)"
+    grep -q '^| search | [.0-9]* | [.0-9]* | 1 | training.learning_rate=.* | 4 of 4, 0 failed | 6 |' search.out ||
+        fail "the search gives another table: $(cat search.out)"
+    echo "search $search: $(grep -c ' rung ' search/log) runs by two jobs"
+fi
 
 # ---- what cannot work is not tried again ----
 

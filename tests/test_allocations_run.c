@@ -136,6 +136,16 @@ static sr_status evaluate(void *context, uint64_t *result, sr_error *error)
                                         &metrics, error);
     if (status == SR_OK)
         *result = add_metrics(*result, &metrics);
+    sr_recent_popularity recent;
+    if (status == SR_OK)
+        status = sr_evaluate_recent_popularity(parallel,
+                                               &(sr_evaluation){.dataset = dataset,
+                                                                .settings = &e->settings.evaluation,
+                                                                .split = SR_SPLIT_TEST,
+                                                                .kernels = sr_kernels_choose(NULL)},
+                                               &recent, error);
+    if (status == SR_OK && recent.measured)
+        *result = add_metrics(*result, &recent.metrics);
     sr_dataset_close(dataset);
     return status;
 }

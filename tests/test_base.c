@@ -1,4 +1,5 @@
 /* Status messages, nearest names, memory and arenas. */
+#include "base/stamp_clock.h"
 #include "srtrain/memory.h"
 #include "srtrain/status.h"
 
@@ -139,9 +140,21 @@ static void an_arena_holds_no_more_than_its_largest_use_takes(void **state)
     sr_arena_free(arena);
 }
 
+static void time_stamps_of_this_century_say_what_they_count(void **state)
+{
+    (void)state;
+    assert_int_equal(sr_stamp_clock_of(978300760).in_a_second, 1); /* MovieLens-1M */
+    assert_string_equal(sr_stamp_clock_of(1588889999123).name, "milliseconds");
+    assert_int_equal(sr_stamp_clock_of(1588889999123456).in_a_second, 1000000);
+    assert_int_equal(sr_stamp_clock_of(1588889999123456789).in_a_second, 1000000000);
+    assert_int_equal(sr_stamp_clock_of(44).in_a_second, 0);
+    assert_null(sr_stamp_clock_of(INT64_MIN).name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(time_stamps_of_this_century_say_what_they_count),
         cmocka_unit_test(failing_returns_the_status_and_writes_the_message),
         cmocka_unit_test(prepending_keeps_the_old_message_behind),
         cmocka_unit_test(long_messages_are_cut_and_say_so),

@@ -304,6 +304,23 @@ static void a_limit_that_is_over_stops_after_one_step(void **state)
     assert_says(&w->result, "--time-limit: \"soon\" is not a duration");
 }
 
+static void a_run_that_stops_after_epochs_ends_like_one_that_does_not(void **state)
+{
+    world *w = *state;
+    assert_trained(w, 2, "staged", "--until-epoch 3", 75);
+    assert_says(&w->result, "stopped after epoch 3, as --until-epoch says; a checkpoint is written");
+    const long stopped = step_of(w, "staged", false);
+    assert_trained(w, 2, "staged", "--until-epoch 3", 75); /* nothing is left to do */
+    assert_int_equal(step_of(w, "staged", false), stopped);
+    assert_int_equal(shell(w, "! grep -q '\"kind\":\"test\"' staged/metrics.jsonl && "
+                              "[ $(grep '\"valid\"' staged/metrics.jsonl | tail -n 1 | grep -c '\"epoch\":3,') -eq 1 ]"),
+                     0);
+    assert_trained(w, 2, "staged", "--until-epoch 7", 75);
+    assert_trained(w, 2, "staged", "--until-epoch 1000", 0); /* more than there is to do */
+    assert_same_end(w, "undisturbed", "staged");
+    assert_trained(w, 1, "wrong", "--until-epoch soon", 2);
+}
+
 /* ---- going on ---- */
 
 static void a_run_may_go_on_with_other_numbers_of_ranks(void **state)
@@ -467,6 +484,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(other_commands_do_not_wait_for_ever_either),
         cmocka_unit_test(a_program_that_ends_by_itself_notes_its_exit_code),
         cmocka_unit_test(a_run_with_a_time_limit_is_trained_in_pieces),
+        cmocka_unit_test(a_run_that_stops_after_epochs_ends_like_one_that_does_not),
         cmocka_unit_test(a_limit_that_is_over_stops_after_one_step),
         cmocka_unit_test(a_run_may_go_on_with_other_numbers_of_ranks),
         cmocka_unit_test(a_run_that_begins_at_a_path_goes_on_when_it_is_started_again),

@@ -316,12 +316,15 @@ static void evaluation_and_recommendations_do_not_depend_on_the_number_of_ranks(
     for (int ranks = 1; ranks <= 4; ranks += 3) {
         use(w, ranks, "evaluate", "model", "--split test --json %s/results/e%d.json", w->directory, ranks);
         assert_says(&w->result, "popularity");
+        assert_says(&w->result, "popularity of the last 7 days of training: ");
         use(w, ranks, "recommend", "model", "--top-k 5 --output %s/top-k/5/r%d.tsv", w->directory, ranks);
         use(w, ranks, "recommend", "model", "--top-k 3 --output %s/top-k/3/r%d.h5", w->directory, ranks);
     }
     use(w, 2, "evaluate", "model", "--split valid --set 'evaluation.top_k=[7]' --set evaluation.history=exclude");
     assert_says(&w->result, "hr@7");
     assert_says(&w->result, "history exclude");
+    assert_shell(w, "grep -q '\"baseline\":\"recent_popularity\",\"days\":7,' model/metrics.jsonl && "
+                    "grep -q '\"recent_popularity\":' results/e1.json");
     run_srtrain(&w->result, 0, "evaluate %s/model/best.h5 --set training.seed=3", w->directory);
     assert_code(&w->result, 2);
     /* Times differ; everything else is the same text. */

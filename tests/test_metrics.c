@@ -22,7 +22,7 @@ static void check_trimming(const char *directory, const char *before, int64_t st
     sr_error error = {.message = ""};
     files_path(path, directory, "metrics.jsonl");
     files_write_text(path, before);
-    if (sr_metrics_open(&metrics, path, step, epoch, &error) != SR_OK)
+    if (sr_metrics_open(&metrics, path, NULL, step, epoch, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(sr_metrics_synchronise(metrics, &error), SR_OK);
     sr_metrics_close(metrics);
@@ -75,7 +75,7 @@ static void a_line_with_a_zero_byte_goes(void **state)
     sr_error error;
     files_path(path, *state, "metrics.jsonl");
     files_write(path, before, sizeof before - 1);
-    assert_int_equal(sr_metrics_open(&metrics, path, 20, 1, &error), SR_OK);
+    assert_int_equal(sr_metrics_open(&metrics, path, NULL, 20, 1, &error), SR_OK);
     sr_metrics_close(metrics);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
@@ -93,8 +93,10 @@ static void a_new_file_is_made_and_lines_are_appended(void **state)
     const sr_ranking_metrics none = {.cases = 0};
     files_path(path, *state, "metrics.jsonl");
     for (int64_t epoch = 1; epoch <= 2; ++epoch) {
-        assert_int_equal(sr_metrics_open(&metrics, path, 100, epoch, &error), SR_OK);
-        assert_int_equal(sr_metrics_write_ranking(metrics, "valid", NULL, 10 * epoch, epoch, -1, &none, &error), SR_OK);
+        assert_int_equal(sr_metrics_open(&metrics, path, NULL, 100, epoch, &error), SR_OK);
+        const sr_ranking_line ranked = {
+            .kind = "valid", .step = 10 * epoch, .epoch = epoch, .train_loss = -1, .metrics = &none};
+        assert_int_equal(sr_metrics_write_ranking(metrics, &ranked, &error), SR_OK);
         sr_metrics_close(metrics);
     }
     FILE *file = fopen(path, "r");
@@ -111,13 +113,41 @@ static void a_new_file_is_made_and_lines_are_appended(void **state)
     files_remove(path);
 }
 
+/* Time stamps keep their digits where a double has too few. */
+static void a_line_of_recent_popularity_says_what_it_counts(void **state)
+{
+    char path[FILES_PATH_SIZE], line[4096];
+    sr_metrics_file *metrics;
+    sr_error error = {.message = ""};
+    const sr_recent_popularity recent = {
+        .measured = true, .days = 7, .after = 9007199254740993, .last = 9007199254740999, .interactions = 12};
+    const sr_ranking_line ranked = {.kind = "test",
+                                    .baseline = "recent_popularity",
+                                    .step = 3,
+                                    .epoch = 1,
+                                    .train_loss = -1,
+                                    .metrics = &recent.metrics,
+                                    .recent = &recent};
+    files_path(path, *state, "metrics.jsonl");
+    assert_int_equal(sr_metrics_open(&metrics, path, NULL, 100, 1, &error), SR_OK);
+    assert_int_equal(sr_metrics_write_ranking(metrics, &ranked, &error), SR_OK);
+    sr_metrics_close(metrics);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    fclose(file);
+    assert_non_null(strstr(line, "\"baseline\":\"recent_popularity\",\"days\":7,\"after\":9007199254740993,"
+                                 "\"last\":9007199254740999,\"interactions\":12,"));
+    files_remove(path);
+}
+
 static void a_file_that_cannot_be_written_is_an_error(void **state)
 {
     char path[FILES_PATH_SIZE];
     sr_metrics_file *metrics;
     sr_error error = {.message = ""};
     files_path(path, *state, "missing/metrics.jsonl");
-    assert_int_equal(sr_metrics_open(&metrics, path, 0, 0, &error), SR_ERROR_RUNTIME);
+    assert_int_equal(sr_metrics_open(&metrics, path, NULL, 0, 0, &error), SR_ERROR_RUNTIME);
     assert_null(metrics);
     assert_non_null(strstr(error.message, path));
 }
@@ -131,6 +161,7 @@ int main(void)
         cmocka_unit_test(lines_that_are_damaged_or_of_no_kind_go),
         cmocka_unit_test(a_line_with_a_zero_byte_goes),
         cmocka_unit_test(a_new_file_is_made_and_lines_are_appended),
+        cmocka_unit_test(a_line_of_recent_popularity_says_what_it_counts),
         cmocka_unit_test(a_file_that_cannot_be_written_is_an_error),
     };
     return cmocka_run_group_tests(tests, files_set_up, files_tear_down);

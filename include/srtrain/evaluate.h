@@ -107,6 +107,21 @@ sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_eva
 sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_evaluation *evaluation, sr_ranking_metrics *metrics,
                                  sr_error *error);
 
+/* The popularity of the last days before the training part ends. */
+typedef struct {
+    bool measured;        /* false: evaluation.recent_days is 0, or there are no time stamps */
+    int64_t days;         /* evaluation.recent_days */
+    int64_t after, last;  /* what counts: interactions of the training part at after < time <= last, its last time stamp */
+    int64_t interactions; /* so many */
+    sr_ranking_metrics metrics;
+} sr_recent_popularity;
+
+/* The same with scores that say how often each item occurs in the training part of all users in its last `recent_days` days,
+ * items that do not occur there last. Whose sequences are read by which rank, and how many there are, changes nothing. Takes 8
+ * bytes of memory for each item, once on each node. SR_ERROR_USAGE where the days are too long for the time stamps. */
+sr_status sr_evaluate_recent_popularity(sr_parallel *parallel, const sr_evaluation *evaluation, sr_recent_popularity *recent,
+                                        sr_error *error);
+
 /* ---- recommendations ---- */
 
 /* A user to recommend items to. */

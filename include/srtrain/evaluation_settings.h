@@ -16,6 +16,8 @@ typedef struct {
     int64_t batch_size;
     char candidates[SR_NAME_SIZE]; /* of sampled metrics, see sr_candidates_parse() */
     bool list_metrics;
+    int64_t recent_days; /* of the second popularity baseline; 0: there is none */
+    int64_t day;         /* units of the time stamps in a day; 0: as their size tells */
 } sr_evaluation_settings;
 
 /* What the target of a test case is also ranked among. */

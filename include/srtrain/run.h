@@ -35,6 +35,7 @@ typedef struct {
     sr_resume resume;
     const char *resume_path;  /* for SR_RESUME_PATH */
     sr_time_limit time_limit; /* rank 0's counts */
+    int64_t until_epoch;      /* the run stops after so many epochs, if it has more to do; 0: it does not */
     double stall_seconds;     /* after which a collective that does not end ends the job; 0: never */
     const char *program_version;
     const sr_cpu *cpu; /* what the ranks compute with */
@@ -42,8 +43,8 @@ typedef struct {
 } sr_run_options;
 
 /* Trains as configured and evaluates the best parameters on the test split. Writes config.yaml, environment.json, train.log,
- * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, or shortly before the
- * time limit, when a valid checkpoint has been written. */
+ * metrics.jsonl, checkpoints/ and best.h5 below options->output. Collective. SR_STOPPED after a signal, shortly before the
+ * time limit, or after the epoch that was asked for, when a valid checkpoint has been written. */
 sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_error *error);
 
 /* ---- what this program runs with ---- */

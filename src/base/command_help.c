@@ -213,7 +213,7 @@ static void write_kind(const char *described)
     fputs("words", stdout);
     for (const char *at = described; *at;) {
         const size_t length = strcspn(at, "|");
-        if (strncmp(at, "DIR", length) == 0 && length == 3)
+        if ((strncmp(at, "DIR", length) == 0 && length == 3) || strcmp(at, "RUN...") == 0)
             fputs(" /directory", stdout);
         else if (memmem(at, length, "FILE", 4) || memmem(at, length, "PATH", 4) || memmem(at, length, "CONFIG", 6) ||
                  memmem(at, length, "CHECKPOINT", 10) || memmem(at, length, "WEIGHTS", 7) || memmem(at, length, "CASES", 5))

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     sr_split split;
     sr_ranking_metrics model, popularity;
+    sr_recent_popularity recent;
 } evaluation;
 
 /* A dash where there is no such number: the standard error of a single case. */
@@ -44,25 +45,55 @@ static void print_metric(const sr_ranking_row *row, size_t k, const char *after)
     printf("%s", after);
 }
 
+/* What the last column is of, or why it is not there. */
+static void print_recent(const sr_recent_popularity *recent)
+{
+    if (recent->measured)
+        printf("popularity of the last %lld days of training: %lld interactions after time stamp %lld\n",
+               (long long)recent->days, (long long)recent->interactions, (long long)recent->after);
+    else if (recent->days > 0)
+        printf("popularity of the last %lld days: not known, the data set has no time stamps\n", (long long)recent->days);
+}
+
 static void print_table(const evaluation *result, const sr_settings *settings)
 {
     const sr_ranking_metrics *model = &result->model;
-    sr_ranking_row rows[SR_RANKING_ROWS], popularity[SR_RANKING_ROWS];
+    sr_ranking_row rows[SR_RANKING_ROWS], popularity[SR_RANKING_ROWS], recent[SR_RANKING_ROWS];
     const size_t count = sr_ranking_rows(model, rows);
     const int width = count > 3 ? 20 : 10;
+    const bool has_recent = result->recent.measured;
+    char of_days[32] = "";
     (void)sr_ranking_rows(&result->popularity, popularity);
+    if (has_recent) {
+        (void)sr_ranking_rows(&result->recent.metrics, recent);
+        snprintf(of_days, sizeof of_days, "           of %lld days", (long long)result->recent.days);
+    }
     printf("split %s, history %s, %lld cases, full catalogue; mean and standard error\n", sr_split_name(result->split),
            sr_settings_choice("evaluation.history", (int)settings->evaluation.history), (long long)model->cases);
-    printf("%-*s %-20s %s\n", width, "metric", "model", "popularity");
+    printf("%-*s %-20s %s%s\n", width, "metric", "model", "popularity", of_days);
     for (size_t row = 0; row < count; ++row)
         for (size_t k = 0; k < model->top_k_count; ++k) {
             char name[64];
             snprintf(name, sizeof name, "%.39s@%lld", rows[row].name, (long long)model->top_k[k]);
             printf("%-*s ", width, name);
             print_metric(&rows[row], k, "     ");
-            print_metric(&popularity[row], k, "\n");
+            print_metric(&popularity[row], k, has_recent ? "     " : "\n");
+            if (has_recent)
+                print_metric(&recent[row], k, "\n");
         }
+    print_recent(&result->recent);
     printf("%.0f cases/s\n", model->seconds > 0 ? (double)model->cases / model->seconds : 0);
+}
+
+/* null where the data set has no time stamps; nothing where it is not asked for. */
+static bool add_recent(cJSON *root, const sr_recent_popularity *recent)
+{
+    if (recent->days == 0)
+        return true;
+    if (!recent->measured)
+        return cJSON_AddNullToObject(root, "recent_popularity") != NULL;
+    cJSON *object = cJSON_AddObjectToObject(root, "recent_popularity");
+    return sr_recent_popularity_to_json(object, recent) && sr_ranking_metrics_to_json(object, &recent->metrics);
 }
 
 static cJSON *make_json(const evaluation *result, const sr_settings *settings, const char *checkpoint)
@@ -73,7 +104,8 @@ static cJSON *make_json(const evaluation *result, const sr_settings *settings, c
                           cJSON_AddStringToObject(
                               root, "history", sr_settings_choice("evaluation.history", (int)settings->evaluation.history)) &&
                           sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "model"), &result->model) &&
-                          sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "popularity"), &result->popularity);
+                          sr_ranking_metrics_to_json(cJSON_AddObjectToObject(root, "popularity"), &result->popularity) &&
+                          add_recent(root, &result->recent);
     if (complete)
         return root;
     cJSON_Delete(root);
@@ -108,6 +140,7 @@ static sr_status evaluate(command_context *context, checkpointed_model *loaded, 
         return sr_fail_without_cases(loaded->dataset, result->split, error);
     request.cases = NULL;
     SR_TRY(sr_evaluate_popularity(context->parallel, &request, &result->popularity, error));
+    SR_TRY(sr_evaluate_recent_popularity(context->parallel, &request, &result->recent, error));
     if (sr_parallel_rank(context->parallel) != 0)
         return SR_OK;
     print_table(result, &loaded->settings);
@@ -138,7 +171,7 @@ static sr_status read_options(const command_context *context, evaluate_options *
          .list = &options->set.assignments,
          .assignments = true,
          .argument = "section.key=value",
-         .help = "overrides evaluation.top_k, history, batch_size, candidates or list_metrics"},
+         .help = "overrides evaluation.top_k, history, batch_size, candidates, list_metrics, recent_days or day"},
         stall_timeout_option(&options->stall_seconds)};
     SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
     options->cases.top_k = (size_t)top_k;
@@ -147,8 +180,9 @@ static sr_status read_options(const command_context *context, evaluate_options *
 
 sr_status command_evaluate(command_context *context, sr_error *error)
 {
-    static const char *const keys[] = {"evaluation.top_k",      "evaluation.history",      "evaluation.batch_size",
-                                       "evaluation.candidates", "evaluation.list_metrics", NULL};
+    static const char *const keys[] = {
+        "evaluation.top_k",        "evaluation.history",     "evaluation.batch_size", "evaluation.candidates",
+        "evaluation.list_metrics", "evaluation.recent_days", "evaluation.day",        NULL};
     evaluate_options options = {.set = {.keys = keys, .takes_other_data = true}};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));

@@ -1,5 +1,5 @@
 /* srtrain [train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]
- * [--time-limit DURATION|auto] [--stall-timeout DURATION|0] */
+ * [--time-limit DURATION|auto] [--until-epoch N] [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/directories.h"
 #include "srtrain/run.h"
@@ -19,6 +19,7 @@ sr_status command_train(command_context *context, sr_error *error)
 {
     const char *output = NULL, *resume;
     double limit_seconds = 0, stall_seconds;
+    uint64_t until_epoch;
     bool limit_is_automatic = false;
     sr_text_list assignments = {.count = 0};
     const sr_option options[] = {
@@ -43,6 +44,13 @@ sr_status command_train(command_context *context, sr_error *error)
          .argument = "DURATION|auto",
          .help = "ends with a checkpoint and exit code 75 before so much time has passed, as 30m or 2h; auto: before the "
                  "limit of the batch system"},
+        {.name = "until-epoch",
+         .count = &until_epoch,
+         .most = 1000000,
+         .standard = "0",
+         .argument = "N",
+         .help = "ends with a checkpoint and exit code 75 after epoch N and its validation, where training would go on: "
+                 "the same command with a larger N, or without it, does (0: it does not end there)"},
         stall_timeout_option(&stall_seconds)};
     sr_time_limit limit;
     const char *path = NULL;
@@ -68,6 +76,7 @@ sr_status command_train(command_context *context, sr_error *error)
                                 .resume = resume_kind(resume),
                                 .resume_path = resume,
                                 .time_limit = limit,
+                                .until_epoch = (int64_t)until_epoch,
                                 .stall_seconds = stall_seconds,
                                 .program_version = SRTRAIN_PROGRAM_VERSION,
                                 .cpu = &context->cpu,

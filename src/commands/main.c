@@ -24,7 +24,8 @@ static const command commands[] = {
      "Trains as configured, validates, stops early, tests the best parameters. Run again, it goes on where it was."},
     {command_plan, false, "plan",
      "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
-    {command_evaluate, true, "evaluate", "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
+    {command_evaluate, true, "evaluate",
+     "Ranks held-out interactions over the whole catalogue, beside popularity in all of training and in its last days."},
     {command_compare, false, "compare",
      "Compares two systems case by case: paired differences with intervals and tests, for all cases and for groups."},
     {command_recommend, true, "recommend", "Writes the best items for users of the data set or for new ones."},
@@ -34,6 +35,8 @@ static const command commands[] = {
      "Writes parameters, vectors of items and states of histories for other programs, or the model as a graph that they run."},
     {command_analyze, true, "analyze", "Writes and draws what the layers and the attention of a model do."},
     {command_import, true, "import", "Makes a checkpoint of parameters that were trained elsewhere."},
+    {command_report, false, "report",
+     "Makes one page of runs, done or still going: curves, tests, times, settings and their differences, environment."},
     {command_models, false, "models", "Explains every backbone, calibrator and option."},
     {command_config, false, "config", "Prints a configuration with every default written out."},
 };

@@ -54,6 +54,11 @@ static const sr_key keys[] = {
     SR_BOOLEAN("evaluation", "list_metrics", sr_evaluation_settings, list_metrics, "false",
                "coverage, novelty, share of popular items and Gini coefficient of the lists of K best items; takes 8 bytes "
                "of memory for each item and cut-off in every rank"),
+    SR_INTEGER("evaluation", "recent_days", sr_evaluation_settings, recent_days, 0, 36500, "7",
+               "reports of test metrics also have the popularity of the last so many days of the training part; 0: not"),
+    SR_INTEGER("evaluation", "day", sr_evaluation_settings, day, 0, 9e14, "0",
+               "units of the data's time stamps in a day, as 86400 where they are seconds; 0: as their size tells (seconds, "
+               "milliseconds, microseconds or nanoseconds since 1970, otherwise seconds)"),
 };
 
 static const sr_rule rules[] = {

@@ -6,6 +6,7 @@
 #include "evaluate/case_cursor.h"
 #include "evaluate/case_file.h"
 #include "evaluate/list_counts.h"
+#include "evaluate/ranker.h"
 #include "evaluate/ranking_metrics.h"
 #include "evaluate/score_round.h"
 #include "base/sizes.h"
@@ -415,9 +416,8 @@ sr_status sr_evaluate_model(sr_parallel *parallel, sr_model *model, const sr_eva
     return evaluate(parallel, &(score_source){.model = model}, evaluation, metrics, error);
 }
 
-sr_status sr_evaluate_popularity(sr_parallel *parallel, const sr_evaluation *evaluation, sr_ranking_metrics *metrics,
-                                 sr_error *error)
+sr_status ranker_evaluate_counts(sr_parallel *parallel, const int64_t *counts, const sr_evaluation *evaluation,
+                                 sr_ranking_metrics *metrics, sr_error *error)
 {
-    const score_source source = {.popularity = sr_dataset_popularity(evaluation->dataset)};
-    return evaluate(parallel, &source, evaluation, metrics, error);
+    return evaluate(parallel, &(score_source){.popularity = counts}, evaluation, metrics, error);
 }

@@ -1,6 +1,7 @@
 #include "plan/item_tables.h"
 
 #include "base/sizes.h"
+#include "evaluate/ranker.h"
 #include "evaluate/score_round.h"
 #include "plan/network.h"
 #include "plan/sizes.h"
@@ -216,6 +217,7 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     const double read = f->reads.most, fetched = f->reads.fetched * f->reads.most / f->reads.ids;
     const double asked = fetched + (double)request->ranks, touched = is_dense(f) ? 0 : asked;
     const size_t own_items = planned_items(request) / workers + 1;
+    const size_t recent = recent_popularity_memory(&request->settings->evaluation, request->dataset, planned_items(request));
     const bool keeps_rest = training->reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     sr_plan_memory *m = &plan->tables[SR_PLAN_DIVIDED].memory;
     *m = plan->tables[SR_PLAN_REPLICATED].memory;
@@ -233,12 +235,13 @@ static void divide_memory(sr_plan *plan, const table_facts *f, const division *d
     if (threads > 1 && request->ranks > 1)
         m->exchange += smaller(SR_PACKED_BYTES, (size_t)(2 * exchanged(f, f->reads.fetched * row_bytes(f))));
     m->evaluation = threads * (evaluation_memory(f, planned_items(request) / request->ranks + 1, workers) +
-                               (size_t)(row_bytes(f) * (double)evaluated_rows(f)));
+                               (size_t)(row_bytes(f) * (double)evaluated_rows(f))) +
+                    recent;
     m->late_rows = is_dense(f) || training->row_optimizer == SR_ROW_OPTIMIZER_LAZY
                        ? 0
                        : threads * sr_optimizer_late_memory(training, f->rows / workers + 1, f->missed_steps);
     m->saving = 0; /* a copy of the table is what one cannot afford: it is written without */
-    m->shared = m->draws + (request->shares ? (1 + blocks) * d->others : 0);
+    m->shared = m->draws + recent + (request->shares ? (1 + blocks) * d->others : 0);
     sum_up_memory(m);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/sizes.h"
 #include "evaluate/list_counts.h"
+#include "evaluate/ranker.h"
 #include "evaluate/scorer.h"
 #include "plan/item_tables.h"
 #include "plan/probe.h"
@@ -225,6 +226,7 @@ static void replicated_memory(const sr_plan *plan, const table_facts *facts, pro
     const sr_plan_request *request = facts->request;
     const sr_settings *settings = request->settings;
     const size_t threads = request->threads, blocks = sr_optimizer_blocks(&settings->training);
+    const size_t recent = recent_popularity_memory(&settings->evaluation, request->dataset, planned_items(request));
     const bool keeps_rest = settings->training.reduction_precision == SR_PRECISION_BF16 && request->ranks > 1;
     m->parameters = facts->size.block * sizeof(sr_real);
     m->item_table = facts->size.item_table;
@@ -234,10 +236,10 @@ static void replicated_memory(const sr_plan *plan, const table_facts *facts, pro
                sr_model_catalogue_memory(&settings->model, tensors->targets, planned_items(request),
                                          sr_training_kept_bytes(&settings->training, threads));
     m->evaluation = threads * evaluation_memory(facts, planned_items(request), 1) +
-                    further_metrics_memory(&settings->evaluation, planned_items(request), threads);
+                    further_metrics_memory(&settings->evaluation, planned_items(request), threads) + recent;
     m->late_rows = late_rows(plan, facts, p);
     m->saving = settings->checkpoint.writing == SR_WRITING_OVERLAPPED ? (1 + blocks) * m->parameters : 0;
-    m->shared = m->draws + (request->shares ? m->parameters + m->optimizer : 0);
+    m->shared = m->draws + recent + (request->shares ? m->parameters + m->optimizer : 0);
     sum_up_memory(m);
 }
 

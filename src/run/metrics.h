@@ -14,8 +14,12 @@
 typedef struct sr_metrics_file sr_metrics_file;
 
 /* Opens `path` for appending. Lines that an earlier run wrote for steps after `last_step`, for validations of epochs after
- * `last_epoch`, and those of the final test, are removed first: they will be written again. Release with sr_metrics_close(). */
-sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error);
+ * `last_epoch`, and those of the final test, are removed first: they will be written again. In the directory `events`, unless
+ * it is NULL, an event file for TensorBoard gets what the lines have, these and all that follow. Release with
+ * sr_metrics_close().
+ */
+sr_status sr_metrics_open(sr_metrics_file **file, const char *path, const char *events, int64_t last_step, int64_t last_epoch,
+                          sr_error *error);
 void sr_metrics_close(sr_metrics_file *file); /* NULL is allowed */
 
 /* All lines so far go to the disk: before a checkpoint, which a run goes on from, and at the end. */
@@ -31,10 +35,17 @@ typedef struct {
 
 sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *line, sr_error *error);
 
-/* A line of kind "valid" or "test"; train_loss is the mean of the epoch so far, left out when negative. `baseline` marks the
- * metrics of popularity. */
-sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, const char *baseline, int64_t step, int64_t epoch,
-                                   double train_loss, const sr_ranking_metrics *metrics, sr_error *error);
+/* What came of ranking. */
+typedef struct {
+    const char *kind;     /* "valid" or "test" */
+    const char *baseline; /* "popularity" or "recent_popularity"; NULL: the model itself */
+    int64_t step, epoch;
+    double train_loss; /* the mean of the epoch so far; negative: it is left out */
+    const sr_ranking_metrics *metrics;
+    const sr_recent_popularity *recent; /* what the days of that baseline were; NULL for others */
+} sr_ranking_line;
+
+sr_status sr_metrics_write_ranking(sr_metrics_file *file, const sr_ranking_line *line, sr_error *error);
 
 /* A line of kind "phases": what each phase of `steps` steps took over `ranks` ranks, in seconds. */
 sr_status sr_metrics_write_phases(sr_metrics_file *file, int64_t step, int64_t steps, int ranks, const phase_times *phases,
@@ -43,5 +54,8 @@ sr_status sr_metrics_write_phases(sr_metrics_file *file, int64_t step, int64_t s
 /* The fields of ranking metrics added to a JSON object: cases, hr@K, ndcg@K, mrr@K and their standard errors. Without cases
  * there are no metrics, and the standard error of a single case is null. False when memory runs out. */
 bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics);
+
+/* Adds `days`, `after`, `last` (time stamps) and `interactions`. False when memory runs out. */
+bool sr_recent_popularity_to_json(cJSON *object, const sr_recent_popularity *recent);
 
 #endif

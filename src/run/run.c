@@ -127,8 +127,10 @@ static sr_status open_metrics(run *r, sr_error *error)
 {
     sr_status status = SR_OK;
     if (sr_parallel_rank(r->parallel) == 0)
-        status = sr_metrics_open(&r->metrics, r->paths.metrics, r->progress.step, r->progress.epoch, error);
-    return sr_parallel_agree(r->parallel, status, error);
+        status = sr_metrics_open(&r->metrics, r->paths.metrics, r->settings->logging.tensorboard ? r->paths.events : NULL,
+                                 r->progress.step, r->progress.epoch, error);
+    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    return run_times_open(&r->times, r->parallel, r->paths.times, r->progress.step, error);
 }
 
 /* ---- epochs ---- */
@@ -146,7 +148,14 @@ static bool validates(const run *r, int64_t epoch)
     return every > 0 && (epoch % every == 0 || epoch == r->settings->training.epochs);
 }
 
-/* SR_STOPPED when the validation was: then the epoch's last step is where training goes on, with the validation. */
+/* Whether the run ends here for now, as --until-epoch says. */
+static bool has_come_far_enough(const run *r)
+{
+    return r->options->until_epoch > 0 && r->progress.epoch >= r->options->until_epoch && !r->progress.finished;
+}
+
+/* SR_STOPPED when the validation was: then the epoch's last step is where training goes on, with the validation. Also when the
+ * run has come far enough. */
 static sr_status end_epoch(run *r, sr_error *error)
 {
     ++r->progress.epoch;
@@ -168,10 +177,12 @@ static sr_status end_epoch(run *r, sr_error *error)
     } else if (r->progress.epoch >= r->settings->training.epochs) {
         r->progress.finished = SR_FINISHED_EPOCHS;
     }
+    if (has_come_far_enough(r))
+        return sr_fail(error, SR_STOPPED, "stopped");
     const int64_t save_every = r->settings->checkpoint.every_epochs;
     if (r->progress.finished || (save_every > 0 && r->progress.epoch % save_every == 0))
-        return run_save(r, !r->progress.finished, error);
-    return SR_OK;
+        SR_TRY(run_save(r, !r->progress.finished, error));
+    return run_note_times(r, error);
 }
 
 /* A step that was not finite has changed nothing; too many in a row end training. */
@@ -250,6 +261,10 @@ static sr_status train(run *r, sr_error *error)
     r->seconds.setting_up = r->started - r->begun;
     if (r->progress.epoch >= r->settings->training.epochs)
         r->progress.finished = r->progress.finished ? r->progress.finished : SR_FINISHED_EPOCHS;
+    if (has_come_far_enough(r)) { /* already: what it goes on from is there */
+        r->last_checkpoint_step = r->begins_at_path ? -1 : r->first_step;
+        status = SR_STOPPED;
+    }
     while (!r->progress.finished && status == SR_OK)
         status = train_epoch(r, error);
     if (status == SR_STOPPED)
@@ -257,6 +272,7 @@ static sr_status train(run *r, sr_error *error)
     else
         SR_TRY(status);
     SR_TRY(run_finish_saving(r, error));
+    SR_TRY(run_note_times(r, error));
     run_report_saving(r);
     SR_TRY(run_report_times(r, error));
     SR_TRY(run_report_phases(r, error));
@@ -310,11 +326,18 @@ static sr_status run_all(run *r, sr_error *error)
     sr_status status = train(r, error);
     if (status == SR_OK)
         status = run_test(r, error);
+    if (status == SR_OK)
+        status = run_note_times(r, error);
     if (status == SR_OK || status == SR_STOPPED)
         SR_TRY(run_report_memory(r, error));
     if (status == SR_OK)
         status = sr_parallel_agree(r->parallel, sr_log_check(r->log, error), error);
-    if (status == SR_STOPPED)
+    if (status == SR_STOPPED && has_come_far_enough(r))
+        (void)sr_fail(error, SR_STOPPED,
+                      "stopped after epoch %lld, as --until-epoch says; a checkpoint is written, run the same command with "
+                      "more epochs to go on",
+                      (long long)r->progress.epoch);
+    else if (status == SR_STOPPED)
         (void)sr_fail(error, SR_STOPPED,
                       "stopped on request after step %lld; a checkpoint is written, run the same command again to go on",
                       (long long)r->progress.step);
@@ -337,6 +360,7 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     crash_restore();
     sr_signals_restore();
     sr_metrics_close(r.metrics);
+    run_times_close(r.times);
     sr_stepper_free(&r.stepper);
     sr_model_free(r.model);
     sr_sampler_free(r.sampler);

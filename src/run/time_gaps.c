@@ -1,5 +1,6 @@
 #include "run/time_gaps.h"
 
+#include "base/stamp_clock.h"
 #include "srtrain/model.h"
 
 #include <math.h>
@@ -63,26 +64,6 @@ static sr_status look(sr_parallel *parallel, const sr_dataset *dataset, const sr
     return SR_OK;
 }
 
-/* What time stamps of this size count, if they count from 1970: those of the years 1973 to 5138. */
-typedef struct {
-    const char *name;
-    double in_a_second; /* 0: not known */
-} clock_unit;
-
-static clock_unit unit_of(int64_t latest)
-{
-    const double size = (double)latest;
-    if (size >= 1e17)
-        return (clock_unit){"nanoseconds", 1e9};
-    if (size >= 1e14)
-        return (clock_unit){"microseconds", 1e6};
-    if (size >= 1e11)
-        return (clock_unit){"milliseconds", 1e3};
-    if (size >= 1e8)
-        return (clock_unit){"seconds", 1};
-    return (clock_unit){NULL, 0};
-}
-
 /* The smallest unit with which nine in ten gaps stay within the span, as far as their bits tell: of those that people count
  * time in, where the clock is known. */
 static double fitting_unit(const gap_counts *counts, const sr_model_needs *needs, double in_a_second)
@@ -103,8 +84,8 @@ static void warn(const gap_counts *counts, int64_t latest, const sr_model_needs 
 {
     const double beyond = 100 * (double)counts->beyond / (double)counts->all;
     const double below = 100 * (double)counts->below / (double)counts->all;
-    const clock_unit clock = unit_of(latest);
-    const double unit = fitting_unit(counts, needs, clock.in_a_second);
+    const sr_stamp_clock clock = sr_stamp_clock_of(latest);
+    const double unit = fitting_unit(counts, needs, (double)clock.in_a_second);
     char advice[256] = "";
     if (beyond >= 50 ? unit > (double)needs->time_unit : unit < (double)needs->time_unit)
         snprintf(advice, sizeof advice, "; with model.time_unit: %.0f%s%s%s most of them differ", unit,
