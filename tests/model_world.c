@@ -15,7 +15,7 @@ const int32_t histories[EXAMPLES][8] = {{3, 1, 4, 1, 5}, {9}, {2, 6}, {5, 3, 5, 
 const size_t lengths[EXAMPLES] = {5, 1, 2, 8, 0};
 const int32_t next_items[EXAMPLES][8] = {{1, 4, 1, 5, 9}, {2}, {6, 5}, {3, 5, 8, 9, 7, 9, 3, 2}, {10}};
 const int32_t negatives[EXAMPLES][8] = {{7, 7, 8, 2, 6}, {1}, {4, 4}, {1, 1, 2, 2, 4, 4, 6, 6}, {3}};
-static const int64_t times[EXAMPLES][8] = {{10, 11, 11, 40, 90}, {5}, {7, 9}, {1, 2, 3, 5, 8, 13, 21, 34}, {0}};
+const int64_t example_times[EXAMPLES][8] = {{10, 11, 11, 40, 90}, {5}, {7, 9}, {1, 2, 3, 5, 8, 13, 21, 34}, {0}};
 /* The same histories with masked items (the token ITEMS + 1), and what they hide. */
 static const int32_t masked_histories[EXAMPLES][8] = {{3, 12, 4, 1, 12}, {12}, {2, 12}, {5, 3, 12, 12, 9, 7, 9, 12}, {0}};
 static const int32_t hidden_items[EXAMPLES][8] = {{0, 1, 0, 0, 5}, {9}, {0, 6}, {0, 0, 5, 8, 0, 0, 0, 3}, {0}};
@@ -23,8 +23,8 @@ static const int32_t hidden_items[EXAMPLES][8] = {{0, 1, 0, 0, 5}, {9}, {0, 6}, 
 /* Ends the names of variants that transform by FFTW; windows as short as theirs would take products. */
 #define BY_TRANSFORMS ", by transforms"
 
-/* End the names of variants whose batches have lists of negatives, by who has the same list; the others have one item for each
- * target. */
+/* End the names of variants whose batches have lists of negatives, by who has the same list; the others have one item
+ * for each target. */
 #define EACH_TARGET ", a list for each target"
 #define EACH_EXAMPLE ", a list for each example"
 #define ONE_LIST ", one list"
@@ -221,8 +221,8 @@ void free_world(world *w)
 
 /* ---- batches ---- */
 
-/* Examples [first, first + count) of `all` for a second pass, and for a third one others: the next example of the list stands
- * for each. */
+/* Examples [first, first + count) of `all` for a second pass, and for a third one others: the next example of the
+ * list stands for each. */
 static void build_views(world *w, const sr_example *examples, size_t all, size_t first, size_t count)
 {
     sr_example again[EXAMPLES], alike[EXAMPLES];
@@ -307,6 +307,16 @@ static void build_lists(world *w, size_t first, size_t count)
     w->batch.negatives = lists;
 }
 
+int64_t example_next_time(size_t example)
+{
+    return 100 + 7 * (int64_t)example;
+}
+
+int32_t example_user(size_t example)
+{
+    return 1 + (int32_t)example % USERS;
+}
+
 void build_part(world *w, bool training, size_t first, size_t count)
 {
     const bool masked = sr_model_needs_of(&w->settings.model, true).masked;
@@ -317,10 +327,10 @@ void build_part(world *w, bool training, size_t first, size_t count)
     for (size_t e = 0; e < all; ++e) {
         const size_t target = objective == SR_OBJECTIVE_ALL || lengths[e] == 0 ? 0 : lengths[e] - 1;
         examples[e] = (sr_example){.items = masked && training ? masked_histories[e] : histories[e],
-                                   .times = times[e],
-                                   .next_time = 100 + 7 * (int64_t)e,
+                                   .times = example_times[e],
+                                   .next_time = example_next_time(e),
                                    .length = lengths[e],
-                                   .user = 1 + (int32_t)e % USERS,
+                                   .user = example_user(e),
                                    .mask_token = training ? 0 : sr_model_mask_token(w->model),
                                    .identity = 100 + e,
                                    .targets = !training ? NULL : (masked ? hidden_items : next_items)[e] + target,

@@ -19,6 +19,9 @@ enum { ITEMS = 11, USERS = 4, LENGTH = 6, EXAMPLES = 5, VIEWS = 3, MOST_LAYERS =
 extern const int32_t histories[EXAMPLES][8];
 extern const size_t lengths[EXAMPLES];
 extern const int32_t next_items[EXAMPLES][8], negatives[EXAMPLES][8];
+extern const int64_t example_times[EXAMPLES][8];
+int64_t example_next_time(size_t example);
+int32_t example_user(size_t example);
 
 /* Who has the same list of negatives; OWN: each target has one item. */
 typedef enum { OWN, LIST_OF_TARGET, LIST_OF_EXAMPLE, LIST_OF_ALL } lists_shared;
@@ -68,13 +71,14 @@ typedef struct {
     sr_batch batch, again, alike; /* the latter two in contrastive training */
     lists_shared lists;
     size_t chunk_tokens;
-    /* Models that choose lags: those that each layer of each view has chosen, once they are frozen. A finite difference over a
-     * change of choices would be that of two functions. */
+    /* Models that choose lags: those that each layer of each view has chosen, once they are frozen. A finite
+     * difference over a change of choices would be that of two functions. */
     bool is_frozen;
     size_t lags[VIEWS * MOST_LAYERS][LENGTH];
 } world;
 
-/* The settings of a small model, those sizes that its backbone has, with `chosen` assignments (NULL where none is) on top. */
+/* The settings of a small model, those sizes that its backbone has, with `chosen` assignments (NULL where none is) on
+ * top. */
 sr_status choose(sr_settings *settings, const char *const *chosen, size_t count, sr_error *error);
 
 /* The model of w->settings, drawn; or of a variant. Release with free_world(). */
@@ -92,8 +96,8 @@ const sr_tensor *encode(world *w, const sr_batch *batch, const sr_pass *pass);
 /* From now on every pass of training chooses the lags that it chooses now. Nothing for models without a choice. */
 void freeze_lags(world *w);
 
-/* The objective of the batch, of one step and seed, whose global batch has `targets` targets, on a tape that is reset before;
- * by run_objective() on the one that records, of all targets. */
+/* The objective of the batch, of one step and seed, whose global batch has `targets` targets, on a tape that is reset
+ * before; by run_objective() on the one that records, of all targets. */
 sr_outcome run_objective_on(world *w, sr_tape *tape, sr_ranks *ranks, double targets);
 sr_outcome run_objective(world *w);
 

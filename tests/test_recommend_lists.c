@@ -13,8 +13,8 @@ static void shell(program_world *w, int code, const char *command)
     assert_code(&w->result, code);
 }
 
-/* 90 users of items-0 to items-19; full.tsv has all items for each of them, kept.tsv also those of the history. timed.txt has
- * the histories as words ITEM:TIME. */
+/* 90 users of items-0 to items-19; full.tsv has all items for each of them, kept.tsv also those of the history.
+ * timed.txt has the histories as words ITEM:TIME. */
 static int set_up(void **state)
 {
     const int failed = program_set_up(state);
@@ -47,6 +47,7 @@ static void only_given_items_are_recommended(void **state)
           "awk -F'\\t' 'NR == 1 || $3 ~ /^item-(3|7|19)$/' full.tsv | " RANKED " >expected.tsv && "
           "srtrain recommend run/best.h5 --only-items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
     assert_says(&w->result, "1 of the 4 items in only.txt are not known and are left out: \"nothing\"");
+    shell(w, 0, "srtrain recommend run/best.h5 --items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
     shell(w, 0,
           "$MPIEXEC 3 srtrain recommend run/best.h5 --only-items only.txt --top-k 2 --output two.tsv && "
           "awk -F'\\t' 'NR == 1 || $2 <= 2' expected.tsv | cmp - two.tsv");
@@ -154,8 +155,8 @@ static void exports_do_not_depend_on_ranks(void **state)
     shell(w, 0, "srtrain export times/best.h5 --format npy --output timed --states timed.txt && ls timed/states.npy");
     shell(w, 3, "srtrain export times/best.h5 --format npy --output untimed --states all.txt");
     assert_says(&w->result, "has no time, which the model needs");
-    shell(w, 2, "srtrain export run/best.h5 --format onnx --output x");
-    assert_says(&w->result, "allowed are safetensors and npy");
+    shell(w, 2, "srtrain export run/best.h5 --format torch --output x");
+    assert_says(&w->result, "allowed are safetensors, npy and onnx");
     shell(w, 3, "srtrain export run/missing.h5 --format npy --output x");
 }
 

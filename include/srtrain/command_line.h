@@ -21,6 +21,7 @@ typedef struct {
  * given counts. Rows say the rest: messages, help, manual and completion come from them. */
 typedef struct {
     const char *name;                        /* without dashes */
+    const char *other_name;                  /* that means the same; or NULL */
     const char **value, **file, **directory; /* a text, the path of a file, that of a directory */
     sr_text_list *list;         /* collects the value of each occurrence; and, if `greedy`, all up to the next option */
     bool *flag;                 /* takes no value */

@@ -40,19 +40,20 @@ sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settin
 /* The name of a model's backbone, as it stands in YAML. */
 const char *sr_model_name(const sr_model_settings *settings);
 
-/* A model for a catalogue of `items` items and `users` users (ids from 1; 0 is padding), to be trained: its parameters have
- * names and shapes, but no memory yet, which sr_stepper_create() gives them. Release with sr_model_free(). Errors:
- * SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory. */
+/* A model for a catalogue of `items` items and `users` users (ids from 1; 0 is padding), to be trained: its
+ * parameters have names and shapes, but no memory yet, which sr_stepper_create() gives them. Release with
+ * sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory. */
 sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 
-/* Who has the rows of an item table that is divided: workers, `threads` of each of `ranks` processes, of which this is `rank`.
- */
+/* Who has the rows of an item table that is divided: workers, `threads` of each of `ranks` processes, of which this
+ * is `rank`.
+ * */
 typedef struct sr_item_division {
     size_t rank, ranks, threads;
 } sr_item_division;
 
-/* The same, but rows of the item table are divided among all workers. A pass whose ranks are not these workers cannot read it.
- * SR_ERROR_USAGE, too, where there are more workers than items. */
+/* The same, but rows of the item table are divided among all workers. A pass whose ranks are not these workers cannot
+ * read it. SR_ERROR_USAGE, too, where there are more workers than items. */
 sr_status sr_model_declare_divided(sr_model **model, const sr_model_settings *settings, size_t items, size_t users,
                                    const sr_item_division *division, sr_error *error);
 
@@ -73,17 +74,17 @@ typedef struct {
 sr_status sr_model_measure_size(sr_model_size *size, const sr_model_settings *settings, size_t items, size_t users,
                                 sr_error *error);
 
-/* The same model for another thread: it reads the values of `model`, which must outlive it, and has Fourier transforms and,
- * with `gradients`, a gradient block of its own (without, it can only compute). Its step is that of `model` at this time.
- * Release with sr_model_free(). */
+/* The same model for another thread: it reads the values of `model`, which must outlive it, and has Fourier
+ * transforms and, with `gradients`, a gradient block of its own (without, it can only compute). Its step is that of
+ * `model` at this time. Release with sr_model_free(). */
 sr_status sr_model_share(sr_model **share, sr_model *model, bool gradients, sr_error *error);
 
 sr_parameters *sr_model_parameters(sr_model *model);
 const sr_model_settings *sr_model_configuration(const sr_model *model);
 size_t sr_model_items(const sr_model *model);
 
-/* Of models with Fourier transforms by FFTW: measures which algorithms are fastest for them, see sr_fourier_measure(). Before
- * the first pass. */
+/* Of models with Fourier transforms by FFTW: measures which algorithms are fastest for them, see
+ * sr_fourier_measure(). Before the first pass. */
 bool sr_model_uses_fftw(const sr_model *model);
 sr_status sr_model_measure_transforms(sr_model *model, sr_error *error);
 
@@ -105,8 +106,9 @@ typedef struct {
     const sr_tensor *uncalibrated[SR_LAYERS_MAXIMUM];          /* the softmax of the scores before any calibrator */
     const sr_attention_map *maps[SR_LAYERS_MAXIMUM];           /* cells, and which of them count before calibration */
     const sr_attention_map *attention_maps[SR_LAYERS_MAXIMUM]; /* the same cells, and which of them count in `attention` */
-    /* What the first layer reads, then the output of each layer [T, width of the layer], the last one's [R, ..] unless the pass
-     * computes every row, and before a norm of the states. 0 for backbones without a state for every token. */
+    /* What the first layer reads, then the output of each layer [T, width of the layer], the last one's [R, ..]
+     * unless the pass computes every row, and before a norm of the states. 0 for backbones without a state for every
+     * token. */
     size_t state_count;
     const sr_tensor *states[SR_LAYERS_MAXIMUM + 1];
     /* Backbones that choose lags: those that each layer keeps, ascending: [lag_count] for all sequences in training,
@@ -123,18 +125,19 @@ typedef struct {
     /* Which of several passes of a step this is: each has random numbers of its own. */
     unsigned view;
     /* In training: those who share the batch; NULL: this rank has all of it. Backbones that sum over ranks in passes
-     * (sr_model_needs) do so equally often on every rank, also on one whose tape has failed or whose batch is empty. */
+     * (sr_model_needs) do so equally often on every rank, also on one whose tape has failed or whose batch is empty.
+     */
     sr_ranks *ranks;
-    /* Sequences go through the encoder in chunks of about so many tokens, unless something in the pass needs all of them at
-     * once: a chunk stays in the cache from layer to layer. 0: as many as are good for that. */
+    /* Sequences go through the encoder in chunks of about so many tokens, unless something in the pass needs all of
+     * them at once: a chunk stays in the cache from layer to layer. 0: as many as are good for that. */
     size_t chunk_tokens;
     bool every_row;  /* the last layer computes every row instead of only those that are read (tests, analyses) */
     sr_trace *trace; /* or NULL */
     /* Noise of the attacked branch in the padded frame, [sequences, heads, window, window], in the place of random
      * draws (tests); or NULL. */
     const double *noise;
-    /* Backbones that choose lags, in training: those of each layer of each view, as a trace has them, in the place of a choice
-     * [views * layers] (tests); or NULL. */
+    /* Backbones that choose lags, in training: those of each layer of each view, as a trace has them, in the place of
+     * a choice [views * layers] (tests); or NULL. */
     const size_t *const *lags;
 } sr_pass;
 
@@ -149,29 +152,44 @@ typedef struct {
     double mask_square_sums[SR_LAYERS_MAXIMUM]; /* their values in double precision */
 } sr_encoding;
 
-/* Makes ready the rows of the item table that passes over this batch and its losses read: before them, with the pass that will
- * be run (views of contrastive training follow from it). `tape` lends memory. A rank that failed, with `status`, takes part,
- * and so does one without a batch (NULL); then all fail. Of all ranks (srtrain/item_table.h). */
+/* Makes ready the rows of the item table that passes over this batch and its losses read: before them, with the pass
+ * that will be run (views of contrastive training follow from it). `tape` lends memory. A rank that failed, with
+ * `status`, takes part, and so does one without a batch (NULL); then all fail. Of all ranks (srtrain/item_table.h). */
 sr_status sr_model_fetch_items(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_status status,
                                sr_error *error);
 
-/* Brings the gradients of rows that were fetched to where these belong: after the backward passes, before gradients are summed
- * over ranks. A rank that failed takes part; then all fail. Of all ranks. */
+/* Brings the gradients of rows that were fetched to where these belong: after the backward passes, before gradients
+ * are summed over ranks. A rank that failed takes part; then all fail. Of all ranks. */
 sr_status sr_model_hand_back_items(sr_model *model, sr_status status, sr_error *error);
 
 void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
 
-/* Contrastive training: the weight in the loss of a distance of the states of every token of two passes; 0 where they are not
- * compared. */
+/* Adds to an empty graph what the model computes in evaluation, for other programs. All items lie in this process.
+ *
+ *   | input     | shape               | what                                                                        |
+ *   | --------- | ------------------- | --------------------------------------------------------------------------- |
+ *   | items     | [batch, max_length] | numbers of the latest items, oldest first; 0 in front of them or behind, as |
+ *   |           |                     | model.padding says                                                          |
+ *   | users     | [batch]             | numbers of users, of models that know users                                 |
+ *   | times     | [batch, max_length] | of each item, in places like theirs, of models that read times              |
+ *   | next_time | [batch]             | the moment that is asked for, of models that read it                        |
+ *
+ * All are 64-bit integers. Outputs are states [batch, width], and scores [batch, items + 1] by the numbers of items,
+ * -infinity for number 0. SR_ERROR_USAGE says what of the model other programs cannot compute. Numbers of the graph
+ * are those of the model, which must outlive it. Local. */
+sr_status sr_model_describe(sr_model *model, const sr_kernels *kernels, sr_graph *graph, sr_error *error);
+
+/* Contrastive training: the weight in the loss of a distance of the states of every token of two passes; 0 where they
+ * are not compared. */
 double sr_model_state_weight(const sr_model_settings *settings);
 
-/* That distance as [1, 1], of states [T, width] of two passes: the sum over this part's sequences, divided by the `examples` of
- * the global batch. Only where the weight is not 0. */
+/* That distance as [1, 1], of states [T, width] of two passes: the sum over this part's sequences, divided by the
+ * `examples` of the global batch. Only where the weight is not 0. */
 sr_tensor *sr_model_state_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
                                    double examples);
 
-/* Bytes of the tape that a loss over the whole catalogue takes: of `targets` targets and `items` items, where logits of at most
- * `kept` bytes stay from forward to backward. 0 for losses that do not grow with the catalogue. */
+/* Bytes of the tape that a loss over the whole catalogue takes: of `targets` targets and `items` items, where logits
+ * of at most `kept` bytes stay from forward to backward. 0 for losses that do not grow with the catalogue. */
 size_t sr_model_catalogue_memory(const sr_model_settings *settings, size_t targets, size_t items, size_t kept);
 
 /* Whether a step may give every row of the item table a gradient: the whole catalogue is compared, or all weights are
@@ -192,14 +210,14 @@ bool sr_model_training_warning(const sr_model_settings *settings, size_t items, 
 typedef enum { SR_FILTER_BACKBONE, SR_FILTER_CALIBRATOR } sr_model_filter_kind;
 bool sr_model_filters(const sr_model *model, sr_model_filter_kind kind);
 
-/* What that of a layer multiplies bin `bin` of the window's transform with: moduli [hidden_size]; of a calibrator also its
- * factors [hidden_size], which are the same for all bins but the low ones. */
+/* What that of a layer multiplies bin `bin` of the window's transform with: moduli [hidden_size]; of a calibrator
+ * also its factors [hidden_size], which are the same for all bins but the low ones. */
 void sr_model_filter(const sr_model *model, sr_model_filter_kind kind, size_t layer, size_t bin, double *moduli,
                      double *factors);
 
-/* The item tables of which in training only those rows have a gradient that the batch names, as items, targets or negatives.
- * None where the whole catalogue is compared, all weights are penalised, or items are replaced at random. None whose rows lie
- * elsewhere than among the parameters. */
+/* The item tables of which in training only those rows have a gradient that the batch names, as items, targets or
+ * negatives. None where the whole catalogue is compared, all weights are penalised, or items are replaced at random.
+ * None whose rows lie elsewhere than among the parameters. */
 sr_table_list sr_model_item_tables(const sr_model *model);
 
 #endif

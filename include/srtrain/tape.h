@@ -1,16 +1,17 @@
 /* The tape: operations are computed as they are recorded, and backward walks the record in reverse.
  *
- * A tensor is a matrix [rows, columns] in row-major order. Ragged attention maps are tensors with one column whose cells
- * an sr_attention_map describes (srtrain/ragged.h). Tensors and everything the operations save live in the tape's arena until
- * sr_tape_reset(); parameters live in the blocks of sr_parameters.
+ * A tensor is a matrix [rows, columns] in row-major order. Ragged attention maps are tensors with one column whose
+ * cells an sr_attention_map describes (srtrain/ragged.h). Tensors and everything the operations save live in the
+ * tape's arena until sr_tape_reset(); parameters live in the blocks of sr_parameters.
  *
- * Failure is sticky: an operation that runs out of memory returns NULL, an operation that is given NULL returns NULL, and
- * the tape remembers the message. So a model is written as plain mathematics and checked once, by sr_tape_status() or by
- * sr_tape_backward(). Shapes that do not fit are programming errors and are asserted. */
+ * Failure is sticky: an operation that runs out of memory returns NULL, an operation that is given NULL returns NULL,
+ * and the tape remembers the message. So a model is written as plain mathematics and checked once, by
+ * sr_tape_status() or by sr_tape_backward(). Shapes that do not fit are programming errors and are asserted. */
 #ifndef SRTRAIN_TAPE_H
 #define SRTRAIN_TAPE_H
 
 #include "srtrain/arithmetic.h"
+#include "srtrain/graph.h"
 #include "srtrain/parameters.h"
 #include "srtrain/real.h"
 #include "srtrain/status.h"
@@ -22,6 +23,7 @@
 typedef struct sr_kernels sr_kernels;   /* srtrain/kernels.h */
 typedef struct sr_products sr_products; /* tensor/gemm.h */
 typedef struct sr_tape sr_tape;
+struct sr_description; /* tensor/description.h */
 
 typedef struct sr_tensor {
     sr_real *values;   /* [rows, columns] */
@@ -33,18 +35,18 @@ typedef struct sr_tensor {
     bool gradient_is_new; /* while the backward of an operation that stores gradients runs: nothing stands there yet */
 } sr_tensor;
 
-/* `kernels` are the loops to compute with; `recording` false makes a tape that only computes (evaluation): operations then save
- * nothing for backward. Release with sr_tape_free(). */
+/* `kernels` are the loops to compute with; `recording` false makes a tape that only computes (evaluation): operations
+ * then save nothing for backward. Release with sr_tape_free(). */
 sr_status sr_tape_create(sr_tape **tape, const sr_kernels *kernels, bool recording, sr_error *error);
 void sr_tape_free(sr_tape *tape); /* NULL is allowed */
 
-/* The precision of matrix products from now on; fp32 at first. Linear maps, attention and the losses over the catalogue follow
- * it, forward and backward; all else is computed in sr_real. */
+/* The precision of matrix products from now on; fp32 at first. Linear maps, attention and the losses over the
+ * catalogue follow it, forward and backward; all else is computed in sr_real. */
 void sr_tape_set_precision(sr_tape *tape, sr_precision precision);
 const sr_products *sr_tape_products(const sr_tape *tape);
 
-/* How many bytes each loss over the catalogue may keep from forward to backward, which computes the rest again: time against
- * memory, the same bits. 32 MiB at first. */
+/* How many bytes each loss over the catalogue may keep from forward to backward, which computes the rest again: time
+ * against memory, the same bits. 32 MiB at first. */
 void sr_tape_set_kept_bytes(sr_tape *tape, size_t bytes);
 size_t sr_tape_kept_bytes(const sr_tape *tape);
 
@@ -68,8 +70,8 @@ size_t sr_tape_memory(const sr_tape *tape);
 /* The parameter with this index as a tensor: a vector [n] becomes [1, n]; [a, b, c] becomes [a, b * c]. */
 sr_tensor *sr_tape_parameter(sr_tape *tape, sr_parameters *parameters, size_t index);
 
-/* Numbers of the caller that are trained, but are no parameter of sr_parameters: backward adds to `gradient`, which the caller
- * clears. Both [rows, columns]; they must outlive the tape's use of them. */
+/* Numbers of the caller that are trained, but are no parameter of sr_parameters: backward adds to `gradient`, which
+ * the caller clears. Both [rows, columns]; they must outlive the tape's use of them. */
 sr_tensor *sr_tape_leaf(sr_tape *tape, sr_real *values, sr_real *gradient, size_t rows, size_t columns, sr_parameter_set set);
 
 /* A tensor without gradient over memory of the caller, which must outlive the tape's use of it. */
@@ -83,30 +85,52 @@ void *sr_tape_take(sr_tape *tape, size_t count, size_t size);
 /* Adds the gradient of `output` times the local derivative to the gradients of those inputs that want one. */
 typedef void (*sr_backward_function)(sr_tape *tape, const sr_tensor *output, const void *state);
 
-/* A new tensor [rows, columns] that depends on `inputs` (`input_count` of them; the array may be temporary). values are
- * uninitialised. `backward` gets `state`, which must live in the arena. On a tape that does not record, nothing but the tensor
- * is made. */
+/* Adds what computes `output` to a graph for other programs (tensor/description.h), and returns its value there. */
+typedef sr_graph_value (*sr_describe_function)(struct sr_description *to, const sr_tensor *output, const void *state);
+
+/* What an operation is: one row beside its functions. */
+typedef struct sr_operation {
+    const char *name; /* in graphs and messages */
+    sr_backward_function backward;
+    /* Its backward knows new gradients: where `gradient_is_new` is set it stores all of the gradient instead of adding to
+     * it. Without this new gradients are zeroed before backward is called. */
+    bool stores;
+    sr_describe_function describe; /* NULL: other programs cannot compute it */
+} sr_operation;
+
+/* A new tensor [rows, columns] that depends on `inputs` (`input_count` of them; the array may be temporary). values
+ * are uninitialised. The operation's functions get `state`, which must live in the arena. On a tape that does not
+ * record, nothing but the tensor is made. */
 sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
-                          sr_backward_function backward, const void *state);
+                          const sr_operation *operation, const void *state);
 
-/* The same for an operation whose backward knows new gradients: where `gradient_is_new` is set it stores all of the gradient
- * instead of adding to it. Without this new gradients are zeroed before backward is called. */
-sr_tensor *sr_tape_record_storing(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
-                                  sr_backward_function backward, const void *state);
-
-/* For the backward of such operations. The factor by which a product keeps what stands in the gradient: 0 where it is new. */
+/* For the backward of operations that store. The factor by which a product keeps what stands in the gradient: 0 where
+ * it is new. */
 static inline sr_real sr_gradient_kept(const sr_tensor *tensor)
 {
     return tensor->gradient_is_new ? 0 : 1;
 }
 
-/* Zeroes elements [first, first + count) of a gradient if it is new. Done piece by piece, right before they are added to, it
- * costs no way to memory. */
+/* Zeroes elements [first, first + count) of a gradient if it is new. Done piece by piece, right before they are added
+ * to, it costs no way to memory. */
 static inline void sr_gradient_begin(const sr_tensor *tensor, size_t first, size_t count)
 {
     if (tensor->gradient_is_new)
         memset(tensor->gradient + first, 0, count * sizeof *tensor->gradient);
 }
+
+/* ---- describing ---- */
+
+/* From now on also records operations without parameters behind them, so that all can be described. */
+void sr_tape_keep_all(sr_tape *tape);
+
+/* Says how numbers that are no tensor (ids, buckets, chosen lags) follow from the inputs of a pass: `operation`
+ * describes them, with an output of NULL. For arrays that differ from batch to batch and that other operations read.
+ * False, and a sticky failure of the tape, when memory runs out. */
+bool sr_tape_note(sr_tape *tape, const void *array, const sr_operation *operation, const void *state);
+
+/* What made a tensor, or the numbers of a note: false where nothing on the tape did. */
+bool sr_tape_origin(const sr_tape *tape, const void *made, const sr_operation **operation, const void **state);
 
 /* ---- backward ---- */
 

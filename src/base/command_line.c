@@ -184,7 +184,8 @@ void sr_option_write(const sr_option *option, FILE *file)
 
 /* ---- options ---- */
 
-/* An empty value is usually a variable of a script that is not set; taken for a directory it would mean that of the root. */
+/* An empty value is usually a variable of a script that is not set; taken for a directory it would mean that of the
+ * root. */
 static sr_status check_value(const reader *r, const sr_option *option, const char *value)
 {
     char described[OPTION_ARGUMENT_SIZE];
@@ -254,7 +255,8 @@ static sr_status read_option(reader *r, const char *argument)
     char name[64];
     snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - text : (long)strlen(text)), text);
     for (size_t i = 0; i < r->option_count; ++i)
-        if (strcmp(r->options[i].name, name) == 0) {
+        if (strcmp(r->options[i].name, name) == 0 ||
+            (r->options[i].other_name && strcmp(r->options[i].other_name, name) == 0)) {
             r->given[i] = true;
             return store(r, &r->options[i], equals ? equals + 1 : NULL);
         }

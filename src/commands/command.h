@@ -31,6 +31,7 @@ sr_status command_train(command_context *context, sr_error *error);
 sr_status command_evaluate(command_context *context, sr_error *error);
 sr_status command_recommend(command_context *context, sr_error *error);
 sr_status command_similar(command_context *context, sr_error *error);
+sr_status command_encode(command_context *context, sr_error *error);
 sr_status command_export(command_context *context, sr_error *error);
 sr_status command_analyze(command_context *context, sr_error *error);
 sr_status command_import(command_context *context, sr_error *error);
@@ -42,8 +43,8 @@ sr_status command_config(command_context *context, sr_error *error);  /* local *
 
 /* ---- same_on_ranks.c: ranks that were given different things fail together, with SR_ERROR_USAGE. Collective. ---- */
 
-/* sr_command_line_read() for the command of `context`, and whether all ranks have the same options, but for assignments; with
- * `compares_operand` the same operand, too. Local where the context has no ranks. */
+/* sr_command_line_read() for the command of `context`, and whether all ranks have the same options, but for
+ * assignments; with `compares_operand` the same operand, too. Local where the context has no ranks. */
 sr_status command_line_read(const command_context *context, const char *operand_name, const char **operand,
                             const sr_option *options, size_t count, bool compares_operand, sr_error *error);
 
@@ -58,12 +59,13 @@ sr_status command_compare_settings(sr_parallel *parallel, const char *path, cons
 /* The option --stall-timeout; 0 is never. */
 sr_option stall_timeout_option(double *seconds);
 
-/* What the arguments of a command will say of it, before they are read: the standard where they say nothing that it could be.
- */
+/* What the arguments of a command will say of it, before they are read: the standard where they say nothing that it
+ * could be.
+ * */
 double stall_timeout_look(int argument_count, char *const *arguments);
 
-/* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than `stall_seconds`. The
- * ranks' notes are written in the working directory, and only when they stall. Collective. */
+/* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than
+ * `stall_seconds`. The ranks' notes are written in the working directory, and only when they stall. Collective. */
 sr_status command_watch(command_context *context, double stall_seconds, sr_phase phase, sr_error *error);
 
 /* ---- checkpointed_model.c: what evaluate and recommend start from ---- */
@@ -86,11 +88,11 @@ typedef struct {
     bool may_lack_data;    /* without --data, `dataset` may stay NULL where the checkpoint carries identifiers */
 } evaluation_keys;
 
-/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that same data,
- * unless the command takes other data. Its item table is divided among the threads of all ranks if it was in training
- * (model.item_table), and with auto if it is too large; but not if it has fewer items than there are threads. The context's log
- * is told of settings that the checkpoint has and that are gone. SR_ERROR_USAGE if `set` has another key than those.
- * Collective. */
+/* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that
+ * same data, unless the command takes other data. Its item table is divided among the threads of all ranks if it was
+ * in training (model.item_table), and with auto if it is too large; but not if it has fewer items than there are
+ * threads. The context's log is told of settings that the checkpoint has and that are gone. SR_ERROR_USAGE if `set`
+ * has another key than those. Collective. */
 sr_status checkpointed_model_load(checkpointed_model *loaded, const command_context *context, const char *checkpoint,
                                   const char *data, const evaluation_keys *set, sr_error *error);
 void checkpointed_model_free(checkpointed_model *loaded);

@@ -1,25 +1,28 @@
-/* srtrain export CHECKPOINT --format safetensors|npy --output PATH [--items-only] [--states FILE] [--data DIR]
- *                [--memory SIZE] [--stall-timeout DURATION|0]
+/* srtrain export CHECKPOINT --format safetensors|npy|onnx --output PATH [--items-only] [--states FILE]
+ * [--external-data]
+ *                [--data DIR] [--memory SIZE] [--stall-timeout DURATION|0]
  *
- * Parameters, identifiers of items, and states of histories as arrays for other programs. */
+ * Parameters, identifiers of items, and states of histories as arrays for other programs; or the whole model as a
+ * graph that they run. */
 #include "commands/command.h"
 
 #include "base/sizes.h"
 #include "evaluate/new_users.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/memory.h"
+#include "storage/onnx_file.h"
 #include "storage/tensor_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FORMAT_SAFETENSORS, FORMAT_NPY } export_format;
+typedef enum { FORMAT_SAFETENSORS, FORMAT_NPY, FORMAT_ONNX } export_format;
 
 typedef struct {
     const char *checkpoint, *data, *output, *states;
     int format;
-    bool items_only;
+    bool items_only, external_data;
     uint64_t memory;
     double stall_seconds;
 } export_options;
@@ -39,15 +42,32 @@ typedef struct {
     char *item_names; /* [items + 1, width]: row by row as item tables have them */
 } exported_arrays;
 
+/* A graph is a whole model and computes states itself. */
+static sr_status check_options(const export_options *options, sr_error *error)
+{
+    const bool is_graph = options->format == FORMAT_ONNX;
+    const char *needless = NULL;
+    if (is_graph)
+        needless = options->items_only ? "--items-only" : options->states ? "--states" : NULL;
+    else if (options->external_data)
+        needless = "--external-data";
+    if (!needless)
+        return SR_OK;
+    return sr_fail(error, SR_ERROR_USAGE, "srtrain export: %s is for %s", needless,
+                   is_graph ? "--format safetensors and npy: a graph of ONNX has all of the model, and its output \"states\""
+                            : "--format onnx");
+}
+
 static sr_status read_options(const command_context *context, export_options *options, sr_error *error)
 {
-    static const char *const formats[] = {[FORMAT_SAFETENSORS] = "safetensors", [FORMAT_NPY] = "npy", NULL};
+    static const char *const formats[] = {
+        [FORMAT_SAFETENSORS] = "safetensors", [FORMAT_NPY] = "npy", [FORMAT_ONNX] = "onnx", NULL};
     const sr_option known[] = {
         {.name = "format",
          .choice = &options->format,
          .choices = formats,
          .required = true,
-         .help = "one file of safetensors, or a directory of npy files"},
+         .help = "one file of safetensors, a directory of npy files, or the model as a graph of ONNX"},
         {.name = "output", .file = &options->output, .required = true, .argument = "PATH", .help = "what is to be written"},
         {.name = "items-only",
          .flag = &options->items_only,
@@ -55,6 +75,9 @@ static sr_status read_options(const command_context *context, export_options *op
         {.name = "states",
          .file = &options->states,
          .help = "also writes the state of each history of this file: each line is a name and its items, oldest first"},
+        {.name = "external-data",
+         .flag = &options->external_data,
+         .help = "with --format onnx: puts parameters into PATH.data, as it is done anyway where they take more than 2 GB"},
         {.name = "data",
          .directory = &options->data,
          .help = "the data set, if it is not where training found it and the checkpoint carries no identifiers"},
@@ -64,7 +87,8 @@ static sr_status read_options(const command_context *context, export_options *op
          .standard = "256M",
          .help = "with --states: for identifiers of items that are looked up at a time"},
         stall_timeout_option(&options->stall_seconds)};
-    return command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error);
+    SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
+    return check_options(options, error);
 }
 
 /* ---- states ---- */
@@ -134,7 +158,8 @@ static sr_status add_array(exported_arrays *all, const tensor_array *array, sr_e
     return SR_OK;
 }
 
-/* Whether a parameter has a row for each item: a table that inputs are read from, or one that states are scored with. */
+/* Whether a parameter has a row for each item: a table that inputs are read from, or one that states are scored with.
+ */
 static bool is_item_table(const sr_parameter *parameter, size_t items)
 {
     return parameter->rank == 2 && parameter->shape[0] > items &&
@@ -185,6 +210,53 @@ static sr_status add_states(exported_arrays *all, const state_collection *found,
         error);
 }
 
+/* ---- graphs ---- */
+
+static sr_status write_graph(const checkpointed_model *loaded, const export_options *options, const sr_graph *graph,
+                             bool *beside, sr_error *error)
+{
+    const sr_model_settings *settings = &loaded->settings.model;
+    char *configuration = NULL, max_length[32];
+    SR_TRY(sr_settings_text(&loaded->settings, &configuration, error));
+    snprintf(max_length, sizeof max_length, "%lld", (long long)settings->max_length);
+    const char *const metadata[] = {"configuration",
+                                    configuration,
+                                    "max_length",
+                                    max_length,
+                                    "padding",
+                                    settings->padding == SR_PADDING_LEFT ? "left" : "right",
+                                    NULL};
+    const sr_status status = onnx_write(options->output, graph, metadata, options->external_data ? 0 : ONNX_LARGEST, beside,
+                                        error);
+    free(configuration);
+    return status;
+}
+
+/* On rank 0. */
+static sr_status export_graph(const command_context *context, const checkpointed_model *loaded, const export_options *options,
+                              sr_error *error)
+{
+    sr_graph *graph;
+    bool beside = false;
+    SR_TRY(sr_graph_create(&graph, error));
+    sr_status status = sr_model_describe(loaded->model, context->cpu.kernels, graph, error);
+    if (status == SR_ERROR_USAGE) {
+        const sr_error reason = *error;
+        sr_fail(error, status,
+                "srtrain export: model.backbone %s cannot be written as ONNX: %s; --format safetensors and npy "
+                "have its parameters",
+                sr_model_name(&loaded->settings.model), reason.message);
+    }
+    if (status == SR_OK)
+        status = write_graph(loaded, options, graph, &beside, error);
+    if (status == SR_OK)
+        sr_log_information(context->log, "%s: %zu operations of %s%s%s%s", options->output, sr_graph_read(graph).step_count,
+                           options->checkpoint, beside ? ", with parameters in " : "", beside ? options->output : "",
+                           beside ? ".data" : "");
+    sr_graph_free(graph);
+    return status;
+}
+
 /* ---- the command ---- */
 
 /* On rank 0. */
@@ -205,8 +277,8 @@ static sr_status write_arrays(const checkpointed_model *loaded, const export_opt
     return status;
 }
 
-static sr_status export(command_context *context, const checkpointed_model *loaded, const export_options *options,
-                        sr_error *error)
+static sr_status export_arrays(command_context *context, const checkpointed_model *loaded, const export_options *options,
+                               sr_error *error)
 {
     state_collection found = {.states = NULL};
     exported_arrays all = {.arrays = NULL};
@@ -220,6 +292,17 @@ static sr_status export(command_context *context, const checkpointed_model *load
     free(found.names);
     free(all.arrays);
     free(all.item_names);
+    return status;
+}
+
+static sr_status export(command_context *context, const checkpointed_model *loaded, const export_options *options,
+                        sr_error *error)
+{
+    sr_status status = SR_OK;
+    if (options->format != FORMAT_ONNX)
+        status = export_arrays(context, loaded, options, error);
+    else if (sr_parallel_rank(context->parallel) == 0)
+        status = export_graph(context, loaded, options, error);
     return sr_parallel_agree(context->parallel, status, error);
 }
 

@@ -2,7 +2,8 @@
  *                              [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME] [--memory SIZE]
  *                              [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]
  *
- * The best items for users of the data set, or for new users whose histories stand in a file, in their original identifiers. */
+ * The best items for users of the data set, or for new users whose histories stand in a file, in their original
+ * identifiers. */
 #include "commands/command.h"
 
 #include "base/names.h"
@@ -77,7 +78,10 @@ static sr_status read_options(const command_context *context, recommend_options 
         {.name = "candidates",
          .file = &options->candidates,
          .help = "each line is a user and items: recommends to these users alone, and of these items alone"},
-        {.name = "only-items", .file = &options->only_items, .help = "recommends the items alone that are lines of this file"},
+        {.name = "only-items",
+         .other_name = "items",
+         .file = &options->only_items,
+         .help = "recommends the items alone that are lines of this file; --items is the same"},
         {.name = "exclude-items", .file = &options->exclude_items, .help = "leaves out items that are lines of this file"},
         {.name = "output",
          .file = &options->output,

@@ -1,4 +1,5 @@
-/* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit code. */
+/* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit
+ * code. */
 #include "commands/command.h"
 #include "commands/ending.h"
 #include "srtrain/clock.h"
@@ -29,7 +30,9 @@ static const command commands[] = {
      "Compares two systems case by case: paired differences with intervals and tests, for all cases and for groups."},
     {command_recommend, true, "recommend", "Writes the best items for users of the data set or for new ones."},
     {command_similar, true, "similar", "Writes the items that are most like each item, by their vectors."},
-    {command_export, true, "export", "Writes parameters, vectors of items and states of histories for other programs."},
+    {command_encode, true, "encode", "Writes the state of each history as a vector, for an index of neighbours or a ranker."},
+    {command_export, true, "export",
+     "Writes parameters, vectors of items and states of histories for other programs, or the model as a graph that they run."},
     {command_analyze, true, "analyze", "Writes and draws what the layers and the attention of a model do."},
     {command_import, true, "import", "Makes a checkpoint of parameters that were trained elsewhere."},
     {command_report, false, "report",
@@ -124,7 +127,8 @@ static sr_status print_versions(sr_error *error)
     return SR_OK;
 }
 
-/* The command that a first argument names: an own name, or that of a configuration file for "train". NULL if it is neither. */
+/* The command that a first argument names: an own name, or that of a configuration file for "train". NULL if it is
+ * neither. */
 static const command *find_command(const char *argument)
 {
     for (size_t i = 0; i < COMMANDS; ++i)

@@ -1,7 +1,7 @@
 /* What a backbone is: one file in backbones/ and one row in the list of backbones.c.
  *
- * A backbone declares its parameters and composes the forward mathematics of the tape's operations; everything else (backward,
- * reduction, optimizer, checkpoint) follows from that. */
+ * A backbone declares its parameters and composes the forward mathematics of the tape's operations; everything else
+ * (backward, reduction, optimizer, checkpoint) follows from that. */
 #ifndef SRTRAIN_MODEL_BACKBONE_H
 #define SRTRAIN_MODEL_BACKBONE_H
 
@@ -71,8 +71,8 @@ typedef struct backbone {
     bool places_itself;  /* it has positions of its own: model.positions is none */
     bool refuses_calibrators; /* its attention cannot be calibrated, and its rules say of each calibrator why */
     bool padding_row;         /* it reads the row of padding of the item table, whether a batch has such tokens or not */
-    /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are then padded
-     * to the window, and padding tokens are tokens like any other. NULL: never. */
+    /* Whether the padding of the window takes part in its mathematics, beyond what calibrators ask for: batches are
+     * then padded to the window, and padding tokens are tokens like any other. NULL: never. */
     bool (*reads_padding)(const sr_model_settings *settings);
     /* Whether it reads times, and those of the event that follows each item; see sr_model_needs. NULL: never. */
     bool (*reads_times)(const sr_model_settings *settings);
@@ -81,9 +81,11 @@ typedef struct backbone {
     void (*settle)(sr_model_settings *settings, const sr_given *given);
     /* Whether a step may read other items than those that the batch names. NULL: never. */
     bool (*replaces_items)(const sr_model_settings *settings);
-    /* The ids whose rows the pass reads as its inputs, [T]; NULL after a failure of the tape. NULL: those of the batch. */
+    /* The ids whose rows the pass reads as its inputs, [T]; NULL after a failure of the tape. NULL: those of the
+     * batch. */
     const int32_t *(*items_read)(const sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass);
-    /* Masked models: probability that an item is masked, and whether one of each example has to be. NULL: nothing is masked. */
+    /* Masked models: probability that an item is masked, and whether one of each example has to be. NULL: nothing is
+     * masked. */
     void (*masking)(const sr_model_settings *settings, double *ratio, bool *at_least_one);
     /* Of models that know the time between items: see sr_model_needs. NULL: none. */
     void (*gaps)(const sr_model_settings *settings, int64_t *span, int64_t *unit);
@@ -91,18 +93,20 @@ typedef struct backbone {
     sr_status (*declare_parameters)(sr_model *model, sr_error *error);
     /* From a batch to the representations that are read. */
     void (*encode)(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding);
-    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], and its weight. Both with a name, or NULL.
-     */
+    /* What the loss of a whole batch adds: a function of the parameters as [1, 1], and its weight. Both with a name,
+     * or NULL.
+     * */
     sr_term_name penalty_term;
     double (*penalty_weight)(const sr_model_settings *settings);
     sr_tensor *(*penalty)(sr_model *model, sr_tape *tape);
-    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both with a
-     * name, or NULL. */
+    /* Contrastive training: a distance of the states of every token of two passes, and its weight in the loss. Both
+     * with a name, or NULL. */
     sr_term_name state_term;
     double (*state_weight)(const sr_model_settings *settings);
     sr_tensor *(*state_distance)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
                                  double examples);
-    /* What the filter of a layer multiplies a bin of the window's transform with, [hidden_size] moduli. NULL: no filter. */
+    /* What the filter of a layer multiplies a bin of the window's transform with, [hidden_size] moduli. NULL: no
+     * filter. */
     void (*response)(const sr_model *model, size_t layer, size_t bin, double *moduli);
 } backbone;
 
@@ -137,6 +141,11 @@ const backbone *backbone_of(const sr_model_settings *settings);
 /* Columns of the window in training or evaluation, whichever has more. */
 size_t model_window(const sr_model *model);
 
+/* The scores of all items in a graph, [batch, 1 + items], of states [batch, width] there; -infinity for padding.
+ * catalogue.c */
+struct sr_description;
+sr_graph_value catalogue_describe(sr_model *model, sr_tape *tape, struct sr_description *to, sr_graph_value states);
+
 /* ---- declaring parameters: declare.c ---- */
 
 /* Declares "NAME.weight" [out, in] and "NAME.bias" [out] of a linear map. */
@@ -162,11 +171,12 @@ sr_status declare_number(sr_model *model, size_t *index, const char *name, doubl
 /* Declares an embedding table [rows, width] named "NAME.weight". */
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error);
 
-/* Declares the next part of the item table, named "NAME.weight": a row for padding, for each item, and `more` behind them. */
+/* Declares the next part of the item table, named "NAME.weight": a row for padding, for each item, and `more` behind
+ * them. */
 sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error);
 
-/* Declares the item table of a transformer, "item_embedding.weight", and "output_embedding.weight", which states are scored
- * with, where the settings ask for it. */
+/* Declares the item table of a transformer, "item_embedding.weight", and "output_embedding.weight", which states are
+ * scored with, where the settings ask for it. */
 sr_status declare_item_tables(sr_model *model, size_t width, sr_error *error);
 
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
@@ -192,9 +202,9 @@ sr_status declare_fourier(sr_model *model, sr_error *error);
 
 /* ---- shared by transformer backbones: encoder.c ---- */
 
-/* Dropout sites of a layer: each has random numbers of its own. Part of the reproducibility promise: never renumber. Sites that
- * one backbone or calibrator has alone are numbered in its file: 5, 8 to 14 and 16 are taken so. A new one takes the next
- * number that nobody has, below SITES_OF_A_LAYER, and is added to this list. */
+/* Dropout sites of a layer: each has random numbers of its own. Part of the reproducibility promise: never renumber.
+ * Sites that one backbone or calibrator has alone are numbered in its file: 5, 8 to 14 and 16 are taken so. A new one
+ * takes the next number that nobody has, below SITES_OF_A_LAYER, and is added to this list. */
 typedef enum {
     SITE_INPUT = 0,
     SITE_ATTENTION = 1,
@@ -234,8 +244,8 @@ typedef struct {
  * outer(inner_dropout(f(inner(y)) multiplier(y))). */
 sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site);
 
-/* The vector of each token's item, [T, width of the item table], times model.embedding_scale; row 0 gets no gradient from it.
- * The second reads other ids, one for each token. */
+/* The vector of each token's item, [T, width of the item table], times model.embedding_scale; row 0 gets no gradient
+ * from it. The second reads other ids, one for each token. */
 sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch);
 sr_tensor *item_vectors_of(sr_model *model, sr_tape *tape, const sr_batch *batch, const int32_t *ids);
 
@@ -258,12 +268,12 @@ typedef struct {
     sr_intervals intervals;
 } relative_terms;
 
-/* Keeps x in the pass's trace, if it has one: as what the first layer reads (layer 0) or as the output of layer `layer` - 1.
- * For backbones whose layers have a state for every token. */
+/* Keeps x in the pass's trace, if it has one: as what the first layer reads (layer 0) or as the output of layer
+ * `layer` - 1. For backbones whose layers have a state for every token. */
 void trace_states(const sr_pass *pass, size_t layer, const sr_tensor *x);
 
-/* All layers over x [T, d]; the last one computes the read rows only, unless the pass asks for every row. `terms` may be NULL.
- * Fills the encoding with representations [R, d], normed where model.final_norm says so. */
+/* All layers over x [T, d]; the last one computes the read rows only, unless the pass asks for every row. `terms` may
+ * be NULL. Fills the encoding with representations [R, d], normed where model.final_norm says so. */
 void encode_layers(sr_model *model, sr_tape *tape, sr_tensor *x, const relative_terms *terms, const sr_batch *batch,
                    const sr_pass *pass, sr_encoding *encoding);
 

@@ -1,6 +1,7 @@
 /* From representations to scores of the catalogue: the one place that evaluation and recommendation get them from. */
 #include "model/backbone.h"
 #include "srtrain/memory.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 #include "tensor/unit_rows.h"
 
@@ -196,8 +197,8 @@ sr_status sr_catalogue_take_states(sr_catalogue *catalogue, const sr_real *repre
     return SR_OK;
 }
 
-/* scores = factor states itemsᵀ. Always by the one engine that adds up each number in the same order, whatever the shape of
- * the product is: BLAS does not. */
+/* scores = factor states itemsᵀ. Always by the one engine that adds up each number in the same order, whatever the
+ * shape of the product is: BLAS does not. */
 static void multiply(const sr_catalogue *catalogue, const sr_score_part *part, sr_real factor, const sr_real *items,
                      sr_real *scores)
 {
@@ -242,4 +243,79 @@ void sr_catalogue_score(const sr_catalogue *catalogue, const sr_score_part *part
 {
     if (part->states > 0 && part->items > 0)
         (catalogue->gaussians ? score_gaussians : score_vectors)(catalogue, part, scores);
+}
+
+/* ---- in a graph ---- */
+
+/* The table of a part as a value [rows, width]. */
+static sr_graph_value describe_table(sr_model *model, sr_tape *tape, sr_description *to, item_part part)
+{
+    sr_item_table *table = &model->item_table;
+    return described(to, table->kind->slab_on_tape(table, tape, 0, part));
+}
+
+/* states tableᵀ */
+static sr_graph_value describe_products(sr_graph *g, sr_graph_value states, sr_graph_value table)
+{
+    return SR_GRAPH_WITH(g, "Gemm", "transB", 1, states, table);
+}
+
+/* |row|^2 of each row, [rows, 1]. */
+static sr_graph_value describe_squares(sr_graph *g, sr_graph_value rows)
+{
+    return sr_graph_sum(g, SR_GRAPH(g, "Mul", rows, rows), 1);
+}
+
+/* max(|row|, 1e-8) of each row, [rows, 1]. */
+static sr_graph_value describe_lengths(sr_graph *g, sr_graph_value rows)
+{
+    return SR_GRAPH(g, "Max", SR_GRAPH(g, "Sqrt", describe_squares(g, rows)), sr_graph_number(g, 1e-8));
+}
+
+/* [rows, 1] -> [1, rows] */
+static sr_graph_value describe_as_row(sr_graph *g, sr_graph_value column)
+{
+    return sr_graph_transpose(g, column, (const int64_t[]){1, 0}, 2);
+}
+
+static sr_graph_value describe_cosines(sr_graph *g, sr_graph_value states, sr_graph_value table)
+{
+    const sr_graph_value directions = SR_GRAPH(g, "Div", states, describe_lengths(g, states));
+    return SR_GRAPH(g, "Div", describe_products(g, directions, table), describe_as_row(g, describe_lengths(g, table)));
+}
+
+/* -|z - z_v|^2, as score_gaussians() has it. */
+static sr_graph_value describe_distances(sr_model *model, sr_tape *tape, sr_description *to, sr_graph_value states)
+{
+    sr_graph *g = description_graph(to);
+    const int64_t half = (int64_t)model->item_table.parts[ITEM_VECTORS].width;
+    const sr_graph_value mean = sr_graph_slice(g, states, 1, 0, half),
+                         covariance = sr_graph_slice(g, states, 1, half, 2 * half);
+    const sr_graph_value z = SR_GRAPH_WITH(g, "Concat", "axis", 1, mean, SR_GRAPH(g, "Sqrt", covariance));
+    const sr_graph_value positive = SR_GRAPH(g, "Add", SR_GRAPH(g, "Elu", describe_table(model, tape, to, ITEM_COVARIANCES)),
+                                             sr_graph_number(g, 1));
+    const sr_graph_value z_items = SR_GRAPH_WITH(g, "Concat", "axis", 1, describe_table(model, tape, to, ITEM_VECTORS),
+                                                 SR_GRAPH(g, "Sqrt", positive));
+    const sr_graph_value norms = SR_GRAPH(g, "Add", describe_squares(g, z), describe_as_row(g, describe_squares(g, z_items)));
+    return SR_GRAPH(g, "Sub", sr_graph_scaled(g, describe_products(g, z, z_items), 2), norms);
+}
+
+sr_graph_value catalogue_describe(sr_model *model, sr_tape *tape, sr_description *to, sr_graph_value states)
+{
+    sr_graph *g = description_graph(to);
+    const sr_item_table *table = &model->item_table;
+    const int64_t columns = 1 + (int64_t)table->items;
+    sr_graph_value scores;
+    if (model->backbone->distances)
+        scores = describe_distances(model, tape, to, states);
+    else if (model->settings.similarity == SR_SIMILARITY_COSINE)
+        scores = describe_cosines(g, states, describe_table(model, tape, to, table->scored));
+    else
+        scores = describe_products(g, states, describe_table(model, tape, to, table->scored));
+    if (table->rows > (size_t)columns) /* without the mask token */
+        scores = sr_graph_slice(g, scores, 1, 0, columns);
+    const sr_graph_value numbers = SR_GRAPH(g, "Range", sr_graph_integer(g, 0), sr_graph_integer(g, columns),
+                                            sr_graph_integer(g, 1));
+    const sr_graph_value is_padding = SR_GRAPH(g, "Equal", numbers, sr_graph_integer(g, 0));
+    return SR_GRAPH(g, "Where", is_padding, sr_graph_number(g, -INFINITY), scores);
 }

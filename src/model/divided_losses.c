@@ -1,12 +1,12 @@
 /* Cross entropy and the norm over an item table that is divided among workers.
  *
- * States of all workers are gathered in rounds of bounded size. Every worker walks its own rows and sends back, for each state,
- * what they contribute to the softmax: the largest logit, the sum of exponentials, and the target's logit. Backward walks the
- * rows again. Gradients of rows stay where the rows are; gradients of states are sent to whose states these are, who adds them
- * in the order of workers.
+ * States of all workers are gathered in rounds of bounded size. Every worker walks its own rows and sends back, for
+ * each state, what they contribute to the softmax: the largest logit, the sum of exponentials, and the target's
+ * logit. Backward walks the rows again. Gradients of rows stay where the rows are; gradients of states are sent to
+ * whose states these are, who adds them in the order of workers.
  *
- * All workers come here together (item_table_joins_ranks()). One that fails before a backward pass comes to it meets the others
- * when it hands rows back: both begin with divided_agree(). */
+ * All workers come here together (item_table_joins_ranks()). One that fails before a backward pass comes to it meets
+ * the others when it hands rows back: both begin with divided_agree(). */
 #include "model/divided_items.h"
 
 #include "base/sizes.h"
@@ -253,6 +253,8 @@ static void divided_backward(sr_tape *tape, const sr_tensor *output, const void 
         fail_tape(d, tape, &error);
 }
 
+static const sr_operation divided_operation = {.name = "divided", .backward = divided_backward};
+
 /* ---- cross entropy ---- */
 
 static divided_loss *make_loss(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
@@ -287,7 +289,7 @@ sr_tensor *divided_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor 
     sr_tensor *out = NULL;
     if (loss) {
         sr_tensor *inputs[] = {states, loss->rows.rows};
-        out = sr_tape_record(tape, 1, 1, inputs, 2, divided_backward, loss);
+        out = sr_tape_record(tape, 1, 1, inputs, 2, &divided_operation, loss);
     }
     sr_status status = make_rounds(d, tape, loss, out ? SR_OK : sr_tape_status(tape, &error), &error);
     for (size_t round = 0; status == SR_OK && round < loss->round_count; ++round)
@@ -326,6 +328,8 @@ static void norm_backward(sr_tape *tape, const sr_tensor *output, const void *sa
                                                  state->rows->rows * state->rows->columns);
 }
 
+static const sr_operation norm_operation = {.name = "norm", .backward = norm_backward};
+
 sr_tensor *divided_norm(sr_item_table *table, sr_tape *tape, item_part part)
 {
     divided *d = table->memory;
@@ -334,7 +338,7 @@ sr_tensor *divided_norm(sr_item_table *table, sr_tape *tape, item_part part)
         return NULL;
     divided_norm_state *state = sr_tape_take(tape, 1, sizeof *state);
     sr_tensor *rows = state ? sr_tape_parameter(tape, &d->block->parameters, part) : NULL;
-    sr_tensor *out = rows ? sr_tape_record(tape, 1, 1, &rows, 1, norm_backward, state) : NULL;
+    sr_tensor *out = rows ? sr_tape_record(tape, 1, 1, &rows, 1, &norm_operation, state) : NULL;
     double squares = rows ? sr_tape_kernels(tape)->sum_of_squares(rows->values, rows->rows * rows->columns) : 0;
     sr_status status = divided_agree(d, out ? SR_OK : sr_tape_status(tape, &error), &error);
     if (status == SR_OK && d->ranks)

@@ -14,12 +14,20 @@ typedef struct node {
     sr_tensor *output;
     sr_tensor **inputs;
     size_t input_count;
-    sr_backward_function backward;
+    const sr_operation *operation;
     const void *state;
-    bool stores; /* backward knows new gradients */
 } node;
 
-/* The gradient of a tensor that backward has passed: nobody reads it again, so its memory serves the next one of its size. */
+/* Numbers that are no tensor, and what made them. */
+typedef struct note {
+    struct note *previous;
+    const void *array;
+    const sr_operation *operation;
+    const void *state;
+} note;
+
+/* The gradient of a tensor that backward has passed: nobody reads it again, so its memory serves the next one of its
+ * size. */
 typedef struct spare_gradient {
     struct spare_gradient *next;
     size_t elements;
@@ -31,8 +39,9 @@ struct sr_tape {
     const sr_kernels *kernels;
     const sr_products *products;
     size_t kept_bytes;
-    bool recording;
+    bool recording, keeps_all;
     node *last;
+    note *last_note;
     sr_error failure; /* status SR_OK: none */
 };
 
@@ -88,6 +97,7 @@ void sr_tape_reset(sr_tape *tape)
 {
     sr_arena_reset(tape->arena);
     tape->last = NULL;
+    tape->last_note = NULL;
     tape->spare = NULL;
     tape->failure.status = SR_OK;
 }
@@ -167,8 +177,8 @@ sr_tensor *sr_tape_constant(sr_tape *tape, sr_real *values, size_t rows, size_t 
     return new_tensor(tape, values, rows, columns);
 }
 
-static sr_tensor *record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
-                         const node *kind)
+sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
+                          const sr_operation *operation, const void *state)
 {
     sr_real *values = sr_tape_take(tape, rows * columns, sizeof *values);
     sr_tensor *output = values ? new_tensor(tape, values, rows, columns) : NULL;
@@ -176,33 +186,60 @@ static sr_tensor *record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *
         return NULL;
     for (size_t i = 0; i < input_count; ++i)
         output->sets |= inputs[i]->sets;
-    if (!tape->recording || !output->sets)
+    if (!tape->recording || !(output->sets || tape->keeps_all))
         return output;
     node *entry = sr_tape_take(tape, 1, sizeof *entry);
     sr_tensor **kept_inputs = sr_tape_take(tape, input_count, sizeof(sr_tensor *));
     if (!entry || !kept_inputs)
         return NULL;
     memcpy(kept_inputs, inputs, input_count * sizeof *inputs);
-    *entry = *kind;
-    entry->previous = tape->last;
-    entry->output = output;
-    entry->inputs = kept_inputs;
-    entry->input_count = input_count;
+    *entry = (node){.previous = tape->last,
+                    .output = output,
+                    .inputs = kept_inputs,
+                    .input_count = input_count,
+                    .operation = operation,
+                    .state = state};
     tape->last = entry;
     return output;
 }
 
-sr_tensor *sr_tape_record(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
-                          sr_backward_function backward, const void *state)
+/* ---- describing ---- */
+
+void sr_tape_keep_all(sr_tape *tape)
 {
-    return record(tape, rows, columns, inputs, input_count, &(node){.backward = backward, .state = state});
+    tape->keeps_all = true;
 }
 
-sr_tensor *sr_tape_record_storing(sr_tape *tape, size_t rows, size_t columns, sr_tensor *const *inputs, size_t input_count,
-                                  sr_backward_function backward, const void *state)
+bool sr_tape_note(sr_tape *tape, const void *array, const sr_operation *operation, const void *state)
 {
-    return record(tape, rows, columns, inputs, input_count, &(node){.backward = backward, .state = state, .stores = true});
+    if (!tape->keeps_all)
+        return true;
+    note *entry = sr_tape_take(tape, 1, sizeof *entry);
+    if (!entry)
+        return false;
+    *entry = (note){.previous = tape->last_note, .array = array, .operation = operation, .state = state};
+    tape->last_note = entry;
+    return true;
 }
+
+bool sr_tape_origin(const sr_tape *tape, const void *made, const sr_operation **operation, const void **state)
+{
+    for (const note *entry = tape->last_note; entry; entry = entry->previous)
+        if (entry->array == made) {
+            *operation = entry->operation;
+            *state = entry->state;
+            return true;
+        }
+    for (const node *entry = tape->last; entry; entry = entry->previous)
+        if (entry->output == made) {
+            *operation = entry->operation;
+            *state = entry->state;
+            return true;
+        }
+    return false;
+}
+
+/* ---- backward ---- */
 
 /* Forgets the gradients of an earlier pass, then marks every tensor between the loss and the set. */
 static void mark(const sr_tape *tape, sr_tensor *loss, unsigned set)
@@ -225,8 +262,8 @@ static void mark(const sr_tape *tape, sr_tensor *loss, unsigned set)
     }
 }
 
-/* Memory for a gradient: a spare one of the same size, or new. Bounds the memory of backward by what is alive at a time, and
- * keeps it in the cache. */
+/* Memory for a gradient: a spare one of the same size, or new. Bounds the memory of backward by what is alive at a
+ * time, and keeps it in the cache. */
 static sr_real *take_gradient(sr_tape *tape, size_t elements)
 {
     for (spare_gradient **at = &tape->spare; *at; at = &(*at)->next)
@@ -247,8 +284,8 @@ static void return_gradient(sr_tape *tape, sr_tensor *tensor)
     tensor->gradient = NULL;
 }
 
-/* Gives every input that wants a gradient one: zeroed, or new where the operation stores it. An input that the operation has
- * twice is stored and added to, so that it is zeroed as well. */
+/* Gives every input that wants a gradient one: zeroed, or new where the operation stores it. An input that the
+ * operation has twice is stored and added to, so that it is zeroed as well. */
 static bool prepare_gradients(sr_tape *tape, const node *entry)
 {
     for (size_t i = 0; i < entry->input_count; ++i) {
@@ -260,7 +297,7 @@ static bool prepare_gradients(sr_tape *tape, const node *entry)
             input->gradient = take_gradient(tape, input->rows * input->columns);
         if (!input->gradient)
             return false;
-        input->gradient_is_new = entry->stores && !is_second;
+        input->gradient_is_new = entry->operation->stores && !is_second;
         if (!input->gradient_is_new)
             memset(input->gradient, 0, input->rows * input->columns * sizeof *input->gradient);
     }
@@ -269,7 +306,7 @@ static bool prepare_gradients(sr_tape *tape, const node *entry)
 
 static void finish_gradients(const node *entry)
 {
-    for (size_t i = 0; entry->stores && i < entry->input_count; ++i)
+    for (size_t i = 0; entry->operation->stores && i < entry->input_count; ++i)
         entry->inputs[i]->gradient_is_new = false;
 }
 
@@ -290,7 +327,7 @@ sr_status sr_tape_backward(sr_tape *tape, sr_tensor *loss, sr_parameter_set set,
             continue;
         if (!prepare_gradients(tape, entry))
             break;
-        entry->backward(tape, entry->output, entry->state);
+        entry->operation->backward(tape, entry->output, entry->state);
         finish_gradients(entry);
         return_gradient(tape, entry->output);
     }

@@ -4,9 +4,10 @@
  *   v = vertical filters over X,  o = maxima over time of relu(horizontal filters of heights 1 .. L)
  *   z = relu(sequence_dense(dropout([v, o]))),   state = relu(output_dense([z, U[user]]))
  *
- * The loss adds frobenius_penalty times the sum of the Frobenius norms of all weights. A window has one state. What padding
- * contributes is computed once (convolution.c), so that batches need not hold it. */
+ * The loss adds frobenius_penalty times the sum of the Frobenius norms of all weights. A window has one state. What
+ * padding contributes is computed once (convolution.c), so that batches need not hold it. */
 #include "model/backbone.h"
+#include "tensor/description.h"
 
 #include <assert.h>
 #include <math.h>
@@ -98,6 +99,15 @@ static sr_tensor *horizontal_convolutions(sr_model *model, sr_tape *tape, sr_ten
     return weights && biases ? sr_horizontal_convolutions(tape, x, padding, weights, biases, layout) : NULL;
 }
 
+/* Users of sequences in a graph: those of the tokens in their first columns, [batch, 1]. */
+static sr_graph_value describe_users(sr_description *to, const sr_tensor *output, const void *batch)
+{
+    (void)output;
+    return sr_graph_slice(description_graph(to), described_array(to, ((const sr_batch *)batch)->users), 1, 0, 1);
+}
+
+static const sr_operation users_of_sequences = {.name = "users_of_sequences", .describe = describe_users};
+
 /* The embedding of each sequence's user [S, d]. */
 static sr_tensor *embed_users(sr_model *model, sr_tape *tape, const sr_batch *batch)
 {
@@ -105,8 +115,9 @@ static sr_tensor *embed_users(sr_model *model, sr_tape *tape, const sr_batch *ba
     int32_t *users = sr_tape_take(tape, layout->sequences, sizeof *users);
     for (size_t s = 0; users && s < layout->sequences; ++s)
         users[s] = batch->users[layout->offsets[s]];
-    return users ? sr_embedding(tape, model_parameter(model, tape, model->user_embedding), users, layout->sequences, true)
-                 : NULL;
+    if (!users || !sr_tape_note(tape, users, &users_of_sequences, batch))
+        return NULL;
+    return sr_embedding(tape, model_parameter(model, tape, model->user_embedding), users, layout->sequences, true);
 }
 
 static void encode(sr_model *model, sr_tape *tape, const sr_batch *batch, const sr_pass *pass, sr_encoding *encoding)

@@ -1,5 +1,5 @@
-/* FEARec (Du et al. 2023, "Frequency Enhanced Hybrid Attention Network for Sequential Recommendation"), as released with
- * BSARec: layers that see a band of frequencies each, by auto-correlation and by attention.
+/* FEARec (Du et al. 2023, "Frequency Enhanced Hybrid Attention Network for Sequential Recommendation"), as released
+ * with BSARec: layers that see a band of frequencies each, by auto-correlation and by attention.
  *
  *   q, k, v = linear(x),   P the projection of each channel, along the window, onto the layer's band
  *   r[lag]  = (1 / d) sum_t <(P q)_{t + lag}, k_t>                         positions modulo the window, padding included
@@ -7,11 +7,11 @@
  *   s       = attention of P q, P k, P v, with heads and mask
  *   y       = LN(x + dropout(output((1 - spatial_ratio) f + spatial_ratio s))),   then the feed-forward block
  *
- * Which lags count is chosen by the mean of r over the whole batch in training, by each sequence's own r in evaluation. The
- * choice has no gradient. Values of r may be equal by definition: all of them are where the band is bin 0 alone. Then the
- * smallest lags are taken, and equal means equal but for rounding, whose measure is ||q|| ||k|| / d of q and k as they are
- * before P (sr_choose_lags). In training, the sums of r and of that measure go over all ranks: every pass sums once a layer,
- * whatever happens. */
+ * Which lags count is chosen by the mean of r over the whole batch in training, by each sequence's own r in
+ * evaluation. The choice has no gradient. Values of r may be equal by definition: all of them are where the band is
+ * bin 0 alone. Then the smallest lags are taken, and equal means equal but for rounding, whose measure is ||q|| ||k||
+ * / d of q and k as they are before P (sr_choose_lags). In training, the sums of r and of that measure go over all
+ * ranks: every pass sums once a layer, whatever happens. */
 #include "model/backbones/fearec.h"
 
 #include "model/attention.h"
@@ -139,7 +139,7 @@ typedef struct {
 
 /* r [sequences, lags] and what it comes from. r is NULL after a failure. */
 typedef struct {
-    const sr_tensor *r, *query, *key;
+    sr_tensor *r, *query, *key;
     const sr_layout *layout;
     double scale;
 } correlations;
@@ -149,8 +149,9 @@ static double bound_of(const sr_tape *tape, const correlations *c, size_t sequen
     return sr_correlation_bound(tape, c->query, c->key, c->layout, sequence, c->scale);
 }
 
-/* By the sum of all sequences of all ranks: of their values of r, then of their bounds. After a failure zeros take part in it.
- */
+/* By the sum of all sequences of all ranks: of their values of r, then of their bounds. After a failure zeros take
+ * part in it.
+ * */
 static void choose_for_all(sr_tape *tape, const sr_pass *pass, const correlations *c, double *sums, size_t n,
                            chosen_lags *chosen)
 {
@@ -165,19 +166,6 @@ static void choose_for_all(sr_tape *tape, const sr_pass *pass, const correlation
     chosen->lags = lags && sr_choose_lags(tape, sums, n, sums[n], chosen->count, lags) ? lags : NULL;
 }
 
-static void choose_for_each(sr_tape *tape, const correlations *c, double *values, size_t n, chosen_lags *chosen)
-{
-    size_t *lags = c->r ? sr_tape_take(tape, c->r->rows * chosen->count, sizeof *lags) : NULL;
-    chosen->own = true;
-    for (size_t s = 0; lags && s < c->r->rows; ++s) {
-        for (size_t lag = 0; lag < n; ++lag)
-            values[lag] = (double)c->r->values[s * n + lag];
-        if (!sr_choose_lags(tape, values, n, bound_of(tape, c, s), chosen->count, lags + s * chosen->count))
-            return;
-    }
-    chosen->lags = lags;
-}
-
 static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pass *pass, const correlations *c, size_t layer)
 {
     enum { LONGEST = 4096 }; /* of model.max_length: the sums must not need memory that may be missing on one rank */
@@ -189,7 +177,9 @@ static chosen_lags choose_lags(const sr_model *model, sr_tape *tape, const sr_pa
     else if (pass->training)
         choose_for_all(tape, pass, c, values, n, &chosen);
     else
-        choose_for_each(tape, c, values, n, &chosen);
+        chosen = (chosen_lags){.lags = sr_choose_own_lags(tape, c->r, c->query, c->key, c->layout, c->scale, chosen.count),
+                               .count = chosen.count,
+                               .own = true};
     if (pass->trace) {
         pass->trace->lag_count = chosen.count;
         pass->trace->lags[layer] = chosen.lags;
@@ -266,8 +256,9 @@ static double state_weight(const sr_model_settings *settings)
     return settings_of(settings)->spectral_weight;
 }
 
-/* The distance of the spectra of two passes: the modulus of the difference of the orthonormal Fourier transforms, along the
- * positions, of their states; the mean over bins and channels, the sum over sequences divided by `examples`. */
+/* The distance of the spectra of two passes: the modulus of the difference of the orthonormal Fourier transforms,
+ * along the positions, of their states; the mean over bins and channels, the sum over sequences divided by
+ * `examples`. */
 static sr_tensor *state_distance(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *left, sr_tensor *right,
                                  double examples)
 {

@@ -6,6 +6,7 @@
  * and how the calibrated weights are brought back to a distribution and combined with the base. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/head_block.h"
 
 #include <assert.h>
@@ -32,6 +33,8 @@ static void attacked_backward(sr_tape *tape, const sr_tensor *out, const void *s
     }
 }
 
+static const sr_operation attacked_operation = {.name = "attacked", .backward = attacked_backward};
+
 sr_tensor *sr_attacked_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask, const sr_real *noise)
 {
     if (!base || !mask || !noise)
@@ -42,7 +45,7 @@ sr_tensor *sr_attacked_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask, 
         return NULL;
     *state = (attacked_state){base, mask, noise};
     sr_tensor *inputs[] = {base, mask};
-    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, attacked_backward, state);
+    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, &attacked_operation, state);
     for (size_t cell = 0; out && cell < base->rows; ++cell)
         out->values[cell] = base->values[cell] * mask->values[cell] + noise[cell] * (1 - mask->values[cell]);
     return out;
@@ -79,6 +82,18 @@ static void calibrated_backward(sr_tape *tape, const sr_tensor *out, const void 
         state->mask->gradient[cell] -= out->gradient[cell] * out->values[cell];
 }
 
+static sr_graph_value describe_calibrated(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const calibrated_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value rest = SR_GRAPH(g, "Sub", sr_graph_number(g, 1), described(to, state->mask));
+    return SR_GRAPH(g, "Mul", described(to, state->base), SR_GRAPH(g, "Exp", rest));
+}
+
+static const sr_operation calibrated_operation = {
+    .name = "calibrated_weights", .backward = calibrated_backward, .describe = describe_calibrated};
+
 sr_tensor *sr_calibrated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask)
 {
     if (!base || !mask)
@@ -89,7 +104,7 @@ sr_tensor *sr_calibrated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *mask
         return NULL;
     *state = (calibrated_state){base, mask};
     sr_tensor *inputs[] = {base, mask};
-    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, calibrated_backward, state);
+    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 2, &calibrated_operation, state);
     const sr_kernels *kernels = sr_tape_kernels(tape);
     sr_real factors[PIECE];
     for (size_t first = 0; out && first < base->rows; first += PIECE) {
@@ -174,6 +189,23 @@ static void gate_backward(sr_tape *tape, const sr_tensor *out, const void *saved
     for_each_gate_row(sr_tape_kernels(tape), saved, gate_backward_row);
 }
 
+/* The gates of columns behind the window, if there are any, are not read. */
+static sr_graph_value describe_gate(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const gate_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value calibrated = described(to, state->calibrated);
+    sr_graph_value logits = described(to, state->logits);
+    if (state->logits->columns > state->map->layout->window)
+        logits = sr_graph_slice(g, logits, -1, 0, (int64_t)state->map->layout->window);
+    const sr_graph_value gates = sr_graph_add_axis(g, SR_GRAPH(g, "Sigmoid", logits), 1);
+    const sr_graph_value difference = SR_GRAPH(g, "Sub", described(to, state->base), calibrated);
+    return SR_GRAPH(g, "Add", calibrated, SR_GRAPH(g, "Mul", gates, difference));
+}
+
+static const sr_operation gate_operation = {.name = "gated_weights", .backward = gate_backward, .describe = describe_gate};
+
 sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrated, sr_tensor *logits,
                             const sr_attention_map *map)
 {
@@ -186,7 +218,7 @@ sr_tensor *sr_gated_weights(sr_tape *tape, sr_tensor *base, sr_tensor *calibrate
     if (!state || !gates)
         return NULL;
     sr_tensor *inputs[] = {base, calibrated, logits};
-    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 3, gate_backward, state);
+    sr_tensor *out = sr_tape_record(tape, base->rows, 1, inputs, 3, &gate_operation, state);
     if (!out)
         return NULL;
     *state = (gate_state){map, base, calibrated, logits, out, gates};
@@ -246,6 +278,18 @@ static void mass_backward(sr_tape *tape, const sr_tensor *out, const void *saved
     for_each_head(tape, state->map, 0, mass_backward_head, state);
 }
 
+static sr_graph_value describe_mass(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const mass_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value weights = described(to, state->weights), sums = sr_graph_sum(g, weights, -1);
+    const sr_graph_value is_nothing = SR_GRAPH(g, "Equal", sums, sr_graph_number(g, 0));
+    return SR_GRAPH(g, "Div", weights, SR_GRAPH(g, "Where", is_nothing, sr_graph_number(g, 1), sums));
+}
+
+static const sr_operation mass_operation = {.name = "attention_mass", .backward = mass_backward, .describe = describe_mass};
+
 sr_tensor *sr_attention_mass(sr_tape *tape, sr_tensor *weights, const sr_attention_map *map)
 {
     if (!weights)
@@ -254,7 +298,7 @@ sr_tensor *sr_attention_mass(sr_tape *tape, sr_tensor *weights, const sr_attenti
     mass_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    sr_tensor *out = sr_tape_record(tape, weights->rows, 1, &weights, 1, mass_backward, state);
+    sr_tensor *out = sr_tape_record(tape, weights->rows, 1, &weights, 1, &mass_operation, state);
     if (!out)
         return NULL;
     *state = (mass_state){map, weights, out};
@@ -326,6 +370,8 @@ static void squares_backward(sr_tape *tape, const sr_tensor *out, const void *sa
     for_each_head(tape, state.map, 0, squares_backward_head, &state);
 }
 
+static const sr_operation squares_operation = {.name = "squares", .backward = squares_backward};
+
 sr_tensor *sr_mask_squares(sr_tape *tape, sr_tensor *mask, const sr_attention_map *map, bool visible_only, double *sum)
 {
     *sum = 0;
@@ -335,7 +381,7 @@ sr_tensor *sr_mask_squares(sr_tape *tape, sr_tensor *mask, const sr_attention_ma
     squares_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    sr_tensor *out = sr_tape_record(tape, 1, 1, &mask, 1, squares_backward, state);
+    sr_tensor *out = sr_tape_record(tape, 1, 1, &mask, 1, &squares_operation, state);
     if (!out)
         return NULL;
     *state = (squares_state){.map = map, .mask = mask, .visible_only = visible_only, .sum = sum};

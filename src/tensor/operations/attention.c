@@ -1,9 +1,11 @@
 /* The fixed stages of the attention pipeline over ragged maps: scores, softmax, context.
  *
- * A map holds, for each sequence, a block [heads, queries, keys]. Short sequences are computed cell by cell, touching only what
- * is visible; from a certain size on a matrix product is faster in spite of the cells it computes in vain. */
+ * A map holds, for each sequence, a block [heads, queries, keys]. Short sequences are computed cell by cell, touching
+ * only what is visible; from a certain size on a matrix product is faster in spite of the cells it computes in vain.
+ */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 #include "tensor/head_block.h"
 
@@ -126,6 +128,20 @@ static void scores_backward(sr_tape *tape, const sr_tensor *scores, const void *
     for_each_head(tape, record->map, record->head.query->columns / record->map->heads, scores_backward_head, &record->head);
 }
 
+static sr_graph_value describe_scores(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const scores_record *state = saved;
+    sr_graph *g = description_graph(to);
+    const size_t heads = state->map->heads;
+    const sr_graph_value products = SR_GRAPH(g, "MatMul", described_heads(to, described(to, state->head.query), heads),
+                                             described_heads_transposed(to, described(to, state->head.key), heads));
+    return sr_graph_scaled(g, products, (double)state->head.scale);
+}
+
+static const sr_operation scores_operation = {
+    .name = "attention_scores", .backward = scores_backward, .stores = true, .describe = describe_scores};
+
 sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_attention_map *map, double scale)
 {
     if (!query || !key)
@@ -137,7 +153,7 @@ sr_tensor *sr_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, 
     if (!record)
         return NULL;
     sr_tensor *inputs[] = {query, key};
-    sr_tensor *scores = sr_tape_record_storing(tape, sr_attention_map_cells(map), 1, inputs, 2, scores_backward, record);
+    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, &scores_operation, record);
     if (!scores)
         return NULL;
     *record = (scores_record){map, {query, key, scores, (sr_real)scale}};
@@ -187,7 +203,19 @@ static void softmax_backward(sr_tape *tape, const sr_tensor *probabilities, cons
     for_each_head(tape, state->map, 0, softmax_backward_head, state);
 }
 
-static sr_tensor *record_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map, head_function forward)
+static sr_graph_value describe_softmax(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const softmax_state *state = saved;
+    const sr_graph_value cells = described_masked(to, state->map, described(to, state->scores), -INFINITY);
+    return SR_GRAPH_WITH(description_graph(to), "Softmax", "axis", -1, cells);
+}
+
+static const sr_operation softmax_operation = {
+    .name = "attention_softmax", .backward = softmax_backward, .stores = true, .describe = describe_softmax};
+
+static sr_tensor *record_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map, const sr_operation *operation,
+                                 head_function forward)
 {
     if (!scores)
         return NULL;
@@ -195,7 +223,7 @@ static sr_tensor *record_softmax(sr_tape *tape, sr_tensor *scores, const sr_atte
     softmax_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    sr_tensor *probabilities = sr_tape_record_storing(tape, scores->rows, 1, &scores, 1, softmax_backward, state);
+    sr_tensor *probabilities = sr_tape_record(tape, scores->rows, 1, &scores, 1, operation, state);
     if (!probabilities)
         return NULL;
     *state = (softmax_state){map, scores, probabilities};
@@ -205,7 +233,7 @@ static sr_tensor *record_softmax(sr_tape *tape, sr_tensor *scores, const sr_atte
 
 sr_tensor *sr_attention_softmax(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map)
 {
-    return record_softmax(tape, scores, map, softmax_forward_head);
+    return record_softmax(tape, scores, map, &softmax_operation, softmax_forward_head);
 }
 
 /* ---- softmax over the window ---- */
@@ -228,10 +256,22 @@ static void window_softmax_forward_head(sr_tape *tape, const sr_attention_map *m
     }
 }
 
+static sr_graph_value describe_window_softmax(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const softmax_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value cells = described_masked(to, state->map, described(to, state->scores), 0);
+    return described_masked(to, state->map, SR_GRAPH_WITH(g, "Softmax", "axis", -1, cells), 0);
+}
+
+/* The gradient has the same form as without the hidden columns, whose probabilities nobody reads. */
+static const sr_operation window_softmax_operation = {
+    .name = "attention_softmax_over_window", .backward = softmax_backward, .stores = true, .describe = describe_window_softmax};
+
 sr_tensor *sr_attention_softmax_over_window(sr_tape *tape, sr_tensor *scores, const sr_attention_map *map)
 {
-    /* The gradient has the same form as without the hidden columns, whose probabilities nobody reads. */
-    return record_softmax(tape, scores, map, window_softmax_forward_head);
+    return record_softmax(tape, scores, map, &window_softmax_operation, window_softmax_forward_head);
 }
 
 /* ---- selection of queries ---- */
@@ -278,6 +318,17 @@ static void select_queries_backward(sr_tape *tape, const sr_tensor *selected, co
     for_each_selected_row(saved, return_row);
 }
 
+static sr_graph_value describe_select_queries(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const selection_state *state = saved;
+    const sr_graph_value weights = described(to, state->weights);
+    return are_read(to, state->to->queries->tokens) ? described_read_queries(to, weights) : weights;
+}
+
+static const sr_operation select_queries_operation = {
+    .name = "attention_select_queries", .backward = select_queries_backward, .describe = describe_select_queries};
+
 sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const sr_attention_map *from,
                                        const sr_attention_map *to)
 {
@@ -287,7 +338,7 @@ sr_tensor *sr_attention_select_queries(sr_tape *tape, sr_tensor *weights, const 
     selection_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    sr_tensor *selected = sr_tape_record(tape, sr_attention_map_cells(to), 1, &weights, 1, select_queries_backward, state);
+    sr_tensor *selected = sr_tape_record(tape, sr_attention_map_cells(to), 1, &weights, 1, &select_queries_operation, state);
     if (!selected)
         return NULL;
     *state = (selection_state){from, to, weights, selected};
@@ -379,6 +430,17 @@ static void context_backward(sr_tape *tape, const sr_tensor *context, const void
     for_each_head(tape, state->map, state->value->columns / state->map->heads, context_backward_head, state);
 }
 
+static sr_graph_value describe_context(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const context_state *state = saved;
+    const sr_graph_value value = described_heads(to, described(to, state->value), state->map->heads);
+    return described_merged(to, SR_GRAPH(description_graph(to), "MatMul", described(to, state->weights), value));
+}
+
+static const sr_operation context_operation = {
+    .name = "attention_context", .backward = context_backward, .stores = true, .describe = describe_context};
+
 sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *value, const sr_attention_map *map)
 {
     if (!weights || !value)
@@ -389,7 +451,7 @@ sr_tensor *sr_attention_context(sr_tape *tape, sr_tensor *weights, sr_tensor *va
         return NULL;
     sr_tensor *inputs[] = {weights, value};
     const size_t rows = sr_rows_count(map->queries, map->layout);
-    sr_tensor *context = sr_tape_record_storing(tape, rows, value->columns, inputs, 2, context_backward, state);
+    sr_tensor *context = sr_tape_record(tape, rows, value->columns, inputs, 2, &context_operation, state);
     if (!context)
         return NULL;
     *state = (context_state){map, weights, value, context};

@@ -3,13 +3,13 @@
  *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ / temperature
  *   D = g weight / temperature (P - onehot),   dX += D E,   dE += Dᵀ X,   P = exp(l - logsumexp)
  *
- * V is the number of classes. Of cosines E are rows of length 1. Their lengths are found once, and each tile has such copies of
- * its rows. Rows of the table may lie in several slabs, whose order only changes the order of additions.
- * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov & Gimelshein
- * 2018), and backward goes over the same tiles again. The first of them are kept from forward to backward, as many as
- * sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are. Tiles of the same
- * items follow each other. A matrix unit keeps exponentials as it multiplies them (tensor/softmax_unit.h), and multiplies P
- * before onehot is subtracted. */
+ * V is the number of classes. Of cosines E are rows of length 1. Their lengths are found once, and each tile has such
+ * copies of its rows. Rows of the table may lie in several slabs, whose order only changes the order of additions.
+ * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov &
+ * Gimelshein 2018), and backward goes over the same tiles again. The first of them are kept from forward to backward,
+ * as many as sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are.
+ * Tiles of the same items follow each other. A matrix unit keeps exponentials as it multiplies them
+ * (tensor/softmax_unit.h), and multiplies P before onehot is subtracted. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -35,8 +35,9 @@ typedef struct {
     double weight;
     sr_scoring scoring;
     sr_real *log_sum; /* [n]: logsumexp of each row */
-    /* Of unit rows: the factors of all rows, slab after slab; room for a tile's rows and their gradients [TILE_COLUMNS, width]
-     */
+    /* Of unit rows: the factors of all rows, slab after slab; room for a tile's rows and their gradients
+     * [TILE_COLUMNS, width]
+     * */
     sr_real *factors, *unit_rows, *unit_gradients;
     sr_real *tiles;              /* room for the kept tiles one after the other, and for one that is not kept */
     sr_real *maxima;             /* likewise of their rows */
@@ -308,6 +309,8 @@ static void catalogue_backward(sr_tape *tape, const sr_tensor *loss, const void 
     ((catalogue_state *)saved)->kept = 0;
 }
 
+static const sr_operation catalogue_operation = {.name = "catalogue", .backward = catalogue_backward};
+
 /* The kept tiles, and the elements of them and of one more where not all are kept, with the maxima of their rows. */
 typedef struct {
     size_t kept, elements, maxima;
@@ -412,7 +415,7 @@ static sr_tensor *record_loss(sr_tape *tape, const catalogue_state *state)
     inputs[0] = state->x;
     for (size_t i = 0; i < state->slab_count; ++i)
         inputs[1 + i] = state->slabs[i].rows;
-    return sr_tape_record(tape, 1, 1, inputs, 1 + state->slab_count, catalogue_backward, state);
+    return sr_tape_record(tape, 1, 1, inputs, 1 + state->slab_count, &catalogue_operation, state);
 }
 
 sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,

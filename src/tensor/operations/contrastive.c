@@ -4,9 +4,9 @@
  *   loss = weight sum_i ( log_sum_i - s_i,partner(i) )
  *   dz_i += g weight / temperature ( sum_{j != i} (p_ij + p_ji) z_j - 2 z_partner(i) ),   p_ij = exp(s_ij - log_sum_i)
  *
- * p_ji is the part of z_i in the loss of row j, which may be another rank's: with the log sums of all rows it is known here
- * too, because s is symmetric. So each rank computes the whole gradient of its rows by itself. Scores are recomputed in
- * backward. */
+ * p_ji is the part of z_i in the loss of row j, which may be another rank's: with the log sums of all rows it is
+ * known here too, because s is symmetric. So each rank computes the whole gradient of its rows by itself. Scores are
+ * recomputed in backward. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/gemm.h"
@@ -153,6 +153,8 @@ static void contrastive_backward(sr_tape *tape, const sr_tensor *loss, const voi
     }
 }
 
+static const sr_operation contrastive_operation = {.name = "contrastive", .backward = contrastive_backward};
+
 sr_tensor *sr_contrastive_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right, const sr_contrast *batch,
                                const double *log_sums, double weight)
 {
@@ -176,7 +178,7 @@ sr_tensor *sr_contrastive_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right,
     if (!state->scores || !state->others || !state->gradient)
         return NULL;
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *loss = sr_tape_record(tape, 1, 1, inputs, 2, contrastive_backward, state);
+    sr_tensor *loss = sr_tape_record(tape, 1, 1, inputs, 2, &contrastive_operation, state);
     if (!loss)
         return NULL;
     double total = 0;

@@ -1,11 +1,13 @@
 /* Convolutions over the window of each sequence (Tang and Wang 2018).
  *
- * Short histories leave most of a window to padding, and every row of padding is the same vector p. So a filter's product with
- * a part of the window is a sum of two. The first is its product with p in every row, the same for all windows. The second is
- * its product with the items' rows, p taken off: its matrix products run over columns that some item stands in. */
+ * Short histories leave most of a window to padding, and every row of padding is the same vector p. So a filter's
+ * product with a part of the window is a sum of two. The first is its product with p in every row, the same for all
+ * windows. The second is its product with the items' rows, p taken off: its matrix products run over columns that
+ * some item stands in. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 
 #include <assert.h>
@@ -42,8 +44,17 @@ static sr_real sum_of_padding(const sr_real *filter, size_t window, item_range i
     return sum;
 }
 
-/* dx_t += sum_f W_ft dout_f,  dp += sum_f dout_f (sum of W_ft over padding),  dW_ft += <dout_f, x_t or p>,  db_f += sum(dout_f)
- */
+/* The rows of each window, [batch, window, d]: padding where no item stands. */
+static sr_graph_value describe_window(sr_description *to, const sr_tensor *x, const sr_tensor *padding)
+{
+    sr_graph *g = description_graph(to);
+    const sr_graph_value is_item = sr_graph_add_axis(g, described_items(to), 2);
+    return SR_GRAPH(g, "Where", is_item, described(to, x), described(to, padding));
+}
+
+/* dx_t += sum_f W_ft dout_f,  dp += sum_f dout_f (sum of W_ft over padding),  dW_ft += <dout_f, x_t or p>,  db_f +=
+ * sum(dout_f)
+ * */
 static void vertical_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const vertical_state *state = saved;
@@ -78,6 +89,20 @@ static void vertical_backward(sr_tape *tape, const sr_tensor *out, const void *s
     }
 }
 
+static sr_graph_value describe_vertical(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const vertical_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const int64_t one_row[] = {0, 1, -1};
+    const sr_graph_value sums = SR_GRAPH(g, "MatMul", described(to, state->weight),
+                                         describe_window(to, state->x, state->padding));
+    return sr_graph_reshape(g, SR_GRAPH(g, "Add", sums, sr_graph_add_axis(g, described(to, state->bias), 1)), one_row, 3);
+}
+
+static const sr_operation vertical_operation = {
+    .name = "vertical_convolution", .backward = vertical_backward, .describe = describe_vertical};
+
 sr_tensor *sr_vertical_convolution(sr_tape *tape, sr_tensor *x, sr_tensor *padding, sr_tensor *weight, sr_tensor *bias,
                                    const sr_layout *layout)
 {
@@ -90,7 +115,7 @@ sr_tensor *sr_vertical_convolution(sr_tape *tape, sr_tensor *x, sr_tensor *paddi
         return NULL;
     *state = (vertical_state){x, padding, weight, bias, layout};
     sr_tensor *inputs[] = {x, padding, weight, bias};
-    sr_tensor *out = sr_tape_record(tape, layout->sequences, filters * width, inputs, 4, vertical_backward, state);
+    sr_tensor *out = sr_tape_record(tape, layout->sequences, filters * width, inputs, 4, &vertical_operation, state);
     for (size_t s = 0; out && s < layout->sequences; ++s) {
         const item_range items = items_of(layout, s);
         sr_real *rows = out->values + s * filters * width;
@@ -169,8 +194,8 @@ static void fill_rows(sr_tape *tape, const horizontal_state *state, const block 
     }
 }
 
-/* Heights [first, last] (from 1), whose filters are the columns of one matrix [last * d, columns]: weights of the rows from a
- * filter's first one on, 0 below its last one. */
+/* Heights [first, last] (from 1), whose filters are the columns of one matrix [last * d, columns]: weights of the
+ * rows from a filter's first one on, 0 below its last one. */
 typedef struct {
     size_t first, last, columns;
     sr_real *matrix;
@@ -320,7 +345,8 @@ static void pass_row_gradients(const sr_kernels *kernels, const horizontal_state
     }
 }
 
-/* What every window has of padding: with G the sum of the gradients of a filter, dW += G p in each row, db += G, dp += G W. */
+/* What every window has of padding: with G the sum of the gradients of a filter, dW += G p in each row, db += G, dp
+ * += G W. */
 static void backward_of_padding(const sr_kernels *kernels, const horizontal_state *state, size_t height, size_t filter)
 {
     const size_t width = state->x->columns;
@@ -357,6 +383,33 @@ static void horizontal_backward(sr_tape *tape, const sr_tensor *out, const void 
         for (size_t filter = 0; filter < state->filters; ++filter)
             backward_of_padding(kernels, state, height, filter);
 }
+
+/* The maximum over time of the filters of one height, [batch, 1, filters]. */
+static sr_graph_value describe_height(sr_description *to, const horizontal_state *state, sr_graph_value image, size_t height)
+{
+    sr_graph *g = description_graph(to);
+    const sr_graph_attribute over_time[] = {{.name = "axes", .kind = SR_GRAPH_INTEGERS, .integers = {2}, .count = 1},
+                                            {.kind = SR_GRAPH_NO_MORE}};
+    const int64_t one_row[] = {0, 1, -1};
+    const sr_graph_value filters = sr_graph_add_axis(g, described(to, state->weights[height - 1]), 1);
+    const sr_graph_value sums = SR_GRAPH(g, "Conv", image, filters, described(to, state->biases[height - 1]));
+    return sr_graph_reshape(g, sr_graph_node(g, "ReduceMax", over_time, &sums, 1, 1), one_row, 3);
+}
+
+static sr_graph_value describe_horizontal(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const horizontal_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value image = sr_graph_add_axis(g, describe_window(to, state->x, state->padding), 1);
+    sr_graph_value maxima = describe_height(to, state, image, 1);
+    for (size_t height = 2; height <= state->layout->window; ++height)
+        maxima = SR_GRAPH_WITH(g, "Concat", "axis", -1, maxima, describe_height(to, state, image, height));
+    return SR_GRAPH(g, "Relu", maxima);
+}
+
+static const sr_operation horizontal_operation = {
+    .name = "horizontal_convolutions", .backward = horizontal_backward, .describe = describe_horizontal};
 
 /* Sequences by number of items, most first. */
 static const size_t *sort_by_items(sr_tape *tape, const sr_layout *layout)
@@ -410,8 +463,8 @@ static sr_tensor *record(sr_tape *tape, const horizontal_state *state)
     inputs[1] = state->padding;
     memcpy(inputs + 2, state->weights, window * sizeof *inputs);
     memcpy(inputs + 2 + window, state->biases, window * sizeof *inputs);
-    return sr_tape_record(tape, state->layout->sequences, window * state->filters, inputs, 2 + 2 * window, horizontal_backward,
-                          state);
+    return sr_tape_record(tape, state->layout->sequences, window * state->filters, inputs, 2 + 2 * window,
+                          &horizontal_operation, state);
 }
 
 sr_tensor *sr_horizontal_convolutions(sr_tape *tape, sr_tensor *x, sr_tensor *padding, sr_tensor *const *weights,

@@ -1,5 +1,5 @@
-/* Inverted dropout with counter-based masks: what is kept depends on (stream, sequence, row, column) alone, so that any number
- * of ranks drops the same cells. */
+/* Inverted dropout with counter-based masks: what is kept depends on (stream, sequence, row, column) alone, so that
+ * any number of ranks drops the same cells. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/dropout.h"
@@ -9,8 +9,8 @@
 
 /* ---- masks ---- */
 
-/* Random rows on their way to the kernel, a few at a time: element i of row r is element offsets[r] + i of the tensor, keyed by
- * (row_words[r], identities[r]). Rows follow each other without gaps. */
+/* Random rows on their way to the kernel, a few at a time: element i of row r is element offsets[r] + i of the
+ * tensor, keyed by (row_words[r], identities[r]). Rows follow each other without gaps. */
 enum { PIECE = 256 };
 typedef struct {
     const sr_kernels *kernels;
@@ -100,6 +100,8 @@ static void dropout_backward(sr_tape *tape, const sr_tensor *out, const void *sa
         kernels->accumulate(residual->gradient, out->gradient, count);
 }
 
+static const sr_operation dropout_operation = {.name = "dropout", .backward = dropout_backward, .stores = true};
+
 /* The operation and the rows that its mask is drawn for. Values are not computed yet. */
 static sr_tensor *record(sr_tape *tape, sr_tensor *x, sr_tensor *residual, const sr_dropout_site *site, dropout_state **made,
                          mask_rows *rows)
@@ -116,7 +118,7 @@ static sr_tensor *record(sr_tape *tape, sr_tensor *x, sr_tensor *residual, const
     rows->count = 0;
     rows->offsets[0] = 0;
     sr_tensor *inputs[] = {x, residual};
-    return sr_tape_record_storing(tape, x->rows, x->columns, inputs, residual ? 2 : 1, dropout_backward, state);
+    return sr_tape_record(tape, x->rows, x->columns, inputs, residual ? 2 : 1, &dropout_operation, state);
 }
 
 static sr_tensor *apply(sr_tape *tape, sr_tensor *out, const dropout_state *state)

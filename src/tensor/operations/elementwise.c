@@ -1,8 +1,10 @@
 /* Sums, products and functions of single elements. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -28,6 +30,15 @@ static void add_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
         pass_gradient(tape, state->right, out->gradient, n);
 }
 
+static sr_graph_value describe_add(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const add_state *state = saved;
+    return SR_GRAPH(description_graph(to), "Add", described(to, state->left), described(to, state->right));
+}
+
+static const sr_operation add_operation = {.name = "add", .backward = add_backward, .stores = true, .describe = describe_add};
+
 sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
 {
     if (!left || !right)
@@ -38,7 +49,7 @@ sr_tensor *sr_add(sr_tape *tape, sr_tensor *left, sr_tensor *right)
         return NULL;
     *state = (add_state){left, right};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record_storing(tape, left->rows, left->columns, inputs, 2, add_backward, state);
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, &add_operation, state);
     if (out)
         sr_tape_kernels(tape)->add(out->values, left->values, right->values, left->rows * left->columns);
     return out;
@@ -60,6 +71,16 @@ static void multiply_backward(sr_tape *tape, const sr_tensor *out, const void *s
         kernels->accumulate_product(state->right->gradient, state->left->values, out->gradient, n);
 }
 
+static sr_graph_value describe_multiply(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const multiply_state *state = saved;
+    return SR_GRAPH(description_graph(to), "Mul", described(to, state->left), described(to, state->right));
+}
+
+static const sr_operation multiply_operation = {
+    .name = "multiply", .backward = multiply_backward, .describe = describe_multiply};
+
 sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right)
 {
     if (!left || !right)
@@ -70,7 +91,7 @@ sr_tensor *sr_multiply(sr_tape *tape, sr_tensor *left, sr_tensor *right)
         return NULL;
     *state = (multiply_state){left, right};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, multiply_backward, state);
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, &multiply_operation, state);
     if (out)
         sr_tape_kernels(tape)->multiply(out->values, left->values, right->values, left->rows * left->columns);
     return out;
@@ -110,6 +131,20 @@ static void weighted_add_backward(sr_tape *tape, const sr_tensor *out, const voi
     combine_backward(tape, out, state->left, state->left_factor, state->right, state->right_factor);
 }
 
+static sr_graph_value describe_weighted_add(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const weighted_add_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value left = sr_graph_scaled(g, described(to, state->left), (double)state->left_factor);
+    if (state->right_factor == 0)
+        return left;
+    return SR_GRAPH(g, "Add", left, sr_graph_scaled(g, described(to, state->right), (double)state->right_factor));
+}
+
+static const sr_operation weighted_add_operation = {
+    .name = "weighted_add", .backward = weighted_add_backward, .describe = describe_weighted_add};
+
 sr_tensor *sr_weighted_add(sr_tape *tape, sr_tensor *left, double left_factor, sr_tensor *right, double right_factor)
 {
     if (!left || !right)
@@ -120,7 +155,7 @@ sr_tensor *sr_weighted_add(sr_tape *tape, sr_tensor *left, double left_factor, s
         return NULL;
     *state = (weighted_add_state){left, right, (sr_real)left_factor, (sr_real)right_factor};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, weighted_add_backward, state);
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 2, &weighted_add_operation, state);
     if (out)
         combine(tape, out, left, state->left_factor, right, state->right_factor);
     return out;
@@ -130,8 +165,8 @@ typedef struct {
     sr_tensor *left, *right, *ratio;
 } mix_state;
 
-/* sum of gradient * (left - right), in pieces whose differences fit on the stack. Two separate sums would cancel where left and
- * right are close. */
+/* sum of gradient * (left - right), in pieces whose differences fit on the stack. Two separate sums would cancel
+ * where left and right are close. */
 static double sum_of_differences(const sr_kernels *kernels, const sr_real *gradient, const sr_tensor *left,
                                  const sr_tensor *right)
 {
@@ -159,6 +194,19 @@ static void mix_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
                                                                  state->right);
 }
 
+static sr_graph_value describe_mix(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const mix_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value ratio = described(to, state->ratio);
+    const sr_graph_value rest = SR_GRAPH(g, "Sub", sr_graph_number(g, 1), ratio);
+    return SR_GRAPH(g, "Add", SR_GRAPH(g, "Mul", described(to, state->left), ratio),
+                    SR_GRAPH(g, "Mul", described(to, state->right), rest));
+}
+
+static const sr_operation mix_operation = {.name = "mix", .backward = mix_backward, .describe = describe_mix};
+
 sr_tensor *sr_mix(sr_tape *tape, sr_tensor *left, sr_tensor *right, sr_tensor *ratio)
 {
     if (!left || !right || !ratio)
@@ -169,7 +217,7 @@ sr_tensor *sr_mix(sr_tape *tape, sr_tensor *left, sr_tensor *right, sr_tensor *r
         return NULL;
     *state = (mix_state){left, right, ratio};
     sr_tensor *inputs[] = {left, right, ratio};
-    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 3, mix_backward, state);
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns, inputs, 3, &mix_operation, state);
     if (out)
         combine(tape, out, left, ratio->values[0], right, 1 - ratio->values[0]);
     return out;
@@ -195,6 +243,39 @@ static void activate_backward(sr_tape *tape, const sr_tensor *out, const void *s
     }
 }
 
+/* x (1 + erf(x / sqrt 2)) / 2 */
+static sr_graph_value describe_gelu(sr_graph *g, sr_graph_value x)
+{
+    const sr_graph_value error = SR_GRAPH(g, "Erf", sr_graph_scaled(g, x, sqrt(0.5)));
+    return SR_GRAPH(g, "Mul", sr_graph_scaled(g, x, 0.5), SR_GRAPH(g, "Add", error, sr_graph_number(g, 1)));
+}
+
+static sr_graph_value describe_activate(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const activation_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value x = described(to, state->x);
+    switch (state->kind) {
+    case SR_ACTIVATION_GELU:
+        return describe_gelu(g, x);
+    case SR_ACTIVATION_RELU:
+        return SR_GRAPH(g, "Relu", x);
+    case SR_ACTIVATION_SWISH:
+        return SR_GRAPH(g, "Mul", x, SR_GRAPH(g, "Sigmoid", x));
+    case SR_ACTIVATION_TANH:
+        return SR_GRAPH(g, "Tanh", x);
+    case SR_ACTIVATION_SIGMOID:
+        return SR_GRAPH(g, "Sigmoid", x);
+    case SR_ACTIVATION_ELU:
+        return SR_GRAPH(g, "Elu", x);
+    }
+    return 0;
+}
+
+static const sr_operation activate_operation = {
+    .name = "activate", .backward = activate_backward, .stores = true, .describe = describe_activate};
+
 sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind)
 {
     if (!x)
@@ -203,7 +284,7 @@ sr_tensor *sr_activate(sr_tape *tape, sr_tensor *x, sr_activation kind)
     if (!state)
         return NULL;
     *state = (activation_state){x, kind};
-    sr_tensor *out = sr_tape_record_storing(tape, x->rows, x->columns, &x, 1, activate_backward, state);
+    sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, &activate_operation, state);
     if (out)
         sr_tape_kernels(tape)->activation(kind, out->values, x->values, x->rows * x->columns);
     return out;
@@ -222,6 +303,8 @@ static void weighted_sum_backward(sr_tape *tape, const sr_tensor *out, const voi
                                              state->x->rows * state->x->columns);
 }
 
+static const sr_operation weighted_sum_operation = {.name = "weighted_sum", .backward = weighted_sum_backward};
+
 sr_tensor *sr_weighted_sum(sr_tape *tape, sr_tensor *x, const sr_real *weights)
 {
     if (!x)
@@ -230,7 +313,7 @@ sr_tensor *sr_weighted_sum(sr_tape *tape, sr_tensor *x, const sr_real *weights)
     if (!state)
         return NULL;
     *state = (weighted_sum_state){x, weights};
-    sr_tensor *out = sr_tape_record(tape, 1, 1, &x, 1, weighted_sum_backward, state);
+    sr_tensor *out = sr_tape_record(tape, 1, 1, &x, 1, &weighted_sum_operation, state);
     if (out)
         out->values[0] = sr_tape_kernels(tape)->dot(x->values, weights, x->rows * x->columns);
     return out;

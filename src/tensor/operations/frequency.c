@@ -1,10 +1,12 @@
-/* Operations along the positions of each sequence, in the frequency domain (srtrain/fourier.h): projection onto a band of bins
- * (Shin et al. 2024; Du et al. 2023) and learned filters (Zhou et al. 2022).
+/* Operations along the positions of each sequence, in the frequency domain (srtrain/fourier.h): projection onto a
+ * band of bins (Shin et al. 2024; Du et al. 2023) and learned filters (Zhou et al. 2022).
  *
- * Every sequence of a layout is transformed over all of its tokens, padding included. Outputs may be some of the rows only. */
+ * Every sequence of a layout is transformed over all of its tokens, padding included. Outputs may be some of the rows
+ * only. */
 #include "srtrain/fourier.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 
 #include <assert.h>
 #include <math.h>
@@ -33,7 +35,8 @@ static sr_band clamp(sr_band band, size_t n)
     return (sr_band){band.first < bins ? band.first : bins, band.last < bins ? band.last : bins};
 }
 
-/* Makes everything ready; false (and a sticky failure of the tape) when memory runs out. `copies` of the coordinates. */
+/* Makes everything ready; false (and a sticky failure of the tape) when memory runs out. `copies` of the coordinates.
+ */
 static bool prepare(transformed_sequences *t, sr_tape *tape, sr_fourier *fourier, const sr_layout *layout, const sr_rows *rows,
                     sr_band band, size_t width, size_t copies)
 {
@@ -64,6 +67,87 @@ static const size_t *positions_of(const transformed_sequences *t, size_t s, size
 {
     *count = t->rows->offsets[s + 1] - t->rows->offsets[s];
     return *count == length_of(t, s) ? NULL : t->positions + t->rows->offsets[s];
+}
+
+/* ---- the basis of srtrain/fourier.h in a graph ---- */
+
+/* For each bin of a band: cosines and sines at each token, [window, bins] or [batch, window, bins]. */
+typedef struct {
+    sr_graph_value cosines, sines;
+    bool by_batch; /* sequences have different lengths */
+} described_basis;
+
+/* How many tokens a sequence has, [batch, 1, 1] or a number. */
+static sr_graph_value describe_length(sr_description *to)
+{
+    sr_graph *g = description_graph(to);
+    const described_pass *pass = description_pass(to);
+    if (pass->whole_window)
+        return sr_graph_integer(g, (int64_t)pass->layout->window);
+    const sr_graph_value tokens = SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_INT64, described_tokens(to));
+    return sr_graph_add_axis(g, sr_graph_sum(g, tokens, 1), 2);
+}
+
+/* Which token of its sequence stands in a column. */
+static sr_graph_value describe_places(sr_description *to, sr_graph_value length)
+{
+    sr_graph *g = description_graph(to);
+    const described_pass *pass = description_pass(to);
+    const sr_graph_value columns = sr_graph_add_axis(g, described_columns(to), 1);
+    if (pass->whole_window || !pass->pads_left)
+        return columns;
+    return SR_GRAPH(g, "Sub", SR_GRAPH(g, "Add", columns, length), sr_graph_integer(g, (int64_t)pass->layout->window));
+}
+
+/* The factor c_k of each bin, 0 for bins that a sequence does not have. */
+static sr_graph_value describe_factors(sr_graph *g, sr_graph_value bins, sr_graph_value length, sr_graph_value numbers)
+{
+    const sr_graph_value twice = SR_GRAPH(g, "Mul", bins, sr_graph_integer(g, 2));
+    const sr_graph_value is_real = SR_GRAPH(g, "Or", SR_GRAPH(g, "Equal", twice, sr_graph_integer(g, 0)),
+                                            SR_GRAPH(g, "Equal", twice, length));
+    const sr_graph_value halves = SR_GRAPH(g, "Where", is_real, sr_graph_number(g, 1), sr_graph_number(g, 2));
+    const sr_graph_value factors = SR_GRAPH(g, "Sqrt", SR_GRAPH(g, "Div", halves, numbers));
+    return SR_GRAPH(g, "Where", SR_GRAPH(g, "LessOrEqual", twice, length), factors, sr_graph_number(g, 0));
+}
+
+/* Angles are those of whole numbers k t mod n, so that they are exact however large k t is. */
+static described_basis describe_basis(sr_description *to, sr_band band)
+{
+    sr_graph *g = description_graph(to);
+    const bool by_batch = !description_pass(to)->whole_window;
+    const sr_graph_value bins = SR_GRAPH(g, "Range", sr_graph_integer(g, (int64_t)band.first),
+                                         sr_graph_integer(g, (int64_t)band.last), sr_graph_integer(g, 1));
+    const sr_graph_value length = describe_length(to);
+    const sr_graph_value numbers = SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_FLOAT, length);
+    const sr_graph_value turns = SR_GRAPH(g, "Mod", SR_GRAPH(g, "Mul", describe_places(to, length), bins), length);
+    const sr_graph_value share = SR_GRAPH(g, "Div", SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_FLOAT, turns), numbers);
+    const sr_graph_value angles = sr_graph_scaled(g, share, 2 * acos(-1));
+    sr_graph_value factors = describe_factors(g, bins, length, numbers);
+    if (by_batch)
+        factors = SR_GRAPH(g, "Where", sr_graph_add_axis(g, described_tokens(to), 2), factors, sr_graph_number(g, 0));
+    return (described_basis){SR_GRAPH(g, "Mul", SR_GRAPH(g, "Cos", angles), factors),
+                             SR_GRAPH(g, "Neg", SR_GRAPH(g, "Mul", SR_GRAPH(g, "Sin", angles), factors)), by_batch};
+}
+
+/* One of the coordinates of x, [batch, bins, d]. */
+static sr_graph_value describe_analysis(sr_description *to, const described_basis *basis, sr_graph_value waves,
+                                        sr_graph_value x)
+{
+    sr_graph *g = description_graph(to);
+    const sr_graph_value transposed = basis->by_batch ? sr_graph_transpose(g, waves, (const int64_t[]){0, 2, 1}, 3)
+                                                      : sr_graph_transpose(g, waves, (const int64_t[]){1, 0}, 2);
+    return SR_GRAPH(g, "MatMul", transposed, x);
+}
+
+/* What coordinates contribute to rows: to all tokens, or to those that are read. */
+static sr_graph_value describe_synthesis(sr_description *to, const described_basis *basis, sr_graph_value waves,
+                                         sr_graph_value coordinates, const sr_rows *rows)
+{
+    sr_graph *g = description_graph(to);
+    if (are_read(to, rows->tokens))
+        waves = basis->by_batch ? described_read_rows(to, waves)
+                                : SR_GRAPH_WITH(g, "Gather", "axis", 0, waves, described_read_columns(to));
+    return SR_GRAPH(g, "MatMul", waves, coordinates);
 }
 
 /* ---- projection onto a band: out = B_bandᵀ B_band x, a symmetric matrix P for each length ---- */
@@ -103,6 +187,25 @@ static void band_backward(sr_tape *tape, const sr_tensor *out, const void *saved
     }
 }
 
+static sr_graph_value describe_band(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const band_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const transformed_sequences *t = &state->transformed;
+    const size_t window = t->layout->window;
+    const sr_graph_value x = described(to, state->x);
+    if (is_everything(state->band, window))
+        return are_read(to, t->rows->tokens) ? described_read_rows(to, x) : x;
+    const described_basis basis = describe_basis(to, clamp(state->band, window));
+    const sr_graph_value real = describe_analysis(to, &basis, basis.cosines, x),
+                         imaginary = describe_analysis(to, &basis, basis.sines, x);
+    return SR_GRAPH(g, "Add", describe_synthesis(to, &basis, basis.cosines, real, t->rows),
+                    describe_synthesis(to, &basis, basis.sines, imaginary, t->rows));
+}
+
+static const sr_operation band_operation = {.name = "band_pass", .backward = band_backward, .describe = describe_band};
+
 sr_tensor *sr_band_pass(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const sr_layout *layout, const sr_rows *rows,
                         sr_band band)
 {
@@ -114,7 +217,7 @@ sr_tensor *sr_band_pass(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, const 
     state->x = x;
     state->band = band;
     const transformed_sequences *t = &state->transformed;
-    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), x->columns, &x, 1, band_backward, state);
+    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), x->columns, &x, 1, &band_operation, state);
     for (size_t s = 0; out && s < layout->sequences; ++s) {
         size_t count;
         const size_t n = length_of(t, s), *positions = positions_of(t, s, &count);
@@ -167,6 +270,19 @@ static void rescale_backward(sr_tape *tape, const sr_tensor *out, const void *sa
             state->root->gradient[c] += 2 * state->root->values[c] * sums[c];
 }
 
+static sr_graph_value describe_rescale(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const rescale_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value low = described(to, state->low), root = described(to, state->root);
+    const sr_graph_value rest = SR_GRAPH(g, "Sub", described(to, state->x), low);
+    return SR_GRAPH(g, "Add", low, SR_GRAPH(g, "Mul", SR_GRAPH(g, "Mul", root, root), rest));
+}
+
+static const sr_operation rescale_operation = {
+    .name = "rescale_residual", .backward = rescale_backward, .describe = describe_rescale};
+
 sr_tensor *sr_rescale_residual(sr_tape *tape, sr_tensor *x, sr_tensor *low, sr_tensor *root)
 {
     if (!x || !low || !root)
@@ -181,7 +297,7 @@ sr_tensor *sr_rescale_residual(sr_tape *tape, sr_tensor *x, sr_tensor *low, sr_t
         scale[c] = root->values[c] * root->values[c];
     *state = (rescale_state){x, low, root, scale};
     sr_tensor *inputs[] = {x, low, root};
-    sr_tensor *out = sr_tape_record(tape, x->rows, width, inputs, 3, rescale_backward, state);
+    sr_tensor *out = sr_tape_record(tape, x->rows, width, inputs, 3, &rescale_operation, state);
     for (size_t t = 0; out && t < x->rows; ++t)
         sr_tape_kernels(tape)->interpolate(out->values + t * width, low->values + t * width, x->values + t * width, scale,
                                            width);
@@ -220,8 +336,9 @@ static void multiply_bins(const filter_state *state, const sr_kernels *kernels, 
     }
 }
 
-/* dW_k = conj(X_k) dY_k: sums holds, for each bin, the real part and the two halves of the imaginary part, a dY_im and b dY_re.
- */
+/* dW_k = conj(X_k) dY_k: sums holds, for each bin, the real part and the two halves of the imaginary part, a dY_im
+ * and b dY_re.
+ * */
 static void accumulate_weight_gradient(const filter_state *state, const sr_kernels *kernels, const sr_real *in,
                                        const sr_real *out_gradient, sr_real *sums)
 {
@@ -283,6 +400,27 @@ static void filter_backward(sr_tape *tape, const sr_tensor *out, const void *sav
         add_weight_gradient(state, sums);
 }
 
+/* (a + ib)(w + iv); the weight is [bins, d, 2]. */
+static sr_graph_value describe_filter(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const filter_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_rows *rows = state->transformed.rows;
+    const described_basis basis = describe_basis(to, (sr_band){0, state->bins});
+    const sr_graph_value x = described(to, state->x), weight = described(to, state->weight);
+    const sr_graph_value a = describe_analysis(to, &basis, basis.cosines, x), b = describe_analysis(to, &basis, basis.sines, x);
+    const sr_graph_value w = SR_GRAPH_WITH(g, "Gather", "axis", 2, weight, sr_graph_integer(g, 0)),
+                         v = SR_GRAPH_WITH(g, "Gather", "axis", 2, weight, sr_graph_integer(g, 1));
+    const sr_graph_value real = SR_GRAPH(g, "Sub", SR_GRAPH(g, "Mul", a, w), SR_GRAPH(g, "Mul", b, v)),
+                         imaginary = SR_GRAPH(g, "Add", SR_GRAPH(g, "Mul", b, w), SR_GRAPH(g, "Mul", a, v));
+    return SR_GRAPH(g, "Add", describe_synthesis(to, &basis, basis.cosines, real, rows),
+                    describe_synthesis(to, &basis, basis.sines, imaginary, rows));
+}
+
+static const sr_operation filter_operation = {
+    .name = "spectral_filter", .backward = filter_backward, .describe = describe_filter};
+
 static bool make_planes(filter_planes *planes, sr_tape *tape, const sr_real *weight, size_t count)
 {
     *planes = (filter_planes){sr_tape_take(tape, count, sizeof(sr_real)), sr_tape_take(tape, count, sizeof(sr_real)),
@@ -315,7 +453,7 @@ sr_tensor *sr_spectral_filter(sr_tape *tape, sr_fourier *fourier, sr_tensor *x, 
     state->n = n;
     state->bins = bins;
     sr_tensor *inputs[] = {x, weight};
-    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), width, inputs, 2, filter_backward, state);
+    sr_tensor *out = sr_tape_record(tape, sr_rows_count(rows, layout), width, inputs, 2, &filter_operation, state);
     for (size_t s = 0; out && s < layout->sequences; ++s) {
         size_t count;
         const size_t *positions = positions_of(t, s, &count);
@@ -348,8 +486,9 @@ static void analyse_difference(const distance_state *state, const sr_kernels *ke
     sr_fourier_analyse(t->fourier, state->n, (sr_band){0, state->bins}, NULL, 0, state->difference, t->coordinates);
 }
 
-/* What a modulus of coordinates is divided by: all bins but these two stand for a pair of conjugates of half the square each.
- */
+/* What a modulus of coordinates is divided by: all bins but these two stand for a pair of conjugates of half the
+ * square each.
+ * */
 static double scale_of_bin(const distance_state *state, size_t bin)
 {
     return bin == 0 || 2 * bin == state->n ? 1 : sqrt(2);
@@ -387,6 +526,8 @@ static void distance_backward(sr_tape *tape, const sr_tensor *out, const void *s
     }
 }
 
+static const sr_operation distance_operation = {.name = "distance", .backward = distance_backward};
+
 sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *left, sr_tensor *right, const sr_layout *layout,
                                 double weight)
 {
@@ -405,7 +546,7 @@ sr_tensor *sr_spectral_distance(sr_tape *tape, sr_fourier *fourier, sr_tensor *l
     state->weight = weight;
     state->difference = sr_tape_take(tape, n * width, sizeof *state->difference);
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = state->difference ? sr_tape_record(tape, 1, 1, inputs, 2, distance_backward, state) : NULL;
+    sr_tensor *out = state->difference ? sr_tape_record(tape, 1, 1, inputs, 2, &distance_operation, state) : NULL;
     if (!out)
         return NULL;
     double sum = 0;

@@ -22,6 +22,8 @@ static void frobenius_norm_backward(sr_tape *tape, const sr_tensor *out, const v
     }
 }
 
+static const sr_operation frobenius_norm_operation = {.name = "frobenius_norm", .backward = frobenius_norm_backward};
+
 sr_tensor *sr_frobenius_norm(sr_tape *tape, sr_tensor *x)
 {
     sr_tensor **parts = sr_tape_take(tape, 1, sizeof(sr_tensor *));
@@ -43,7 +45,7 @@ sr_tensor *sr_frobenius_norm_of_all(sr_tape *tape, sr_tensor *const *parts, size
     if (!state)
         return NULL;
     *state = (norm_state){parts, count, sqrt(squares)};
-    sr_tensor *out = sr_tape_record(tape, 1, 1, parts, count, frobenius_norm_backward, state);
+    sr_tensor *out = sr_tape_record(tape, 1, 1, parts, count, &frobenius_norm_operation, state);
     if (out)
         out->values[0] = (sr_real)state->norm;
     return out;

@@ -1,13 +1,15 @@
-/* Attention without maps: tile by tile of queries and keys, with running sums of the softmax (Milakov & Gimelshein 2018; Dao et
- * al. 2022). Exact. Backward computes the tiles again from the logarithm of each row's sum.
+/* Attention without maps: tile by tile of queries and keys, with running sums of the softmax (Milakov & Gimelshein
+ * 2018; Dao et al. 2022). Exact. Backward computes the tiles again from the logarithm of each row's sum.
  *
- * With S = scale Q Kᵀ, P_ij = exp(S_ij - L_i) over the visible keys, M what dropout keeps and multiplies, C = (M P) V:
+ * With S = scale Q Kᵀ, P_ij = exp(S_ij - L_i) over the visible keys, M what dropout keeps and multiplies, C = (M P)
+ * V:
  *
  *   dV = (M P)ᵀ dC,  dS_ij = P_ij (M_ij <dC_i, v_j> - <dC_i, C_i>),  dQ = scale dS K,  dK = scale dSᵀ Q
  *
  * since sum_j P_ij M_ij <dC_i, v_j> = <dC_i, C_i>. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/dropout.h"
 #include "tensor/gemm.h"
 #include "tensor/head_block.h"
@@ -82,7 +84,8 @@ static query_tile tile_of(sr_tape *tape, const fused_state *state, const head_bl
     return tile;
 }
 
-/* The keys of a cell tile that a row of it sees: [*begin, *end), counted from the tile's first; none where they are equal. */
+/* The keys of a cell tile that a row of it sees: [*begin, *end), counted from the tile's first; none where they are
+ * equal. */
 static void seen_of_tile(const cell_tile *tile, size_t row, size_t *begin, size_t *end)
 {
     visible_keys(tile->rows->state->map, tile->rows->block, tile->rows->first + row, begin, end);
@@ -194,8 +197,8 @@ typedef struct {
     sr_real maximum[TILE_QUERIES], sum[TILE_QUERIES];
 } running_sums;
 
-/* Row `number` of a tile from scores to what its values are multiplied with. The context so far is scaled where the maximum
- * rises. */
+/* Row `number` of a tile from scores to what its values are multiplied with. The context so far is scaled where the
+ * maximum rises. */
 static void forward_row(const cell_tile *tile, size_t number, running_sums *sums, sr_real *context)
 {
     const query_tile *rows = tile->rows;
@@ -256,8 +259,8 @@ static void forward_head(sr_tape *tape, const sr_attention_map *map, const head_
 
 /* ---- backward ---- */
 
-/* Row `number` of a tile: from scores to what values are multiplied with, and from the gradient of that to the gradient of the
- * scores. `inner` is <dC_i, C_i>. */
+/* Row `number` of a tile: from scores to what values are multiplied with, and from the gradient of that to the
+ * gradient of the scores. `inner` is <dC_i, C_i>. */
 static void backward_row(const cell_tile *tile, size_t number, sr_real log_sum, sr_real inner)
 {
     const query_tile *rows = tile->rows;
@@ -320,6 +323,22 @@ static void fused_backward(sr_tape *tape, const sr_tensor *context, const void *
     for_each_head(tape, state->map, context->columns / state->map->heads, backward_head, state);
 }
 
+static sr_graph_value describe_fused(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const fused_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_attention_map *map = state->map;
+    const sr_graph_value query = described_heads(to, described(to, state->query), map->heads),
+                         key = described_heads_transposed(to, described(to, state->key), map->heads),
+                         value = described_heads(to, described(to, state->value), map->heads);
+    const sr_graph_value scores = sr_graph_scaled(g, SR_GRAPH(g, "MatMul", query, key), (double)state->scale);
+    const sr_graph_value weights = SR_GRAPH_WITH(g, "Softmax", "axis", -1, described_masked(to, map, scores, -INFINITY));
+    return described_merged(to, SR_GRAPH(g, "MatMul", weights, value));
+}
+
+static const sr_operation fused_operation = {.name = "fused_attention", .backward = fused_backward, .describe = describe_fused};
+
 /* ---- the operation ---- */
 
 /* Room for tiles, which all heads of all sequences use. */
@@ -351,7 +370,7 @@ sr_tensor *sr_fused_attention(sr_tape *tape, const sr_attention_inputs *inputs, 
         .map = map, .query = list[0], .key = list[1], .value = list[2], .scale = (sr_real)scale, .dropout = *dropout};
     if (!take_room(tape, state))
         return NULL;
-    state->context = sr_tape_record(tape, list[0]->rows, list[0]->columns, list, 3, fused_backward, state);
+    state->context = sr_tape_record(tape, list[0]->rows, list[0]->columns, list, 3, &fused_operation, state);
     if (!state->context)
         return NULL;
     for_each_head(tape, map, list[0]->columns / map->heads, forward_head, state);

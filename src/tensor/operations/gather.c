@@ -1,6 +1,7 @@
 /* Rows and columns taken out of matrices or put side by side: embeddings, selections, concatenation. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 
 #include <assert.h>
 #include <string.h>
@@ -24,6 +25,17 @@ static void embedding_backward(sr_tape *tape, const sr_tensor *out, const void *
     }
 }
 
+static sr_graph_value describe_embedding(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const embedding_state *state = saved;
+    return SR_GRAPH_WITH(description_graph(to), "Gather", "axis", 0, described(to, state->table),
+                         described_array(to, state->ids));
+}
+
+static const sr_operation embedding_operation = {
+    .name = "embedding", .backward = embedding_backward, .describe = describe_embedding};
+
 sr_tensor *sr_embedding(sr_tape *tape, sr_tensor *table, const int32_t *ids, size_t count, bool padding_row)
 {
     if (!table)
@@ -33,7 +45,7 @@ sr_tensor *sr_embedding(sr_tape *tape, sr_tensor *table, const int32_t *ids, siz
         return NULL;
     *state = (embedding_state){table, ids, padding_row};
     const size_t width = table->columns;
-    sr_tensor *out = sr_tape_record(tape, count, width, &table, 1, embedding_backward, state);
+    sr_tensor *out = sr_tape_record(tape, count, width, &table, 1, &embedding_operation, state);
     if (!out)
         return NULL;
     for (size_t t = 0; t < count; ++t) {
@@ -57,6 +69,20 @@ static void select_rows_backward(sr_tape *tape, const sr_tensor *out, const void
         sr_tape_kernels(tape)->accumulate(state->x->gradient + state->rows[i] * width, out->gradient + i * width, width);
 }
 
+static sr_graph_value describe_select_rows(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    const select_state *state = saved;
+    const sr_graph_value x = described(to, state->x);
+    if (output->rows == 1 && state->x->rows == 1) /* a row of each sequence already */
+        return x;
+    if (are_read(to, state->rows))
+        return described_read_rows(to, x);
+    return description_refuse(to, "its operation select_rows takes other rows than those that are read");
+}
+
+static const sr_operation select_rows_operation = {
+    .name = "select_rows", .backward = select_rows_backward, .describe = describe_select_rows};
+
 sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_t count)
 {
     if (!x)
@@ -66,7 +92,7 @@ sr_tensor *sr_select_rows(sr_tape *tape, sr_tensor *x, const size_t *rows, size_
         return NULL;
     *state = (select_state){x, rows};
     const size_t width = x->columns;
-    sr_tensor *out = sr_tape_record(tape, count, width, &x, 1, select_rows_backward, state);
+    sr_tensor *out = sr_tape_record(tape, count, width, &x, 1, &select_rows_operation, state);
     if (!out)
         return NULL;
     for (size_t i = 0; i < count; ++i) {
@@ -96,6 +122,8 @@ static void stack_rows_backward(sr_tape *tape, const sr_tensor *out, const void 
     }
 }
 
+static const sr_operation stack_rows_operation = {.name = "stack_rows", .backward = stack_rows_backward, .stores = true};
+
 sr_tensor *sr_stack_rows(sr_tape *tape, sr_tensor *const *parts, size_t count)
 {
     size_t rows = 0;
@@ -109,7 +137,7 @@ sr_tensor *sr_stack_rows(sr_tape *tape, sr_tensor *const *parts, size_t count)
     if (!state)
         return NULL;
     *state = (stack_state){parts, count};
-    sr_tensor *out = sr_tape_record_storing(tape, rows, parts[0]->columns, parts, count, stack_rows_backward, state);
+    sr_tensor *out = sr_tape_record(tape, rows, parts[0]->columns, parts, count, &stack_rows_operation, state);
     if (!out)
         return NULL;
     sr_real *values = out->values;
@@ -158,6 +186,16 @@ static void concatenate_backward(sr_tape *tape, const sr_tensor *out, const void
                          out->rows, right->columns);
 }
 
+static sr_graph_value describe_concatenate(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const concatenate_state *state = saved;
+    return SR_GRAPH_WITH(description_graph(to), "Concat", "axis", -1, described(to, state->left), described(to, state->right));
+}
+
+static const sr_operation concatenate_operation = {
+    .name = "concatenate_columns", .backward = concatenate_backward, .describe = describe_concatenate};
+
 sr_tensor *sr_concatenate_columns(sr_tape *tape, sr_tensor *left, sr_tensor *right)
 {
     if (!left || !right)
@@ -168,7 +206,7 @@ sr_tensor *sr_concatenate_columns(sr_tape *tape, sr_tensor *left, sr_tensor *rig
         return NULL;
     *state = (concatenate_state){left, right};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns + right->columns, inputs, 2, concatenate_backward, state);
+    sr_tensor *out = sr_tape_record(tape, left->rows, left->columns + right->columns, inputs, 2, &concatenate_operation, state);
     if (!out)
         return NULL;
     copy_block(columns_from(out->values, out, 0), columns_from(left->values, left, 0), out->rows, left->columns);
@@ -189,6 +227,16 @@ static void select_columns_backward(sr_tape *tape, const sr_tensor *out, const v
                      out->rows, out->columns);
 }
 
+static sr_graph_value describe_select_columns(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    const select_columns_state *state = saved;
+    return sr_graph_slice(description_graph(to), described(to, state->x), -1, (int64_t)state->first,
+                          (int64_t)(state->first + output->columns));
+}
+
+static const sr_operation select_columns_operation = {
+    .name = "select_columns", .backward = select_columns_backward, .describe = describe_select_columns};
+
 sr_tensor *sr_select_columns(sr_tape *tape, sr_tensor *x, size_t first, size_t count)
 {
     if (!x)
@@ -198,7 +246,7 @@ sr_tensor *sr_select_columns(sr_tape *tape, sr_tensor *x, size_t first, size_t c
     if (!state)
         return NULL;
     *state = (select_columns_state){x, first};
-    sr_tensor *out = sr_tape_record(tape, x->rows, count, &x, 1, select_columns_backward, state);
+    sr_tensor *out = sr_tape_record(tape, x->rows, count, &x, 1, &select_columns_operation, state);
     if (out)
         copy_block(columns_from(out->values, out, 0), columns_from(x->values, x, first), out->rows, count);
     return out;

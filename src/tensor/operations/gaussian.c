@@ -5,6 +5,7 @@
  * which is the squared Euclidean distance of the vectors [mean, root]. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 #include "tensor/head_block.h"
 
@@ -18,7 +19,7 @@ typedef struct {
     sr_tensor *x;
 } element_state;
 
-static sr_tensor *record_elements(sr_tape *tape, sr_tensor *x, sr_backward_function backward)
+static sr_tensor *record_elements(sr_tape *tape, sr_tensor *x, const sr_operation *operation)
 {
     if (!x)
         return NULL;
@@ -26,7 +27,7 @@ static sr_tensor *record_elements(sr_tape *tape, sr_tensor *x, sr_backward_funct
     if (!state)
         return NULL;
     state->x = x;
-    return sr_tape_record(tape, x->rows, x->columns, &x, 1, backward, state);
+    return sr_tape_record(tape, x->rows, x->columns, &x, 1, operation, state);
 }
 
 /* d(elu(x) + 1)/dx = 1 for x > 0, else exp(x), which is the output */
@@ -38,9 +39,20 @@ static void positive_backward(sr_tape *tape, const sr_tensor *out, const void *s
         state->x->gradient[i] += out->gradient[i] * (out->values[i] < 1 ? out->values[i] : 1);
 }
 
+static sr_graph_value describe_positive(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const element_state *state = saved;
+    sr_graph *g = description_graph(to);
+    return SR_GRAPH(g, "Add", SR_GRAPH(g, "Elu", described(to, state->x)), sr_graph_number(g, 1));
+}
+
+static const sr_operation positive_operation = {
+    .name = "elu_plus_one", .backward = positive_backward, .describe = describe_positive};
+
 sr_tensor *sr_elu_plus_one(sr_tape *tape, sr_tensor *x)
 {
-    sr_tensor *out = record_elements(tape, x, positive_backward);
+    sr_tensor *out = record_elements(tape, x, &positive_operation);
     if (!out)
         return NULL;
     const size_t count = x->rows * x->columns;
@@ -64,9 +76,19 @@ static void root_backward(sr_tape *tape, const sr_tensor *out, const void *saved
             state->x->gradient[i] += out->gradient[i] / (2 * out->values[i]);
 }
 
+static sr_graph_value describe_root(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const element_state *state = saved;
+    sr_graph *g = description_graph(to);
+    return SR_GRAPH(g, "Sqrt", SR_GRAPH(g, "Max", described(to, state->x), sr_graph_number(g, SMALLEST_COVARIANCE)));
+}
+
+static const sr_operation root_operation = {.name = "square_root", .backward = root_backward, .describe = describe_root};
+
 sr_tensor *sr_square_root(sr_tape *tape, sr_tensor *x)
 {
-    sr_tensor *out = record_elements(tape, x, root_backward);
+    sr_tensor *out = record_elements(tape, x, &root_operation);
     const sr_real least = (sr_real)SMALLEST_COVARIANCE;
     for (size_t i = 0; out && i < x->rows * x->columns; ++i)
         out->values[i] = (sr_real)sqrt((double)(x->values[i] > least ? x->values[i] : least));
@@ -81,9 +103,19 @@ static void square_backward(sr_tape *tape, const sr_tensor *out, const void *sav
         state->x->gradient[i] += 2 * out->gradient[i] * state->x->values[i];
 }
 
+static sr_graph_value describe_square(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const element_state *state = saved;
+    const sr_graph_value x = described(to, state->x);
+    return SR_GRAPH(description_graph(to), "Mul", x, x);
+}
+
+static const sr_operation square_operation = {.name = "square", .backward = square_backward, .describe = describe_square};
+
 sr_tensor *sr_square(sr_tape *tape, sr_tensor *x)
 {
-    sr_tensor *out = record_elements(tape, x, square_backward);
+    sr_tensor *out = record_elements(tape, x, &square_operation);
     if (out)
         sr_tape_kernels(tape)->multiply(out->values, x->values, x->values, x->rows * x->columns);
     return out;
@@ -111,6 +143,8 @@ static void row_distances_backward(sr_tape *tape, const sr_tensor *out, const vo
         }
 }
 
+static const sr_operation row_distances_operation = {.name = "row_distances", .backward = row_distances_backward};
+
 sr_tensor *sr_row_distances(sr_tape *tape, sr_tensor *left, sr_tensor *right)
 {
     if (!left || !right)
@@ -121,7 +155,7 @@ sr_tensor *sr_row_distances(sr_tape *tape, sr_tensor *left, sr_tensor *right)
         return NULL;
     *state = (pair_state){left, right};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, left->rows, 1, inputs, 2, row_distances_backward, state);
+    sr_tensor *out = sr_tape_record(tape, left->rows, 1, inputs, 2, &row_distances_operation, state);
     for (size_t row = 0; out && row < left->rows; ++row) {
         sr_real sum = 0;
         for (size_t i = row * left->columns; i < (row + 1) * left->columns; ++i)
@@ -151,6 +185,8 @@ static void hinge_backward(sr_tape *tape, const sr_tensor *out, const void *save
     }
 }
 
+static const sr_operation hinge_operation = {.name = "hinge", .backward = hinge_backward};
+
 sr_tensor *sr_hinge_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right, double weight)
 {
     if (!left || !right)
@@ -161,7 +197,7 @@ sr_tensor *sr_hinge_loss(sr_tape *tape, sr_tensor *left, sr_tensor *right, doubl
         return NULL;
     *state = (hinge_state){left, right, (sr_real)weight};
     sr_tensor *inputs[] = {left, right};
-    sr_tensor *out = sr_tape_record(tape, 1, 1, inputs, 2, hinge_backward, state);
+    sr_tensor *out = sr_tape_record(tape, 1, 1, inputs, 2, &hinge_operation, state);
     double sum = 0;
     for (size_t i = 0; out && i < left->rows; ++i)
         if (left->values[i] > right->values[i])
@@ -209,8 +245,8 @@ static void distance_forward_head(sr_tape *tape, const sr_attention_map *map, co
     }
 }
 
-/* With L = scale dS:  dq_i += 2 ((L k)_i - q_i sum_j L_ij),  dk_j += 2 ((Lᵀ q)_j - k_j sum_i L_ij). Hidden cells have no
- * gradient. */
+/* With L = scale dS:  dq_i += 2 ((L k)_i - q_i sum_j L_ij),  dk_j += 2 ((Lᵀ q)_j - k_j sum_i L_ij). Hidden cells have
+ * no gradient. */
 static void distance_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
 {
     const distance_state *state = saved;
@@ -254,6 +290,27 @@ static void distance_backward(sr_tape *tape, const sr_tensor *scores, const void
     for_each_head(tape, state->map, state->query->columns / state->map->heads, distance_backward_head, state);
 }
 
+/* |x_i|^2 of each row of each head */
+static sr_graph_value describe_norms(sr_graph *g, sr_graph_value heads, int64_t axis)
+{
+    return sr_graph_sum(g, SR_GRAPH(g, "Mul", heads, heads), axis);
+}
+
+static sr_graph_value describe_distance(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const distance_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value query = described_heads(to, described(to, state->query), state->map->heads),
+                         key = described_heads_transposed(to, described(to, state->key), state->map->heads);
+    const sr_graph_value norms = SR_GRAPH(g, "Add", describe_norms(g, query, -1), describe_norms(g, key, -2));
+    const sr_graph_value products = sr_graph_scaled(g, SR_GRAPH(g, "MatMul", query, key), 2);
+    return sr_graph_scaled(g, SR_GRAPH(g, "Sub", products, norms), (double)state->scale);
+}
+
+static const sr_operation distance_operation = {
+    .name = "distance_attention_scores", .backward = distance_backward, .describe = describe_distance};
+
 sr_tensor *sr_distance_attention_scores(sr_tape *tape, sr_tensor *query, sr_tensor *key, const sr_attention_map *map,
                                         double scale)
 {
@@ -270,7 +327,7 @@ sr_tensor *sr_distance_attention_scores(sr_tape *tape, sr_tensor *query, sr_tens
     if (!state || !query_norms || !key_norms || !row_sums || !column_sums)
         return NULL;
     sr_tensor *inputs[] = {query, key};
-    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, distance_backward, state);
+    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, &distance_operation, state);
     if (!scores)
         return NULL;
     *state = (distance_state){map, query, key, scores, (sr_real)scale, query_norms, key_norms, row_sums, column_sums};

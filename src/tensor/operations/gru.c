@@ -1,16 +1,18 @@
-/* Gated recurrent units over ragged sequences (Cho et al. 2014, in the form of cuDNN, where the reset gate acts after the
- * product).
+/* Gated recurrent units over ragged sequences (Cho et al. 2014, in the form of cuDNN, where the reset gate acts after
+ * the product).
  *
- * Sequences take their steps together: longest first, those alive at a step are the first rows, whose products with the hidden
- * weights are one matrix product. Nothing is computed for a sequence that has ended. */
+ * Sequences take their steps together: longest first, those alive at a step are the first rows, whose products with
+ * the hidden weights are one matrix product. Nothing is computed for a sequence that has ended. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* The tokens in order of time: all first ones, then all second ones; within a step by length of the sequence, longest first. */
+/* The tokens in order of time: all first ones, then all second ones; within a step by length of the sequence, longest
+ * first. */
 typedef struct {
     size_t count;   /* steps of the longest sequence */
     size_t *starts; /* [count + 1]: step t has places starts[t] .. starts[t + 1] */
@@ -79,8 +81,9 @@ static void step_forward(sr_tape *tape, const gru_state *state, const sr_real *t
                                    previous + i * g, g);
 }
 
-/* From the gradients of a step's states (state_gradients, without what reaches them from outside) to those of the step before.
- */
+/* From the gradients of a step's states (state_gradients, without what reaches them from outside) to those of the
+ * step before.
+ * */
 static void step_backward(sr_tape *tape, const gru_state *state, size_t step, const sr_tensor *out)
 {
     const sr_kernels *kernels = sr_tape_kernels(tape);
@@ -118,6 +121,45 @@ static void gru_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
                      sr_plain(state->previous + sequences * g, g), 1, state->weight->gradient, g);
 }
 
+/* Which row of a matrix with gates reset, update, new each row is that has them in ONNX's order: update, reset, new.
+ */
+static sr_graph_value describe_gate_order(sr_graph *g, size_t units)
+{
+    const sr_graph_value units_of_gate = SR_GRAPH(g, "Range", sr_graph_integer(g, 0), sr_graph_integer(g, (int64_t)units),
+                                                  sr_graph_integer(g, 1));
+    const int64_t first[] = {(int64_t)units, 0, 2 * (int64_t)units}, all[] = {-1};
+    const sr_graph_value starts = sr_graph_integers(g, (const size_t[]){3, 1}, 2, first);
+    return sr_graph_reshape(g, SR_GRAPH(g, "Add", starts, units_of_gate), all, 1);
+}
+
+/* ONNX's operation has the product with the input weights inside: here that is a matrix that only brings gates in
+ * order. Where a sequence has no token, inputs of 0 keep a state of 0. */
+static sr_graph_value describe_gru(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    const gru_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const int64_t time_first[] = {1, 0, 2};
+    const sr_graph_attribute attributes[] = {
+        {.name = "hidden_size", .kind = SR_GRAPH_INTEGER, .integer = (int64_t)output->columns},
+        {.name = "linear_before_reset", .kind = SR_GRAPH_INTEGER, .integer = 1},
+        {.kind = SR_GRAPH_NO_MORE}};
+    const sr_graph_value order = describe_gate_order(g, output->columns);
+    const sr_graph_value is_gate = SR_GRAPH(g, "Equal", sr_graph_add_axis(g, order, 1),
+                                            SR_GRAPH(g, "Range", sr_graph_integer(g, 0),
+                                                     sr_graph_integer(g, 3 * (int64_t)output->columns),
+                                                     sr_graph_integer(g, 1)));
+    const sr_graph_value bring = SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_FLOAT, is_gate);
+    const sr_graph_value hidden = SR_GRAPH_WITH(g, "Gather", "axis", 0, described(to, state->weight), order);
+    const sr_graph_value input = SR_GRAPH(g, "Where", sr_graph_add_axis(g, described_tokens(to), 2),
+                                          described(to, state->input), sr_graph_number(g, 0));
+    const sr_graph_value inputs[] = {sr_graph_transpose(g, input, time_first, 3), sr_graph_add_axis(g, bring, 0),
+                                     sr_graph_add_axis(g, hidden, 0)};
+    const sr_graph_value states = sr_graph_node(g, "GRU", attributes, inputs, 3, 1);
+    return sr_graph_transpose(g, sr_graph_drop_axis(g, states, 1), time_first, 3);
+}
+
+static const sr_operation gru_operation = {.name = "gru", .backward = gru_backward, .describe = describe_gru};
+
 sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_layout *layout)
 {
     if (!input || !weight)
@@ -142,7 +184,7 @@ sr_tensor *sr_gru(sr_tape *tape, sr_tensor *input, sr_tensor *weight, const sr_l
             return NULL;
     }
     sr_tensor *inputs[] = {input, weight};
-    sr_tensor *out = sr_tape_record(tape, tokens, g, inputs, 2, gru_backward, state);
+    sr_tensor *out = sr_tape_record(tape, tokens, g, inputs, 2, &gru_operation, state);
     for (size_t step = 0; out && step < state->order.count; ++step)
         step_forward(tape, state, transposed, step, out);
     return out;

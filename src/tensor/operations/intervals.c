@@ -1,13 +1,15 @@
-/* Relative time in attention: the terms of scores and context that depend on the time between query and key (Li, Wang and
- * McAuley 2020).
+/* Relative time in attention: the terms of scores and context that depend on the time between query and key (Li, Wang
+ * and McAuley 2020).
  *
  *   scores_ij = scale <q_i, r_ij>,   context_i = sum_j weights_ij r_ij,   r_ij = table_gap(i,j) for each head
  *
- * Both are computed cell by cell over what is visible. The alternative is a product with all span + 1 rows of the table and a
- * gather (or scatter) of columns. It costs queries * (span + 1) dot products for queries * keys useful ones, which is more
- * where windows are shorter than the span. Nothing of size [queries, keys, d] exists at any time. */
+ * Both are computed cell by cell over what is visible. The alternative is a product with all span + 1 rows of the
+ * table and a gather (or scatter) of columns. It costs queries * (span + 1) dot products for queries * keys useful
+ * ones, which is more where windows are shorter than the span. Nothing of size [queries, keys, d] exists at any time.
+ */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 
 #include <assert.h>
 #include <string.h>
@@ -78,8 +80,8 @@ static interval_state *take_state(sr_tape *tape, sr_tensor *table, const sr_atte
     return state;
 }
 
-/* dtable_gap += sum over heads of the cell's coefficient times row, except into the padding row. `coefficients` are the
- * scores' gradients, or the context's weights; `row` [d] is q_i or dcontext_i. */
+/* dtable_gap += sum over heads of the cell's coefficient times row, except into the padding row. `coefficients` are
+ * the scores' gradients, or the context's weights; `row` [d] is q_i or dcontext_i. */
 static void add_table_gradient(const sr_kernels *kernels, const interval_state *state, const interval_cell *cell,
                                const sr_real *coefficients, const sr_real *row)
 {
@@ -91,6 +93,28 @@ static void add_table_gradient(const sr_kernels *kernels, const interval_state *
         kernels->accumulate_scaled(gradient + head * head_width,
                                    state->scale * coefficients[cell->first_cell + head * cell->cell_stride],
                                    row + head * head_width, head_width);
+}
+
+/* The row of the table of each query and key, for all heads: [batch, heads, queries, keys]. */
+static sr_graph_value describe_gaps(sr_description *to, const interval_state *state)
+{
+    sr_graph *g = description_graph(to);
+    const sr_graph_value times = described_array(to, state->intervals.times);
+    const sr_graph_value query_times = are_read(to, state->map->queries->tokens) ? described_read_rows(to, times) : times;
+    const sr_graph_value difference = SR_GRAPH(
+        g, "Abs", SR_GRAPH(g, "Sub", sr_graph_add_axis(g, query_times, 2), sr_graph_add_axis(g, times, 1)));
+    const sr_graph_value units = SR_GRAPH(g, "Div", difference, sr_graph_integer(g, state->intervals.unit));
+    const sr_graph_value gaps = SR_GRAPH(g, "Min", units, sr_graph_integer(g, state->intervals.span));
+    const int64_t heads[] = {1, (int64_t)state->map->heads, 1, 1};
+    return SR_GRAPH(g, "Tile", sr_graph_add_axis(g, gaps, 1), sr_graph_list(g, heads, 4));
+}
+
+/* The table's rows of each head: axes heads, rows of the table and columns of a head (0, 1, 2) in this order. */
+static sr_graph_value describe_table(sr_description *to, const interval_state *state, const int64_t *order)
+{
+    sr_graph *g = description_graph(to);
+    const int64_t sizes[] = {0, (int64_t)state->map->heads, -1};
+    return sr_graph_transpose(g, sr_graph_reshape(g, described(to, state->table), sizes, 3), order, 3);
 }
 
 /* ---- scores ---- */
@@ -124,6 +148,21 @@ static void scores_backward(sr_tape *tape, const sr_tensor *scores, const void *
     for_each_cell(tape, saved, score_cell_backward);
 }
 
+/* From the products with all rows of the table, [batch, heads, queries, span + 1]. */
+static sr_graph_value describe_scores(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const interval_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value query = described_heads(to, described(to, state->rows), state->map->heads);
+    const sr_graph_value products = SR_GRAPH(g, "MatMul", query, describe_table(to, state, (const int64_t[]){1, 2, 0}));
+    const sr_graph_value scores = SR_GRAPH_WITH(g, "GatherElements", "axis", 3, products, describe_gaps(to, state));
+    return sr_graph_scaled(g, scores, (double)state->scale);
+}
+
+static const sr_operation scores_operation = {
+    .name = "interval_scores", .backward = scores_backward, .describe = describe_scores};
+
 sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table, const sr_attention_map *map,
                               const sr_intervals *intervals, double scale)
 {
@@ -134,7 +173,7 @@ sr_tensor *sr_interval_scores(sr_tape *tape, sr_tensor *query, sr_tensor *table,
     if (!state)
         return NULL;
     sr_tensor *inputs[] = {query, table};
-    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, scores_backward, state);
+    sr_tensor *scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, 2, &scores_operation, state);
     if (!scores)
         return NULL;
     state->rows = query;
@@ -175,6 +214,28 @@ static void context_backward(sr_tape *tape, const sr_tensor *context, const void
     for_each_cell(tape, saved, context_cell_backward);
 }
 
+/* By the sum of the weights of each row of the table, [batch, heads, queries, span + 1]. */
+static sr_graph_value describe_context(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const interval_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const int64_t rows = state->intervals.span + 1;
+    const sr_graph_attribute adding[] = {{.name = "axis", .kind = SR_GRAPH_INTEGER, .integer = 3},
+                                         {.name = "reduction", .kind = SR_GRAPH_TEXT, .text = "add"},
+                                         {.kind = SR_GRAPH_NO_MORE}};
+    const sr_graph_value weights = described(to, state->cells);
+    const sr_graph_value shape = SR_GRAPH_WITH(
+        g, "Concat", "axis", 0, sr_graph_slice(g, SR_GRAPH(g, "Shape", weights), 0, 0, 3), sr_graph_list(g, &rows, 1));
+    const sr_graph_value nothing = SR_GRAPH(g, "Expand", sr_graph_number(g, 0), shape);
+    const sr_graph_value inputs[] = {nothing, describe_gaps(to, state), weights};
+    const sr_graph_value sums = sr_graph_node(g, "ScatterElements", adding, inputs, 3, 1);
+    return described_merged(to, SR_GRAPH(g, "MatMul", sums, describe_table(to, state, (const int64_t[]){1, 0, 2})));
+}
+
+static const sr_operation context_operation = {
+    .name = "interval_context", .backward = context_backward, .describe = describe_context};
+
 sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *table, const sr_attention_map *map,
                                const sr_intervals *intervals)
 {
@@ -186,7 +247,7 @@ sr_tensor *sr_interval_context(sr_tape *tape, sr_tensor *weights, sr_tensor *tab
         return NULL;
     sr_tensor *inputs[] = {weights, table};
     const size_t rows = sr_rows_count(map->queries, map->layout);
-    sr_tensor *context = sr_tape_record(tape, rows, table->columns, inputs, 2, context_backward, state);
+    sr_tensor *context = sr_tape_record(tape, rows, table->columns, inputs, 2, &context_operation, state);
     if (!context)
         return NULL;
     state->rows = context;

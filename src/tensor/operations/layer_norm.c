@@ -1,16 +1,18 @@
 /* Layer normalisation (Ba, Kiros, Hinton 2016), biased variance, epsilon inside the root. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 
 #include <assert.h>
 
 typedef struct {
     sr_tensor *x, *gain, *bias;
+    double epsilon;
     sr_row_statistics *statistics; /* [T] */
 } layer_norm_state;
 
-/* With g = gain dout and normalised = (x - mean) / deviation:  dx += (g - mean(g) - normalised mean(g normalised)) / deviation,
- * dgain += sum_t normalised dout,  dbias += sum_t dout */
+/* With g = gain dout and normalised = (x - mean) / deviation:  dx += (g - mean(g) - normalised mean(g normalised)) /
+ * deviation, dgain += sum_t normalised dout,  dbias += sum_t dout */
 static void layer_norm_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const layer_norm_state *state = saved;
@@ -30,6 +32,20 @@ static void layer_norm_backward(sr_tape *tape, const sr_tensor *out, const void 
             kernels->accumulate(state->bias->gradient, out_gradient, width);
     }
 }
+
+static sr_graph_value describe_layer_norm(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const layer_norm_state *state = saved;
+    const sr_graph_attribute attributes[] = {{.name = "axis", .kind = SR_GRAPH_INTEGER, .integer = -1},
+                                             {.name = "epsilon", .kind = SR_GRAPH_NUMBER, .number = state->epsilon},
+                                             {.kind = SR_GRAPH_NO_MORE}};
+    const sr_graph_value inputs[] = {described(to, state->x), described(to, state->gain), described(to, state->bias)};
+    return sr_graph_node(description_graph(to), "LayerNormalization", attributes, inputs, 3, 1);
+}
+
+static const sr_operation layer_norm_operation = {
+    .name = "layer_norm", .backward = layer_norm_backward, .stores = true, .describe = describe_layer_norm};
 
 sr_tensor *sr_plain_layer_norm(sr_tape *tape, sr_tensor *x, double epsilon)
 {
@@ -55,9 +71,9 @@ sr_tensor *sr_layer_norm(sr_tape *tape, sr_tensor *x, sr_tensor *gain, sr_tensor
     sr_row_statistics *statistics = sr_tape_take(tape, x->rows, sizeof *statistics);
     if (!state || !statistics)
         return NULL;
-    *state = (layer_norm_state){x, gain, bias, statistics};
+    *state = (layer_norm_state){x, gain, bias, epsilon, statistics};
     sr_tensor *inputs[] = {x, gain, bias};
-    sr_tensor *out = sr_tape_record_storing(tape, x->rows, width, inputs, 3, layer_norm_backward, state);
+    sr_tensor *out = sr_tape_record(tape, x->rows, width, inputs, 3, &layer_norm_operation, state);
     for (size_t t = 0; out && t < x->rows; ++t)
         statistics[t] = sr_tape_kernels(tape)->layer_norm(out->values + t * width, x->values + t * width, gain->values,
                                                           bias->values, (sr_real)epsilon, width);

@@ -1,6 +1,7 @@
 /* y = x Wᵀ + b. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 
 #include <assert.h>
@@ -27,6 +28,19 @@ static void linear_backward(sr_tape *tape, const sr_tensor *y, const void *saved
     }
 }
 
+static sr_graph_value describe_linear(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const linear_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value weight = sr_graph_transpose(g, described(to, state->weight), (const int64_t[]){1, 0}, 2);
+    const sr_graph_value product = SR_GRAPH(g, "MatMul", described(to, state->x), weight);
+    return state->bias ? SR_GRAPH(g, "Add", product, described(to, state->bias)) : product;
+}
+
+static const sr_operation linear_operation = {
+    .name = "linear", .backward = linear_backward, .stores = true, .describe = describe_linear};
+
 /* The weight as the right-hand side of products with so many rows; NULL values when memory runs out. */
 static sr_operand right_hand_side(sr_tape *tape, const sr_tensor *weight, size_t rows)
 {
@@ -51,7 +65,7 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
         return NULL;
     *state = (linear_state){x, weight, bias};
     sr_tensor *inputs[] = {x, weight, bias};
-    sr_tensor *y = sr_tape_record_storing(tape, rows, out, inputs, bias ? 3 : 2, linear_backward, state);
+    sr_tensor *y = sr_tape_record(tape, rows, out, inputs, bias ? 3 : 2, &linear_operation, state);
     if (!y)
         return NULL;
     const sr_product_size size = {rows, out, in};

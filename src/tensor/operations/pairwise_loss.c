@@ -28,6 +28,8 @@ static void item_scores_backward(sr_tape *tape, const sr_tensor *scores, const v
     }
 }
 
+static const sr_operation item_scores_operation = {.name = "item_scores", .backward = item_scores_backward};
+
 sr_tensor *sr_item_scores(sr_tape *tape, sr_tensor *x, sr_tensor *table, const int32_t *ids)
 {
     if (!x || !table)
@@ -38,7 +40,7 @@ sr_tensor *sr_item_scores(sr_tape *tape, sr_tensor *x, sr_tensor *table, const i
         return NULL;
     *state = (item_scores_state){x, table, ids};
     sr_tensor *inputs[] = {x, table};
-    sr_tensor *scores = sr_tape_record(tape, x->rows, 1, inputs, 2, item_scores_backward, state);
+    sr_tensor *scores = sr_tape_record(tape, x->rows, 1, inputs, 2, &item_scores_operation, state);
     if (!scores)
         return NULL;
     const size_t width = x->columns;
@@ -66,7 +68,7 @@ static double sigmoid(double z)
 }
 
 static sr_tensor *record_pair(sr_tape *tape, sr_tensor *positive, sr_tensor *negative, double weight,
-                              sr_backward_function backward)
+                              const sr_operation *operation)
 {
     if (!positive || !negative)
         return NULL;
@@ -76,7 +78,7 @@ static sr_tensor *record_pair(sr_tape *tape, sr_tensor *positive, sr_tensor *neg
         return NULL;
     *state = (pair_state){positive, negative, (sr_real)weight};
     sr_tensor *inputs[] = {positive, negative};
-    return sr_tape_record(tape, 1, 1, inputs, 2, backward, state);
+    return sr_tape_record(tape, 1, 1, inputs, 2, operation, state);
 }
 
 /* dpositive_i -= g weight sigmoid(negative_i - positive_i), dnegative_i += the same */
@@ -94,9 +96,11 @@ static void bpr_backward(sr_tape *tape, const sr_tensor *loss, const void *saved
     }
 }
 
+static const sr_operation bpr_operation = {.name = "bpr", .backward = bpr_backward};
+
 sr_tensor *sr_bpr_loss(sr_tape *tape, sr_tensor *positive, sr_tensor *negative, double weight)
 {
-    sr_tensor *loss = record_pair(tape, positive, negative, weight, bpr_backward);
+    sr_tensor *loss = record_pair(tape, positive, negative, weight, &bpr_operation);
     if (!loss)
         return NULL;
     double total = 0;
@@ -120,9 +124,12 @@ static void binary_cross_entropy_backward(sr_tape *tape, const sr_tensor *loss, 
     }
 }
 
+static const sr_operation binary_cross_entropy_operation = {.name = "binary_cross_entropy",
+                                                            .backward = binary_cross_entropy_backward};
+
 sr_tensor *sr_binary_cross_entropy(sr_tape *tape, sr_tensor *positive, sr_tensor *negative, double weight)
 {
-    sr_tensor *loss = record_pair(tape, positive, negative, weight, binary_cross_entropy_backward);
+    sr_tensor *loss = record_pair(tape, positive, negative, weight, &binary_cross_entropy_operation);
     if (!loss)
         return NULL;
     double total = 0;

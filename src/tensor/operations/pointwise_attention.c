@@ -5,6 +5,7 @@
  * There is no softmax: rows need not sum to 1. b is computed again in the backward pass. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/head_block.h"
 
 #include <assert.h>
@@ -21,8 +22,8 @@ static size_t bucket_of(uint64_t gap)
     return gap <= 1 ? 0 : (size_t)floor(log((double)gap) / BUCKET_WIDTH);
 }
 
-/* The smallest gap of each bucket; and by the number of bits of a gap, the bucket of the smallest gap with so many, where the
- * search begins. A logarithm for every cell would take longer than all else. */
+/* The smallest gap of each bucket; and by the number of bits of a gap, the bucket of the smallest gap with so many,
+ * where the search begins. A logarithm for every cell would take longer than all else. */
 enum { LAST_BUCKET = 147, BITS = 64 }; /* that of the largest gap */
 typedef struct {
     uint64_t begins[LAST_BUCKET + 1];
@@ -75,13 +76,44 @@ size_t sr_time_bucket(int64_t left, int64_t right, int64_t unit, size_t largest)
     return bucket < largest ? bucket : largest;
 }
 
+typedef struct {
+    const sr_attention_map *map;
+    sr_bucketing by;
+} buckets_note;
+
+/* [batch, queries, keys] */
+static sr_graph_value describe_buckets(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const buckets_note *note = saved;
+    sr_graph *g = description_graph(to);
+    sr_graph_value query_times = described_array(to, note->by.query_times);
+    if (are_read(to, note->map->queries->tokens))
+        query_times = described_read_rows(to, query_times);
+    const sr_graph_value key_times = described_array(to, note->by.key_times);
+    const sr_graph_value gap = SR_GRAPH(
+        g, "Abs", SR_GRAPH(g, "Sub", sr_graph_add_axis(g, query_times, 2), sr_graph_add_axis(g, key_times, 1)));
+    const sr_graph_value units = SR_GRAPH(g, "Max", SR_GRAPH(g, "Div", gap, sr_graph_integer(g, note->by.unit)),
+                                          sr_graph_integer(g, 1));
+    const sr_graph_value logarithm = SR_GRAPH(g, "Log", SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_DOUBLE, units));
+    const sr_graph_value bucket = SR_GRAPH(g, "Floor", SR_GRAPH(g, "Div", logarithm, sr_graph_double(g, BUCKET_WIDTH)));
+    return SR_GRAPH(g, "Min", SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_INT64, bucket),
+                    sr_graph_integer(g, (int64_t)note->by.largest));
+}
+
+static const sr_operation buckets_operation = {.name = "time_buckets", .describe = describe_buckets};
+
 const uint16_t *sr_time_buckets(sr_tape *tape, const sr_attention_map *map, const sr_bucketing *by)
 {
     if (!map)
         return NULL;
     bucket_table *table = sr_tape_take(tape, 1, sizeof *table);
     uint16_t *buckets = sr_tape_take(tape, sr_attention_map_cells(map) / map->heads, sizeof *buckets);
-    if (!table || !buckets)
+    buckets_note *note = sr_tape_take(tape, 1, sizeof *note);
+    if (!table || !buckets || !note)
+        return NULL;
+    *note = (buckets_note){map, *by};
+    if (!sr_tape_note(tape, buckets, &buckets_operation, note))
         return NULL;
     fill(table);
     uint16_t *cell = buckets;
@@ -207,6 +239,41 @@ static void pointwise_backward(sr_tape *tape, const sr_tensor *weights, const vo
     add_sums(state.biases.times, state.time_sums);
 }
 
+/* The bias of each distance of columns, [window, window]; what it is where the key is later has no effect. */
+static sr_graph_value describe_position_biases(sr_description *to, const pointwise_state *state)
+{
+    sr_graph *g = description_graph(to);
+    const sr_graph_value columns = described_columns(to);
+    const sr_graph_value apart = SR_GRAPH(g, "Sub", sr_graph_add_axis(g, columns, 1), columns);
+    const sr_graph_value distance = SR_GRAPH(g, "Max", apart, sr_graph_integer(g, 0));
+    const sr_graph_value biases = SR_GRAPH_WITH(g, "Gather", "axis", 0, described(to, state->biases.positions), distance);
+    return described_by_columns(to, state->map, biases);
+}
+
+static sr_graph_value describe_pointwise(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const pointwise_state *state = saved;
+    sr_graph *g = description_graph(to);
+    sr_graph_value biased = described(to, state->scores), is_item = described_items(to);
+    if (state->biases.positions)
+        biased = SR_GRAPH(g, "Add", biased, describe_position_biases(to, state));
+    if (state->biases.times) {
+        const sr_graph_value of_cells = SR_GRAPH_WITH(g, "Gather", "axis", 0, described(to, state->biases.times),
+                                                      described_array(to, state->biases.buckets));
+        biased = SR_GRAPH(g, "Add", biased, sr_graph_add_axis(g, of_cells, 1));
+    }
+    if (are_read(to, state->map->queries->tokens))
+        is_item = described_read_rows(to, is_item);
+    const sr_graph_value seen = SR_GRAPH(g, "And", described_visible(to, state->map),
+                                         sr_graph_add_axis(g, sr_graph_add_axis(g, is_item, 1), 3));
+    const sr_graph_value opened = SR_GRAPH(g, "Mul", biased, SR_GRAPH(g, "Sigmoid", biased));
+    return SR_GRAPH(g, "Where", seen, sr_graph_scaled(g, opened, (double)state->factor), sr_graph_number(g, 0));
+}
+
+static const sr_operation pointwise_operation = {
+    .name = "pointwise_attention", .backward = pointwise_backward, .describe = describe_pointwise};
+
 static size_t most_keys(const sr_attention_map *map)
 {
     size_t most = 1;
@@ -237,7 +304,7 @@ sr_tensor *sr_pointwise_attention(sr_tape *tape, sr_tensor *scores, const sr_att
         inputs[count++] = biases->positions;
     if (biases->times)
         inputs[count++] = biases->times;
-    sr_tensor *weights = sr_tape_record(tape, scores->rows, 1, inputs, count, pointwise_backward, state);
+    sr_tensor *weights = sr_tape_record(tape, scores->rows, 1, inputs, count, &pointwise_operation, state);
     if (!weights)
         return NULL;
     *state = (pointwise_state){.map = map,

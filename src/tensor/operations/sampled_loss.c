@@ -5,10 +5,10 @@
  *   logistic    loss = sum_i ( target_weight softplus(-s_i) + weight sum_k softplus(s_ik) )
  *   pairs       loss = weight sum_i sum_k softplus(s_ik - s_i)
  *
- * The targets of a list times its rows is one matrix product, cut into tiles: forward passes over them with an online softmax
- * or with sums of softplus, and backward goes over the same tiles again. The first tiles are kept in between, as many as
- * sr_tape_kept_bytes() hold; backward computes the others again. A list of one target is no matrix product: its rows are read
- * where they lie, one after the other. */
+ * The targets of a list times its rows is one matrix product, cut into tiles: forward passes over them with an online
+ * softmax or with sums of softplus, and backward goes over the same tiles again. The first tiles are kept in between,
+ * as many as sr_tape_kept_bytes() hold; backward computes the others again. A list of one target is no matrix
+ * product: its rows are read where they lie, one after the other. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
@@ -168,8 +168,8 @@ static sr_real factor_of(const sr_tape *tape, const sampled_state *state, const 
     return unit_factor(sr_tape_kernels(tape), row_at(table, place), width_of(state));
 }
 
-/* What all tiles of some columns share: factors of their rows, what is added to their scores, and copies of the rows where
- * there is a matrix product. */
+/* What all tiles of some columns share: factors of their rows, what is added to their scores, and copies of the rows
+ * where there is a matrix product. */
 static void gather_columns(sr_tape *tape, sampled_state *state, const list_tile *tile, void *context)
 {
     const size_t width = width_of(state);
@@ -455,6 +455,8 @@ static void sampled_backward(sr_tape *tape, const sr_tensor *loss, const void *s
     }
 }
 
+static const sr_operation sampled_operation = {.name = "sampled", .backward = sampled_backward};
+
 /* ---- forward ---- */
 
 /* The kept tiles: their elements and rows, and room for the largest of those that are not kept. */
@@ -548,7 +550,7 @@ static sr_tensor *compare(sr_tape *tape, const sampled_state *wanted)
     if (!take_room(tape, state) || !take_factors(tape, state))
         return NULL;
     sr_tensor *inputs[] = {state->x, with->target_table, with->table};
-    sr_tensor *loss = sr_tape_record(tape, 1, 1, inputs, 3, sampled_backward, state);
+    sr_tensor *loss = sr_tape_record(tape, 1, 1, inputs, 3, &sampled_operation, state);
     if (!loss)
         return NULL;
     begin_sums(tape, state);

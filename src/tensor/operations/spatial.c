@@ -1,5 +1,5 @@
-/* AC-TSR's spatial calibrator (Zhou et al. 2023, section 4.1; "rich attention" of FormNet, Lee et al. 2022): what the order
- * and the distance of two tokens say about their attention.
+/* AC-TSR's spatial calibrator (Zhou et al. 2023, section 4.1; "rich attention" of FormNet, Lee et al. 2022): what the
+ * order and the distance of two tokens say about their attention.
  *
  * Both terms read an affine map of the concatenation (q_i, k_j). It separates,
  *
@@ -8,6 +8,7 @@
  * so that two dot products a token and head replace a tensor of size [heads, L, L, 2e]. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/head_block.h"
 
 #include <assert.h>
@@ -59,7 +60,7 @@ static void project_backward(const sr_kernels *kernels, const sr_tensor *x, cons
 }
 
 /* Everything of an operation but its rows. */
-static sr_tensor *record(sr_tape *tape, const spatial_state *parts, sr_backward_function backward, spatial_state **made)
+static sr_tensor *record(sr_tape *tape, const spatial_state *parts, const sr_operation *operation, spatial_state **made)
 {
     const sr_attention_map *map = parts->map;
     const size_t width = parts->weight->columns / 2;
@@ -75,7 +76,7 @@ static sr_tensor *record(sr_tape *tape, const spatial_state *parts, sr_backward_
     state->row = sr_tape_take(tape, map->layout->window, sizeof *state->row);
     state->row_gradient = sr_tape_take(tape, map->layout->window, sizeof *state->row_gradient);
     sr_tensor *inputs[] = {parts->before, parts->query, parts->key, parts->weight, parts->bias, parts->steepness};
-    state->scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, parts->steepness ? 6 : 5, backward, state);
+    state->scores = sr_tape_record(tape, sr_attention_map_cells(map), 1, inputs, parts->steepness ? 6 : 5, operation, state);
     if (!state->query_terms || !state->key_terms || !state->row || !state->row_gradient || !state->scores)
         return NULL;
     const sr_kernels *kernels = sr_tape_kernels(tape);
@@ -83,6 +84,28 @@ static sr_tensor *record(sr_tape *tape, const spatial_state *parts, sr_backward_
     project(kernels, parts->key, parts->weight->values + width, width, 0, state->key_terms);
     *made = state;
     return state->scores;
+}
+
+/* a_i + b_j + bias, [batch, heads, queries, keys] */
+static sr_graph_value describe_affine(sr_description *to, const spatial_state *state)
+{
+    sr_graph *g = description_graph(to);
+    const int64_t width = (int64_t)head_width(state);
+    const sr_graph_value weight = sr_graph_transpose(g, described(to, state->weight), (const int64_t[]){1, 0}, 2);
+    const sr_graph_value query = described_heads(to, described(to, state->query), state->map->heads),
+                         key = described_heads(to, described(to, state->key), state->map->heads);
+    const sr_graph_value query_terms = SR_GRAPH(g, "MatMul", query, sr_graph_slice(g, weight, 0, 0, width)),
+                         key_terms = SR_GRAPH(g, "MatMul", key, sr_graph_slice(g, weight, 0, width, 2 * width));
+    const sr_graph_value key_rows = sr_graph_transpose(g, key_terms, (const int64_t[]){0, 1, 3, 2}, 4);
+    return SR_GRAPH(g, "Add", SR_GRAPH(g, "Add", query_terms, key_rows), described(to, state->bias));
+}
+
+/* i - j of the columns of query and key, by those of the map's queries. */
+static sr_graph_value describe_column_differences(sr_description *to, const spatial_state *state)
+{
+    sr_graph *g = description_graph(to);
+    const sr_graph_value columns = SR_GRAPH_WITH(g, "Cast", "to", SR_GRAPH_FLOAT, described_columns(to));
+    return described_by_columns(to, state->map, SR_GRAPH(g, "Sub", sr_graph_add_axis(g, columns, 1), columns));
 }
 
 /* Gradients of the terms while the rows of a backward pass are walked. */
@@ -144,7 +167,8 @@ static void order_forward_head(sr_tape *tape, const sr_attention_map *map, const
     }
 }
 
-/* dz_ij = -dS_ij sigmoid(z_ij) for j <= i, dS_ij sigmoid(-z_ij) for j > i;  da_i += sum_j dz_ij,  db_j += sum_i dz_ij */
+/* dz_ij = -dS_ij sigmoid(z_ij) for j <= i, dS_ij sigmoid(-z_ij) for j > i;  da_i += sum_j dz_ij,  db_j += sum_i dz_ij
+ */
 static void order_backward_head(sr_tape *tape, const sr_attention_map *map, const head_block *block, const void *saved)
 {
     const term_gradients *gradients = saved;
@@ -175,6 +199,20 @@ static void order_backward(sr_tape *tape, const sr_tensor *scores, const void *s
     backward_through_terms(tape, saved, order_backward_head);
 }
 
+/* ln sigmoid(z) = -softplus(-z); the sign of z follows from the columns. */
+static sr_graph_value describe_order(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const spatial_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value is_later = SR_GRAPH(g, "Less", describe_column_differences(to, state), sr_graph_number(g, 0));
+    const sr_graph_value sign = SR_GRAPH(g, "Where", is_later, sr_graph_number(g, -1), sr_graph_number(g, 1));
+    const sr_graph_value softplus = SR_GRAPH(g, "Softplus", SR_GRAPH(g, "Mul", sign, describe_affine(to, state)));
+    return SR_GRAPH(g, "Sub", described(to, state->before), sr_graph_scaled(g, softplus, (double)state->scale));
+}
+
+static const sr_operation order_operation = {.name = "order_scores", .backward = order_backward, .describe = describe_order};
+
 sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key, sr_tensor *weight,
                                sr_tensor *bias, const sr_attention_map *map, double scale)
 {
@@ -183,7 +221,7 @@ sr_tensor *sr_add_order_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *quer
     const spatial_state parts = {
         .map = map, .before = scores, .query = query, .key = key, .weight = weight, .bias = bias, .scale = (sr_real)scale};
     spatial_state *state;
-    sr_tensor *out = record(tape, &parts, order_backward, &state);
+    sr_tensor *out = record(tape, &parts, &order_operation, &state);
     if (out)
         for_each_head(tape, map, head_width(state), order_forward_head, state);
     return out;
@@ -252,6 +290,22 @@ static void distance_backward(sr_tape *tape, const sr_tensor *scores, const void
     backward_through_terms(tape, saved, distance_backward_head);
 }
 
+static sr_graph_value describe_distance(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const spatial_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value apart = SR_GRAPH(g, "Abs", describe_column_differences(to, state));
+    const sr_graph_value logarithms = SR_GRAPH(g, "Log", SR_GRAPH(g, "Add", apart, sr_graph_number(g, 1)));
+    const sr_graph_value deviation = SR_GRAPH(g, "Sub", logarithms, describe_affine(to, state));
+    const sr_graph_value steep = SR_GRAPH(g, "Mul", described(to, state->steepness), deviation);
+    const sr_graph_value term = sr_graph_scaled(g, SR_GRAPH(g, "Mul", steep, steep), -0.5 * (double)state->scale);
+    return SR_GRAPH(g, "Add", described(to, state->before), term);
+}
+
+static const sr_operation distance_operation = {
+    .name = "distance_scores", .backward = distance_backward, .describe = describe_distance};
+
 sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *query, sr_tensor *key,
                                   const sr_distance_map *affine, const sr_attention_map *map, double scale)
 {
@@ -273,7 +327,7 @@ sr_tensor *sr_add_distance_scores(sr_tape *tape, sr_tensor *scores, sr_tensor *q
                                  .scale = (sr_real)scale,
                                  .logarithms = logarithms};
     spatial_state *state;
-    sr_tensor *out = record(tape, &parts, distance_backward, &state);
+    sr_tensor *out = record(tape, &parts, &distance_operation, &state);
     if (out)
         for_each_head(tape, map, head_width(state), distance_forward_head, state);
     return out;

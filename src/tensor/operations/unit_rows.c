@@ -5,6 +5,7 @@
 #include "tensor/unit_rows.h"
 
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,6 +47,19 @@ static void unit_rows_backward(sr_tape *tape, const sr_tensor *out, const void *
                              x->values + i * out->columns, state->factors[i], out->columns);
 }
 
+static sr_graph_value describe_unit_rows(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const unit_rows_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const sr_graph_value x = described(to, state->x);
+    const sr_graph_value norms = SR_GRAPH(g, "Sqrt", sr_graph_sum(g, SR_GRAPH(g, "Mul", x, x), -1));
+    return SR_GRAPH(g, "Div", x, SR_GRAPH(g, "Max", norms, sr_graph_number(g, 1 / LARGEST_FACTOR)));
+}
+
+static const sr_operation unit_rows_operation = {
+    .name = "unit_rows", .backward = unit_rows_backward, .describe = describe_unit_rows};
+
 sr_tensor *sr_unit_rows(sr_tape *tape, sr_tensor *x)
 {
     if (!x)
@@ -55,7 +69,7 @@ sr_tensor *sr_unit_rows(sr_tape *tape, sr_tensor *x)
     if (!state || !factors)
         return NULL;
     *state = (unit_rows_state){x, factors};
-    sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, unit_rows_backward, state);
+    sr_tensor *out = sr_tape_record(tape, x->rows, x->columns, &x, 1, &unit_rows_operation, state);
     if (!out)
         return NULL;
     memcpy(out->values, x->values, x->rows * x->columns * sizeof *out->values);

@@ -1,8 +1,10 @@
 /* Rows of an attention map as vectors over the window: what AWRSR (2024) refines.
  *
- * Row i of a head holds, for each visible key j, a number in the column of j; all other columns of the window are 0. */
+ * Row i of a head holds, for each visible key j, a number in the column of j; all other columns of the window are 0.
+ */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
+#include "tensor/description.h"
 #include "tensor/gemm.h"
 #include "tensor/head_block.h"
 
@@ -66,6 +68,27 @@ static void project_backward(sr_tape *tape, const sr_tensor *out, const void *sa
     for_each_head(tape, state->map, 0, project_head_backward, state);
 }
 
+/* A weight that all heads share is [rank, columns], others are [heads, rank, columns]. Columns behind the window are
+ * not read.
+ * */
+static sr_graph_value describe_project(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const projection_state *state = saved;
+    sr_graph *g = description_graph(to);
+    const int64_t window = (int64_t)state->map->layout->window;
+    const sr_graph_value cells = described_masked(to, state->map, described(to, state->cells), 0);
+    sr_graph_value weight = described(to, state->weight);
+    if (state->columns > (size_t)window)
+        weight = sr_graph_slice(g, weight, -1, 0, window);
+    weight = state->per_head ? sr_graph_transpose(g, weight, (const int64_t[]){0, 2, 1}, 3)
+                             : sr_graph_transpose(g, weight, (const int64_t[]){1, 0}, 2);
+    return described_merged(to, SR_GRAPH(g, "MatMul", cells, weight));
+}
+
+static const sr_operation project_operation = {
+    .name = "project_rows", .backward = project_backward, .describe = describe_project};
+
 static size_t largest_block(const sr_attention_map *map)
 {
     size_t largest = 0;
@@ -93,7 +116,7 @@ sr_tensor *sr_project_rows(sr_tape *tape, sr_tensor *cells, sr_tensor *weight, c
     assert(state->columns >= map->layout->window);
     sr_tensor *inputs[] = {cells, weight};
     const size_t rows = sr_rows_count(map->queries, map->layout);
-    state->out = sr_tape_record(tape, rows, map->heads * rank, inputs, 2, project_backward, state);
+    state->out = sr_tape_record(tape, rows, map->heads * rank, inputs, 2, &project_operation, state);
     if (!state->out)
         return NULL;
     for_each_head(tape, map, 0, project_head, state);
@@ -169,12 +192,39 @@ static void to_window_backward(sr_tape *tape, const sr_tensor *matrix, const voi
     for_each_head(tape, state->map, 0, add_to_cell_gradients, state);
 }
 
+static sr_graph_value describe_to_window(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const window_state *state = saved;
+    sr_graph *g = description_graph(to);
+    sr_graph_value cells = described_masked(to, state->map, described(to, state->cells), 0);
+    const int64_t more = (int64_t)(state->width - state->map->layout->window), sizes[] = {0, 0, 0, 0, 0, 0, 0, more};
+    if (more > 0)
+        cells = SR_GRAPH(g, "Pad", cells, sr_graph_list(g, sizes, 8));
+    return described_merged(to, cells);
+}
+
+static const sr_operation to_window_operation = {
+    .name = "rows_to_window", .backward = to_window_backward, .describe = describe_to_window};
+
 static void from_window_backward(sr_tape *tape, const sr_tensor *cells, const void *saved)
 {
     (void)cells;
     const window_state *state = saved;
     for_each_head(tape, state->map, 0, add_to_matrix_gradients, state);
 }
+
+static sr_graph_value describe_from_window(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const window_state *state = saved;
+    const sr_graph_value heads = described_heads(to, described(to, state->matrix), state->map->heads);
+    const sr_graph_value cells = sr_graph_slice(description_graph(to), heads, -1, 0, (int64_t)state->map->layout->window);
+    return described_masked(to, state->map, cells, 0);
+}
+
+static const sr_operation from_window_operation = {
+    .name = "rows_from_window", .backward = from_window_backward, .describe = describe_from_window};
 
 sr_tensor *sr_rows_to_window(sr_tape *tape, sr_tensor *cells, const sr_attention_map *map, size_t width)
 {
@@ -185,7 +235,7 @@ sr_tensor *sr_rows_to_window(sr_tape *tape, sr_tensor *cells, const sr_attention
     if (!state)
         return NULL;
     const size_t rows = sr_rows_count(map->queries, map->layout);
-    sr_tensor *matrix = sr_tape_record(tape, rows, map->heads * width, &cells, 1, to_window_backward, state);
+    sr_tensor *matrix = sr_tape_record(tape, rows, map->heads * width, &cells, 1, &to_window_operation, state);
     if (!matrix)
         return NULL;
     *state = (window_state){map, cells, matrix, width};
@@ -202,7 +252,7 @@ sr_tensor *sr_rows_from_window(sr_tape *tape, sr_tensor *matrix, const sr_attent
     window_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
-    sr_tensor *cells = sr_tape_record(tape, sr_attention_map_cells(map), 1, &matrix, 1, from_window_backward, state);
+    sr_tensor *cells = sr_tape_record(tape, sr_attention_map_cells(map), 1, &matrix, 1, &from_window_operation, state);
     if (!cells)
         return NULL;
     *state = (window_state){map, cells, matrix, matrix->columns / map->heads};
