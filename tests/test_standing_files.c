@@ -44,7 +44,7 @@ static const standing_case cases[] = {
      "all",
      "",
      NULL,
-     {"2 of 3 ranks wait; missing is rank 0 on ", "stands still while it writes .*/checkpoints/step-0000000010.h5",
+     {"2 of 3 ranks wait", "missing is rank 0 on .*stands still while it writes .*/checkpoints/step-0000000010.h5",
       "the same command goes on from the last checkpoint"}},
     {"hanging-beside-training",
      "write",
