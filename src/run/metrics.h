@@ -31,6 +31,15 @@ typedef struct {
 
 sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *line, sr_error *error);
 
+/* How many rows of a kind a training has taken over from another one. */
+typedef struct {
+    int64_t kept, fresh, dropped;
+} sr_from_counts;
+
+/* A line of kind "from": what a training begins with. `users` may be NULL. */
+sr_status sr_metrics_write_from(sr_metrics_file *file, const char *checkpoint, int64_t earlier_steps, int64_t optimizer_steps,
+                                const sr_from_counts *items, const sr_from_counts *users, sr_error *error);
+
 /* A line of kind "valid" or "test"; train_loss is the mean of the epoch so far, left out when negative. `baseline` marks the
  * metrics of popularity. */
 sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, const char *baseline, int64_t step, int64_t epoch,

@@ -11,7 +11,7 @@ sr_status run_validate(run *r, sr_error *error)
     sr_ranking_metrics metrics;
     sr_parallel_phase(r->parallel, SR_PHASE_VALIDATION, r->progress.step);
     SR_TRY(sr_stepper_settle(&r->stepper, error));
-    sr_model_set_step(r->model, r->progress.step);
+    sr_model_set_step(r->model, sr_progress_model_steps(&r->progress));
     SR_TRY(sr_evaluate_model(r->parallel, r->model,
                              &(sr_evaluation){.dataset = r->dataset,
                                               .settings = &r->settings->evaluation,
@@ -69,7 +69,7 @@ sr_status run_test(run *r, sr_error *error)
     const bool validated = r->progress.best_metric >= 0;
     const int64_t step = validated ? r->progress.best_step : r->progress.step;
     const int64_t epoch = validated ? r->progress.best_epoch : r->progress.epoch;
-    sr_model_set_step(r->model, step);
+    sr_model_set_step(r->model, r->progress.earlier_steps + step);
     sr_ranking_metrics model, popularity;
     SR_TRY(sr_evaluate_model(r->parallel, r->model,
                              &(sr_evaluation){.dataset = r->dataset,
