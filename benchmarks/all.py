@@ -19,7 +19,8 @@ import launcher
 # Models: a configuration below --configurations, and what is changed in it.
 MODELS = {
     "sasrec": ["paper/sasrec-beauty.yaml"],
-    "sasrec-bce": ["paper/sasrec-beauty.yaml", "training.loss=binary_cross_entropy", "training.objective=all"],
+    "sasrec-bce": ["paper/sasrec-beauty.yaml", "data.samples=sliding", "training.loss=binary_cross_entropy",
+                   "training.objective=all"],
     "bsarec": ["paper/bsarec-beauty.yaml"],
     "bert4rec": ["paper/bert4rec-beauty.yaml"],
     "stosa": ["paper/stosa-beauty.yaml"],

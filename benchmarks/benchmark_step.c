@@ -21,10 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PARTS = 7, WARM_UP = 10 };
-static const char *const part_names[PARTS] = {"step", "data", "forward", "loss", "backward", "reduction", "optimizer"};
+enum { PARTS = 8, WARM_UP = 10 };
+static const char *const part_names[PARTS] = {"step",     "data",      "forward",   "loss",
+                                              "backward", "reduction", "optimizer", "processor"};
 
 /* What was measured on this rank. */
 typedef struct {
@@ -47,8 +49,17 @@ typedef struct {
     int64_t nodes, ranks_of_node;         /* the latter on the node that has most */
 } rank_results;
 
+/* Seconds that the threads of this process have had a processor. */
+static double processor_seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
 /* What a step has added to the times. */
-static void times_of(const sr_step_times *before, const sr_step_times *after, double seconds, double parts[PARTS])
+static void times_of(const sr_step_times *before, const sr_step_times *after, double seconds, double processor,
+                     double parts[PARTS])
 {
     const double list[PARTS] = {seconds,
                                 after->data - before->data,
@@ -56,7 +67,8 @@ static void times_of(const sr_step_times *before, const sr_step_times *after, do
                                 after->loss - before->loss,
                                 after->backward - before->backward,
                                 after->reduction - before->reduction,
-                                after->optimizer - before->optimizer};
+                                after->optimizer - before->optimizer,
+                                processor};
     for (size_t part = 0; part < PARTS; ++part)
         parts[part] = 1e3 * list[part];
 }
@@ -231,15 +243,15 @@ static sr_status measure(sr_stepper *stepper, results *r, sr_error *error)
         double parts[PARTS];
         const sr_step_times before = stepper->times;
         const sr_traffic sent = sr_stepper_traffic(stepper);
-        const double start = sr_seconds();
+        const double processor = processor_seconds(), start = sr_seconds();
         SR_TRY(
             sr_train_step(stepper, (int64_t)(step / batches), (int64_t)(step % batches), (int64_t)step, votes, &result, error));
-        const double seconds = sr_seconds() - start;
+        const double seconds = sr_seconds() - start, used = processor_seconds() - processor;
         r->most_memory = sr_stepper_memory(stepper) > r->most_memory ? sr_stepper_memory(stepper) : r->most_memory;
         if (step < WARM_UP)
             continue;
         add_sent(&r->sent, &sent, stepper);
-        times_of(&before, &stepper->times, seconds, parts);
+        times_of(&before, &stepper->times, seconds, used, parts);
         for (size_t part = 0; part < PARTS; ++part)
             r->milliseconds[part * r->steps + step - WARM_UP] = parts[part];
         r->seconds += seconds;

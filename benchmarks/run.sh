@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 usage() {
   echo "usage: benchmarks/run.sh all [--output DIR] [--data DIR ...] [--steps N] [--ranks R] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh step CONFIG.yaml DATA [RANKS [STEPS [section.key=value ...]]]" >&2
-  echo "       benchmarks/run.sh peers CONFIG.yaml DATA [STEPS] [section.key=value ...] [--tuned] [--separated] [--json FILE]" >&2
+  echo "       benchmarks/run.sh peers CONFIG.yaml|wide|long DATA [STEPS] [section.key=value ...] [--form NAME ...] [--ranks N] [--json FILE]" >&2
   echo "       benchmarks/run.sh peers --check FIXTURE.h5 ..." >&2
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2

@@ -16,7 +16,9 @@ static sr_status check_input(const conversion *c, const input_facts *facts, sr_e
 {
     SR_TRY(parse_report_judge(&facts->report, (const char *const *)c->inputs.paths, error));
     if (facts->report.records == 0)
-        return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found", c->inputs.paths[0]);
+        return sr_fail(error, SR_ERROR_DATA,
+                       "%s: no interaction was found: the file is empty, or --where and --na-values leave out every line",
+                       c->inputs.paths[0]);
     if (c->entry.has_min_rating && !facts->reading.has_ratings)
         return sr_fail(error, SR_ERROR_USAGE, "--min-rating: this input has no ratings%s", facts->reading.no_ratings);
     if ((c->after || c->before) && !facts->reading.has_times)

@@ -13,50 +13,14 @@
 static const struct {
     const char *name;
     sr_status (*function)(sr_parallel *parallel, int argument_count, char **arguments, sr_error *error);
-    const char *usage, *help; /* for the manual */
+    const char *help;
 } commands[] = {
-    {"convert", command_convert, "convert --format FORMAT --input FILE... --output DIR [options]",
-     "Reads raw interactions, filters them, splits each sequence, and writes a data set."},
-    {"formats", command_formats, "formats [--markdown]", "Lists the raw formats that convert reads."},
-    {"synth", command_synth, "synth --users N --items N --mean-length X --seed S --output DIR [options]",
-     "Makes a data set by a random process whose next items can partly be predicted."},
-    {"info", command_info, "info DIR [--json]", "Verifies a data set and tells its counts and lengths."},
-    {"export", command_export, "export DIR [--output FILE] [--format sequences|csv [--parts]]", "Writes a data set as text."}};
+    {"convert", command_convert, "Reads raw interactions, filters them, splits each sequence, and writes a data set."},
+    {"formats", command_formats, "Lists the raw formats that convert reads."},
+    {"synth", command_synth, "Makes a data set by a random process whose next items can partly be predicted."},
+    {"info", command_info, "Verifies a data set and tells its counts and lengths."},
+    {"export", command_export, "Writes a data set as text."}};
 enum { COMMANDS = sizeof commands / sizeof *commands };
-
-static void print_usage(FILE *file)
-{
-    fputs("Turns raw interactions into data sets for srtrain.\n\n"
-          "usage:\n"
-          "  srprep convert --format FORMAT (--input FILE... | --train FILE... --valid FILE... --test FILE...) --output DIR\n"
-          "                 [--recursive] [--shards N] [--where COLUMN=VALUE[,VALUE...]]...\n"
-          "                 [--min-rating X] [--after T] [--before T] [--items FILE] [--session-gap DURATION]\n"
-          "                 [--deduplicate first|last|consecutive|none]\n"
-          "                 [--max-user K] [--max-item K] [--min-user K] [--min-item K] [--max-length N]\n"
-          "                 [--split leave-one-out|leave-one-out:test|ratio:0.8,0.1,0.1|time:T1,T2|\n"
-          "                          time-quantile:0.8,0.1,0.1|sessions:0.8,0.1,0.1|sessions:T1,T2]\n"
-          "                 [--cold keep|drop|items|users] [--memory SIZE] [--temporary DIR] [--report FILE.json]\n"
-          "                 [--input-list FILE] [--strict] [--na-values NA,null] [--time-decimals N]\n"
-          "                 [--time-unit auto|none|number|seconds|milliseconds|microseconds|nanoseconds|iso]\n"
-          "                 [--time-format '%m/%d/%Y %H:%M']\n"
-          "                 [--columns user=0,item=1,time=3,rating=2] [--delimiter ,|blanks] [--header]   (format csv)\n"
-          "                 [--no-quotes | --multiline-quotes] [--ragged] [--comment '#'] [--no-user]   (format csv)\n"
-          "                 [--counted]   (format sequences)\n"
-          "                 [--columns user=0,items=1] [--list-separator ,]   (lists; formats csv and recbole)\n"
-          "                 [--columns user=KEY,item=KEY.KEY,time=KEY.KEY,rating=KEY]   (formats json and python)\n"
-          "  srprep formats [--markdown]\n"
-          "  srprep synth --users N --items N --mean-length X --seed S --output DIR [--shards N]\n"
-          "               [--popularity clusters|zipf] [--item-order random|popularity] [--clusters N] [--exponent X]\n"
-          "               [--transition P] [--memory SIZE] [--temporary DIR]\n"
-          "  srprep info DIR [--json]\n"
-          "  srprep export DIR [--output FILE] [--format sequences|csv [--parts]]\n"
-          "  srprep --version\n\n"
-          "\"mpirun -np P\" in front of convert and synth divides the work among P processes; the data set is the same.\n\n"
-          "formats (plain, gzip or zstd; a directory is all files in it; \"-\" is standard input):\n",
-          file);
-    raw_formats_describe(file, false);
-    fputs("\nExit codes: 0 done, 1 failed at run time, 2 usage error, 3 the input is damaged or does not fit.\n", file);
-}
 
 static sr_status unknown_command(const char *name, sr_error *error)
 {
@@ -98,6 +62,20 @@ static sr_status describe(const char *name, const char *help, sr_error *error)
     return run_alone(3, arguments, error);
 }
 
+static sr_status print_usage(const sr_program *program, sr_error *error)
+{
+    fputs("Turns raw interactions into data sets for srtrain.\n\nusage:\n", stdout);
+    SR_TRY(sr_program_usage(program, error));
+    fputs("  srprep --version\n\n"
+          "\"mpirun -n P\" in front of convert and synth divides the work among P processes; the data set is the same.\n"
+          "\"srprep COMMAND --help\" explains the options of a command.\n\n"
+          "formats (plain, gzip or zstd; a directory is all files in it; \"-\" is standard input):\n",
+          stdout);
+    raw_formats_describe(stdout, false);
+    fputs("\nExit codes: 0 done, 1 failed at run time, 2 usage error, 3 the input is damaged or does not fit.\n", stdout);
+    return SR_OK;
+}
+
 static sr_status print_help(const char *argument, sr_error *error)
 {
     static const char manual_sections[] = ".SH EXIT STATUS\n"
@@ -107,7 +85,7 @@ static sr_status print_help(const char *argument, sr_error *error)
     sr_command_help help[COMMANDS];
     bool written = false;
     for (size_t i = 0; i < COMMANDS; ++i)
-        help[i] = (sr_command_help){commands[i].name, commands[i].usage, commands[i].help};
+        help[i] = (sr_command_help){commands[i].name, commands[i].help};
     const sr_program program = {.name = "srprep",
                                 .version = SRTRAIN_PROGRAM_VERSION,
                                 .summary = "turn raw interactions into data sets for srtrain",
@@ -116,9 +94,7 @@ static sr_status print_help(const char *argument, sr_error *error)
                                 .manual_sections = manual_sections,
                                 .describe = describe};
     SR_TRY(sr_program_help(&program, argument, &written, error));
-    if (!written)
-        print_usage(stdout);
-    return SR_OK;
+    return written ? SR_OK : print_usage(&program, error);
 }
 
 /* ---- ranks ---- */
@@ -171,7 +147,7 @@ int main(int argument_count, char **arguments)
 {
     sr_standard_streams_reserve();
     if (argument_count < 2) {
-        print_usage(stderr);
+        fputs("srprep: error: a command is missing (srprep --help)\n", stderr);
         return SR_ERROR_USAGE;
     }
     sr_error error = {.status = SR_OK};

@@ -36,6 +36,15 @@ endif()
 target_compile_definitions(test_standing_files PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
 set_tests_properties(test_standing_files PROPERTIES SKIP_RETURN_CODE 77)
 
+# Random faults over several hosts. By hand: more of them, and other seeds.
+if(NOT SRTRAIN_SANITIZE)
+  add_test(NAME test_host_faults
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/hosts.sh ${MPIEXEC_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/python.sh
+                   ${CMAKE_CURRENT_SOURCE_DIR}/test_host_faults.py ${CMAKE_BINARY_DIR} 2 867)
+  set_tests_properties(test_host_faults PROPERTIES PROCESSORS 2 SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                       ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endif()
+
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
 # Recommendations of imported parameters are compared with fixtures.
@@ -61,3 +70,31 @@ add_test(NAME test_compare_scipy
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_compare.py ${CMAKE_BINARY_DIR})
 set_tests_properties(test_compare_scipy PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
                      ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Event files, read by TensorBoard, where it is installed.
+add_test(NAME test_tensorboard
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_tensorboard.py ${CMAKE_BINARY_DIR})
+set_tests_properties(test_tensorboard PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                     ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+
+# Reports of runs, also opened in Chromium where there is one.
+foreach(part Page Browser)
+  string(TOLOWER ${part} name)
+  add_test(NAME test_report_${name}
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_report.py ${CMAKE_BINARY_DIR} ${part})
+  set_tests_properties(test_report_${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_LONG_TEST_TIMEOUT}
+                       ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endforeach()
+
+# Pages that show what programs print, and what they take.
+add_test(NAME the_table_of_models_says_what_goes_together
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/models_table.sh ${PROJECT_SOURCE_DIR} $<TARGET_FILE:srtrain_program>)
+add_test(NAME the_page_on_commands_is_what_the_programs_say
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/commands_page.sh ${PROJECT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+foreach(page tutorial python)
+  add_test(NAME ${page}_page_shows_what_is_printed
+           COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/page_runs.py
+                   ${PROJECT_SOURCE_DIR}/docs/${page}.md ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE})
+  set_tests_properties(${page}_page_shows_what_is_printed PROPERTIES SKIP_RETURN_CODE 77 PROCESSORS 2
+                       TIMEOUT ${SRTRAIN_TEST_TIMEOUT} ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
+endforeach()

@@ -22,3 +22,9 @@ foreach(part manual module spack policy)
   set_tests_properties(packaging.${part} PROPERTIES SKIP_RETURN_CODE 77 RESOURCE_LOCK packaging TIMEOUT ${SRTRAIN_TEST_TIMEOUT}
                        ENVIRONMENT "${SRTRAIN_TEST_ENVIRONMENT}")
 endforeach()
+
+# Metrics that go to MLflow or to Weights & Biases.
+add_test(NAME test_forward_metrics
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${CMAKE_CURRENT_SOURCE_DIR}/test_forward_metrics.py
+                 ${PROJECT_SOURCE_DIR}/launch/forward-metrics.py)
+set_tests_properties(test_forward_metrics PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${SRTRAIN_TEST_TIMEOUT})

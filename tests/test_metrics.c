@@ -22,7 +22,7 @@ static void check_trimming(const char *directory, const char *before, int64_t st
     sr_error error = {.message = ""};
     files_path(path, directory, "metrics.jsonl");
     files_write_text(path, before);
-    if (sr_metrics_open(&metrics, path, step, epoch, &error) != SR_OK)
+    if (sr_metrics_open(&metrics, path, NULL, step, epoch, &error) != SR_OK)
         fail_msg("%s", error.message);
     assert_int_equal(sr_metrics_synchronise(metrics, &error), SR_OK);
     sr_metrics_close(metrics);
@@ -75,7 +75,7 @@ static void a_line_with_a_zero_byte_goes(void **state)
     sr_error error;
     files_path(path, *state, "metrics.jsonl");
     files_write(path, before, sizeof before - 1);
-    assert_int_equal(sr_metrics_open(&metrics, path, 20, 1, &error), SR_OK);
+    assert_int_equal(sr_metrics_open(&metrics, path, NULL, 20, 1, &error), SR_OK);
     sr_metrics_close(metrics);
     FILE *file = fopen(path, "r");
     assert_non_null(file);
@@ -93,7 +93,7 @@ static void a_new_file_is_made_and_lines_are_appended(void **state)
     const sr_ranking_metrics none = {.cases = 0};
     files_path(path, *state, "metrics.jsonl");
     for (int64_t epoch = 1; epoch <= 2; ++epoch) {
-        assert_int_equal(sr_metrics_open(&metrics, path, 100, epoch, &error), SR_OK);
+        assert_int_equal(sr_metrics_open(&metrics, path, NULL, 100, epoch, &error), SR_OK);
         assert_int_equal(sr_metrics_write_ranking(metrics, "valid", NULL, 10 * epoch, epoch, -1, &none, &error), SR_OK);
         sr_metrics_close(metrics);
     }
@@ -117,7 +117,7 @@ static void a_file_that_cannot_be_written_is_an_error(void **state)
     sr_metrics_file *metrics;
     sr_error error = {.message = ""};
     files_path(path, *state, "missing/metrics.jsonl");
-    assert_int_equal(sr_metrics_open(&metrics, path, 0, 0, &error), SR_ERROR_RUNTIME);
+    assert_int_equal(sr_metrics_open(&metrics, path, NULL, 0, 0, &error), SR_ERROR_RUNTIME);
     assert_null(metrics);
     assert_non_null(strstr(error.message, path));
 }

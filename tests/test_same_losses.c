@@ -184,8 +184,8 @@ static bool train(const rank_counts *counts, int ranks, size_t threads, const ch
 /* ---- any number of ranks and threads ---- */
 
 /*
- * Rounding leaves 1e-7 of a term's value in the first step. A loss is a difference of scores: training makes the loss small, and not
- * the scores, whose rounding stays.
+ * Rounding leaves 1e-7 of a term's value in the first step. A loss is a difference of scores: training makes the loss small,
+ * and not the scores, whose rounding stays.
  */
 static void assert_close_terms(const char *options, int ranks, const outcome *actual, const outcome *expected)
 {

@@ -50,7 +50,7 @@ static void usage_errors_end_with_2_and_write_nothing(void **state)
     const struct {
         const char *arguments, *says;
     } cases[] = {
-        {"", "usage:"},
+        {"", "a command is missing (srprep --help)"},
         {"konvert", "did you mean convert?"},
         {"convert --input D/pairs.txt --output D/out", "--format is missing"},
         {"convert --input D/u.data.gz --output D/out", "u.data.gz is called like files of movielens-100k"},

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from parts import FeedForward, Norm
+from parts import FeedForward, Norm, dropout
 
 
 class Distance(nn.Linear):
@@ -21,7 +21,7 @@ class Frequency(nn.Module):
         super().__init__()
         self.sqrt_beta = nn.Parameter(torch.ones(settings.hidden_size))
         self.norm = Norm(settings, style)
-        self.dropout = nn.Dropout(settings.hidden_dropout)
+        self.dropout = dropout(settings.hidden_dropout, style)
         self.bins = calibrator.cutoff // 2 + 1
 
     def forward(self, x):
@@ -36,10 +36,11 @@ class Attention(nn.Module):
         super().__init__()
         d = settings.hidden_size
         self.heads, self.width = settings.heads, d // settings.heads
-        self.separated = style.separated
+        self.separated, self.attention_dropout = style.separated, settings.attention_dropout
         self.query, self.key, self.value, self.output = (nn.Linear(d, d) for _ in range(4))
         self.norm = Norm(settings, style)
-        self.hidden_dropout, self.weight_dropout = nn.Dropout(settings.hidden_dropout), nn.Dropout(settings.attention_dropout)
+        self.hidden_dropout = dropout(settings.hidden_dropout, style)
+        self.weight_dropout = dropout(settings.attention_dropout, style)
         self.order = nn.Linear(2 * self.width, 1) if calibrators.spatial and calibrators.spatial.order else None
         self.distance = Distance(2 * self.width) if calibrators.spatial and calibrators.spatial.distance else None
         if calibrators.adversarial:
@@ -52,8 +53,15 @@ class Attention(nn.Module):
         return self.weight_dropout(torch.softmax(scores / math.sqrt(self.width) + window.mask, -1))
 
     def attend(self, x, weights, v):
-        context = (weights @ v).transpose(1, 2).flatten(2)
-        return self.norm(x + self.hidden_dropout(self.output(context)))
+        return self.close(x, weights @ v)
+
+    def close(self, x, context):
+        return self.norm(x + self.hidden_dropout(self.output(context.transpose(1, 2).flatten(2))))
+
+    def fused(self, x, q, k, v, window):
+        """Softmax, dropout and context in one call of PyTorch."""
+        probability = self.attention_dropout if self.training else 0.0
+        return self.close(x, F.scaled_dot_product_attention(q, k, v, attn_mask=window.mask.to(q.dtype), dropout_p=probability))
 
     def _affine(self, linear, q, k, pairs):
         if not self.separated:
@@ -83,6 +91,7 @@ class Layer(nn.Module):
     def __init__(self, settings, calibrators, columns, style, is_last):
         super().__init__()
         self.calibrators, self.is_last = calibrators, is_last
+        self.is_fused = style.fused_attention and not calibrators.spatial and not calibrators.adversarial
         self.attention = Attention(settings, calibrators, style)
         self.ffn = FeedForward(settings, style)
         self.frequency = Frequency(settings, calibrators.frequency, style) if calibrators.frequency else None
@@ -97,12 +106,14 @@ class Layer(nn.Module):
         attention = self.attention
         query, key = attention.query(x), attention.key(x)
         q, k, v = attention.split(query), attention.split(key), attention.split(attention.value(x))
+        branch = self.frequency(x) if self.frequency is not None else None
+        if self.is_fused:
+            return self._close(attention.fused(x, q, k, v, window), branch), None, None
         scores = q @ k.transpose(2, 3)
         spatial = attention.softmax(scores + attention.spatial_terms(q, k), window) if self.calibrators.spatial else None
         plain = spatial
         if spatial is None or (self.calibrators.adversarial and not self.calibrators.adversarial.two_level):
             plain = attention.softmax(scores, window)
-        branch = self.frequency(x) if self.frequency is not None else None
         if not self.calibrators.adversarial:
             return self._finish(x, plain, v, branch), None, None
         if spatial is None:
@@ -112,7 +123,9 @@ class Layer(nn.Module):
         return states, self._finish(x, attacked, v, branch) if self.is_last else None, penalty
 
     def _finish(self, x, weights, v, branch):
-        y = self.attention.attend(x, weights, v)
+        return self._close(self.attention.attend(x, weights, v), branch)
+
+    def _close(self, y, branch):
         if branch is not None:
             alpha = self.calibrators.frequency.alpha
             y = alpha * branch + (1 - alpha) * y

@@ -88,7 +88,7 @@ def check(path):
         spatial, adversarial = settings.calibrators.spatial, settings.calibrators.adversarial
         for fused in (False, True):
             for separated in (False, True) if spatial else (False,):
-                style = Style(fused, fused, separated)
+                style = Style(fused, fused, separated, fused_attention=fused, short_masks=fused)
                 loss, gradient, worst = errors_of(file, settings, style, fused and bool(adversarial))
                 good = loss <= TOLERANCE and gradient <= TOLERANCE
                 passed = passed and good

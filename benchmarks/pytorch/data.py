@@ -25,8 +25,8 @@ class Batch:
 class Examples:
     """Every training example of a data set: the history items[begin:end] and, unless items are masked, what comes after it."""
 
-    def __init__(self, directory, settings):
-        self.settings = settings
+    def __init__(self, directory, settings, rank=0, ranks=1):
+        self.settings, self.rank, self.ranks = settings, rank, ranks
         self.random = numpy.random.default_rng(settings.training.seed)
         self.masked = settings.model.backbone == "bert4rec"
         self.every = settings.training.objective == "all"
@@ -65,12 +65,13 @@ class Examples:
         self.end = self.begin + shortest + number
 
     def epochs(self):
-        """Batches for ever: every example once an epoch, in random order; the last batch of an epoch may be smaller."""
+        """Batches for ever: every example once an epoch, in random order; the last batch of an epoch may be smaller. Of
+        each batch a rank takes its part."""
         size = self.settings.training.batch_size
         while True:
             order = self.random.permutation(len(self.user))
             for first in range(0, len(order), size):
-                yield self.batch(order[first:first + size])
+                yield self.batch(order[first:first + size][self.rank::self.ranks])
 
     def batch(self, examples):
         width, left = self.settings.model.max_length, self.settings.model.padding == "left"

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from attention import Layer
-from parts import FeedForward, Norm, Window
+from parts import FeedForward, Norm, Window, dropout
 
 
 @dataclass
@@ -148,7 +148,7 @@ class Transformer(Model):
         self.item_embedding = self.table(model.hidden_size)
         self.position_embedding = nn.Embedding(columns, model.hidden_size) if model.positions == "learned" else None
         self.input_norm = Norm(model, self.style)
-        self.dropout = nn.Dropout(model.hidden_dropout)
+        self.dropout = dropout(model.hidden_dropout, self.style)
         self.layers = nn.ModuleList(
             Layer(model, calibrators, columns, self.style, n == model.layers - 1) for n in range(model.layers))
 
@@ -189,7 +189,7 @@ class Stosa(Model):
         self.position_mean_embedding, self.position_covariance_embedding = (
             nn.Embedding(model.max_length, d) if model.positions == "learned" else None for _ in range(2))
         self.input_norm = Norm(model, self.style)
-        self.dropout = nn.Dropout(model.hidden_dropout)
+        self.dropout = dropout(model.hidden_dropout, self.style)
         self.layers = nn.ModuleList(StosaLayer(model, self.style) for _ in range(model.layers))
 
     def _input(self, items, positions, sequence):
@@ -251,7 +251,8 @@ class StosaAttention(nn.Module):
             for part in ("query", "key", "value", "output"):
                 setattr(self, f"{stream}_{part}", nn.Linear(d, d))
         self.norm = Norm(settings, style)
-        self.hidden_dropout, self.weight_dropout = nn.Dropout(settings.hidden_dropout), nn.Dropout(settings.attention_dropout)
+        self.hidden_dropout = dropout(settings.hidden_dropout, style)
+        self.weight_dropout = dropout(settings.attention_dropout, style)
 
     def split(self, x):
         return x.view(x.size(0), x.size(1), self.heads, self.width).transpose(1, 2)
@@ -287,7 +288,7 @@ class FilterLayer(nn.Module):
             super().__init__()
             self.weight = nn.Parameter(torch.empty(settings.max_length // 2 + 1, settings.hidden_size, 2))
             self.norm = Norm(settings, style)
-            self.dropout = nn.Dropout(settings.hidden_dropout)
+            self.dropout = dropout(settings.hidden_dropout, style)
 
         def forward(self, x):
             spectrum = torch.fft.rfft(x, dim=1, norm="ortho") * torch.view_as_complex(self.weight)
@@ -306,7 +307,7 @@ class FmlpRec(Model):
         self.item_embedding = self.table(model.hidden_size)
         self.position_embedding = nn.Embedding(model.max_length, model.hidden_size) if model.positions == "learned" else None
         self.input_norm = Norm(model, self.style)
-        self.dropout = nn.Dropout(model.hidden_dropout)
+        self.dropout = dropout(model.hidden_dropout, self.style)
         self.layers = nn.ModuleList(FilterLayer(model, self.style) for _ in range(model.layers))
 
     def initialise(self, model):
@@ -328,7 +329,7 @@ class FmlpRec(Model):
 class Gru4Rec(Model):
     def declare(self, model, users):
         self.item_embedding = self.table(model.hidden_size)
-        self.dropout = nn.Dropout(model.hidden_dropout)
+        self.dropout = dropout(model.hidden_dropout, self.style)
         self.gru = nn.GRU(model.hidden_size, model.gru_hidden_size, model.layers, bias=False, batch_first=True)
         self.dense = nn.Linear(model.gru_hidden_size, model.hidden_size)
         nn.init.xavier_uniform_(self.gru.weight_ih_l0)
@@ -356,7 +357,7 @@ class Caser(Model):
             {str(height): nn.Conv2d(1, model.horizontal_filters, (height, d)) for height in range(1, columns + 1)})
         self.sequence_dense = nn.Linear(model.vertical_filters * d + model.horizontal_filters * columns, d)
         self.output_dense = nn.Linear(2 * d, d)
-        self.dropout = nn.Dropout(model.hidden_dropout)
+        self.dropout = dropout(model.hidden_dropout, self.style)
 
     def forward(self, batch, step=0):
         x = self.item_embedding(batch.sequence).unsqueeze(1)

@@ -8,11 +8,31 @@ from torch import nn
 
 HIDDEN = -10000.0  # added to the scores of keys that a query must not see
 
-# fused_norm: layer norm as one call of PyTorch, instead of written out. fused_gelu: likewise. separated: the spatial calibrator's
-# affine maps of (query, key) as two dot products, instead of on a [B, h, L, L, 2e] tensor. sparse_rows: tables whose gradients
-# name the rows that have one.
-Style = namedtuple("Style", ["fused_norm", "fused_gelu", "separated", "sparse_rows"])
-Style.__new__.__defaults__ = (False,)
+# fused_norm: layer norm as one call of PyTorch, instead of written out. fused_gelu: likewise. separated: the spatial
+# calibrator's affine maps of (query, key) as two dot products, instead of on a [B, h, L, L, 2e] tensor. sparse_rows:
+# tables whose gradients name the rows that have one. fused_attention: attention without calibrators by
+# scaled_dot_product_attention. short_masks: dropout by masks of 16 random bits a number.
+Style = namedtuple("Style", ["fused_norm", "fused_gelu", "separated", "sparse_rows", "fused_attention", "short_masks"],
+                   defaults=[False] * 6)
+
+
+class ShortMasks(nn.Module):
+    """Dropout whose generator draws 64 bits for four numbers, instead of as many for each."""
+
+    def __init__(self, probability):
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x):
+        if self.probability == 0 or not self.training:
+            return x
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-2 ** 63, None)
+        kept = words.view(torch.int16)[:x.numel()].view(x.shape) >= round(self.probability * 65536) - 32768
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.probability))
+
+
+def dropout(probability, style):
+    return ShortMasks(probability) if style.short_masks else nn.Dropout(probability)
 
 
 class Norm(nn.Module):
@@ -45,7 +65,7 @@ class FeedForward(nn.Module):
         self.inner = nn.Linear(settings.hidden_size, settings.inner_size)
         self.outer = nn.Linear(settings.inner_size, settings.hidden_size)
         self.norm = Norm(settings, style)
-        self.dropout = nn.Dropout(settings.hidden_dropout)
+        self.dropout = dropout(settings.hidden_dropout, style)
         self.activation = activation(settings.activation, style.fused_gelu)
 
     def forward(self, x):

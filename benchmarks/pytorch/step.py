@@ -2,8 +2,8 @@
 """Times whole training steps of a model in plain PyTorch, with the configuration and the data set of srtrain. See README.md one
 folder up.
 
-    step.py CONFIG.yaml DATA [--steps N] [--warm-up N] [--threads N] [--set section.key=value ...] [--tuned] [--separated]
-                             [--sparse] [--precision fp32|bf16] [--json FILE]
+    step.py CONFIG.yaml DATA [--steps N] [--warm-up N] [--threads N] [--ranks N] [--set section.key=value ...] [--tuned]
+                             [--short-masks] [--sdpa] [--compile] [--separated] [--sparse] [--precision fp32|bf16] [--json FILE]
     step.py --check FIXTURE.h5 ...
 """
 import argparse
@@ -11,11 +11,13 @@ import contextlib
 import json
 import os
 import resource
+import socket
 import statistics
+import subprocess
 import sys
 import time
 
-PARTS = ["step", "data", "forward", "loss", "backward", "optimizer"]
+PARTS = ["step", "data", "forward", "loss", "backward", "optimizer", "processor"]
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 34), "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 26)}
 
 
@@ -26,9 +28,13 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=10, help="steps that count (default 10)")
     parser.add_argument("--warm-up", type=int, default=2, help="steps before them that do not (default 2)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--ranks", type=int, default=1, help="processes that divide a batch (DistributedDataParallel, gloo)")
     parser.add_argument("--set", action="append", default=[], metavar="section.key=value")
     parser.add_argument("--tuned", action="store_true",
                         help="keep freed memory, fused layer norm and GELU, backward passes that leave out what they do not need")
+    parser.add_argument("--short-masks", action="store_true", help="dropout by masks of 16 random bits a number")
+    parser.add_argument("--sdpa", action="store_true", help="attention without calibrators by scaled_dot_product_attention")
+    parser.add_argument("--compile", action="store_true", help="encoder and loss through torch.compile")
     parser.add_argument("--separated", action="store_true",
                         help="affine maps of the spatial calibrator without a [B, h, L, L, 2e] tensor")
     parser.add_argument("--sparse", action="store_true",
@@ -40,8 +46,8 @@ def parse_arguments():
     arguments = parser.parse_args()
     if arguments.check is None and not arguments.data:
         parser.error("CONFIG.yaml and DATA are needed")
-    if arguments.steps < 1 or arguments.warm_up < 0 or arguments.threads < 1:
-        parser.error("steps and threads are 1 or more, warm-up 0 or more")
+    if min(arguments.steps, arguments.threads, arguments.ranks) < 1 or arguments.warm_up < 0:
+        parser.error("steps, threads and ranks are 1 or more, warm-up 0 or more")
     return arguments
 
 
@@ -53,6 +59,20 @@ def prepare_process(arguments):
         os.environ.update(KEPT_MEMORY)
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable] + sys.argv)
+
+
+def start_ranks(arguments):
+    """The processes of the other ranks, as torchrun would start them; this one is rank 0."""
+    if arguments.ranks == 1 or "RANK" in os.environ:
+        return []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE=str(arguments.ranks))
+    others = [subprocess.Popen([sys.executable] + sys.argv, env=dict(os.environ, RANK=str(rank)), stdout=subprocess.DEVNULL)
+              for rank in range(1, arguments.ranks)]
+    os.environ["RANK"] = "0"
+    return others
 
 
 def peak_memory():
@@ -85,12 +105,19 @@ def make_optimizers(torch, model, training):
 class Stepper:
     """Training steps, each timed in parts."""
 
-    def __init__(self, torch, settings, examples, style, tuned, precision):
+    def __init__(self, torch, settings, examples, style, arguments):
         import models
-        self.torch, self.backward, self.settings, self.tuned, self.precision = torch, models.backward, settings, tuned, precision
+        self.torch, self.backward, self.settings, self.tuned = torch, models.backward, settings, arguments.tuned
+        self.precision = arguments.precision or settings.training.precision
         torch.manual_seed(settings.training.seed)
         self.model = models.make(settings, examples.items, examples.users, style).train()
+        torch.manual_seed(settings.training.seed + examples.rank)
         self.optimizers = make_optimizers(torch, self.model, settings.training)
+        self.encode, self.losses = self.model, self.model.losses
+        if examples.ranks > 1:
+            self.encode = torch.nn.parallel.DistributedDataParallel(self.model)
+        if arguments.compile:
+            self.encode, self.losses = torch.compile(self.encode), torch.compile(self.losses)
         self.batches = examples.epochs()
         self.step = 0
 
@@ -101,13 +128,13 @@ class Stepper:
 
     def take(self):
         """(milliseconds of each part, examples, loss)"""
-        times = [time.perf_counter()]
+        processor, times = time.process_time(), [time.perf_counter()]
         batch = next(self.batches)
         times.append(time.perf_counter())
         with self.arithmetic():
-            encoding = self.model(batch, self.step)
+            encoding = self.encode(batch, self.step)
             times.append(time.perf_counter())
-            loss, attacked = self.model.losses(batch, encoding)
+            loss, attacked = self.losses(batch, encoding)
         times.append(time.perf_counter())
         for optimizer in self.optimizers:
             optimizer.zero_grad()
@@ -121,6 +148,7 @@ class Stepper:
         times.append(time.perf_counter())
         self.step += 1
         milliseconds = [1e3 * (times[-1] - times[0])] + [1e3 * (after - before) for before, after in zip(times, times[1:])]
+        milliseconds.append(1e3 * (time.process_time() - processor))
         return dict(zip(PARTS, milliseconds)), len(batch.sequence), value
 
 
@@ -130,25 +158,31 @@ def measure(arguments, torch):
     from parts import Style
     from settings import UsageError
     settings = configuration.read(arguments.config, arguments.set)
-    precision = arguments.precision or settings.training.precision
+    rank = int(os.environ["RANK"]) if arguments.ranks > 1 else 0
     # RecBole, on which the code of these was published, calls PyTorch's layer norm; S3-Rec, from which the others descend, spells
     # it out.
     recbole = settings.model.backbone == "bert4rec" or settings.calibrators.spatial or settings.calibrators.adversarial
     style = Style(fused_norm=arguments.tuned or bool(recbole), fused_gelu=arguments.tuned, separated=arguments.separated,
-                  sparse_rows=arguments.sparse)
+                  sparse_rows=arguments.sparse, fused_attention=arguments.sdpa, short_masks=arguments.short_masks)
     if arguments.sparse and not (settings.training.lists and settings.training.clip_norm == settings.training.weight_decay == 0):
         raise UsageError("--sparse wants training.negatives, and neither training.clip_norm nor training.weight_decay")
-    stepper = Stepper(torch, settings, Examples(arguments.data, settings), style, arguments.tuned, precision)
+    if arguments.ranks > 1:
+        if settings.calibrators.adversarial or arguments.sparse:
+            raise UsageError("--ranks wants one backward pass and no --sparse")
+        torch.distributed.init_process_group("gloo")
+    stepper = Stepper(torch, settings, Examples(arguments.data, settings, rank, arguments.ranks), style, arguments)
     before = peak_memory()
     for _ in range(arguments.warm_up):
         stepper.take()
     taken = [stepper.take() for _ in range(arguments.steps)]
+    if arguments.ranks > 1:
+        torch.distributed.destroy_process_group()
     milliseconds = {part: [times[part] for times, _, _ in taken] for part in PARTS}
     return {
         "program": "pytorch", "libraries": describe(torch),
-        "configuration": arguments.config, "threads": arguments.threads, "tuned": arguments.tuned, "separated": arguments.separated,
-        "sparse": arguments.sparse,
-        "precision": precision, "steps": arguments.steps,
+        "configuration": arguments.config, "threads": arguments.threads, "ranks": arguments.ranks,
+        **{name: getattr(arguments, name) for name in ("tuned", "short_masks", "sdpa", "compile", "separated", "sparse")},
+        "precision": stepper.precision, "steps": arguments.steps,
         "examples_per_second": 1e3 * sum(examples for _, examples, _ in taken) / sum(milliseconds["step"]),
         "mean_loss": statistics.fmean(loss for _, _, loss in taken),
         "peak_memory_mebibytes": peak_memory(), "memory_before_steps_mebibytes": before, "milliseconds": milliseconds,
@@ -178,6 +212,7 @@ def main():
               "or pip install torch h5py pyyaml", file=sys.stderr)
         return 2
     from settings import UsageError
+    others = start_ranks(arguments)
     torch.set_num_threads(arguments.threads)
     try:
         if arguments.check is not None:
@@ -187,6 +222,8 @@ def main():
     except (UsageError, OSError) as error:
         print(f"step.py: {error}", file=sys.stderr)
         return 2
+    if any([other.wait() for other in others]) or os.environ.get("RANK", "0") != "0":
+        return 1 if others else 0
     print_table(results)
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:

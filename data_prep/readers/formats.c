@@ -244,7 +244,9 @@ void raw_formats_describe(FILE *file, bool markdown)
     if (markdown)
         fputs("# Raw formats\n\n"
               "<!-- Written by \"srprep formats --markdown\" from the rows of the formats. -->\n\n"
-              "`srprep convert --format FORMAT` reads these. [data.md](data.md) says what holds for all of them.\n"
+              "This page lists the raw formats that `srprep convert --format FORMAT` reads. [data.md](data.md) says what holds "
+              "for\n"
+              "all of them.\n"
               "\"Refused\" are the messages to options that do not go together.\n",
               file);
     for (size_t i = 0; i < raw_format_count; ++i)

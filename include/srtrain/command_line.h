@@ -48,12 +48,13 @@ typedef struct {
 /* Reads arguments[1..]; arguments[0] is the command's name, `program` that of the program, both for messages (NULL:
  * arguments[0] is the program, and the caller names it in front of messages). `operand_names` stands in messages for the
  * argument that is no option (NULL: the command takes none), which goes to *operands; several names with a blank between them
- * are for as many such arguments, which go to operands[0], operands[1], .. in order. SR_ERROR_USAGE for an unknown option (with
- * the nearest known one), a missing, empty or wrong value (with what is allowed), a missing option that is required, and a
- * missing, empty or superfluous operand.
+ * are for as many such arguments, which go to operands[0], operands[1], .. in order. A last name that ends with "..." is for
+ * one or more, at most SR_TEXT_LIST_MAXIMUM in all, for which operands has room. SR_ERROR_USAGE for an unknown option (with the
+ * nearest known one), a missing, empty or wrong value (with what is allowed), a missing option that is required, and a missing,
+ * empty or superfluous operand.
  *
- * SR_HELP_GIVEN when --help (text), --help=man (roff) or --help=completion (bash) is among the arguments: the options have been
- * written to standard output, and the program ends with 0. */
+ * SR_HELP_GIVEN when --help (text) or --help=FORM is among the arguments, as usage, man (roff), markdown, completion (bash):
+ * the options have been written to standard output, and the program ends with 0. */
 sr_status sr_command_line_read(const char *program, int argument_count, char **arguments, const char *operand_names,
                                const char **operands, const sr_option *options, size_t option_count, sr_error *error);
 
@@ -66,8 +67,7 @@ void sr_option_write(const sr_option *option, FILE *file);
 bool sr_help_is_wanted(int argument_count, char **arguments);
 
 typedef struct {
-    const char *name, *usage; /* of a command; usage begins with the name */
-    const char *help;         /* a sentence or two */
+    const char *name, *help; /* of a command; a sentence or two */
 } sr_command_help;
 
 typedef struct {
@@ -80,9 +80,12 @@ typedef struct {
     void (*write_choices)(FILE *file); /* further lines of the completion; or NULL */
 } sr_program;
 
-/* Writes the page of the manual (--help=man) or the completion for bash (--help=completion) of a program to standard output if
- * `argument` asks for it: *written. */
+/* Writes the page of the manual (--help=man), the part of the page on commands (--help=markdown) or the completion for bash
+ * (--help=completion) of a program to standard output if `argument` asks for it: *written. */
 sr_status sr_program_help(const sr_program *program, const char *argument, bool *written, sr_error *error);
+
+/* Writes the usage of all commands to standard output. */
+sr_status sr_program_usage(const sr_program *program, sr_error *error);
 
 /* Text with what roff would take for its own escaped. */
 void sr_manual_text(FILE *file, const char *text);

@@ -60,6 +60,7 @@ typedef struct {
 
 typedef struct {
     int64_t every_steps;
+    bool tensorboard;
 } sr_logging_settings;
 
 /* How many parts of a global batch each of `workers` workers computes one after the other; at least 1. */

@@ -1,4 +1,4 @@
-/* Help from the tables of options: as text, as a page of the manual, and as completion for bash. */
+/* Help from the tables of options: as text, as a page of the manual or of the documentation, and as completion for bash. */
 #include "base/command_help.h"
 
 #include <ctype.h>
@@ -8,11 +8,19 @@
 
 help_format help_format_of(const char *argument)
 {
-    if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
-        return HELP_TEXT;
-    if (strcmp(argument, "--help=man") == 0)
-        return HELP_MANUAL;
-    return strcmp(argument, "--help=completion") == 0 ? HELP_COMPLETION : HELP_NONE;
+    static const struct {
+        const char *argument;
+        help_format format;
+    } formats[] = {{"--help", HELP_TEXT},
+                   {"-h", HELP_TEXT},
+                   {"--help=usage", HELP_USAGE},
+                   {"--help=man", HELP_MANUAL},
+                   {"--help=markdown", HELP_MARKDOWN},
+                   {"--help=completion", HELP_COMPLETION}};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i)
+        if (strcmp(argument, formats[i].argument) == 0)
+            return formats[i].format;
+    return HELP_NONE;
 }
 
 bool sr_help_is_wanted(int argument_count, char **arguments)
@@ -81,9 +89,89 @@ static void write_text(const char *program, const char *command, const char *ope
     }
 }
 
-static void write_manual(const sr_option *options, size_t option_count)
+/* ---- usage: one paragraph of options ---- */
+
+/* Writes words behind each other, in lines that begin with blanks where one is full. */
+typedef struct {
+    size_t column, indentation;
+    bool is_roff;
+} usage_writer;
+
+static void write_word(usage_writer *writer, const char *word)
+{
+    enum { WIDTH = 116 };
+    const size_t length = strlen(word);
+    const bool breaks = writer->column + 1 + length > WIDTH;
+    if (breaks)
+        printf("\n%*s", (int)writer->indentation, "");
+    else if (writer->column > 0)
+        fputc(' ', stdout);
+    if (writer->is_roff)
+        sr_manual_text(stdout, word);
+    else
+        fputs(word, stdout);
+    writer->column = (breaks ? writer->indentation : writer->column + 1) + length;
+}
+
+static void write_usage(usage_writer *writer, const char *program, const char *command, const char *operand_name,
+                        const sr_option *options, size_t option_count)
+{
+    char described[OPTION_ARGUMENT_SIZE], word[2 * OPTION_ARGUMENT_SIZE];
+    if (program)
+        write_word(writer, program);
+    write_word(writer, command);
+    if (operand_name)
+        write_word(writer, operand_name);
+    for (size_t i = 0; i < option_count; ++i) {
+        const sr_option *option = &options[i];
+        const char *argument = option_argument(option, described);
+        snprintf(word, sizeof word, "%s--%s%s%s%s%s", option->required ? "" : "[", option->name, argument ? " " : "",
+                 argument ? argument : "", option->list ? " ..." : "", option->required ? "" : "]");
+        write_word(writer, word);
+    }
+    fputc('\n', stdout);
+}
+
+/* ---- a page of the documentation ---- */
+
+/* In a table a bar ends a field. */
+static void write_field(const char *text)
+{
+    for (const char *at = text; *at; ++at)
+        printf("%s%c", *at == '|' ? "\\" : "", *at);
+}
+
+static void write_markdown(const char *program, const char *command, const char *operand_name, const sr_option *options,
+                           size_t option_count)
 {
     char described[OPTION_ARGUMENT_SIZE];
+    usage_writer writer = {.indentation = 8};
+    fputs("\n    ", stdout);
+    write_usage(&writer, program, command, operand_name, options, option_count);
+    fputs(option_count > 0 ? "\n| option | meaning |\n| --- | --- |\n" : "", stdout);
+    for (size_t i = 0; i < option_count; ++i) {
+        const sr_option *option = &options[i];
+        const char *argument = option_argument(option, described);
+        printf("| `--%s%s", option->name, argument ? " " : "");
+        write_field(argument ? argument : "");
+        printf("%s` | ", option->list ? " ..." : "");
+        write_field(option->help ? option->help : "");
+        write_field(before_default(option));
+        write_field(option->standard ? option->standard : "");
+        fputs(" |\n", stdout);
+    }
+}
+
+/* ---- a page of the manual ---- */
+
+static void write_manual(const char *program, const char *command, const char *operand_name, const sr_option *options,
+                         size_t option_count)
+{
+    char described[OPTION_ARGUMENT_SIZE];
+    usage_writer writer = {.indentation = 8, .is_roff = true};
+    fputs(".PP\n.nf\n", stdout);
+    write_usage(&writer, program, command, operand_name, options, option_count);
+    fputs(".fi\n", stdout);
     for (size_t i = 0; i < option_count; ++i) {
         const sr_option *option = &options[i];
         const char *argument = option_argument(option, described);
@@ -104,6 +192,8 @@ static void write_manual(const sr_option *options, size_t option_count)
     }
 }
 
+/* ---- completion ---- */
+
 static bool is_upper(const char *word, size_t length)
 {
     for (size_t i = 0; i < length; ++i)
@@ -123,7 +213,7 @@ static void write_kind(const char *described)
     fputs("words", stdout);
     for (const char *at = described; *at;) {
         const size_t length = strcspn(at, "|");
-        if (strncmp(at, "DIR", length) == 0 && length == 3)
+        if ((strncmp(at, "DIR", length) == 0 && length == 3) || strcmp(at, "RUN...") == 0)
             fputs(" /directory", stdout);
         else if (memmem(at, length, "FILE", 4) || memmem(at, length, "PATH", 4) || memmem(at, length, "CONFIG", 6) ||
                  memmem(at, length, "CHECKPOINT", 10) || memmem(at, length, "WEIGHTS", 7) || memmem(at, length, "CASES", 5))
@@ -171,8 +261,13 @@ static void write_completion(const char *program, const char *command, const cha
 void help_write(help_format format, const char *program, const char *command, const char *operand_name,
                 const sr_option *options, size_t option_count)
 {
-    if (format == HELP_MANUAL)
-        write_manual(options, option_count);
+    usage_writer writer = {.indentation = 6};
+    if (format == HELP_USAGE)
+        write_usage(&writer, program, command, operand_name, options, option_count);
+    else if (format == HELP_MANUAL)
+        write_manual(program, command, operand_name, options, option_count);
+    else if (format == HELP_MARKDOWN)
+        write_markdown(program, command, operand_name, options, option_count);
     else if (format == HELP_COMPLETION)
         write_completion(program, command, operand_name, options, option_count);
     else
@@ -203,13 +298,8 @@ static void write_title(const sr_program *program)
 static sr_status write_program_manual(const sr_program *program, sr_error *error)
 {
     write_title(program);
-    fputs(".SH SYNOPSIS\n.nf\n", stdout);
-    for (size_t i = 0; i < program->command_count; ++i) {
-        printf(".B %s ", program->name);
-        sr_manual_text(stdout, program->commands[i].usage);
-        fputs("\n", stdout);
-    }
-    printf(".B %s \\-\\-version\n.B %s \\-\\-help\n.fi\n.SH COMMANDS\n", program->name, program->name);
+    printf(".SH SYNOPSIS\n.B %s\n.I COMMAND\n[\\fIOPTION\\fR ...]\n.PP\n.B %s \\-\\-version\n.SH COMMANDS\n", program->name,
+           program->name);
     for (size_t i = 0; i < program->command_count; ++i) {
         printf(".SS %s\n", program->commands[i].name);
         sr_manual_text(stdout, program->commands[i].help);
@@ -217,6 +307,25 @@ static sr_status write_program_manual(const sr_program *program, sr_error *error
         SR_TRY(program->describe(program->commands[i].name, "--help=man", error));
     }
     fputs(program->manual_sections, stdout);
+    return check_output(error);
+}
+
+static sr_status write_program_markdown(const sr_program *program, sr_error *error)
+{
+    printf("## %s\n", program->name);
+    for (size_t i = 0; i < program->command_count; ++i) {
+        printf("\n### %s %s\n\n%s\n", program->name, program->commands[i].name, program->commands[i].help);
+        SR_TRY(program->describe(program->commands[i].name, "--help=markdown", error));
+    }
+    return check_output(error);
+}
+
+sr_status sr_program_usage(const sr_program *program, sr_error *error)
+{
+    for (size_t i = 0; i < program->command_count; ++i) {
+        fputs("  ", stdout);
+        SR_TRY(program->describe(program->commands[i].name, "--help=usage", error));
+    }
     return check_output(error);
 }
 
@@ -302,8 +411,10 @@ static sr_status write_program_completion(const sr_program *program, sr_error *e
 sr_status sr_program_help(const sr_program *program, const char *argument, bool *written, sr_error *error)
 {
     const help_format format = help_format_of(argument);
-    *written = format == HELP_MANUAL || format == HELP_COMPLETION;
+    *written = format == HELP_MANUAL || format == HELP_MARKDOWN || format == HELP_COMPLETION;
     if (format == HELP_MANUAL)
         return write_program_manual(program, error);
+    if (format == HELP_MARKDOWN)
+        return write_program_markdown(program, error);
     return format == HELP_COMPLETION ? write_program_completion(program, error) : SR_OK;
 }

@@ -5,7 +5,7 @@
 #include "srtrain/command_line.h"
 
 /* The format that an argument asks for; HELP_NONE if it is not about help. */
-typedef enum { HELP_TEXT, HELP_MANUAL, HELP_COMPLETION, HELP_NONE } help_format;
+typedef enum { HELP_TEXT, HELP_USAGE, HELP_MANUAL, HELP_MARKDOWN, HELP_COMPLETION, HELP_NONE } help_format;
 help_format help_format_of(const char *argument);
 
 /* The options of a command, and its operand if it has one, to standard output. */

@@ -261,11 +261,18 @@ static sr_status read_option(reader *r, const char *argument)
     return fail_unknown(r, name);
 }
 
-/* The name of operand number `at` in "FIRST SECOND", and whether there is one. */
-static bool operand_name_at(const char *names, size_t at, char name[64])
+/* The name of operand number `at` in "FIRST SECOND", and whether there is one. In "FIRST SECOND..." the last name is that of
+ * all further ones; *needed tells whether this one has to be there. */
+static bool operand_name_at(const char *names, size_t at, char name[64], bool *needed)
 {
-    for (; names && at > 0; --at)
-        names = strchr(names, ' ') ? strchr(names, ' ') + 1 : NULL;
+    *needed = true;
+    for (; names && at > 0; --at) {
+        const char *blank = strchr(names, ' ');
+        const size_t length = strlen(names);
+        *needed = blank != NULL;
+        if (blank || length < 3 || strcmp(names + length - 3, "...") != 0)
+            names = blank ? blank + 1 : NULL;
+    }
     if (names)
         snprintf(name, 64, "%.*s", (int)strcspn(names, " "), names);
     return names != NULL;
@@ -277,20 +284,23 @@ static sr_status read_arguments(reader *r, const char *operand_names, const char
     const char *help = r->program ? r->program : r->arguments[0];
     size_t found = 0;
     char name[64];
+    bool needed;
     while (r->next < r->count) {
         const char *argument = r->arguments[r->next++];
         if (is_option(argument)) {
             SR_TRY(read_option(r, argument));
             continue;
         }
-        if (!operand_name_at(operand_names, found, name))
+        if (!operand_name_at(operand_names, found, name, &needed))
             return fail(r, "superfluous argument \"%s\"%s%s", argument, found ? " after " : "",
                         found ? operands[found - 1] : "");
         if (!*argument)
             return fail(r, "%s is empty (%s --help)", name, help);
+        if (found == SR_TEXT_LIST_MAXIMUM)
+            return fail(r, "more than %d arguments", SR_TEXT_LIST_MAXIMUM);
         operands[found++] = argument;
     }
-    if (operand_name_at(operand_names, found, name))
+    if (operand_name_at(operand_names, found, name, &needed) && needed)
         return fail(r, "%s is missing (%s --help)", name, help);
     return check_given(r);
 }

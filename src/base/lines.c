@@ -244,9 +244,9 @@ static sr_status choose_decoder(lines *file, sr_error *error)
         file->kind = ZSTD;
     enum { WITH_HEADER = 15 + 16 };
     if (file->kind == GZIP && inflateInit2(&file->gzip, WITH_HEADER) != Z_OK)
-        return sr_fail(error, SR_ERROR_RUNTIME, "zlib cannot start");
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: zlib cannot start, perhaps for want of memory", file->path);
     if (file->kind == ZSTD && !(file->zstd = ZSTD_createDCtx()))
-        return sr_fail(error, SR_ERROR_RUNTIME, "zstd cannot start");
+        return sr_fail(error, SR_ERROR_RUNTIME, "%s cannot be read: zstd cannot start, perhaps for want of memory", file->path);
     return SR_OK;
 }
 

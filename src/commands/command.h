@@ -36,6 +36,7 @@ sr_status command_analyze(command_context *context, sr_error *error);
 sr_status command_import(command_context *context, sr_error *error);
 sr_status command_plan(command_context *context, sr_error *error);    /* local */
 sr_status command_compare(command_context *context, sr_error *error); /* local */
+sr_status command_report(command_context *context, sr_error *error);  /* local */
 sr_status command_models(command_context *context, sr_error *error);  /* local */
 sr_status command_config(command_context *context, sr_error *error);  /* local */
 

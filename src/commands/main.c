@@ -15,64 +15,28 @@
 typedef struct {
     command_function function;
     bool parallel; /* runs on all ranks */
-    const char *name, *usage, *help;
+    const char *name, *help;
 } command;
 
 static const command commands[] = {
     {command_train, true, "train",
-     "[train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]\n"
-     "      [--time-limit DURATION|auto] [--stall-timeout DURATION|0]",
-     "Trains as configured, validates, stops early, and tests the best parameters. Run again, it goes on from the newest valid "
-     "checkpoint."},
+     "Trains as configured, validates, stops early, tests the best parameters. Run again, it goes on where it was."},
     {command_plan, false, "plan",
-     "plan CONFIG.yaml --ranks P [--set section.key=value ...] [--threads T] [--ranks-per-node Q] [--memory GIB]\n"
-     "      [--items N] [--users N] [--mean-length L] [--latency MICROSECONDS] [--bandwidth GB_A_SECOND]\n"
-     "      [--measure | --rate EXAMPLES_A_SECOND] [--json]",
      "Says what a training will need of memory, network, time and disk, and refuses what cannot fit."},
-    {command_evaluate, true, "evaluate",
-     "evaluate CHECKPOINT [--data DIR] [--split valid|test] [--json FILE] [--cases FILE.tsv|FILE.h5] [--cases-top-k K]\n"
-     "      [--set evaluation.key=value ...] [--stall-timeout DURATION|0]",
-     "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
+    {command_evaluate, true, "evaluate", "Ranks held-out interactions over the whole catalogue, beside a popularity baseline."},
     {command_compare, false, "compare",
-     "compare CASES-A CASES-B [--by popularity|length|repeat] [--groups N] [--top-k K,K,...] [--resamples N] [--seed S]\n"
-     "      [--confidence SHARE] [--json FILE]",
      "Compares two systems case by case: paired differences with intervals and tests, for all cases and for groups."},
-    {command_recommend, true, "recommend",
-     "recommend CHECKPOINT [--data DIR] [--users FILE | --histories FILE] [--top-k K] [--history exclude|keep]\n"
-     "      [--candidates FILE] [--only-items FILE] [--exclude-items FILE] [--time TIME] [--memory SIZE]\n"
-     "      [--output FILE.tsv|FILE.h5] [--stall-timeout DURATION|0]",
-     "Writes the best items for users of the data set or for new ones."},
-    {command_similar, true, "similar",
-     "similar CHECKPOINT [--items FILE] [--top-k K] [--output FILE.tsv|FILE.h5] [--data DIR] [--stall-timeout DURATION|0]",
-     "Writes the items that are most like each item, by their vectors."},
-    {command_export, true, "export",
-     "export CHECKPOINT --format safetensors|npy --output PATH [--items-only] [--states FILE] [--data DIR] [--memory SIZE]\n"
-     "      [--stall-timeout DURATION|0]",
-     "Writes parameters, vectors of items and states of histories for other programs."},
-    {command_analyze, true, "analyze",
-     "analyze CHECKPOINT [--data DIR] [--output DIR] [--user NAME ...] [--split valid|test] [--pictures svg|png|none]\n"
-     "      [--set evaluation.batch_size=N] [--stall-timeout DURATION|0]",
-     "Writes and draws what the layers and the attention of a model do."},
-    {command_import, true, "import",
-     "import WEIGHTS.h5 --config CONFIG.yaml [--set section.key=value ...] [--data DIR | --items N [--users N]]\n"
-     "      --output CHECKPOINT.h5 [--force]",
-     "Makes a checkpoint of parameters that were trained elsewhere."},
-    {command_models, false, "models", "models [--markdown | --man]", "Explains every backbone, calibrator and option."},
-    {command_config, false, "config", "config CONFIG.yaml [--set section.key=value ...]",
-     "Prints a configuration with every default written out."},
+    {command_recommend, true, "recommend", "Writes the best items for users of the data set or for new ones."},
+    {command_similar, true, "similar", "Writes the items that are most like each item, by their vectors."},
+    {command_export, true, "export", "Writes parameters, vectors of items and states of histories for other programs."},
+    {command_analyze, true, "analyze", "Writes and draws what the layers and the attention of a model do."},
+    {command_import, true, "import", "Makes a checkpoint of parameters that were trained elsewhere."},
+    {command_report, false, "report",
+     "Makes one page of runs, done or still going: curves, tests, times, settings and their differences, environment."},
+    {command_models, false, "models", "Explains every backbone, calibrator and option."},
+    {command_config, false, "config", "Prints a configuration with every default written out."},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
-
-static void print_usage(FILE *file)
-{
-    fprintf(file, "Trains transformer sequential recommenders, data-parallel by MPI.\n\nusage:\n");
-    for (size_t i = 0; i < COMMANDS; ++i)
-        fprintf(file, "  %ssrtrain %s\n", commands[i].parallel ? "mpirun -np P " : "", commands[i].usage);
-    fprintf(file, "  srtrain --version\n  srtrain --help\n\n"
-                  "Exit codes: 0 done, 1 failed at run time, 2 usage or configuration error, 3 damaged or unfitting data,\n"
-                  "75 stopped on request after a checkpoint (run the same command again to go on).\n"
-                  "srtrain COMMAND --help explains the options of a command.\n");
-}
 
 /* ---- help ---- */
 
@@ -112,12 +76,30 @@ static sr_status describe(const char *name, const char *help, sr_error *error)
     return SR_OK;
 }
 
+static sr_status print_usage(const sr_program *program, sr_error *error)
+{
+    fputs("Trains transformer sequential recommenders, data-parallel by MPI.\n\nusage:\n", stdout);
+    SR_TRY(sr_program_usage(program, error));
+    fputs("  srtrain --version\n\n\"srtrain CONFIG.yaml\" is short for \"srtrain train CONFIG.yaml\".\n\"mpirun -n P\" in "
+          "front of ",
+          stdout);
+    for (size_t i = 0, listed = 0; i < COMMANDS; ++i)
+        if (commands[i].parallel)
+            printf("%s%s", listed++ ? ", " : "", commands[i].name);
+    fputs(" divides the work among P ranks.\n"
+          "\"srtrain COMMAND --help\" explains the options of a command.\n\n"
+          "Exit codes: 0 done, 1 failed at run time, 2 usage or configuration error, 3 damaged or unfitting data,\n"
+          "75 stopped on request after a checkpoint (run the same command again to go on).\n",
+          stdout);
+    return SR_OK;
+}
+
 static sr_status print_help(const char *argument, sr_error *error)
 {
     sr_command_help help[COMMANDS];
     bool written = false;
     for (size_t i = 0; i < COMMANDS; ++i)
-        help[i] = (sr_command_help){commands[i].name, commands[i].usage, commands[i].help};
+        help[i] = (sr_command_help){commands[i].name, commands[i].help};
     const sr_program program = {.name = "srtrain",
                                 .version = SRTRAIN_PROGRAM_VERSION,
                                 .summary = "train transformer sequential recommenders, data-parallel by MPI",
@@ -127,9 +109,7 @@ static sr_status print_help(const char *argument, sr_error *error)
                                 .describe = describe,
                                 .write_choices = sr_settings_completion};
     SR_TRY(sr_program_help(&program, argument, &written, error));
-    if (!written)
-        print_usage(stdout);
-    return SR_OK;
+    return written ? SR_OK : print_usage(&program, error);
 }
 
 static sr_status print_versions(sr_error *error)
@@ -241,7 +221,7 @@ int main(int argument_count, char **arguments)
     sr_error error = {.status = SR_OK};
     sr_status status;
     if (argument_count < 2) {
-        print_usage(stderr);
+        fputs("srtrain: error: CONFIG.yaml or a command is missing (srtrain --help)\n", stderr);
         return SR_ERROR_USAGE;
     }
     const bool wants_help = sr_help_is_wanted(argument_count, arguments);

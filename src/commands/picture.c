@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* ---- the gnuplot files ---- */
 
 /* Looked for from the program's own place: where it is installed, and where it is built. */

@@ -7,6 +7,11 @@
 #include "srtrain/real.h"
 #include "srtrain/row_numbers.h"
 
+/* What helps where a score is not a number, behind a message. */
+#define PARAMETERS_DIVERGED                                                                                                   \
+    "the parameters of the model are damaged, or training diverged; use an earlier checkpoint, or train anew with a smaller " \
+    "training.learning_rate"
+
 /* Lists of `count` entries in all that hold nothing yet. */
 void best_items_clear(sr_scored_number *best, size_t count);
 

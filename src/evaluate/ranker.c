@@ -172,10 +172,12 @@ static sr_status rank_portion(ranker *r, sr_error *error)
         const size_t state = portion->first_own + i, history = portion->history + i;
         const sr_real score = r->target_scores[state];
         if (isnan(score))
-            return sr_fail(error, SR_ERROR_RUNTIME, "the score of item %d for user %zu is not a number",
+            return sr_fail(error, SR_ERROR_RUNTIME,
+                           "the score of item %d for user number %zu is not a number: " PARAMETERS_DIVERGED,
                            score_round_target(&r->round, state), r->histories[history].user);
         if (r->before[state] < 0)
-            return sr_fail(error, SR_ERROR_RUNTIME, "the score of an item for user %zu is not a number",
+            return sr_fail(error, SR_ERROR_RUNTIME,
+                           "the score of an item for user number %zu is not a number: " PARAMETERS_DIVERGED,
                            r->histories[history].user);
         const size_t rank = has_rank(score) ? (size_t)r->before[state] + 1 : 0;
         ++r->histogram[rank <= r->deepest ? rank : 0];

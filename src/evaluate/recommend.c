@@ -128,7 +128,7 @@ static sr_status recommend_portion(recommender *r, size_t first, sr_error *error
     for (size_t i = 0; i < portion->own; ++i) {
         const size_t user = first + portion->history + i, state = portion->first_own + i;
         if (r->bad[state])
-            return sr_fail(error, SR_ERROR_RUNTIME, "a score for user number %llu of %s is not a number",
+            return sr_fail(error, SR_ERROR_RUNTIME, "a score for user number %llu of %s is not a number: " PARAMETERS_DIVERGED,
                            (unsigned long long)r->rounds.part[user].index, r->source->origin);
         memcpy(r->best + user * r->top_k, r->selected + state * r->top_k, r->top_k * sizeof *r->best);
     }

@@ -135,7 +135,7 @@ static sr_status find_round(sr_parallel *parallel, const item_vectors *v, const 
     sr_status status = SR_ALLOCATE(&best, (stop - begin) * request->top_k, "similar items", error);
     for (size_t place = begin; place < stop && status == SR_OK; ++place)
         if (!find_similar(v, request, item_at(request, place), best + (place - begin) * request->top_k))
-            status = sr_fail(error, SR_ERROR_RUNTIME, "a vector of an item holds what is not a number");
+            status = sr_fail(error, SR_ERROR_RUNTIME, "a vector of an item holds what is not a number: " PARAMETERS_DIVERGED);
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
         status = sr_parallel_gather(parallel, best, (stop - begin) * request->top_k * sizeof *best, (void **)gathered, &offsets,

@@ -68,8 +68,10 @@ sr_status parallel_check_room(double needed, sr_error *error)
     const double room = (double)system.f_bavail * (double)system.f_frsize;
     if (needed < room)
         return SR_OK;
-    return sr_fail(error, SR_ERROR_RUNTIME, "%s has %.1f MB left, and %.1f MB are needed", directory, 1e-6 * room,
-                   1e-6 * needed);
+    return sr_fail(error, SR_ERROR_RUNTIME,
+                   "%s has %.1f MB left, and %.1f MB are needed for what the ranks of a node share: make it larger "
+                   "(containers: --shm-size), or start fewer ranks a node",
+                   directory, 1e-6 * room, 1e-6 * needed);
 }
 
 static sr_status check_room(const sr_node *node, size_t common, size_t own, sr_error *error)

@@ -56,7 +56,8 @@ sr_status sr_parallel_start(sr_parallel **parallel, int *argument_count, char **
     const launch_promise promise = launch_look();
     SR_TRY(sr_mpi_check(MPI_Init_thread(argument_count, arguments, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread", error));
     if (provided < MPI_THREAD_FUNNELED)
-        return sr_fail(error, SR_ERROR_RUNTIME, "this MPI library does not offer MPI_THREAD_FUNNELED");
+        return sr_fail(error, SR_ERROR_RUNTIME,
+                       "this MPI library was built without support for threads (MPI_THREAD_FUNNELED): use one that has it");
     SR_TRY(sr_mpi_check(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler", error));
     SR_TRY(sr_mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &size), "MPI_Comm_size", error));
     const sr_status status = launch_check(&promise, size, error);

@@ -49,8 +49,10 @@ static sr_status try_threads(size_t threads, sr_error *error)
     }
     if ((size_t)granted == threads)
         return SR_OK;
-    return sr_fail(error, SR_ERROR_RUNTIME, "%zu threads were asked for, but OpenMP grants %d (OMP_THREAD_LIMIT?)", threads,
-                   granted);
+    return sr_fail(
+        error, SR_ERROR_RUNTIME,
+        "training.threads is %zu, but OpenMP grants %d threads: raise OMP_THREAD_LIMIT, or take fewer training.threads",
+        threads, granted);
 }
 
 /* A member's number follows from its rank and the number of threads. With unlike numbers of threads two members would get the
@@ -61,7 +63,9 @@ static sr_status check_equal(sr_parallel *parallel, size_t threads, sr_error *er
     SR_TRY(sr_parallel_maximum_int64(parallel, extremes, 2, error));
     if (extremes[0] == -extremes[1])
         return SR_OK;
-    return sr_fail(error, SR_ERROR_RUNTIME, "ranks are to have equally many threads, but some have %lld and others %lld",
+    return sr_fail(error, SR_ERROR_RUNTIME,
+                   "some ranks have %lld threads and others %lld, but all need the same number: set training.threads, or "
+                   "OMP_NUM_THREADS on all machines",
                    (long long)-extremes[1], (long long)extremes[0]);
 }
 

@@ -391,7 +391,12 @@ static sr_status start_thread(sr_watchdog *w, sr_error *error)
         code = pthread_create(&w->thread, NULL, watch_over, w);
     (void)pthread_sigmask(SIG_SETMASK, &former, NULL);
     w->has_thread = code == 0;
-    return code == 0 ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot start the watchdog's thread: %s", strerror(code));
+    return code == 0
+               ? SR_OK
+               : sr_fail(
+                     error, SR_ERROR_RUNTIME,
+                     "cannot start the thread of the watchdog: %s (ulimit -u says how many processes and threads are allowed)",
+                     strerror(code));
 }
 
 sr_status sr_watchdog_start(sr_watchdog **watchdog, sr_parallel *parallel, const sr_watchdog_options *options, sr_error *error)

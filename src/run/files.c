@@ -19,6 +19,8 @@ sr_status sr_run_paths_make(sr_run_paths *paths, const char *directory, sr_error
     snprintf(paths->checkpoints, sizeof paths->checkpoints, "%s/checkpoints", paths->directory);
     snprintf(paths->best, sizeof paths->best, "%s/best.h5", paths->directory);
     snprintf(paths->metrics, sizeof paths->metrics, "%s/metrics.jsonl", paths->directory);
+    snprintf(paths->events, sizeof paths->events, "%s/tensorboard", paths->directory);
+    snprintf(paths->times, sizeof paths->times, "%s/times.jsonl", paths->directory);
     snprintf(paths->configuration, sizeof paths->configuration, "%s/config.yaml", paths->directory);
     snprintf(paths->environment, sizeof paths->environment, "%s/environment.json", paths->directory);
     snprintf(paths->wisdom, sizeof paths->wisdom, "%s/fftw-wisdom", paths->directory);

@@ -12,6 +12,8 @@ typedef struct {
     char checkpoints[SR_PATH_SIZE + 32];
     char best[SR_PATH_SIZE + 32];
     char metrics[SR_PATH_SIZE + 32];
+    char events[SR_PATH_SIZE + 32];
+    char times[SR_PATH_SIZE + 32];
     char configuration[SR_PATH_SIZE + 32];
     char environment[SR_PATH_SIZE + 32];
     char log[SR_PATH_SIZE + 32];

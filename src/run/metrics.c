@@ -1,5 +1,6 @@
 #include "run/metrics.h"
 
+#include "run/event_file.h"
 #include "srtrain/durable.h"
 #include "srtrain/memory.h"
 #include "srtrain/output_file.h"
@@ -8,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct sr_metrics_file {
     FILE *stream;
     char *path;
+    event_file *events; /* or NULL */
 };
 
 /* Whether a line of an earlier run stays. A line that is not one object was cut off by a crash, or damaged by a loss of power,
@@ -53,20 +56,24 @@ static sr_status trim(const char *path, int64_t last_step, int64_t last_epoch, s
     return sr_output_file_close(&out, status, error);
 }
 
-sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error)
+static sr_status open_files(sr_metrics_file *file, const char *path, const char *events, sr_error *error)
+{
+    SR_TRY(sr_copy_string(&file->path, path, error));
+    file->stream = fopen(path, "a");
+    if (!file->stream)
+        return sr_fail(error, SR_ERROR_RUNTIME, "cannot append to %s: %s", path, strerror(errno));
+    SR_TRY(sr_durable_synchronise_parent(path, error)); /* the file may be new */
+    return events ? event_file_create(&file->events, events, path, error) : SR_OK;
+}
+
+sr_status sr_metrics_open(sr_metrics_file **file, const char *path, const char *events, int64_t last_step, int64_t last_epoch,
+                          sr_error *error)
 {
     *file = NULL;
     SR_TRY(trim(path, last_step, last_epoch, error));
     sr_metrics_file *made;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the metrics file", error));
-    sr_status opened = sr_copy_string(&made->path, path, error);
-    if (opened == SR_OK && !(made->stream = fopen(path, "a")))
-        opened = sr_fail(error, SR_ERROR_RUNTIME, "cannot append to %s: %s", path, strerror(errno));
-    if (opened != SR_OK) {
-        sr_metrics_close(made);
-        return opened;
-    }
-    const sr_status status = sr_durable_synchronise_parent(path, error); /* the file may be new */
+    const sr_status status = open_files(made, path, events, error);
     if (status == SR_OK)
         *file = made;
     else
@@ -76,9 +83,9 @@ sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last
 
 sr_status sr_metrics_synchronise(sr_metrics_file *file, sr_error *error)
 {
-    if (fflush(file->stream) == 0 && fsync(fileno(file->stream)) == 0)
-        return SR_OK;
-    return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(errno));
+    if (fflush(file->stream) != 0 || fsync(fileno(file->stream)) != 0)
+        return sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(errno));
+    return file->events ? event_file_synchronise(file->events, error) : SR_OK;
 }
 
 void sr_metrics_close(sr_metrics_file *file)
@@ -87,25 +94,36 @@ void sr_metrics_close(sr_metrics_file *file)
         return;
     if (file->stream)
         fclose(file->stream);
+    event_file_close(file->events);
     free(file->path);
     free(file);
-}
-
-/* Writes the object as one line and deletes it. `complete` is false when memory ran out while it was made. */
-static sr_status write_object(sr_metrics_file *file, cJSON *object, bool complete, sr_error *error)
-{
-    char *text = complete ? cJSON_PrintUnformatted(object) : NULL;
-    cJSON_Delete(object);
-    if (!text)
-        return sr_fail_memory(error, 1, "a line of metrics");
-    const bool written = fprintf(file->stream, "%s\n", text) > 0 && fflush(file->stream) == 0;
-    cJSON_free(text);
-    return written ? SR_OK : sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(errno));
 }
 
 static bool add_number(cJSON *object, const char *name, double value)
 {
     return cJSON_AddNumberToObject(object, name, value) != NULL;
+}
+
+/* When it is, to the millisecond: for programs that follow a run. */
+static double unix_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)(now.tv_nsec / 1000000) / 1e3;
+}
+
+/* Writes the object as one line, and as an event, and deletes it. `complete` is false when memory ran out while it was made. */
+static sr_status write_object(sr_metrics_file *file, cJSON *object, bool complete, sr_error *error)
+{
+    char *text = complete && add_number(object, "unix_seconds", unix_seconds()) ? cJSON_PrintUnformatted(object) : NULL;
+    sr_status status = text ? SR_OK : sr_fail_memory(error, 1, "a line of metrics");
+    if (text && (fprintf(file->stream, "%s\n", text) < 0 || fflush(file->stream) != 0))
+        status = sr_fail(error, SR_ERROR_RUNTIME, "cannot write %s: %s", file->path, strerror(errno));
+    if (status == SR_OK && file->events)
+        status = event_file_add(file->events, object, error);
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return status;
 }
 
 /* A field for each term that no other contains. */

@@ -14,8 +14,12 @@
 typedef struct sr_metrics_file sr_metrics_file;
 
 /* Opens `path` for appending. Lines that an earlier run wrote for steps after `last_step`, for validations of epochs after
- * `last_epoch`, and those of the final test, are removed first: they will be written again. Release with sr_metrics_close(). */
-sr_status sr_metrics_open(sr_metrics_file **file, const char *path, int64_t last_step, int64_t last_epoch, sr_error *error);
+ * `last_epoch`, and those of the final test, are removed first: they will be written again. In the directory `events`, unless
+ * it is NULL, an event file for TensorBoard gets what the lines have, these and all that follow. Release with
+ * sr_metrics_close().
+ */
+sr_status sr_metrics_open(sr_metrics_file **file, const char *path, const char *events, int64_t last_step, int64_t last_epoch,
+                          sr_error *error);
 void sr_metrics_close(sr_metrics_file *file); /* NULL is allowed */
 
 /* All lines so far go to the disk: before a checkpoint, which a run goes on from, and at the end. */

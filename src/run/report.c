@@ -139,6 +139,15 @@ sr_status run_report_times(run *r, sr_error *error)
     return SR_OK;
 }
 
+sr_status run_note_times(run *r, sr_error *error)
+{
+    const times_mark mark = {.epoch = r->progress.epoch,
+                             .step = r->progress.step,
+                             .of_steps = &r->stepper.times,
+                             .planned_memory = (double)(r->preflight.plan.memory.total + r->preflight.plan.data)};
+    return run_times_write(r->times, r->parallel, &mark, error);
+}
+
 /* ---- phases over ranks ---- */
 
 /* What a rank computes in steps, and "steps", which is that and the sums, tell more than their parts. */

@@ -128,9 +128,12 @@ static sr_status open_metrics(run *r, sr_error *error)
     const int64_t last_step = r->takes ? -1 : r->progress.step; /* which has the line of run_note_taken() */
     sr_status status = SR_OK;
     if (sr_parallel_rank(r->parallel) == 0)
-        status = sr_metrics_open(&r->metrics, r->paths.metrics, last_step, r->progress.epoch, error);
+        status = sr_metrics_open(&r->metrics, r->paths.metrics, r->settings->logging.tensorboard ? r->paths.events : NULL,
+                                 last_step, r->progress.epoch, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
-    return r->takes ? run_note_taken(r, error) : SR_OK;
+    if (r->takes)
+        SR_TRY(run_note_taken(r, error));
+    return run_times_open(&r->times, r->parallel, r->paths.times, r->progress.step, error);
 }
 
 /* ---- epochs ---- */
@@ -172,8 +175,8 @@ static sr_status end_epoch(run *r, sr_error *error)
     }
     const int64_t save_every = r->settings->checkpoint.every_epochs;
     if (r->progress.finished || (save_every > 0 && r->progress.epoch % save_every == 0))
-        return run_save(r, !r->progress.finished, error);
-    return SR_OK;
+        SR_TRY(run_save(r, !r->progress.finished, error));
+    return run_note_times(r, error);
 }
 
 /* A step that was not finite has changed nothing; too many in a row end training. */
@@ -259,6 +262,7 @@ static sr_status train(run *r, sr_error *error)
     else
         SR_TRY(status);
     SR_TRY(run_finish_saving(r, error));
+    SR_TRY(run_note_times(r, error));
     run_report_saving(r);
     SR_TRY(run_report_times(r, error));
     SR_TRY(run_report_phases(r, error));
@@ -312,6 +316,8 @@ static sr_status run_all(run *r, sr_error *error)
     sr_status status = train(r, error);
     if (status == SR_OK)
         status = run_test(r, error);
+    if (status == SR_OK)
+        status = run_note_times(r, error);
     if (status == SR_OK || status == SR_STOPPED)
         SR_TRY(run_report_memory(r, error));
     if (status == SR_OK)
@@ -339,6 +345,7 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     crash_restore();
     sr_signals_restore();
     sr_metrics_close(r.metrics);
+    run_times_close(r.times);
     sr_stepper_free(&r.stepper);
     sr_model_free(r.model);
     sr_sampler_free(r.sampler);

@@ -10,6 +10,7 @@
 #include "storage/directory_lock.h"
 #include "run/metrics.h"
 #include "run/files.h"
+#include "run/times.h"
 
 /* What has passed since the last `train` line. */
 typedef struct {
@@ -58,6 +59,7 @@ typedef struct {
     double projected_from;    /* clock when steps began to be timed for the projection; -1: it has been made */
     int64_t projected_step;   /* the step at that time */
     sr_metrics_file *metrics; /* rank 0 only */
+    run_times *times;
     sr_progress progress;
     double started, progress_before; /* clock at the start of this process's training; seconds trained before */
     double last_checkpoint, last_drawn;
@@ -160,6 +162,9 @@ sr_status run_report_times(run *r, sr_error *error);
 
 /* Where the time of this process went, phase by phase over ranks: to the log and to metrics.jsonl. */
 sr_status run_report_phases(run *r, sr_error *error);
+
+/* A line of times.jsonl. */
+sr_status run_note_times(run *r, sr_error *error);
 
 /* Once, when the time of a step has settled: how long everything will take. Local. */
 void run_project_time(run *r);

@@ -117,7 +117,10 @@ static sr_status begin_beside(run *r, const char *path, bool *begun, sr_error *e
 sr_status run_write_best(run *r, sr_error *error)
 {
     SR_TRY(run_finish_saving(r, error));
-    return write_state(r, r->paths.best, false, error);
+    const double start = sr_seconds();
+    SR_TRY(write_state(r, r->paths.best, false, error));
+    run_times_add(r->times, TIMES_CHECKPOINTS, sr_seconds() - start);
+    return SR_OK;
 }
 
 /* ---- when, and what it costs ---- */
@@ -130,6 +133,7 @@ static sr_status end_saving(run *r, double start, double written, sr_error *erro
     r->longest.checkpoint = longer > r->longest.checkpoint ? longer : r->longest.checkpoint;
     ++r->costs.count;
     r->costs.waited += held;
+    run_times_add(r->times, TIMES_CHECKPOINTS, held);
     r->costs.held = 0;
     char beside[64] = "";
     if (written > 0)

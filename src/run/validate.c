@@ -40,6 +40,7 @@ sr_status run_validate(run *r, sr_error *error)
     const double seconds = sr_seconds() - start;
     r->seconds.validation += seconds;
     r->longest.validation = seconds > r->longest.validation ? seconds : r->longest.validation;
+    run_times_add(r->times, TIMES_VALIDATION, seconds);
     const double metric = sr_ranking_metric(&metrics, r->settings->training.early_stopping.metric);
     if (metric > r->progress.best_metric) {
         r->progress.best_metric = metric;
@@ -65,6 +66,7 @@ static sr_status load_best(run *r, sr_error *error)
 sr_status run_test(run *r, sr_error *error)
 {
     SR_TRY(load_best(r, error));
+    const double start = sr_seconds();
     sr_parallel_phase(r->parallel, SR_PHASE_TEST, 0);
     const bool validated = r->progress.best_metric >= 0;
     const int64_t step = validated ? r->progress.best_step : r->progress.step;
@@ -98,5 +100,6 @@ sr_status run_test(run *r, sr_error *error)
         status = sr_metrics_write_ranking(r->metrics, "test", NULL, step, epoch, -1, &model, error);
     if (r->metrics && status == SR_OK)
         status = sr_metrics_synchronise(r->metrics, error);
+    run_times_add(r->times, TIMES_TEST, sr_seconds() - start);
     return sr_parallel_agree(r->parallel, status, error);
 }

@@ -154,7 +154,8 @@ static const sr_rule rules[] = {
 
 static const char introduction[] =
     "# Configuration\n\n"
-    "This page is written from the keys and rules in the code. A test fails when the two differ, and says how to write\n"
+    "This page lists every key of a configuration, and what goes together. [tutorial.md](tutorial.md) shows how one is\n"
+    "written. The page comes from the keys and rules in the code. A test fails when the two differ, and says how to write\n"
     "it anew.\n\n"
     "A configuration is YAML with the sections below. Every key but `data.path` has a default, and an empty section keeps\n"
     "its defaults. `srtrain config CONFIG.yaml` prints the resolved configuration, `srtrain models` this page as plain\n"

@@ -150,6 +150,8 @@ static const sr_key checkpoint_keys[] = {
 static const sr_key logging_keys[] = {
     SR_INTEGER("logging", "every_steps", sr_logging_settings, every_steps, 1, 1e9, "50",
                "steps between `train` lines in metrics.jsonl"),
+    SR_BOOLEAN("logging", "tensorboard", sr_logging_settings, tensorboard, "false",
+               "also writes what metrics.jsonl gets as an event file for TensorBoard, into the folder tensorboard of the run"),
 };
 
 /* ---- rules ---- */

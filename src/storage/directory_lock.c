@@ -327,6 +327,30 @@ sr_status directory_lock_take(directory_lock **lock, const directory_lock_option
     return status;
 }
 
+/* ---- looking ---- */
+
+directory_owner directory_lock_look(const char *directory, char *who, size_t size)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    owner other = {.process = 0};
+    char *path;
+    *who = '\0';
+    if (asprintf(&path, "%s/lock", directory) < 0)
+        return DIRECTORY_FREE;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    if (descriptor < 0)
+        return DIRECTORY_FREE;
+    const bool has_locks = fcntl(descriptor, F_OFD_GETLK, &whole) == 0;
+    if (read_owner(descriptor, &other))
+        snprintf(who, size, "process %ld on host %s, since %s%s%s", other.process, other.host, other.since,
+                 *other.job ? ", of job " : "", other.job);
+    close(descriptor);
+    const bool lives = has_locks ? whole.l_type != F_UNLCK
+                                 : other.process != 0 && (!is_of_this_host(&other) || is_alive(&other));
+    return lives ? DIRECTORY_HELD : DIRECTORY_LEFT;
+}
+
 /* ---- letting go ---- */
 
 /* Removes the directories that were made, as far as nothing lies in them. */

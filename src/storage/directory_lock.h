@@ -13,6 +13,7 @@
 #include "srtrain/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct directory_lock directory_lock;
 
@@ -31,5 +32,10 @@ sr_status directory_lock_take(directory_lock **lock, const directory_lock_option
 
 /* The end of ownership. A directory that was made for it and in which nothing else lies is removed again. NULL is none. */
 void directory_lock_release(directory_lock *lock);
+
+/* Whether somebody works in a directory: nobody; nobody, but somebody did who could not take leave; or somebody does. `who`, in
+ * room for `size` bytes, says who that is. Takes no lock. On a file system without locks an owner of another host counts. */
+typedef enum { DIRECTORY_FREE, DIRECTORY_LEFT, DIRECTORY_HELD } directory_owner;
+directory_owner directory_lock_look(const char *directory, char *who, size_t size);
 
 #endif

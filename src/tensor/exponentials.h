@@ -82,11 +82,19 @@ static inline sr_real maximum_of(const sr_real *values, size_t n)
     return maximum;
 }
 
+#ifdef SR_REAL_IS_DOUBLE
+/* exp() is a call, and the loop stays one over single numbers. Told to make vectors for SVE, gcc 12 read such a sum before it
+ * was written. */
+#define SUM_OF_EXPONENTIALS
+#else
+#define SUM_OF_EXPONENTIALS SIMD_SUM(sum)
+#endif
+
 /* out = exp(in - shift), and the sum of that; out may be in. */
 static inline sr_real exponentials_below(sr_real *out, const sr_real *in, sr_real maximum, size_t n)
 {
     sr_real sum = 0;
-    SIMD_SUM(sum)
+    SUM_OF_EXPONENTIALS
     for (size_t i = 0; i < n; ++i) {
         const sr_real e = exponential(in[i] - maximum);
         out[i] = e;
@@ -94,6 +102,7 @@ static inline sr_real exponentials_below(sr_real *out, const sr_real *in, sr_rea
     }
     return sum;
 }
+#undef SUM_OF_EXPONENTIALS
 #endif
 
 #endif

@@ -65,6 +65,64 @@ static inline void draw_lanes(uint32_t blocks[PHILOX_LANES][2], uint32_t words[4
     _mm512_storeu_si512(blocks[0], _mm512_permutex2var_epi64(low, front, high));
     _mm512_storeu_si512(blocks[PHILOX_LANES / 2], _mm512_permutex2var_epi64(low, back, high));
 }
+#elif defined(__AVX2__)
+#include <immintrin.h>
+
+/* Upper and lower halves of eight products of 32 by 32 bits, even and odd lanes by themselves. */
+static inline __attribute__((always_inline)) void multiply_wide(__m256i *high, __m256i *low, __m256i words, __m256i factor)
+{
+    const __m256i even = _mm256_mul_epu32(words, factor), odd = _mm256_mul_epu32(_mm256_srli_epi64(words, 32), factor);
+    *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+}
+
+/* A byte for each half of each word: four a lane, those of the first word in front. */
+static inline __attribute__((always_inline)) __m256i kept_of_pairs(__m256i first, __m256i second, __m256i largest)
+{
+    const __m256i of_first = _mm256_srli_epi16(_mm256_cmpeq_epi16(_mm256_min_epu16(first, largest), first), 15);
+    const __m256i of_second = _mm256_srli_epi16(_mm256_cmpeq_epi16(_mm256_min_epu16(second, largest), second), 15);
+    const __m256i order = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
+    return _mm256_shuffle_epi8(_mm256_packus_epi16(of_first, of_second), order);
+}
+
+/* Eight counters, from lane `begin` on. */
+static inline __attribute__((always_inline)) void draw_eight_lanes(uint32_t blocks[PHILOX_LANES][2],
+                                                                   uint32_t words[4][PHILOX_LANES], const uint32_t key[2],
+                                                                   uint32_t keep, size_t begin)
+{
+    const __m256i factor0 = _mm256_set1_epi32((int)PHILOX_FACTOR0), factor1 = _mm256_set1_epi32((int)PHILOX_FACTOR1);
+    __m256i word[4];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i)
+        word[i] = _mm256_loadu_si256((const __m256i *)(words[i] + begin));
+    uint32_t key0 = key[0], key1 = key[1];
+#pragma GCC unroll 10
+    for (int round = 0; round < PHILOX_ROUNDS; ++round) {
+        __m256i high0, low0, high1, low1;
+        multiply_wide(&high0, &low0, word[0], factor0);
+        multiply_wide(&high1, &low1, word[2], factor1);
+        word[0] = _mm256_xor_si256(_mm256_xor_si256(high1, word[1]), _mm256_set1_epi32((int)key0));
+        word[2] = _mm256_xor_si256(_mm256_xor_si256(high0, word[3]), _mm256_set1_epi32((int)key1));
+        word[1] = low1;
+        word[3] = low0;
+        key0 += PHILOX_STEP0;
+        key1 += PHILOX_STEP1;
+    }
+    const __m256i largest = _mm256_set1_epi16((short)(keep - 1)); /* that is kept */
+    const __m256i first = kept_of_pairs(word[0], word[1], largest), second = kept_of_pairs(word[2], word[3], largest);
+    /* Eight bytes a lane: of four lanes, two are in `low` and two in `high`. */
+    const __m256i low = _mm256_unpacklo_epi32(first, second), high = _mm256_unpackhi_epi32(first, second);
+    _mm256_storeu_si256((__m256i *)blocks[begin], _mm256_permute2x128_si256(low, high, 0x20));
+    _mm256_storeu_si256((__m256i *)blocks[begin + 4], _mm256_permute2x128_si256(low, high, 0x31));
+}
+
+/* blocks [lane, 8 bytes]: what is kept of the elements of counter words [word, lane]; keep >= 1. */
+static inline void draw_lanes(uint32_t blocks[PHILOX_LANES][2], uint32_t words[4][PHILOX_LANES], const uint32_t key[2],
+                              uint32_t keep)
+{
+    draw_eight_lanes(blocks, words, key, keep, 0);
+    draw_eight_lanes(blocks, words, key, keep, PHILOX_LANES / 2);
+}
 #else
 static inline void philox_lanes(uint32_t words[4][PHILOX_LANES], const uint32_t key[2])
 {

@@ -13,20 +13,25 @@
 #include <string.h>
 
 /* Sizes follow the caches: of 32 to 48 KB a core at the first level, and of 1 MB or more at the second. These numbers and
- * depth_of(), asks_ahead() and copies_panels() are all that depends on them. Measured with 48 KB and 2 MB. */
+ * depth_of(), asks_ahead(), copies_strips() and copies_panels() are all that depends on them. Measured with 48 KB and 2 MB
+ * (AVX-512), and with 32 KB and 512 KB (AVX2). */
 enum {
+    LINE_BYTES = 64,
+    LINE_NUMBERS = LINE_BYTES / sizeof(sr_real),
     BLOCK_ROWS = 6,
     PANEL_VECTORS = HAS_32_REGISTERS ? 4 : 2, /* as many as there are registers for */
     PANEL = PANEL_VECTORS * LANES,            /* columns of c at a time */
     DEPTH = 256,                              /* rows of b at a time */
-    DEPTH_TRANSPOSED = 128,      /* where a is transposed: each of its rows brings a line for a block, beside b's panel */
-    DEPTH_WIDE = 64,             /* the same where its rows are wide and b's are narrow */
-    TILE_ROWS = 16 * BLOCK_ROWS, /* rows of a at a time: they stay in the second-level cache while panels pass */
-    COPIED_BYTES = 512 << 10,    /* panels that are copied at a time, which stay there too */
+    DEPTH_TRANSPOSED = 128, /* where a is transposed: each of its rows brings a line for a block, beside b's panel */
+    DEPTH_WIDE = 64,        /* the same where its rows are wide and b's are narrow */
+    TILE_STRIPS = 16,       /* blocks of rows of a at a time: they stay in the second-level cache while panels pass */
+    TILE_ROWS = TILE_STRIPS * BLOCK_ROWS,
+    COPIED_BYTES = 512 << 10,                  /* panels that are copied at a time, which stay there too */
+    STRIP = DEPTH * BLOCK_ROWS + LINE_NUMBERS, /* strips begin in different sets of the first-level cache */
     COPIED_PANELS = COPIED_BYTES / (DEPTH * PANEL * sizeof(sr_real)),
-    WIDE_ROWS = 512,  /* numbers of a row of a from which DEPTH_WIDE is taken */
-    FAR_BYTES = 1024, /* between rows of b that are worth copying */
-    LINE_BYTES = 64
+    WIDE_ROWS = 512, /* numbers of a row of a from which DEPTH_WIDE is taken, or strips where c has more columns than: */
+    FEW_COLUMNS = 64,
+    FAR_BYTES = 1024 /* between rows of b that are worth copying */
 };
 
 /* A block of c. Here a[i, p] = a[i * a_row_stride + p * a_column_stride]. */
@@ -203,11 +208,18 @@ static size_t least(size_t left, size_t right)
 
 /* ---- the choice by sizes ---- */
 
+/* Whether a is copied to strips. Where it is transposed, a block's numbers lie a row apart: each in a line, and with wide rows
+ * in a page of its own. */
+static bool copies_strips(const matrix_product *product)
+{
+    return !HAS_32_REGISTERS && product->transpose_a && product->n > FEW_COLUMNS && product->a_stride > WIDE_ROWS;
+}
+
 /* Numbers of k at a time: what one block reads of a and of b stays in the first-level cache. Where a is not transposed it is
  * the same for all products, and so is the order of their sums: scores of an item do not depend on what else is scored. */
 static size_t depth_of(const matrix_product *product)
 {
-    if (!product->transpose_a)
+    if (!product->transpose_a || copies_strips(product))
         return DEPTH;
     return product->a_stride > WIDE_ROWS && product->n <= PANEL ? DEPTH_WIDE : DEPTH_TRANSPOSED;
 }
@@ -217,8 +229,8 @@ static size_t depth_of(const matrix_product *product)
 static bool asks_ahead(const matrix_product *product)
 {
     enum { SHORT_ROWS = 512 };
-    return product->transpose_a && product->m + product->n <= SHORT_ROWS && product->k > depth_of(product) &&
-           product->causal == CAUSAL_NONE;
+    return product->transpose_a && !copies_strips(product) && product->m + product->n <= SHORT_ROWS &&
+           product->k > depth_of(product) && product->causal == CAUSAL_NONE;
 }
 
 /* Whether b is copied to panels. */
@@ -231,17 +243,19 @@ static bool copies_panels(const matrix_product *product)
 
 /* ---- the walk over blocks ---- */
 
-/* Room for panels of b. */
+/* Room for panels of b, and for strips of a. */
 typedef struct {
     sr_real *copied;
     size_t panels;
+    sr_real *strips; /* [TILE_STRIPS, STRIP] */
 } workspace;
 
 /* Where the walk is: some of the depth, and of the rows of c. */
 typedef struct {
     const matrix_product *product;
     size_t step, depth, top, bottom;
-    const sr_real *a; /* op(a)[top, step] */
+    const sr_real *a; /* op(a)[top, step], and how far a block is from the one before it */
+    size_t a_block_stride;
     const sr_real *b; /* op(b)[step, column] */
     size_t column;
     bool asks;
@@ -314,7 +328,7 @@ static void multiply_rows(piece *block, const place *at, size_t vectors)
         const bool is_first = begin >= at->step;
         const size_t skipped = is_first ? begin - at->step : 0;
         block->depth = least(at->depth, end - at->step) - skipped;
-        block->a = at->a + (row - at->top) * block->a_row_stride + skipped * block->a_column_stride;
+        block->a = at->a + (row - at->top) / BLOCK_ROWS * at->a_block_stride + skipped * block->a_column_stride;
         block->b = at->b + skipped * block->b_stride;
         block->c = product->c + row * product->c_stride + at->column;
         begin_sums(block, at, is_first);
@@ -332,6 +346,12 @@ static void multiply_tile(const workspace *room, place *at, bool copies, size_t 
     block.a_row_stride = product->transpose_a ? 1 : product->a_stride;
     block.a_column_stride = product->transpose_a ? product->a_stride : 1;
     at->a = product->a + at->top * block.a_row_stride + at->step * block.a_column_stride;
+    at->a_block_stride = BLOCK_ROWS * block.a_row_stride;
+    if (copies_strips(product)) {
+        at->a = room->strips;
+        at->a_block_stride = STRIP;
+        block.a_column_stride = BLOCK_ROWS;
+    }
     for (at->column = left; at->column < right; at->column += PANEL) {
         const size_t columns = least(PANEL, right - at->column);
         block.partial = columns % LANES;
@@ -354,6 +374,21 @@ static void fill_panels(const workspace *room, const place *at, size_t left, siz
     }
 }
 
+/* strips [strip, depth, BLOCK_ROWS] of a's columns [top, bottom); of the last strip only what is there. */
+static void fill_strips(const workspace *room, const place *at)
+{
+    const matrix_product *product = at->product;
+    const size_t rows = at->bottom - at->top, whole = rows / BLOCK_ROWS;
+    for (size_t p = 0; p < at->depth; ++p) {
+        const sr_real *from = product->a + (at->step + p) * product->a_stride + at->top;
+        sr_real *to = room->strips + p * BLOCK_ROWS;
+        for (size_t strip = 0; strip < whole; ++strip)
+            memcpy(to + strip * STRIP, from + strip * BLOCK_ROWS, BLOCK_ROWS * sizeof *to);
+        for (size_t row = whole * BLOCK_ROWS; row < rows; ++row)
+            to[whole * STRIP + row % BLOCK_ROWS] = from[row];
+    }
+}
+
 static void walk(const matrix_product *product, const workspace *room)
 {
     const bool copies = copies_panels(product);
@@ -367,6 +402,8 @@ static void walk(const matrix_product *product, const workspace *room)
                 fill_panels(room, &at, left, right);
             for (at.top = 0; at.top < product->m; at.top += TILE_ROWS) {
                 at.bottom = least(at.top + TILE_ROWS, product->m);
+                if (copies_strips(product))
+                    fill_strips(room, &at);
                 multiply_tile(room, &at, copies, left, right);
             }
         }
@@ -377,13 +414,14 @@ static void walk(const matrix_product *product, const workspace *room)
 static __attribute__((noinline)) void multiply_narrow(const matrix_product *product)
 {
     sr_real copied[DEPTH * PANEL] __attribute__((aligned(LINE_BYTES)));
-    walk(product, &(workspace){copied, 1});
+    walk(product, &(workspace){copied, 1, NULL});
 }
 
 static __attribute__((noinline)) void multiply_wide(const matrix_product *product)
 {
     sr_real copied[COPIED_PANELS * DEPTH * PANEL] __attribute__((aligned(LINE_BYTES)));
-    walk(product, &(workspace){copied, COPIED_PANELS});
+    sr_real strips[HAS_32_REGISTERS ? 1 : TILE_STRIPS * STRIP] __attribute__((aligned(LINE_BYTES)));
+    walk(product, &(workspace){copied, COPIED_PANELS, strips});
 }
 
 #define NAME_OF(name, level) NAME_TEXT(name, level)

@@ -162,7 +162,7 @@ static void assert_checkpoint_is_there(const world *w, const char *run_name, lon
 /* A line of metrics without what the clock says. */
 static char *next_line(FILE *file)
 {
-    static const char *const timed[] = {"seconds", "examples_per_second", "reduction_share"};
+    static const char *const timed[] = {"seconds", "examples_per_second", "reduction_share", "unix_seconds"};
     char *line = NULL, *text = NULL;
     size_t capacity = 0;
     if (getline(&line, &capacity, file) > 0) {
