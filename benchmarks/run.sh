@@ -11,6 +11,7 @@ usage() {
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2
   echo "       benchmarks/run.sh catalogues [--items 1e5,1e6,1e7] [--ranks 1,2,4] [--config CONFIG.yaml] [--output DIR] ..." >&2
+  echo "       benchmarks/run.sh daily --config CONFIG.yaml [--data DIR] [--days N] [--epochs N] [--daily-epochs N] ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
   echo "       benchmarks/run.sh reading [INTERACTIONS [REPETITIONS]]" >&2
   echo "       benchmarks/run.sh operations [--json FILE]" >&2
@@ -34,6 +35,12 @@ if [ "${1:-}" = catalogues ]; then
   shift
   cmake --build build --target benchmark_catalogues >/dev/null
   exec python3 -B benchmarks/catalogues.py "$@"
+fi
+if [ "${1:-}" = daily ]; then
+  need_python
+  shift
+  cmake --build build --target srtrain_program srprep >/dev/null
+  exec python3 -B benchmarks/daily.py "$@"
 fi
 if [ "${1:-}" = operations ]; then
   shift

@@ -15,6 +15,8 @@ srtrain_add_test(test_several_hosts SOURCES rank_counts.c small_training.c small
                  ${CMAKE_CURRENT_SOURCE_DIR}/hosts.sh ${MPIEXEC_EXECUTABLE} sh -c "$ON_HOSTS 2,2 $0 $@")
 srtrain_add_test(test_divided_checkpoint SOURCES divided_rows.c files.c rank_counts.c small_training.c small_dataset.c
                  shared_dataset.c RANKS 4)
+srtrain_add_test(test_taken_rows SOURCES divided_rows.c files.c rank_counts.c small_training.c small_dataset.c
+                 shared_dataset.c RANKS 4)
 srtrain_add_test(test_row_blocks SOURCES scattered_items.c small_training.c small_dataset.c shared_dataset.c RANKS 1)
 srtrain_add_test(test_reduction SOURCES rank_world.c RANKS 1 2 3 4)
 srtrain_add_test(test_rounded_reduction SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)

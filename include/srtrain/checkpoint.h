@@ -34,7 +34,16 @@ typedef struct {
     int64_t validations_without_improvement;
     int64_t finished; /* sr_finished */
     double seconds;   /* training time spent so far, for reports only */
+    /* Of a training that began with what an earlier one had learned (row_moves.h): the steps that the model had been trained
+     * before this one, and those of them that the state of its optimizer has seen. Both are 0 elsewhere. */
+    int64_t earlier_steps, optimizer_steps;
 } sr_progress;
+
+/* The steps that a model has been trained, those of earlier trainings included. */
+static inline int64_t sr_progress_model_steps(const sr_progress *progress)
+{
+    return progress->earlier_steps + progress->step;
+}
 
 /* What a checkpoint holds. Strings read from a file are released with sr_checkpoint_free(). */
 typedef struct {
@@ -49,6 +58,7 @@ typedef struct {
     /* While it is written: the data set whose identifiers of items the file is to carry (item_names.h); NULL: it carries none.
      */
     const sr_dataset *item_names_of;
+    const sr_dataset *user_names_of; /* likewise of users, for models that have vectors of them */
 } sr_checkpoint;
 
 /* Bytes that identifiers may take to be carried. */

@@ -16,6 +16,16 @@ sr_status sr_item_names_of_checkpoint(sr_item_names **names, const char *path, c
 
 /* Those of a data set, which must live as long. */
 sr_status sr_item_names_of_dataset(sr_item_names **names, const sr_dataset *dataset, sr_error *error);
+
+/* The same of users: number n is that of user n - 1. Files carry them where the model has vectors of users. */
+sr_status sr_user_names_of_checkpoint(sr_item_names **names, const char *path, const sr_checkpoint *checkpoint,
+                                      sr_error *error);
+sr_status sr_user_names_of_dataset(sr_item_names **names, const sr_dataset *dataset, sr_error *error);
+
+/* Identifiers of a checkpoint, those of `users` or of items, or else those of the data set that it was trained on: *trained_on,
+ * which is opened for that, unless it is open, and closed by the caller when the names are gone. */
+sr_status sr_names_find(sr_item_names **names, sr_dataset **trained_on, const char *path, const sr_checkpoint *checkpoint,
+                        bool users, sr_error *error);
 void sr_item_names_free(sr_item_names *names); /* NULL is allowed */
 
 /* That of item 1 to sr_item_names_count(): *length bytes, not null-terminated, which belong to the names. None is longer than

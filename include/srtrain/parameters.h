@@ -35,6 +35,10 @@ typedef struct {
  * generators by another loss than everything else. */
 typedef enum { SR_PARAMETERS_ORDINARY = 1, SR_PARAMETERS_ATTACK = 2, SR_PARAMETERS_EVERY = 3 } sr_parameter_set;
 
+/* What the rows of an array belong to, which have the numbers of a data set: row n is that of item n, or of user n - 1; row 0
+ * is padding, and rows behind the last number are the model's own. */
+typedef enum { SR_ROWS_OF_NOBODY, SR_ROWS_OF_ITEMS, SR_ROWS_OF_USERS, SR_ROW_OWNERS } sr_row_owner;
+
 typedef struct {
     char name[SR_PARAMETER_NAME_SIZE];
     size_t shape[SR_PARAMETER_RANK_MAXIMUM];
@@ -45,6 +49,7 @@ typedef struct {
     double scale;
     size_t same_as; /* SR_INITIAL_SAME: index of an earlier parameter of the same size */
     sr_parameter_set set;
+    sr_row_owner rows_of;
 } sr_parameter;
 
 typedef struct {
@@ -124,6 +129,9 @@ sr_status sr_parameters_declare(sr_parameters *parameters, const char *name, con
 
 /* Lets a declared parameter start with the values that another one, declared before it and of the same size, is drawn with. */
 void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t same_as);
+
+/* Says whose rows a declared parameter has. */
+void sr_parameters_assign_rows(sr_parameters *parameters, size_t index, sr_row_owner owner);
 
 /* Allocates both blocks, zero-filled, and what lies in blocks of rows. The second function leaves all gradients out, for those
  * who only compute. */

@@ -34,6 +34,7 @@ typedef struct {
     const char *output; /* directory of the run; created if need be */
     sr_resume resume;
     const char *resume_path;  /* for SR_RESUME_PATH */
+    const char *from;         /* a checkpoint of other data to begin with, while the directory has none; or NULL */
     sr_time_limit time_limit; /* rank 0's counts */
     int64_t until_epoch;      /* the run stops after so many epochs, if it has more to do; 0: it does not */
     double stall_seconds;     /* after which a collective that does not end ends the job; 0: never */

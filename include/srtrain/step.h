@@ -48,6 +48,9 @@ struct sr_stepper {
     const sr_sampler *sampler;
     sr_model *model;
     int64_t total_steps; /* of the whole training, for the learning rate */
+    /* Where training begins with what an earlier one has learned: the steps that the model was trained before, and those that
+     * the optimizer's state has seen of them. 0 at first; whoever loads the state sets them. */
+    int64_t earlier_steps, optimizer_steps;
 
     size_t threads;     /* those of `parallel` when the stepper was made */
     sr_worker *workers; /* [threads] */

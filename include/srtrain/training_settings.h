@@ -16,6 +16,7 @@ typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr
 typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING } sr_reduction_mode;
 typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
 typedef enum { SR_ITEM_UPDATES_DEFERRED, SR_ITEM_UPDATES_EVERY_STEP } sr_item_updates;
+typedef enum { SR_NEW_ROWS_DRAWN, SR_NEW_ROWS_MEAN } sr_new_rows;
 typedef enum { SR_ROW_OPTIMIZER_EXACT, SR_ROW_OPTIMIZER_LAZY } sr_row_optimizer;
 
 typedef struct {
@@ -34,6 +35,7 @@ typedef struct {
     sr_item_updates item_updates;
     sr_row_optimizer row_optimizer;
     sr_precision row_precision; /* of rows of a divided item table, and of their gradients, between processes */
+    sr_new_rows new_rows;       /* how rows start that the checkpoint of --from does not have */
     sr_schedule schedule;
     int64_t warmup_steps;
     int64_t seed;

@@ -66,6 +66,12 @@ void sr_parameters_start_same(sr_parameters *parameters, size_t index, size_t sa
     parameters->list[index].same_as = same_as;
 }
 
+void sr_parameters_assign_rows(sr_parameters *parameters, size_t index, sr_row_owner owner)
+{
+    assert(index < parameters->count);
+    parameters->list[index].rows_of = owner;
+}
+
 static sr_status allocate(sr_parameters *parameters, bool gradients, sr_error *error)
 {
     assert(!parameters->values);

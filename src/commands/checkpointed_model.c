@@ -99,23 +99,6 @@ static sr_status open_data(checkpointed_model *loaded, const char *path, const c
 
 /* ---- other data ---- */
 
-/* Those that the checkpoint carries, or else those of the data set that it was trained on. */
-static sr_status find_item_names(checkpointed_model *loaded, const char *path, const sr_checkpoint *checkpoint, sr_error *error)
-{
-    SR_TRY(sr_item_names_of_checkpoint(&loaded->item_names, path, checkpoint, error));
-    if (loaded->item_names)
-        return SR_OK;
-    sr_status status = sr_dataset_open(&loaded->trained_on, checkpoint->data_directory, error);
-    if (status == SR_OK)
-        status = sr_checkpoint_check_data(path, checkpoint, loaded->trained_on, error);
-    if (status != SR_OK) {
-        sr_error_prepend(error, "the checkpoint carries no identifiers of items, and those of its own data set are needed to "
-                                "read another one: ");
-        return status;
-    }
-    return sr_item_names_of_dataset(&loaded->item_names, loaded->trained_on, error);
-}
-
 static void report_translation(sr_log *log, const char *directory, const sr_translation *found)
 {
     sr_log_information(log, "%s is not what the model was trained on: its items are known by their identifiers, %zu of %zu",
@@ -136,7 +119,7 @@ static sr_status translate(checkpointed_model *loaded, const char *path, const s
         return sr_fail(error, SR_ERROR_USAGE,
                        "model.backbone %s has parameters for each user that it was trained on: it cannot serve those of %s",
                        sr_model_name(&loaded->settings.model), sr_dataset_directory(loaded->dataset));
-    SR_TRY(find_item_names(loaded, path, checkpoint, error));
+    SR_TRY(sr_names_find(&loaded->item_names, &loaded->trained_on, path, checkpoint, false, error));
     SR_TRY(sr_dataset_translate(loaded->dataset, loaded->item_names, &found, error));
     report_translation(log, sr_dataset_directory(loaded->dataset), &found);
     return SR_OK;
@@ -236,7 +219,7 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     if (status == SR_OK)
         status = sr_checkpoint_read_state(parallel, checkpoint, sr_model_parameters(loaded->model), NULL, error);
     if (status == SR_OK)
-        sr_model_set_step(loaded->model, header.progress.step);
+        sr_model_set_step(loaded->model, sr_progress_model_steps(&header.progress));
     sr_checkpoint_free(&header);
     if (status != SR_OK)
         checkpointed_model_free(loaded);

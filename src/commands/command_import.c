@@ -160,6 +160,7 @@ static sr_status write_checkpoint(sr_parallel *parallel, const imported_model *i
         .configuration = configuration,
         .program_version = version,
         .item_names_of = imported->dataset,
+        .user_names_of = sr_model_needs_of(&imported->settings.model, false).users ? imported->dataset : NULL,
         .data_fingerprint = fingerprint,
         .data_directory = directory,
         .items = (int64_t)imported->items,

@@ -1,5 +1,5 @@
 /* srtrain [train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]
- * [--time-limit DURATION|auto] [--until-epoch N] [--stall-timeout DURATION|0] */
+ * [--from CHECKPOINT.h5] [--time-limit DURATION|auto] [--until-epoch N] [--stall-timeout DURATION|0] */
 #include "commands/command.h"
 #include "srtrain/directories.h"
 #include "srtrain/run.h"
@@ -17,7 +17,7 @@ static sr_resume resume_kind(const char *text)
 
 sr_status command_train(command_context *context, sr_error *error)
 {
-    const char *output = NULL, *resume;
+    const char *output = NULL, *resume, *from = NULL;
     double limit_seconds = 0, stall_seconds;
     uint64_t until_epoch;
     bool limit_is_automatic = false;
@@ -37,6 +37,12 @@ sr_status command_train(command_context *context, sr_error *error)
          .standard = "auto",
          .help = "goes on from the newest valid checkpoint of the directory (auto), from nothing (never), or from the "
                  "checkpoint PATH"},
+        {.name = "from",
+         .file = &from,
+         .argument = "CHECKPOINT.h5",
+         .help =
+             "begins with a model that was trained on other data: rows of items and users by their identifiers, all else as "
+             "it is; a directory that has a checkpoint goes on from that"},
         {.name = "time-limit",
          .seconds = &limit_seconds,
          .word = "auto",
@@ -56,6 +62,10 @@ sr_status command_train(command_context *context, sr_error *error)
     const char *path = NULL;
     sr_settings settings;
     SR_TRY(command_line_read(context, "CONFIG.yaml", &path, options, sizeof options / sizeof *options, false, error));
+    if (from && resume_kind(resume) == SR_RESUME_PATH)
+        return sr_fail(error, SR_ERROR_USAGE,
+                       "srtrain train: --from begins a new training, and --resume %s goes on with one: give one of them",
+                       resume);
     SR_TRY(sr_parallel_agree(context->parallel, sr_settings_read(&settings, path, assignments.texts, assignments.count, error),
                              error));
     SR_TRY(command_compare_settings(context->parallel, path, &settings, error));
@@ -75,6 +85,7 @@ sr_status command_train(command_context *context, sr_error *error)
                                 .output = output ? output : default_output,
                                 .resume = resume_kind(resume),
                                 .resume_path = resume,
+                                .from = from,
                                 .time_limit = limit,
                                 .until_epoch = (int64_t)until_epoch,
                                 .stall_seconds = stall_seconds,

@@ -171,6 +171,9 @@ sr_status declare_number(sr_model *model, size_t *index, const char *name, doubl
 /* Declares an embedding table [rows, width] named "NAME.weight". */
 sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t rows, size_t width, sr_error *error);
 
+/* Declares the vectors of users, [users + 1, width], named "user_embedding.weight". */
+sr_status declare_users(sr_model *model, size_t width, sr_error *error);
+
 /* Declares the next part of the item table, named "NAME.weight": a row for padding, for each item, and `more` behind
  * them. */
 sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error);

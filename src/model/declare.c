@@ -78,6 +78,13 @@ sr_status declare_table(sr_model *model, size_t *index, const char *name, size_t
     return declare_matrix(model, index, name, rows, width, SR_PARAMETERS_ORDINARY, error);
 }
 
+sr_status declare_users(sr_model *model, size_t width, sr_error *error)
+{
+    SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, width, error));
+    sr_parameters_assign_rows(&model->parameters, model->user_embedding, SR_ROWS_OF_USERS);
+    return SR_OK;
+}
+
 sr_status declare_items(sr_model *model, const char *name, size_t more, size_t width, sr_error *error)
 {
     const size_t rows = 1 + model->items + more;

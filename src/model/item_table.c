@@ -48,8 +48,10 @@ sr_status item_table_declare_in_blocks(sr_item_table *table, item_part part, dou
             block->before = parameters->count;
         block->dense = table->dense;
         block->parameters.normal_mean = parameters->normal_mean;
+        size_t index;
         SR_TRY(sr_parameters_declare(&block->parameters, made->name, shape, 2,
-                                     (sr_initial_values){SR_INITIAL_NORMAL, deviation}, SR_PARAMETERS_ORDINARY, NULL, error));
+                                     (sr_initial_values){SR_INITIAL_NORMAL, deviation}, SR_PARAMETERS_ORDINARY, &index, error));
+        sr_parameters_assign_rows(&block->parameters, index, SR_ROWS_OF_ITEMS);
         block->touched = (sr_touched_rows){.tables = {.count = part + 1}, .every = true};
         for (size_t t = 0; t <= part; ++t)
             block->touched.tables.index[t] = t;

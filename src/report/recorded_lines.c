@@ -148,6 +148,8 @@ static sr_status take_metrics(recorded_run *run, const cJSON *line, const char *
     const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "kind"));
     const char *baseline = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "baseline"));
     const double step = number_of(line, "step"), epoch = number_of(line, "epoch");
+    if (kind && strcmp(kind, "from") == 0) /* what the run began with; train.log tells of it */
+        return SR_OK;
     if (!kind || !isfinite(step) || !isfinite(epoch)) {
         recorded_note(run, file, number, "this line has no kind, step or epoch, and is left out");
         return SR_OK;

@@ -170,8 +170,8 @@ static sr_status compare_settings(const char *path, const sr_settings *stored, c
         snprintf(more, sizeof more, "; and %zu more", found.count - CHANGES_SHOWN);
     return sr_fail(error, SR_ERROR_DATA,
                    "%s was written with other settings: %s%s. To go on from it, give it the settings that it has%s%s; to train "
-                   "with the new ones, begin in another --output, without --resume PATH",
-                   path, found.changes, more, *found.options ? ":" : "", found.options);
+                   "with the new ones, begin in another --output, with --from %s to keep what it has learned, or from nothing",
+                   path, found.changes, more, *found.options ? ":" : "", found.options, path);
 }
 
 static void tell_log(void *log, const char *line)
@@ -179,18 +179,29 @@ static void tell_log(void *log, const char *line)
     sr_log_warning(log, "%s", line);
 }
 
+static sr_status check_data(const char *path, const sr_checkpoint *checkpoint, const sr_dataset *dataset, sr_error *error)
+{
+    sr_error reason = {.message = ""};
+    const sr_status status = sr_checkpoint_check_data(path, checkpoint, dataset, &reason);
+    if (status == SR_OK)
+        return SR_OK;
+    return sr_fail(error, status,
+                   "%.3000s. To train on other data with what it has learned, begin in another --output with --from %s",
+                   reason.message, path);
+}
+
 sr_status sr_run_check_fits(const char *path, const sr_checkpoint *checkpoint, const sr_settings *settings,
                             const sr_dataset *dataset, sr_log *log, sr_settings *before, sr_error *error)
 {
     const sr_stored_reading reading = {.trains = true, .tell = tell_log, .context = log};
     sr_error reason = {.message = ""};
-    SR_TRY(sr_checkpoint_check_data(path, checkpoint, dataset, error));
+    SR_TRY(check_data(path, checkpoint, dataset, error));
     sr_settings stored;
     if (sr_settings_parse_stored(&stored, checkpoint->configuration, path, NULL, 0, &reading, &reason) != SR_OK)
         return sr_fail(error, SR_ERROR_DATA, "the stored configuration cannot be used: %s", reason.message);
     *before = stored;
     sr_settings_copy_free(&stored, settings);
-    if (checkpoint->progress.step == 0)
+    if (sr_progress_model_steps(&checkpoint->progress) == 0)
         sr_settings_copy_training(&stored, settings);
     return compare_settings(path, &stored, settings, error);
 }

@@ -150,6 +150,25 @@ sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *lin
     return write_object(file, object, complete, error);
 }
 
+static bool add_counts(cJSON *object, const char *name, const sr_from_counts *counts)
+{
+    cJSON *list = counts ? cJSON_AddObjectToObject(object, name) : NULL;
+    return !counts || (list && add_number(list, "kept", (double)counts->kept) &&
+                       add_number(list, "new", (double)counts->fresh) && add_number(list, "dropped", (double)counts->dropped));
+}
+
+sr_status sr_metrics_write_from(sr_metrics_file *file, const char *checkpoint, int64_t earlier_steps, int64_t optimizer_steps,
+                                const sr_from_counts *items, const sr_from_counts *users, sr_error *error)
+{
+    cJSON *object = cJSON_CreateObject();
+    const bool complete = cJSON_AddStringToObject(object, "kind", "from") && add_number(object, "step", 0) &&
+                          add_number(object, "epoch", 0) && cJSON_AddStringToObject(object, "checkpoint", checkpoint) &&
+                          add_number(object, "earlier_steps", (double)earlier_steps) &&
+                          add_number(object, "optimizer_steps", (double)optimizer_steps) &&
+                          add_counts(object, "items", items) && add_counts(object, "users", users);
+    return write_object(file, object, complete, error);
+}
+
 bool sr_ranking_metrics_to_json(cJSON *object, const sr_ranking_metrics *metrics)
 {
     bool complete = add_number(object, "cases", (double)metrics->cases);

@@ -43,6 +43,15 @@ typedef struct {
     const sr_recent_popularity *recent; /* what the days of that baseline were; NULL for others */
 } sr_ranking_line;
 
+/* How many rows of a kind a training has taken over from another one. */
+typedef struct {
+    int64_t kept, fresh, dropped;
+} sr_from_counts;
+
+/* A line of kind "from": what a training begins with. `users` may be NULL. */
+sr_status sr_metrics_write_from(sr_metrics_file *file, const char *checkpoint, int64_t earlier_steps, int64_t optimizer_steps,
+                                const sr_from_counts *items, const sr_from_counts *users, sr_error *error);
+
 sr_status sr_metrics_write_ranking(sr_metrics_file *file, const sr_ranking_line *line, sr_error *error);
 
 /* The fields of ranking metrics added to a JSON object: cases, hr@K, ndcg@K, mrr@K and their standard errors. Without cases

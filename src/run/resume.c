@@ -114,7 +114,7 @@ static void adapt_progress(run *r, const sr_settings *before)
 static sr_status read_state(run *r, const char *path, const sr_progress *progress, sr_error *error)
 {
     return sr_checkpoint_read_shared_state(r->parallel, r->stepper.node, path, sr_model_parameters(r->model),
-                                           progress->step > 0 ? &r->stepper.optimizer.state : NULL, error);
+                                           sr_progress_model_steps(progress) > 0 ? &r->stepper.optimizer.state : NULL, error);
 }
 
 static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
@@ -143,6 +143,18 @@ static sr_status load_checkpoint(run *r, const char *path, sr_error *error)
     return status;
 }
 
+/* A directory that holds another run must not be taken for one that --from began. */
+static sr_status check_beginning(const run *r, sr_error *error)
+{
+    bool began;
+    SR_TRY(sr_run_began_at(&r->paths, r->options->from, &began, error));
+    return began ? SR_OK
+                 : sr_fail(error, SR_ERROR_USAGE,
+                           "%s holds checkpoints of a run that did not begin with --from %s: choose another --output to begin "
+                           "with it, or leave --from out to go on with what is there",
+                           r->paths.checkpoints, r->options->from);
+}
+
 static sr_status check_directory(const run *r, bool first, sr_error *error)
 {
     const bool looks = r->options->resume == SR_RESUME_NEVER || first;
@@ -154,8 +166,16 @@ sr_status run_resume(run *r, sr_error *error)
 {
     char *path = NULL;
     SR_TRY(find_checkpoint(r, &path, &r->begins_at_path, error));
-    sr_status status = path ? load_checkpoint(r, path, error) : SR_OK;
     const bool is_root = sr_parallel_rank(r->parallel) == 0;
+    sr_status status = SR_OK;
+    if (path && r->options->from)
+        status = sr_parallel_agree(r->parallel, is_root ? check_beginning(r, error) : SR_OK, error);
+    if (status == SR_OK && path)
+        status = load_checkpoint(r, path, error);
+    else if (status == SR_OK && r->options->from)
+        status = run_take(r, error);
+    r->stepper.earlier_steps = r->progress.earlier_steps;
+    r->stepper.optimizer_steps = r->progress.optimizer_steps;
     if (status == SR_OK)
         status = sr_parallel_agree(r->parallel, is_root ? check_directory(r, r->begins_at_path, error) : SR_OK, error);
     /* What was refused on the way must not count as one of those that rotation keeps. */

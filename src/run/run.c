@@ -112,8 +112,8 @@ static sr_status prepare_files(run *r, sr_error *error)
         status = sr_run_prepare_directory(&r->paths, r->settings, error);
         if (status == SR_OK)
             status = sr_log_attach_file(r->log, r->paths.log, error);
-        if (status == SR_OK && r->begins_at_path)
-            status = sr_run_note_beginning(&r->paths, r->options->resume_path, error);
+        if (status == SR_OK && (r->begins_at_path || r->takes))
+            status = sr_run_note_beginning(&r->paths, r->takes ? r->options->from : r->options->resume_path, error);
     }
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     const run_environment environment = {.program_version = r->options->program_version,
@@ -125,11 +125,14 @@ static sr_status prepare_files(run *r, sr_error *error)
 
 static sr_status open_metrics(run *r, sr_error *error)
 {
+    const int64_t last_step = r->takes ? -1 : r->progress.step; /* which has the line of run_note_taken() */
     sr_status status = SR_OK;
     if (sr_parallel_rank(r->parallel) == 0)
         status = sr_metrics_open(&r->metrics, r->paths.metrics, r->settings->logging.tensorboard ? r->paths.events : NULL,
-                                 r->progress.step, r->progress.epoch, error);
+                                 last_step, r->progress.epoch, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    if (r->takes)
+        SR_TRY(run_note_taken(r, error));
     return run_times_open(&r->times, r->parallel, r->paths.times, r->progress.step, error);
 }
 

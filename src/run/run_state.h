@@ -29,6 +29,12 @@ typedef struct {
     double held;   /* by the one that is being written */
 } saving_costs;
 
+/* What became of rows, over all ranks. */
+typedef struct {
+    sr_from_counts items, users;
+    bool has_users;
+} taken_rows;
+
 /* Seconds that this process spent outside of steps and checkpoints. */
 typedef struct {
     double setting_up, validation;
@@ -70,6 +76,8 @@ typedef struct {
     interval passed;
     bool divides_items;  /* among all workers; else every rank or node has the whole item table */
     bool begins_at_path; /* the run starts from options->resume_path now, for the first time */
+    bool takes;          /* the run begins now with what options->from has learned: */
+    taken_rows taken;
 } run;
 
 /* Seconds of training, those before a resume included. Local. */
@@ -84,6 +92,15 @@ sr_status run_resume(run *r, sr_error *error);
 /* Makes best.h5 agree with progress. A run that begins at another run's checkpoint copies the best.h5 beside that. Where there
  * is none, progress forgets the best parameters. To be called when the run's directory is there. */
 sr_status run_adopt_best(run *r, sr_error *error);
+
+/* ---- take.c ---- */
+
+/* Begins with the parameters of options->from, and with the state of its optimizer where there is one that fits: rows of items
+ * and users by their identifiers. SR_ERROR_DATA where it is no such model. */
+sr_status run_take(run *r, sr_error *error);
+
+/* Writes the line about it. Rank 0 writes; collective. */
+sr_status run_note_taken(run *r, sr_error *error);
 
 /* ---- save.c ---- */
 

@@ -82,6 +82,7 @@ static sr_status describe_state(run *r, described_state *state, sr_error *error)
                                         .configuration = state->configuration,
                                         .program_version = state->version,
                                         .item_names_of = r->dataset,
+                                        .user_names_of = sr_model_needs_of(&r->settings->model, true).users ? r->dataset : NULL,
                                         .data_fingerprint = state->fingerprint,
                                         .data_directory = state->directory,
                                         .users = (int64_t)sr_dataset_users(r->dataset),

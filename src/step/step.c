@@ -45,10 +45,11 @@ static sr_status draw_batch(sr_worker *worker, const drawn_batch *which, sr_batc
 static sr_objective_request request_of(const sr_worker *worker, int64_t step, sr_ranks *ranks, const sr_batch *batch)
 {
     const uint64_t seed = (uint64_t)worker->stepper->settings->training.seed;
+    const uint64_t of_model = (uint64_t)(step + worker->stepper->earlier_steps);
     return (sr_objective_request){.model = worker->model,
                                   .tape = worker->tape,
                                   .batch = batch,
-                                  .pass = {.training = true, .seed = seed, .step = (uint64_t)step, .ranks = ranks}};
+                                  .pass = {.training = true, .seed = seed, .step = of_model, .ranks = ranks}};
 }
 
 /* The targets of the global batch, where each rank knows those of its own part alone. A rank that failed takes part. */
@@ -214,7 +215,7 @@ static sr_status gradient_norm(sr_worker *worker, double *norm, sr_error *error)
 static sr_status update(sr_worker *worker, int64_t step, const sr_step_result *result, sr_error *error)
 {
     sr_stepper *stepper = worker->stepper;
-    sr_update update = {.step = step,
+    sr_update update = {.step = step + stepper->optimizer_steps,
                         .learning_rate = result->learning_rate,
                         .gradient_norm = result->gradient_norm,
                         .touched = item_rows_touched(worker),
@@ -277,7 +278,7 @@ sr_status sr_train_step(sr_stepper *stepper, int64_t epoch, int64_t batch, int64
             first = own;
     }
     if (first.status == SR_OK && !first.result.skipped)
-        item_rows_note(stepper, step, first.result.learning_rate);
+        item_rows_note(stepper, step + stepper->optimizer_steps, first.result.learning_rate);
     stepper->times = stepper->workers[0].times;
     *result = first.result;
     if (first.status != SR_OK && error)

@@ -44,6 +44,10 @@ static const sr_choice row_optimizer_choices[] = {
      "does not move, and its moments do not fade, nor does it decay: another optimizer, as PyTorch's SparseAdam; cheaper"},
     {NULL, 0, NULL}};
 
+static const sr_choice new_rows_choices[] = {{"drawn", SR_NEW_ROWS_DRAWN, "as at the start of a training"},
+                                             {"mean", SR_NEW_ROWS_MEAN, "as the mean of the rows that the checkpoint has"},
+                                             {NULL, 0, NULL}};
+
 static const sr_choice row_precision_choices[] = {
     {"fp32", SR_PRECISION_FP32, "as they are"},
     {"bf16", SR_PRECISION_BF16, "rounded to nearest, ties to even: half the bytes; owners keep rows and sums as they are"},
@@ -81,6 +85,8 @@ static const sr_key more_training_keys[] = {
     SR_CHOICE("training", "row_precision", sr_training_settings, row_precision, row_precision_choices, "fp32",
               "how items' rows and their gradients travel between ranks in training; bf16 with an item table that is divided",
               .free_to_change = true),
+    SR_CHOICE("training", "new_rows", sr_training_settings, new_rows, new_rows_choices, "drawn",
+              "how rows of items and users start that the checkpoint of --from does not have", .free_to_change = true),
     SR_CHOICE("training", "schedule", sr_training_settings, schedule, schedule_choices, "constant",
               "learning rate after warm-up"),
     SR_INTEGER("training", "warmup_steps", sr_training_settings, warmup_steps, 0, 1e9, "0",

@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FIELD_TEXT, FIELD_INTEGER, FIELD_UNSIGNED, FIELD_NUMBER } field_kind;
+/* An optional one is an integer that the file does not have where it is 0: files from before it was known are as they were. */
+typedef enum { FIELD_TEXT, FIELD_INTEGER, FIELD_OPTIONAL, FIELD_UNSIGNED, FIELD_NUMBER } field_kind;
 
 /* One attribute: writing, reading and the checksum all go through this table. */
 typedef struct {
     const char *object, *name;
     field_kind kind;
     size_t offset;       /* in checkpoint_header */
-    int64_t least, most; /* of a FIELD_INTEGER; numbers must be finite */
+    int64_t least, most; /* of an integer; numbers must be finite */
 } header_field;
 
 #define MOST_COUNTED (INT64_C(1) << 53) /* nothing gets there, and sums with it do not overflow */
@@ -51,12 +52,20 @@ static const header_field fields[] = {
     COUNTER(validations_without_improvement, FIELD_INTEGER, 0, MOST_COUNTED),
     COUNTER(finished, FIELD_INTEGER, 0, MOST_FINISHED),
     COUNTER(seconds, FIELD_NUMBER, 0, 0),
+    COUNTER(earlier_steps, FIELD_OPTIONAL, 0, MOST_COUNTED),
+    COUNTER(optimizer_steps, FIELD_OPTIONAL, 0, MOST_COUNTED),
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
 static const void *field_of(const checkpoint_header *header, size_t i)
 {
     return (const char *)header + fields[i].offset;
+}
+
+/* Whether the file has, or is to have, nothing of the field. */
+static bool is_left_out(const checkpoint_header *header, size_t i)
+{
+    return fields[i].kind == FIELD_OPTIONAL && *(const int64_t *)field_of(header, i) == 0;
 }
 
 /* ---- checksum ---- */
@@ -71,6 +80,7 @@ static void print_field(FILE *stream, const checkpoint_header *header, size_t i)
         fprintf(stream, "%s\n", *(char *const *)value);
         break;
     case FIELD_INTEGER:
+    case FIELD_OPTIONAL:
         fprintf(stream, "%" PRId64 "\n", *(const int64_t *)value);
         break;
     case FIELD_UNSIGNED:
@@ -90,7 +100,8 @@ static sr_status header_checksum(const checkpoint_header *header, char checksum[
     if (!stream)
         return sr_fail_memory(error, sizeof *header, "the header of a checkpoint");
     for (size_t i = 0; i < FIELDS; ++i)
-        print_field(stream, header, i);
+        if (!is_left_out(header, i))
+            print_field(stream, header, i);
     fputs(header->contents.configuration, stream);
     bool printed = ferror(stream) == 0;
     printed = fclose(stream) == 0 && printed;
@@ -127,6 +138,7 @@ static sr_status write_field(const sr_hdf5_file *file, const checkpoint_header *
     case FIELD_TEXT:
         return sr_hdf5_write_text(file, field->object, field->name, *(char *const *)value, error);
     case FIELD_INTEGER:
+    case FIELD_OPTIONAL:
         return write_number(file, field, H5T_STD_I64LE, value, error);
     case FIELD_UNSIGNED:
         return write_number(file, field, H5T_STD_U64LE, value, error);
@@ -143,7 +155,8 @@ sr_status checkpoint_header_write(const sr_hdf5_file *file, const checkpoint_hea
     SR_TRY(sr_hdf5_write_text(file, "/", "format", CHECKPOINT_FORMAT, error));
     SR_TRY(sr_hdf5_create_group(file, CHECKPOINT_PROGRESS, error));
     for (size_t i = 0; i < FIELDS; ++i)
-        SR_TRY(write_field(file, header, i, error));
+        if (!is_left_out(header, i))
+            SR_TRY(write_field(file, header, i, error));
     return sr_hdf5_write_text(file, "/", CHECKPOINT_HEADER_CHECKSUM, checksum, error);
 }
 
@@ -170,10 +183,13 @@ static sr_status read_value(const sr_hdf5_file *file, size_t i, H5T_class_t clas
 static sr_status read_field(const sr_hdf5_file *file, checkpoint_header *header, size_t i, sr_error *error)
 {
     void *value = (char *)header + fields[i].offset;
+    if (fields[i].kind == FIELD_OPTIONAL && H5Aexists_by_name(file->id, fields[i].object, fields[i].name, H5P_DEFAULT) <= 0)
+        return SR_OK;
     switch (fields[i].kind) {
     case FIELD_TEXT:
         return sr_hdf5_read_text(file, fields[i].object, fields[i].name, value, error);
     case FIELD_INTEGER:
+    case FIELD_OPTIONAL:
         return read_value(file, i, H5T_INTEGER, H5T_NATIVE_INT64, value, error);
     case FIELD_UNSIGNED:
         return read_value(file, i, H5T_INTEGER, H5T_NATIVE_UINT64, value, error);
@@ -219,7 +235,8 @@ static sr_status check_field(const sr_hdf5_file *file, const checkpoint_header *
 {
     const header_field *field = &fields[i];
     const void *value = field_of(header, i);
-    const int64_t integer = field->kind == FIELD_INTEGER ? *(const int64_t *)value : field->least;
+    const bool is_integer = field->kind == FIELD_INTEGER || field->kind == FIELD_OPTIONAL;
+    const int64_t integer = is_integer ? *(const int64_t *)value : field->least;
     if (integer < field->least || integer > field->most)
         return sr_fail(error, SR_ERROR_DATA, "%s: attribute %s of %s is %lld; it must lie in [%lld, %lld]", file->path,
                        field->name, field->object, (long long)integer, (long long)field->least, (long long)field->most);

@@ -16,6 +16,7 @@ static sr_status insert_row_arrays(checkpoint_arrays *arrays, sr_error *error)
     const sr_parameters *parameters = arrays->parameters;
     const sr_row_block *block = parameters->row_blocks[0];
     arrays->all = (sr_parameters){.count = 0};
+    arrays->owns_list = true;
     arrays->row_arrays = block->parameters.count;
     arrays->first_row_array = block->before;
     SR_TRY(SR_ALLOCATE(&arrays->room, CHECKPOINT_BLOCK, "a block of a checkpoint", error));
@@ -53,10 +54,37 @@ sr_status checkpoint_arrays_make(checkpoint_arrays *arrays, const sr_parameters 
 
 void checkpoint_arrays_free(checkpoint_arrays *arrays)
 {
-    if (arrays->row_arrays > 0)
+    if (arrays->owns_list)
         free(arrays->all.list);
     free(arrays->room);
     *arrays = (checkpoint_arrays){.groups = 0};
+}
+
+static sr_status own_list(checkpoint_arrays *arrays, sr_error *error)
+{
+    sr_parameter *list;
+    if (arrays->owns_list)
+        return SR_OK;
+    SR_TRY(SR_ALLOCATE(&list, arrays->all.count, "the arrays of a checkpoint", error));
+    memcpy(list, arrays->all.list, arrays->all.count * sizeof *list);
+    arrays->all.list = list;
+    arrays->owns_list = true;
+    return SR_OK;
+}
+
+sr_status checkpoint_arrays_set_rows(checkpoint_arrays *arrays, const size_t rows[SR_ROW_OWNERS], sr_error *error)
+{
+    SR_TRY(own_list(arrays, error));
+    if (!arrays->room)
+        SR_TRY(SR_ALLOCATE(&arrays->room, CHECKPOINT_BLOCK, "a block of a checkpoint", error));
+    for (size_t i = 0; i < arrays->all.count; ++i) {
+        sr_parameter *array = &arrays->all.list[i];
+        if (array->rows_of == SR_ROWS_OF_NOBODY)
+            continue;
+        array->shape[0] = rows[array->rows_of];
+        array->size = array->shape[0] * array->shape[1];
+    }
+    return SR_OK;
 }
 
 bool checkpoint_lies_in_rows(const checkpoint_arrays *arrays, size_t array)

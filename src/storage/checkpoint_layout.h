@@ -12,6 +12,7 @@
 #define CHECKPOINT_FORMAT "srtrain-checkpoint-1"
 #define CHECKPOINT_COMPLETE "complete"               /* attribute of the root, written last */
 #define CHECKPOINT_ITEM_NAMES "item_names"           /* dataset: the identifiers of items, from item 1 on */
+#define CHECKPOINT_USER_NAMES "user_names"           /* dataset: those of users, where the model has vectors of them */
 #define CHECKPOINT_CONFIGURATION "configuration"     /* dataset: a text, which may be too long for an attribute */
 #define CHECKPOINT_PROGRESS "progress"               /* group whose attributes are the counters */
 #define CHECKPOINT_HEADER_CHECKSUM "header_xxh3_128" /* attribute of the root, over all of the header */
@@ -43,16 +44,21 @@ typedef struct {
     sr_parameters all;      /* names and shapes of all arrays, in the order of files; without values */
     size_t first_row_array; /* arrays [first_row_array, first_row_array + row_arrays) of these lie in blocks of rows */
     size_t row_arrays;
+    bool owns_list;
     char names[CHECKPOINT_GROUPS_MAXIMUM][CHECKPOINT_GROUP_NAME_SIZE];
     sr_real *values[CHECKPOINT_GROUPS_MAXIMUM]; /* laid out as `parameters` says */
     size_t groups;                              /* how many of them the file holds, or the reader wants */
-    sr_real *room; /* [CHECKPOINT_BLOCK], where arrays lie in blocks of rows: for the elements of one piece */
+    sr_real *room; /* [CHECKPOINT_BLOCK], where arrays lie in blocks of rows, or rows move: for the elements of one piece */
 } checkpoint_arrays;
 
 /* Parameters alone if `state` is NULL. Release with checkpoint_arrays_free(), also after a failure. */
 sr_status checkpoint_arrays_make(checkpoint_arrays *arrays, const sr_parameters *parameters, const sr_state *state,
                                  sr_error *error);
 void checkpoint_arrays_free(checkpoint_arrays *arrays);
+
+/* Lets the arrays of a file have other numbers of rows than those in memory: by the owner of their rows, rows[owner] in the
+ * place of what they are declared with. */
+sr_status checkpoint_arrays_set_rows(checkpoint_arrays *arrays, const size_t rows[SR_ROW_OWNERS], sr_error *error);
 
 /* Whether an array lies in blocks of rows. */
 bool checkpoint_lies_in_rows(const checkpoint_arrays *arrays, size_t array);

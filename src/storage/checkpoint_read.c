@@ -5,7 +5,7 @@
 
 #include "srtrain/file_work.h"
 #include "srtrain/memory.h"
-#include "storage/checkpoint_rows.h"
+#include "storage/checkpoint_reading.h"
 #include "storage/mismatches.h"
 
 #include <errno.h>
@@ -141,18 +141,14 @@ static sr_status read_array(const sr_hdf5_file *file, const char *name, const sr
     return status;
 }
 
-/* What is read, the checksums of all blocks, and where arrays lie in the file that lie in blocks of rows here. */
-typedef struct {
-    sr_parallel *parallel;
-    const char *path;
-    checkpoint_arrays arrays;
-    checkpoint_checksum *checksums;
-    uint64_t *places; /* [groups, row arrays] */
-    checkpoint_rows rows;
-} reading;
+/* Whether an array is read a piece at a time. */
+static bool lies_in_pieces(const checkpoint_reading *r, size_t array)
+{
+    return checkpoint_lies_in_rows(&r->arrays, array) || checkpoint_take_moves(r, array);
+}
 
 /* On rank 0: the groups into their blocks. */
-static sr_status read_groups(const sr_hdf5_file *file, const reading *r, sr_error *error)
+static sr_status read_groups(const sr_hdf5_file *file, const checkpoint_reading *r, sr_error *error)
 {
     const checkpoint_arrays *arrays = &r->arrays;
     checkpoint_checksum *checksums = r->checksums;
@@ -160,17 +156,17 @@ static sr_status read_groups(const sr_hdf5_file *file, const reading *r, sr_erro
         for (size_t i = 0; i < arrays->all.count; ++i) {
             const sr_parameter *parameter = &arrays->all.list[i];
             sr_file_work_step();
-            const bool in_rows = checkpoint_lies_in_rows(arrays, i);
+            const bool in_pieces = lies_in_pieces(r, i);
             char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 2];
             snprintf(name, sizeof name, "/%s/%s", arrays->names[group], parameter->name);
-            SR_TRY(read_array(file, name, parameter, in_rows ? NULL : checkpoint_place_of(arrays, group, i), checksums,
-                              in_rows ? &r->places[group * arrays->row_arrays + i - arrays->first_row_array] : NULL, error));
+            SR_TRY(read_array(file, name, parameter, in_pieces ? NULL : checkpoint_place_of(arrays, group, i), checksums,
+                              &r->places[group * arrays->all.count + i], error));
             checksums += checkpoint_blocks_of(parameter->size);
         }
     return SR_OK;
 }
 
-static sr_status read_file(const reading *r, const sr_state *state, sr_error *error)
+static sr_status read_file(const checkpoint_reading *r, const sr_state *state, sr_error *error)
 {
     sr_hdf5_file file;
     checkpoint_header header;
@@ -178,7 +174,9 @@ static sr_status read_file(const reading *r, const sr_state *state, sr_error *er
     SR_TRY(checkpoint_open(r->path, &file, &header, error));
     sr_status status = SR_OK;
     if (state && !header.has_optimizer)
-        status = sr_fail(error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", r->path);
+        status = sr_fail(error, SR_ERROR_DATA,
+                         "%s holds parameters only: training cannot go on from it; --from begins a new training with them",
+                         r->path);
     if (status == SR_OK)
         status = check_names(&file, CHECKPOINT_PARAMETERS, &arrays->all, error);
     if (status == SR_OK && state)
@@ -192,7 +190,7 @@ static sr_status read_file(const reading *r, const sr_state *state, sr_error *er
     return status;
 }
 
-static sr_status check_block(const reading *r, const checkpoint_piece *piece, const sr_real *values, sr_error *error)
+static sr_status check_block(const checkpoint_reading *r, const checkpoint_piece *piece, const sr_real *values, sr_error *error)
 {
     checkpoint_checksum found;
     char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 48];
@@ -204,11 +202,11 @@ static sr_status check_block(const reading *r, const checkpoint_piece *piece, co
 }
 
 /* Every rank checks its part of the blocks, as they have arrived in its memory, against the checksums that rank 0 has read. */
-static sr_status verify(const reading *r, sr_error *error)
+static sr_status verify(const checkpoint_reading *r, sr_error *error)
 {
     const size_t rank = (size_t)sr_parallel_rank(r->parallel), ranks = (size_t)sr_parallel_size(r->parallel);
     for (checkpoint_piece piece = {0}; checkpoint_next_piece(&r->arrays, &piece);)
-        if (piece.index % ranks == rank && !checkpoint_lies_in_rows(&r->arrays, piece.array))
+        if (piece.index % ranks == rank && !lies_in_pieces(r, piece.array))
             SR_TRY(check_block(r, &piece, checkpoint_values(&r->arrays, &piece), error));
     return SR_OK;
 }
@@ -216,9 +214,9 @@ static sr_status verify(const reading *r, sr_error *error)
 /* ---- rows ---- */
 
 /* Into the room. */
-static sr_status read_piece(const reading *r, int descriptor, const checkpoint_piece *piece, sr_error *error)
+static sr_status read_piece(const checkpoint_reading *r, int descriptor, const checkpoint_piece *piece, sr_error *error)
 {
-    const size_t place = piece->group * r->arrays.row_arrays + piece->array - r->arrays.first_row_array;
+    const size_t place = piece->group * r->arrays.all.count + piece->array;
     const size_t bytes = piece->count * sizeof(sr_real);
     for (size_t done = 0; done < bytes;) {
         const uint64_t at = r->places[place] + piece->begin * sizeof(sr_real) + done;
@@ -233,8 +231,14 @@ static sr_status read_piece(const reading *r, int descriptor, const checkpoint_p
     return SR_OK;
 }
 
+sr_status checkpoint_reading_piece(const checkpoint_reading *r, int descriptor, const checkpoint_piece *piece, sr_error *error)
+{
+    SR_TRY(read_piece(r, descriptor, piece, error));
+    return check_block(r, piece, r->arrays.room, error);
+}
+
 /* The next piece of rows for each rank, in *walk the last of them. False where none is left. */
-static bool next_round(const reading *r, checkpoint_piece *walk)
+static bool next_round(const checkpoint_reading *r, checkpoint_piece *walk)
 {
     checkpoint_piece *pieces = r->rows.pieces;
     for (size_t rank = 0; rank < r->rows.ranks; ++rank) {
@@ -250,21 +254,21 @@ static bool next_round(const reading *r, checkpoint_piece *walk)
 
 /* Each rank reads and checks a piece, whose rows go to those who have them: nobody needs memory for the whole table. A rank
  * that has failed tells the others when they meet. */
-static sr_status read_rounds(reading *r, int descriptor, sr_status status, sr_error *error)
+static sr_status read_rounds(checkpoint_reading *r, int descriptor, sr_status status, sr_error *error)
 {
     for (checkpoint_piece walk = {0}; next_round(r, &walk);) {
         const checkpoint_piece *own = &r->rows.pieces[r->rows.rank];
         if (status == SR_OK && own->count > 0)
-            status = read_piece(r, descriptor, own, error);
+            status = checkpoint_reading_piece(r, descriptor, own, error);
         if (status == SR_OK && own->count > 0)
-            status = check_block(r, own, r->arrays.room, error);
+            checkpoint_take_add(r, own);
         SR_TRY(checkpoint_rows_meet(&r->rows, status, error));
         SR_TRY(checkpoint_rows_spread(&r->rows, error));
     }
     return status;
 }
 
-static sr_status read_rows(reading *r, sr_error *error)
+static sr_status read_rows(checkpoint_reading *r, sr_error *error)
 {
     sr_status status = SR_OK;
     if (r->arrays.row_arrays == 0)
@@ -280,52 +284,79 @@ static sr_status read_rows(reading *r, sr_error *error)
 
 /* ---- together ---- */
 
-static sr_status make_reading(reading *r, const sr_parameters *parameters, const sr_state *state, sr_error *error)
+static sr_status make_reading(checkpoint_reading *r, const sr_parameters *parameters, const sr_state *state, sr_error *error)
 {
     SR_TRY(checkpoint_arrays_make(&r->arrays, parameters, state, error));
-    SR_TRY(SR_ALLOCATE_ZERO(&r->places, r->arrays.groups * r->arrays.row_arrays, "places of arrays", error));
+    if (r->taking)
+        SR_TRY(checkpoint_take_prepare(r, error));
+    SR_TRY(SR_ALLOCATE_ZERO(&r->places, r->arrays.groups * r->arrays.all.count, "places of arrays", error));
     SR_TRY(SR_ALLOCATE(&r->checksums, checkpoint_block_count(&r->arrays), "checksums", error));
-    return checkpoint_rows_make(&r->rows, r->parallel, &r->arrays, error);
+    SR_TRY(checkpoint_rows_make(&r->rows, r->parallel, &r->arrays, error));
+    r->rows.moves = r->taking ? r->taking->moves[SR_ROWS_OF_ITEMS] : NULL;
+    return SR_OK;
 }
 
 /* What rank 0 has read. */
-static sr_status share(const reading *r, sr_node *node, size_t block_size, sr_error *error)
+static sr_status share(const checkpoint_reading *r, sr_node *node, size_t block_size, sr_error *error)
 {
     const size_t bytes = block_size * sizeof(sr_real);
     for (size_t group = 0; group < r->arrays.groups; ++group)
         SR_TRY(node ? sr_node_broadcast(node, r->arrays.values[group], bytes, error)
                     : sr_parallel_broadcast(r->parallel, r->arrays.values[group], bytes, error));
-    SR_TRY(sr_parallel_broadcast(r->parallel, r->places, r->arrays.groups * r->arrays.row_arrays * sizeof *r->places, error));
+    SR_TRY(sr_parallel_broadcast(r->parallel, r->places, r->arrays.groups * r->arrays.all.count * sizeof *r->places, error));
     return sr_parallel_broadcast(r->parallel, r->checksums, checkpoint_block_count(&r->arrays) * sizeof *r->checksums, error);
+}
+
+/* What rank 0 does before the others get it. */
+static sr_status read_on_root(checkpoint_reading *r, const sr_state *state, sr_error *error)
+{
+    SR_TRY(read_file(r, state, error));
+    return r->taking ? checkpoint_take_arrays(r, error) : SR_OK;
+}
+
+static sr_status read_together(checkpoint_reading *r, sr_node *node, const sr_parameters *parameters, const sr_state *state,
+                               sr_error *error)
+{
+    if (node)
+        SR_TRY(sr_node_wait(node, r->parallel, error)); /* nobody reads any more what is written over now */
+    sr_file_work_begin_reading(r->path, sr_file_work_bytes_of(r->path));
+    sr_status status = make_reading(r, parameters, state, error);
+    if (status == SR_OK && sr_parallel_rank(r->parallel) == 0)
+        status = read_on_root(r, state, error);
+    status = sr_parallel_agree(r->parallel, status, error);
+    if (status == SR_OK)
+        status = share(r, node, parameters->block_size, error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(r->parallel, verify(r, error), error);
+    if (status == SR_OK)
+        status = read_rows(r, error);
+    if (status == SR_OK && r->taking)
+        status = checkpoint_take_fill_blocks(r, error);
+    sr_file_work_end();
+    checkpoint_rows_free(&r->rows);
+    free(r->places);
+    free(r->checksums);
+    free(r->sums);
+    checkpoint_arrays_free(&r->arrays);
+    return status;
 }
 
 sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, const char *path, sr_parameters *parameters,
                                           const sr_state *state, sr_error *error)
 {
-    reading r = {.parallel = parallel, .path = path};
-    if (node)
-        SR_TRY(sr_node_wait(node, parallel, error)); /* nobody reads any more what is written over now */
-    sr_file_work_begin_reading(path, sr_file_work_bytes_of(path));
-    sr_status status = make_reading(&r, parameters, state, error);
-    if (status == SR_OK && sr_parallel_rank(parallel) == 0)
-        status = read_file(&r, state, error);
-    status = sr_parallel_agree(parallel, status, error);
-    if (status == SR_OK)
-        status = share(&r, node, parameters->block_size, error);
-    if (status == SR_OK)
-        status = sr_parallel_agree(parallel, verify(&r, error), error);
-    if (status == SR_OK)
-        status = read_rows(&r, error);
-    sr_file_work_end();
-    checkpoint_rows_free(&r.rows);
-    free(r.places);
-    free(r.checksums);
-    checkpoint_arrays_free(&r.arrays);
-    return status;
+    checkpoint_reading r = {.parallel = parallel, .path = path};
+    return read_together(&r, node, parameters, state, error);
 }
 
 sr_status sr_checkpoint_read_state(sr_parallel *parallel, const char *path, sr_parameters *parameters, const sr_state *state,
                                    sr_error *error)
 {
     return sr_checkpoint_read_shared_state(parallel, NULL, path, parameters, state, error);
+}
+
+sr_status sr_checkpoint_take(sr_parallel *parallel, const char *path, const sr_taking *taking, sr_parameters *parameters,
+                             const sr_state *state, sr_error *error)
+{
+    checkpoint_reading r = {.parallel = parallel, .path = path, .taking = taking};
+    return read_together(&r, taking->node, parameters, state, error);
 }

@@ -51,15 +51,46 @@ static size_t width_of(const checkpoint_rows *rows, const checkpoint_piece *piec
     return rows->arrays->all.list[piece->array].shape[1];
 }
 
-/* The rows that a piece has elements of. */
-typedef struct {
-    size_t first, last;
-} row_span;
+row_span checkpoint_rows_span(const checkpoint_piece *piece, size_t width)
+{
+    return (row_span){piece->begin / width, (piece->begin + piece->count - 1) / width};
+}
 
 static row_span span_of(const checkpoint_rows *rows, const checkpoint_piece *piece)
 {
-    const size_t width = width_of(rows, piece);
-    return (row_span){piece->begin / width, (piece->begin + piece->count - 1) / width};
+    return checkpoint_rows_span(piece, width_of(rows, piece));
+}
+
+row_part checkpoint_rows_part(const checkpoint_piece *piece, size_t width, size_t row)
+{
+    const size_t begin = row * width, from = larger(begin, piece->begin);
+    const size_t end = smaller(begin + width, piece->begin + piece->count);
+    return (row_part){from - begin, from - piece->begin, end - from};
+}
+
+/* How many moves are of rows before `row`. */
+static size_t moves_before(const sr_row_moves *moves, size_t row)
+{
+    size_t begin = 0, end = moves->count;
+    while (begin < end) {
+        const size_t middle = begin + (end - begin) / 2;
+        if ((size_t)moves->list[middle].from < row)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+const sr_row_move *checkpoint_rows_moves(const sr_row_moves *moves, const checkpoint_piece *piece, size_t width, size_t *count)
+{
+    *count = 0;
+    if (piece->count == 0)
+        return NULL;
+    const row_span span = checkpoint_rows_span(piece, width);
+    const size_t first = moves_before(moves, span.first);
+    *count = moves_before(moves, span.last + 1) - first;
+    return *count > 0 ? moves->list + first : NULL;
 }
 
 /* Rows of a piece that lie here, one after the other in a block. */
@@ -80,7 +111,9 @@ static row_run run_in(const checkpoint_rows *rows, const checkpoint_piece *piece
 static size_t count_rows(const checkpoint_rows *rows, const checkpoint_piece *piece)
 {
     size_t count = 0;
-    for (size_t b = 0; b < rows->arrays->parameters->row_block_count; ++b)
+    if (rows->moves)
+        (void)checkpoint_rows_moves(rows->moves, piece, piece->count > 0 ? width_of(rows, piece) : 1, &count);
+    for (size_t b = 0; !rows->moves && b < rows->arrays->parameters->row_block_count; ++b)
         count += run_in(rows, piece, b).count;
     return count;
 }
@@ -104,9 +137,27 @@ static sr_status grow_parcels(row_parcels *parcels, size_t ranks, sr_error *erro
     return SR_GROW(&parcels->values, &parcels->value_room, parcels->elements[ranks], "rows of a checkpoint", error);
 }
 
+/* Rows that this process wants of the piece of each rank, by their numbers in the file. */
+static void list_moved_rows(checkpoint_rows *rows)
+{
+    int32_t *number = rows->here.numbers;
+    for (size_t r = 0; r < rows->ranks; ++r) {
+        const checkpoint_piece *piece = &rows->pieces[r];
+        size_t count;
+        const sr_row_move *moves = checkpoint_rows_moves(rows->moves, piece, piece->count > 0 ? width_of(rows, piece) : 1,
+                                                         &count);
+        for (size_t i = 0; i < count; ++i)
+            *number++ = moves[i].from;
+    }
+}
+
 static void list_rows(checkpoint_rows *rows)
 {
     int32_t *number = rows->here.numbers;
+    if (rows->moves) {
+        list_moved_rows(rows);
+        return;
+    }
     for (size_t r = 0; r < rows->ranks; ++r)
         for (size_t b = 0; b < rows->arrays->parameters->row_block_count; ++b) {
             const row_run run = run_in(rows, &rows->pieces[r], b);
@@ -118,7 +169,7 @@ static void list_rows(checkpoint_rows *rows)
 static sr_status check_rows(const checkpoint_rows *rows, size_t found, sr_error *error)
 {
     const checkpoint_piece *piece = &rows->pieces[rows->rank];
-    if (piece->count == 0)
+    if (piece->count == 0 || rows->moves) /* of which some may be nobody's */
         return SR_OK;
     const row_span span = span_of(rows, piece);
     if (found > span.last - span.first)
@@ -152,18 +203,6 @@ sr_status checkpoint_rows_meet(checkpoint_rows *rows, sr_status status, sr_error
 }
 
 /* ---- rows between blocks, parcels and the room ---- */
-
-/* Which elements of a row belong to a piece: elements [first, first + count) of the row are [at, at + count) of the piece. */
-typedef struct {
-    size_t first, at, count;
-} row_part;
-
-static row_part part_of(const checkpoint_piece *piece, size_t width, size_t row)
-{
-    const size_t begin = row * width, from = larger(begin, piece->begin);
-    const size_t end = smaller(begin + width, piece->begin + piece->count);
-    return (row_part){from - begin, from - piece->begin, end - from};
-}
 
 static size_t state_of(const checkpoint_piece *piece)
 {
@@ -204,10 +243,48 @@ static void unpack_blocks(checkpoint_rows *rows)
             const size_t width = width_of(rows, piece);
             sr_real *row = first_of(rows, piece, &run);
             for (size_t i = 0; i < run.count; ++i, row += width, from += width) {
-                const row_part part = part_of(piece, width, (size_t)sr_row_number(&run.block->numbers, run.place + i));
+                const row_part part = checkpoint_rows_part(piece, width,
+                                                           (size_t)sr_row_number(&run.block->numbers, run.place + i));
                 memcpy(row + part.first, from + part.first, part.count * sizeof *row);
             }
         }
+}
+
+/* Where a row of a piece goes. */
+static sr_real *place_of_move(const checkpoint_rows *rows, const checkpoint_piece *piece, const sr_row_move *move)
+{
+    size_t place;
+    const sr_row_block *block = sr_row_blocks_find(rows->arrays->parameters, (size_t)move->to, &place);
+    return sr_row_block_row(block, piece->array - rows->arrays->first_row_array, state_of(piece), place);
+}
+
+/* Likewise, of rows that become others. */
+static void unpack_moves(checkpoint_rows *rows)
+{
+    const sr_real *from = rows->here.values;
+    for (size_t r = 0; r < rows->ranks; ++r) {
+        const checkpoint_piece *piece = &rows->pieces[r];
+        const size_t width = piece->count > 0 ? width_of(rows, piece) : 1;
+        size_t count;
+        const sr_row_move *moves = checkpoint_rows_moves(rows->moves, piece, width, &count);
+        for (size_t i = 0; i < count; ++i, from += width) {
+            const row_part part = checkpoint_rows_part(piece, width, (size_t)moves[i].from);
+            memcpy(place_of_move(rows, piece, &moves[i]) + part.first, from + part.first, part.count * sizeof *from);
+        }
+    }
+}
+
+/* From the room to rows of this process, which is the only one. */
+static void move_from_room(checkpoint_rows *rows)
+{
+    const checkpoint_piece *piece = &rows->pieces[0];
+    const size_t width = width_of(rows, piece);
+    size_t count;
+    const sr_row_move *moves = checkpoint_rows_moves(rows->moves, piece, width, &count);
+    for (size_t i = 0; i < count; ++i) {
+        const row_part part = checkpoint_rows_part(piece, width, (size_t)moves[i].from);
+        memcpy(place_of_move(rows, piece, &moves[i]) + part.first, rows->arrays->room + part.at, part.count * sizeof(sr_real));
+    }
 }
 
 /* From the room into parcels for those who have the rows. What a cut row has outside of the piece is 0. */
@@ -216,7 +293,7 @@ static void pack_room(checkpoint_rows *rows)
     const checkpoint_piece *piece = &rows->pieces[rows->rank];
     const size_t width = width_of(rows, piece), count = rows->there.rows[rows->ranks];
     for (size_t i = 0; i < count; ++i) {
-        const row_part part = part_of(piece, width, (size_t)rows->there.numbers[i]);
+        const row_part part = checkpoint_rows_part(piece, width, (size_t)rows->there.numbers[i]);
         sr_real *row = rows->there.values + i * width;
         if (part.count < width)
             memset(row, 0, width * sizeof *row);
@@ -229,7 +306,7 @@ static void unpack_room(checkpoint_rows *rows)
     const checkpoint_piece *piece = &rows->pieces[rows->rank];
     const size_t width = width_of(rows, piece), count = rows->there.rows[rows->ranks];
     for (size_t i = 0; i < count; ++i) {
-        const row_part part = part_of(piece, width, (size_t)rows->there.numbers[i]);
+        const row_part part = checkpoint_rows_part(piece, width, (size_t)rows->there.numbers[i]);
         memcpy(rows->arrays->room + part.at, rows->there.values + i * width + part.first, part.count * sizeof(sr_real));
     }
 }
@@ -252,6 +329,10 @@ sr_status checkpoint_rows_collect(checkpoint_rows *rows, sr_error *error)
 sr_status checkpoint_rows_spread(checkpoint_rows *rows, sr_error *error)
 {
     const checkpoint_piece *own = &rows->pieces[0];
+    if (rows->ranks == 1 && rows->moves) {
+        move_from_room(rows);
+        return SR_OK;
+    }
     if (rows->ranks == 1) {
         sr_row_blocks_set(rows->arrays->parameters, own->array - rows->arrays->first_row_array, state_of(own), own->begin,
                           own->count, rows->arrays->room);
@@ -260,6 +341,9 @@ sr_status checkpoint_rows_spread(checkpoint_rows *rows, sr_error *error)
     pack_room(rows);
     SR_TRY(sr_parallel_exchange_elements(rows->parallel, rows->there.values, rows->there.elements, rows->here.values,
                                          rows->here.elements, sizeof(sr_real), error));
-    unpack_blocks(rows);
+    if (rows->moves)
+        unpack_moves(rows);
+    else
+        unpack_blocks(rows);
     return SR_OK;
 }

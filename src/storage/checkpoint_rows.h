@@ -7,6 +7,7 @@
 #ifndef SRTRAIN_STORAGE_CHECKPOINT_ROWS_H
 #define SRTRAIN_STORAGE_CHECKPOINT_ROWS_H
 
+#include "srtrain/row_moves.h"
 #include "storage/checkpoint_layout.h"
 
 /* Rows in the order of ranks: those of rank r are rows [rows[r], rows[r + 1]), and their elements likewise. */
@@ -20,6 +21,7 @@ typedef struct {
 typedef struct {
     sr_parallel *parallel;
     const checkpoint_arrays *arrays;
+    const sr_row_moves *moves; /* where rows of the file become others here; NULL: they are the same. For reading alone */
     size_t rank, ranks;
     checkpoint_piece *pieces; /* [ranks]: what each rank holds in a round, of arrays that lie in rows; count 0: nothing */
     size_t *counts;           /* [2 * ranks], in meetings */
@@ -31,6 +33,21 @@ typedef struct {
  * checkpoint_rows_free(), also after a failure. */
 sr_status checkpoint_rows_make(checkpoint_rows *rows, sr_parallel *parallel, const checkpoint_arrays *arrays, sr_error *error);
 void checkpoint_rows_free(checkpoint_rows *rows);
+
+/* Rows that a piece has elements of: first, .., last. */
+typedef struct {
+    size_t first, last;
+} row_span;
+row_span checkpoint_rows_span(const checkpoint_piece *piece, size_t width);
+
+/* Which elements of a row belong to a piece: elements [first, first + count) of the row are [at, at + count) of the piece. */
+typedef struct {
+    size_t first, at, count;
+} row_part;
+row_part checkpoint_rows_part(const checkpoint_piece *piece, size_t width, size_t row);
+
+/* The moves of rows that a piece has elements of: *count of them, one after the other. */
+const sr_row_move *checkpoint_rows_moves(const sr_row_moves *moves, const checkpoint_piece *piece, size_t width, size_t *count);
 
 /* Begins a round: `pieces` are the same on all ranks. A rank that passes a `status` other than SR_OK takes part; then all fail
  * together. SR_ERROR_USAGE on all where no rank has a row of a piece. Collective. */

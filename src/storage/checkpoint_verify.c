@@ -120,11 +120,13 @@ static sr_status check_name(const char *path, const checkpoint_header *header, s
                : sr_fail(error, SR_ERROR_DATA, "%s holds step %lld, not the one that its name says", path, (long long)step);
 }
 
-/* Identifiers of items have a checksum of their own. */
-static sr_status check_item_names(const char *path, const checkpoint_header *header, sr_error *error)
+/* Identifiers have a checksum of their own. */
+static sr_status check_names(const char *path, const checkpoint_header *header, sr_error *error)
 {
     sr_item_names *names;
     SR_TRY(sr_item_names_of_checkpoint(&names, path, &header->contents, error));
+    sr_item_names_free(names);
+    SR_TRY(sr_user_names_of_checkpoint(&names, path, &header->contents, error));
     sr_item_names_free(names);
     return SR_OK;
 }
@@ -136,13 +138,15 @@ static sr_status list_blocks(block_list *list, bool for_training)
     SR_TRY(checkpoint_open(list->path, &file, &header, list->error));
     sr_status status = check_name(list->path, &header, list->error);
     if (status == SR_OK && for_training && !header.has_optimizer)
-        status = sr_fail(list->error, SR_ERROR_DATA, "%s holds parameters only: training cannot go on from it", list->path);
+        status = sr_fail(list->error, SR_ERROR_DATA,
+                         "%s holds parameters only: training cannot go on from it; --from begins a new training with them",
+                         list->path);
     if (status == SR_OK)
         status = list_group(list, file.id, CHECKPOINT_PARAMETERS);
     if (status == SR_OK && header.has_optimizer)
         status = list_state(list, &file);
     if (status == SR_OK)
-        status = check_item_names(list->path, &header, list->error);
+        status = check_names(list->path, &header, list->error);
     sr_checkpoint_free(&header.contents);
     (void)sr_hdf5_close(&file, NULL); /* it was only read */
     return status;

@@ -152,37 +152,73 @@ static sr_status write_configuration(const checkpoint_writer *w, hid_t file)
     return status;
 }
 
-/* The bytes of identifiers that the file carries. */
-static size_t item_names_bytes(const checkpoint_writer *w)
+/* Identifiers that the file may carry, one field behind the other. */
+typedef struct {
+    const char *name; /* of the dataset */
+    const void *fields;
+    size_t count, width;
+} carried_names;
+
+enum { CARRIED_NAMES = 2 };
+
+/* Those of items and of users; without fields where the file carries none. */
+static void list_names(const checkpoint_writer *w, carried_names names[CARRIED_NAMES])
 {
-    const sr_dataset *dataset = w->header.contents.item_names_of;
-    const size_t bytes = dataset ? sr_dataset_items(dataset) * sr_dataset_item_name_width(dataset) : 0;
-    return bytes <= SR_ITEM_NAMES_MAXIMUM ? bytes : 0;
+    const sr_dataset *items = w->header.contents.item_names_of, *users = w->header.contents.user_names_of;
+    size_t length;
+    names[0] = (carried_names){.name = CHECKPOINT_ITEM_NAMES};
+    names[1] = (carried_names){.name = CHECKPOINT_USER_NAMES};
+    if (items && sr_dataset_items(items) * sr_dataset_item_name_width(items) <= SR_ITEM_NAMES_MAXIMUM) {
+        names[0].count = sr_dataset_items(items);
+        names[0].width = sr_dataset_item_name_width(items);
+        names[0].fields = sr_dataset_item_name(items, 1, &length);
+    }
+    if (users && sr_dataset_users(users) * sr_dataset_user_name_width(users) <= SR_ITEM_NAMES_MAXIMUM) {
+        names[1].count = sr_dataset_users(users);
+        names[1].width = sr_dataset_user_name_width(users);
+        names[1].fields = sr_dataset_user_name(users, 0, &length);
+    }
 }
 
-static sr_status write_item_names(const checkpoint_writer *w, const sr_hdf5_file *file)
+/* The bytes of all that the file carries. */
+static size_t names_bytes(const checkpoint_writer *w)
 {
-    const sr_dataset *dataset = w->header.contents.item_names_of;
-    size_t length;
-    if (item_names_bytes(w) == 0)
-        return SR_OK;
+    carried_names names[CARRIED_NAMES];
+    size_t bytes = 0;
+    list_names(w, names);
+    for (size_t i = 0; i < CARRIED_NAMES; ++i)
+        bytes += names[i].count * names[i].width;
+    return bytes;
+}
+
+static sr_status write_fields(const checkpoint_writer *w, const sr_hdf5_file *file, const carried_names *names)
+{
     const hid_t type = H5Tcopy(H5T_C_S1);
     sr_status status = SR_OK;
-    if (type < 0 || H5Tset_size(type, sr_dataset_item_name_width(dataset)) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
-        status = fail_write(w, CHECKPOINT_ITEM_NAMES);
-    else /* one field behind the other */
-        status = sr_hdf5_write_array(file, CHECKPOINT_ITEM_NAMES, type, sr_dataset_items(dataset),
-                                     sr_dataset_item_name(dataset, 1, &length), w->error);
+    if (type < 0 || H5Tset_size(type, names->width) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
+        status = fail_write(w, names->name);
+    else
+        status = sr_hdf5_write_array(file, names->name, type, names->count, names->fields, w->error);
     if (type >= 0)
         H5Tclose(type);
     return status;
+}
+
+static sr_status write_names(const checkpoint_writer *w, const sr_hdf5_file *file)
+{
+    carried_names names[CARRIED_NAMES];
+    list_names(w, names);
+    for (size_t i = 0; i < CARRIED_NAMES; ++i)
+        if (names[i].fields)
+            SR_TRY(write_fields(w, file, &names[i]));
+    return SR_OK;
 }
 
 static sr_status create_contents(const checkpoint_writer *w, const sr_hdf5_file *file)
 {
     SR_TRY(checkpoint_header_write(file, &w->header, w->error));
     SR_TRY(write_configuration(w, file->id));
-    SR_TRY(write_item_names(w, file));
+    SR_TRY(write_names(w, file));
     if (w->header.has_optimizer)
         SR_TRY(sr_hdf5_create_group(file, CHECKPOINT_OPTIMIZER, w->error));
     for (size_t group = 0; group < w->arrays.groups; ++group)
@@ -197,7 +233,7 @@ static uint64_t estimate_size(const checkpoint_writer *w)
 {
     enum { FILE_ALLOWANCE = 1 << 16, ARRAY_ALLOWANCE = 1 << 12 }; /* metadata, generously */
     uint64_t size = FILE_ALLOWANCE + strlen(w->header.contents.configuration) + strlen(w->header.contents.data_directory) +
-                    item_names_bytes(w);
+                    names_bytes(w);
     for (size_t i = 0; i < w->arrays.all.count; ++i)
         size += w->arrays.groups * (ARRAY_ALLOWANCE + w->arrays.all.list[i].size * sizeof(sr_real));
     return size + checkpoint_block_count(&w->arrays) * sizeof *w->checksums;

@@ -71,7 +71,7 @@ static sr_status declare_parameters(sr_model *model, sr_error *error)
     const size_t horizontal = (size_t)settings_of(model)->horizontal_filters;
     caser_parameters *caser = parameters_of(model);
     SR_TRY(declare_items(model, "item_embedding", 0, width, error));
-    SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, width, error));
+    SR_TRY(declare_users(model, width, error));
     SR_TRY(declare_convolution(model, &caser->vertical, "vertical", (size_t[]){vertical, window}, 2, window, error));
     for (size_t height = 1; height <= window; ++height) {
         char name[SR_PARAMETER_NAME_SIZE / 2];

@@ -63,7 +63,7 @@ static size_t item_width(const sr_model *model)
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
     SR_TRY(declare_item_tables(model, item_width(model), error));
-    SR_TRY(declare_table(model, &model->user_embedding, "user_embedding", model->users + 1, user_width(model), error));
+    SR_TRY(declare_users(model, user_width(model), error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length, error));
     return declare_layers(model, error);
 }
