@@ -75,7 +75,7 @@ if [ "${1:-}" = scaling ] || [ "${1:-}" = reduction ]; then
   cmake --build build --target benchmark_scaling >/dev/null
   exec python3 -B benchmarks/scaling.py "$command" "${model[@]}" "$@"
 fi
-[ $# -ge 3 ] && [ "$1" = step ] || usage
+if [ $# -lt 3 ] || [ "$1" != step ]; then usage; fi
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"
 shift $(( $# < 5 ? $# : 5 ))
 cmake --build build --target benchmark_step >/dev/null

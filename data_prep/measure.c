@@ -134,11 +134,11 @@ static void add_items(popularity_sums *s, double count, double value)
 
 static sr_status measure_items(const sr_dataset *dataset, measures *found, sr_error *error)
 {
-    const size_t items = sr_dataset_items(dataset);
+    const size_t items = sr_dataset_items(dataset), top_1 = (items + 99) / 100, top_10 = (items + 9) / 10;
     item_groups groups = {.items = NULL};
-    popularity_sums s = {.items = (double)items,
-                         .first_1 = (double)(items - (items + 99) / 100),
-                         .first_10 = (double)(items - (items + 9) / 10)};
+    popularity_sums s = {.items = (double)items};
+    s.first_1 = (double)(items - top_1);
+    s.first_10 = (double)(items - top_10);
     const sr_status status = group_items(dataset, &groups, found, error);
     for (size_t value = 0; value < COUNTED && status == SR_OK; ++value)
         add_items(&s, (double)groups.items[value], (double)value);

@@ -43,7 +43,8 @@ fetch_libraries() {
                -o Dir::Etc::SourceParts=/dev/null -o APT::Architecture=arm64 -o APT::Architectures=arm64
                -o Debug::NoLocking=true -o APT::Sandbox::User=)
     "${apt[@]}" update
-    "${apt[@]}" install -y --no-install-recommends --download-only libc6-dev libcmocka-dev "${build_packages[@]}"
+    "${apt[@]}" install -y --no-install-recommends --download-only libc6-dev libcmocka-dev \
+        "${build_packages[@]}" "${mpi_packages[@]}"
     local package
     for package in "$state"/archives/*.deb; do
         dpkg-deb -x "$package" "$root"

@@ -1,14 +1,15 @@
 # Shared by the scripts of this folder; source it.
 # shellcheck shell=bash disable=SC2034
 
-# Debian packages: MPI and the HDF5 that fits it, in two flavours; what building and running needs; another compiler; and what the
-# tests need besides (gnuplot-nox draws the pictures of srtrain analyze, which does without where it is missing; slurm-wlm and
-# munge run a job script for real; python3 runs the scripts of benchmarks/).
+# Debian packages: MPI and the HDF5 that fits it, in two flavours; what building and running needs; another compiler; what looks at
+# the source; and what the tests need besides (gnuplot-nox draws the pictures of srtrain analyze, which does without where it is
+# missing; slurm-wlm and munge run a job script for real; python3 runs the scripts of benchmarks/).
 mpi_packages=(libopenmpi-dev openmpi-bin libhdf5-openmpi-dev)
 mpich_packages=(libmpich-dev mpich libhdf5-mpich-dev)
 build_packages=(gcc cmake ninja-build pkg-config libopenblas0-openmp libopenblas-openmp-dev libfftw3-dev libfyaml-dev
                 libcjson-dev libxxhash-dev librandom123-dev zlib1g-dev libzstd-dev)
 clang_packages=(clang libomp-dev)
+style_packages=(clang-format clang-tidy codespell shellcheck python3 git)
 test_packages=(libcmocka-dev gnuplot-nox python3 slurm-wlm munge shellcheck procps qemu-user)
 
 # install_packages NAME...: installs those that are missing, as root or through sudo; otherwise says what to run and stops.

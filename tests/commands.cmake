@@ -21,6 +21,21 @@ set_tests_properties(test_batch_operation.a_full_disk_ends_the_run_and_leaves_wh
 # Ranks are killed while they write: to a disk, and by a launcher as users have it.
 set_property(TEST test_fault_injection APPEND PROPERTY ENVIRONMENT SRTRAIN_TEST_DIRECTORY=/tmp OMPI_MCA_odls_base_sigkill_timeout=1)
 
+# A file call of a rank that stands still: a library that is loaded before the program.
+add_library(srtrain_stopped_call MODULE faults/stopped_call.c)
+target_link_libraries(srtrain_stopped_call PRIVATE srtrain_options ${CMAKE_DL_LIBS})
+set_target_properties(srtrain_stopped_call PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+srtrain_add_test(test_standing_files SOURCES program.c world.c)
+target_link_libraries(test_standing_files PRIVATE srtrain::hdf5)
+add_dependencies(test_standing_files srtrain_stopped_call srtrain_program srprep)
+if(SRTRAIN_SANITIZE)
+  target_compile_definitions(test_standing_files PRIVATE STOPPED_CALL_LIBRARY="")
+else()
+  target_compile_definitions(test_standing_files PRIVATE STOPPED_CALL_LIBRARY="$<TARGET_FILE:srtrain_stopped_call>")
+endif()
+target_compile_definitions(test_standing_files PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
+set_tests_properties(test_standing_files PROPERTIES SKIP_RETURN_CODE 77)
+
 srtrain_add_test(test_time_limit SOURCES ${PROJECT_SOURCE_DIR}/src/commands/time_limit.c)
 
 # Recommendations of imported parameters are compared with fixtures.

@@ -169,7 +169,7 @@ has_stopped() { is_over "$job" || grep -q "stopped on request after step" run.ou
 wait_for 300 has_stopped || fail "job $job was not stopped before its time limit"
 step="$(sed -n 's/.*stopped on request after step \([0-9]*\).*/\1/p' run.out | head -n 1)"
 steps_an_epoch="$(sed -n 's/.* \([0-9]*\) steps an epoch.*/\1/p' run.out | head -n 1)"
-[ "${step:-0}" -gt 0 ] && [ "${steps_an_epoch:-0}" -gt 0 ] || fail "job $job does not say what it has done"
+{ [ "${step:-0}" -gt 0 ] && [ "${steps_an_epoch:-0}" -gt 0 ]; } || fail "job $job does not say what it has done"
 configure $((step / steps_an_epoch + 4))
 wait_for 900 is_over "$job" || fail "job $job is still $(state_of "$job" JobState) after 15 minutes"
 state="$(state_of "$job" JobState)" restarts="$(state_of "$job" Restarts)"

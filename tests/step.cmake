@@ -6,7 +6,7 @@ srtrain_add_test(test_step SOURCES small_training.c small_dataset.c shared_datas
 # On all four ranks and on the first one, two and three of them.
 srtrain_add_test(test_same_losses SOURCES rank_counts.c small_training.c small_dataset.c shared_dataset.c RANKS 4)
 srtrain_add_test(test_shared_draws SOURCES small_dataset.c shared_dataset.c RANKS 1 2 3 4)
-srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
+srtrain_add_test(test_node SOURCES small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4 5)
 srtrain_add_test(test_lags SOURCES transforms.c small_training.c small_dataset.c shared_dataset.c RANKS 1 2 3 4)
 srtrain_add_test(test_item_updates SOURCES small_training.c small_dataset.c shared_dataset.c optional.c RANKS 1 2 3 4)
 srtrain_add_test(test_divided_items SOURCES rank_counts.c small_training.c small_dataset.c shared_dataset.c RANKS 4)

@@ -11,3 +11,6 @@ add_test(NAME the_library_exports_what_its_headers_declare
 set_tests_properties(the_library_exports_what_its_headers_declare PROPERTIES SKIP_RETURN_CODE 77)
 # No long files, no long functions, no functions of many parameters.
 add_test(NAME files_and_functions_stay_short COMMAND sh ${structure}/limits.sh ${PROJECT_SOURCE_DIR})
+# Pages: lines, sentences, and links to files that are there.
+add_test(NAME pages_are_well_formed COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/python.sh ${structure}/prose.py ${PROJECT_SOURCE_DIR})
+set_tests_properties(pages_are_well_formed PROPERTIES SKIP_RETURN_CODE 77)

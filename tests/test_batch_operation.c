@@ -188,8 +188,8 @@ static void a_stopped_rank_is_named_and_nobody_waits_for_ever(void **state)
 {
     world *w = *state;
     char arguments[1024], training[2048];
-    /* In a step, so that the others wait in a collective of ours: inside a parallel file nobody does who could tell. The time
-     * limit ends it (with 75) where the rank does not stay stopped, as when somebody continues all processes. */
+    /* In a step; test_standing_files.c has those that stand still in files. The time limit ends it (with 75) where the rank
+     * does not stay stopped, as when somebody continues all processes. */
     snprintf(arguments, sizeof arguments,
              "%s --set data.path=%s --output stalled --set training.epochs=100000 --set checkpoint.every_epochs=0 --set "
              "evaluation.every_epochs=0 --stall-timeout 5 --time-limit 300",
@@ -235,7 +235,8 @@ static void other_commands_do_not_wait_for_ever_either(void **state)
         assert_stalled(w, name, shell(w, "exit $(cat of-%s/code)", commands[i].name));
         if (shell(w,
                   "cd of-%s && [ $(grep -c 'srtrain: error' stalled.out) -eq 1 ] && "
-                  "grep -q 'missing is rank 0 on .*is busy with %s' stalled.out && ! grep -q 'last checkpoint' stalled.out && "
+                  "grep -q 'missing is rank 0 on .*stands still while it reads pipe.h5 during %s' stalled.out && ! grep -q "
+                  "'last checkpoint' stalled.out && "
                   "ls stalled-*",
                   commands[i].name, commands[i].phase) != 0) {
             shell(w, "cat of-%s/stalled.out", commands[i].name);

@@ -370,7 +370,7 @@ static void threads_and_nodes_that_divide_a_step_change_no_bit(void **state)
     const shared_dataset *data = *state;
     static sr_real alone[MOST], divided[MOST];
     bool possible;
-    assert_int_equal(sr_node_is_possible(data->parallel, &possible, NULL, NULL), SR_OK);
+    assert_int_equal(sr_node_is_possible(data->parallel, &possible, NULL), SR_OK);
     assert_int_equal(possible, sr_parallel_size(data->parallel) > 1);
     for (size_t v = 0; v < VARIANTS; ++v) {
         const sr_settings settings = settings_of(&variants[v]);

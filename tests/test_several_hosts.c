@@ -90,6 +90,8 @@ static void train_here(const shared_dataset *data, const char *options, const ch
     small_training t;
     sr_error error = {.message = ""};
     begin(&t, data, options, item_table);
+    if (sr_parallel_size(data->parallel) > 2) /* two on one host, one or two on the other */
+        assert_non_null(t.stepper.node);
     for (int64_t step = 0; step < STEPS; ++step) {
         sr_step_result result;
         if (small_training_step(&t, step, &result, &error) != SR_OK)

@@ -107,7 +107,8 @@ static void products_of_bf16_change_losses_and_change_them_little(void **state)
     losses_of_steps(*state, "training.precision=fp32", full, STEPS);
     losses_of_steps(*state, "training.precision=bf16", reduced, STEPS);
     const bool is_rounded = strcmp(tested_kernels()->level, "amx") == 0; /* else bf16 is computed in fp32 */
-    size_t differing = 0; /* a single step may have the same loss by chance */
+    /* A single step may have the same loss by chance. */
+    size_t differing = 0;
     assert_true(full[STEPS - 1] < full[0] - 0.02);
     for (size_t step = 0; step < STEPS; ++step) {
         differing += full[step] != reduced[step];

@@ -2,6 +2,7 @@
 #include "readers/reader.h"
 
 #include <fnmatch.h>
+#include <stdarg.h>
 #include <string.h>
 
 extern const raw_format recbole_format, movielens_100k_format, movielens_1m_format, movielens_csv_format, amazon_json_format,
@@ -189,30 +190,53 @@ sr_status raw_format_check(const raw_format *format, const reader_options *optio
 
 /* ---- documentation ---- */
 
+/* An element of a list, in lines that end before column 120. */
+__attribute__((format(printf, 2, 3))) static void write_element(FILE *file, const char *format, ...)
+{
+    enum { WIDTH = 118 };
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t column = 1;
+    fputc('-', file);
+    for (const char *word = text; *word;) {
+        const size_t length = strcspn(word, " ");
+        const bool breaks = column + 1 + length > WIDTH;
+        fprintf(file, "%s%.*s", breaks ? "\n  " : " ", (int)length, word);
+        column = breaks ? 2 + length : column + 1 + length;
+        word += length + strspn(word + length, " ");
+    }
+    fputc('\n', file);
+}
+
 static void describe_options(const raw_format *format, FILE *file)
 {
-    bool any = false;
+    char names[512] = "";
     for (size_t i = 0; i < OPTIONS_OF_SOME; ++i)
         if (format->takes & options_of_some[i].flag & ~(unsigned)TAKES_TIMES) {
-            fprintf(file, "%s `%s`", any ? "," : "- Options of its own:", options_of_some[i].name);
-            any = true;
+            const size_t used = strlen(names);
+            snprintf(names + used, sizeof names - used, "%s `%s`", used > 0 ? "," : "", options_of_some[i].name);
         }
-    fputs(any ? ".\n" : "", file);
+    if (*names)
+        write_element(file, "Options of its own:%s.", names);
 }
 
 static void describe_format(const raw_format *format, FILE *file)
 {
-    fprintf(file, "\n## %s\n\n- Lines: %s.\n", format->name, format->help);
+    fprintf(file, "\n## %s\n\n", format->name);
+    write_element(file, "Lines: %s.", format->help);
     if (format->note)
-        fprintf(file, "- %s.\n", format->note);
+        write_element(file, "%s.", format->note);
     if (format->files)
-        fprintf(file, "- Files: `%s`.\n", format->files);
-    fprintf(file, "- Time stamps: %s.\n", format->times);
+        write_element(file, "Files: `%s`.", format->files);
+    write_element(file, "Time stamps: %s.", format->times);
     describe_options(format, file);
     if (format->needs_columns)
-        fprintf(file, "- Refused: " NEEDS_COLUMNS ".\n", format->name, format->needs_columns);
+        write_element(file, "Refused: " NEEDS_COLUMNS ".", format->name, format->needs_columns);
     for (size_t rule = 0; rule < format->rule_count; ++rule)
-        fprintf(file, "- Refused: %s.\n", format->rules[rule].reason);
+        write_element(file, "Refused: %s.", format->rules[rule].reason);
 }
 
 void raw_formats_describe(FILE *file, bool markdown)

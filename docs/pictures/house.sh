@@ -18,9 +18,9 @@ exec awk '
     }
     END {
         print "digraph house {"
-        print "  bgcolor=white; rankdir=TB; nodesep=0.4; ranksep=0.3"
-        print "  node [shape=box, style=\"filled,rounded\", fillcolor=\"#eef3fa\", color=\"#5b7aa5\", fontname=\"sans-serif\", fontsize=14, height=0.4]"
-        print "  edge [color=\"#5b7aa5\", arrowsize=0.7]"
+        print "  bgcolor=BACKGROUND; rankdir=TB; nodesep=0.4; ranksep=0.3"
+        print "  node [shape=box, style=\"filled,rounded\", fillcolor=FILL, color=LINE, fontcolor=TEXT, fontname=\"sans-serif\", fontsize=14, height=0.4]"
+        print "  edge [color=LINE, arrowsize=0.7]"
         for (i = 1; i <= count; ++i) printf "  %s\n", name[i]
         for (i = 1; i <= count; ++i)
             for (j = 1; j <= count; ++j) {

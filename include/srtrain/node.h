@@ -18,10 +18,8 @@
 
 typedef struct sr_node sr_node;
 
-/* Whether processes can share, the same answer on every rank: nodes have several of them, and all have equally many, so that
- * the k-th processes of all nodes can exchange the part of the work that is theirs. `why_not` (may be NULL) says in words what
- * speaks against it where there are several, else it is NULL. Collective over processes. */
-sr_status sr_node_is_possible(sr_parallel *parallel, bool *possible, const char **why_not, sr_error *error);
+/* Whether processes can share, the same answer on every rank: some node has several of them. Collective over processes. */
+sr_status sr_node_is_possible(sr_parallel *parallel, bool *possible, sr_error *error);
 
 /* Memory for `common` numbers of the node and `own` numbers of each process, all 0. Only where it is possible. Collective over
  * processes: fails on all of them together, with SR_ERROR_RUNTIME when a node does not grant the memory. Keeps a pointer to
@@ -51,8 +49,21 @@ sr_status sr_node_sum(sr_node *node, sr_parallel *member, double *values, size_t
  * all; waits like sr_node_wait(). Collective over processes. */
 sr_status sr_node_broadcast(sr_node *node, void *data, size_t bytes, sr_error *error);
 
-/* The processes that have the same part of the work as this one, one on each node: what has been summed within nodes is summed
- * between them. They know nothing of nodes and threads. Local. */
+/* ---- between nodes ----
+ *
+ * A lane is a part of the node's work that crosses the network as one. There are as many as the smallest node has processes.
+ * Where a node has more, some of its lanes are wide: several processes divide the work of the lane, and the first of them
+ * speaks for it. All of this is local. */
+
+/* The part of `range` that this process's lane has, and the process that speaks for it. */
+sr_element_range sr_node_lane_part(const sr_node *node, sr_element_range range);
+size_t sr_node_speaker(const sr_node *node);
+
+/* Whether a lane of this node has several processes. */
+bool sr_node_has_wide_lanes(const sr_node *node);
+
+/* The processes that speak for this lane, one on each node: what has been summed within nodes is summed between them. They know
+ * nothing of nodes and threads. For a process that does not speak, it alone. */
 sr_parallel *sr_node_between(sr_node *node);
 
 #endif

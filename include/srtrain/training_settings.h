@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     int64_t epochs, batch_size;
     int64_t micro_batch; /* examples that a worker computes at a time; 0: its whole part */
-    int optimizer; /* its number in the list of optimizers, see sr_optimizer_number() */
+    int optimizer;       /* its number in the list of optimizers, see sr_optimizer_number() */
     double learning_rate;
     double weight_decay;
     sr_weight_decay_kind weight_decay_kind;
@@ -53,13 +53,14 @@ typedef struct {
     double every_minutes;              /* 0: never by time */
     int64_t keep;                      /* how many step checkpoints stay on disk */
     sr_writing writing;
+    double slowest_megabytes_per_second; /* of files, before they count as standing still */
 } sr_checkpoint_settings;
 
 typedef struct {
     int64_t every_steps;
 } sr_logging_settings;
 
-/* How many parts of a global batch each of `workers` workers computes one after the other (training.micro_batch); at least 1. */
+/* How many parts of a global batch each of `workers` workers computes one after the other; at least 1. */
 size_t sr_micro_batches(const sr_training_settings *settings, size_t workers);
 
 /* The number of an optimizer by its name in YAML; -1 if there is none. */

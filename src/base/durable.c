@@ -1,5 +1,6 @@
 #include "srtrain/durable.h"
 
+#include "srtrain/file_work.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@ bool sr_durable_write(int descriptor, const void *data, size_t bytes, uint64_t o
     for (size_t done = 0; done < bytes;) {
         const size_t piece = bytes - done < most ? bytes - done : most;
         const ssize_t count = pwrite(descriptor, (const char *)data + done, piece, (off_t)(offset + done));
+        sr_file_work_step();
         if (count < 0 && errno == EINTR)
             continue;
         if (count == 0)

@@ -1,5 +1,6 @@
 #include "commands/command.h"
 #include "srtrain/checkpoint.h"
+#include "srtrain/file_work.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/machine.h"
 
@@ -157,7 +158,9 @@ static sr_status open_parts(checkpointed_model *loaded, const command_context *c
     if (loaded->item_names)
         return SR_OK;
     const size_t rank = (size_t)sr_parallel_rank(context->parallel), ranks = (size_t)sr_parallel_size(context->parallel);
+    enum { PASSES = 4 }; /* over all of it, at most */
     SR_TRY(open_data(loaded, path, data, checkpoint, error));
+    sr_file_work_add(PASSES * sr_dataset_bytes(loaded->dataset));
     SR_TRY(sr_dataset_verify(loaded->dataset, rank, ranks, error));
     const char *own = checkpoint->data_fingerprint;
     if (set->takes_other_data && *own && strcmp(own, sr_dataset_fingerprint(loaded->dataset)) != 0)
@@ -224,8 +227,10 @@ sr_status checkpointed_model_load(checkpointed_model *loaded, const command_cont
     sr_status status = sr_parallel_agree(parallel, read_settings(loaded, checkpoint, &header, set, context->log, error), error);
     if (status == SR_OK)
         status = command_compare_settings(parallel, checkpoint, &loaded->settings, error);
+    sr_file_work_begin_reading(data ? data : header.data_directory ? header.data_directory : "", 0);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, open_parts(loaded, context, checkpoint, data, &header, set, error), error);
+    sr_file_work_end();
     if (status == SR_OK)
         status = create_model(loaded, parallel, &header, set, error);
     if (status == SR_OK)

@@ -57,6 +57,10 @@ sr_status command_compare_settings(sr_parallel *parallel, const char *path, cons
 /* The option --stall-timeout; 0 is never. */
 sr_option stall_timeout_option(double *seconds);
 
+/* What the arguments of a command will say of it, before they are read: the standard where they say nothing that it could be.
+ */
+double stall_timeout_look(int argument_count, char *const *arguments);
+
 /* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than `stall_seconds`. The
  * ranks' notes are written in the working directory, and only when they stall. Collective. */
 sr_status command_watch(command_context *context, double stall_seconds, sr_phase phase, sr_error *error);

@@ -207,6 +207,7 @@ sr_status command_import(command_context *context, sr_error *error)
 {
     import_options options = {.weights = NULL};
     imported_model imported = {.model = NULL};
+    sr_watchdog_guard(NULL, 0); /* it may take any time */
     SR_TRY(read_options(context, &options, error));
     const sr_status status = import(context, &options, &imported, error);
     sr_optimizer_free(&imported.optimizer);

@@ -187,9 +187,19 @@ static void report(const sr_error *error)
     fprintf(stderr, "srtrain: %s%s\n", error->status == SR_STOPPED ? "" : "error: ", error->message);
 }
 
+/* How long MPI's start and end may take. On a busy machine a start alone takes seconds. */
+static double guard_seconds(int argument_count, char *const *arguments)
+{
+    enum { LEAST = 60 };
+    const double stall = stall_timeout_look(argument_count, arguments);
+    return stall > 0 && stall < LEAST ? LEAST : stall;
+}
+
 static sr_status run_parallel(const command *found, int argument_count, char **arguments, sr_error *error)
 {
     command_context context = {.started = sr_seconds()};
+    const double stall_seconds = guard_seconds(argument_count, arguments);
+    sr_watchdog_guard("the start of MPI", stall_seconds);
     sr_status status = sr_parallel_start(&context.parallel, &argument_count, &arguments, error);
     if (status != SR_OK) {
         report(error);
@@ -218,6 +228,7 @@ static sr_status run_parallel(const command *found, int argument_count, char **a
     sr_log_close(context.log);
     if (is_root)
         ending_note(status);
+    sr_watchdog_guard("the end of MPI", stall_seconds);
     sr_parallel_finish(context.parallel);
     return status;
 }

@@ -14,23 +14,44 @@ enum { SUMS_AT_ONCE = 8 };
 
 struct sr_node {
     sr_parallel *parallel; /* the process */
-    size_t processes, process;
+    size_t processes, process, lanes;
     MPI_Win window;
     bool is_open; /* the window is: every process may read and write */
     sr_real *common;
     sr_real **own;       /* [processes] */
     double *sums;        /* [processes * SUMS_AT_ONCE]: what they bring to a sum */
-    sr_parallel between; /* the processes of this number on all nodes */
+    sr_parallel between; /* those that speak for this lane on all nodes; one alone on others */
 };
 
-sr_status sr_node_is_possible(sr_parallel *parallel, bool *possible, const char **why_not, sr_error *error)
+sr_status sr_node_is_possible(sr_parallel *parallel, bool *possible, sr_error *error)
 {
-    int64_t sizes[] = {parallel->node_size, -parallel->node_size}; /* the largest and the smallest */
-    SR_TRY(sr_parallel_maximum_int64(parallel, sizes, 2, error));
-    const bool equal = sizes[0] == -sizes[1];
-    *possible = equal && sizes[0] > 1;
-    if (why_not)
-        *why_not = equal ? NULL : "nodes have different numbers of ranks";
+    int64_t most = parallel->node_size;
+    SR_TRY(sr_parallel_maximum_int64(parallel, &most, 1, error));
+    *possible = most > 1;
+    return SR_OK;
+}
+
+/* ---- lanes ----
+ *
+ * What has been added up in a node crosses the network in as many parts as the smallest node has processes: its lanes. A
+ * larger node has several processes in a lane. They divide its work, and the first of them speaks for it. */
+
+static size_t lane_of(const sr_node *node, size_t process)
+{
+    return process * node->lanes / node->processes;
+}
+
+/* The first process of a lane. */
+static size_t speaker_of(const sr_node *node, size_t lane)
+{
+    return (lane * node->processes + node->lanes - 1) / node->lanes;
+}
+
+static sr_status count_lanes(sr_node *node, sr_error *error)
+{
+    int64_t least = -node->parallel->node_size;
+    SR_TRY(sr_parallel_maximum_int64(node->parallel, &least, 1, error));
+    node->lanes = (size_t)-least;
     return SR_OK;
 }
 
@@ -105,8 +126,14 @@ static sr_status connect_nodes(sr_node *node, sr_error *error)
     between->world = MPI_COMM_NULL;
     between->node = MPI_COMM_NULL;
     between->team = NULL;
-    SR_TRY(SR_MPI_WAIT(parallel, "MPI_Comm_split",
-                       MPI_Comm_split(parallel->world, (int)node->process, parallel->rank, &between->world), error));
+    between->rank = 0;
+    between->size = 1;
+    const size_t lane = lane_of(node, node->process);
+    const int group = sr_node_speaker(node) == node->process ? (int)lane : MPI_UNDEFINED;
+    SR_TRY(SR_MPI_WAIT(parallel, "MPI_Comm_split", MPI_Comm_split(parallel->world, group, parallel->rank, &between->world),
+                       error));
+    if (between->world == MPI_COMM_NULL)
+        return SR_OK;
     SR_TRY(sr_mpi_check(MPI_Comm_rank(between->world, &between->rank), "MPI_Comm_rank", error));
     return sr_mpi_check(MPI_Comm_size(between->world, &between->size), "MPI_Comm_size", error);
 }
@@ -136,7 +163,9 @@ sr_status sr_node_create(sr_node **node, sr_parallel *parallel, size_t common, s
     made->process = (size_t)parallel->node_rank;
     made->window = MPI_WIN_NULL;
     made->between.world = MPI_COMM_NULL;
-    status = sr_parallel_agree(parallel, check_room(made, common, own, error), error);
+    status = count_lanes(made, error);
+    if (status == SR_OK)
+        status = sr_parallel_agree(parallel, check_room(made, common, own, error), error);
     if (status == SR_OK) {
         status = sr_parallel_agree(parallel, allocate_window(made, common, own, error), error);
         if (status != SR_OK)
@@ -168,9 +197,9 @@ void sr_node_free(sr_node *node)
     if (node->is_open)
         MPI_Win_unlock_all(node->window);
     if (node->window != MPI_WIN_NULL)
-        MPI_Win_free(&node->window);
+        (void)SR_MPI_WAIT(node->parallel, "MPI_Win_free", MPI_Win_free(&node->window), NULL);
     if (node->between.world != MPI_COMM_NULL)
-        MPI_Comm_free(&node->between.world);
+        (void)SR_MPI_WAIT(node->parallel, "MPI_Comm_free", MPI_Comm_free(&node->between.world), NULL);
     free(node->own);
     free(node->sums);
     free(node);
@@ -208,17 +237,41 @@ static size_t threads_of(const sr_node *node)
     return sr_parallel_threads(node->parallel);
 }
 
+/* Thread `thread` of a process has part *part of *parts. Parts of different size begin and end where lanes do. */
+static void part_of(const sr_node *node, size_t process, size_t thread, size_t *part, size_t *parts)
+{
+    const size_t lane = lane_of(node, process), first = speaker_of(node, lane), threads = threads_of(node);
+    const size_t together = speaker_of(node, lane + 1) - first;
+    *part = (lane * together + process - first) * threads + thread;
+    *parts = node->lanes * together * threads;
+}
+
 void sr_node_part(const sr_node *node, const sr_parallel *member, size_t *part, size_t *parts)
 {
-    *part = node->process * threads_of(node) + sr_parallel_thread(member);
-    *parts = node->processes * threads_of(node);
+    part_of(node, node->process, sr_parallel_thread(member), part, parts);
 }
 
 sr_element_range sr_node_process_part(const sr_node *node, sr_element_range range, size_t process)
 {
-    const size_t threads = threads_of(node), parts = node->processes * threads;
-    return (sr_element_range){sr_part_of_range(range, process * threads, parts).begin,
-                              sr_part_of_range(range, process * threads + threads - 1, parts).end};
+    size_t first, last, parts;
+    part_of(node, process, 0, &first, &parts);
+    part_of(node, process, threads_of(node) - 1, &last, &parts);
+    return (sr_element_range){sr_part_of_range(range, first, parts).begin, sr_part_of_range(range, last, parts).end};
+}
+
+sr_element_range sr_node_lane_part(const sr_node *node, sr_element_range range)
+{
+    return sr_part_of_range(range, lane_of(node, node->process), node->lanes);
+}
+
+size_t sr_node_speaker(const sr_node *node)
+{
+    return speaker_of(node, lane_of(node, node->process));
+}
+
+bool sr_node_has_wide_lanes(const sr_node *node)
+{
+    return node->processes > node->lanes;
 }
 
 static sr_status wait_for_processes(sr_node *node, sr_error *error)

@@ -130,9 +130,9 @@ void sr_node_memory_free(sr_node_memory *memory)
     if (memory->is_open)
         MPI_Win_unlock_all(memory->window);
     if (memory->window != MPI_WIN_NULL)
-        MPI_Win_free(&memory->window);
+        (void)SR_MPI_WAIT(memory->parallel, "MPI_Win_free", MPI_Win_free(&memory->window), NULL);
     if (memory->between.world != MPI_COMM_NULL)
-        MPI_Comm_free(&memory->between.world);
+        (void)SR_MPI_WAIT(memory->parallel, "MPI_Comm_free", MPI_Comm_free(&memory->between.world), NULL);
     free(memory->own);
     free(memory);
 }

@@ -4,12 +4,16 @@
  * run's directory, which all of them see: whoever has left none when time is up is missing. Without a stall no note is ever
  * written; after one, the report stays in that directory.
  *
- * Time is counted in ticks during which this process ran, so that a job that is suspended as a whole has not stalled. */
+ * Time is counted in ticks during which this process ran, so that a job that is suspended as a whole has not stalled.
+ *
+ * Files may be on a host that is cut off: whoever writes a note may never come back. So notes are written by threads of their
+ * own, and none is waited for longer than some seconds. */
 #include "srtrain/watchdog.h"
 
 #include "parallel/parallel_internal.h"
 #include "srtrain/clock.h"
 #include "srtrain/directories.h"
+#include "srtrain/file_work.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -22,7 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOST_SIZE = 64, PATH_SIZE = 4096, NOTE_SIZE = 256 };
+enum { HOST_SIZE = 64, PATH_SIZE = 4096, NOTE_SIZE = 256 + SR_FILE_WORK_PATH_SIZE };
+
+/* What a rank does, and the letter that its note begins with. */
+typedef enum { RANK_WAITS = 'W', RANK_IS_BUSY = 'B', RANK_STANDS = 'F' /* in files */ } rank_state;
 
 typedef struct {
     char host[HOST_SIZE];
@@ -39,8 +46,18 @@ struct sr_watchdog {
     bool has_thread;
     pthread_mutex_t lock; /* of `ended`, whose change `end` tells */
     pthread_cond_t end;
-    bool ended, noted;
+    bool ended;
+    atomic_bool noted;
+    bool is_cut_off;  /* a thread that writes a note has not come back, and may still do */
+    rank_state state; /* that the next note or the report tells of */
 };
+
+/* A limit may be longer than --stall-timeout. */
+static double limit_of(const sr_watchdog *w, const sr_file_work *files)
+{
+    const double more = files->is_open && w->options.slowest_files > 0 ? (double)files->bytes / w->options.slowest_files : 0;
+    return w->options.stall_seconds + more;
+}
 
 /* ---- notes ---- */
 
@@ -49,42 +66,51 @@ static void note_path(const sr_watchdog *w, int rank, char path[PATH_SIZE + 32])
     snprintf(path, PATH_SIZE + 32, "%s/rank-%d", w->directory, rank);
 }
 
-/* What this rank is doing, as others will read it: "W" for waiting or "B" for busy in front. */
-static void describe(const sr_watchdog *w, bool waiting, char text[NOTE_SIZE])
+/* What this rank is doing, as others will read it: its state in front. */
+static void describe(const sr_watchdog *w, char text[NOTE_SIZE])
 {
     const char *operation = atomic_load(&w->activity->operation),
                *phase = activity_phase_name((sr_phase)atomic_load(&w->activity->phase));
     char step[48] = "";
+    sr_file_work files;
+    sr_file_work_look(&files);
     if (atomic_load(&w->activity->step) > 0)
         snprintf(step, sizeof step, " %lld", (long long)atomic_load(&w->activity->step));
-    if (waiting)
+    if (w->state == RANK_STANDS)
+        snprintf(text, NOTE_SIZE, "Fstands still while it %s %s during %s%s", files.writes ? "writes" : "reads", files.path,
+                 phase, step);
+    else if (w->state == RANK_WAITS)
         snprintf(text, NOTE_SIZE, "Wwaits in %s during %s%s", operation ? operation : "a collective", phase, step);
     else
         snprintf(text, NOTE_SIZE, "Bis busy with %s%s", phase, step);
 }
 
-static void leave_note(sr_watchdog *w, bool waiting)
+static void *leave_note(void *context)
 {
+    sr_watchdog *w = context;
     char path[PATH_SIZE + 32], text[NOTE_SIZE];
     sr_error ignored; /* without notes the message says less */
-    describe(w, waiting, text);
+    describe(w, text);
     note_path(w, w->parallel->rank, path);
     (void)sr_make_directories(w->directory, &ignored);
     const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file < 0)
-        return;
+        return NULL;
     (void)!write(file, text, strlen(text));
     close(file);
-    w->noted = true;
+    atomic_store(&w->noted, true);
+    return NULL;
 }
 
-static void take_note_back(sr_watchdog *w)
+static void *take_note_back(void *context)
 {
+    sr_watchdog *w = context;
     char path[PATH_SIZE + 32];
     note_path(w, w->parallel->rank, path);
     (void)unlink(path);
     (void)rmdir(w->directory); /* by the last one, unless there is a report */
-    w->noted = false;
+    atomic_store(&w->noted, false);
+    return NULL;
 }
 
 /* False when the rank has left none. */
@@ -99,6 +125,26 @@ static bool read_note(const sr_watchdog *w, int rank, char text[NOTE_SIZE])
     close(file);
     text[length > 0 ? length : 0] = '\0';
     return true;
+}
+
+/* Has a thread of its own do something with files; whether it has come back within `seconds`. */
+static bool write_down(sr_watchdog *w, void *(*what)(void *), double seconds)
+{
+    pthread_t scribe;
+    struct timespec until;
+    if (w->is_cut_off)
+        return false;
+    if (pthread_create(&scribe, NULL, what, w) != 0) { /* which inherits that signals are not for it */
+        (void)what(w);
+        return true;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)seconds;
+    if (pthread_timedjoin_np(scribe, NULL, &until) == 0)
+        return true;
+    (void)pthread_detach(scribe);
+    w->is_cut_off = true;
+    return false;
 }
 
 /* ---- the end ---- */
@@ -131,42 +177,76 @@ static void add_missing(const sr_watchdog *w, int rank, const char *doing, int c
         snprintf(list + used, size - used, "; and others");
 }
 
-static void report(const sr_watchdog *w, int file)
+/* How long was allowed, and why. */
+static void name_limit(const sr_watchdog *w, char *text, size_t size)
 {
-    char list[2048] = "", own[NOTE_SIZE], text[NOTE_SIZE], message[4096];
-    int missing = 0, waiting = 1;
-    describe(w, true, own);
+    sr_file_work files;
+    sr_file_work_look(&files);
+    const double limit = limit_of(w, &files), stall = w->options.stall_seconds;
+    if (limit > stall)
+        snprintf(text, size, "no progress for %.3g s (--stall-timeout %g s, and %.3g s for the %.3g MB of %s)", limit, stall,
+                 limit - stall, 1e-6 * (double)files.bytes, files.path);
+    else
+        snprintf(text, size, "no progress for %g s (--stall-timeout)", stall);
+}
+
+/* Ranks that wait, and those that are missing: this one, too, if it stands still in files. */
+static int list_ranks(const sr_watchdog *w, bool reads_notes, int *missing, char *list, size_t size)
+{
+    char text[NOTE_SIZE];
+    int waiting = 0;
     for (int rank = 0; rank < w->parallel->size; ++rank) {
-        if (rank == w->parallel->rank)
-            continue;
-        const bool found = read_note(w, rank, text);
-        if (found && text[0] != 'B')
-            ++waiting;
+        bool found = rank == w->parallel->rank;
+        if (found)
+            describe(w, text);
         else
-            add_missing(w, rank, found ? text + 1 : "does not answer (stopped, dead, or cut off)", missing++, list,
-                        sizeof list);
+            found = reads_notes && read_note(w, rank, text);
+        if (found && text[0] == RANK_WAITS)
+            ++waiting;
+        else if (found || reads_notes)
+            add_missing(w, rank, found ? text + 1 : "does not answer (stopped, dead, or cut off)", (*missing)++, list, size);
     }
-    const int length = snprintf(
-        message, sizeof message,
-        "srtrain: error: no progress for %g s (--stall-timeout): %d of %d ranks wait, as rank %d on %s, which %s; %s%s. The "
-        "job ends with exit code %d%s%s\n",
-        w->options.stall_seconds, waiting, w->parallel->size, w->parallel->rank, w->parallel->host, own + 1,
-        missing ? "missing is " : "none is missing, so that it is MPI, the network or the file system that hangs", list,
-        SR_ERROR_RUNTIME, w->options.advice ? "; " : "", w->options.advice ? w->options.advice : "");
-    (void)!write(STDERR_FILENO, message, (size_t)length);
-    if (file != STDERR_FILENO)
-        (void)!write(file, message, (size_t)length);
+    return waiting;
+}
+
+static void report(const sr_watchdog *w, int file, bool reads_notes)
+{
+    char list[8192] = "", own[NOTE_SIZE], limit[512 + SR_FILE_WORK_PATH_SIZE], message[16384], witness[NOTE_SIZE + 512] = "";
+    int missing = 0;
+    const int waiting = list_ranks(w, reads_notes, &missing, list, sizeof list);
+    name_limit(w, limit, sizeof limit);
+    describe(w, own);
+    if (w->state == RANK_WAITS)
+        snprintf(witness, sizeof witness, ", as rank %d on %s, which %s", w->parallel->rank, w->parallel->host, own + 1);
+    const char *none = reads_notes ? "none is missing, so that it is MPI, the network or the file system that hangs"
+                                   : "nothing is known of the others, as the file system does not answer";
+    const int length = snprintf(message, sizeof message,
+                                "srtrain: error: %s: %d of %d ranks wait%s; %s%s. The job ends with exit code %d%s%s\n", limit,
+                                waiting, w->parallel->size, witness, missing ? "missing is " : none, list, SR_ERROR_RUNTIME,
+                                w->options.advice ? "; " : "", w->options.advice ? w->options.advice : "");
+    const size_t bytes = (size_t)length < sizeof message ? (size_t)length : sizeof message - 1;
+    (void)!write(STDERR_FILENO, message, bytes);
+    if (file >= 0 && file != STDERR_FILENO)
+        (void)!write(file, message, bytes);
+}
+
+enum { GRACE = 2 }; /* seconds in which the message of another rank comes first, and is passed on */
+
+static void *report_in_files(void *context)
+{
+    sr_watchdog *w = context;
+    const int file = open_report(w);
+    if (file >= 0)
+        report(w, file, true);
+    pause_for(file >= 0 ? 0.5 : GRACE);
+    return take_note_back(w);
 }
 
 /* The process ends without MPI, whose other thread cannot be reached; launchers end the job then. */
 _Noreturn static void end_stalled(sr_watchdog *w)
 {
-    enum { GRACE = 2 }; /* seconds in which the message of another rank comes first, and is passed on */
-    const int file = open_report(w);
-    if (file >= 0)
-        report(w, file);
-    pause_for(file >= 0 ? 0.5 : GRACE);
-    take_note_back(w);
+    if (!write_down(w, report_in_files, 3 * GRACE))
+        report(w, -1, false);
     _exit(SR_ERROR_RUNTIME);
 }
 
@@ -184,18 +264,23 @@ _Noreturn static void end_alone(const sr_watchdog *w)
 
 /* ---- watching ---- */
 
-/* How long, in seconds during which this process ran, it has been in one collective, or in none. */
+/* How long, in seconds during which this process ran, it has been in one collective, or in none; and steps of work on files. */
 typedef struct {
-    unsigned long count;
+    unsigned long count, steps;
     double waiting, busy, ending;
 } watch;
 
+enum { NOTE_SECONDS = 5 }; /* for a note, on a file system that answers */
+
 static void look(sr_watchdog *w, watch *seen, double seconds)
 {
-    const unsigned long count = atomic_load(&w->activity->count);
+    const unsigned long count = atomic_load(&w->activity->count), steps = sr_file_work_steps();
     const bool waits = atomic_load(&w->activity->operation) != NULL;
-    const bool moved = count != seen->count;
+    const bool moved = count != seen->count || (!waits && steps != seen->steps);
+    sr_file_work files;
+    sr_file_work_look(&files);
     seen->count = count;
+    seen->steps = steps;
     seen->waiting = waits && !moved ? seen->waiting + seconds : 0;
     seen->busy = !waits && !moved ? seen->busy + seconds : 0;
     const bool in_step = atomic_load(&w->activity->phase) == SR_PHASE_STEP;
@@ -204,12 +289,13 @@ static void look(sr_watchdog *w, watch *seen, double seconds)
         end_alone(w);
     if (w->options.stall_seconds <= 0)
         return;
-    const double longest = seen->waiting > seen->busy ? seen->waiting : seen->busy;
-    if (moved && w->noted)
-        take_note_back(w);
-    else if (!w->noted && longest >= 0.5 * w->options.stall_seconds)
-        leave_note(w, waits);
-    if (seen->waiting >= w->options.stall_seconds)
+    const double limit = limit_of(w, &files), longest = seen->waiting > seen->busy ? seen->waiting : seen->busy;
+    w->state = waits ? RANK_WAITS : files.is_open ? RANK_STANDS : RANK_IS_BUSY;
+    if (moved && atomic_load(&w->noted))
+        (void)write_down(w, take_note_back, NOTE_SECONDS);
+    else if (!atomic_load(&w->noted) && longest >= 0.5 * limit)
+        (void)write_down(w, leave_note, NOTE_SECONDS);
+    if (longest >= limit && w->state != RANK_IS_BUSY)
         end_stalled(w);
 }
 
@@ -248,8 +334,8 @@ static void *watch_over(void *context)
         last = now;
         look(w, &seen, passed < 2 * tick ? passed : 2 * tick);
     }
-    if (w->noted)
-        take_note_back(w);
+    if (atomic_load(&w->noted))
+        (void)write_down(w, take_note_back, NOTE_SECONDS);
     return NULL;
 }
 
@@ -326,6 +412,7 @@ sr_status sr_watchdog_start(sr_watchdog **watchdog, sr_parallel *parallel, const
         status = gather_places(made, error);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, start_thread(made, error), error);
+    sr_watchdog_guard(NULL, 0);
     if (status != SR_OK)
         sr_watchdog_stop(made);
     else
@@ -346,6 +433,8 @@ void sr_watchdog_stop(sr_watchdog *watchdog)
         pthread_cond_destroy(&watchdog->end);
         pthread_mutex_destroy(&watchdog->lock);
     }
+    if (watchdog->is_cut_off)
+        return; /* memory of the thread that has not come back */
     free(watchdog->places);
     free(watchdog);
 }

@@ -166,3 +166,25 @@ sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, cons
                add_number(object, "seconds", metrics->seconds);
     return write_object(file, object, complete, error);
 }
+
+static bool add_phase(cJSON *phases, const phase_times *times)
+{
+    cJSON *object = cJSON_AddObjectToObject(phases, times->name);
+    return object && add_number(object, "minimum", times->least) && add_number(object, "median", times->median) &&
+           add_number(object, "maximum", times->most) && add_number(object, "slowest_rank", times->slowest) &&
+           cJSON_AddStringToObject(object, "slowest_host", times->host);
+}
+
+sr_status sr_metrics_write_phases(sr_metrics_file *file, int64_t step, int64_t steps, int ranks, const phase_times *phases,
+                                  size_t count, sr_error *error)
+{
+    cJSON *object = cJSON_CreateObject(), *list = NULL;
+    bool complete = cJSON_AddStringToObject(object, "kind", "phases") && add_number(object, "step", (double)step) &&
+                    add_number(object, "steps", (double)steps) && add_number(object, "ranks", ranks);
+    if (complete)
+        list = cJSON_AddObjectToObject(object, "phases");
+    complete = list != NULL;
+    for (size_t i = 0; i < count && complete; ++i)
+        complete = add_phase(list, &phases[i]);
+    return write_object(file, object, complete, error);
+}

@@ -6,6 +6,8 @@
 #include "srtrain/objective.h"
 #include "srtrain/status.h"
 
+#include "run/phases.h"
+
 #include <cjson/cJSON.h>
 #include <stdint.h>
 
@@ -33,6 +35,10 @@ sr_status sr_metrics_write_train(sr_metrics_file *file, const sr_train_line *lin
  * metrics of popularity. */
 sr_status sr_metrics_write_ranking(sr_metrics_file *file, const char *kind, const char *baseline, int64_t step, int64_t epoch,
                                    double train_loss, const sr_ranking_metrics *metrics, sr_error *error);
+
+/* A line of kind "phases": what each phase of `steps` steps took over `ranks` ranks, in seconds. */
+sr_status sr_metrics_write_phases(sr_metrics_file *file, int64_t step, int64_t steps, int ranks, const phase_times *phases,
+                                  size_t count, sr_error *error);
 
 /* The fields of ranking metrics added to a JSON object: cases, hr@K, ndcg@K, mrr@K and their standard errors. Without cases
  * there are no metrics, and the standard error of a single case is null. False when memory runs out. */

@@ -2,9 +2,13 @@
 #include "run/run_state.h"
 
 #include "srtrain/clock.h"
+#include "run/phases.h"
 #include "tensor/gemm.h"
 
 #include <stdio.h>
+#include <string.h>
+
+enum { PHASES = 11 };
 
 /* Who has which parameters, and why. A copy of the item table beside the table is what a division is to save. */
 static void describe_division(const run *r)
@@ -107,8 +111,9 @@ sr_status run_report_step(run *r, const sr_step_result *result, sr_error *error)
     return sr_parallel_agree(r->parallel, status, error);
 }
 
-sr_status run_report_times(run *r, int64_t steps, sr_error *error)
+sr_status run_report_times(run *r, sr_error *error)
 {
+    const int64_t steps = r->progress.step - r->first_step;
     enum { PARTS = 6 };
     static const char *const names[PARTS] = {"data", "forward", "loss", "backward", "reduction", "optimizer"};
     const sr_step_times *t = &r->stepper.times;
@@ -132,6 +137,60 @@ sr_status run_report_times(run *r, int64_t steps, sr_error *error)
         snprintf(most, sizeof most, " (waiting and summing: at most %.1f%% on a rank)", 100e-9 * (double)longest / all);
     sr_log_information(r->log, "a step took %.2f ms:%s%s", 1e3 * all / (double)steps, text, most);
     return SR_OK;
+}
+
+/* ---- phases over ranks ---- */
+
+/* What a rank computes in steps, and "steps", which is that and the sums, tell more than their parts. */
+static size_t measure_phases(const run *r, const char **names, double *seconds)
+{
+    const sr_step_times *t = &r->stepper.times;
+    const double computing = t->data + t->forward + t->loss + t->backward + t->optimizer;
+    const char *const list[PHASES] = {"setting up", "steps",     "computing", "data",        "forward",   "loss",
+                                      "backward",   "optimizer", "reduction", "checkpoints", "validation"};
+    const double times[PHASES] = {r->seconds.setting_up,
+                                  computing + t->reduction,
+                                  computing,
+                                  t->data,
+                                  t->forward,
+                                  t->loss,
+                                  t->backward,
+                                  t->optimizer,
+                                  t->reduction,
+                                  r->costs.waited,
+                                  r->seconds.validation};
+    memcpy(names, list, sizeof list);
+    memcpy(seconds, times, sizeof times);
+    return PHASES;
+}
+
+static void log_phases(const run *r, const phase_times *over, size_t count)
+{
+    sr_log_information(r->log, "phases of %lld steps on %d ranks, in seconds:", (long long)(r->progress.step - r->first_step),
+                       sr_parallel_size(r->parallel));
+    sr_log_information(r->log, "  %-12s %10s %10s %10s  slowest", "", "minimum", "median", "maximum");
+    for (size_t i = 0; i < count; ++i)
+        if (over[i].most > 0)
+            sr_log_information(r->log, "  %-12s %10.3f %10.3f %10.3f  rank %d on %s", over[i].name, over[i].least,
+                               over[i].median, over[i].most, over[i].slowest, over[i].host);
+}
+
+sr_status run_report_phases(run *r, sr_error *error)
+{
+    const char *names[PHASES];
+    double seconds[PHASES];
+    phase_times over[PHASES];
+    const size_t count = measure_phases(r, names, seconds);
+    if (r->progress.step == r->first_step)
+        return SR_OK;
+    SR_TRY(phases_over_ranks(r->parallel, names, seconds, count, over, error));
+    if (sr_parallel_size(r->parallel) > 1)
+        log_phases(r, over, count);
+    sr_status status = SR_OK;
+    if (r->metrics)
+        status = sr_metrics_write_phases(r->metrics, r->progress.step, r->progress.step - r->first_step,
+                                         sr_parallel_size(r->parallel), over, count, error);
+    return sr_parallel_agree(r->parallel, status, error);
 }
 
 void run_project_time(run *r)

@@ -2,6 +2,7 @@
 #include "run/run_state.h"
 
 #include "srtrain/clock.h"
+#include "srtrain/file_work.h"
 #include "run/crash.h"
 #include "run/environment.h"
 #include "run/signals.h"
@@ -26,10 +27,14 @@ static sr_status create_sampler(run *r, sr_error *error)
     return sr_sampler_create(&r->sampler, r->dataset, &sampling, error);
 }
 
-static sr_status open_data(run *r, sr_error *error)
+/* Every rank looks at its part of the data set, and waits for the others. */
+static sr_status read_data(run *r, sr_error *error)
 {
     const size_t rank = (size_t)sr_parallel_rank(r->parallel), ranks = (size_t)sr_parallel_size(r->parallel);
+    enum { PASSES = 4 }; /* over all of it, at most */
     sr_status status = sr_dataset_open(&r->dataset, r->settings->data.path, error);
+    if (status == SR_OK)
+        sr_file_work_add(PASSES * sr_dataset_bytes(r->dataset));
     if (status == SR_OK && r->settings->data.verify)
         status = sr_dataset_verify(r->dataset, rank, ranks, error);
     if (status == SR_OK && ranks > sr_dataset_users(r->dataset))
@@ -47,11 +52,19 @@ static sr_status open_data(run *r, sr_error *error)
     return sr_share_sampler_table(&r->sampler_table, r->parallel, r->sampler, error);
 }
 
+static sr_status open_data(run *r, sr_error *error)
+{
+    sr_file_work_begin_reading(r->settings->data.path, 0);
+    const sr_status status = read_data(r, error);
+    sr_file_work_end();
+    return status;
+}
+
 /* Whether the run fits, before memory is taken and anything is written. */
 static sr_status look_ahead(run *r, sr_error *error)
 {
     bool shares;
-    SR_TRY(sr_node_is_possible(r->parallel, &shares, NULL, error));
+    SR_TRY(sr_node_is_possible(r->parallel, &shares, error));
     const sr_plan_request request = {.settings = r->settings,
                                      .dataset = r->dataset,
                                      .sampler = r->sampler,
@@ -236,7 +249,8 @@ static sr_status train(run *r, sr_error *error)
     r->started = r->last_checkpoint = r->passed.since = sr_seconds();
     r->progress_before = r->progress.seconds;
     r->last_checkpoint_step = -1;
-    const int64_t first_step = r->progress.step;
+    r->first_step = r->progress.step;
+    r->seconds.setting_up = r->started - r->begun;
     if (r->progress.epoch >= r->settings->training.epochs)
         r->progress.finished = r->progress.finished ? r->progress.finished : SR_FINISHED_EPOCHS;
     while (!r->progress.finished && status == SR_OK)
@@ -247,7 +261,8 @@ static sr_status train(run *r, sr_error *error)
         SR_TRY(status);
     SR_TRY(run_finish_saving(r, error));
     run_report_saving(r);
-    SR_TRY(run_report_times(r, r->progress.step - first_step, error));
+    SR_TRY(run_report_times(r, error));
+    SR_TRY(run_report_phases(r, error));
     return status;
 }
 
@@ -258,13 +273,24 @@ static sr_status start_watchdog(run *r, sr_error *error)
     const sr_watchdog_options options = {.stall_seconds = r->options->stall_seconds,
                                          .vote_seconds = 30,
                                          .must_end = sr_signals_stop_requested,
+                                         .slowest_files = 1e6 * r->settings->checkpoint.slowest_megabytes_per_second,
                                          .directory = r->paths.directory,
                                          .advice = "the same command goes on from the last checkpoint"};
     return sr_watchdog_start(&r->watchdog, r->parallel, &options, error);
 }
 
+/* Until the watchdog looks on. The owner of a directory may be waited for. */
+static void guard_start(const run *r)
+{
+    enum { LOCK_SECONDS = 180 };
+    const double stall = r->options->stall_seconds;
+    sr_watchdog_guard("the start of the run", stall > 0 ? stall + LOCK_SECONDS : 0);
+}
+
 static sr_status run_all(run *r, sr_error *error)
 {
+    guard_start(r);
+    r->begun = sr_seconds();
     r->program = sr_resident_memory();
     SR_TRY(sr_parallel_agree(r->parallel, sr_run_paths_make(&r->paths, r->options->output, error), error));
     SR_TRY(lock_directory(r, error));
@@ -311,7 +337,6 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     if (status == SR_OK)
         status = run_all(&r, error);
     run_abandon_saving(&r);
-    sr_watchdog_stop(r.watchdog);
     crash_restore();
     sr_signals_restore();
     sr_metrics_close(r.metrics);
@@ -321,5 +346,6 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
     sr_node_memory_free(r.sampler_table);
     sr_dataset_close(r.dataset);
     directory_lock_release(r.lock);
+    sr_watchdog_stop(r.watchdog);
     return status;
 }

@@ -28,6 +28,11 @@ typedef struct {
     double held;   /* by the one that is being written */
 } saving_costs;
 
+/* Seconds that this process spent outside of steps and checkpoints. */
+typedef struct {
+    double setting_up, validation;
+} phase_seconds;
+
 typedef struct {
     sr_parallel *parallel;
     const sr_run_options *options;
@@ -57,6 +62,9 @@ typedef struct {
     int64_t skipped_in_a_row;     /* steps that were not finite */
     bool warned_of_no_case;       /* to validate with */
     longest_times longest;
+    double begun; /* clock at the start of the run */
+    phase_seconds seconds;
+    int64_t first_step; /* behind which this process began to train */
     interval passed;
     bool divides_items;  /* among all workers; else every rank or node has the whole item table */
     bool begins_at_path; /* the run starts from options->resume_path now, for the first time */
@@ -130,8 +138,11 @@ void run_describe(const run *r); /* local */
 /* Progress, and the `train` line when it is due. */
 sr_status run_report_step(run *r, const sr_step_result *result, sr_error *error);
 
-/* Where the time of this process's `steps` steps went, as means over ranks. */
-sr_status run_report_times(run *r, int64_t steps, sr_error *error);
+/* Where the time of this process's steps went, as means over ranks. */
+sr_status run_report_times(run *r, sr_error *error);
+
+/* Where the time of this process went, phase by phase over ranks: to the log and to metrics.jsonl. */
+sr_status run_report_phases(run *r, sr_error *error);
 
 /* Once, when the time of a step has settled: how long everything will take. Local. */
 void run_project_time(run *r);

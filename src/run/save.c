@@ -2,6 +2,7 @@
 #include "run/run_state.h"
 
 #include "srtrain/clock.h"
+#include "srtrain/file_work.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -137,17 +138,29 @@ static sr_status end_saving(run *r, double start, double written, sr_error *erro
     return SR_OK;
 }
 
+/* Bytes of the parameters and of the optimizer's state. */
+static uint64_t state_bytes(const run *r)
+{
+    const size_t blocks = 1 + r->stepper.optimizer.state.count;
+    return blocks * sr_model_parameters(r->model)->block_size * sizeof(sr_real);
+}
+
 sr_status run_finish_saving(run *r, sr_error *error)
 {
+    char path[SR_PATH_SIZE + 64];
     const double start = sr_seconds();
     double written = 0;
     if (!r->is_saving)
         return SR_OK;
     sr_parallel_phase(r->parallel, SR_PHASE_CHECKPOINT, r->last_checkpoint_step);
-    const sr_status status = r->saving ? sr_checkpoint_finish(r->saving, &written, error) : SR_OK;
+    sr_run_checkpoint_path(&r->paths, r->last_checkpoint_step, path, sizeof path);
+    sr_file_work_begin_writing(path, 2 * state_bytes(r)); /* it is read again */
+    sr_status status = r->saving ? sr_checkpoint_finish(r->saving, &written, error) : SR_OK;
     r->saving = NULL;
     r->is_saving = false;
-    SR_TRY(sr_parallel_agree(r->parallel, status, error));
+    status = sr_parallel_agree(r->parallel, status, error);
+    sr_file_work_end();
+    SR_TRY(status);
     return end_saving(r, start, written, error);
 }
 

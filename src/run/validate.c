@@ -38,6 +38,7 @@ sr_status run_validate(run *r, sr_error *error)
                                           &metrics, error);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     const double seconds = sr_seconds() - start;
+    r->seconds.validation += seconds;
     r->longest.validation = seconds > r->longest.validation ? seconds : r->longest.validation;
     const double metric = sr_ranking_metric(&metrics, r->settings->training.early_stopping.metric);
     if (metric > r->progress.best_metric) {

@@ -158,14 +158,13 @@ static sr_status sum_rows(sr_reduction *reduction, const sr_touched_rows *touche
     return SR_OK;
 }
 
-/* What this process sums of a range: all of it, or in a node its part. */
+/* What this process sums of a range: all of it, or in a node the part of its lane. */
 static sr_element_range part_of_process(const sr_reduction *reduction, sr_element_range range)
 {
-    const sr_node *node = reduction->node;
-    return node ? sr_node_process_part(node, range, sr_node_process(node)) : range;
+    return reduction->node ? sr_node_lane_part(reduction->node, range) : range;
 }
 
-/* Over all ranks, or in a node with those that have the same part on other nodes. */
+/* Over all ranks, or in a node with those that speak for the same lane on other nodes. */
 static sr_status sum_over_processes(sr_reduction *reduction, const sr_touched_rows *touched, sr_error *error)
 {
     const sr_parameters *parameters = reduction->parameters;
@@ -181,12 +180,12 @@ static sr_status sum_over_processes(sr_reduction *reduction, const sr_touched_ro
 
 /* ---- in a node ---- */
 
-/* Adds the gradients of all processes to this process's own. A stretch of them stays in the cache until everybody's is added.
- */
+/* Adds the gradients of all processes to those of the one that speaks for the lane. A stretch of them stays in the cache until
+ * everybody's is added. */
 static void add_stretches(const sr_node *node, sr_element_range range)
 {
     enum { STRETCH = 4096 };
-    const size_t own = sr_node_process(node), processes = sr_node_processes(node);
+    const size_t own = sr_node_speaker(node), processes = sr_node_processes(node);
     sr_real *sum = sr_node_own(node, own);
     for (size_t begin = range.begin; begin < range.end; begin += STRETCH) {
         const size_t end = smaller(begin + STRETCH, range.end);
@@ -225,6 +224,8 @@ static sr_status add_in_node(const sr_reduction *reduction, const sr_touched_row
     const sr_status status = sr_node_wait(reduction->node, reduction->parallel, error);
     if (status == SR_OK)
         add_processes(reduction, touched);
+    if (status == SR_OK && sr_node_has_wide_lanes(reduction->node)) /* others have added for who speaks */
+        return sr_node_wait(reduction->node, reduction->parallel, error);
     sr_parallel_wait_for_threads(reduction->parallel);
     return status;
 }
@@ -236,16 +237,16 @@ static void copy_range(const sr_reduction *reduction, sr_element_range range, si
            (range.end - range.begin) * sizeof(sr_real));
 }
 
-/* What another process has summed. */
-static void copy_sums(const sr_reduction *reduction, const sr_touched_rows *touched, size_t process)
+/* The sums of a part, from the process that has them: those of another one, or of this one from who speaks for its lane. */
+static void copy_sums(const sr_reduction *reduction, const sr_touched_rows *touched, size_t part, size_t process)
 {
     const sr_parameters *parameters = reduction->parameters;
     sr_element_range ranges[SR_TABLES_MAXIMUM + 1];
     const size_t count = sr_parameters_dense_ranges(parameters, touched, ranges);
     const sr_element_range all = {0, sr_touched_count(touched)};
-    const sr_element_range rows = sr_node_process_part(reduction->node, all, process);
+    const sr_element_range rows = sr_node_process_part(reduction->node, all, part);
     for (size_t i = 0; i < count; ++i)
-        copy_range(reduction, sr_node_process_part(reduction->node, ranges[i], process), process);
+        copy_range(reduction, sr_node_process_part(reduction->node, ranges[i], part), process);
     for (size_t t = 0; rows.begin < rows.end && t < touched->tables.count; ++t)
         for (size_t i = rows.begin; i < rows.end; ++i) {
             const sr_parameter *table = &parameters->list[touched->tables.index[t]];
@@ -262,8 +263,21 @@ sr_status sr_reduction_collect(sr_reduction *reduction, const sr_touched_rows *t
     SR_TRY(sr_node_wait(node, reduction->parallel, error));
     for (size_t process = 0; sr_parallel_thread(reduction->parallel) == 0 && process < sr_node_processes(node); ++process)
         if (process != sr_node_process(node))
-            copy_sums(reduction, touched, process);
+            copy_sums(reduction, touched, process, process);
     return sr_node_wait(node, reduction->parallel, error);
+}
+
+/* In a lane of several processes, each takes its part of the sums. */
+static sr_status share_lane(const sr_reduction *reduction, const sr_touched_rows *touched, sr_status status, sr_error *error)
+{
+    const sr_node *node = reduction->node;
+    const size_t own = sr_node_process(node), speaker = sr_node_speaker(node);
+    const sr_status waited = sr_node_wait(reduction->node, reduction->parallel, status == SR_OK ? error : NULL);
+    if (status != SR_OK || waited != SR_OK)
+        return status != SR_OK ? status : waited;
+    if (own != speaker && sr_parallel_thread(reduction->parallel) == 0)
+        copy_sums(reduction, touched, own, speaker);
+    return SR_OK;
 }
 
 /* ---- all ---- */
@@ -278,6 +292,8 @@ sr_status sr_reduction_run(sr_reduction *reduction, const sr_touched_rows *touch
         status = add_in_node(reduction, touched, error);
     if (status == SR_OK && reduction->sum)
         status = sum_over_processes(reduction, touched, error);
+    if (reduction->node && sr_node_has_wide_lanes(reduction->node))
+        status = share_lane(reduction, touched, status, error);
     return sr_parallel_agree_in_process(reduction->parallel, status, error);
 }
 

@@ -32,7 +32,7 @@ sr_status shared_state_create(sr_stepper *stepper, sr_error *error)
     bool possible = false;
     if (!sr_training_shares(training) || sr_parallel_size(stepper->parallel) == 1)
         return SR_OK;
-    SR_TRY(sr_node_is_possible(stepper->parallel, &possible, &why_not, error));
+    SR_TRY(sr_node_is_possible(stepper->parallel, &possible, error));
     sr_error refusal = {.status = SR_OK};
     if (possible && sr_node_create(&stepper->node, stepper->parallel, common, size, &refusal) != SR_OK)
         why_not = refusal.message;

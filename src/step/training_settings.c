@@ -22,8 +22,7 @@ static const sr_choice reduction_precision_choices[] = {
     {NULL, 0, NULL}};
 static const sr_choice reduction_choices[] = {
     {"shared", SR_REDUCTION_SHARED,
-     "ranks of a node keep one copy of parameters and of the optimizer's state, and each sums and updates its part of them; "
-     "blocking where nodes have different numbers of ranks"},
+     "ranks of a node keep one copy of parameters and of the optimizer's state, and each sums and updates its part of them"},
     {"blocking", SR_REDUCTION_BLOCKING, "gradients are reduced after backward"},
     {NULL, 0, NULL}};
 static const sr_choice writing_choices[] = {
@@ -136,6 +135,10 @@ static const sr_key checkpoint_keys[] = {
     SR_CHOICE("checkpoint", "writing", sr_checkpoint_settings, writing, writing_choices, "overlapped",
               "how a checkpoint is written from which training goes on at once; the last one before the end of the program is "
               "always blocking"),
+    SR_NUMBER("checkpoint", "slowest_megabytes_per_second", sr_checkpoint_settings, slowest_megabytes_per_second, 1e-3, 1e6,
+              "10",
+              "what the file system does for all ranks together when it is slowest: so much longer than --stall-timeout may "
+              "ranks be at a checkpoint or at the data set before they count as standing still"),
 };
 
 static const sr_key logging_keys[] = {

@@ -3,6 +3,7 @@
  * at a time, and sent to those who have them. */
 #include "srtrain/checkpoint.h"
 
+#include "srtrain/file_work.h"
 #include "srtrain/memory.h"
 #include "storage/checkpoint_rows.h"
 #include "storage/mismatches.h"
@@ -42,6 +43,7 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
 {
     *checkpoint = (sr_checkpoint){.users = 0};
     sr_status status = SR_OK;
+    sr_file_work_begin_reading(path, sr_file_work_bytes_of(path));
     if (sr_parallel_rank(parallel) == 0) {
         sr_hdf5_file file;
         checkpoint_header header;
@@ -53,6 +55,7 @@ sr_status sr_checkpoint_read_header(sr_parallel *parallel, const char *path, sr_
     status = sr_parallel_agree(parallel, status, error);
     if (status == SR_OK)
         status = share_header(parallel, checkpoint, error);
+    sr_file_work_end();
     if (status != SR_OK)
         sr_checkpoint_free(checkpoint);
     return status;
@@ -156,6 +159,7 @@ static sr_status read_groups(const sr_hdf5_file *file, const reading *r, sr_erro
     for (size_t group = 0; group < arrays->groups; ++group)
         for (size_t i = 0; i < arrays->all.count; ++i) {
             const sr_parameter *parameter = &arrays->all.list[i];
+            sr_file_work_step();
             const bool in_rows = checkpoint_lies_in_rows(arrays, i);
             char name[SR_PARAMETER_NAME_SIZE + CHECKPOINT_GROUP_NAME_SIZE + 2];
             snprintf(name, sizeof name, "/%s/%s", arrays->names[group], parameter->name);
@@ -219,6 +223,7 @@ static sr_status read_piece(const reading *r, int descriptor, const checkpoint_p
     for (size_t done = 0; done < bytes;) {
         const uint64_t at = r->places[place] + piece->begin * sizeof(sr_real) + done;
         const ssize_t count = pread(descriptor, (char *)r->arrays.room + done, bytes - done, (off_t)at);
+        sr_file_work_step();
         if (count < 0 && errno == EINTR)
             continue;
         if (count <= 0)
@@ -300,6 +305,7 @@ sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, 
     reading r = {.parallel = parallel, .path = path};
     if (node)
         SR_TRY(sr_node_wait(node, parallel, error)); /* nobody reads any more what is written over now */
+    sr_file_work_begin_reading(path, sr_file_work_bytes_of(path));
     sr_status status = make_reading(&r, parameters, state, error);
     if (status == SR_OK && sr_parallel_rank(parallel) == 0)
         status = read_file(&r, state, error);
@@ -310,6 +316,7 @@ sr_status sr_checkpoint_read_shared_state(sr_parallel *parallel, sr_node *node, 
         status = sr_parallel_agree(parallel, verify(&r, error), error);
     if (status == SR_OK)
         status = read_rows(&r, error);
+    sr_file_work_end();
     checkpoint_rows_free(&r.rows);
     free(r.places);
     free(r.checksums);

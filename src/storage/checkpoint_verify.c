@@ -1,5 +1,6 @@
 /* Verifying a whole checkpoint. Rank 0 lists the blocks of all arrays. Each rank reads and hashes its part of them straight
  * from the file, a block at a time: no array need fit into memory. */
+#include "srtrain/file_work.h"
 #include "srtrain/item_names.h"
 #include "srtrain/memory.h"
 #include "storage/checkpoint_layout.h"
@@ -153,6 +154,7 @@ static sr_status check_block(int descriptor, const char *path, const stored_bloc
 {
     for (size_t done = 0; done < block->range.bytes;) {
         const ssize_t count = pread(descriptor, buffer + done, block->range.bytes - done, (off_t)(block->range.place + done));
+        sr_file_work_step();
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
@@ -201,11 +203,13 @@ sr_status sr_checkpoint_verify(sr_parallel *parallel, const char *path, bool for
 {
     const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
     block_list list = {.path = path, .error = error};
+    sr_file_work_begin_reading(path, sr_file_work_bytes_of(path));
     sr_status status = sr_parallel_agree(parallel, rank == 0 ? list_blocks(&list, for_training) : SR_OK, error);
     if (status == SR_OK)
         status = share_list(parallel, &list, error);
     if (status == SR_OK)
         status = sr_parallel_agree(parallel, check_blocks(path, list.blocks, list.count, rank, ranks, error), error);
+    sr_file_work_end();
     free(list.blocks);
     return status;
 }

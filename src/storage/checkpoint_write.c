@@ -16,6 +16,7 @@
 
 #include "base/sizes.h"
 #include "srtrain/durable.h"
+#include "srtrain/file_work.h"
 #include "srtrain/memory.h"
 #include "storage/checkpoint_writer.h"
 #include "storage/disk_room.h"
@@ -346,9 +347,13 @@ static sr_status write_checkpoint(checkpoint_writer *w, const sr_parameters *par
     char temporary[CHECKPOINT_PATH_SIZE];
     sr_status status = agree(w, prepare(w, parameters, state, temporary));
     if (status == SR_OK) {
+        if (w->parallel)
+            sr_file_work_begin_writing(w->path, 2 * estimate_size(w)); /* it is read again */
         status = write_steps(w);
         if (status != SR_OK)
             remove_remains(w);
+        if (w->parallel)
+            sr_file_work_end();
     }
     checkpoint_rows_free(&w->rows);
     free(w->cursors);

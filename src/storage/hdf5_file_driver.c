@@ -1,6 +1,7 @@
 #include "storage/hdf5_file_driver.h"
 
 #include "srtrain/durable.h"
+#include "srtrain/file_work.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -107,6 +108,7 @@ static herr_t read_bytes(H5FD_t *public, H5FD_mem_t type, hid_t transfer, haddr_
     (void)transfer;
     for (size_t done = 0; done < size;) {
         const ssize_t count = pread(file->descriptor, (char *)data + done, size - done, (off_t)(address + done));
+        sr_file_work_step();
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)

@@ -1,5 +1,6 @@
 #include "storage/hdf5_helpers.h"
 
+#include "srtrain/file_work.h"
 #include "srtrain/memory.h"
 
 #include <errno.h>
@@ -40,6 +41,7 @@ sr_status sr_checksum_in_pieces(const void *data, size_t bytes, void (*done)(con
     for (size_t left = bytes; left > 0;) {
         const size_t here = left < CHECKSUM_PIECE ? left : (size_t)CHECKSUM_PIECE;
         (void)XXH3_128bits_update(state, at, here);
+        sr_file_work_step();
         if (done)
             done(at, here);
         at += here;

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/seeds" 2>/dev/null || { mkdir -p "$(dirname "$0")/seeds" && cd "$(dirname "$0")/seeds"; }
 seed() { # FORMAT NAME TEXT, the text with the escapes of printf
   mkdir -p "$1"
+  # shellcheck disable=SC2059  # the text is a format
   printf "$3" > "$1/$2"
 }
 packed() { # FORMAT NAME: compressed forms of a seed

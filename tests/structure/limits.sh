@@ -1,9 +1,10 @@
 #!/bin/sh
 # limits.sh SOURCE: no file has more than 600 lines, no function more than 80 lines or 8 parameters. A name with a last _ is
-# LAPACK's, whose interface is not ours. The layout is clang-format's: a
-# function's head begins in the first column, its body stands between braces in the first column.
+# LAPACK's, whose interface is not ours. The layout is clang-format's: a function's head begins in the first column, its body
+# stands between braces in the first column.
 set -eu
 cd "$1"
+# shellcheck disable=SC2016  # the dollars are awk's
 find src include data_prep tests benchmarks -name '*.[ch]' | sort | xargs awk '
     function count_parameters(head, i, character, depth, parameters) {
         sub(/^[^(]*\(/, "", head)
