@@ -1,11 +1,11 @@
 /* benchmark_owners CONFIG.yaml RANKS THREADS [STEPS [section.key=value ...]]: how evenly the owners of a divided item table are
  * asked for rows.
  *
- * Draws the parts of STEPS (default 16) global batches of the configured run, for RANKS processes of THREADS threads, and
- * counts the distinct rows that each process asks each owner for. Prints the share of rows of other processes that several
- * threads of a process read, and for some ways to place rows the largest load over the mean: of all steps together, and of each
- * step, on average. The ways: cyclic, as the program does it; and each of the most popular rows placed where least is asked
- * for, by the popularity that the data set knows, the others cyclic. Needs no MPI. */
+ * Draws the parts of STEPS (default 16) global batches of the configured run, for RANKS processes of THREADS threads,
+ * and counts the distinct rows that each process asks each owner for. Prints the share of rows of other processes that
+ * several threads of a process read, and the largest load over the mean: of all steps together, and of each step, on
+ * average. This for rows that owners have in turn, and with popular ones placed as the program places them. Needs no
+ * MPI. */
 #include "benchmark.h"
 
 #include "base/sizes.h"
@@ -13,6 +13,7 @@
 #include "srtrain/dataset.h"
 #include "srtrain/item_table.h"
 #include "srtrain/memory.h"
+#include "srtrain/row_placement.h"
 #include "srtrain/sampler.h"
 #include "srtrain/settings.h"
 
@@ -21,8 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLACEMENTS = 4 };
-static const size_t placed_rows[PLACEMENTS] = {0, 64, 1024, 65536};
+enum { IN_TURN, PLACED, PLACEMENTS };
+static const char *const placement_names[] = {"all rows in turn", "popular rows placed"};
 
 typedef struct {
     const sr_settings *settings;
@@ -31,8 +32,7 @@ typedef struct {
 } request;
 
 typedef struct {
-    double *requests;              /* [rows]: of a step, by popularity */
-    uint32_t *owners[PLACEMENTS];  /* [rows] */
+    sr_row_placement *placements[PLACEMENTS];
     double *loads[PLACEMENTS];     /* [workers]: of a step */
     double *all_loads[PLACEMENTS]; /* [workers]: of all steps */
     double step_ratios[PLACEMENTS];
@@ -47,11 +47,14 @@ static size_t workers_of(const request *r)
 
 static sr_status allocate(counts *c, const request *r, sr_error *error)
 {
-    SR_TRY(SR_ALLOCATE_ZERO(&c->requests, r->rows, "requests", error));
     SR_TRY(SR_ALLOCATE_ZERO(&c->seen, r->rows, "rows", error));
     SR_TRY(SR_ALLOCATE_ZERO(&c->seen_here, r->rows, "rows", error));
     for (size_t p = 0; p < PLACEMENTS; ++p) {
-        SR_TRY(SR_ALLOCATE_ZERO(&c->owners[p], r->rows, "owners", error));
+        const sr_placement_request wanted = {.rows = r->rows,
+                                             .owners = workers_of(r),
+                                             .popularity = p == PLACED ? sr_dataset_popularity(r->dataset) : NULL,
+                                             .counted = sr_dataset_items(r->dataset) + 1};
+        SR_TRY(sr_row_placement_create(&c->placements[p], &wanted, error));
         SR_TRY(SR_ALLOCATE_ZERO(&c->loads[p], workers_of(r), "loads", error));
         SR_TRY(SR_ALLOCATE_ZERO(&c->all_loads[p], workers_of(r), "loads", error));
     }
@@ -60,70 +63,13 @@ static sr_status allocate(counts *c, const request *r, sr_error *error)
 
 static void release(counts *c)
 {
-    free(c->requests);
     free(c->seen);
     free(c->seen_here);
     for (size_t p = 0; p < PLACEMENTS; ++p) {
-        free(c->owners[p]);
+        sr_row_placement_free(c->placements[p]);
         free(c->loads[p]);
         free(c->all_loads[p]);
     }
-}
-
-/* ---- placing ---- */
-
-typedef struct {
-    double requests;
-    size_t row;
-} popular_row;
-
-static int by_requests(const void *left, const void *right)
-{
-    const popular_row *a = left, *b = right;
-    return a->requests != b->requests ? (a->requests < b->requests) - (a->requests > b->requests)
-                                      : (a->row > b->row) - (a->row < b->row);
-}
-
-/* A process with n draws by popularity asks for a row of share p with probability 1 - (1 - p)^n. */
-static void expect_requests(counts *c, const request *r)
-{
-    const int64_t *popularity = sr_dataset_popularity(r->dataset);
-    const double all = (double)sr_dataset_interactions(r->dataset), users = (double)sr_dataset_users(r->dataset);
-    const double draws = (double)r->settings->training.batch_size / (double)r->ranks *
-                         fmin(all / users, (double)r->settings->model.max_length);
-    for (size_t item = 1; item <= sr_dataset_items(r->dataset); ++item)
-        c->requests[item] = -(double)r->ranks * expm1(draws * log1p(-fmin((double)popularity[item] / all, 0.999999)));
-}
-
-static void place(counts *c, const request *r, popular_row *order, size_t placement)
-{
-    const size_t workers = workers_of(r), placed = smaller(placed_rows[placement], r->rows);
-    double *loads = c->loads[placement];
-    for (size_t row = 0; row < r->rows; ++row)
-        c->owners[placement][row] = (uint32_t)(row % workers);
-    for (size_t i = placed; i < r->rows; ++i)
-        loads[order[i].row % workers] += order[i].requests;
-    for (size_t i = 0; i < placed; ++i) {
-        size_t least = 0;
-        for (size_t worker = 1; worker < workers; ++worker)
-            least = loads[worker] < loads[least] ? worker : least;
-        c->owners[placement][order[i].row] = (uint32_t)least;
-        loads[least] += order[i].requests;
-    }
-}
-
-static sr_status place_rows(counts *c, const request *r, sr_error *error)
-{
-    popular_row *order;
-    SR_TRY(SR_ALLOCATE(&order, r->rows, "rows by popularity", error));
-    expect_requests(c, r);
-    for (size_t row = 0; row < r->rows; ++row)
-        order[row] = (popular_row){c->requests[row], row};
-    qsort(order, r->rows, sizeof *order, by_requests);
-    for (size_t placement = 0; placement < PLACEMENTS; ++placement)
-        place(c, r, order, placement);
-    free(order);
-    return SR_OK;
 }
 
 /* ---- counting ---- */
@@ -134,7 +80,7 @@ static void count_reads(counts *c, const request *r, const sr_item_reads *reads,
     for (size_t list = 0; list < reads->count; ++list)
         for (size_t i = 0; i < reads->lists[list].count; ++i) {
             const size_t row = (size_t)reads->lists[list].ids[i];
-            const bool is_elsewhere = c->owners[0][row] / r->threads != rank;
+            const bool is_elsewhere = sr_row_placement_owner(c->placements[PLACED], (int32_t)row) / r->threads != rank;
             c->read += is_elsewhere && c->seen_here[row] != worker;
             c->seen_here[row] = worker;
             if (c->seen[row] == process)
@@ -142,7 +88,7 @@ static void count_reads(counts *c, const request *r, const sr_item_reads *reads,
             c->seen[row] = process;
             c->fetched += is_elsewhere;
             for (size_t p = 0; p < PLACEMENTS; ++p)
-                ++c->loads[p][c->owners[p][row]];
+                ++c->loads[p][sr_row_placement_owner(c->placements[p], (int32_t)row)];
         }
 }
 
@@ -201,11 +147,9 @@ static void print(const counts *c, const request *r)
     printf("rows of other processes that a process reads in a step: %.0f, of %.0f that its threads read\n",
            c->fetched / (double)(r->steps * r->ranks), c->read / (double)(r->steps * r->ranks));
     printf("%-34s %12s %12s\n", "largest load over mean", "all steps", "of a step");
-    for (size_t p = 0; p < PLACEMENTS; ++p) {
-        char name[64];
-        snprintf(name, sizeof name, p == 0 ? "cyclic" : "%zu most popular rows placed", placed_rows[p]);
-        printf("%-34s %12.3f %12.3f\n", name, largest_over_mean(c->all_loads[p], workers_of(r)), c->step_ratios[p]);
-    }
+    for (size_t p = 0; p < PLACEMENTS; ++p)
+        printf("%-34s %12.3f %12.3f\n", placement_names[p], largest_over_mean(c->all_loads[p], workers_of(r)),
+               c->step_ratios[p]);
 }
 
 static sr_status measure(request *r, sr_error *error)
@@ -215,8 +159,6 @@ static sr_status measure(request *r, sr_error *error)
     r->rows = sr_dataset_items(r->dataset) + 2; /* padding, and a token for masks */
     SR_TRY(sr_settings_sampler(&sampler, r->dataset, r->settings, error));
     sr_status status = allocate(&c, r, error);
-    if (status == SR_OK)
-        status = place_rows(&c, r, error);
     if (status == SR_OK)
         status = count_steps(&c, r, sampler, error);
     if (status == SR_OK)

@@ -322,7 +322,8 @@ static sr_status run(sr_parallel *parallel, const sr_cpu *cpu, int argument_coun
     SR_TRY(sr_settings_sampler(&sampler, dataset, &settings, error));
     const sr_item_division division = {.rank = (size_t)sr_parallel_rank(parallel),
                                        .ranks = (size_t)sr_parallel_size(parallel),
-                                       .threads = sr_parallel_threads(parallel)};
+                                       .threads = sr_parallel_threads(parallel),
+                                       .popularity = sr_dataset_popularity(dataset)};
     const size_t items = sr_dataset_items(dataset), users = sr_dataset_users(dataset);
     SR_TRY(settings.model.item_table == SR_ITEM_TABLE_DIVIDED
                ? sr_model_declare_divided(&model, &settings.model, items, users, &division, error)

@@ -1,5 +1,6 @@
 srtrain_add_test(test_base)
 srtrain_add_test(test_id_map)
+srtrain_add_test(test_row_placement)
 srtrain_add_test(test_command_line)
 srtrain_add_test(test_random)
 srtrain_add_test(test_output_file SOURCES files.c)

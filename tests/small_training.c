@@ -46,7 +46,8 @@ void small_training_begin_with(small_training *training, const sr_kernels *kerne
     prepare(training, data, assignments, count);
     const sr_item_division division = {.rank = (size_t)sr_parallel_rank(data->parallel),
                                        .ranks = (size_t)sr_parallel_size(data->parallel),
-                                       .threads = sr_parallel_threads(data->parallel)};
+                                       .threads = sr_parallel_threads(data->parallel),
+                                       .popularity = sr_dataset_popularity(data->dataset)};
     const sr_model_settings *settings = &training->settings.model;
     const size_t items = sr_dataset_items(data->dataset), users = sr_dataset_users(data->dataset);
     sr_error error = {.message = ""};

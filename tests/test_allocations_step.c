@@ -56,7 +56,8 @@ static sr_status declare_model(const trained *t, sr_model **model, sr_error *err
     const sr_parallel *parallel = t->data->parallel;
     const sr_item_division division = {.rank = (size_t)sr_parallel_rank(parallel),
                                        .ranks = (size_t)sr_parallel_size(parallel),
-                                       .threads = sr_parallel_threads(parallel)};
+                                       .threads = sr_parallel_threads(parallel),
+                                       .popularity = sr_dataset_popularity(t->data->dataset)};
     return t->settings.model.item_table == SR_ITEM_TABLE_DIVIDED
                ? sr_model_declare_divided(model, &t->settings.model, ITEMS, USERS, &division, error)
                : sr_model_declare(model, &t->settings.model, ITEMS, USERS, error);

@@ -45,11 +45,12 @@ const char *sr_model_name(const sr_model_settings *settings);
  * sr_model_free(). Errors: SR_ERROR_USAGE for settings that do not go together, SR_ERROR_RUNTIME for memory. */
 sr_status sr_model_declare(sr_model **model, const sr_model_settings *settings, size_t items, size_t users, sr_error *error);
 
-/* Who has the rows of an item table that is divided: workers, `threads` of each of `ranks` processes, of which this
- * is `rank`.
- * */
+/* Who has the rows of an item table that is divided: workers, `threads` of each of `ranks` processes, of which this is `rank`.
+ * `popularity` [items + 1], as a data set has it, spreads popular rows evenly (srtrain/row_placement.h). It is the same on
+ * all ranks, or NULL on all, where that does not matter. It is read while the model is declared, and not kept. */
 typedef struct sr_item_division {
     size_t rank, ranks, threads;
+    const int64_t *popularity;
 } sr_item_division;
 
 /* The same, but rows of the item table are divided among all workers. A pass whose ranks are not these workers cannot

@@ -362,11 +362,7 @@ bool score_round_items(score_round *round, scored_items *found)
     sr_score_part part;
     if (!next_part(round, &part))
         return false;
-    found->items = round->scorer->tiles[part.tile].items;
-    found->items.first = (size_t)sr_row_number(&found->items, part.first_item);
-    found->items.count = part.items;
-    if (found->items.list)
-        found->items.list += part.first_item;
+    found->items = sr_row_numbers_part(&round->scorer->tiles[part.tile].items, part.first_item, part.items);
     found->scores = round->scores;
     scorer_score(round->scorer, &part, round->scores);
     for (size_t state = 0; state < part.states; ++state)

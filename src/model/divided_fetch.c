@@ -162,7 +162,7 @@ static sr_status collect_ids(divided *d, const sr_item_reads *reads, sr_error *e
             if (id_map_add(&d->ids, reads->lists[list].ids[i]) == 0)
                 d->reads_padding = true;
     for (size_t i = 0; i < d->ids.count; ++i)
-        d->fetchers[i] = (uint32_t)(divided_owner(d, d->ids.list[i]) % d->division.threads);
+        d->fetchers[i] = (uint32_t)(sr_row_placement_owner(d->placement, d->ids.list[i]) % d->division.threads);
     return SR_OK;
 }
 
@@ -191,15 +191,16 @@ static void group_by_owner(divided *d)
     const id_map *fetches = &d->fetches;
     memset(d->counts, 0, workers * sizeof *d->counts);
     for (size_t i = 0; i < fetches->count; ++i)
-        ++d->counts[divided_owner(d, fetches->list[i])];
+        ++d->counts[sr_row_placement_owner(d->placement, fetches->list[i])];
     d->sent[0] = 0;
     for (size_t worker = 0; worker < workers; ++worker)
         d->sent[worker + 1] = d->sent[worker] + d->counts[worker];
     memset(d->counts, 0, workers * sizeof *d->counts);
     for (size_t i = 0; i < fetches->count; ++i) {
-        const size_t owner = divided_owner(d, fetches->list[i]), place = d->sent[owner] + d->counts[owner]++;
+        const int32_t row = fetches->list[i];
+        const size_t owner = sr_row_placement_owner(d->placement, row), place = d->sent[owner] + d->counts[owner]++;
         d->places[i] = (uint32_t)place;
-        d->wanted[place] = divided_place(d, fetches->list[i]);
+        d->wanted[place] = (int32_t)sr_row_placement_place(d->placement, row);
     }
 }
 

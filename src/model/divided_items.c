@@ -1,7 +1,4 @@
-/* Item tables whose rows are divided among workers.
- *
- * Worker w of W owns the rows with ids w, w + W, w + 2 W and so on: neighbours have different owners. Popular items are
- * neighbours where ids follow first appearance, so that this spreads them.
+/* Item tables whose rows are divided among workers. Who owns which is the matter of srtrain/row_placement.h.
  *
  * What a step reads is fetched from the owners (divided_fetch.c), and losses over the catalogue are computed by them
  * (divided_losses.c).
@@ -12,15 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- who owns a row ---- */
-
-/* The ids of worker `worker` in a table of `rows` rows. */
-static sr_row_numbers ids_of(const divided *d, size_t worker, size_t rows)
-{
-    const size_t workers = divided_workers(d);
-    return (sr_row_numbers){.count = (rows - worker + workers - 1) / workers, .first = worker, .step = workers};
-}
 
 /* ---- making ---- */
 
@@ -40,6 +28,7 @@ static void free_divided(divided *d)
         free(d->blocks);
         free(d->list);
         free(d->team);
+        sr_row_placement_free(d->placement);
     }
     id_map_free(&d->ids);
     id_map_free(&d->fetches);
@@ -89,15 +78,29 @@ sr_status divided_items_create(void **memory, const sr_item_division *division, 
     return SR_OK;
 }
 
-static sr_status declare_part(sr_item_table *table, item_part part, double deviation, sr_error *error)
+/* The number of rows is known when the first part is declared. */
+static sr_status place_rows(const sr_item_table *table, sr_error *error)
 {
     divided *d = table->memory;
     const size_t threads = d->division.threads;
-    for (size_t i = 0; part == ITEM_VECTORS && i < threads; ++i) {
-        sr_row_block_initialise(&d->blocks[i], ids_of(d, d->division.rank * threads + i, table->rows), table->rows);
+    const sr_placement_request request = {
+        .rows = table->rows, .owners = divided_workers(d), .popularity = d->division.popularity, .counted = table->items + 1};
+    SR_TRY(sr_row_placement_create(&d->placement, &request, error));
+    d->division.popularity = NULL; /* it belongs to the caller */
+    for (size_t i = 0; i < threads; ++i) {
+        const sr_row_numbers own = sr_row_placement_rows(d->placement, d->division.rank * threads + i);
+        sr_row_block_initialise(&d->blocks[i], own, table->rows);
         d->list[i] = &d->blocks[i];
     }
-    return item_table_declare_in_blocks(table, part, deviation, d->list, threads, error);
+    return SR_OK;
+}
+
+static sr_status declare_part(sr_item_table *table, item_part part, double deviation, sr_error *error)
+{
+    const divided *d = table->memory;
+    if (part == ITEM_VECTORS)
+        SR_TRY(place_rows(table, error));
+    return item_table_declare_in_blocks(table, part, deviation, d->list, d->division.threads, error);
 }
 
 static sr_status share(sr_item_table *share, const sr_item_table *table, sr_error *error)
@@ -106,7 +109,12 @@ static sr_status share(sr_item_table *share, const sr_item_table *table, sr_erro
     divided *made;
     share->memory = NULL;
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "an item table", error));
-    *made = (divided){.division = d->division, .blocks = d->blocks, .list = d->list, .team = d->team, .is_share = true};
+    *made = (divided){.division = d->division,
+                      .placement = d->placement,
+                      .blocks = d->blocks,
+                      .list = d->list,
+                      .team = d->team,
+                      .is_share = true};
     const sr_status status = make_counts(made, error);
     if (status == SR_OK)
         share->memory = made;

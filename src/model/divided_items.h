@@ -1,11 +1,12 @@
-/* What the files of divided item tables share: who owns a row (divided_items.c), what steps read (divided_fetch.c), and losses
- * over the catalogue (divided_losses.c). */
+/* What the files of divided item tables share: the blocks of workers (divided_items.c), what steps read (divided_fetch.c), and
+ * losses over the catalogue (divided_losses.c). */
 #ifndef SRTRAIN_MODEL_DIVIDED_ITEMS_H
 #define SRTRAIN_MODEL_DIVIDED_ITEMS_H
 
 #include "base/id_map.h"
 #include "model/item_table.h"
 #include "srtrain/model.h"
+#include "srtrain/row_placement.h"
 
 /* A piece of memory that grows. */
 typedef struct {
@@ -23,10 +24,11 @@ typedef struct {
 
 typedef struct divided {
     sr_item_division division;
-    sr_row_block *blocks;  /* [threads]: those of the workers of this process */
-    sr_row_block **list;   /* [threads]: the same */
-    struct divided **team; /* [threads]: the tables of the threads of this process, each as its worker has it */
-    bool is_share;         /* these belong to another */
+    sr_row_placement *placement; /* who owns which row */
+    sr_row_block *blocks;        /* [threads]: those of the workers of this process */
+    sr_row_block **list;         /* [threads]: the same */
+    struct divided **team;       /* [threads]: the tables of the threads of this process, each as its worker has it */
+    bool is_share;               /* these belong to another */
 
     /* Of the fetch that is under way: */
     sr_ranks *ranks;       /* NULL: this worker is the only one */
@@ -55,17 +57,6 @@ typedef struct divided {
 static inline size_t divided_workers(const divided *d)
 {
     return d->division.ranks * d->division.threads;
-}
-
-static inline size_t divided_owner(const divided *d, int32_t id)
-{
-    return (uint32_t)id % (uint32_t)divided_workers(d);
-}
-
-/* Its place in the block of its owner. */
-static inline int32_t divided_place(const divided *d, int32_t id)
-{
-    return (int32_t)((uint32_t)id / (uint32_t)divided_workers(d));
 }
 
 /* The first of the ids of a worker that it reads. */

@@ -84,11 +84,14 @@ static sr_status build_model(run *r, sr_error *error)
     const int64_t total_steps = (int64_t)sr_sampler_batches(r->sampler) * r->settings->training.epochs;
     const sr_item_division division = {.rank = (size_t)sr_parallel_rank(r->parallel),
                                        .ranks = (size_t)sr_parallel_size(r->parallel),
-                                       .threads = sr_parallel_threads(r->parallel)};
+                                       .threads = sr_parallel_threads(r->parallel),
+                                       .popularity = sr_dataset_popularity(r->dataset)};
     const size_t items = sr_dataset_items(r->dataset), users = sr_dataset_users(r->dataset);
     sr_status status = r->divides_items
                            ? sr_model_declare_divided(&r->model, &r->settings->model, items, users, &division, error)
                            : sr_model_declare(&r->model, &r->settings->model, items, users, error);
+    if (r->divides_items) /* placing rows has gone through the counts of all items */
+        sr_dataset_let_go(r->dataset);
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     SR_TRY(sr_stepper_create(&r->stepper, r->parallel, r->settings, r->kernels, r->sampler, r->model, total_steps, error));
     r->progress = (sr_progress){.seed = (uint64_t)r->settings->training.seed, .best_metric = -1};
