@@ -105,9 +105,7 @@ static void assert_notes(const recorded_run *run, const char *text)
 static void a_run_is_read_as_a_whole(void **state)
 {
     world w;
-    write_run(*state, "one",
-              LINES TEST("\"baseline\":\"popularity\",", "0.25") TEST("", "0.75"),
-              CONFIGURATION);
+    write_run(*state, "one", LINES TEST("\"baseline\":\"popularity\",", "0.25") TEST("", "0.75"), CONFIGURATION);
     assert_int_equal(read_runs(&w, *state, (const char *const[]){"one"}, 1), SR_OK);
     const recorded_run *run = &w.r.runs[0];
     assert_int_equal(run->note_count, 0);

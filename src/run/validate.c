@@ -136,8 +136,8 @@ sr_status run_test(run *r, sr_error *error)
     SR_TRY(load_best(r, error));
     const double start = sr_seconds();
     sr_parallel_phase(r->parallel, SR_PHASE_TEST, 0);
-    sr_model_set_step(r->model, r->progress.earlier_steps +
-                                    (r->progress.best_metric >= 0 ? r->progress.best_step : r->progress.step));
+    sr_model_set_step(r->model,
+                      r->progress.earlier_steps + (r->progress.best_metric >= 0 ? r->progress.best_step : r->progress.step));
     SR_TRY(test_all(r, &found, error));
     log_test(r, &found);
     const sr_status status = r->metrics ? write_test(r, &found, error) : SR_OK;
