@@ -275,7 +275,7 @@ static void a_training_that_was_interrupted_goes_on(void **state)
     snprintf(left, sizeof left, "%s/unbroken/best.h5", w->directory);
     snprintf(right, sizeof right, "%s/broken/best.h5", w->directory);
     assert_true(same_parameters(left, right));
-    shell(w, 75, "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 --time-limit 3s");
+    shell(w, 75, "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 --until-epoch 3");
     shell(w, 0,
           "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 "
           "training.early_stopping.patience=1");
