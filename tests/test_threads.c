@@ -103,7 +103,7 @@ static void every_rank_has_equally_many_threads(void **state)
         assert_int_equal(status, SR_OK);
     } else {
         assert_int_equal(status, SR_ERROR_RUNTIME);
-        assert_non_null(strstr(error.message, "some have 1 and others 2"));
+        assert_non_null(strstr(error.message, "some ranks have 1 threads and others 2"));
         assert_int_equal(sr_parallel_threads(w->parallel), 1);
     }
 }
