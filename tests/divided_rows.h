@@ -12,8 +12,9 @@ typedef struct {
     sr_state states[DIVIDED_BLOCKS]; /* AdamW's */
 } divided_rows;
 
-/* Gives `parameters` an array [shape] of which this rank has every ranks * DIVIDED_BLOCKS-th row, in front of its others. All
- * values are 0. Release with divided_rows_free(), after which the parameters have no such array. */
+/* Gives `parameters` an array [shape] of which this rank has every ranks * DIVIDED_BLOCKS-th row, in front of its others. It
+ * has no memory yet: sr_parameters_allocate() or sr_row_blocks_allocate() gives it some. Release with divided_rows_free(),
+ * after which the parameters have no such array. */
 void divided_rows_make(divided_rows *rows, sr_parameters *parameters, const char *name, const size_t shape[2], size_t rank,
                        size_t ranks);
 void divided_rows_free(divided_rows *rows, sr_parameters *parameters);

@@ -42,6 +42,7 @@ static void divide(world *w)
     check(sr_parameters_declare(&w->small, "encoder.0.norm.bias", shape, 1, (sr_initial_values){SR_INITIAL_NORMAL, 0.02},
                                 SR_PARAMETERS_ORDINARY, NULL, &error),
           &error);
+    check(sr_row_blocks_allocate(&w->small, false, &error), &error);
     w->small.values = w->parameters.values;
     sr_row_blocks_set(&w->small, 0, SIZE_MAX, 0, table[0] * table[1], w->parameters.values);
 }
