@@ -166,13 +166,19 @@ class Trial:
 
     def mend(self):
         """Whatever the fault was, it is over; what is left of the job goes."""
-        subprocess.run(["ip", "link", "set", f"link{self.host}", "up"], check=True)
+        link = f"link{self.host}"
+        subprocess.run(["ip", "link", "set", link, "up"], check=True)
         for host in range(1, self.hosts + 1):
             for process in processes_of(host):
                 send(process, signal.SIGKILL)
         until = time.monotonic() + 20
         while time.monotonic() < until and any(processes_of(host) for host in range(1, self.hosts + 1)):
             time.sleep(0.05)
+        if self.fault == "cut":  # both ends learn of the link, which the kernel tells once a second; a launcher tries once
+            show = ["ip", "-o", "link", "show", link]
+            while time.monotonic() < until and " state UP " not in subprocess.run(show, capture_output=True, text=True).stdout:
+                time.sleep(0.05)
+            time.sleep(1.5)
 
     def wait_for_ranks(self, launcher, seconds):
         until = time.monotonic() + seconds
