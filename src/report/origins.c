@@ -156,26 +156,26 @@ static void write_ranks(FILE *page, const cJSON *environment)
             number_of(first, "threads") == 1 ? "" : "s");
 }
 
+/* The texts of a list, with `between` them, which is HTML. */
+static void write_texts(FILE *page, const cJSON *list, const char *between)
+{
+    const cJSON *text;
+    size_t count = 0;
+    cJSON_ArrayForEach(text, list)
+    {
+        fputs(count++ ? between : "", page);
+        markup_text(page, cJSON_IsString(text) ? text->valuestring : "–");
+    }
+}
+
 static void write_versions(FILE *page, const cJSON *environment)
 {
-    const cJSON *version;
-    size_t count = 0;
-    cJSON_ArrayForEach(version, cJSON_GetObjectItemCaseSensitive(environment, "versions"))
-    {
-        fputs(count++ ? "<br>" : "", page);
-        markup_text(page, cJSON_IsString(version) ? version->valuestring : "–");
-    }
+    write_texts(page, cJSON_GetObjectItemCaseSensitive(environment, "versions"), "<br>");
 }
 
 static void write_features(FILE *page, const cJSON *environment)
 {
-    const cJSON *feature;
-    size_t count = 0;
-    cJSON_ArrayForEach(feature, cJSON_GetObjectItemCaseSensitive(environment, "cpu_features"))
-    {
-        fputs(count++ ? " " : "", page);
-        markup_text(page, cJSON_IsString(feature) ? feature->valuestring : "–");
-    }
+    write_texts(page, cJSON_GetObjectItemCaseSensitive(environment, "cpu_features"), " ");
 }
 
 static void write_item_table(FILE *page, const cJSON *environment)
