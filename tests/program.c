@@ -129,6 +129,12 @@ void run_shell(program_result *result, const char *directory, const char *format
     run_command(result, command);
 }
 
+void program_shell(program_world *w, int code, const char *command)
+{
+    run_shell(&w->result, w->directory, "%s", command);
+    assert_code(&w->result, code);
+}
+
 void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
 {
     char arguments[3000], command[8000];

@@ -41,6 +41,9 @@ void run_srtrain(program_result *result, int ranks, const char *format, ...) __a
  * its option for a number of ranks; $BY_RANK is by_rank.sh. */
 void run_shell(program_result *result, const char *directory, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same in the directory of `w`, whose result it is; the command ends with `code`, or the test has failed. */
+void program_shell(program_world *w, int code, const char *command);
+
 /* Runs "srtrain ARGUMENTS" on two ranks, the first with assignments of environment variables in front. */
 void run_srtrain_mixed(program_result *result, const char *environment, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

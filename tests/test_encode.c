@@ -7,12 +7,6 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-static void shell(program_world *w, int code, const char *command)
-{
-    run_shell(&w->result, w->directory, "%s", command);
-    assert_code(&w->result, code);
-}
-
 /* 30 users of 25 items. */
 static int set_up(void **state)
 {
@@ -20,12 +14,12 @@ static int set_up(void **state)
     program_world *w = *state;
     if (failed)
         return failed;
-    shell(w, 0,
-          "awk 'BEGIN { for (u = 0; u < 30; ++u) { line = \"user-\" u; for (i = 0; i < 3 + u % 9; ++i) "
-          "line = line \" item-\" (u * 7 + i * 3) % 25; print line } }' >all.txt && "
-          "srprep convert --format sequences --input all.txt --output data && "
-          "printf 'data: {path: data}\\nmodel: {layers: 1, heads: 1, hidden_size: 8, inner_size: 8, max_length: 20}\\n"
-          "training: {epochs: 1, threads: 1}\\n' >run.yaml && srtrain run.yaml --output run");
+    program_shell(w, 0,
+                  "awk 'BEGIN { for (u = 0; u < 30; ++u) { line = \"user-\" u; for (i = 0; i < 3 + u % 9; ++i) "
+                  "line = line \" item-\" (u * 7 + i * 3) % 25; print line } }' >all.txt && "
+                  "srprep convert --format sequences --input all.txt --output data && "
+                  "printf 'data: {path: data}\\nmodel: {layers: 1, heads: 1, hidden_size: 8, inner_size: 8, max_length: 20}\\n"
+                  "training: {epochs: 1, threads: 1}\\n' >run.yaml && srtrain run.yaml --output run");
     return 0;
 }
 
@@ -60,20 +54,21 @@ static void check_file(const program_world *w)
 static void states_are_a_row_for_each_user(void **state)
 {
     program_world *w = *state;
-    shell(w, 0, "srtrain encode run/best.h5 --output states.h5");
+    program_shell(w, 0, "srtrain encode run/best.h5 --output states.h5");
     assert_says(&w->result, "the states of 30 histories");
     check_file(w);
-    shell(w, 0,
-          "for n in 2 3; do $MPIEXEC $n srtrain encode run/best.h5 --output more.h5 && cmp states.h5 more.h5 || exit 1; done");
+    program_shell(
+        w, 0,
+        "for n in 2 3; do $MPIEXEC $n srtrain encode run/best.h5 --output more.h5 && cmp states.h5 more.h5 || exit 1; done");
 }
 
 static void histories_of_a_file_need_no_data(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "srtrain encode run/best.h5 --output states.h5 && mv data away && "
-          "srtrain encode run/best.h5 --histories all.txt --output new.h5 && mv away data && cmp states.h5 new.h5");
-    shell(w, 0, "echo 'a item-1 nothing' >new.txt && srtrain encode run/best.h5 --histories new.txt --output new.h5");
+    program_shell(w, 0,
+                  "srtrain encode run/best.h5 --output states.h5 && mv data away && "
+                  "srtrain encode run/best.h5 --histories all.txt --output new.h5 && mv away data && cmp states.h5 new.h5");
+    program_shell(w, 0, "echo 'a item-1 nothing' >new.txt && srtrain encode run/best.h5 --histories new.txt --output new.h5");
     assert_says(&w->result,
                 "1 interactions in new.txt are with items that the model does not know and are left out: \"nothing\"");
 }
@@ -81,12 +76,12 @@ static void histories_of_a_file_need_no_data(void **state)
 static void bad_requests_leave_no_file(void **state)
 {
     program_world *w = *state;
-    shell(w, 2, "srtrain encode run/best.h5 --output states.txt");
+    program_shell(w, 2, "srtrain encode run/best.h5 --output states.txt");
     assert_says(&w->result, "--output states.txt: the name must end in .h5");
-    shell(w, 2, "srtrain encode run/best.h5");
+    program_shell(w, 2, "srtrain encode run/best.h5");
     assert_says(&w->result, "--output is missing");
-    shell(w, 3, ": >bad.txt; $MPIEXEC 2 srtrain encode run/best.h5 --histories bad.txt --output bad.h5");
-    shell(w, 0, "! ls | grep -e states.txt -e 'bad.h5'");
+    program_shell(w, 3, ": >bad.txt; $MPIEXEC 2 srtrain encode run/best.h5 --histories bad.txt --output bad.h5");
+    program_shell(w, 0, "! ls | grep -e states.txt -e 'bad.h5'");
 }
 
 int main(void)

@@ -10,12 +10,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void shell(program_world *w, int code, const char *command)
-{
-    run_shell(&w->result, w->directory, "%s", command);
-    assert_code(&w->result, code);
-}
-
 /* old.txt has 60 users of items i0 to i19. new.txt has other users among them, no i3 any more, and items n0 to n2, and its
  * items come in another order. `still` is old.yaml with steps that change nothing. */
 static int set_up(void **state)
@@ -24,17 +18,18 @@ static int set_up(void **state)
     program_world *w = *state;
     if (failed)
         return failed;
-    shell(w, 0,
-          "awk 'BEGIN { for (u = 0; u < 60; ++u) { line = \"u\" u; for (i = 0; i < 5 + u % 4; ++i) "
-          "line = line \" i\" (u * 7 + i * 3) % 20; print line } }' >old.txt && "
-          "sed '1,9d; s/ i3 / n0 /g; s/ i3$/ n0/; 12s/$/ n1 n2/' old.txt | sort -R --random-source=old.txt >new.txt && "
-          "printf 'v1 i5 n1 n2 i7\\nv2 n2 n0 i1 i2\\n' >>new.txt && "
-          "for name in old new; do srprep convert --format sequences --input $name.txt --output $name || exit 1; done && "
-          "printf 'data: {path: old}\\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8, layers: 1, hidden_dropout: 0, "
-          "attention_dropout: 0}\\ntraining: {epochs: 3, batch_size: 4096, threads: 1, learning_rate: 0.01}\\n"
-          "logging: {every_steps: 1}\\n' >old.yaml && "
-          "sed 's/path: old/path: new/; s/epochs: 3/epochs: 1/; s/0.01}/1.0e-30}/' old.yaml >still.yaml && "
-          "srtrain old.yaml --output old-run && cp old-run/checkpoints/step-0000000003.h5 old.h5");
+    program_shell(
+        w, 0,
+        "awk 'BEGIN { for (u = 0; u < 60; ++u) { line = \"u\" u; for (i = 0; i < 5 + u % 4; ++i) "
+        "line = line \" i\" (u * 7 + i * 3) % 20; print line } }' >old.txt && "
+        "sed '1,9d; s/ i3 / n0 /g; s/ i3$/ n0/; 12s/$/ n1 n2/' old.txt | sort -R --random-source=old.txt >new.txt && "
+        "printf 'v1 i5 n1 n2 i7\\nv2 n2 n0 i1 i2\\n' >>new.txt && "
+        "for name in old new; do srprep convert --format sequences --input $name.txt --output $name || exit 1; done && "
+        "printf 'data: {path: old}\\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8, layers: 1, hidden_dropout: 0, "
+        "attention_dropout: 0}\\ntraining: {epochs: 3, batch_size: 4096, threads: 1, learning_rate: 0.01}\\n"
+        "logging: {every_steps: 1}\\n' >old.yaml && "
+        "sed 's/path: old/path: new/; s/epochs: 3/epochs: 1/; s/0.01}/1.0e-30}/' old.yaml >still.yaml && "
+        "srtrain old.yaml --output old-run && cp old-run/checkpoints/step-0000000003.h5 old.h5");
     return 0;
 }
 
@@ -140,7 +135,7 @@ static void rows_go_where_their_identifiers_are(void **state)
     read_table(w, "old.h5", item_table, item_names, &before);
     for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
         named_table now;
-        shell(w, 0, commands[i]);
+        program_shell(w, 0, commands[i]);
         assert_says(&w->result, "items by their identifiers: 19 kept, 3 new (training.new_rows drawn), 1 dropped");
         assert_says(&w->result, "beginning with old.h5, trained for 3 steps; the state of its optimizer goes on");
         read_table(w, files[i], item_table, item_names, &now);
@@ -152,11 +147,12 @@ static void rows_go_where_their_identifiers_are(void **state)
         if (i > 0)
             free_table(&now);
     }
-    shell(w, 0,
-          "grep -h '\"kind\":\"from\"' */metrics.jsonl | sed 's/,\"unix_seconds[^}]*//' | sort | uniq -c | tee lines && test "
-          "$(wc -l <lines) = 1 && "
-          "grep -q '5 .*\"checkpoint\":\"old.h5\",\"earlier_steps\":3,\"optimizer_steps\":3,"
-          "\"items\":{\"kept\":19,\"new\":3,\"dropped\":1}}' lines");
+    program_shell(
+        w, 0,
+        "grep -h '\"kind\":\"from\"' */metrics.jsonl | sed 's/,\"unix_seconds[^}]*//' | sort | uniq -c | tee lines && test "
+        "$(wc -l <lines) = 1 && "
+        "grep -q '5 .*\"checkpoint\":\"old.h5\",\"earlier_steps\":3,\"optimizer_steps\":3,"
+        "\"items\":{\"kept\":19,\"new\":3,\"dropped\":1}}' lines");
     free_table(&first);
     free_table(&before);
 }
@@ -165,10 +161,10 @@ static void new_rows_may_be_the_mean_of_the_old_ones(void **state)
 {
     program_world *w = *state;
     named_table before, now;
-    shell(w, 0, "$MPIEXEC 2 srtrain still.yaml --from old.h5 --output mean --set training.new_rows=mean");
-    shell(w, 0,
-          "$MPIEXEC 3 srtrain still.yaml --from old.h5 --output divided-mean --set training.new_rows=mean "
-          "model.item_table=divided");
+    program_shell(w, 0, "$MPIEXEC 2 srtrain still.yaml --from old.h5 --output mean --set training.new_rows=mean");
+    program_shell(w, 0,
+                  "$MPIEXEC 3 srtrain still.yaml --from old.h5 --output divided-mean --set training.new_rows=mean "
+                  "model.item_table=divided");
     read_table(w, "old.h5", item_table, item_names, &before);
     for (int divided = 0; divided < 2; ++divided) {
         read_table(w, divided ? "divided-mean/best.h5" : "mean/best.h5", item_table, item_names, &now);
@@ -193,7 +189,7 @@ static void other_rows_are_taken_too(void **state)
 {
     program_world *w = *state;
     named_table before, now;
-    shell(
+    program_shell(
         w, 0,
         "for name in bert4rec stosa ssept; do more=; test $name = ssept && more=model.user_hidden_size=4; "
         "test $name = stosa && more='training.loss=stosa model.activation=elu'; "
@@ -233,10 +229,10 @@ static void the_optimizer_goes_on_where_it_was(void **state)
     program_world *w = *state;
     train_line whole[6], rest[3];
     char path[256];
-    shell(w, 0,
-          "srtrain old.yaml --output whole --set training.epochs=6 && "
-          "srtrain old.yaml --from old.h5 --output rest && "
-          "srtrain old.yaml --from rest/checkpoints/step-0000000003.h5 --output rest-of-rest");
+    program_shell(w, 0,
+                  "srtrain old.yaml --output whole --set training.epochs=6 && "
+                  "srtrain old.yaml --from old.h5 --output rest && "
+                  "srtrain old.yaml --from rest/checkpoints/step-0000000003.h5 --output rest-of-rest");
     assert_says(&w->result, "trained for 6 steps; the state of its optimizer goes on");
     snprintf(path, sizeof path, "%s/whole/metrics.jsonl", w->directory);
     assert_int_equal(read_train_lines(path, whole, 6), 6);
@@ -250,35 +246,37 @@ static void the_optimizer_goes_on_where_it_was(void **state)
 static void an_optimizer_without_state_or_of_another_kind_begins_anew(void **state)
 {
     program_world *w = *state;
-    shell(w, 0, "srtrain still.yaml --from old-run/best.h5 --output no-state");
+    program_shell(w, 0, "srtrain still.yaml --from old-run/best.h5 --output no-state");
     assert_says(&w->result, "it has no state of an optimizer, which begins anew");
-    shell(w, 0, "srtrain still.yaml --from old.h5 --output sgd --set training.optimizer=sgd");
+    program_shell(w, 0, "srtrain still.yaml --from old.h5 --output sgd --set training.optimizer=sgd");
     assert_says(&w->result, "its optimizer was another one, and begins anew");
-    shell(w, 0, "grep -q '\"earlier_steps\":3,\"optimizer_steps\":0,' sgd/metrics.jsonl");
+    program_shell(w, 0, "grep -q '\"earlier_steps\":3,\"optimizer_steps\":0,' sgd/metrics.jsonl");
 }
 
 /* What has been stopped, or killed before its first checkpoint, is begun or gone on with by the same command, to the bit. */
 static void a_training_that_was_interrupted_goes_on(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "set -e; train='srtrain old.yaml --from old.h5 --set data.path=new training.batch_size=32 training.epochs='; "
-          "$MPIEXEC 2 ${train}4 --output unbroken; "
-          "$MPIEXEC 2 ${train}2 --output broken; rm broken/checkpoints/*; "      /* as one that never got there */
-          "$MPIEXEC 2 ${train}1 --output broken; cp old.h5 away.h5; rm old.h5; " /* what it began with may be gone then */
-          "$MPIEXEC 2 ${train}4 --output broken; mv away.h5 old.h5; "
-          "test $(grep -c '\"kind\":\"from\"' broken/metrics.jsonl) = 1; "
-          "for name in unbroken broken; do grep '\"kind\":\"train\"' $name/metrics.jsonl | cut -d, -f1-5 >$name.lines; done; "
-          "cmp unbroken.lines broken.lines");
+    program_shell(
+        w, 0,
+        "set -e; train='srtrain old.yaml --from old.h5 --set data.path=new training.batch_size=32 training.epochs='; "
+        "$MPIEXEC 2 ${train}4 --output unbroken; "
+        "$MPIEXEC 2 ${train}2 --output broken; rm broken/checkpoints/*; "      /* as one that never got there */
+        "$MPIEXEC 2 ${train}1 --output broken; cp old.h5 away.h5; rm old.h5; " /* what it began with may be gone then */
+        "$MPIEXEC 2 ${train}4 --output broken; mv away.h5 old.h5; "
+        "test $(grep -c '\"kind\":\"from\"' broken/metrics.jsonl) = 1; "
+        "for name in unbroken broken; do grep '\"kind\":\"train\"' $name/metrics.jsonl | cut -d, -f1-5 >$name.lines; done; "
+        "cmp unbroken.lines broken.lines");
     assert_says(&w->result, "going on from broken/checkpoints/step-");
     char left[256], right[256];
     snprintf(left, sizeof left, "%s/unbroken/best.h5", w->directory);
     snprintf(right, sizeof right, "%s/broken/best.h5", w->directory);
     assert_true(same_parameters(left, right));
-    shell(w, 75, "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 --until-epoch 3");
-    shell(w, 0,
-          "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 "
-          "training.early_stopping.patience=1");
+    program_shell(w, 75,
+                  "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 --until-epoch 3");
+    program_shell(w, 0,
+                  "srtrain old.yaml --from old.h5 --output stopped --set data.path=new training.epochs=1000 "
+                  "training.early_stopping.patience=1");
     assert_says(&w->result, "going on from stopped/checkpoints/step-");
 }
 
@@ -287,34 +285,36 @@ static void a_training_that_was_interrupted_goes_on(void **state)
 static void what_does_not_fit_is_refused_by_name(void **state)
 {
     program_world *w = *state;
-    shell(w, 3, "$MPIEXEC 2 srtrain still.yaml --from old.h5 --output bad --set model.hidden_size=16 model.layers=2");
+    program_shell(w, 3, "$MPIEXEC 2 srtrain still.yaml --from old.h5 --output bad --set model.hidden_size=16 model.layers=2");
     assert_says(&w->result, "item_embedding.weight is [21, 8], expected [21, 16]");
     assert_says(&w->result, "missing: layers.1.");
     assert_says(&w->result, "model.hidden_size was 8, now it is 16");
     assert_says(&w->result, "Give it those of the checkpoint, or train from the beginning, without --from");
-    shell(w, 3, "srtrain still.yaml --from old.h5 --output bad --set model.backbone=bert4rec");
+    program_shell(w, 3, "srtrain still.yaml --from old.h5 --output bad --set model.backbone=bert4rec");
     assert_says(&w->result, "model.backbone was sasrec, now it is bert4rec: its parameters belong to another model");
-    shell(w, 3, "srtrain still.yaml --from nothing.h5 --output bad");
+    program_shell(w, 3, "srtrain still.yaml --from nothing.h5 --output bad");
     assert_says(&w->result, "--from nothing.h5: No such file or directory");
-    shell(w, 3, "srtrain still.yaml --from old.txt --output bad");
-    shell(w, 2, "srtrain still.yaml --from old.h5 --resume old.h5 --output bad");
+    program_shell(w, 3, "srtrain still.yaml --from old.txt --output bad");
+    program_shell(w, 2, "srtrain still.yaml --from old.h5 --resume old.h5 --output bad");
     assert_says(&w->result, "--from begins a new training");
-    shell(w, 0, "sed 's/i/j/g; s/n/m/g' new.txt >none.txt && srprep convert --format sequences --input none.txt --output none");
-    shell(w, 3, "$MPIEXEC 2 srtrain still.yaml --from old.h5 --output bad --set data.path=none model.item_table=divided");
+    program_shell(
+        w, 0, "sed 's/i/j/g; s/n/m/g' new.txt >none.txt && srprep convert --format sequences --input none.txt --output none");
+    program_shell(w, 3,
+                  "$MPIEXEC 2 srtrain still.yaml --from old.h5 --output bad --set data.path=none model.item_table=divided");
     assert_says(&w->result, "knows none of the 22 items of ");
-    shell(w, 3,
-          "srtrain import old.h5 --config old.yaml --items 20 --output imported.h5 && "
-          "srtrain still.yaml --from imported.h5 --output bad");
+    program_shell(w, 3,
+                  "srtrain import old.h5 --config old.yaml --items 20 --output imported.h5 && "
+                  "srtrain still.yaml --from imported.h5 --output bad");
     assert_says(&w->result, "imported.h5 was imported without a data set");
-    shell(w, 0, "test ! -e bad/checkpoints");
-    shell(w, 2, "srtrain old.yaml --from old.h5 --output old-run");
+    program_shell(w, 0, "test ! -e bad/checkpoints");
+    program_shell(w, 2, "srtrain old.yaml --from old.h5 --output old-run");
     assert_says(&w->result, "old-run/checkpoints holds checkpoints of a run that did not begin with --from old.h5");
 }
 
 static void a_model_with_the_same_shapes_and_other_settings_is_told_of(void **state)
 {
     program_world *w = *state;
-    shell(w, 0, "srtrain still.yaml --from old.h5 --output heads --set model.heads=4");
+    program_shell(w, 0, "srtrain still.yaml --from old.h5 --output heads --set model.heads=4");
     assert_says(&w->result, "was trained as another model, whose parameters have the same shapes: model.heads was ");
 }
 
@@ -322,9 +322,9 @@ static void a_model_with_the_same_shapes_and_other_settings_is_told_of(void **st
 static void going_on_with_other_data_names_this_way(void **state)
 {
     program_world *w = *state;
-    shell(w, 3, "srtrain still.yaml --resume old.h5 --output bad");
+    program_shell(w, 3, "srtrain still.yaml --resume old.h5 --output bad");
     assert_says(&w->result, "--from old.h5");
-    shell(w, 3, "srtrain old.yaml --resume old-run/best.h5 --output bad");
+    program_shell(w, 3, "srtrain old.yaml --resume old-run/best.h5 --output bad");
     assert_says(&w->result, "--from begins a new training");
 }
 

@@ -7,12 +7,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-static void shell(program_world *w, int code, const char *command)
-{
-    run_shell(&w->result, w->directory, "%s", command);
-    assert_code(&w->result, code);
-}
-
 /* 90 users of items-0 to items-19; full.tsv has all items for each of them, kept.tsv also those of the history.
  * timed.txt has the histories as words ITEM:TIME. */
 static int set_up(void **state)
@@ -21,18 +15,19 @@ static int set_up(void **state)
     program_world *w = *state;
     if (failed)
         return failed;
-    shell(w, 0,
-          "awk 'BEGIN { print \"u,i,t\"; for (u = 0; u < 90; ++u) { timed = line = \"user-\" u; "
-          "for (i = 0; i < 4 + u % 5; ++i) { item = \"item-\" (u * 7 + i * 3) % 20; time = 1000000 + u * 50 + i * i * 86400; "
-          "print \"user-\" u \",\" item \",\" time; timed = timed \" \" item \":\" time; line = line \" \" item } "
-          "print timed >\"timed.txt\"; print line >\"all.txt\" } }' >all.csv && "
-          "srprep convert --format csv --header --columns user=u,item=i,time=t --time-unit number --input all.csv --output "
-          "data && "
-          "printf 'data: {path: data}\\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8, layers: 1}\\n"
-          "training: {epochs: 2, batch_size: 32, threads: 1}\\n' >run.yaml && srtrain run.yaml --output run && "
-          "srtrain run.yaml --output divided --set model.item_table=divided && "
-          "srtrain recommend run/best.h5 --top-k 100 --output full.tsv && "
-          "srtrain recommend run/best.h5 --top-k 100 --history keep --output kept.tsv");
+    program_shell(
+        w, 0,
+        "awk 'BEGIN { print \"u,i,t\"; for (u = 0; u < 90; ++u) { timed = line = \"user-\" u; "
+        "for (i = 0; i < 4 + u % 5; ++i) { item = \"item-\" (u * 7 + i * 3) % 20; time = 1000000 + u * 50 + i * i * 86400; "
+        "print \"user-\" u \",\" item \",\" time; timed = timed \" \" item \":\" time; line = line \" \" item } "
+        "print timed >\"timed.txt\"; print line >\"all.txt\" } }' >all.csv && "
+        "srprep convert --format csv --header --columns user=u,item=i,time=t --time-unit number --input all.csv --output "
+        "data && "
+        "printf 'data: {path: data}\\nmodel: {hidden_size: 8, inner_size: 8, max_length: 8, layers: 1}\\n"
+        "training: {epochs: 2, batch_size: 32, threads: 1}\\n' >run.yaml && srtrain run.yaml --output run && "
+        "srtrain run.yaml --output divided --set model.item_table=divided && "
+        "srtrain recommend run/best.h5 --top-k 100 --output full.tsv && "
+        "srtrain recommend run/best.h5 --top-k 100 --history keep --output kept.tsv");
     return 0;
 }
 
@@ -42,155 +37,172 @@ static int set_up(void **state)
 static void only_given_items_are_recommended(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "printf 'item-3\\nitem-7\\nitem-19\\nnothing\\n' >only.txt && "
-          "awk -F'\\t' 'NR == 1 || $3 ~ /^item-(3|7|19)$/' full.tsv | " RANKED " >expected.tsv && "
-          "srtrain recommend run/best.h5 --only-items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
+    program_shell(
+        w, 0,
+        "printf 'item-3\\nitem-7\\nitem-19\\nnothing\\n' >only.txt && "
+        "awk -F'\\t' 'NR == 1 || $3 ~ /^item-(3|7|19)$/' full.tsv | " RANKED " >expected.tsv && "
+        "srtrain recommend run/best.h5 --only-items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
     assert_says(&w->result, "1 of the 4 items in only.txt are not known and are left out: \"nothing\"");
-    shell(w, 0, "srtrain recommend run/best.h5 --items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
-    shell(w, 0,
-          "$MPIEXEC 3 srtrain recommend run/best.h5 --only-items only.txt --top-k 2 --output two.tsv && "
-          "awk -F'\\t' 'NR == 1 || $2 <= 2' expected.tsv | cmp - two.tsv");
-    shell(w, 0,
-          "srtrain recommend divided/best.h5 --only-items only.txt --output one.tsv && "
-          "$MPIEXEC 3 srtrain recommend divided/best.h5 --only-items only.txt --output three.tsv && cmp one.tsv three.tsv");
-    shell(
+    program_shell(
+        w, 0, "srtrain recommend run/best.h5 --items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
+    program_shell(w, 0,
+                  "$MPIEXEC 3 srtrain recommend run/best.h5 --only-items only.txt --top-k 2 --output two.tsv && "
+                  "awk -F'\\t' 'NR == 1 || $2 <= 2' expected.tsv | cmp - two.tsv");
+    program_shell(
+        w, 0,
+        "srtrain recommend divided/best.h5 --only-items only.txt --output one.tsv && "
+        "$MPIEXEC 3 srtrain recommend divided/best.h5 --only-items only.txt --output three.tsv && cmp one.tsv three.tsv");
+    program_shell(
         w, 0,
         "awk -F'\\t' 'NR == 1 || $3 !~ /^item-(3|7|19)$/' full.tsv | " RANKED " >expected.tsv && "
         "srtrain recommend run/best.h5 --exclude-items only.txt --top-k 100 --output found.tsv && cmp expected.tsv found.tsv");
-    shell(w, 0,
-          "echo item-7 >less.txt && awk -F'\\t' 'NR == 1 || $3 ~ /^item-(3|19)$/' full.tsv | " RANKED " >expected.tsv && "
-          "srtrain recommend run/best.h5 --only-items only.txt --exclude-items less.txt --top-k 100 --output found.tsv && "
-          "cmp expected.tsv found.tsv");
+    program_shell(
+        w, 0,
+        "echo item-7 >less.txt && awk -F'\\t' 'NR == 1 || $3 ~ /^item-(3|19)$/' full.tsv | " RANKED " >expected.tsv && "
+        "srtrain recommend run/best.h5 --only-items only.txt --exclude-items less.txt --top-k 100 --output found.tsv && "
+        "cmp expected.tsv found.tsv");
 }
 
 /* Whatever the order of the file, users come in that of the data set. */
 static void users_are_recommended_their_candidates(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "awk 'BEGIN { for (u = 88; u >= 0; u -= 2) { line = \"user-\" u; for (i = 0; i <= u % 7; ++i) "
-          "line = line \" item-\" (u + 5 * i) % 20 \" none\"; print line } print \"stranger item-1\" }' >candidates.txt && "
-          "awk -F'\\t' 'NR == FNR { n = split($0, word, \" \"); for (i = 2; i <= n; ++i) has[word[1], word[i]]; next } "
-          "FNR == 1 || ($1, $3) in has' candidates.txt kept.tsv | " RANKED
-          " >expected.tsv && [ $(wc -l <expected.tsv) -gt 100 ] && "
-          "srtrain recommend run/best.h5 --candidates candidates.txt --history keep --top-k 100 --output found.tsv && "
-          "cmp expected.tsv found.tsv");
+    program_shell(
+        w, 0,
+        "awk 'BEGIN { for (u = 88; u >= 0; u -= 2) { line = \"user-\" u; for (i = 0; i <= u % 7; ++i) "
+        "line = line \" item-\" (u + 5 * i) % 20 \" none\"; print line } print \"stranger item-1\" }' >candidates.txt && "
+        "awk -F'\\t' 'NR == FNR { n = split($0, word, \" \"); for (i = 2; i <= n; ++i) has[word[1], word[i]]; next } "
+        "FNR == 1 || ($1, $3) in has' candidates.txt kept.tsv | " RANKED
+        " >expected.tsv && [ $(wc -l <expected.tsv) -gt 100 ] && "
+        "srtrain recommend run/best.h5 --candidates candidates.txt --history keep --top-k 100 --output found.tsv && "
+        "cmp expected.tsv found.tsv");
     assert_says(&w->result, "1 users in candidates.txt are not among those who are recommended to, and get nothing");
     assert_says(&w->result, "are not known and are left out: \"none\"");
-    shell(w, 0,
-          "for n in 2 4; do $MPIEXEC $n srtrain recommend run/best.h5 --candidates candidates.txt --history keep --top-k 100 "
-          "--output found.tsv && cmp expected.tsv found.tsv || exit 1; done");
-    shell(w, 0,
-          "srtrain recommend divided/best.h5 --candidates candidates.txt --output one.tsv && "
-          "$MPIEXEC 3 srtrain recommend divided/best.h5 --candidates candidates.txt --output three.tsv && cmp one.tsv "
-          "three.tsv && "
-          "srtrain recommend run/best.h5 --candidates candidates.txt --histories all.txt --output new.tsv && "
-          "srtrain recommend run/best.h5 --candidates candidates.txt --output known.tsv && cmp new.tsv known.tsv");
+    program_shell(
+        w, 0,
+        "for n in 2 4; do $MPIEXEC $n srtrain recommend run/best.h5 --candidates candidates.txt --history keep --top-k 100 "
+        "--output found.tsv && cmp expected.tsv found.tsv || exit 1; done");
+    program_shell(w, 0,
+                  "srtrain recommend divided/best.h5 --candidates candidates.txt --output one.tsv && "
+                  "$MPIEXEC 3 srtrain recommend divided/best.h5 --candidates candidates.txt --output three.tsv && cmp one.tsv "
+                  "three.tsv && "
+                  "srtrain recommend run/best.h5 --candidates candidates.txt --histories all.txt --output new.tsv && "
+                  "srtrain recommend run/best.h5 --candidates candidates.txt --output known.tsv && cmp new.tsv known.tsv");
 }
 
 static void bad_lists_are_refused(void **state)
 {
     program_world *w = *state;
-    shell(w, 3, "echo nothing >bad.txt; $MPIEXEC 2 srtrain recommend run/best.h5 --only-items bad.txt --output bad.tsv");
+    program_shell(w, 3,
+                  "echo nothing >bad.txt; $MPIEXEC 2 srtrain recommend run/best.h5 --only-items bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt: none of its items is in");
-    shell(w, 3,
-          "printf 'a item-1\\nb item-1\\na item-2\\n' >bad.txt; srtrain recommend run/best.h5 --candidates bad.txt --output "
-          "bad.tsv");
+    program_shell(
+        w, 3,
+        "printf 'a item-1\\nb item-1\\na item-2\\n' >bad.txt; srtrain recommend run/best.h5 --candidates bad.txt --output "
+        "bad.tsv");
     assert_says(&w->result, "bad.txt:3: user \"a\" has line 1 already");
-    shell(w, 3, "printf 'a item-1\\n\\n' >bad.txt; srtrain recommend run/best.h5 --candidates bad.txt --output bad.tsv");
+    program_shell(w, 3,
+                  "printf 'a item-1\\n\\n' >bad.txt; srtrain recommend run/best.h5 --candidates bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt:2: the line is empty");
-    shell(w, 3, ": >bad.txt; srtrain recommend run/best.h5 --exclude-items bad.txt --output bad.tsv");
+    program_shell(w, 3, ": >bad.txt; srtrain recommend run/best.h5 --exclude-items bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt names no items");
-    shell(w, 1, "srtrain recommend run/best.h5 --candidates missing.txt --output bad.tsv");
-    shell(w, 0, "! ls | grep bad.tsv");
+    program_shell(w, 1, "srtrain recommend run/best.h5 --candidates missing.txt --output bad.tsv");
+    program_shell(w, 0, "! ls | grep bad.tsv");
 }
 
 /* A history with times gives what its user gets. */
 static void histories_may_have_times(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "srtrain run.yaml --output times --set model.backbone=tisasrec model.time_unit=86400 training.epochs=1 && "
-          "srtrain recommend times/best.h5 --output known.tsv && "
-          "$MPIEXEC 2 srtrain recommend times/best.h5 --histories timed.txt --output new.tsv && cmp known.tsv new.tsv");
-    shell(w, 0,
-          "sed '2s/ item/ a:b:5 item/' timed.txt >colons.txt && "
-          "srtrain recommend times/best.h5 --histories colons.txt --output colons.tsv && cmp known.tsv colons.tsv");
+    program_shell(w, 0,
+                  "srtrain run.yaml --output times --set model.backbone=tisasrec model.time_unit=86400 training.epochs=1 && "
+                  "srtrain recommend times/best.h5 --output known.tsv && "
+                  "$MPIEXEC 2 srtrain recommend times/best.h5 --histories timed.txt --output new.tsv && cmp known.tsv new.tsv");
+    program_shell(w, 0,
+                  "sed '2s/ item/ a:b:5 item/' timed.txt >colons.txt && "
+                  "srtrain recommend times/best.h5 --histories colons.txt --output colons.tsv && cmp known.tsv colons.tsv");
     assert_says(&w->result, "\"a:b\" (line 2)");
-    shell(w, 3, "srtrain recommend times/best.h5 --histories all.txt --output bad.tsv");
+    program_shell(w, 3, "srtrain recommend times/best.h5 --histories all.txt --output bad.tsv");
     assert_says(&w->result, "all.txt:1: \"item-0\" has no time, which the model needs: expected words ITEM:TIME");
-    shell(w, 3, "echo 'a item-1:5 item-2:x' >bad.txt; srtrain recommend times/best.h5 --histories bad.txt --output bad.tsv");
+    program_shell(w, 3,
+                  "echo 'a item-1:5 item-2:x' >bad.txt; srtrain recommend times/best.h5 --histories bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt:1: \"item-2:x\" has no time");
-    shell(w, 3, "echo 'a item-1:5 item-2:4' >bad.txt; srtrain recommend times/best.h5 --histories bad.txt --output bad.tsv");
+    program_shell(w, 3,
+                  "echo 'a item-1:5 item-2:4' >bad.txt; srtrain recommend times/best.h5 --histories bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt:1: time 4 stands behind 5, expected the oldest item first");
 }
 
 static void new_users_need_no_training_data(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "mv data away && srtrain recommend run/best.h5 --histories all.txt --top-k 100 --output new.tsv && cmp full.tsv "
-          "new.tsv && "
-          "$MPIEXEC 3 srtrain recommend divided/best.h5 --histories all.txt --output new.h5 && "
-          "$MPIEXEC 2 srtrain recommend run/best.h5 --histories all.txt --top-k 100 --memory 1K --output two.tsv && "
-          "cmp full.tsv two.tsv");
-    shell(w, 3, "srtrain recommend run/best.h5 --output bad.tsv");
+    program_shell(
+        w, 0,
+        "mv data away && srtrain recommend run/best.h5 --histories all.txt --top-k 100 --output new.tsv && cmp full.tsv "
+        "new.tsv && "
+        "$MPIEXEC 3 srtrain recommend divided/best.h5 --histories all.txt --output new.h5 && "
+        "$MPIEXEC 2 srtrain recommend run/best.h5 --histories all.txt --top-k 100 --memory 1K --output two.tsv && "
+        "cmp full.tsv two.tsv");
+    program_shell(w, 3, "srtrain recommend run/best.h5 --output bad.tsv");
     assert_says(&w->result, "there is no such directory");
-    shell(w, 0, "mv away data");
+    program_shell(w, 0, "mv away data");
 }
 
 /* Python's libraries read the files in a test of their own. */
 static void exports_do_not_depend_on_ranks(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "mv data away && for run in run divided; do for n in 1 3; do $MPIEXEC $n srtrain export $run/best.h5 "
-          "--format safetensors --output $run-$n.safetensors --states all.txt && $MPIEXEC $n srtrain export $run/best.h5 "
-          "--format npy --output $run-$n --states all.txt || exit 1; done; "
-          "cmp $run-1.safetensors $run-3.safetensors && diff -r $run-1 $run-3 || exit 1; done; mv away data");
-    shell(w, 0,
-          "[ $(ls run-1 | wc -l) -gt 10 ] && srtrain export run/best.h5 --format npy --output items --items-only && "
-          "[ \"$(ls items | tr '\n' ' ')\" = 'item_embedding.weight.npy item_names.npy ' ]");
-    shell(w, 0, "srtrain export times/best.h5 --format npy --output timed --states timed.txt && ls timed/states.npy");
-    shell(w, 3, "srtrain export times/best.h5 --format npy --output untimed --states all.txt");
+    program_shell(
+        w, 0,
+        "mv data away && for run in run divided; do for n in 1 3; do $MPIEXEC $n srtrain export $run/best.h5 "
+        "--format safetensors --output $run-$n.safetensors --states all.txt && $MPIEXEC $n srtrain export $run/best.h5 "
+        "--format npy --output $run-$n --states all.txt || exit 1; done; "
+        "cmp $run-1.safetensors $run-3.safetensors && diff -r $run-1 $run-3 || exit 1; done; mv away data");
+    program_shell(w, 0,
+                  "[ $(ls run-1 | wc -l) -gt 10 ] && srtrain export run/best.h5 --format npy --output items --items-only && "
+                  "[ \"$(ls items | tr '\n' ' ')\" = 'item_embedding.weight.npy item_names.npy ' ]");
+    program_shell(w, 0, "srtrain export times/best.h5 --format npy --output timed --states timed.txt && ls timed/states.npy");
+    program_shell(w, 3, "srtrain export times/best.h5 --format npy --output untimed --states all.txt");
     assert_says(&w->result, "has no time, which the model needs");
-    shell(w, 2, "srtrain export run/best.h5 --format torch --output x");
+    program_shell(w, 2, "srtrain export run/best.h5 --format torch --output x");
     assert_says(&w->result, "allowed are safetensors, npy and onnx");
-    shell(w, 3, "srtrain export run/missing.h5 --format npy --output x");
+    program_shell(w, 3, "srtrain export run/missing.h5 --format npy --output x");
 }
 
 /* By a naive loop over the vectors that are exported; 20 items of 8 numbers. */
 static void similar_items_are_those_of_the_nearest_directions(void **state)
 {
     program_world *w = *state;
-    shell(w, 0,
-          "mv data away && srtrain similar run/best.h5 --top-k 100 --output similar.tsv && "
-          "[ $(wc -l <similar.tsv) -eq $((20 * 19 + 1)) ] && [ \"$(head -1 similar.tsv)\" = \"$(printf "
-          "'item\trank\tsimilar\tscore')\" ] && "
-          "tail -c +129 items/item_embedding.weight.npy | od -An -v -tf4 -w32 >vectors.txt && [ $(wc -l <vectors.txt) -eq 21 ] "
-          "&& "
-          "tail -c +129 items/item_names.npy | od -An -v -c -w7 | tr -d ' ' | sed 's/\\\\0//g' >names.txt && "
-          "paste names.txt vectors.txt | awk 'NR > 1 { n[NR] = $1; for (i = 2; i <= 9; ++i) { v[NR, i] = $i; s[NR] += $i * $i "
-          "} } "
-          "END { for (a = 2; a <= 21; ++a) for (b = 2; b <= 21; ++b) if (a != b) { d = 0; for (i = 2; i <= 9; ++i) "
-          "d += v[a, i] * v[b, i]; printf \"%s\\t%s\\t%.4f\\n\", n[a], n[b], d / sqrt(s[a] * s[b]) } }' | sort >expected && "
-          "tail -n +2 similar.tsv | awk '{ printf \"%s\\t%s\\t%.4f\\n\", $1, $3, $4 }' | sort >found && "
-          "paste expected found | awk '$1 != $4 || $2 != $5 || ($3 - $6) ^ 2 > 4e-8 { print; bad = 1 } END { exit bad }' && "
-          "tail -n +2 similar.tsv | awk '$1 == item && $4 > score { exit 1 } { item = $1; score = $4 }'");
-    shell(w, 0,
-          "for run in run divided; do srtrain similar $run/best.h5 --top-k 3 --output one.h5 && $MPIEXEC 3 srtrain similar "
-          "$run/best.h5 --top-k 3 --output three.h5 && cmp one.h5 three.h5 || exit 1; done");
-    shell(w, 0,
-          "printf 'item-9\nnone\nitem-2\n' >some.txt && $MPIEXEC 2 srtrain similar run/best.h5 --items some.txt --top-k 2 "
-          "--output some.tsv && awk -F'\t' 'NR == 1 || $2 <= 2 && $1 ~ /^item-[29]$/' similar.tsv | cmp - some.tsv");
+    program_shell(
+        w, 0,
+        "mv data away && srtrain similar run/best.h5 --top-k 100 --output similar.tsv && "
+        "[ $(wc -l <similar.tsv) -eq $((20 * 19 + 1)) ] && [ \"$(head -1 similar.tsv)\" = \"$(printf "
+        "'item\trank\tsimilar\tscore')\" ] && "
+        "tail -c +129 items/item_embedding.weight.npy | od -An -v -tf4 -w32 >vectors.txt && [ $(wc -l <vectors.txt) -eq 21 ] "
+        "&& "
+        "tail -c +129 items/item_names.npy | od -An -v -c -w7 | tr -d ' ' | sed 's/\\\\0//g' >names.txt && "
+        "paste names.txt vectors.txt | awk 'NR > 1 { n[NR] = $1; for (i = 2; i <= 9; ++i) { v[NR, i] = $i; s[NR] += $i * $i "
+        "} } "
+        "END { for (a = 2; a <= 21; ++a) for (b = 2; b <= 21; ++b) if (a != b) { d = 0; for (i = 2; i <= 9; ++i) "
+        "d += v[a, i] * v[b, i]; printf \"%s\\t%s\\t%.4f\\n\", n[a], n[b], d / sqrt(s[a] * s[b]) } }' | sort >expected && "
+        "tail -n +2 similar.tsv | awk '{ printf \"%s\\t%s\\t%.4f\\n\", $1, $3, $4 }' | sort >found && "
+        "paste expected found | awk '$1 != $4 || $2 != $5 || ($3 - $6) ^ 2 > 4e-8 { print; bad = 1 } END { exit bad }' && "
+        "tail -n +2 similar.tsv | awk '$1 == item && $4 > score { exit 1 } { item = $1; score = $4 }'");
+    program_shell(
+        w, 0,
+        "for run in run divided; do srtrain similar $run/best.h5 --top-k 3 --output one.h5 && $MPIEXEC 3 srtrain similar "
+        "$run/best.h5 --top-k 3 --output three.h5 && cmp one.h5 three.h5 || exit 1; done");
+    program_shell(
+        w, 0,
+        "printf 'item-9\nnone\nitem-2\n' >some.txt && $MPIEXEC 2 srtrain similar run/best.h5 --items some.txt --top-k 2 "
+        "--output some.tsv && awk -F'\t' 'NR == 1 || $2 <= 2 && $1 ~ /^item-[29]$/' similar.tsv | cmp - some.tsv");
     assert_says(&w->result, "1 of the 3 items in some.txt are not known and are left out: \"none\"");
-    shell(w, 0,
-          "mv away data && srtrain run.yaml --output gaussians --set model.backbone=stosa training.loss=stosa "
-          "training.epochs=1 && "
-          "srtrain similar gaussians/best.h5 --top-k 5 --output gaussians.tsv && [ $(wc -l <gaussians.tsv) -eq 101 ] && "
-          "awk 'NR > 1 && $4 > 0 { exit 1 }' gaussians.tsv");
-    shell(w, 3, "echo none >bad.txt; srtrain similar run/best.h5 --items bad.txt --output bad.tsv");
+    program_shell(
+        w, 0,
+        "mv away data && srtrain run.yaml --output gaussians --set model.backbone=stosa training.loss=stosa "
+        "training.epochs=1 && "
+        "srtrain similar gaussians/best.h5 --top-k 5 --output gaussians.tsv && [ $(wc -l <gaussians.tsv) -eq 101 ] && "
+        "awk 'NR > 1 && $4 > 0 { exit 1 }' gaussians.tsv");
+    program_shell(w, 3, "echo none >bad.txt; srtrain similar run/best.h5 --items bad.txt --output bad.tsv");
 }
 
 int main(void)
