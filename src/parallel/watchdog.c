@@ -218,12 +218,16 @@ static void report(const sr_watchdog *w, int file, bool reads_notes)
     describe(w, own);
     if (w->state == RANK_WAITS)
         snprintf(witness, sizeof witness, ", as rank %d on %s, which %s", w->parallel->rank, w->parallel->host, own + 1);
-    const char *none = reads_notes ? "none is missing, so that it is MPI, the network or the file system that hangs"
-                                   : "nothing is known of the others, as the file system does not answer";
+    const char *rest = "";
+    if (!reads_notes)
+        rest = missing ? "; nothing is known of the others, as the file system does not answer"
+                       : "nothing is known of the others, as the file system does not answer";
+    else if (!missing)
+        rest = "none is missing, so that it is MPI, the network or the file system that hangs";
     const int length = snprintf(message, sizeof message,
-                                "srtrain: error: %s: %d of %d ranks wait%s; %s%s. The job ends with exit code %d%s%s\n", limit,
-                                waiting, w->parallel->size, witness, missing ? "missing is " : none, list, SR_ERROR_RUNTIME,
-                                w->options.advice ? "; " : "", w->options.advice ? w->options.advice : "");
+                                "srtrain: error: %s: %d of %d ranks wait%s; %s%s%s. The job ends with exit code %d%s%s\n",
+                                limit, waiting, w->parallel->size, witness, missing ? "missing is " : "", list, rest,
+                                SR_ERROR_RUNTIME, w->options.advice ? "; " : "", w->options.advice ? w->options.advice : "");
     const size_t bytes = (size_t)length < sizeof message ? (size_t)length : sizeof message - 1;
     (void)!write(STDERR_FILENO, message, bytes);
     if (file >= 0 && file != STDERR_FILENO)
