@@ -130,7 +130,7 @@ static void a_line_becomes_one_record(void **state)
 {
     static const char version[] = "\x1a\x0d"
                                   "brain.Event:2",
-                      start[] = "\x10\x00\x3a\x02\x08\x01";
+                      start[] = "\x3a\x02\x08\x01"; /* step 0, which need not be said */
     /* 1234.5 as a double, step 300, and a summary of one value with the tag and 4.5 as a float. */
     static const char event[] = "\x09\x00\x00\x00\x00\x00\x4a\x93\x40\x10\xac\x02\x2a\x13\x0a\x11\x0a\x0a"
                                 "train/loss"

@@ -38,7 +38,7 @@ class Events(unittest.TestCase):
         for line in map(json.loads, (self.path / "run/metrics.jsonl").read_text().splitlines()):
             for name, value in line.items():
                 if isinstance(value, (int, float)) and not name.endswith("_error") and name not in (
-                        "step", "epoch", "cases", "unix_seconds"):
+                        "step", "epoch", "cases", "unix_seconds", "days", "after", "last", "interactions"):
                     tag = "/".join(filter(None, (line["kind"], line.get("baseline"), name)))
                     curves.setdefault(tag, []).append((line["step"], value))
         return curves

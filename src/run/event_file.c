@@ -3,6 +3,7 @@
 #include "srtrain/directories.h"
 #include "srtrain/durable.h"
 #include "srtrain/memory.h"
+#include "storage/wire.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -66,109 +67,20 @@ static sr_status write_record(event_file *file, const char *data, size_t size, s
 
 /* ---- messages ---- */
 
-/* How a field is encoded. */
-enum { VARIABLE = 0, EIGHT_BYTES = 1, COUNTED = 2, FOUR_BYTES = 5 };
-
-static void write_variable(FILE *message, uint64_t value)
-{
-    for (; value > 127; value >>= 7)
-        fputc((int)(value & 127) | 128, message);
-    fputc((int)value, message);
-}
-
-static void write_key(FILE *message, unsigned field, unsigned encoding)
-{
-    write_variable(message, field << 3 | encoding);
-}
-
-static void write_bytes(FILE *message, unsigned field, const char *bytes, size_t size)
-{
-    write_key(message, field, COUNTED);
-    write_variable(message, size);
-    fwrite(bytes, 1, size, message);
-}
-
-static void write_double(FILE *message, unsigned field, double value)
-{
-    uint64_t bits;
-    unsigned char bytes[8];
-    memcpy(&bits, &value, sizeof bits);
-    put_number(bytes, bits, sizeof bytes);
-    write_key(message, field, EIGHT_BYTES);
-    fwrite(bytes, 1, sizeof bytes, message);
-}
-
-static void write_event_head(FILE *message, double wall_time, int64_t step)
-{
-    write_double(message, 1, wall_time);
-    write_key(message, 2, VARIABLE);
-    write_variable(message, (uint64_t)step);
-}
-
-/* One value of a Summary: its tag, of at most 120 bytes, and its number. */
-static void write_value(FILE *summary, const char *tag, float number)
-{
-    uint32_t bits;
-    unsigned char bytes[4];
-    const size_t length = strlen(tag);
-    memcpy(&bits, &number, sizeof bits);
-    put_number(bytes, bits, sizeof bytes);
-    write_key(summary, 1, COUNTED);
-    write_variable(summary, 2 + length + 1 + sizeof bytes);
-    write_bytes(summary, 1, tag, length);
-    write_key(summary, 2, FOUR_BYTES);
-    fwrite(bytes, 1, sizeof bytes, summary);
-}
-
-/* A message in memory. */
+/* What a Value of a Summary is made of. */
 typedef struct {
-    FILE *stream;
-    char *bytes;
-    size_t size;
-} message;
+    const char *tag;
+    float number;
+} named_number;
 
-static sr_status message_begin(message *m, sr_error *error)
-{
-    *m = (message){.bytes = NULL};
-    m->stream = open_memstream(&m->bytes, &m->size);
-    return m->stream ? SR_OK : sr_fail_memory(error, 1, "an event of TensorBoard");
-}
-
-/* Its bytes are complete, and stay until they are released with free(). */
-static sr_status message_end(message *m, sr_error *error)
-{
-    const bool complete = !ferror(m->stream);
-    const bool closed = fclose(m->stream) == 0;
-    return complete && closed ? SR_OK : sr_fail_memory(error, m->size, "an event of TensorBoard");
-}
-
-/* The same, and writes it as a record. */
-static sr_status message_send(message *m, event_file *file, sr_error *error)
-{
-    sr_status status = message_end(m, error);
-    if (status == SR_OK)
-        status = write_record(file, m->bytes, m->size, error);
-    free(m->bytes);
-    return status;
-}
-
-/* ---- events ---- */
-
-/* The version of the format, and a beginning of step 0: readers then forget what they have read of this directory. */
-static sr_status write_beginning(event_file *file, sr_error *error)
-{
-    static const char version[] = "brain.Event:2", start[] = {1 << 3 | VARIABLE, 1};
-    const double now = (double)time(NULL);
-    message m;
-    SR_TRY(message_begin(&m, error));
-    write_double(m.stream, 1, now);
-    write_bytes(m.stream, 3, version, sizeof version - 1);
-    SR_TRY(message_send(&m, file, error));
-    SR_TRY(message_begin(&m, error));
-    write_event_head(m.stream, now, 0);
-    write_bytes(m.stream, 7, start, sizeof start);
-    return message_send(&m, file, error);
-}
+/* What an Event is made of, and how many of its fields are there. */
+typedef struct {
+    double wall_time; /* seconds since 1970 */
+    int64_t step;
+    const cJSON *line;   /* its numbers become the Summary; NULL: none */
+    const char *version; /* of the format; NULL: not said */
+    bool starts;         /* readers forget what they have read of this directory */
+} event;
 
 static double number_of(const cJSON *line, const char *name, double otherwise)
 {
@@ -176,10 +88,11 @@ static double number_of(const cJSON *line, const char *name, double otherwise)
     return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
 }
 
-/* Whether a field of a line is a curve, rather than its place or what belongs to another number. */
+/* Whether a field of a line is a curve, rather than its place, what belongs to another number, or the days that recent
+ * popularity is of. */
 static bool is_curve(const cJSON *field)
 {
-    static const char *const others[] = {"step", "epoch", "cases", "unix_seconds"};
+    static const char *const others[] = {"step", "epoch", "cases", "unix_seconds", "days", "after", "last", "interactions"};
     const size_t length = strlen(field->string);
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i)
         if (strcmp(field->string, others[i]) == 0)
@@ -187,39 +100,81 @@ static bool is_curve(const cJSON *field)
     return cJSON_IsNumber(field) && !(length > 6 && strcmp(field->string + length - 6, "_error") == 0);
 }
 
-/* The numbers of a line as a Summary. */
-static void write_values(FILE *summary, const cJSON *line, const char *kind, const char *baseline)
+static void write_value(wire *to, const void *message)
 {
+    const named_number *value = message;
+    wire_text(to, 1, value->tag);
+    wire_float(to, 2, value->number);
+}
+
+/* The numbers of a line. */
+static void write_summary(wire *to, const void *message)
+{
+    const cJSON *line = message, *field;
+    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "kind"));
+    const char *baseline = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "baseline"));
     char tag[120];
-    const cJSON *field;
     cJSON_ArrayForEach(field, line)
     {
         snprintf(tag, sizeof tag, "%.15s/%.31s%s%.63s", kind, baseline ? baseline : "", baseline ? "/" : "", field->string);
         if (is_curve(field))
-            write_value(summary, tag, (float)field->valuedouble);
+            wire_message(to, 1, write_value, &(named_number){.tag = tag, .number = (float)field->valuedouble});
     }
+}
+
+static void write_session_start(wire *to, const void *message)
+{
+    (void)message;
+    wire_integer(to, 1, 1); /* its status: START */
+}
+
+static void write_event(wire *to, const event *message)
+{
+    wire_double(to, 1, message->wall_time);
+    if (message->step)
+        wire_integer(to, 2, message->step);
+    if (message->version)
+        wire_text(to, 3, message->version);
+    if (message->line)
+        wire_message(to, 5, write_summary, message->line);
+    if (message->starts)
+        wire_message(to, 7, write_session_start, NULL);
+}
+
+/* A record has its length and its checksum around it, so that an event is put together in memory. */
+static sr_status add_event(event_file *file, const event *message, sr_error *error)
+{
+    char *bytes = NULL;
+    size_t size;
+    wire to = {.stream = open_memstream(&bytes, &size)};
+    if (!to.stream)
+        return sr_fail_memory(error, 1, "an event of TensorBoard");
+    write_event(&to, message);
+    const bool complete = !ferror(to.stream);
+    const bool closed = fclose(to.stream) == 0;
+    const sr_status status = complete && closed ? write_record(file, bytes, size, error)
+                                                : sr_fail_memory(error, size, "an event of TensorBoard");
+    free(bytes);
+    return status;
+}
+
+/* The version of the format, and a beginning of step 0. */
+static sr_status write_beginning(event_file *file, sr_error *error)
+{
+    const double now = (double)time(NULL);
+    SR_TRY(add_event(file, &(event){.wall_time = now, .version = "brain.Event:2"}, error));
+    return add_event(file, &(event){.wall_time = now, .starts = true}, error);
 }
 
 sr_status event_file_add(event_file *file, const cJSON *line, sr_error *error)
 {
-    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "kind"));
-    const char *baseline = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "baseline"));
-    message event, summary;
-    if (!kind)
+    if (!cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(line, "kind")))
         return SR_OK;
-    SR_TRY(message_begin(&summary, error));
-    write_values(summary.stream, line, kind, baseline);
-    sr_status status = message_end(&summary, error);
-    if (status == SR_OK)
-        status = message_begin(&event, error);
-    if (status == SR_OK) {
-        write_event_head(event.stream, number_of(line, "unix_seconds", (double)time(NULL)),
-                         (int64_t)number_of(line, "step", 0));
-        write_bytes(event.stream, 5, summary.bytes, summary.size);
-        status = message_send(&event, file, error);
-    }
-    free(summary.bytes);
-    return status;
+    return add_event(file,
+                     &(event){.wall_time = number_of(line, "unix_seconds", (double)time(NULL)),
+                              .step = (int64_t)number_of(line, "step", 0),
+                              .line = line},
+                     error);
 }
 
 /* ---- files ---- */

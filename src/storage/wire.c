@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* How the content of a field is stored. */
-enum { VARINT = 0, SIZED = 2, FIXED_32 = 5 };
+enum { VARINT = 0, FIXED_64 = 1, SIZED = 2, FIXED_32 = 5 };
 
 static void put(wire *to, const void *data, size_t size)
 {
@@ -40,6 +40,12 @@ void wire_float(wire *to, uint32_t field, float value)
 {
     put_tag(to, field, FIXED_32);
     put(to, &value, sizeof value); /* little-endian, like every machine that srtrain runs on (tensor_files.c) */
+}
+
+void wire_double(wire *to, uint32_t field, double value)
+{
+    put_tag(to, field, FIXED_64);
+    put(to, &value, sizeof value);
 }
 
 void wire_bytes(wire *to, uint32_t field, const void *data, size_t size)

@@ -18,6 +18,7 @@ typedef void (*wire_function)(wire *to, const void *message);
 
 void wire_integer(wire *to, uint32_t field, int64_t value);
 void wire_float(wire *to, uint32_t field, float value);
+void wire_double(wire *to, uint32_t field, double value);
 void wire_text(wire *to, uint32_t field, const char *text);
 void wire_bytes(wire *to, uint32_t field, const void *data, size_t size);
 void wire_message(wire *to, uint32_t field, wire_function function, const void *message);
