@@ -4,7 +4,7 @@ srtrain_add_test(test_network)
 # End to end: the programs themselves, as a user runs them.
 foreach(test test_end_to_end test_bad_input test_import test_recommend test_analyze test_plan test_batch_operation
              test_fault_injection test_launch test_lost_output test_run_directory test_same_on_ranks test_hints
-             test_cases test_compare test_grown test_other_data test_encode test_recommend_lists test_mixed_machines test_plan_threads test_plan_imagined test_unusable_settings)
+             test_cases test_compare test_grown test_item_vectors test_other_data test_encode test_recommend_lists test_mixed_machines test_plan_threads test_plan_imagined test_unusable_settings)
   srtrain_add_test(${test} SOURCES program.c world.c optional.c)
   target_compile_definitions(${test} PRIVATE MPIEXEC="${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG}" MPI_FLAVOUR="${SRTRAIN_MPI_FLAVOUR}")
   target_link_libraries(${test} PRIVATE srtrain::hdf5)

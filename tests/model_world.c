@@ -148,6 +148,14 @@ const variant variants[] = {
     {"bert4rec, norm pre", {BERT4REC, PRE, "model.residual=gated", "model.layers=1"}},
     {"ssept, norm query, two tables of cosines",
      {SSEPT, QUERY, SEPARATE, COSINE, "model.embedding_scale=sqrt", "model.layers=1"}},
+    {"rows of another width", {ITEM_WIDTH, "training.objective=all", "model.embedding_scale=sqrt"}},
+    {"rows of another width, compared with samples" EACH_TARGET, {ITEM_WIDTH, SAMPLED, PRE, "model.layers=1"}},
+    {"frozen rows of another width" EACH_TARGET, {ITEM_WIDTH, FROZEN, "training.loss=bpr", "model.layers=1"}},
+    {"frozen rows, with calibrators", {FROZEN, AC, "model.layers=1"}},
+    {"frozen rows of another width, with calibrators", {ITEM_WIDTH, FROZEN, AC_RELEASED, ANNEALING}},
+    {"bert4rec with rows of another width", {BERT4REC, ITEM_WIDTH, "model.layers=1"}},
+    {"ssept with rows of another width", {SSEPT, ITEM_WIDTH, "model.layers=1"}},
+    {"contrastive with rows of another width", {CONTRASTIVE, ITEM_WIDTH, "model.layers=1"}},
     {"tisasrec, norm query", {TISASREC, QUERY, SEPARATE, "training.loss=bpr", "model.layers=1"}},
 };
 const size_t variant_count = sizeof variants / sizeof *variants;

@@ -54,6 +54,8 @@ extern const size_t variant_count;
 #define PRE "model.norm=pre"
 #define QUERY "model.norm=query"
 #define SEPARATE "model.output_embedding=separate"
+#define ITEM_WIDTH "model.item_width=5"
+#define FROZEN "model.item_vectors=frozen", "data.item_vectors=file"
 #define LIGR PRE, "model.residual=gated", "model.feed_forward=gated", "model.feed_forward_bias=false", "model.activation=swish"
 #define SPATIAL "calibrators.spatial.order=true"
 #define AC SPATIAL, "calibrators.adversarial.penalty=visible", "calibrators.adversarial.masked_cells=excluded"

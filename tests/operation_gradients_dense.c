@@ -15,6 +15,11 @@ static sr_tensor *build_linear(sr_tape *tape, sr_tensor **x)
     return sr_linear(tape, x[0], x[1], x[2]);
 }
 
+static sr_tensor *build_linear_back(sr_tape *tape, sr_tensor **x)
+{
+    return sr_linear_back(tape, x[0], x[1]);
+}
+
 static sr_tensor *build_linear_without_bias(sr_tape *tape, sr_tensor **x)
 {
     return sr_linear(tape, x[0], x[1], NULL);
@@ -235,6 +240,8 @@ static const operation_case cases[] = {
     {"linear", build_linear, {{5, WIDTH}, {4, WIDTH}, {1, 4}}, false},
     {"linear over more rows than a tile", build_linear_without_bias, {{130, WIDTH}, {4, WIDTH}}, true},
     {"linear without bias", build_linear_without_bias, {{5, WIDTH}, {4, WIDTH}}, false},
+    {"linear, back", build_linear_back, {{5, WIDTH}, {WIDTH, 4}}, false},
+    {"linear, back, over more rows than a tile", build_linear_back, {{130, WIDTH}, {WIDTH, 4}}, true},
     {"embedding", build_embedding, {{ITEMS, WIDTH}}, false},
     {"select rows", build_select_rows, {{5, WIDTH}}, false},
     {"add", build_add, {{5, WIDTH}, {5, WIDTH}}, false},

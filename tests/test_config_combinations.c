@@ -325,6 +325,16 @@ static void options_of_transformers_are_refused_where_they_make_no_sense(void **
         {PATH "model: {backbone: gru4rec}\n",
          "model.initializer=glorot",
          {"initializer is given (--set)", "gru4rec has no use"}},
+        {PATH "model: {item_width: 8, output_embedding: separate}\n",
+         NULL,
+         {"model.item_width is 8 (line 2)", "output_embedding is separate (line 2)", "use shared, or item_width 0"}},
+        {PATH "model: {item_width: 8, similarity: cosine}\n",
+         NULL,
+         {"model.item_width is 8 (line 2)", "use dot, or item_width 0"}},
+        {PATH "model: {item_vectors: frozen, backbone: bert4rec}\n", "data.item_vectors=x", {"mask token", "use given"}},
+        {PATH "model: {item_vectors: given, output_embedding: separate}\n", "data.item_vectors=x", {"use shared, or drawn"}},
+        {PATH "model: {item_vectors: given}\n", NULL, {"model.item_vectors is given (line 2)", "name it, or use drawn"}},
+        {PATH, "data.item_vectors=x", {"nothing would read the file"}},
         {PATH "model: {inner_dropout: 1}\n", NULL, {"inner_dropout is 1", "from 0 to 0.99"}},
     };
     EXPECT_REFUSALS(mistakes);

@@ -109,6 +109,10 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
         settings->training.micro_batch = 0;
     if (model->encoder.norm != SR_NORM_PRE)
         model->encoder.residual = SR_RESIDUAL_PLAIN;
+    if (model->encoder.item_vectors == SR_ITEM_VECTORS_DRAWN)
+        snprintf(settings->data.item_vectors, sizeof settings->data.item_vectors, "none");
+    if (draw(trial, 7006, 4) > 0)
+        model->encoder.item_width = 0;
     settings->training.weight_decay_kind = optimizer_of(&settings->training)->decay;
     settings->training.weight_decay /= 16;
     if (!optimizer_of(&settings->training)->late)

@@ -55,6 +55,11 @@ static const variant variants[] = {
     {"31", ATTENTION "calibrators.adversarial.combine=gate model.initializer_range=0.1"},
     {"31", "model.backbone=hstu training.loss=sampled_softmax training.negatives=9 " ALL_TARGETS},
     {"22", ATTENTION "model.output_embedding=separate model.norm=query"},
+    {"22", ATTENTION "model.item_width=12"},
+    {"31", ATTENTION "model.item_width=4 training.loss=bpr training.weight_decay=0.1"},
+    {"21", ATTENTION "model.item_width=12 model.item_vectors=frozen data.item_vectors=file training.clip_norm=0.05"},
+    {"31", ATTENTION "model.item_vectors=frozen data.item_vectors=file training.loss=bpr training.weight_decay=0.1 "
+                     "training.clip_norm=0.05"},
     {"31", ATTENTION "model.output_embedding=separate training.loss=gbce training.negatives=9 model.norm=pre"},
 };
 

@@ -60,6 +60,7 @@ static const variant causal_variants[] = {
     {"norm pre", {PRE, "training.objective=all"}},
     {"norm query", {QUERY, AC, "training.objective=all"}},
     {"ligr", {LIGR, AC, "training.objective=all"}},
+    {"rows that are mapped", {"model.item_width=8", FROZEN, "training.objective=all"}},
     {"hstu", {HSTU, "training.objective=all"}},
     {"hstu with own times", {HSTU, "model.time_query=own", "model.affine_norms=true", "training.objective=all"}},
 };

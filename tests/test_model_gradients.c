@@ -37,6 +37,10 @@ static void gradients_of_a_whole_model_agree_with_finite_differences(void **stat
         for (size_t i = 0; i < parameters->list[p].size; ++i) {
             if (is_padding_row(&parameters->list[p], i))
                 continue;
+            if (parameters->list[p].set == SR_PARAMETERS_FROZEN) {
+                assert_true(parameters->gradients[parameters->list[p].offset + i] == 0);
+                continue;
+            }
             sr_real *element = parameters->values + parameters->list[p].offset + i;
             const double original = *element;
             *element = original + step;

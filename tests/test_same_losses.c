@@ -57,6 +57,8 @@ static const variant plain_variants[] = {
     {"3", "model.norm=pre model.residual=gated model.feed_forward=gated model.inner_dropout=0.2 model.initializer=glorot "
           "training.loss=sampled_softmax training.negatives=9 " ALL_TARGETS},
     {"2", "model.norm=query model.output_embedding=separate model.attention_output=false calibrators.adversarial.combine=gate"},
+    {"3",
+     "model.item_width=5 model.item_vectors=frozen data.item_vectors=file training.weight_decay=0.1 training.clip_norm=0.1"},
     {"4", "model.backbone=fmlprec model.max_length=150 training.loss=binary_cross_entropy training.reduction=blocking"},
 };
 

@@ -9,10 +9,14 @@ typedef enum { SR_PREFETCH_AUTO, SR_PREFETCH_ALWAYS, SR_PREFETCH_NEVER } sr_pref
 
 typedef struct {
     char path[SR_PATH_SIZE];
+    char item_vectors[SR_PATH_SIZE]; /* file of vectors that rows of the item table start with; or "none" */
     sr_samples samples;
     sr_prefetch prefetch;
     bool verify; /* check the checksums of the data set before training */
 } sr_data_settings;
+
+/* Whether there is a file of vectors. */
+bool sr_data_names_vectors(const sr_data_settings *settings);
 
 /* Adds the section and its keys to a schema of settings that have this part at offset `at`. */
 void sr_data_add_section(sr_schema *schema);

@@ -20,6 +20,9 @@ sr_item_table *sr_model_item_table(sr_model *model);
 /* Rows that it has: padding, items, and the mask token where there is one. */
 size_t sr_item_table_rows(const sr_item_table *table);
 
+/* Columns of the rows that inputs are read from. */
+size_t sr_item_table_width(const sr_item_table *table);
+
 /* Bytes that the values of its rows take in this process. */
 size_t sr_item_table_bytes(const sr_item_table *table);
 

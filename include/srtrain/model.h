@@ -37,6 +37,9 @@ sr_packing sr_model_packing(const sr_model_settings *settings, sr_objective obje
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
                          bool training, const sr_example *examples, size_t count, sr_error *error);
 
+/* Columns that states and rows of the item table have at most, where items are scored. */
+size_t sr_model_state_width(const sr_model_settings *settings);
+
 /* The name of a model's backbone, as it stands in YAML. */
 const char *sr_model_name(const sr_model_settings *settings);
 

@@ -18,6 +18,10 @@
 /* x Wᵀ + b: x [T, in], weight [out, in], bias [1, out] or NULL -> [T, out]. */
 sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *bias);
 
+/* The way back: x W: x [T, out], weight [out, in] -> [T, in]. The product of sr_linear(f) without a bias and y is that of f and
+ * this of y. */
+sr_tensor *sr_linear_back(sr_tape *tape, sr_tensor *x, sr_tensor *weight);
+
 /* ---- gather.c ---- */
 
 /* Rows of a table: out[t] = table[ids[t]], ids [count] -> [count, d]. Row 0 is padding: it is read like any row, but

@@ -33,7 +33,12 @@ typedef struct {
 
 /* Which loss a parameter follows (bits): backward passes are restricted to a set of them. AC-TSR trains its mask
  * generators by another loss than everything else. */
-typedef enum { SR_PARAMETERS_ORDINARY = 1, SR_PARAMETERS_ATTACK = 2, SR_PARAMETERS_EVERY = 3 } sr_parameter_set;
+typedef enum {
+    SR_PARAMETERS_ORDINARY = 1,
+    SR_PARAMETERS_ATTACK = 2,
+    SR_PARAMETERS_EVERY = 3,
+    SR_PARAMETERS_FROZEN = 4 /* none: they get no gradient, and no optimizer moves them */
+} sr_parameter_set;
 
 /* What the rows of an array belong to, which have the numbers of a data set: row n is that of item n, or of user n - 1; row 0
  * is padding, and rows behind the last number are the model's own. */
@@ -90,7 +95,8 @@ typedef struct {
 } sr_touched_rows;
 
 /* The elements that may have a gradient whatever the rows: those outside of the tables, or the whole block if `touched` is NULL
- * or says so. Fills ranges [SR_TABLES_MAXIMUM + 1] in ascending order and returns how many there are. */
+ * or says so; but none of what is frozen. Tables and frozen arrays are at most SR_TABLES_MAXIMUM together. Fills ranges
+ * [SR_TABLES_MAXIMUM + 1] in ascending order and returns how many there are. */
 size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touched_rows *touched,
                                   sr_element_range ranges[SR_TABLES_MAXIMUM + 1]);
 

@@ -183,19 +183,28 @@ size_t sr_touched_count(const sr_touched_rows *touched)
     return touched && touched->tables.count > 0 && !touched->every ? touched->count : 0;
 }
 
+static bool is_dense(const sr_parameters *parameters, const sr_touched_rows *touched, size_t index)
+{
+    bool dense = parameters->list[index].set != SR_PARAMETERS_FROZEN;
+    for (size_t t = 0; touched && !touched->every && t < touched->tables.count; ++t)
+        dense = dense && touched->tables.index[t] != index;
+    return dense;
+}
+
 size_t sr_parameters_dense_ranges(const sr_parameters *parameters, const sr_touched_rows *touched,
                                   sr_element_range ranges[SR_TABLES_MAXIMUM + 1])
 {
-    size_t count = 0, begin = 0;
-    for (size_t t = 0; touched && !touched->every && t < touched->tables.count; ++t) {
-        const size_t index = touched->tables.index[t];
-        const size_t first = parameters->list[index].offset;
-        if (first > begin)
-            ranges[count++] = (sr_element_range){begin, first};
-        begin = index + 1 < parameters->count ? parameters->list[index + 1].offset : parameters->block_size;
+    size_t count = 0;
+    bool goes_on = false;
+    for (size_t index = 0; index < parameters->count; ++index) {
+        const size_t end = index + 1 < parameters->count ? parameters->list[index + 1].offset : parameters->block_size;
+        const bool dense = is_dense(parameters, touched, index);
+        if (dense && goes_on)
+            ranges[count - 1].end = end;
+        else if (dense)
+            ranges[count++] = (sr_element_range){parameters->list[index].offset, end};
+        goes_on = dense;
     }
-    if (begin < parameters->block_size)
-        ranges[count++] = (sr_element_range){begin, parameters->block_size};
     return count;
 }
 

@@ -71,6 +71,8 @@ sr_status command_train(command_context *context, sr_error *error)
     SR_TRY(command_compare_settings(context->parallel, path, &settings, error));
     /* What is stored of it is read in other working directories. */
     sr_make_path_absolute(settings.data.path, sizeof settings.data.path);
+    if (sr_data_names_vectors(&settings.data))
+        sr_make_path_absolute(settings.data.item_vectors, sizeof settings.data.item_vectors);
     SR_TRY(sr_parallel_agree(context->parallel,
                              sr_time_limit_find(limit_seconds, limit_is_automatic, context->started, &limit, error), error));
     if (!output && strlen(settings.name) + 1 == sizeof settings.name)

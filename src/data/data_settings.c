@@ -1,6 +1,8 @@
 /* The keys of section data. */
 #include "srtrain/data_settings.h"
 
+#include <string.h>
+
 static const sr_choice samples_choices[] = {
     {"sliding", SR_SAMPLES_SLIDING, "every non-empty prefix of the training part, from its latest max_length items"},
     {"window", SR_SAMPLES_WINDOW,
@@ -15,6 +17,11 @@ static const sr_choice prefetch_choices[] = {
 static const sr_key keys[] = {
     SR_TEXT("data", "path", sr_data_settings, path, NULL, "directory of the data set that srprep wrote",
             .free_to_change = true),
+    SR_TEXT(
+        "data", "item_vectors", sr_data_settings, item_vectors, "none",
+        "file of vectors of items, by identifier, for model.item_vectors: lines of an identifier, a tab and numbers; read at "
+        "the start of a training alone; none: no file",
+        .free_to_change = true),
     SR_CHOICE("data", "samples", sr_data_settings, samples, samples_choices, "sliding",
               "which training examples a sequence gives (objective last)"),
     SR_CHOICE("data", "prefetch", sr_data_settings, prefetch, prefetch_choices, "auto",
@@ -23,6 +30,11 @@ static const sr_key keys[] = {
     SR_BOOLEAN("data", "verify", sr_data_settings, verify, "true", "check the checksums of the data set before training",
                .free_to_change = true),
 };
+
+bool sr_data_names_vectors(const sr_data_settings *settings)
+{
+    return strcmp(settings->item_vectors, "none") != 0;
+}
 
 void sr_data_add_section(sr_schema *schema)
 {

@@ -65,7 +65,7 @@ size_t score_round_memory(const sr_model_settings *settings, const score_round_s
     const size_t of_batch = size->largest_batch * (sizeof(state_head) + 2 * sizeof(size_t)) +
                             size->history_items * sizeof(int32_t);
     const size_t of_all = size->workers * size->largest_batch * sizeof(state_head) + PORTION_ITEMS * sizeof(int32_t) +
-                          states * 2 * (size_t)settings->hidden_size * sizeof(sr_real);
+                          states * 2 * sr_model_state_width(settings) * sizeof(sr_real);
     return of_portion + of_batch + (size->workers > 1 ? of_all : 0) + sr_catalogue_memory(settings, size->items, states);
 }
 

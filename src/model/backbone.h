@@ -119,6 +119,7 @@ struct sr_model {
     sr_parameters parameters;
     sr_item_table item_table;
     size_t position_embedding;                /* SIZE_MAX when there is none */
+    affine_parameters item_adaptor;           /* of models with model.item_width */
     size_t user_embedding;                    /* of backbones that know users */
     affine_parameters input_norm, final_norm; /* where the settings ask for them */
     layer_parameters *layers;                 /* [settings.layers] */
@@ -181,6 +182,10 @@ sr_status declare_items(sr_model *model, const char *name, size_t more, size_t w
 /* Declares the item table of a transformer, "item_embedding.weight", and "output_embedding.weight", which states are
  * scored with, where the settings ask for it. */
 sr_status declare_item_tables(sr_model *model, size_t width, sr_error *error);
+
+/* Declares "item_embedding.weight" with `more` rows behind the items, whose vectors have `width` columns where the model reads
+ * them; and with model.item_width the map that they come through, "item_adaptor.weight" [width, item_width]. */
+sr_status declare_adapted_items(sr_model *model, size_t more, size_t width, sr_error *error);
 
 /* Declares "position_embedding.weight" [rows, hidden_size] when the settings ask for learned positions. */
 sr_status declare_positions(sr_model *model, size_t rows, sr_error *error);
@@ -247,7 +252,11 @@ typedef struct {
  * outer(inner_dropout(f(inner(y)) multiplier(y))). */
 sr_tensor *feed_forward(const layer_rows *rows, sr_tensor *y, const feed_forward_parameters *parameters, unsigned site);
 
-/* The vector of each token's item, [T, width of the item table], times model.embedding_scale; row 0 gets no gradient
+/* The states that items are scored with, of those that the layers have: with model.item_width their images in the width of the
+ * item table, so that the product of a state and a row is that of the state and the row's vector. NULL stays NULL. */
+sr_tensor *adapted_states(sr_model *model, sr_tape *tape, sr_tensor *states);
+
+/* The vector of each token's item, [T, width where the model reads them], times model.embedding_scale; row 0 gets no gradient
  * from it. The second reads other ids, one for each token. */
 sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch);
 sr_tensor *item_vectors_of(sr_model *model, sr_tape *tape, const sr_batch *batch, const int32_t *ids);

@@ -55,7 +55,7 @@ static void prepare_gaussians(sr_catalogue *catalogue, size_t slab)
 
 size_t sr_catalogue_memory(const sr_model_settings *settings, size_t items, size_t states)
 {
-    const size_t vector = (size_t)settings->hidden_size, width = 2 * vector;
+    const size_t vector = sr_model_state_width(settings), width = 2 * vector;
     if (settings->similarity == SR_SIMILARITY_COSINE)
         return (items + 1 + states * (vector + 1)) * sizeof(sr_real);
     if (!backbone_of(settings)->distances)

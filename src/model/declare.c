@@ -91,9 +91,19 @@ sr_status declare_items(sr_model *model, const char *name, size_t more, size_t w
     return item_table_declare(&model->item_table, name, more, width, deviation_of(model, rows, width), error);
 }
 
+sr_status declare_adapted_items(sr_model *model, size_t more, size_t width, sr_error *error)
+{
+    const sr_encoder_settings *encoder = &model->settings.encoder;
+    const size_t own = encoder->item_width > 0 ? (size_t)encoder->item_width : width;
+    if (encoder->item_vectors == SR_ITEM_VECTORS_FROZEN)
+        model->item_table.set = SR_PARAMETERS_FROZEN;
+    SR_TRY(declare_items(model, "item_embedding", more, own, error));
+    return encoder->item_width > 0 ? declare_weight(model, &model->item_adaptor, "item_adaptor", width, own, error) : SR_OK;
+}
+
 sr_status declare_item_tables(sr_model *model, size_t width, sr_error *error)
 {
-    SR_TRY(declare_items(model, "item_embedding", 0, width, error));
+    SR_TRY(declare_adapted_items(model, 0, width, error));
     if (model->settings.encoder.output_embedding != SR_OUTPUT_EMBEDDING_SEPARATE)
         return SR_OK;
     model->item_table.scored = ITEM_OUTPUTS;

@@ -115,6 +115,7 @@ static sr_status encode(model_description *d, sr_encoding *encoding, sr_error *e
     sr_tape_keep_all(d->tape);
     *encoding = (sr_encoding){.representation = NULL};
     d->model->backbone->encode(d->model, d->tape, &d->batch, &pass, encoding);
+    encoding->representation = adapted_states(d->model, d->tape, encoding->representation);
     return sr_tape_status(d->tape, error);
 }
 

@@ -148,7 +148,7 @@ static sr_tensor *rows(sr_item_table *table, sr_tape *tape, item_part part, cons
     }
     *places = found;
     return found ? sr_tape_leaf(tape, d->parts[part].read.values, d->parts[part].read_gradients.values, d->ids.count,
-                                table->parts[part].width, SR_PARAMETERS_ORDINARY)
+                                table->parts[part].width, table->set)
                  : NULL;
 }
 

@@ -74,9 +74,18 @@ sr_tensor *item_vectors_of(sr_model *model, sr_tape *tape, const sr_batch *batch
 {
     const size_t tokens = batch->layout.offsets[batch->layout.sequences];
     sr_tensor *vectors = item_table_read(&model->item_table, tape, ITEM_VECTORS, ids, tokens, true);
+    if (model->settings.encoder.item_width > 0)
+        vectors = sr_linear(tape, vectors, model_parameter(model, tape, model->item_adaptor.weight), NULL);
     if (model->settings.encoder.embedding_scale == SR_EMBEDDING_SCALE_ONE)
         return vectors;
     return sr_weighted_add(tape, vectors, sqrt((double)model->settings.hidden_size), vectors, 0);
+}
+
+sr_tensor *adapted_states(sr_model *model, sr_tape *tape, sr_tensor *states)
+{
+    if (model->settings.encoder.item_width == 0 || !states)
+        return states;
+    return sr_linear_back(tape, states, model_parameter(model, tape, model->item_adaptor.weight));
 }
 
 sr_tensor *item_vectors(sr_model *model, sr_tape *tape, const sr_batch *batch)

@@ -25,6 +25,10 @@ static const sr_choice output_choices[] = {
     {"shared", SR_OUTPUT_EMBEDDING_SHARED, "that of the inputs"},
     {"separate", SR_OUTPUT_EMBEDDING_SEPARATE, "another one, as in gSASRec: twice the memory for items"},
     {NULL, 0, NULL}};
+static const sr_choice vectors_choices[] = {{"drawn", SR_ITEM_VECTORS_DRAWN, "at random, and trained"},
+                                            {"given", SR_ITEM_VECTORS_GIVEN, "in the file of data.item_vectors, and trained"},
+                                            {"frozen", SR_ITEM_VECTORS_FROZEN, "in that file, and stay as they are"},
+                                            {NULL, 0, NULL}};
 static const sr_choice initializer_choices[] = {
     {"normal", SR_INITIALIZER_NORMAL, "N(initializer_mean, initializer_range^2)"},
     {"glorot", SR_INITIALIZER_GLOROT, "N(0, 2 / (rows + columns)) for every matrix, tables too, as in RecTools"},
@@ -56,6 +60,13 @@ static const sr_key keys[] = {
               "dropout in front of the outer map of feed-forward layers", .scope = HAS_OPTIONS),
     SR_CHOICE("model", "output_embedding", sr_model_settings, encoder.output_embedding, output_choices, "shared",
               "the table of items that states are scored with", .scope = HAS_OPTIONS),
+    SR_CHOICE("model", "item_vectors", sr_model_settings, encoder.item_vectors, vectors_choices, "drawn",
+              "where rows of the item table start", .scope = HAS_OPTIONS),
+    SR_INTEGER(
+        "model", "item_width", sr_model_settings, encoder.item_width, 0, 65536, "0",
+        "width of rows of the item table: a linear map brings what is read to the width of the layers, and states to this "
+        "width, where they are scored; 0: they have the width of the layers, and there is no map",
+        .scope = HAS_OPTIONS),
     SR_CHOICE("model", "initializer", sr_model_settings, encoder.initializer, initializer_choices, "normal",
               "initial weights of linear maps and tables", .scope = SCALES_ITEMS),
 };
@@ -73,6 +84,29 @@ static bool has_two_tables(const void *part)
     return ((const sr_model_settings *)part)->encoder.output_embedding == SR_OUTPUT_EMBEDDING_SEPARATE;
 }
 
+static bool adapts_two_tables(const void *part)
+{
+    const sr_encoder_settings *encoder = &((const sr_model_settings *)part)->encoder;
+    return encoder->item_width > 0 && has_two_tables(part);
+}
+
+static bool fills_two_tables(const void *part)
+{
+    const sr_encoder_settings *encoder = &((const sr_model_settings *)part)->encoder;
+    return encoder->item_vectors != SR_ITEM_VECTORS_DRAWN && has_two_tables(part);
+}
+
+static bool adapts_directions(const void *part)
+{
+    const sr_model_settings *settings = part;
+    return settings->encoder.item_width > 0 && settings->similarity == SR_SIMILARITY_COSINE;
+}
+
+static bool freezes(const void *part)
+{
+    return ((const sr_model_settings *)part)->encoder.item_vectors == SR_ITEM_VECTORS_FROZEN;
+}
+
 static const sr_rule rules[] = {
     SR_RULE(
         "model.residual", "model.norm", gates_without_pre,
@@ -82,6 +116,18 @@ static const sr_rule rules[] = {
     SR_RULE("model.output_embedding", "model.backbone", has_two_tables,
             "the mask token is a row of the one table of this model, and masked items are found with that table, as this model "
             "is published; use shared, or another backbone",
+            .scope = IS_MASKED),
+    SR_RULE("model.item_width", "model.output_embedding", adapts_two_tables,
+            "there is one map, of the table that inputs are read from and states are scored with; use shared, or item_width 0",
+            .scope = HAS_OPTIONS),
+    SR_RULE("model.item_vectors", "model.output_embedding", fills_two_tables,
+            "a file has one vector of an item, which is not known to be that of inputs or that of scores; use shared, or drawn",
+            .scope = HAS_OPTIONS),
+    SR_RULE("model.item_width", "model.similarity", adapts_directions,
+            "the lengths of rows and of their maps differ, and cosines compare the one or the other; use dot, or item_width 0",
+            .scope = HAS_OPTIONS),
+    SR_RULE("model.item_vectors", "model.backbone", freezes,
+            "the mask token is a row of the table as well, and nothing would be learned of it; use given, or another backbone",
             .scope = IS_MASKED),
 };
 

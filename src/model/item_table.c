@@ -9,7 +9,8 @@
 void item_table_initialise(sr_item_table *table, const item_table_kind *kind, void *memory, sr_parameters *parameters,
                            size_t items)
 {
-    *table = (sr_item_table){.kind = kind, .memory = memory, .parameters = parameters, .items = items};
+    *table = (sr_item_table){
+        .kind = kind, .memory = memory, .parameters = parameters, .items = items, .set = SR_PARAMETERS_ORDINARY};
 }
 
 void item_table_free(sr_item_table *table)
@@ -50,7 +51,7 @@ sr_status item_table_declare_in_blocks(sr_item_table *table, item_part part, dou
         block->parameters.normal_mean = parameters->normal_mean;
         size_t index;
         SR_TRY(sr_parameters_declare(&block->parameters, made->name, shape, 2,
-                                     (sr_initial_values){SR_INITIAL_NORMAL, deviation}, SR_PARAMETERS_ORDINARY, &index, error));
+                                     (sr_initial_values){SR_INITIAL_NORMAL, deviation}, table->set, &index, error));
         sr_parameters_assign_rows(&block->parameters, index, SR_ROWS_OF_ITEMS);
         block->touched = (sr_touched_rows){.tables = {.count = part + 1}, .every = true};
         for (size_t t = 0; t <= part; ++t)
@@ -90,6 +91,11 @@ sr_status item_table_share(sr_item_table *share, const sr_item_table *table, sr_
 size_t sr_item_table_rows(const sr_item_table *table)
 {
     return table->rows;
+}
+
+size_t sr_item_table_width(const sr_item_table *table)
+{
+    return table->parts[ITEM_VECTORS].width;
 }
 
 size_t sr_item_table_bytes(const sr_item_table *table)

@@ -103,6 +103,7 @@ struct sr_item_table {
     void *memory;              /* what the kind keeps */
     size_t items, rows;        /* rows: 1 + items, and the mask token's */
     bool dense;                /* in training any row may have a gradient */
+    sr_parameter_set set;      /* SR_PARAMETERS_FROZEN: rows stay as they start */
     item_table_part parts[ITEM_PARTS_MAXIMUM];
     size_t part_count;
     item_part scored; /* the part with which states are scored: vectors, unless its declarer says otherwise */

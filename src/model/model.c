@@ -189,6 +189,12 @@ sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settin
     return sr_batch_pack(batch, arena, &packing, examples, count, error);
 }
 
+size_t sr_model_state_width(const sr_model_settings *settings)
+{
+    const int64_t own = settings->encoder.item_width;
+    return (size_t)(own > 0 ? own : settings->hidden_size);
+}
+
 const char *sr_model_name(const sr_model_settings *settings)
 {
     return backbone_of(settings)->component.name;
@@ -244,6 +250,8 @@ void sr_model_encode(sr_model *model, sr_tape *tape, const sr_batch *batch, cons
         encode_chunks(model, tape, batch, pass, encoding);
     else
         model->backbone->encode(model, tape, batch, pass, encoding);
+    encoding->representation = adapted_states(model, tape, encoding->representation);
+    encoding->attacked = adapted_states(model, tape, encoding->attacked);
 }
 
 double sr_model_state_weight(const sr_model_settings *settings)
@@ -273,7 +281,8 @@ sr_table_list sr_model_item_tables(const sr_model *model)
 {
     const sr_model_settings *settings = &model->settings;
     const backbone *row = model->backbone;
-    if (sr_model_moves_every_item(settings) || (row->replaces_items && row->replaces_items(settings)))
+    const bool frozen = model->item_table.set == SR_PARAMETERS_FROZEN; /* no step goes through rows */
+    if (frozen || sr_model_moves_every_item(settings) || (row->replaces_items && row->replaces_items(settings)))
         return (sr_table_list){.count = 0};
     sr_table_list tables = {.count = 0};
     for (size_t part = 0; part < model->item_table.part_count; ++part)

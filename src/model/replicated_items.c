@@ -7,7 +7,7 @@ static sr_status declare_part(sr_item_table *table, item_part part, double devia
     item_table_part *made = &table->parts[part];
     const size_t shape[] = {table->rows, made->width};
     SR_TRY(sr_parameters_declare(table->parameters, made->name, shape, 2, (sr_initial_values){SR_INITIAL_NORMAL, deviation},
-                                 SR_PARAMETERS_ORDINARY, &made->parameter, error));
+                                 table->set, &made->parameter, error));
     sr_parameters_assign_rows(table->parameters, made->parameter, SR_ROWS_OF_ITEMS);
     return SR_OK;
 }

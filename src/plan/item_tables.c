@@ -106,7 +106,7 @@ static double contrasted(const table_facts *f)
         return 0;
     const double examples = (double)smaller((size_t)training_of(f)->batch_size, sr_sampler_examples(f->request->sampler));
     return gathered(f, examples / (double)planned_workers(f->request) *
-                           (2 * (double)model->hidden_size * sizeof(sr_real) + 2 * sizeof(double)));
+                           (2 * (double)sr_model_state_width(model) * sizeof(sr_real) + 2 * sizeof(double)));
 }
 
 static sr_traffic traffic_without_rows(const table_facts *f)
@@ -129,6 +129,8 @@ static double update_seconds(const table_facts *f, double bytes)
 /* Rows whose gradients are summed and that are stepped. */
 static double replicated_rows(const table_facts *f)
 {
+    if (f->request->settings->model.encoder.item_vectors == SR_ITEM_VECTORS_FROZEN)
+        return 0;
     const bool some = f->picks_rows && f->reads.all <= (double)touched_rows_most_of(f->rows);
     return some ? f->reads.all : (double)f->rows;
 }
@@ -186,7 +188,7 @@ static bool is_dense(const table_facts *f)
 /* What one scoring of all targets holds and sends: states are gathered once, and gradients come back. */
 static size_t states_memory(const table_facts *f)
 {
-    const size_t width = (size_t)f->request->settings->model.hidden_size * sizeof(sr_real);
+    const size_t width = sr_model_state_width(&f->request->settings->model) * sizeof(sr_real);
     const size_t targets = (size_t)f->reads.targets;
     return targets * (width + sizeof(int32_t)) + 3 * smaller(targets, STATES_OF_A_ROUND) * width;
 }
@@ -195,7 +197,7 @@ static size_t states_memory(const table_facts *f)
  * sums go, and each worker answers by a gradient. */
 static double states_traffic(const table_facts *f)
 {
-    const double width = (double)f->request->settings->model.hidden_size * sizeof(sr_real);
+    const double width = (double)sr_model_state_width(&f->request->settings->model) * sizeof(sr_real);
     const double asked = width + sizeof(int32_t) + sizeof(sr_real), answered = 3 * sizeof(sr_real) + width;
     return (double)f->scorings * (gathered(f, f->reads.targets / (double)planned_workers(f->request) * asked) +
                                   exchanged(f, f->reads.targets * answered));

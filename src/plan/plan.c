@@ -212,7 +212,7 @@ static sr_status common_memory(sr_plan *plan, const sr_plan_request *request, pr
     /* Each step places its tensors anew. All steps together touch more pages than any one of them. */
     m->activations = threads * (tensors->tape + tensors->tape / 10);
     if (model->contrastive.in_use) /* the rows of the whole batch for each worker, with logarithms of sums */
-        m->exchange = threads * 2 * plan->batch * ((size_t)model->hidden_size * sizeof(sr_real) + sizeof(double));
+        m->exchange = threads * 2 * plan->batch * (sr_model_state_width(model) * sizeof(sr_real) + sizeof(double));
     if (plan->ranks > 1)
         m->exchange += 2 * plan->message;
     if (sr_sampler_gathers_targets(request->sampler, request->ranks * threads))

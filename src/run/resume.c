@@ -174,6 +174,8 @@ sr_status run_resume(run *r, sr_error *error)
         status = load_checkpoint(r, path, error);
     else if (status == SR_OK && r->options->from)
         status = run_take(r, error);
+    else if (status == SR_OK)
+        status = run_fill_item_vectors(r, NULL, error);
     r->stepper.earlier_steps = r->progress.earlier_steps;
     r->stepper.optimizer_steps = r->progress.optimizer_steps;
     if (status == SR_OK)

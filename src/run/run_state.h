@@ -4,6 +4,7 @@
 #define SRTRAIN_RUN_RUN_STATE_H
 
 #include "srtrain/plan.h"
+#include "srtrain/row_moves.h"
 #include "srtrain/run.h"
 #include "srtrain/step.h"
 #include "srtrain/watchdog.h"
@@ -101,6 +102,16 @@ sr_status run_take(run *r, sr_error *error);
 
 /* Writes the line about it. Rank 0 writes; collective. */
 sr_status run_note_taken(run *r, sr_error *error);
+
+/* Which rows of an owner this process fills: those of its blocks, or rank 0 all. `more` are those behind the last of `count`
+ * identifiers; *found is false where the model has no such rows. Release search->here with free(). Local. */
+sr_status run_list_rows(const run *r, sr_row_owner owner, size_t count, sr_row_search *search, bool *found, sr_error *error);
+
+/* ---- item_vectors.c ---- */
+
+/* Lets rows of items start with the vectors of data.item_vectors, where model.item_vectors says so: all rows, or those of
+ * `taken` that are fresh. Counts items that the file does not have. SR_ERROR_DATA names the line that is no vector. */
+sr_status run_fill_item_vectors(run *r, const sr_row_moves *taken, sr_error *error);
 
 /* ---- save.c ---- */
 

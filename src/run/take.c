@@ -87,9 +87,7 @@ static void compare_models(const run *r, const old_model *old, model_changes *ch
 
 /* ---- rows ---- */
 
-/* Which rows of an owner this process takes: those of its blocks, or rank 0 all. `more` are those behind the last of `count`
- * identifiers. False where the model has no such rows. Release *here with free(). */
-static sr_status list_here(const run *r, sr_row_owner owner, size_t count, sr_row_search *search, bool *found, sr_error *error)
+sr_status run_list_rows(const run *r, sr_row_owner owner, size_t count, sr_row_search *search, bool *found, sr_error *error)
 {
     const sr_parameters *parameters = sr_model_parameters(r->model);
     const bool in_blocks = owner == SR_ROWS_OF_ITEMS && parameters->row_block_count > 0;
@@ -116,7 +114,7 @@ static sr_status find_moves(run *r, old_model *old, named_rows *rows, sr_row_own
     sr_row_search search = {.parts = 0};
     SR_TRY(users ? sr_user_names_of_dataset(&rows->now, r->dataset, error)
                  : sr_item_names_of_dataset(&rows->now, r->dataset, error));
-    sr_status status = list_here(r, owner, sr_item_names_count(rows->now), &search, found, error);
+    sr_status status = run_list_rows(r, owner, sr_item_names_count(rows->now), &search, found, error);
     if (status == SR_OK && *found)
         status = sr_names_find(&rows->before, &old->trained_on, old->path, &old->header, users, error);
     search.before = rows->before;
@@ -225,10 +223,11 @@ static sr_status take(run *r, old_model *old, sr_error *error)
     SR_TRY(sr_parallel_agree(r->parallel, read_settings(r, old, error), error));
     SR_TRY(find_rows(r, old, error));
     SR_TRY(take_state(r, old, error));
+    r->takes = true;
+    SR_TRY(run_fill_item_vectors(r, &old->items.moves, error));
     const sr_progress *before = &old->header.progress;
     r->progress.earlier_steps = sr_progress_model_steps(before);
     r->progress.optimizer_steps = old->state == SR_STATE_FITS ? before->optimizer_steps + before->step : 0;
-    r->takes = true;
     report(r, old);
     return SR_OK;
 }

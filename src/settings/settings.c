@@ -15,6 +15,18 @@ static bool wants_prefixes_and_all(const void *part)
     return settings->data.samples == SR_SAMPLES_WINDOW && settings->model.objective == SR_OBJECTIVE_ALL;
 }
 
+static bool lacks_vectors(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->model.encoder.item_vectors != SR_ITEM_VECTORS_DRAWN && !sr_data_names_vectors(&settings->data);
+}
+
+static bool leaves_vectors(const void *part)
+{
+    const sr_settings *settings = part;
+    return settings->model.encoder.item_vectors == SR_ITEM_VECTORS_DRAWN && sr_data_names_vectors(&settings->data);
+}
+
 static bool has_no_order(const void *part)
 {
     const sr_settings *settings = part;
@@ -115,6 +127,10 @@ static const sr_rule rules[] = {
     SR_RULE("training.objective", "data.samples", wants_prefixes_and_all,
             "window makes one example of each prefix of the last max_length items, the empty one included, while all takes "
             "every prefix in one pass over the sequence; use samples sliding or objective last"),
+    SR_RULE("model.item_vectors", "data.item_vectors", lacks_vectors,
+            "rows of items start with the vectors of a file, which has to be named; name it, or use drawn"),
+    SR_RULE("data.item_vectors", "model.item_vectors", leaves_vectors,
+            "nothing would read the file; use given or frozen, or leave it out"),
     SR_RULE("model.max_length", "data.samples", has_no_order,
             "a window of one item has the empty prefix as its only example, from which no order can be learned; use a "
             "max_length of at least 2 or samples sliding"),

@@ -114,6 +114,12 @@ void item_rows_forget_part(const sr_worker *worker)
 
 /* ---- rows in blocks ---- */
 
+/* Rows that stay as they are take no steps. */
+static bool is_frozen(const sr_row_block *block)
+{
+    return block->parameters.list[0].set == SR_PARAMETERS_FROZEN;
+}
+
 static void settle_asked(void *context, const sr_touched_rows *rows)
 {
     struct row_steps *steps = context;
@@ -130,10 +136,10 @@ static sr_status create_steps(sr_stepper *stepper, struct row_steps *steps, sr_r
     if (stepping != SR_ROWS_CAN_STEP)
         return sr_fail(error, SR_ERROR_USAGE, "model.item_table divided: %s", sr_row_stepping_reason(stepping));
     SR_TRY(sr_optimizer_create(&steps->optimizer, &block->parameters, training, error));
-    if (!block->dense)
+    if (!block->dense && !is_frozen(block))
         SR_TRY(sr_optimizer_pick_rows(&steps->optimizer, &block->touched.tables, NULL, error));
     block->state = &steps->optimizer.state;
-    block->settle = block->dense ? NULL : settle_asked;
+    block->settle = block->dense || is_frozen(block) ? NULL : settle_asked;
     block->context = steps;
     return SR_OK;
 }
@@ -192,7 +198,9 @@ double item_rows_squares(const sr_worker *worker)
     double squares = 0;
     struct row_steps *steps;
     for (size_t i = 0; (steps = next_block(worker, &i)) != NULL;)
-        squares += sr_gradient_squares(&steps->block->parameters, steps->kernels, &steps->block->touched, 0, 1);
+        squares += is_frozen(steps->block)
+                       ? 0
+                       : sr_gradient_squares(&steps->block->parameters, steps->kernels, &steps->block->touched, 0, 1);
     return squares;
 }
 
@@ -205,6 +213,8 @@ sr_status item_rows_update(const sr_worker *worker, const sr_update *update, sr_
                                .gradient_norm = update->gradient_norm,
                                .touched = &steps->block->touched,
                                .parts = 1};
+        if (is_frozen(steps->block))
+            continue;
         SR_TRY(sr_optimizer_step(&steps->optimizer, steps->kernels, &own, error));
         sr_optimizer_note(&steps->optimizer, update->step, update->learning_rate, &steps->block->touched);
     }

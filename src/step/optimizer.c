@@ -357,6 +357,8 @@ static void step_once(const whole_step *s)
     for (size_t first = 0, next; first < parameters->count; first = next) {
         sr_step_constants constants;
         next = end_of_set(parameters, first);
+        if (parameters->list[first].set == SR_PARAMETERS_FROZEN)
+            continue;
         begin_set(s, parameters->list[first].set, &constants);
         const sr_element_range of_set = {parameters->list[first].offset,
                                          next < parameters->count ? parameters->list[next].offset : parameters->block_size};
@@ -388,6 +390,8 @@ static sr_status step_arrays(const whole_step *s, size_t first, size_t end, sr_e
     sr_step_constants constants;
     for (size_t i = first; i < end; ++i) {
         const sr_state_slice slice = part_of_array(s, &list[i]);
+        if (list[i].set == SR_PARAMETERS_FROZEN)
+            continue;
         begin_set(s, list[i].set, &constants);
         row->measure(s->kernels, &constants, &slice, sums[i - first]);
     }
@@ -395,6 +399,8 @@ static sr_status step_arrays(const whole_step *s, size_t first, size_t end, sr_e
         SR_TRY(s->update->sum(s->update->context, sums[0], (end - first) * OPTIMIZER_SUMS, error));
     for (size_t i = first; i < end; ++i) {
         const sr_state_slice slice = part_of_array(s, &list[i]);
+        if (list[i].set == SR_PARAMETERS_FROZEN)
+            continue;
         begin_set(s, list[i].set, &constants);
         row->update(s->kernels, &constants, &slice, &list[i], sums[i - first]);
     }

@@ -67,7 +67,7 @@ static const sr_rule rules[] = {
 
 static sr_status declare_parameters(sr_model *model, sr_error *error)
 {
-    SR_TRY(declare_items(model, "item_embedding", 1, (size_t)model->settings.hidden_size, error));
+    SR_TRY(declare_adapted_items(model, 1, (size_t)model->settings.hidden_size, error));
     SR_TRY(declare_positions(model, (size_t)model->settings.max_length + 1, error));
     return declare_layers(model, error);
 }

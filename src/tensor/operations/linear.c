@@ -1,4 +1,4 @@
-/* y = x Wᵀ + b. */
+/* y = x Wᵀ + b, and y = x W. */
 #include "srtrain/kernels.h"
 #include "srtrain/operations.h"
 #include "tensor/description.h"
@@ -73,5 +73,53 @@ sr_tensor *sr_linear(sr_tape *tape, sr_tensor *x, sr_tensor *weight, sr_tensor *
         sr_gemm_with_bias(sr_tape_products(tape), size, sr_plain(x->values, in), right, bias->values, y->values, out);
     else
         sr_gemm_with(sr_tape_products(tape), size, 1, sr_plain(x->values, in), right, 0, y->values, out);
+    return y;
+}
+
+/* ---- the way back ---- */
+
+typedef struct {
+    sr_tensor *x, *weight;
+} back_state;
+
+/* dx += dy Wᵀ,  dW += xᵀ dy */
+static void back_backward(sr_tape *tape, const sr_tensor *y, const void *saved)
+{
+    const back_state *state = saved;
+    sr_tensor *x = state->x, *weight = state->weight;
+    const size_t rows = y->rows, in = x->columns, out = y->columns;
+    if (x->wants_gradient)
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, in, out}, 1, sr_plain(y->gradient, out),
+                     sr_transposed(weight->values, out), sr_gradient_kept(x), x->gradient, in);
+    if (weight->wants_gradient)
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){in, out, rows}, 1, sr_transposed(x->values, in),
+                     sr_plain(y->gradient, out), sr_gradient_kept(weight), weight->gradient, out);
+}
+
+static sr_graph_value describe_back(sr_description *to, const sr_tensor *output, const void *saved)
+{
+    (void)output;
+    const back_state *state = saved;
+    return SR_GRAPH(description_graph(to), "MatMul", described(to, state->x), described(to, state->weight));
+}
+
+static const sr_operation back_operation = {
+    .name = "linear_back", .backward = back_backward, .stores = true, .describe = describe_back};
+
+sr_tensor *sr_linear_back(sr_tape *tape, sr_tensor *x, sr_tensor *weight)
+{
+    if (!x || !weight)
+        return NULL;
+    const size_t rows = x->rows, in = x->columns, out = weight->columns;
+    assert(weight->rows == in);
+    back_state *state = sr_tape_take(tape, 1, sizeof *state);
+    if (!state)
+        return NULL;
+    *state = (back_state){x, weight};
+    sr_tensor *inputs[] = {x, weight};
+    sr_tensor *y = sr_tape_record(tape, rows, out, inputs, 2, &back_operation, state);
+    if (y)
+        sr_gemm_with(sr_tape_products(tape), (sr_product_size){rows, out, in}, 1, sr_plain(x->values, in),
+                     sr_plain(weight->values, out), 0, y->values, out);
     return y;
 }
