@@ -82,6 +82,16 @@ static void draw_top_k(uint64_t trial, sr_settings *settings)
              (long long)evaluation->top_k[draw(trial, 6000, evaluation->top_k_count)]);
 }
 
+/* What rules ask of the learning rate: one kind of warm-up, and a batch that it was chosen for where it follows the batch. */
+static void settle_learning_rate(uint64_t trial, sr_training_settings *training)
+{
+    if (draw(trial, 7006, 2) == 0)
+        training->warmup_steps = 0;
+    else
+        training->warmup_epochs = 0;
+    training->base_batch_size = training->batch_scaling == SR_BATCH_SCALING_NONE ? 0 : training->batch_size;
+}
+
 /* Some backbone, some calibrators, and random values of every key that these have; what the most common rules ask for is seen
  * to, so that many of them break no rule. */
 static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *settings)
@@ -107,6 +117,7 @@ static void draw_settings(const sr_schema *schema, uint64_t trial, sr_settings *
     }
     if (draw(trial, 7005, 4) > 0)
         settings->training.micro_batch = 0;
+    settle_learning_rate(trial, &settings->training);
     if (model->encoder.norm != SR_NORM_PRE)
         model->encoder.residual = SR_RESIDUAL_PLAIN;
     if (model->encoder.item_vectors == SR_ITEM_VECTORS_DRAWN)

@@ -216,6 +216,35 @@ static void the_learning_rate_warms_up_and_decays(void **state)
     assert_true(fabs(sr_learning_rate(&settings, 60, 110) - 0.5) < 1e-12);
 }
 
+static void the_learning_rate_follows_the_batch_size(void **state)
+{
+    (void)state;
+    sr_training_settings settings = default_settings();
+    settings.learning_rate = 0.002;
+    settings.batch_size = 4096;
+    settings.base_batch_size = 1024;
+    assert_true(fabs(sr_learning_rate(&settings, 0, 10) - 0.002) < 1e-12);
+    settings.batch_scaling = SR_BATCH_SCALING_SQUARE_ROOT;
+    assert_true(fabs(sr_learning_rate(&settings, 0, 10) - 0.004) < 1e-12);
+    settings.batch_scaling = SR_BATCH_SCALING_LINEAR;
+    assert_true(fabs(sr_learning_rate(&settings, 0, 10) - 0.008) < 1e-12);
+}
+
+static void a_warm_up_in_epochs_is_a_part_of_the_steps(void **state)
+{
+    (void)state;
+    sr_training_settings settings = default_settings();
+    settings.learning_rate = 1;
+    settings.epochs = 20;
+    settings.warmup_epochs = 2.5;
+    assert_true(fabs(sr_learning_rate(&settings, 4, 80) - 0.5) < 1e-12); /* ten steps of four an epoch */
+    assert_true(fabs(sr_learning_rate(&settings, 9, 80) - 1) < 1e-12);
+    assert_true(fabs(sr_learning_rate(&settings, 10, 80) - 1) < 1e-12);
+    settings.schedule = SR_SCHEDULE_LINEAR;
+    assert_true(fabs(sr_learning_rate(&settings, 45, 80) - 0.5) < 1e-12);
+    assert_true(fabs(sr_learning_rate(&settings, 1, 20) - 2.0 / 3) < 1e-12); /* a part of a step counts as one */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +255,8 @@ int main(void)
         cmocka_unit_test(two_sets_with_a_ratio_of_one_move_like_one_set),
         cmocka_unit_test(clipping_scales_the_whole_gradient_to_the_norm),
         cmocka_unit_test(the_learning_rate_warms_up_and_decays),
+        cmocka_unit_test(the_learning_rate_follows_the_batch_size),
+        cmocka_unit_test(a_warm_up_in_epochs_is_a_part_of_the_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,8 +37,9 @@ void sr_optimizer_free(sr_optimizer *optimizer);
 void sr_optimizer_place(sr_optimizer *optimizer, sr_parameters *parameters, const sr_training_settings *settings,
                         sr_real *blocks);
 
-/* The learning rate of step `step` (from 0) of `total_steps`: linear warm-up over training.warmup_steps, then training.schedule
- * down to 0 at total_steps. */
+/* The learning rate of step `step` (from 0) of `total_steps`: sr_full_learning_rate() after a linear warm-up over
+ * training.warmup_steps or warmup_epochs, then training.schedule down to 0 at total_steps, which are those of training.epochs.
+ */
 double sr_learning_rate(const sr_training_settings *settings, int64_t step, int64_t total_steps);
 
 /* The sum of squares of part `part` of `parts` of the gradient, where `touched` (NULL: everywhere) says that there may be one:

@@ -12,6 +12,7 @@
 enum { SR_OPTIMIZERS_SIZE = 256 };
 
 typedef enum { SR_WEIGHT_DECAY_DECOUPLED, SR_WEIGHT_DECAY_L2 } sr_weight_decay_kind;
+typedef enum { SR_BATCH_SCALING_NONE, SR_BATCH_SCALING_SQUARE_ROOT, SR_BATCH_SCALING_LINEAR } sr_batch_scaling;
 typedef enum { SR_SCHEDULE_CONSTANT, SR_SCHEDULE_LINEAR, SR_SCHEDULE_COSINE } sr_schedule;
 typedef enum { SR_REDUCTION_SHARED, SR_REDUCTION_BLOCKING } sr_reduction_mode;
 typedef enum { SR_WRITING_OVERLAPPED, SR_WRITING_BLOCKING } sr_writing;
@@ -26,9 +27,11 @@ typedef struct {
 
 typedef struct {
     int64_t epochs, batch_size;
-    int64_t micro_batch; /* examples that a worker computes at a time; 0: its whole part */
-    int optimizer;       /* its number in the list of optimizers, see sr_optimizer_number() */
-    double learning_rate;
+    int64_t micro_batch;  /* examples that a worker computes at a time; 0: its whole part */
+    int optimizer;        /* its number in the list of optimizers, see sr_optimizer_number() */
+    double learning_rate; /* of a global batch of base_batch_size, see sr_full_learning_rate() */
+    sr_batch_scaling batch_scaling;
+    int64_t base_batch_size; /* 0 with SR_BATCH_SCALING_NONE alone */
     double weight_decay;
     sr_weight_decay_kind weight_decay_kind;
     double clip_norm; /* 0: no clipping */
@@ -38,6 +41,7 @@ typedef struct {
     sr_new_rows new_rows;       /* how rows start that the checkpoint of --from does not have */
     sr_schedule schedule;
     int64_t warmup_steps;
+    double warmup_epochs; /* the same in epochs; one of the two is 0 */
     int64_t seed;
     sr_precision precision;
     double kept_logits_megabytes;
@@ -62,6 +66,15 @@ typedef struct {
     int64_t every_steps;
     bool tensorboard;
 } sr_logging_settings;
+
+/* The learning rate after warm-up for a global batch of B = batch_size examples, where learning_rate was chosen for B_0 =
+ * base_batch_size:
+ *
+ *   none           learning_rate
+ *   square_root    learning_rate sqrt(B / B_0): for optimizers that divide by the size of gradients, as Adam (Malladi et al.,
+ *                  "On the SDEs and scaling rules for adaptive gradient algorithms", 2022) and LAMB (You et al. 2020)
+ *   linear         learning_rate B / B_0: for sgd (Goyal et al., "Accurate, large minibatch SGD", 2017) */
+double sr_full_learning_rate(const sr_training_settings *settings);
 
 /* How many parts of a global batch each of `workers` workers computes one after the other; at least 1. */
 size_t sr_micro_batches(const sr_training_settings *settings, size_t workers);

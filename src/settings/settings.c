@@ -39,7 +39,7 @@ static bool takes_all(const void *part)
     const sr_training_settings *training = &((const sr_settings *)part)->training;
     const double ratio = sr_model_learning_rate_ratio(&((const sr_settings *)part)->model, SR_PARAMETERS_ATTACK);
     return training->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED &&
-           training->learning_rate * ratio * training->weight_decay >= 1;
+           sr_full_learning_rate(training) * ratio * training->weight_decay >= 1;
 }
 
 static bool divides(const sr_settings *settings)

@@ -70,13 +70,20 @@ void sr_optimizer_free(sr_optimizer *optimizer)
 
 /* ---- learning rate and norm ---- */
 
+static int64_t warmup_of(const sr_training_settings *settings, int64_t total_steps)
+{
+    if (settings->warmup_epochs > 0 && settings->epochs > 0)
+        return (int64_t)ceil(settings->warmup_epochs * (double)total_steps / (double)settings->epochs);
+    return settings->warmup_steps;
+}
+
 double sr_learning_rate(const sr_training_settings *settings, int64_t step, int64_t total_steps)
 {
-    const double full = settings->learning_rate;
-    if (step < settings->warmup_steps)
-        return full * (double)(step + 1) / (double)settings->warmup_steps;
-    const int64_t decay_steps = total_steps - settings->warmup_steps;
-    const double done = decay_steps > 0 ? (double)(step - settings->warmup_steps) / (double)decay_steps : 0;
+    const double full = sr_full_learning_rate(settings);
+    const int64_t warmup = warmup_of(settings, total_steps), decay_steps = total_steps - warmup;
+    if (step < warmup)
+        return full * (double)(step + 1) / (double)warmup;
+    const double done = decay_steps > 0 ? (double)(step - warmup) / (double)decay_steps : 0;
     switch (settings->schedule) {
     case SR_SCHEDULE_LINEAR:
         return full * (1 - done);

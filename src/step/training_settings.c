@@ -3,6 +3,8 @@
 
 #include "step/optimizer_row.h"
 
+#include <math.h>
+
 static const sr_choice decay_choices[] = {{"decoupled", SR_WEIGHT_DECAY_DECOUPLED, "beside the gradient, as AdamW"},
                                           {"l2", SR_WEIGHT_DECAY_L2, "added to the gradient"},
                                           {NULL, 0, NULL}};
@@ -10,6 +12,12 @@ static const sr_choice schedule_choices[] = {{"constant", SR_SCHEDULE_CONSTANT, 
                                              {"linear", SR_SCHEDULE_LINEAR, "down to 0 at the last step of the last epoch"},
                                              {"cosine", SR_SCHEDULE_COSINE, "down to 0 at the last step of the last epoch"},
                                              {NULL, 0, NULL}};
+static const sr_choice batch_scaling_choices[] = {
+    {"none", SR_BATCH_SCALING_NONE, "it is learning_rate"},
+    {"square_root", SR_BATCH_SCALING_SQUARE_ROOT,
+     "learning_rate times the square root of batch_size / base_batch_size: for adamw, adam and lamb"},
+    {"linear", SR_BATCH_SCALING_LINEAR, "learning_rate times batch_size / base_batch_size: for sgd"},
+    {NULL, 0, NULL}};
 static const sr_choice precision_choices[] = {{"fp32", SR_PRECISION_FP32, "single precision"},
                                               {"bf16", SR_PRECISION_BF16,
                                                "where the processor has AMX, operands of large products (linear maps, "
@@ -68,6 +76,10 @@ static const sr_key training_keys[] = {
            .choice_at = optimizer_choice),
     SR_NUMBER("training", "learning_rate", sr_training_settings, learning_rate, 0, 1, "0.001",
               "of the optimizer, after warm-up", .above = true),
+    SR_CHOICE("training", "batch_scaling", sr_training_settings, batch_scaling, batch_scaling_choices, "none",
+              "how the learning rate follows the batch size"),
+    SR_INTEGER("training", "base_batch_size", sr_training_settings, base_batch_size, 0, 1e8, "0",
+               "the batch size that learning_rate was chosen for; 0: none, with batch_scaling none"),
 };
 
 /* Behind those of the optimizers. */
@@ -91,6 +103,8 @@ static const sr_key more_training_keys[] = {
               "learning rate after warm-up"),
     SR_INTEGER("training", "warmup_steps", sr_training_settings, warmup_steps, 0, 1e9, "0",
                "steps over which the learning rate rises from 0"),
+    SR_NUMBER("training", "warmup_epochs", sr_training_settings, warmup_epochs, 0, 1e6, "0",
+              "the same in epochs, and parts of one: it stays the same part of a training when the batch size changes"),
     SR_INTEGER("training", "seed", sr_training_settings, seed, 0, 9007199254740992.0, "42", "of every random number"),
     SR_CHOICE("training", "precision", sr_training_settings, precision, precision_choices, "fp32",
               "arithmetic of matrix products"),
@@ -159,13 +173,44 @@ static const sr_key logging_keys[] = {
 static bool takes_all(const void *part)
 {
     const sr_training_settings *training = part;
-    return training->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED && training->learning_rate * training->weight_decay >= 1;
+    return training->weight_decay_kind == SR_WEIGHT_DECAY_DECOUPLED &&
+           sr_full_learning_rate(training) * training->weight_decay >= 1;
+}
+
+static bool warms_up_twice(const void *part)
+{
+    const sr_training_settings *training = part;
+    return training->warmup_steps > 0 && training->warmup_epochs > 0;
+}
+
+static bool scales_halfway(const void *part)
+{
+    const sr_training_settings *training = part;
+    return (training->batch_scaling == SR_BATCH_SCALING_NONE) != (training->base_batch_size == 0);
 }
 
 static const sr_rule rules[] = {
     SR_RULE("training.weight_decay", "training.learning_rate", takes_all,
             "their product is the share of every weight that decoupled decay takes away in a step, and must be below 1"),
+    SR_RULE("training.batch_scaling", "training.base_batch_size", scales_halfway,
+            "a learning rate follows the batch size from the one that it was chosen for; give both, or none"),
+    SR_RULE("training.warmup_epochs", "training.warmup_steps", warms_up_twice,
+            "both say how long the learning rate rises; leave one of them out"),
 };
+
+double sr_full_learning_rate(const sr_training_settings *settings)
+{
+    const double ratio = (double)settings->batch_size / (double)settings->base_batch_size;
+    switch (settings->batch_scaling) {
+    case SR_BATCH_SCALING_SQUARE_ROOT:
+        return settings->learning_rate * sqrt(ratio);
+    case SR_BATCH_SCALING_LINEAR:
+        return settings->learning_rate * ratio;
+    case SR_BATCH_SCALING_NONE:
+        break;
+    }
+    return settings->learning_rate;
+}
 
 size_t sr_micro_batches(const sr_training_settings *settings, size_t workers)
 {
