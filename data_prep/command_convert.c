@@ -11,14 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether anything is left of what was read. */
+static sr_status check_found(const parse_report *report, const char *path, sr_error *error)
+{
+    const unsigned long long not_chosen = report->dropped[DROPPED_WHERE], missing = report->dropped[DROPPED_NA];
+    if (report->records > 0)
+        return SR_OK;
+    if (not_chosen + missing == 0)
+        return sr_fail(error, SR_ERROR_DATA, "%s: no interaction was found: there is no line of data", path);
+    return sr_fail(error, SR_ERROR_DATA,
+                   "%s: no interaction is left: --where has not chosen %llu of %llu lines, and --na-values leaves out %llu; "
+                   "values are compared as they are written, in small and capital letters",
+                   path, not_chosen, (unsigned long long)report->lines, missing);
+}
+
 /* What only the input shows. */
 static sr_status check_input(const conversion *c, const input_facts *facts, sr_error *error)
 {
     SR_TRY(parse_report_judge(&facts->report, (const char *const *)c->inputs.paths, error));
-    if (facts->report.records == 0)
-        return sr_fail(error, SR_ERROR_DATA,
-                       "%s: no interaction was found: the file is empty, or --where and --na-values leave out every line",
-                       c->inputs.paths[0]);
+    SR_TRY(check_found(&facts->report, c->inputs.paths[0], error));
     if (c->entry.has_min_rating && !facts->reading.has_ratings)
         return sr_fail(error, SR_ERROR_USAGE, "--min-rating: this input has no ratings%s", facts->reading.no_ratings);
     if ((c->after || c->before) && !facts->reading.has_times)

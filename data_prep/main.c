@@ -1,4 +1,5 @@
 /* srprep: raw interactions in, HDF5 shards out. */
+#include "base/program_commit.h"
 #include "commands.h"
 #include "readers/reader.h"
 #include "srtrain/command_line.h"
@@ -157,7 +158,7 @@ int main(int argument_count, char **arguments)
     if (is_alone && !sr_parallel_is_first()) /* of several processes one prints */
         return SR_OK;
     if (wants_version)
-        puts("srprep " SRTRAIN_PROGRAM_VERSION);
+        printf("srprep %s (%s)\n", SRTRAIN_PROGRAM_VERSION, sr_program_commit);
     else if (sr_help_is_wanted(2, arguments))
         status = print_help(arguments[1], &error);
     else if (is_alone)

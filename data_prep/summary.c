@@ -95,7 +95,8 @@ static bool add_notes(const parse_report *parsed, cJSON *root)
     cJSON *spanning = cJSON_AddObjectToObject(root, "records_on_several_lines");
     return spanning && add(spanning, "records", parsed->spanning.count) &&
            add(spanning, "lines", parsed->spanning.count + parsed->continued) && add(spanning, "longest", parsed->longest) &&
-           add(root, "time_stamps_cut", parsed->cut.count) && add(root, "identifiers_with_marks", parsed->marked.count);
+           add(root, "time_stamps_cut", parsed->cut.count) && add(root, "identifiers_with_marks", parsed->marked.count) &&
+           add(root, "identifiers_not_utf8", parsed->foreign.count);
 }
 
 static bool add_lines(const summary *s, cJSON *root)

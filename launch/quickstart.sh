@@ -23,11 +23,10 @@ cmake --build build --target srtrain_program srprep
 
 step "data ($data)"
 if [ -f "$data/index.h5" ]; then
-    echo "already there"
+    build/srprep info "$data"
 else
     build/srprep synth --users 3000 --items 800 --mean-length 15 --seed 1 --output "$data"
 fi
-build/srprep info "$data"
 
 step "training AC-SASRec on 2 ranks ($run)"
 if [ -f "$run/evaluation.json" ]; then
@@ -45,6 +44,9 @@ if [ ! -f "$run/recommendations.tsv" ]; then
 fi
 head -n 16 "$run/recommendations.tsv"
 
+step "a page of curves and tests"
+build/srtrain report "$run" --output "$output/report.html"
+
 cat <<EOF
 
 Everything lies in $output/:
@@ -57,4 +59,17 @@ Everything lies in $output/:
   run/best.h5                the best model
   run/evaluation.json        its test metrics
   run/recommendations.tsv    the top 5 for every user
+  report.html                curves, tests and times of the run: open it in a browser
+
+The programs are build/srtrain and build/srprep. Your own data come next: docs/tutorial.md. It wants them in your PATH:
+
+  export PATH=$PWD/build:$PWD/launch:\$PATH
 EOF
+if [ "$(id -u)" = 0 ]; then
+    cat <<EOF
+
+You are root, for whom Open MPI starts nothing until it is told that this is meant:
+
+  set -a; . launch/launchers.env; set +a
+EOF
+fi

@@ -244,6 +244,13 @@ static void a_checkpoint_that_is_none_is_a_data_error(void **state)
     run_srtrain(&w->result, 2, "recommend %s --data %s", w->directory, w->data);
     assert_code(&w->result, 3);
     assert_says(&w->result, "is a directory, expected an HDF5 file");
+    world_path(w, "best.h5", path);
+    program_write(path, "this is the best model");
+    run_srtrain(&w->result, 0, "evaluate %s --data %s", w->directory, w->data);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "the best model of this run is ");
+    assert_says(&w->result, path);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void a_beginning_that_does_not_exist_is_a_data_error(void **state)

@@ -235,6 +235,9 @@ static void what_is_missing_says_how_to_leave_it_out(void **state)
                "the rating \"\" is not a number; --na-values '' leaves out lines");
     assert_bad(*state, "csv", &all, "a,1,2,\\N\n", SR_ERROR_DATA,
                "the rating \"\\N\" is not a number; --na-values '\\N' leaves out");
+    const reader_options quoted = {.columns = "user=0,item=1,rating=2", .delimiter = ";"};
+    assert_bad(*state, "csv", &quoted, "a;1;3,5\n", SR_ERROR_DATA,
+               "the rating \"3,5\" is not a number: decimals stand behind a point, not behind a comma");
     assert_bad(*state, "json", &json, "{\"u\":null,\"i\":1,\"t\":2}\n", SR_ERROR_DATA,
                "is null; --na-values null leaves out lines");
     static raw_rows rows;

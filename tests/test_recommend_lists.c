@@ -104,10 +104,25 @@ static void bad_lists_are_refused(void **state)
     program_shell(w, 3,
                   "printf 'a item-1\\n\\n' >bad.txt; srtrain recommend run/best.h5 --candidates bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt:2: the line is empty");
-    program_shell(w, 3, ": >bad.txt; srtrain recommend run/best.h5 --exclude-items bad.txt --output bad.tsv");
+    program_shell(w, 3, ": >bad.txt; srtrain recommend run/best.h5 --only-items bad.txt --output bad.tsv");
     assert_says(&w->result, "bad.txt names no items");
     program_shell(w, 1, "srtrain recommend run/best.h5 --candidates missing.txt --output bad.tsv");
     program_shell(w, 0, "! ls | grep bad.tsv");
+}
+
+/* Nothing may be sold out, or only what the model does not know. */
+static void a_list_that_excludes_nothing_is_no_error(void **state)
+{
+    program_world *w = *state;
+    program_shell(
+        w, 0,
+        ": >none.txt; srtrain recommend run/best.h5 --output all.tsv && "
+        "$MPIEXEC 2 srtrain recommend run/best.h5 --exclude-items none.txt --output some.tsv && cmp all.tsv some.tsv");
+    assert_says(&w->result, "none.txt names no items: none is left out");
+    program_shell(w, 0,
+                  "echo new >none.txt; srtrain recommend run/best.h5 --exclude-items none.txt --output new.tsv && "
+                  "cmp all.tsv new.tsv");
+    assert_says(&w->result, "1 of the 1 items in none.txt are not known");
 }
 
 /* A history with times gives what its user gets. */
@@ -211,6 +226,7 @@ int main(void)
         cmocka_unit_test(only_given_items_are_recommended),
         cmocka_unit_test(users_are_recommended_their_candidates),
         cmocka_unit_test(bad_lists_are_refused),
+        cmocka_unit_test(a_list_that_excludes_nothing_is_no_error),
         cmocka_unit_test(histories_may_have_times),
         cmocka_unit_test(new_users_need_no_training_data),
         cmocka_unit_test(exports_do_not_depend_on_ranks),

@@ -49,7 +49,7 @@ class Serving(unittest.TestCase):
         return found.stdout
 
     def ask(self, port, items, k):
-        address = f"http://127.0.0.1:{port}/?items={','.join(items)}&k={k}"
+        address = f"http://127.0.0.1:{port}/?{'&'.join(f'item={item}' for item in items)}&k={k}"
         for _ in range(300):
             try:
                 with urllib.request.urlopen(address) as answer:

@@ -40,6 +40,7 @@ static void help_and_version_are_no_errors(void **state)
     run_srprep(&w->result, "--version");
     assert_code(&w->result, 0);
     assert_says(&w->result, "srprep ");
+    assert_says(&w->result, "(commit ");
 }
 
 static void usage_errors_end_with_2_and_write_nothing(void **state)

@@ -69,10 +69,41 @@ static void dropped_lines_have_reasons_and_examples(void **state)
     cJSON_Delete(report);
 }
 
+static void identifiers_that_are_not_utf8_are_counted(void **state)
+{
+    program_world *w = *state;
+    char input[160];
+    snprintf(input, sizeof input, "%s/latin.csv", w->directory);
+    program_write(input, "a,K\xC3\xA4se,1\na,K\xE4se,2\nb,K\xE4se,3\nM\xFCller,x,4\n");
+    run_srprep(&w->result,
+               "convert --format csv --columns user=0,item=1,time=2 --input %s --output %s/data --report /dev/stderr", input,
+               w->directory);
+    assert_code(&w->result, 0);
+    assert_says(&w->result, "3 interactions have an identifier that is not UTF-8, the first at ");
+    assert_says(&w->result, "latin.csv:2: ");
+    assert_says(&w->result, "iconv -f WINDOWS-1252 -t UTF-8");
+    assert_says(&w->result, "\"identifiers_not_utf8\":\t3");
+}
+
+static void lines_of_which_none_is_chosen_are_counted(void **state)
+{
+    program_world *w = *state;
+    char input[160];
+    snprintf(input, sizeof input, "%s/events.csv", w->directory);
+    program_write(input, "a,x,1,buy\na,y,2,buy\nb,x,3,view\n");
+    run_srprep(&w->result, "convert --format csv --columns user=0,item=1,time=2 --where 3=Buy --input %s --output %s/data",
+               input, w->directory);
+    assert_code(&w->result, 3);
+    assert_says(&w->result, "no interaction is left: --where has not chosen 3 of 3 lines");
+    assert_says(&w->result, "in small and capital letters");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(dropped_lines_have_reasons_and_examples, program_set_up, program_tear_down),
+        cmocka_unit_test_setup_teardown(identifiers_that_are_not_utf8_are_counted, program_set_up, program_tear_down),
+        cmocka_unit_test_setup_teardown(lines_of_which_none_is_chosen_are_counted, program_set_up, program_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

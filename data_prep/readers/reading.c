@@ -232,6 +232,20 @@ static const char *missing_hint(field value, char hint[HINT_SIZE])
     return hint;
 }
 
+/* What helps with a rating that is no number. */
+static const char *rating_hint(field value, char hint[HINT_SIZE])
+{
+    size_t digits = 0, commas = 0;
+    for (size_t i = 0; i < value.length; ++i) {
+        digits += value.text[i] >= '0' && value.text[i] <= '9';
+        commas += value.text[i] == ',';
+    }
+    missing_hint(value, hint);
+    if (commas == 1 && digits > 0 && digits + commas == value.length)
+        snprintf(hint, HINT_SIZE, ": decimals stand behind a point, not behind a comma");
+    return hint;
+}
+
 #define DATE_EXAMPLES "as 2016-07-25 or 2016-07-25T06:28:49Z"
 
 /* What a time stamp is not, by what was asked for or what most of the first ones are. */
@@ -321,6 +335,22 @@ static bool begins_with_mark(field identifier)
     return identifier.length >= 3 && memcmp(identifier.text, "\xEF\xBB\xBF", 3) == 0;
 }
 
+/* Whether bytes have the form of UTF-8. */
+static bool is_utf8(const char *text, size_t length)
+{
+    for (size_t at = 0; at < length;) {
+        const unsigned char first = (unsigned char)text[at];
+        const size_t size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+        if (size == 0 || size > length - at)
+            return false;
+        for (size_t i = 1; i < size; ++i)
+            if (((unsigned char)text[at + i] & 0xC0) != 0x80)
+                return false;
+        at += size;
+    }
+    return true;
+}
+
 static void note_span(reading *r, uint64_t line)
 {
     parse_report_note(&r->report->spanning, r->file_number, line);
@@ -338,6 +368,8 @@ static sr_status hand_on(reading *r, const interaction *record, bool is_cut, sr_
     if (begins_with_mark((field){record->user, record->user_length}) ||
         begins_with_mark((field){record->item, record->item_length}))
         parse_report_note(&r->report->marked, r->file_number, record->line);
+    if (!is_utf8(record->user, record->user_length) || !is_utf8(record->item, record->item_length))
+        parse_report_note(&r->report->foreign, r->file_number, record->line);
     return r->sink->add(r->sink->context, record, error);
 }
 
@@ -366,7 +398,7 @@ sr_status reading_add(reading *r, const field *values, sr_error *error)
     }
     if (r->has_ratings && !number_float(values[RATING], &record.rating))
         return reading_drop(r, DROPPED_RATING, error, "the rating \"%.*s\" is not a number%s", shown_length(values[RATING]),
-                            values[RATING].text, missing_hint(values[RATING], hint));
+                            values[RATING].text, rating_hint(values[RATING], hint));
     if (!r->grouping)
         return hand_on(r, &record, is_cut, error);
     SR_TRY(SR_GROW(&r->group, &r->group_room, r->group_count + 1, "the interactions of a line", error));

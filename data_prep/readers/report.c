@@ -57,7 +57,8 @@ sr_status parse_report_judge(const parse_report *report, const char *const *path
 /* What is no fault, but changes what the interactions are. */
 static void print_notes(const parse_report *report, const char *const *paths, FILE *file)
 {
-    const noted_records *spanning = &report->spanning, *cut = &report->cut, *marked = &report->marked;
+    const noted_records *spanning = &report->spanning, *cut = &report->cut, *marked = &report->marked,
+                        *foreign = &report->foreign;
     if (spanning->count)
         fprintf(file,
                 "quotes        %llu record%s on several lines, %llu lines in all, at most %llu; the first begins at %s:%llu\n"
@@ -77,6 +78,12 @@ static void print_notes(const parse_report *report, const char *const *paths, FI
                 "files "
                 "may have been put together, each with its mark\n",
                 (unsigned long long)marked->count, paths[marked->file], (unsigned long long)marked->line);
+    if (foreign->count)
+        fprintf(
+            file,
+            "encoding      %llu interactions have an identifier that is not UTF-8, the first at %s:%llu: it is kept as it is, "
+            "but other programs may not read it; iconv -f WINDOWS-1252 -t UTF-8 mends files of Western Europe\n",
+            (unsigned long long)foreign->count, paths[foreign->file], (unsigned long long)foreign->line);
 }
 
 void parse_report_print(const parse_report *report, const char *const *paths, FILE *file)
@@ -138,6 +145,7 @@ void parse_report_merge(parse_report *report, const parse_report *later, uint32_
     report->longest = later->longest > report->longest ? later->longest : report->longest;
     merge_notes(&report->spanning, &later->spanning, file, lines_before);
     merge_notes(&report->marked, &later->marked, file, lines_before);
+    merge_notes(&report->foreign, &later->foreign, file, lines_before);
     merge_notes(&report->cut, &later->cut, file, lines_before);
     for (size_t reason = 0; reason < DROP_REASONS; ++reason) {
         report->dropped[reason] += later->dropped[reason];

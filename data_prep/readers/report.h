@@ -48,6 +48,7 @@ typedef struct {
     uint64_t continued;     /* their lines behind the first */
     uint64_t longest;       /* the most lines that one of them stands on */
     noted_records marked;   /* those with an identifier that begins with a byte-order mark */
+    noted_records foreign;  /* those with an identifier that is not UTF-8 */
     noted_records cut;      /* those whose time stamp lost decimals for which 64 bits have no room */
     uint64_t dropped[DROP_REASONS];
     uint64_t example_count[DROP_REASONS];

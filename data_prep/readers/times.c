@@ -110,9 +110,11 @@ static sr_status fail_bound(const time_format *format, field text, const char *o
 {
     const int length = (int)text.length;
     if (kind == TIME_IS_NEITHER)
-        return sr_fail(error, SR_ERROR_USAGE,
-                       "%s: \"%.*s\" is neither a number nor a date as 2016-07-25 or 2016-07-25T06:28:49Z", option, length,
-                       text.text);
+        return sr_fail(
+            error, SR_ERROR_USAGE,
+            "%s: \"%.*s\" is neither a number nor a date as 2016-07-25 or 2016-07-25T06:28:49Z, which options have whatever "
+            "--time-format says",
+            option, length, text.text);
     if (format->unit == TIME_ISO)
         return sr_fail(error, SR_ERROR_USAGE, "%s: \"%.*s\" is a number, and the time stamps of the input are dates", option,
                        length, text.text);

@@ -50,8 +50,8 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
 
 /* ---- what this program runs with ---- */
 
-/* A text of several lines: version of srtrain and of MPI, BLAS, HDF5, FFTW, and what `cpu` says of the processor; release with
- * free(). Local. */
+/* A text of several lines: version and commit of srtrain, versions of MPI, BLAS, HDF5, FFTW, and what `cpu` says of the
+ * processor; release with free(). Local. */
 sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **text, sr_error *error);
 
 #endif

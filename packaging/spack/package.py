@@ -3,6 +3,8 @@
 #   spack repo create my-repo && mkdir -p my-repo/packages/srtrain
 #   cp package.py my-repo/packages/srtrain/ && spack repo add my-repo
 #   spack dev-build srtrain@main           # in a checkout of srtrain
+#
+# packaging/release.sh adds the version of a release, with the checksum of its tarball.
 from spack.package import *
 
 

@@ -48,8 +48,8 @@ static sr_status read_options(const command_context *context, recommend_options 
          .help = "recommends to the users of the data set whose names are the lines of this file; to all by default"},
         {.name = "histories",
          .file = &options->histories,
-         .help = "recommends to new users: each line is a name and its items, oldest first; for models of times words are "
-                 "ITEM:TIME"},
+         .help = "recommends to new users: each line is a name and its items, oldest first, with blanks between them, or tabs "
+                 "if names have blanks; for models of times words are ITEM:TIME"},
         {.name = "top-k",
          .count = &options->top_k,
          .least = 1,
@@ -77,7 +77,8 @@ static sr_status read_options(const command_context *context, recommend_options 
                  "the data set"},
         {.name = "candidates",
          .file = &options->candidates,
-         .help = "each line is a user and items: recommends to these users alone, and of these items alone"},
+         .help = "each line is a user and items, with blanks between them, or tabs if names have blanks: recommends to these "
+                 "users alone, and of these items alone"},
         {.name = "only-items",
          .other_name = "items",
          .file = &options->only_items,
@@ -256,13 +257,15 @@ static sr_status mark_items(uint8_t *marks, const checkpointed_model *loaded, co
     const size_t rows = sr_item_names_count(loaded->item_names) + 1;
     item_lists_report report;
     if (options->only_items) {
-        SR_TRY(item_marks_read(options->only_items, loaded->item_names, marks, &report, error));
+        SR_TRY(item_marks_read(options->only_items, loaded->item_names, true, marks, &report, error));
         report_lists(log, options->only_items, &report);
         for (size_t item = 0; item < rows; ++item)
             marks[item] = !marks[item];
     }
     if (options->exclude_items) {
-        SR_TRY(item_marks_read(options->exclude_items, loaded->item_names, marks, &report, error));
+        SR_TRY(item_marks_read(options->exclude_items, loaded->item_names, false, marks, &report, error));
+        if (report.named == 0)
+            sr_log_warning(log, "%s names no items: none is left out", options->exclude_items);
         report_lists(log, options->exclude_items, &report);
     }
     return SR_OK;

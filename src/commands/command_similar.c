@@ -48,7 +48,7 @@ static sr_status choose_items(command_context *context, const checkpointed_model
     SR_TRY(SR_PARALLEL_ALLOCATE(context->parallel, &marks, rows, "marks of items", error));
     sr_status status = SR_PARALLEL_ALLOCATE(context->parallel, items, rows, "marks of items", error);
     if (status == SR_OK && sr_parallel_rank(context->parallel) == 0)
-        status = item_marks_read(path, loaded->item_names, marks, &report, error);
+        status = item_marks_read(path, loaded->item_names, true, marks, &report, error);
     status = sr_parallel_agree(context->parallel, status, error);
     if (status == SR_OK)
         status = sr_parallel_broadcast(context->parallel, marks, rows, error);

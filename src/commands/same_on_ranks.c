@@ -1,5 +1,6 @@
 /* Every rank reads its own command line and its own files. Where they differ, a job would compute something that nobody has
  * asked for, or hang. */
+#include "base/program_commit.h"
 #include "commands/command.h"
 
 #include <stdio.h>
@@ -62,7 +63,7 @@ static sr_status describe_program(const char *command, char **text, sr_error *er
     FILE *stream = open_memstream(text, &size);
     if (!stream)
         return sr_fail_memory(error, 1, "the text of a program");
-    fprintf(stream, "srtrain %s\ncommand %s\n", SRTRAIN_PROGRAM_VERSION, command);
+    fprintf(stream, "srtrain %s (%s)\ncommand %s\n", SRTRAIN_PROGRAM_VERSION, sr_program_commit, command);
     return end_text(stream, sr_settings_describe(stream, false, error), text, error);
 }
 

@@ -64,8 +64,8 @@ static sr_status check_some_known(const char *path, const sr_item_names *names, 
 
 /* ---- marks ---- */
 
-sr_status item_marks_read(const char *path, const sr_item_names *names, uint8_t *marks, item_lists_report *report,
-                          sr_error *error)
+sr_status item_marks_read(const char *path, const sr_item_names *names, bool needs_one, uint8_t *marks,
+                          item_lists_report *report, sr_error *error)
 {
     item_words words = {.items = NULL};
     sr_status status = names_create(&words.words, error);
@@ -73,7 +73,7 @@ sr_status item_marks_read(const char *path, const sr_item_names *names, uint8_t 
         status = names_read(&words.words, path, error);
     if (status == SR_OK)
         status = find_items(&words, names, report, error);
-    if (status == SR_OK)
+    if (status == SR_OK && needs_one)
         status = check_some_known(path, names, report, error);
     for (uint32_t number = 0; status == SR_OK && number < words.words.count; ++number)
         if (words.items[number])

@@ -13,10 +13,10 @@ typedef struct {
     char shown[ITEM_LISTS_SHOWN_SIZE];
 } item_lists_report;
 
-/* Marks the items that a file names, one a line: marks[item] is set for each, [items + 1]. SR_ERROR_DATA where it names no item
- * that there is. */
-sr_status item_marks_read(const char *path, const sr_item_names *names, uint8_t *marks, item_lists_report *report,
-                          sr_error *error);
+/* Marks the items that a file names, one a line: marks[item] is set for each, [items + 1]. Where it names no item that
+ * there is, SR_ERROR_DATA if one is needed. */
+sr_status item_marks_read(const char *path, const sr_item_names *names, bool needs_one, uint8_t *marks,
+                          item_lists_report *report, sr_error *error);
 
 /* Candidates of users: lines "user item item ...", separated as histories are (new_users.h). */
 typedef struct candidate_lists candidate_lists;

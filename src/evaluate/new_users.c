@@ -262,8 +262,10 @@ static sr_status check_lines(new_users *users, name_table *names, sr_error *erro
     if (users->report.users == 0)
         return sr_fail(error, SR_ERROR_DATA, "%s is empty, expected lines \"user item item ...\"", users->path);
     if (users->report.empty == users->report.users && !users->keeps_empty)
-        return sr_fail(error, SR_ERROR_DATA, "%s: none of its items is in the data set: %s", users->path,
-                       users->report.unknown_shown);
+        return sr_fail(
+            error, SR_ERROR_DATA,
+            "%s: none of its items is in the data set: %s; words are separated by blanks, or by tabs in a line with a tab",
+            users->path, users->report.unknown_shown);
     return SR_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "run/environment.h"
 
+#include "base/program_commit.h"
 #include "srtrain/output_file.h"
 #include "srtrain/run.h"
 #include "tensor/gemm.h"
@@ -35,9 +36,9 @@ sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **tex
     sr_parallel_library_version(mpi, sizeof mpi);
     sr_blas_description(blas, sizeof blas);
     hdf5_version(hdf5, sizeof hdf5);
-    if (asprintf(text, "srtrain %s\n%s\n%s (%s)\n%s\n%s\nCPU level: %s (%s); products of %s\n", program_version, mpi, blas,
-                 cpu->blas_reason, hdf5, fftw_version_text(), cpu->kernels->level, cpu->level_reason,
-                 cpu->kernels->products[SR_PRECISION_BF16]->name) < 0) {
+    if (asprintf(text, "srtrain %s (%s)\n%s\n%s (%s)\n%s\n%s\nCPU level: %s (%s); products of %s\n", program_version,
+                 sr_program_commit, mpi, blas, cpu->blas_reason, hdf5, fftw_version_text(), cpu->kernels->level,
+                 cpu->level_reason, cpu->kernels->products[SR_PRECISION_BF16]->name) < 0) {
         *text = NULL;
         return sr_fail_memory(error, 1, "version text");
     }

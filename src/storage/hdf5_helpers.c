@@ -91,6 +91,16 @@ static hid_t access_properties(hdf5_trouble *trouble)
     return properties;
 }
 
+static sr_status fail_directory(const char *path, sr_error *error)
+{
+    char best[4096];
+    const size_t length = strlen(path);
+    const int size = snprintf(best, sizeof best, "%s%sbest.h5", path, length && path[length - 1] == '/' ? "" : "/");
+    const bool is_run = size > 0 && (size_t)size < sizeof best && access(best, R_OK) == 0;
+    return sr_fail(error, SR_ERROR_DATA, "%s: is a directory, expected an HDF5 file%s%s", path,
+                   is_run ? "; the best model of this run is " : "", is_run ? best : "");
+}
+
 sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
 {
     sr_hdf5_silence();
@@ -99,7 +109,7 @@ sr_status sr_hdf5_open(sr_hdf5_file *file, const char *path, sr_error *error)
         return sr_fail(error, SR_ERROR_DATA, "%s: %s", path, strerror(errno));
     struct stat found;
     if (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
-        return sr_fail(error, SR_ERROR_DATA, "%s: is a directory, expected an HDF5 file", path);
+        return fail_directory(path, error);
     const hid_t properties = access_properties(NULL);
     if (properties >= 0)
         file->id = H5Fopen(path, H5F_ACC_RDONLY, properties);

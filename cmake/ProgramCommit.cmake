@@ -1,0 +1,25 @@
+# Writes FILE, a source that says which commit a program is built from: cmake -DSOURCE=DIR -DFILE=FILE -P ProgramCommit.cmake.
+# A checkout knows its commit by git. An archive of "git archive" has it in packaging/commit.txt. The file is left alone where it
+# says so already, so that nothing is compiled anew.
+file(READ ${SOURCE}/packaging/commit.txt commit)
+string(STRIP "${commit}" commit)
+if(commit MATCHES "Format")
+  set(commit "")
+  find_program(git git)
+  if(git AND EXISTS ${SOURCE}/.git)
+    execute_process(COMMAND ${git} -C ${SOURCE} describe --always --dirty=\ and\ changes --abbrev=10 --exclude=*
+                    OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  endif()
+endif()
+if(commit STREQUAL "")
+  set(commit "unknown")
+endif()
+set(text "/* Written by cmake/ProgramCommit.cmake. */\n#include \"base/program_commit.h\"\n\n")
+string(APPEND text "const char sr_program_commit[] = \"commit ${commit}\";\n")
+set(before "")
+if(EXISTS ${FILE})
+  file(READ ${FILE} before)
+endif()
+if(NOT text STREQUAL before)
+  file(WRITE ${FILE} "${text}")
+endif()
