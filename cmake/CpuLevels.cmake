@@ -45,7 +45,7 @@ function(srtrain_add_cpu_level_sources target definitions)
       set(object ${target}_vectors_${level})
       list(APPEND flags ${SRTRAIN_VECTOR_FLAGS_${level}})
     endif()
-    add_library(${object} OBJECT ${ARG_UNPARSED_ARGUMENTS})
+    add_library(${object} OBJECT EXCLUDE_FROM_ALL ${ARG_UNPARSED_ARGUMENTS})
     target_link_libraries(${object} PRIVATE srtrain_options srtrain::mathematics)
     # No -fassociative-math: it would undo the two-part argument reduction of exp(). Reductions are marked in the source instead.
     target_compile_options(${object} PRIVATE ${flags} ${SRTRAIN_FUSED_SUMS} -fopenmp-simd)

@@ -39,8 +39,9 @@ typedef struct {
     int64_t until_epoch;      /* the run stops after so many epochs, if it has more to do; 0: it does not */
     double stall_seconds;     /* after which a collective that does not end ends the job; 0: never */
     const char *program_version;
-    const sr_cpu *cpu; /* what the ranks compute with */
-    sr_log *log;       /* NULL on all ranks but 0 */
+    const char *program_commit; /* for environment.json; NULL where nobody knows it */
+    const sr_cpu *cpu;          /* what the ranks compute with */
+    sr_log *log;                /* NULL on all ranks but 0 */
 } sr_run_options;
 
 /* Trains as configured and evaluates the best parameters on the test split. Writes config.yaml, environment.json, train.log,
@@ -50,8 +51,8 @@ sr_status sr_train_run(sr_parallel *parallel, const sr_run_options *options, sr_
 
 /* ---- what this program runs with ---- */
 
-/* A text of several lines: version and commit of srtrain, versions of MPI, BLAS, HDF5, FFTW, and what `cpu` says of the
- * processor; release with free(). Local. */
-sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **text, sr_error *error);
+/* A text of several lines: version of srtrain and its commit, unless that is NULL, versions of MPI, BLAS, HDF5, FFTW, and what
+ * `cpu` says of the processor; release with free(). Local. */
+sr_status sr_versions(const char *program_version, const char *program_commit, const sr_cpu *cpu, char **text, sr_error *error);
 
 #endif

@@ -1,5 +1,6 @@
 /* srtrain [train] CONFIG.yaml [--set section.key=value ...] [--output DIR] [--resume auto|never|PATH]
  * [--from CHECKPOINT.h5] [--time-limit DURATION|auto] [--until-epoch N] [--stall-timeout DURATION|0] */
+#include "base/program_commit.h"
 #include "commands/command.h"
 #include "srtrain/directories.h"
 #include "srtrain/run.h"
@@ -92,6 +93,7 @@ sr_status command_train(command_context *context, sr_error *error)
                                 .until_epoch = (int64_t)until_epoch,
                                 .stall_seconds = stall_seconds,
                                 .program_version = SRTRAIN_PROGRAM_VERSION,
+                                .program_commit = sr_program_commit,
                                 .cpu = &context->cpu,
                                 .log = context->log};
     return sr_train_run(context->parallel, &run, error);

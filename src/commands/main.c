@@ -1,5 +1,6 @@
 /* srtrain: the command line. Finds the command, starts MPI for those that need it, and turns the outcome into an exit
  * code. */
+#include "base/program_commit.h"
 #include "commands/command.h"
 #include "commands/ending.h"
 #include "srtrain/clock.h"
@@ -121,7 +122,7 @@ static sr_status print_versions(sr_error *error)
     char *text;
     sr_cpu cpu;
     SR_TRY(sr_cpu_agree(&cpu, NULL, error));
-    SR_TRY(sr_versions(SRTRAIN_PROGRAM_VERSION, &cpu, &text, error));
+    SR_TRY(sr_versions(SRTRAIN_PROGRAM_VERSION, sr_program_commit, &cpu, &text, error));
     fputs(text, stdout);
     free(text);
     return SR_OK;

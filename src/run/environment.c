@@ -1,6 +1,5 @@
 #include "run/environment.h"
 
-#include "base/program_commit.h"
 #include "srtrain/output_file.h"
 #include "srtrain/run.h"
 #include "tensor/gemm.h"
@@ -30,15 +29,16 @@ static const char *fftw_version_text(void)
     return fftwf_version;
 }
 
-sr_status sr_versions(const char *program_version, const sr_cpu *cpu, char **text, sr_error *error)
+sr_status sr_versions(const char *program_version, const char *program_commit, const sr_cpu *cpu, char **text, sr_error *error)
 {
     char mpi[256], blas[256], hdf5[64];
     sr_parallel_library_version(mpi, sizeof mpi);
     sr_blas_description(blas, sizeof blas);
     hdf5_version(hdf5, sizeof hdf5);
-    if (asprintf(text, "srtrain %s (%s)\n%s\n%s (%s)\n%s\n%s\nCPU level: %s (%s); products of %s\n", program_version,
-                 sr_program_commit, mpi, blas, cpu->blas_reason, hdf5, fftw_version_text(), cpu->kernels->level,
-                 cpu->level_reason, cpu->kernels->products[SR_PRECISION_BF16]->name) < 0) {
+    if (asprintf(text, "srtrain %s%s%s%s\n%s\n%s (%s)\n%s\n%s\nCPU level: %s (%s); products of %s\n", program_version,
+                 program_commit ? " (" : "", program_commit ? program_commit : "", program_commit ? ")" : "", mpi, blas,
+                 cpu->blas_reason, hdf5, fftw_version_text(), cpu->kernels->level, cpu->level_reason,
+                 cpu->kernels->products[SR_PRECISION_BF16]->name) < 0) {
         *text = NULL;
         return sr_fail_memory(error, 1, "version text");
     }
@@ -224,7 +224,7 @@ sr_status run_environment_write(sr_parallel *parallel, const run_environment *ag
     sr_status status = SR_OK;
     if (sr_parallel_rank(parallel) == 0) {
         char *versions = NULL;
-        status = sr_versions(agreed->program_version, agreed->cpu, &versions, error);
+        status = sr_versions(agreed->program_version, agreed->program_commit, agreed->cpu, &versions, error);
         if (status == SR_OK)
             status = write_document(path, versions, agreed, gathered, (size_t)sr_parallel_size(parallel), error);
         free(versions);

@@ -7,7 +7,7 @@
 
 /* What all ranks agreed on. */
 typedef struct {
-    const char *program_version;
+    const char *program_version, *program_commit; /* the commit may be NULL */
     const sr_cpu *cpu;
     const char *item_table, *item_table_reason; /* its kind, and why it is this one */
 } run_environment;

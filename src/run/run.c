@@ -120,6 +120,7 @@ static sr_status prepare_files(run *r, sr_error *error)
     }
     SR_TRY(sr_parallel_agree(r->parallel, status, error));
     const run_environment environment = {.program_version = r->options->program_version,
+                                         .program_commit = r->options->program_commit,
                                          .cpu = r->options->cpu,
                                          .item_table = r->divides_items ? "divided" : "replicated",
                                          .item_table_reason = r->preflight.plan.why};
