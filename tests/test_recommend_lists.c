@@ -220,6 +220,32 @@ static void similar_items_are_those_of_the_nearest_directions(void **state)
     program_shell(w, 3, "echo none >bad.txt; srtrain similar run/best.h5 --items bad.txt --output bad.tsv");
 }
 
+/* 25,000 rows of 64 numbers are two pieces; the checkpoint has the same bytes. Whoever encodes histories has all rows. */
+static void rows_of_ranks_are_exported_as_those_of_one(void **state)
+{
+    program_world *w = *state;
+    program_shell(
+        w, 0,
+        "srprep synth --users 60 --items 25000 --mean-length 6 --popularity zipf --seed 1 --output many && "
+        "$MPIEXEC 2 srtrain run.yaml --output many-run --set data.path=many model.hidden_size=64 model.item_table=divided "
+        "training.loss=bpr training.epochs=1 && "
+        "for n in 1 2 3; do $MPIEXEC $n srtrain export many-run/best.h5 --format npy --output many-$n && $MPIEXEC $n srtrain "
+        "export many-run/best.h5 --format safetensors --output many-$n.st || exit 1; done && "
+        "for n in 2 3; do diff -r many-1 many-$n && cmp many-1.st many-$n.st || exit 1; done && "
+        "head -1 all.txt >one.txt && srtrain export divided/best.h5 --format npy --output whole --states one.txt && "
+        "$MPIEXEC 3 srtrain export divided/best.h5 --format npy --output parts && "
+        "$MPIEXEC 3 srtrain export divided/best.h5 --format npy --items-only --output rows && "
+        "rm whole/states.npy whole/state_names.npy && diff -r whole parts && cmp whole/item_embedding.weight.npy "
+        "rows/item_embedding.weight.npy && "
+        "$MPIEXEC 2 srtrain run.yaml --output gaussian-parts --set model.backbone=stosa training.loss=stosa "
+        "model.item_table=divided training.epochs=1 training.threads=2 && "
+        "for n in 1 2 3; do $MPIEXEC $n srtrain similar gaussian-parts/best.h5 --top-k 4 --output near-$n.tsv || exit 1; done "
+        "&& "
+        "cmp near-1.tsv near-2.tsv && cmp near-1.tsv near-3.tsv");
+    program_shell(w, 1, "$MPIEXEC 3 srtrain export divided/best.h5 --format safetensors --output /dev/full");
+    program_shell(w, 1, "$MPIEXEC 3 srtrain export divided/best.h5 --format npy --output /proc/none");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +257,7 @@ int main(void)
         cmocka_unit_test(new_users_need_no_training_data),
         cmocka_unit_test(exports_do_not_depend_on_ranks),
         cmocka_unit_test(similar_items_are_those_of_the_nearest_directions),
+        cmocka_unit_test(rows_of_ranks_are_exported_as_those_of_one),
     };
     return cmocka_run_group_tests(tests, set_up, program_tear_down);
 }

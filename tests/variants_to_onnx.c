@@ -98,7 +98,7 @@ static void write_variant(const char *directory, size_t number)
                                    {.name = "states", .shape = {EXAMPLES, a.width}, .rank = 2, .data = a.states},
                                    {.name = "scores", .shape = {EXAMPLES, ITEMS + 1}, .rank = 2, .data = a.scores}};
     snprintf(path, sizeof path, "%s/%zu", directory, number);
-    assert_int_equal(npy_write(path, arrays, sizeof arrays / sizeof *arrays, NULL), SR_OK);
+    assert_int_equal(npy_write(path, true, arrays, sizeof arrays / sizeof *arrays, NULL), SR_OK);
     snprintf(path, sizeof path, "%s/%zu.onnx", directory, number);
     write_graph(&w, path);
     printf("%zu %s\n", number, variants[number].name);

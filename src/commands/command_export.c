@@ -7,6 +7,7 @@
 #include "commands/command.h"
 
 #include "base/sizes.h"
+#include "commands/exported_rows.h"
 #include "evaluate/new_users.h"
 #include "srtrain/evaluate.h"
 #include "srtrain/memory.h"
@@ -35,11 +36,12 @@ typedef struct {
     size_t states_room, names_room;
 } state_collection;
 
-/* What is written; on rank 0. */
+/* What is written: the same arrays on all ranks, of which rank 0 has those that are in memory. */
 typedef struct {
     tensor_array *arrays;
     size_t count, room;
-    char *item_names; /* [items + 1, width]: row by row as item tables have them */
+    char *item_names;                      /* [items + 1, width]: row by row as item tables have them */
+    exported_rows rows[SR_TABLES_MAXIMUM]; /* of a divided item table */
 } exported_arrays;
 
 /* A graph is a whole model and computes states itself. */
@@ -166,11 +168,35 @@ static bool is_item_table(const sr_parameter *parameter, size_t items)
            (strncmp(parameter->name, "item_", 5) == 0 || strncmp(parameter->name, "output_embedding", 16) == 0);
 }
 
-static sr_status add_parameters(exported_arrays *all, const checkpointed_model *loaded, bool items_only, sr_error *error)
+/* A table whose rows the ranks own: each of them has a block at least. */
+static sr_status add_divided(exported_arrays *all, sr_parallel *parallel, const sr_parameters *parameters, bool items_only,
+                             size_t items, sr_error *error)
+{
+    const sr_row_block *block = parameters->row_blocks[0];
+    for (size_t part = 0; part < block->parameters.count; ++part) {
+        const sr_parameter *parameter = &block->parameters.list[part];
+        all->rows[part] = (exported_rows){.parallel = parallel, .parameters = parameters, .part = part};
+        tensor_array array = {.shape = {items_only ? items + 1 : block->table_rows, parameter->shape[1]},
+                              .rank = 2,
+                              .read = exported_rows_read,
+                              .context = &all->rows[part]};
+        snprintf(array.name, sizeof array.name, "%s", parameter->name);
+        SR_TRY(add_array(all, &array, error));
+    }
+    return SR_OK;
+}
+
+static sr_status add_parameters(exported_arrays *all, sr_parallel *parallel, const checkpointed_model *loaded, bool items_only,
+                                sr_error *error)
 {
     const sr_parameters *parameters = sr_model_parameters(loaded->model);
     const size_t items = sr_model_items(loaded->model);
-    for (size_t i = 0; i < parameters->count; ++i) {
+    const size_t divided = parameters->row_block_count > 0 ? parameters->row_blocks[0]->before : SIZE_MAX;
+    for (size_t i = 0; i <= parameters->count; ++i) {
+        if (i == divided)
+            SR_TRY(add_divided(all, parallel, parameters, items_only, items, error));
+        if (i == parameters->count)
+            break;
         const sr_parameter *parameter = &parameters->list[i];
         tensor_array array = {.rank = parameter->rank, .data = parameters->values + parameter->offset};
         if (items_only && !is_item_table(parameter, items))
@@ -259,20 +285,28 @@ static sr_status export_graph(const command_context *context, const checkpointed
 
 /* ---- the command ---- */
 
-/* On rank 0. */
-static sr_status write_arrays(const checkpointed_model *loaded, const export_options *options, const state_collection *found,
-                              exported_arrays *all, sr_error *error)
+/* Names are last, and rank 0 alone writes what it has by itself. */
+static sr_status list_arrays(sr_parallel *parallel, const checkpointed_model *loaded, const export_options *options,
+                             const state_collection *found, exported_arrays *all, sr_error *error)
 {
-    char *configuration = NULL;
-    SR_TRY(add_parameters(all, loaded, options->items_only, error));
+    SR_TRY(add_parameters(all, parallel, loaded, options->items_only, error));
+    if (sr_parallel_rank(parallel) > 0)
+        return SR_OK;
     if (options->states)
         SR_TRY(add_states(all, found, error));
-    SR_TRY(add_item_names(all, loaded->item_names, error));
+    return add_item_names(all, loaded->item_names, error);
+}
+
+static sr_status write_arrays(sr_parallel *parallel, const checkpointed_model *loaded, const export_options *options,
+                              const exported_arrays *all, sr_error *error)
+{
+    const bool writes = sr_parallel_rank(parallel) == 0;
+    char *configuration = NULL;
     if (options->format == FORMAT_NPY)
-        return npy_write(options->output, all->arrays, all->count, error);
-    SR_TRY(sr_settings_text(&loaded->settings, &configuration, error));
+        return npy_write(options->output, writes, all->arrays, all->count, error);
+    SR_TRY(sr_parallel_agree(parallel, sr_settings_text(&loaded->settings, &configuration, error), error));
     const char *const metadata[] = {"format", "pt", "configuration", configuration, NULL};
-    const sr_status status = safetensors_write(options->output, all->arrays, all->count, metadata, error);
+    const sr_status status = safetensors_write(options->output, writes, all->arrays, all->count, metadata, error);
     free(configuration);
     return status;
 }
@@ -283,11 +317,13 @@ static sr_status export_arrays(command_context *context, const checkpointed_mode
     state_collection found = {.states = NULL};
     exported_arrays all = {.arrays = NULL};
     sr_status status = options->states ? encode(context, loaded, options, &found, error) : SR_OK;
-    if (status == SR_OK && sr_parallel_rank(context->parallel) == 0) {
-        status = write_arrays(loaded, options, &found, &all, error);
-        if (status == SR_OK)
-            sr_log_information(context->log, "%s: %zu arrays of %s", options->output, all.count, options->checkpoint);
-    }
+    if (status == SR_OK)
+        status = list_arrays(context->parallel, loaded, options, &found, &all, error);
+    status = sr_parallel_agree(context->parallel, status, error);
+    if (status == SR_OK)
+        status = write_arrays(context->parallel, loaded, options, &all, error);
+    if (status == SR_OK)
+        sr_log_information(context->log, "%s: %zu arrays of %s", options->output, all.count, options->checkpoint);
     free(found.states);
     free(found.names);
     free(all.arrays);
@@ -309,10 +345,11 @@ static sr_status export(command_context *context, const checkpointed_model *load
 sr_status command_export(command_context *context, sr_error *error)
 {
     static const char *const no_keys[] = {NULL};
-    const evaluation_keys set = {.keys = no_keys, .needs_item_names = true, .may_lack_data = true, .whole_table = true};
+    evaluation_keys set = {.keys = no_keys, .needs_item_names = true, .may_lack_data = true};
     export_options options = {.checkpoint = NULL};
     checkpointed_model loaded;
     SR_TRY(read_options(context, &options, error));
+    set.whole_table = options.format == FORMAT_ONNX || options.states; /* what computes states reads rows of all items */
     SR_TRY(command_watch(context, options.stall_seconds, SR_PHASE_RECOMMENDATION, error));
     SR_TRY(checkpointed_model_load(&loaded, context, options.checkpoint, options.data, &set, error));
     const sr_status status = export(context, &loaded, &options, error);

@@ -85,7 +85,7 @@ static sr_status write_similar(command_context *context, const checkpointed_mode
 sr_status command_similar(command_context *context, sr_error *error)
 {
     static const char *const no_keys[] = {NULL};
-    const evaluation_keys set = {.keys = no_keys, .needs_item_names = true, .may_lack_data = true, .whole_table = true};
+    const evaluation_keys set = {.keys = no_keys, .needs_item_names = true, .may_lack_data = true};
     similar_options options = {.checkpoint = NULL};
     checkpointed_model loaded;
     int32_t *items = NULL;

@@ -1,31 +1,37 @@
+/* Each process compares all items of a round with the rows that are its own: those of its blocks, or where every process has
+ * all rows a stretch of them. The bits of a score follow from two vectors alone, so that it does not matter which process
+ * computes it. */
 #include "evaluate/similar_items.h"
 
-#include "evaluate/best_items.h"
 #include "base/sizes.h"
+#include "evaluate/best_items.h"
 #include "srtrain/memory.h"
+#include "srtrain/row_blocks.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUND_ENTRIES = 1 << 18, SCORED_AT_ONCE = 1024 };
+enum { ROUND_ENTRIES = 1 << 18, ROUND_NUMBERS = 1 << 21, SCORED_AT_ONCE = 1024 };
 
-/* Vectors whose products say how much items are alike. */
+/* Rows that lie one after the other, as vectors whose products say how much items are alike. */
 typedef struct {
-    sr_real *vectors; /* [items + 1, width] */
-    sr_real *norms;   /* [items + 1]: squared, of Gaussians; NULL: vectors have length 1, or 0 */
-    size_t items, width;
+    sr_row_numbers numbers;
+    sr_real *vectors; /* [numbers.count, width] */
+    sr_real *norms;   /* [numbers.count]: squared, of Gaussians; NULL: vectors have length 1, or 0 */
+} vector_part;
+
+typedef struct {
+    vector_part *parts; /* [part_count] */
+    size_t part_count, items, width;
+    bool gaussian;
+    /* Of the items that are compared with all in this round. */
+    sr_real *vectors; /* [room, width] */
+    sr_real *norms;   /* [room] */
+    size_t room;
 } item_vectors;
 
-static const sr_real *values_of(sr_model *model, const char *name, size_t *width)
-{
-    const sr_parameters *parameters = sr_model_parameters(model);
-    const size_t index = sr_parameters_find(parameters, name);
-    if (index == SIZE_MAX)
-        return NULL;
-    *width = parameters->list[index].shape[1];
-    return parameters->values + parameters->list[index].offset;
-}
+/* ---- vectors of rows ---- */
 
 static double squared_norm(const sr_real *vector, size_t width)
 {
@@ -36,86 +42,222 @@ static double squared_norm(const sr_real *vector, size_t width)
 }
 
 /* [mean, root of the covariance]: the squared distance of two is the squared 2-Wasserstein distance of the Gaussians. */
-static sr_status take_gaussians(item_vectors *v, const sr_real *means, const sr_real *covariances, size_t half, sr_error *error)
+static void make_gaussian(const sr_real *mean, const sr_real *covariance, size_t half, sr_real *vector)
 {
-    v->width = 2 * half;
-    SR_TRY(SR_ALLOCATE_ZERO(&v->vectors, (v->items + 1) * v->width, "vectors of items", error));
-    SR_TRY(SR_ALLOCATE_ZERO(&v->norms, v->items + 1, "vectors of items", error));
-    for (size_t item = 1; item <= v->items; ++item) {
-        sr_real *vector = v->vectors + item * v->width;
-        memcpy(vector, means + item * half, half * sizeof *vector);
-        for (size_t i = 0; i < half; ++i) {
-            const double covariance = (double)covariances[item * half + i];
-            vector[half + i] = (sr_real)sqrt(covariance > 0 ? covariance + 1 : exp(covariance));
+    memcpy(vector, mean, half * sizeof *vector);
+    for (size_t i = 0; i < half; ++i) {
+        const double c = (double)covariance[i];
+        vector[half + i] = (sr_real)sqrt(c > 0 ? c + 1 : exp(c));
+    }
+}
+
+static void make_direction(const sr_real *row, size_t width, sr_real *vector)
+{
+    const double length = sqrt(squared_norm(row, width));
+    for (size_t i = 0; i < width && length > 0; ++i)
+        vector[i] = (sr_real)((double)row[i] / length);
+}
+
+/* Of the rows at `rows`, and their covariances where they are Gaussians. */
+static sr_status make_part(const item_vectors *v, vector_part *part, const sr_real *rows, const sr_real *covariances,
+                           sr_error *error)
+{
+    const size_t width = v->gaussian ? v->width / 2 : v->width;
+    SR_TRY(SR_ALLOCATE_ZERO(&part->vectors, part->numbers.count * v->width, "vectors of items", error));
+    if (v->gaussian)
+        SR_TRY(SR_ALLOCATE_ZERO(&part->norms, part->numbers.count, "vectors of items", error));
+    for (size_t place = 0; place < part->numbers.count; ++place) {
+        sr_real *vector = part->vectors + place * v->width;
+        if (!v->gaussian) {
+            make_direction(rows + place * width, width, vector);
+            continue;
         }
-        v->norms[item] = (sr_real)squared_norm(vector, v->width);
+        make_gaussian(rows + place * width, covariances + place * width, width, vector);
+        part->norms[place] = (sr_real)squared_norm(vector, v->width);
     }
     return SR_OK;
 }
 
-static sr_status take_directions(item_vectors *v, const sr_real *table, sr_error *error)
+/* Arrays of parameters that have the rows. */
+typedef struct {
+    size_t rows, covariances; /* the latter SIZE_MAX unless items are Gaussians */
+} row_arrays;
+
+static row_arrays find_arrays(const sr_parameters *parameters)
 {
-    SR_TRY(SR_ALLOCATE_ZERO(&v->vectors, (v->items + 1) * v->width, "vectors of items", error));
-    for (size_t item = 1; item <= v->items; ++item) {
-        const sr_real *row = table + item * v->width;
-        const double length = sqrt(squared_norm(row, v->width));
-        for (size_t i = 0; i < v->width && length > 0; ++i)
-            v->vectors[item * v->width + i] = (sr_real)((double)row[i] / length);
-    }
-    return SR_OK;
+    row_arrays found = {sr_parameters_find(parameters, "item_mean_embedding.weight"),
+                        sr_parameters_find(parameters, "item_covariance_embedding.weight")};
+    if (found.covariances == SIZE_MAX)
+        found.rows = sr_parameters_find(parameters, "output_embedding.weight");
+    if (found.rows == SIZE_MAX)
+        found.rows = sr_parameters_find(parameters, "item_embedding.weight");
+    return found;
 }
 
-static sr_status take_vectors(item_vectors *v, sr_model *model, sr_error *error)
+static const sr_real *rows_of(const sr_parameters *parameters, size_t array, size_t first)
 {
-    size_t half;
-    *v = (item_vectors){.items = sr_model_items(model)};
-    const sr_real *means = values_of(model, "item_mean_embedding.weight", &half);
-    const sr_real *covariances = values_of(model, "item_covariance_embedding.weight", &half);
-    if (means && covariances)
-        return take_gaussians(v, means, covariances, half, error);
-    const sr_real *table = values_of(model, "output_embedding.weight", &v->width);
-    if (!table)
-        table = values_of(model, "item_embedding.weight", &v->width);
-    if (!table)
+    if (array == SIZE_MAX)
+        return NULL;
+    return parameters->values + parameters->list[array].offset + first * parameters->list[array].shape[1];
+}
+
+static sr_status take_stretch(item_vectors *v, const sr_parameters *parameters, const row_arrays *arrays, sr_parallel *parallel,
+                              sr_error *error)
+{
+    const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel);
+    const size_t first = 1 + v->items * rank / ranks, end = 1 + v->items * (rank + 1) / ranks;
+    v->parts[0].numbers = (sr_row_numbers){.count = end - first, .first = first};
+    return make_part(v, &v->parts[0], rows_of(parameters, arrays->rows, first), rows_of(parameters, arrays->covariances, first),
+                     error);
+}
+
+static sr_status take_block(item_vectors *v, vector_part *part, const sr_row_block *block, const row_arrays *arrays,
+                            sr_error *error)
+{
+    const bool gaussian = v->gaussian;
+    part->numbers = block->numbers;
+    return make_part(v, part, sr_row_block_row(block, arrays->rows, SIZE_MAX, 0),
+                     gaussian ? sr_row_block_row(block, arrays->covariances, SIZE_MAX, 0) : NULL, error);
+}
+
+static sr_status take_vectors(item_vectors *v, sr_parallel *parallel, sr_model *model, sr_error *error)
+{
+    const sr_parameters *parameters = sr_model_parameters(model);
+    const size_t blocks = parameters->row_block_count;
+    const sr_parameters *tables = blocks > 0 ? &parameters->row_blocks[0]->parameters : parameters;
+    const row_arrays arrays = find_arrays(tables);
+    if (arrays.rows == SIZE_MAX)
         return sr_fail(error, SR_ERROR_USAGE, "model.backbone %s has no table of vectors for its items",
                        sr_model_name(sr_model_configuration(model)));
-    return take_directions(v, table, error);
+    v->gaussian = arrays.covariances != SIZE_MAX;
+    v->width = tables->list[arrays.rows].shape[1] * (v->gaussian ? 2 : 1);
+    v->part_count = larger(blocks, 1);
+    SR_TRY(SR_ALLOCATE_ZERO(&v->parts, v->part_count, "vectors of items", error));
+    if (blocks == 0)
+        return take_stretch(v, parameters, &arrays, parallel, error);
+    for (size_t b = 0; b < blocks; ++b)
+        SR_TRY(take_block(v, &v->parts[b], parameters->row_blocks[b], &arrays, error));
+    return SR_OK;
 }
 
-/* ---- the best ---- */
-
-/* `best` [top_k] of all items but the one itself; false on a number that is none. */
-static bool find_similar(const item_vectors *v, const similar_request *request, int32_t item, sr_scored_number *best)
+static void free_vectors(item_vectors *v)
 {
-    sr_real scores[SCORED_AT_ONCE];
-    const sr_real *own = v->vectors + (size_t)item * v->width;
-    bool numbers = true;
-    best_items_clear(best, request->top_k);
-    for (size_t first = 1; first <= v->items; first += SCORED_AT_ONCE) {
-        const sr_row_numbers others = {.count = smaller(SCORED_AT_ONCE, v->items + 1 - first), .first = first};
-        for (size_t i = 0; i < others.count; ++i) {
-            const size_t other = first + i;
-            const sr_real product = request->kernels->dot(own, v->vectors + other * v->width, v->width);
-            scores[i] = v->norms ? 2 * product - v->norms[item] - v->norms[other] : product;
-            if (other == (size_t)item)
-                scores[i] = (sr_real)-INFINITY;
-        }
-        numbers = best_items_take(&others, scores, request->top_k, best) && numbers;
+    for (size_t i = 0; v->parts && i < v->part_count; ++i) {
+        free(v->parts[i].vectors);
+        free(v->parts[i].norms);
     }
-    best_items_sort(best, request->top_k);
-    return numbers;
+    free(v->parts);
+    free(v->vectors);
+    free(v->norms);
 }
+
+/* ---- a round ---- */
 
 static int32_t item_at(const similar_request *request, size_t place)
 {
     return request->items ? request->items[place] : (int32_t)place + 1;
 }
 
-static sr_status emit_round(const similar_request *request, size_t first, size_t end, const sr_scored_number *gathered,
+/* Vectors of a round that this process has: at which place of the round each is. */
+typedef struct {
+    uint32_t *places;
+    sr_real *vectors;
+    size_t count;
+} own_vectors;
+
+static sr_status find_own(const item_vectors *v, const similar_request *request, size_t first, size_t end, own_vectors *own,
+                          sr_error *error)
+{
+    SR_TRY(SR_ALLOCATE(&own->places, end - first, "items that others are compared with", error));
+    SR_TRY(SR_ALLOCATE(&own->vectors, (end - first) * v->width, "items that others are compared with", error));
+    for (size_t place = first; place < end; ++place)
+        for (size_t i = 0; i < v->part_count; ++i) {
+            size_t row;
+            if (!sr_row_place(&v->parts[i].numbers, item_at(request, place), &row))
+                continue;
+            own->places[own->count] = (uint32_t)(place - first);
+            memcpy(own->vectors + own->count++ * v->width, v->parts[i].vectors + row * v->width,
+                   v->width * sizeof *own->vectors);
+            break;
+        }
+    return SR_OK;
+}
+
+/* The vectors of places [first, end) of the request to all processes. */
+static sr_status share_vectors(item_vectors *v, sr_parallel *parallel, const similar_request *request, size_t first, size_t end,
+                               sr_error *error)
+{
+    own_vectors own = {.places = NULL};
+    void *places = NULL, *vectors = NULL;
+    size_t *ends = NULL, *vector_ends = NULL;
+    sr_status status = find_own(v, request, first, end, &own, error);
+    status = sr_parallel_gather_all(parallel, status, own.places, own.count, sizeof *own.places, &places, &ends, error);
+    if (status == SR_OK)
+        status = sr_parallel_gather_all(parallel, status, own.vectors, own.count * v->width, sizeof *own.vectors, &vectors,
+                                        &vector_ends, error);
+    for (size_t i = 0; status == SR_OK && i < ends[sr_parallel_size(parallel)]; ++i) {
+        const uint32_t place = ((const uint32_t *)places)[i];
+        sr_real *vector = v->vectors + place * v->width;
+        memcpy(vector, (const sr_real *)vectors + i * v->width, v->width * sizeof *vector);
+        v->norms[place] = v->gaussian ? (sr_real)squared_norm(vector, v->width) : 0;
+    }
+    free(own.places);
+    free(own.vectors);
+    free(places);
+    free(vectors);
+    free(ends);
+    free(vector_ends);
+    return status;
+}
+
+/* Takes those of a part of the rows that are among the best for `item`, which is at `place` of the round; never the item
+ * itself, and no row behind the items. False on a number that is none. */
+static bool compare_with(const item_vectors *v, const vector_part *part, const similar_request *request, int32_t item,
+                         size_t place, sr_scored_number *best)
+{
+    sr_real scores[SCORED_AT_ONCE];
+    const sr_real *own = v->vectors + place * v->width;
+    bool numbers = true;
+    for (size_t first = 0; first < part->numbers.count; first += SCORED_AT_ONCE) {
+        const size_t count = smaller(SCORED_AT_ONCE, part->numbers.count - first);
+        const sr_row_numbers others = sr_row_numbers_part(&part->numbers, first, count);
+        for (size_t i = 0; i < count; ++i) {
+            const int32_t other = sr_row_number(&others, i);
+            const sr_real product = request->kernels->dot(own, part->vectors + (first + i) * v->width, v->width);
+            scores[i] = part->norms ? 2 * product - v->norms[place] - part->norms[first + i] : product;
+            if (other == item || (size_t)other > v->items)
+                scores[i] = (sr_real)-INFINITY;
+        }
+        numbers = best_items_take(&others, scores, request->top_k, best) && numbers;
+    }
+    return numbers;
+}
+
+/* The best of all processes for places [first, end) of the request, in `best` [end - first, top_k]. */
+static sr_status find_round(item_vectors *v, sr_parallel *parallel, const similar_request *request, size_t first, size_t end,
+                            sr_scored_number *best, sr_error *error)
+{
+    bool numbers = true;
+    SR_TRY(share_vectors(v, parallel, request, first, end, error));
+    best_items_clear(best, (end - first) * request->top_k);
+    for (size_t place = 0; place < end - first; ++place) {
+        sr_scored_number *own = best + place * request->top_k;
+        for (size_t i = 0; i < v->part_count; ++i)
+            numbers = compare_with(v, &v->parts[i], request, item_at(request, first + place), place, own) && numbers;
+        best_items_sort(own, request->top_k);
+    }
+    const sr_status status = numbers ? SR_OK
+                                     : sr_fail(error, SR_ERROR_RUNTIME,
+                                               "a vector of an item holds what is not a number: " PARAMETERS_DIVERGED);
+    SR_TRY(sr_parallel_agree(parallel, status, error));
+    return sr_parallel_best(parallel, best, end - first, request->top_k, error);
+}
+
+static sr_status emit_round(const similar_request *request, size_t first, size_t end, const sr_scored_number *found,
                             sr_recommendation_function emit, void *context, sr_error *error)
 {
     for (size_t place = first; place < end; ++place) {
-        const sr_scored_number *best = gathered + (place - first) * request->top_k;
+        const sr_scored_number *best = found + (place - first) * request->top_k;
         size_t length;
         const char *name = sr_item_name(request->names, (size_t)item_at(request, place), &length);
         for (size_t k = 0; k < request->top_k && best_items_is(best[k]); ++k)
@@ -124,38 +266,26 @@ static sr_status emit_round(const similar_request *request, size_t first, size_t
     return SR_OK;
 }
 
-/* Places [first, end) of the request, a stretch for each rank. */
-static sr_status find_round(sr_parallel *parallel, const item_vectors *v, const similar_request *request, size_t first,
-                            size_t end, sr_scored_number **gathered, sr_error *error)
+/* ---- all ---- */
+
+static sr_status make_room(item_vectors *v, const similar_request *request, sr_scored_number **best, sr_error *error)
 {
-    const size_t rank = (size_t)sr_parallel_rank(parallel), ranks = (size_t)sr_parallel_size(parallel), all = end - first;
-    const size_t begin = first + all * rank / ranks, stop = first + all * (rank + 1) / ranks;
-    sr_scored_number *best;
-    size_t *offsets = NULL;
-    sr_status status = SR_ALLOCATE(&best, (stop - begin) * request->top_k, "similar items", error);
-    for (size_t place = begin; place < stop && status == SR_OK; ++place)
-        if (!find_similar(v, request, item_at(request, place), best + (place - begin) * request->top_k))
-            status = sr_fail(error, SR_ERROR_RUNTIME, "a vector of an item holds what is not a number: " PARAMETERS_DIVERGED);
-    status = sr_parallel_agree(parallel, status, error);
-    if (status == SR_OK)
-        status = sr_parallel_gather(parallel, best, (stop - begin) * request->top_k * sizeof *best, (void **)gathered, &offsets,
-                                    error);
-    free(best);
-    free(offsets);
-    return status;
+    v->room = larger(1, smaller(ROUND_ENTRIES / request->top_k, ROUND_NUMBERS / v->width));
+    SR_TRY(SR_ALLOCATE_ZERO(&v->vectors, v->room * v->width, "items that others are compared with", error));
+    SR_TRY(SR_ALLOCATE_ZERO(&v->norms, v->room, "items that others are compared with", error));
+    return SR_ALLOCATE(best, v->room * request->top_k, "similar items", error);
 }
 
-static sr_status find_all(sr_parallel *parallel, const item_vectors *v, const similar_request *request,
+static sr_status find_all(item_vectors *v, sr_parallel *parallel, const similar_request *request, sr_scored_number *best,
                           sr_recommendation_function emit, void *context, sr_error *error)
 {
     const size_t count = request->items ? request->count : v->items;
-    const size_t of_round = larger(1, ROUND_ENTRIES / request->top_k) * (size_t)sr_parallel_size(parallel);
-    for (size_t first = 0; first < count; first += of_round) {
-        const size_t end = smaller(count, first + of_round);
-        sr_scored_number *gathered = NULL;
-        SR_TRY(find_round(parallel, v, request, first, end, &gathered, error));
-        const sr_status status = gathered ? emit_round(request, first, end, gathered, emit, context, error) : SR_OK;
-        free(gathered);
+    for (size_t first = 0; first < count; first += v->room) {
+        const size_t end = smaller(count, first + v->room);
+        sr_status status = SR_OK;
+        SR_TRY(find_round(v, parallel, request, first, end, best, error));
+        if (sr_parallel_rank(parallel) == 0)
+            status = emit_round(request, first, end, best, emit, context, error);
         SR_TRY(sr_parallel_agree(parallel, status, error));
     }
     return SR_OK;
@@ -164,13 +294,17 @@ static sr_status find_all(sr_parallel *parallel, const item_vectors *v, const si
 sr_status similar_items(sr_parallel *parallel, sr_model *model, const similar_request *request, sr_recommendation_function emit,
                         void *context, sr_error *error)
 {
-    item_vectors vectors;
+    item_vectors vectors = {.items = sr_model_items(model)};
     similar_request bounded = *request;
+    sr_scored_number *best = NULL;
     bounded.top_k = smaller(request->top_k, sr_model_items(model));
-    sr_status status = sr_parallel_agree(parallel, take_vectors(&vectors, model, error), error);
+    sr_status status = take_vectors(&vectors, parallel, model, error);
     if (status == SR_OK)
-        status = find_all(parallel, &vectors, &bounded, emit, context, error);
-    free(vectors.vectors);
-    free(vectors.norms);
+        status = make_room(&vectors, &bounded, &best, error);
+    status = sr_parallel_agree(parallel, status, error);
+    if (status == SR_OK)
+        status = find_all(&vectors, parallel, &bounded, best, emit, context, error);
+    free(best);
+    free_vectors(&vectors);
     return status;
 }

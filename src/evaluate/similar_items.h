@@ -14,7 +14,8 @@ typedef struct {
 
 /* The `top_k` items that are most like each of the request, without itself, by the cosine of their vectors; for Gaussians by
  * minus their squared 2-Wasserstein distance. `emit` is called on rank 0 as for recommendations, with the item's identifier in
- * the place of a user. Every process must have all items, and the same request. It holds the vectors once more. Collective. */
+ * the place of a user. All have the same request. Rows may be divided; each process holds the vectors of its own rows once
+ * more, or of its part of all rows. Collective. */
 sr_status similar_items(sr_parallel *parallel, sr_model *model, const similar_request *request, sr_recommendation_function emit,
                         void *context, sr_error *error);
 

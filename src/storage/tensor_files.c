@@ -1,10 +1,10 @@
 #include "storage/tensor_files.h"
 
+#include "base/sizes.h"
 #include "srtrain/memory.h"
 #include "srtrain/output_file.h"
 
 #include <cjson/cJSON.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,43 @@ static size_t bytes_of(const tensor_array *array)
     for (size_t i = 0; i < array->rank; ++i)
         bytes *= array->shape[i];
     return bytes;
+}
+
+/* ---- rows that are read a piece at a time ---- */
+
+enum { PIECE_BYTES = 4 << 20 };
+
+/* `file` is NULL on ranks that do not write. Whether all was taken is asked when the file is closed. */
+static sr_status write_rows(FILE *file, sr_status status, const tensor_array *array, sr_error *error)
+{
+    const size_t rows = array->shape[0], row_bytes = rows > 0 ? bytes_of(array) / rows : 0;
+    const size_t of_piece = larger(1, row_bytes > 0 ? PIECE_BYTES / row_bytes : rows);
+    char *piece = NULL;
+    if (status == SR_OK && file)
+        status = SR_ALLOCATE(&piece, smaller(of_piece, rows) * row_bytes, "rows of an array", error);
+    for (size_t first = 0; first < rows; first += of_piece) {
+        const size_t count = smaller(of_piece, rows - first);
+        status = array->read(array->context, status, first, count, piece, error);
+        if (status != SR_OK)
+            break;
+        if (file)
+            fwrite(piece, row_bytes, count, file);
+    }
+    free(piece);
+    return status;
+}
+
+/* A rank that has failed alone takes part in what all read together next, so that the others learn of it. Returns whether to go
+ * on: false on all ranks after they have failed together. */
+static bool write_data(FILE *file, sr_status *status, const tensor_array *array, sr_error *error)
+{
+    if (array->read) {
+        *status = write_rows(file, *status, array, error);
+        return *status == SR_OK || array->shape[0] == 0;
+    }
+    if (*status == SR_OK && file)
+        fwrite(array->data, 1, bytes_of(array), file);
+    return true;
 }
 
 /* ---- safetensors: 8 bytes of a length, a JSON object of that length, and the arrays one after the other ---- */
@@ -51,24 +88,32 @@ static char *make_header(const tensor_array *arrays, size_t count, const char *c
     return text;
 }
 
-sr_status safetensors_write(const char *path, const tensor_array *arrays, size_t count, const char *const *metadata,
-                            sr_error *error)
+/* Blanks behind the object bring the arrays to a multiple of 8. */
+static sr_status begin_safetensors(sr_output_file *file, const char *path, const tensor_array *arrays, size_t count,
+                                   const char *const *metadata, sr_error *error)
 {
-    sr_output_file file;
     char *header = make_header(arrays, count, metadata);
     if (!header)
         return sr_fail_memory(error, 1, "the header of exported arrays");
-    const sr_status status = sr_output_file_open(&file, path, error);
+    const sr_status status = sr_output_file_open(file, path, error);
     if (status == SR_OK) {
-        /* Blanks behind the object bring the arrays to a multiple of 8. Whether all was taken is asked when it is closed. */
         const uint64_t length = (strlen(header) + 7) / 8 * 8;
-        fwrite(&length, sizeof length, 1, file.stream);
-        fprintf(file.stream, "%-*s", (int)length, header);
-        for (size_t i = 0; i < count; ++i)
-            fwrite(arrays[i].data, 1, bytes_of(&arrays[i]), file.stream);
+        fwrite(&length, sizeof length, 1, file->stream);
+        fprintf(file->stream, "%-*s", (int)length, header);
     }
     cJSON_free(header);
-    return status == SR_OK ? sr_output_file_close(&file, SR_OK, error) : status;
+    return status;
+}
+
+sr_status safetensors_write(const char *path, bool writes, const tensor_array *arrays, size_t count,
+                            const char *const *metadata, sr_error *error)
+{
+    sr_output_file file = {.stream = NULL};
+    sr_status status = writes ? begin_safetensors(&file, path, arrays, count, metadata, error) : SR_OK;
+    const bool is_open = writes && status == SR_OK;
+    for (size_t i = 0; i < count && write_data(file.stream, &status, &arrays[i], error); ++i)
+        ;
+    return is_open ? sr_output_file_close(&file, status, error) : status;
 }
 
 /* ---- npy, format 1.0: a header of a multiple of 64 bytes, which says what a Python dictionary would, and the array ---- */
@@ -91,23 +136,33 @@ static void write_npy_header(FILE *file, const tensor_array *array)
     fprintf(file, "%-*s\n", (int)length - 1, text);
 }
 
-static sr_status write_npy(const char *directory, const tensor_array *array, sr_error *error)
+static sr_status begin_npy(sr_output_file *file, const char *directory, const tensor_array *array, sr_error *error)
 {
-    sr_output_file file;
     char *path;
     if (asprintf(&path, "%s/%s.npy", directory, array->name) < 0)
         return sr_fail_memory(error, strlen(directory), "a file name");
-    const sr_status status = sr_output_file_open(&file, path, error);
+    const sr_status status = sr_output_file_open(file, path, error);
     free(path);
-    SR_TRY(status);
-    write_npy_header(file.stream, array);
-    fwrite(array->data, 1, bytes_of(array), file.stream);
-    return sr_output_file_close(&file, SR_OK, error);
+    if (status == SR_OK)
+        write_npy_header(file->stream, array);
+    return status;
 }
 
-sr_status npy_write(const char *directory, const tensor_array *arrays, size_t count, sr_error *error)
+static bool write_npy(const char *directory, bool writes, sr_status *status, const tensor_array *array, sr_error *error)
 {
-    for (size_t i = 0; i < count; ++i)
-        SR_TRY(write_npy(directory, &arrays[i], error));
-    return SR_OK;
+    sr_output_file file = {.stream = NULL};
+    if (writes && *status == SR_OK)
+        *status = begin_npy(&file, directory, array, error);
+    const bool is_open = writes && *status == SR_OK, goes_on = write_data(file.stream, status, array, error);
+    if (is_open)
+        *status = sr_output_file_close(&file, *status, error);
+    return goes_on;
+}
+
+sr_status npy_write(const char *directory, bool writes, const tensor_array *arrays, size_t count, sr_error *error)
+{
+    sr_status status = SR_OK;
+    for (size_t i = 0; i < count && write_npy(directory, writes, &status, &arrays[i], error); ++i)
+        ;
+    return status;
 }
