@@ -10,6 +10,8 @@ usage() {
   echo "       benchmarks/run.sh peers --check FIXTURE.h5 ..." >&2
   echo "       benchmarks/run.sh scaling CONFIG.yaml DATA [--ranks 1,2,4] [--output DIR] [--launcher 'mpirun -np {ranks}'] ..." >&2
   echo "       benchmarks/run.sh reduction (CONFIG.yaml DATA | --bytes N) [--ranks 1,2,4] [--output DIR] ..." >&2
+  echo "       benchmarks/run.sh network CONFIG.yaml DATA [--megabits 100,1000] [--hosts 2,3,4] [--output DIR] ..." >&2
+  echo "       benchmarks/run.sh study DATA [--ranks 64,256,1024,4096] [--batch-per-rank N] [--output DIR]" >&2
   echo "       benchmarks/run.sh catalogues [--items 1e5,1e6,1e7] [--ranks 1,2,4] [--config CONFIG.yaml] [--output DIR] ..." >&2
   echo "       benchmarks/run.sh daily --config CONFIG.yaml [--data DIR] [--days N] [--epochs N] [--daily-epochs N] ..." >&2
   echo "       benchmarks/run.sh fourier" >&2
@@ -81,6 +83,22 @@ if [ "${1:-}" = scaling ] || [ "${1:-}" = reduction ]; then
   fi
   cmake --build build --target benchmark_scaling >/dev/null
   exec python3 -B benchmarks/scaling.py "$command" "${model[@]}" "$@"
+fi
+if [ "${1:-}" = study ]; then
+  need_python
+  [ $# -ge 2 ] || usage
+  data="$2"
+  shift 2
+  cmake --build build --target srtrain_program >/dev/null
+  exec python3 -B benchmarks/study.py --data "$data" "$@"
+fi
+if [ "${1:-}" = network ]; then
+  need_python
+  [ $# -ge 3 ] || usage
+  configuration="$2" data="$3"
+  shift 3
+  cmake --build build --target benchmark_step srtrain_program >/dev/null
+  exec python3 -B benchmarks/network.py --config "$configuration" --set "data.path=$data" "$@"
 fi
 if [ $# -lt 3 ] || [ "$1" != step ]; then usage; fi
 configuration="$2" data="$3" ranks="${4:-1}" steps="${5:-200}"

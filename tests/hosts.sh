@@ -25,6 +25,13 @@ on_host() {
         'hostname "$0" && mount --bind "/run/$0" /dev/shm && exec "$@"' "$name" "$@"
 }
 
+# limit_rate N: what a host sends and what it receives, each to $HOSTS_MEGABITS a second.
+limit_rate() {
+    [ -n "${HOSTS_MEGABITS:-}" ] || return 0
+    local limit=(tbf rate "${HOSTS_MEGABITS}mbit" burst 80kb latency 100ms)
+    tc qdisc add dev "link$1" root "${limit[@]}" && tc -n "host$1" qdisc add dev eth0 root "${limit[@]}"
+}
+
 build_hosts() {
     # ip keeps the names of namespaces in /run.
     mount -t tmpfs hosts /run && mkdir /run/netns /run/launcher || return
@@ -33,7 +40,7 @@ build_hosts() {
         mkdir -m 1777 "/run/host$n" && ip netns add "host$n" &&
             ip link add "link$n" type veth peer name eth0 netns "host$n" && ip link set "link$n" master bridge up &&
             ip -n "host$n" addr add "$network.$n/24" dev eth0 && ip -n "host$n" link set eth0 up &&
-            ip -n "host$n" link set lo up || return
+            ip -n "host$n" link set lo up && limit_rate "$n" || return
     done
 }
 

@@ -1,5 +1,7 @@
 /* Sums of long arrays over ranks, and what the threads of a rank show each other. */
+#include "parallel/parallel_internal.h"
 #include "rank_world.h"
+#include "srtrain/range.h"
 #include "thread_finding.h"
 
 #include <math.h>
@@ -48,6 +50,30 @@ static void arrays_are_summed_in_messages_of_any_size(void **state)
         assert_int_equal(sr_array_sum_run(sum, values, NULL, 0, NULL), SR_OK);
         sr_array_sum_free(sum);
     }
+}
+
+/* Where each rank has a node of its own, slices of a message go around all ranks. */
+static void ranks_of_different_nodes_add_around_a_ring(void **state)
+{
+    world *w = *state;
+    assert_int_equal(parallel_pretend_nodes(w->parallel, 1, NULL), SR_OK);
+    arrays_are_summed_in_messages_of_any_size(state);
+    sr_array_sum *sum;
+    assert_int_equal(sr_array_sum_create(&sum, w->parallel, SR_MESSAGE_BYTES, false, NULL), SR_OK);
+    for (size_t i = 0; i < COUNT; ++i)
+        values[i] = 1.0F / (float)(3 + (size_t)w->rank + i % 5);
+    assert_int_equal(sr_array_sum_run(sum, values, NULL, COUNT, NULL), SR_OK);
+    for (size_t slice = 0; slice < (size_t)w->size; ++slice) {
+        const sr_element_range range = sr_part_of_range((sr_element_range){0, COUNT}, slice, (size_t)w->size);
+        for (size_t i = range.begin; i < range.end; ++i) {
+            float expected = 0;
+            for (size_t shift = 0; shift < (size_t)w->size; ++shift)
+                expected += 1.0F / (float)(3 + (slice + shift) % (size_t)w->size + i % 5);
+            assert_true(values[i] == expected);
+        }
+    }
+    sr_array_sum_free(sum);
+    assert_int_equal(parallel_pretend_nodes(w->parallel, w->size, NULL), SR_OK);
 }
 
 /* Numbers keep eight bits on their way, twice; what that takes is kept beside them on the ranks. */
@@ -106,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arrays_are_summed_in_messages_of_any_size),
+        cmocka_unit_test(ranks_of_different_nodes_add_around_a_ring),
         cmocka_unit_test(what_rounded_sums_lose_is_their_rest),
         cmocka_unit_test(threads_see_what_each_of_them_brings),
     };

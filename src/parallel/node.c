@@ -130,6 +130,7 @@ static sr_status connect_nodes(sr_node *node, sr_error *error)
     between->team = NULL;
     between->rank = 0;
     between->size = 1;
+    between->is_spread = true;
     const size_t lane = lane_of(node, node->process);
     const int group = sr_node_speaker(node) == node->process ? (int)lane : MPI_UNDEFINED;
     SR_TRY(SR_MPI_WAIT(parallel, "MPI_Comm_split", MPI_Comm_split(parallel->world, group, parallel->rank, &between->world),

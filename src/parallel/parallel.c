@@ -32,7 +32,12 @@ sr_status sr_mpi_check(int code, const char *operation, sr_error *error)
 static sr_status look_at_node(sr_parallel *parallel, sr_error *error)
 {
     SR_TRY(sr_mpi_check(MPI_Comm_rank(parallel->node, &parallel->node_rank), "MPI_Comm_rank", error));
-    return sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error);
+    SR_TRY(sr_mpi_check(MPI_Comm_size(parallel->node, &parallel->node_size), "MPI_Comm_size", error));
+    int most;
+    SR_TRY(
+        sr_mpi_check(MPI_Allreduce(&parallel->node_size, &most, 1, MPI_INT, MPI_MAX, parallel->world), "MPI_Allreduce", error));
+    parallel->is_spread = most == 1;
+    return SR_OK;
 }
 
 /* `parallel` has its world already. */

@@ -12,6 +12,7 @@ struct sr_parallel {
     MPI_Comm node;
     int rank, size;           /* of a member: counted over the threads of all processes */
     int node_rank, node_size; /* of the process, among those of its node */
+    bool is_spread;           /* no two of its processes are on one node */
     char host[MPI_MAX_PROCESSOR_NAME];
     bool alone;            /* a world of one rank without MPI */
     bool is_part;          /* some of the ranks that MPI has started: does not end MPI */

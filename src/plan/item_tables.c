@@ -54,6 +54,14 @@ static network_model network_of(const table_facts *f)
                            .ranks_of_node = ranks_of_node(f)};
 }
 
+/* Of a sum of `bytes` bytes of gradients over all ranks. */
+static double reduction_seconds(const table_facts *f, double bytes)
+{
+    const network_model network = network_of(f);
+    const double ratio = travelling(f) / sizeof(sr_real);
+    return network_reduction(&network, f->request->ranks, bytes * ratio, (double)f->message * ratio);
+}
+
 size_t evaluation_memory(const table_facts *f, size_t items, size_t workers)
 {
     const sr_plan_request *request = f->request;
@@ -151,11 +159,10 @@ void plan_replicated(sr_plan *plan, const table_facts *f)
     table->traffic.bytes[SR_TRAFFIC_IDS] += gathered(f, ids);
     table->reduced = request->ranks > 1 ? (size_t)all : 0;
     table->small_sums = plan->small_sums;
-    const double message = (double)f->message, without = network_reduction(&network, request->ranks, all - rows, message);
-    table->network_seconds = network_reduction(&network, request->ranks, all, message) +
+    table->network_seconds = reduction_seconds(f, all) +
                              network_exchange(&network, request->ranks, table->traffic.bytes[SR_TRAFFIC_IDS], 1) +
                              (double)table->small_sums * network_small_sum(&network, request->ranks);
-    table->item_seconds = network_reduction(&network, request->ranks, all, message) - without +
+    table->item_seconds = reduction_seconds(f, all) - reduction_seconds(f, all - rows) +
                           network_exchange(&network, request->ranks, gathered(f, ids), 1) + update_seconds(f, rows / steppers);
 }
 
@@ -267,7 +274,7 @@ static void divide_traffic(sr_plan *plan, const table_facts *f, const division *
     const double exchanges = network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_IDS], 2) +
                              2 * network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_ROWS], 1) +
                              network_exchange(&network, ranks, traffic->bytes[SR_TRAFFIC_STATES], states > 0 ? 3 : 0);
-    table->network_seconds = network_reduction(&network, ranks, (double)d->others, (double)f->message) + exchanges +
+    table->network_seconds = reduction_seconds(f, (double)d->others) + exchanges +
                              (double)table->small_sums * network_small_sum(&network, ranks);
     /* What is copied for an exchange is read and written on both sides. */
     table->item_seconds = exchanges + ALWAYS_MET * network_small_sum(&network, ranks) + 8 * rows / MEMORY_BANDWIDTH +

@@ -8,7 +8,8 @@
  *       Recursive halving and doubling: Rabenseifner, "Optimization of collective reduction operations", ICCS 2004, LNCS 3036;
  *       Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in MPICH", International Journal
  *       of High Performance Computing Applications 19 (2005), section 4.5. Ranks of a node are neighbours, so that the halves
- *       that leave it add up to n bytes, which share its link.
+ *       that leave it add up to n bytes, which share its link. Over few nodes a ring (src/parallel/ring_sum.c) sends as many
+ *       bytes. Its further latencies pass while other messages are under way.
  *   ceil(lg q) a' + ceil(lg N) a
  *       A sum of few numbers by recursive doubling (Thakur et al.).
  *   (p-1) m a' + ceil((p-q) / 16) a + (q-1)/(p-1) n/B' + q (p-q)/(p-1) n/B
