@@ -158,7 +158,7 @@ static sr_tensor *cross_entropy_of_cosines(sr_tape *tape, sr_tensor **x, const i
     assert_non_null(slabs);
     slabs[0] = (sr_slab){x[2], {.first = x[1]->rows, .count = x[2]->rows}};
     slabs[1] = (sr_slab){x[1], {.count = x[1]->rows}};
-    return sr_slabs_cross_entropy(tape, sr_unit_rows(tape, x[0]), slabs, 2, of_targets, &cosines, 0.3);
+    return sr_slabs_cross_entropy(tape, sr_unit_rows(tape, x[0]), slabs, 2, &(sr_row_targets){of_targets, NULL}, &cosines, 0.3);
 }
 
 static sr_tensor *build_cross_entropy_of_cosines(sr_tape *tape, sr_tensor **x)
@@ -173,10 +173,24 @@ static sr_tensor *build_cross_entropy_of_cosines_that_keeps_nothing(sr_tape *tap
     return cross_entropy_of_cosines(tape, x, many_targets);
 }
 
+/* Rows with no target, and with the same one twice, over tiles that are kept and others. */
+static sr_tensor *build_cross_entropy_of_shared_rows(sr_tape *tape, sr_tensor **x)
+{
+    static const int32_t items[] = {6, 0, 1200, 1200, 3};
+    static const size_t first[] = {0, 1, 1, 4, 5};
+    static const sr_scoring products = {.temperature = 0.5};
+    sr_slab *slab = sr_tape_take(tape, 1, sizeof *slab);
+    assert_non_null(slab);
+    *slab = (sr_slab){x[1], {.count = x[1]->rows}};
+    sr_tape_set_kept_bytes(tape, 4 * 1000 * sizeof(sr_real));
+    return sr_slabs_cross_entropy(tape, x[0], slab, 1, &(sr_row_targets){items, first}, &products, 0.3);
+}
+
 static const operation_case cases[] = {
+    {"cross entropy of rows with several targets", build_cross_entropy_of_shared_rows, {{4, 3}, {1300, 3}}, true},
     {"unit rows", build_unit_rows, {{5, WIDTH}}, false},
     {"cross entropy of cosines", build_cross_entropy_of_cosines, {{TARGETS, WIDTH}, {ITEMS, WIDTH}, {3, WIDTH}}, false},
-    {"cross entropy of cosines that computes all tiles again",
+    {"cross entropy of cosines that computes slab tiles again",
      build_cross_entropy_of_cosines_that_keeps_nothing,
      {{LARGE, 3}, {1100, 3}, {1000, 3}},
      true},

@@ -251,7 +251,7 @@ static faces compute_faces(sr_item_table *table, sr_tape *tape)
     sr_tensor *fixed = sr_tape_constant(tape, states, STATES, WIDTH);
     f.read = item_table_read(table, tape, ITEM_VECTORS, read_ids, STATES, true);
     f.scores = item_table_scores(table, tape, f.read, target_ids);
-    f.cross_entropy = item_table_cross_entropy(table, tape, fixed, target_ids, &products, 0.4);
+    f.cross_entropy = item_table_cross_entropy(table, tape, fixed, &(sr_row_targets){target_ids, NULL}, &products, 0.4);
     f.norm = item_table_norm(table, tape, ITEM_VECTORS);
     sr_tensor *pairs = sr_bpr_loss(tape, f.scores, item_table_scores(table, tape, fixed, rival_ids), 0.7);
     f.total = sr_weighted_add(tape, sr_add(tape, pairs, f.cross_entropy), 1, f.norm, 0.3);

@@ -418,6 +418,29 @@ static void loads_are_the_tokens_and_examples_of_the_parts(void **state)
     sr_sampler_free(sampler);
 }
 
+/* Where scoring takes nearly all the time ranks score equally many states, of which all empty histories have one. */
+static void states_to_be_scored_are_divided_evenly_where_scoring_takes_long(void **state)
+{
+    world *w = *state;
+    w->settings.data.samples = SR_SAMPLES_WINDOW;
+    w->settings.training.batch_size = 1000;
+    sr_sampling sampling = sr_settings_sampling(&w->settings);
+    assert_true(sampling.tokens_an_item > 0);
+    sampling.tokens_an_item = 1000;
+    sr_sampler *sampler;
+    assert_int_equal(sr_sampler_create(&sampler, w->dataset, &sampling, NULL), SR_OK);
+    size_t least = SIZE_MAX, most = 0;
+    for (size_t rank = 0; rank < 4; ++rank) {
+        sr_batch batch;
+        draw(w, sampler, 0, 0, rank, 4, &batch);
+        const size_t states = batch.layout.sequences;
+        least = states < least ? states : least;
+        most = states > most ? states : most;
+    }
+    assert_true(most <= least + 1);
+    sr_sampler_free(sampler);
+}
+
 /* How many ranks compute the sequence that empty histories share; what they score together. */
 static size_t ranks_with_empty_histories(const world *w, const sr_sampler *sampler, size_t ranks, size_t *targets, size_t *sum)
 {
@@ -490,6 +513,8 @@ int main(int argument_count, char **arguments)
                                         sampler_tear_down),
         cmocka_unit_test_setup_teardown(a_model_of_times_is_refused_data_without_them, sampler_set_up, sampler_tear_down),
         cmocka_unit_test(work_is_divided_nearly_equally),
+        cmocka_unit_test_setup_teardown(states_to_be_scored_are_divided_evenly_where_scoring_takes_long, sampler_set_up,
+                                        sampler_tear_down),
         cmocka_unit_test_setup_teardown(empty_histories_are_divided_where_they_are_too_many_for_one_rank, sampler_set_up,
                                         sampler_tear_down),
         cmocka_unit_test_setup_teardown(loads_are_the_tokens_and_examples_of_the_parts, sampler_set_up, sampler_tear_down),

@@ -21,6 +21,7 @@ typedef struct {
     size_t rows, items, width;
     sr_scoring scoring;
     size_t kept_bytes;
+    bool shares; /* every third row has two targets, every third none */
 } shape;
 
 typedef struct {
@@ -28,9 +29,17 @@ typedef struct {
     double gradients[(MOST_ROWS + MOST_ITEMS) * MOST_WIDTH]; /* of x, then of the items */
 } outcome;
 
-static int32_t target_of(const shape *s, size_t row)
+/* Of all rows together there are no more targets than rows. */
+static void find_targets_of(const shape *s, int32_t targets[MOST_ROWS], size_t first[MOST_ROWS + 1])
 {
-    return (int32_t)(row * row * 7 % s->items);
+    size_t count = 0;
+    for (size_t row = 0; row < s->rows; ++row) {
+        static const size_t shared[] = {1, 0, 2};
+        first[row] = count;
+        for (size_t i = 0; i < (s->shares ? shared[row % 3] : 1); ++i, ++count)
+            targets[count] = (int32_t)((row * row * 7 + i * 31) % s->items);
+    }
+    first[s->rows] = count;
 }
 
 /* Parameters x and items. */
@@ -50,15 +59,16 @@ static void compute(const sr_kernels *kernels, const shape *s, outcome *made)
     sr_parameters parameters;
     sr_tape *tape;
     int32_t targets[MOST_ROWS];
+    size_t first[MOST_ROWS + 1];
     declare(&parameters, s);
     assert_int_equal(sr_tape_create(&tape, kernels, true, NULL), SR_OK);
     sr_tape_set_precision(tape, SR_PRECISION_BF16);
     sr_tape_set_kept_bytes(tape, s->kept_bytes);
-    for (size_t i = 0; i < s->rows; ++i)
-        targets[i] = target_of(s, i);
+    find_targets_of(s, targets, first);
     sr_tensor *items = sr_tape_parameter(tape, &parameters, 1);
     const sr_slab all = {.rows = items, .numbers = {.count = s->items}};
-    sr_tensor *loss = sr_slabs_cross_entropy(tape, sr_tape_parameter(tape, &parameters, 0), &all, 1, targets, &s->scoring,
+    sr_tensor *loss = sr_slabs_cross_entropy(tape, sr_tape_parameter(tape, &parameters, 0), &all, 1,
+                                             &(sr_row_targets){targets, s->shares ? first : NULL}, &s->scoring,
                                              1.0 / (double)s->rows);
     assert_int_equal(sr_tape_backward(tape, loss, SR_PARAMETERS_ORDINARY, NULL), SR_OK);
     made->loss = (double)loss->values[0];
@@ -89,10 +99,11 @@ static void assert_alike(const shape *s, const outcome *actual, const outcome *e
 }
 
 static const shape shapes[] = {
-    {64, 1010, 64, {.temperature = 1}, 1 << 24}, /* two tiles beside each other */
-    {70, 990, 40, {.temperature = 0.5}, 0},      /* nothing fills a tile, nothing is kept */
-    {MOST_ROWS, 97, 33, {.temperature = 1}, 100000},
-    {45, 130, 48, {.unit_rows = true, .temperature = 0.2}, 1 << 24},
+    {64, 1010, 64, {.temperature = 1}, 1 << 24, false}, /* two tiles beside each other */
+    {70, 990, 40, {.temperature = 0.5}, 0, false},      /* nothing fills a tile, nothing is kept */
+    {MOST_ROWS, 97, 33, {.temperature = 1}, 100000, false},
+    {45, 130, 48, {.unit_rows = true, .temperature = 0.2}, 1 << 24, false},
+    {260, 1000, 34, {.temperature = 1}, 1 << 24, true},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -133,7 +144,7 @@ static void they_have_the_same_bits_whatever_is_kept(void **state)
     kernel_tables tables;
     (void)state;
     make_tables(&tables);
-    shape s = {40, 1010, 32, {.temperature = 1}, 0};
+    shape s = {40, 1010, 32, {.temperature = 1}, 0, false};
     compute(&tables.emulated, &s, &expected);
     for (size_t i = 0; i < sizeof kept_bytes / sizeof *kept_bytes; ++i) {
         s.kept_bytes = kept_bytes[i];
@@ -149,7 +160,7 @@ static void few_states_are_left_to_products(void **state)
     (void)state;
     make_tables(&tables);
     for (size_t i = 0; i < 2; ++i) {
-        const shape s = {i ? 31 : 32, 100, i ? 32 : 31, {.temperature = 1}, 1 << 24};
+        const shape s = {i ? 31 : 32, 100, i ? 32 : 31, {.temperature = 1}, 1 << 24, false};
         compute(&tables.plain, &s, &expected);
         compute(&tables.emulated, &s, &actual);
         assert_memory_equal(&actual, &expected, sizeof actual);

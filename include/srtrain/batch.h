@@ -71,6 +71,7 @@ typedef struct {
     bool next_times;     /* with times: the time of the event that follows each item is read, too */
     bool whole_window;   /* padding is computed, up to the width of the window */
     bool causal;         /* a token sees no later token */
+    size_t scoring;      /* tokens that take as long as scoring a state against the catalogue; 0: that takes hardly any time */
 } sr_packing;
 
 /* Packs examples.
@@ -92,7 +93,7 @@ sr_status sr_batch_pack(sr_batch *batch, sr_arena *arena, const sr_packing *pack
 bool sr_shares_empty_histories(const sr_packing *packing);
 
 /* The cost of an example in a training step, in tokens; for dividing a batch among ranks by work. The sequence that empty
- * histories share is not counted. */
+ * histories share is not counted, nor is the scoring of its state. */
 size_t sr_example_work(const sr_example *example, const sr_packing *packing);
 
 #endif

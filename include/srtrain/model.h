@@ -33,6 +33,11 @@ sr_model_needs sr_model_needs_of(const sr_model_settings *settings, bool trainin
 /* How examples are packed for a model, in training or in evaluation. */
 sr_packing sr_model_packing(const sr_model_settings *settings, sr_objective objective, bool training);
 
+/* How many tokens take as long in a training step as scoring a state against one item, by counting multiplications: for
+ * dividing a batch among ranks. 0 where this does not matter: states are compared with few items, every token has a target, or
+ * ranks score the states of all together. */
+double sr_model_tokens_an_item(const sr_model_settings *settings);
+
 /* Packs examples for a model: sr_batch_pack(). */
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
                          bool training, const sr_example *examples, size_t count, sr_error *error);

@@ -321,11 +321,17 @@ typedef struct {
     sr_row_numbers numbers;
 } sr_slab;
 
+/* Targets of rows x. Those of row i are items[first[i]] to items[first[i + 1] - 1]; first is NULL where each row has one. */
+typedef struct {
+    const int32_t *items;
+    const size_t *first; /* [n + 1] */
+} sr_row_targets;
+
 /* The same loss over the rows of several slabs, each number of the table in exactly one of them, with scores for dot
- * products. `slabs` must live until the tape is reset. Their order changes nothing but the order of additions. A
- * target that no slab has makes the loss NaN. */
-sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                  const sr_scoring *scoring, double weight);
+ * products. `slabs` and what `targets` names must live until the tape is reset. The order of slabs changes nothing but
+ * the order of additions. A target that no slab has makes the loss NaN. */
+sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count,
+                                  const sr_row_targets *targets, const sr_scoring *scoring, double weight);
 
 /* What slabs that one process has contribute to that loss where other processes have the rest: of each of n states
  * the largest logit, the sum of exponentials of logits less that, and the logit of its target, NaN where none of

@@ -25,12 +25,13 @@ typedef struct {
     bool masks_at_least_one; /* where none of an example was drawn, one is masked all the same */
     bool negatives;          /* targets are compared with sampled items: */
     sr_negative_settings sampled;
-    bool reads_shares;    /* the loss asks for the shares of draws that items have */
-    bool shares_table;    /* the caller brings the table of sr_sampler_table_bytes(), instead of each sampler its own */
-    bool contrasts;       /* examples are compared with others of the same target */
-    bool sums_over_batch; /* something sums over the sequences of the whole batch, or chooses for all of them */
-    sr_packing packing;   /* of the batches */
-    const char *model;    /* its name, for messages */
+    bool reads_shares;     /* the loss asks for the shares of draws that items have */
+    bool shares_table;     /* the caller brings the table of sr_sampler_table_bytes(), instead of each sampler its own */
+    bool contrasts;        /* examples are compared with others of the same target */
+    bool sums_over_batch;  /* something sums over the sequences of the whole batch, or chooses for all of them */
+    double tokens_an_item; /* what scoring a state against one item of the catalogue costs; 0: it is compared with few */
+    sr_packing packing;    /* of the batches; its `scoring` follows from that */
+    const char *model;     /* its name, for messages */
 } sr_sampling;
 
 /* Whether a data set has the time stamps that `model` needs, if it does: SR_ERROR_USAGE if not. For training and evaluation.

@@ -1,6 +1,8 @@
 /* Packing examples into a ragged batch. */
 #include "srtrain/batch.h"
 
+#include "base/sizes.h"
+
 /* How these examples are packed. */
 typedef struct {
     const sr_packing *needs;
@@ -54,9 +56,11 @@ static size_t sequence_length(const packing *plan, const sr_example *example)
 
 size_t sr_example_work(const sr_example *example, const sr_packing *needs)
 {
-    enum { FIXED = 4 }; /* scoring against the catalogue costs about as much as a few tokens */
+    enum { FIXED = 4, OF_SHARED = 1 }; /* an example costs about as much as a few tokens, whatever it is scored against */
     const packing plan = plan_packing(needs, example, 1);
-    return FIXED + (shares_sequence(&plan, example) ? 0 : sequence_length(&plan, example));
+    if (shares_sequence(&plan, example))
+        return needs->scoring > 0 ? OF_SHARED : FIXED;
+    return larger((size_t)FIXED, needs->scoring) + sequence_length(&plan, example);
 }
 
 static size_t count_targets(const packing *plan, const sr_example *example)

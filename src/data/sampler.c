@@ -82,6 +82,7 @@ sr_status sr_sampler_create(sr_sampler **sampler, const sr_dataset *dataset, con
     SR_TRY(SR_ALLOCATE_ZERO(&made, 1, "the sampler", error));
     made->dataset = dataset;
     made->is = *sampling;
+    made->is.packing.scoring = (size_t)(sampling->tokens_an_item * (double)sr_dataset_items(dataset));
     made->prefetches = sampling->prefetch == SR_PREFETCH_ALWAYS ||
                        (sampling->prefetch == SR_PREFETCH_AUTO && is_large(dataset));
     if (made->prefetches)
@@ -269,7 +270,7 @@ static sr_status make_pieces(const sr_sampler *sampler, division *slice, size_t 
     /* Where something sums over sequences, the one that empty histories share is one on all ranks together. */
     const empty_histories empty = {.share = sr_shares_empty_histories(packing) && !slice->drawn.again,
                                    .are_one_piece = sampler->is.sums_over_batch,
-                                   .sequence = packing->max_length};
+                                   .sequence = packing->max_length + packing->scoring};
     size_t *work = sr_arena_take(arena, slice->count * sizeof *work);
     if (!work)
         return sr_fail_memory(error, slice->count * sizeof *work, "dividing a batch");

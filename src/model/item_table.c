@@ -142,11 +142,13 @@ void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targ
 
 /* ---- the whole catalogue ---- */
 
-sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const sr_row_targets *targets,
                                     const sr_scoring *scoring, double weight)
 {
-    if (table->kind->cross_entropy)
-        return table->kind->cross_entropy(table, tape, states, targets, scoring, weight);
+    if (table->kind->cross_entropy) {
+        assert(!targets->first);
+        return table->kind->cross_entropy(table, tape, states, targets->items, scoring, weight);
+    }
     const size_t count = table->kind->slab_count(table);
     sr_slab *slabs = sr_tape_take(tape, count, sizeof *slabs);
     for (size_t i = 0; slabs && i < count; ++i)

@@ -153,9 +153,10 @@ sr_tensor *item_table_scores(sr_item_table *table, sr_tape *tape, sr_tensor *sta
 void item_table_compare(sr_item_table *table, sr_tape *tape, const int32_t *targets, size_t n, const int32_t *entries,
                         sr_comparison *with);
 
-/* Cross entropy of n states [n, width] over all items, padding included and the mask token not: the sum over targets [n] of
- * logsumexp_v <state, row v> - <state, row of the target>, times `weight`, as [1, 1]; with scores for these products. */
-sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const int32_t *targets,
+/* Cross entropy of states [n, width] over all items, padding included and the mask token not: the sum over targets of
+ * logsumexp_v <state, row v> - <state, row of the target>, times `weight`, as [1, 1]; with scores for these products. Where
+ * ranks are joined each state has one target. */
+sr_tensor *item_table_cross_entropy(sr_item_table *table, sr_tape *tape, sr_tensor *states, const sr_row_targets *targets,
                                     const sr_scoring *scoring, double weight);
 
 /* Bytes of the tape that it takes, for `targets` targets and a catalogue of `items` items, where logits of at most `kept` bytes

@@ -16,8 +16,9 @@ typedef struct loss {
     bool (*corrects)(const sr_model_settings *settings);
     /* Whether it can be had with a catalogue of `items` items: SR_ERROR_USAGE if not. NULL: with any. */
     sr_status (*check_items)(const sr_model_settings *settings, size_t items, sr_error *error);
-    /* The loss of states [n, width] and the batch's n targets as [1, 1]: the sum over targets times `weight`. */
-    sr_tensor *(*compute)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight);
+    /* The loss of the batch's targets as [1, 1]: the sum over targets times `weight`. Each has a state among the rows of the
+     * representation (sr_batch.target_reads), which several may share. */
+    sr_tensor *(*compute)(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight);
     /* Bytes of the tape that grow with the catalogue: of `targets` targets and `items` items, where logits of at most `kept`
      * bytes stay from forward to backward. NULL: none. */
     size_t (*catalogue_memory)(const sr_model_settings *settings, size_t targets, size_t items, size_t kept);
@@ -33,6 +34,9 @@ const loss *loss_of(const sr_model_settings *settings);
 /* How a state scores an item: model.similarity and training.temperature. The second of these prepares states for it. */
 sr_scoring scoring_of(const sr_model_settings *settings);
 sr_tensor *scored_states(const sr_model *model, sr_tape *tape, sr_tensor *states);
+
+/* The state of each target of the batch, [n, width]: rows of the representation. */
+sr_tensor *target_states(sr_tape *tape, const sr_batch *batch, sr_tensor *representation);
 
 /* ---- for losses that compare a target with lists of items ---- */
 

@@ -35,6 +35,11 @@ sr_tensor *scored_states(const sr_model *model, sr_tape *tape, sr_tensor *states
     return scoring_of(&model->settings).unit_rows ? sr_unit_rows(tape, states) : states;
 }
 
+sr_tensor *target_states(sr_tape *tape, const sr_batch *batch, sr_tensor *representation)
+{
+    return sr_select_rows(tape, representation, batch->target_reads, batch->targets);
+}
+
 /* ---- lists ---- */
 
 sr_comparison compare_with_lists(sr_model *model, sr_tape *tape, const sr_batch *batch)

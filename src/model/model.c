@@ -182,6 +182,17 @@ sr_packing sr_model_packing(const sr_model_settings *settings, sr_objective obje
                         .causal = needs.causal};
 }
 
+double sr_model_tokens_an_item(const sr_model_settings *settings)
+{
+    const sr_model_needs needs = sr_model_needs_of(settings, true);
+    if (needs.negatives || needs.masked || settings->objective == SR_OBJECTIVE_ALL ||
+        settings->item_table == SR_ITEM_TABLE_DIVIDED)
+        return 0;
+    const double width = (double)settings->hidden_size, layers = (double)settings->layers;
+    /* Of the last layer all tokens need keys and values alone. */
+    return width / ((layers - 1) * (4 * width * width + 2 * width * (double)settings->inner_size) + 2 * width * width);
+}
+
 sr_status sr_batch_build(sr_batch *batch, sr_arena *arena, const sr_model_settings *model, sr_objective objective,
                          bool training, const sr_example *examples, size_t count, sr_error *error)
 {

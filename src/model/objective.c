@@ -156,8 +156,7 @@ static sr_tensor *loss_of_representation(const sr_objective_request *o, sr_tenso
 {
     sr_model *model = o->model;
     const sr_batch *batch = o->batch;
-    sr_tensor *states = sr_select_rows(o->tape, representation, batch->target_reads, batch->targets);
-    sr_tensor *of_targets = model->loss->compute(model, o->tape, batch, states, weight);
+    sr_tensor *of_targets = model->loss->compute(model, o->tape, batch, representation, weight);
     *penalty = NULL;
     if (!model->backbone->penalty)
         return of_targets;

@@ -325,6 +325,7 @@ sr_sampling sr_settings_sampling(const sr_settings *settings)
                          .reads_shares = needs.log_q,
                          .contrasts = model->contrastive.in_use,
                          .sums_over_batch = needs.couples_batch || needs.sums_in_passes,
+                         .tokens_an_item = sr_model_tokens_an_item(model),
                          .packing = sr_model_packing(model, model->objective, true),
                          .model = sr_model_name(model)};
 }

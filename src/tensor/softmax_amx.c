@@ -141,8 +141,7 @@ static void finish_rows(const divided_part *part, const softmax_part *of, size_t
     for (size_t i = row; i < least(part->rows, row + TILE_BLOCK); ++i) {
         const float *logits = part->numbers + (i - row) * line_of(part->columns);
         bf16_tile *to = part->exponentials + i / TILE_LINES * part->across;
-        if (findings->logits_of_targets && findings->targets[i] < part->columns)
-            findings->logits_of_targets[i] = logits[findings->targets[i]];
+        find_targets(findings, i, logits);
         of->maxima[i] = maximum_of(logits, part->columns);
         findings->sums[i] = exponentials_to_tiles(to, i % TILE_LINES, logits, of->maxima[i], part->columns);
     }

@@ -4,6 +4,7 @@
 #define SRTRAIN_TENSOR_SOFTMAX_UNIT_H
 
 #include "srtrain/real.h"
+#include "srtrain/row_numbers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,12 +20,47 @@ typedef struct {
     void *room;         /* on 64 bytes, by room_bytes(); has the classes' rows laid out */
 } softmax_part;
 
-/* What forward finds in each row, [rows]. */
+/* The targets of a part's rows, numbers of classes. Those of row i have the places [first[row + i], first[row + i + 1]) in
+ * `targets`; first is NULL where each row has one. */
 typedef struct {
-    sr_real *sums;              /* of exponentials */
-    const size_t *targets;      /* columns; another number: the row's target is not in this part */
-    sr_real *logits_of_targets; /* are written where there is one; NULL: nobody asks */
+    const int32_t *targets;
+    const size_t *first;
+    size_t row;
+    const sr_row_numbers *numbers; /* of all classes of the slab, of which the part has [column, column + columns) */
+    size_t column, columns;
+} softmax_targets;
+
+static inline size_t first_target(const softmax_targets *of, size_t i)
+{
+    return of->first ? of->first[of->row + i] : of->row + i;
+}
+
+/* Whether a target is a class of this part, and its column there. */
+static inline bool has_target(const softmax_targets *of, size_t target, size_t *column)
+{
+    size_t place;
+    if (!sr_row_place(of->numbers, of->targets[target], &place))
+        return false;
+    *column = place - of->column;
+    return *column < of->columns; /* unsigned: a target before the part wraps to a huge number */
+}
+
+/* What forward finds. */
+typedef struct {
+    sr_real *sums; /* [rows] of exponentials */
+    const softmax_targets *targets;
+    sr_real *logits_of_targets; /* at the targets' places; NULL: nobody asks */
 } softmax_findings;
+
+/* Finds the logits of row i's targets in the row. */
+static inline void find_targets(const softmax_findings *findings, size_t i, const sr_real *logits)
+{
+    const softmax_targets *of = findings->targets;
+    size_t column;
+    for (size_t target = first_target(of, i); findings->logits_of_targets && target < first_target(of, i + 1); ++target)
+        if (has_target(of, target, &column))
+            findings->logits_of_targets[target] = logits[column];
+}
 
 typedef struct sr_softmax_unit {
     size_t (*tile_bytes)(size_t rows, size_t columns);

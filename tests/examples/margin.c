@@ -36,8 +36,9 @@ static sr_tensor *margins(sr_tape *tape, double margin, size_t n)
     return values ? sr_tape_constant(tape, values, n, 1) : NULL;
 }
 
-static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
+static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
+    sr_tensor *states = target_states(tape, batch, representation);
     const margin_settings *settings = component_settings(&model->settings, &margin_loss.component);
     const pair_scores scores = score_pairs(model, tape, batch, states);
     sr_tensor *rivals = sr_add(tape, scores.negatives, margins(tape, settings->margin, batch->targets));

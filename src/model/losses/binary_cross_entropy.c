@@ -5,8 +5,9 @@
  * An entry that does not exist for a target adds 0. */
 #include "model/loss.h"
 
-static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
+static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
+    sr_tensor *states = target_states(tape, batch, representation);
     if (has_own_negatives(batch)) {
         const pair_scores scores = score_pairs(model, tape, batch, states);
         return sr_binary_cross_entropy(tape, scores.targets, scores.negatives, weight);

@@ -3,8 +3,9 @@
  *   loss = 1/K sum_k softplus(s_k - s_target) */
 #include "model/loss.h"
 
-static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
+static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
+    sr_tensor *states = target_states(tape, batch, representation);
     if (has_own_negatives(batch)) {
         const pair_scores scores = score_pairs(model, tape, batch, states);
         return sr_bpr_loss(tape, scores.targets, scores.negatives, weight);

@@ -44,8 +44,9 @@ static sr_status check_items(const sr_model_settings *settings, size_t items, sr
         (long long)negatives, items, items > 0 ? items - 1 : 0);
 }
 
-static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
+static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
+    sr_tensor *states = target_states(tape, batch, representation);
     const gbce_settings *own = component_settings(&model->settings, &gbce_loss.component);
     const sr_comparison with = compare_with_lists(model, tape, batch);
     const double alpha = (double)with.length / ((double)model->items - 1);

@@ -70,8 +70,9 @@ static bool has_shares(sr_tape *tape, const sr_negatives *negatives)
     return false;
 }
 
-static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
+static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
+    sr_tensor *states = target_states(tape, batch, representation);
     const log_q_kind kind = log_q_of(&model->settings);
     const sr_comparison with = compare_with_lists(model, tape, batch);
     sr_score_corrections corrections = {.entries = NULL};

@@ -35,8 +35,9 @@ static sr_tensor *item_points(sr_model *model, sr_tape *tape, const int32_t *ids
     return sr_concatenate_columns(tape, means, sr_square_root(tape, sr_elu_plus_one(tape, covariances)));
 }
 
-static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *states, double weight)
+static sr_tensor *compute(sr_model *model, sr_tape *tape, const sr_batch *batch, sr_tensor *representation, double weight)
 {
+    sr_tensor *states = target_states(tape, batch, representation);
     const size_t width = (size_t)model->settings.hidden_size;
     const stosa_loss_settings *own = component_settings(&model->settings, &stosa_loss.component);
     sr_tensor *roots = sr_square_root(tape, sr_select_columns(tape, states, width, width));

@@ -1,14 +1,14 @@
 /* Cross entropy over the whole catalogue, tile by tile.
  *
- *   loss = weight sum_i ( logsumexp_v l_iv - l_i,target(i) ),   l = X Eᵀ / temperature
- *   D = g weight / temperature (P - onehot),   dX += D E,   dE += Dᵀ X,   P = exp(l - logsumexp)
+ *   loss = weight sum_i sum_t in T(i) ( logsumexp_v l_iv - l_it ),   l = X Eᵀ / temperature
+ *   D = g weight / temperature (|T| P - onehot),   dX += D E,   dE += Dᵀ X,   P = exp(l - logsumexp)
  *
- * V is the number of classes. Of cosines E are rows of length 1. Their lengths are found once, and each tile has such
- * copies of its rows. Rows of the table may lie in several slabs, whose order only changes the order of additions.
- * The [n, V] logits are never held as a whole: forward passes over tiles of them with an online softmax (Milakov &
- * Gimelshein 2018), and backward goes over the same tiles again. The first of them are kept from forward to backward,
- * as many as sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded whatever n and V are.
- * Tiles of the same items follow each other. A matrix unit keeps exponentials as it multiplies them
+ * V is the number of classes, T(i) are the targets of a row, of which onehot counts each. Of cosines E are rows of length 1.
+ * Their lengths are found once, and each tile has such copies of its rows. Rows of the table may lie in several slabs, whose
+ * order only changes the order of additions. The [n, V] logits are never held as a whole: forward passes over tiles of them
+ * with an online softmax (Milakov & Gimelshein 2018), and backward goes over the same tiles again. The first of them are kept
+ * from forward to backward, as many as sr_tape_kept_bytes() hold; backward computes the others again: memory is bounded
+ * whatever n and V are. Tiles of the same items follow each other. A matrix unit keeps exponentials as it multiplies them
  * (tensor/softmax_unit.h), and multiplies P before onehot is subtracted. */
 #include "base/sizes.h"
 #include "srtrain/kernels.h"
@@ -31,7 +31,7 @@ typedef struct {
     sr_tensor *x;
     const sr_slab *slabs;
     size_t slab_count;
-    const int32_t *targets;
+    sr_row_targets targets;
     double weight;
     sr_scoring scoring;
     sr_real *log_sum; /* [n]: logsumexp of each row */
@@ -163,19 +163,20 @@ static softmax_part part_of(const catalogue_state *state, const logits_tile *til
                           .room = state->unit_room};
 }
 
-static bool holds_target(const catalogue_state *state, const logits_tile *tile, size_t i, size_t *column)
+static softmax_targets targets_of(const catalogue_state *state, const logits_tile *tile)
 {
-    size_t place;
-    if (!sr_row_place(&tile->slab->numbers, state->targets[tile->row + i], &place))
-        return false;
-    *column = place - tile->column;
-    return *column < tile->columns; /* unsigned: a target before the tile wraps to a huge number */
+    return (softmax_targets){.targets = state->targets.items,
+                             .first = state->targets.first,
+                             .row = tile->row,
+                             .numbers = &tile->slab->numbers,
+                             .column = tile->column,
+                             .columns = tile->columns};
 }
 
 /* What forward gathers of each row while it walks the tiles. */
 typedef struct {
     sr_real *sums;          /* [n] of exp(logit - maximum so far); the maximum so far is in state->log_sum */
-    sr_real *target_logits; /* [n] */
+    sr_real *target_logits; /* of each target */
 } forward_sums;
 
 /* Exponentials and maxima of a tile. */
@@ -193,8 +194,7 @@ static void exponentiate(sr_tape *tape, const catalogue_state *state, const logi
                  tile->exponentials, tile->columns);
     for (size_t i = 0; i < tile->rows; ++i) {
         sr_real *row = tile->exponentials + i * tile->columns;
-        if (findings->logits_of_targets && findings->targets[i] < tile->columns)
-            findings->logits_of_targets[i] = row[findings->targets[i]];
+        find_targets(findings, i, row);
         findings->sums[i] = sr_tape_kernels(tape)->exponentials(row, &tile->maxima[i], tile->columns);
     }
 }
@@ -202,11 +202,8 @@ static void exponentiate(sr_tape *tape, const catalogue_state *state, const logi
 static void compute_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const forward_sums *sums)
 {
     sr_real of_rows[TILE_ROWS];
-    size_t targets[TILE_ROWS];
-    for (size_t i = 0; sums && i < tile->rows; ++i)
-        if (!holds_target(state, tile, i, &targets[i]))
-            targets[i] = SIZE_MAX;
-    exponentiate(tape, state, tile, &(softmax_findings){of_rows, targets, sums ? sums->target_logits + tile->row : NULL});
+    const softmax_targets targets = targets_of(state, tile);
+    exponentiate(tape, state, tile, &(softmax_findings){of_rows, &targets, sums ? sums->target_logits : NULL});
     for (size_t i = 0; sums && i < tile->rows; ++i) {
         sr_real *maximum = &state->log_sum[tile->row + i], *total = &sums->sums[tile->row + i];
         if (tile->maxima[i] > *maximum) {
@@ -243,18 +240,20 @@ static void finish_items(const sr_tape *tape, const catalogue_state *state, cons
                              table->values + (tile->column + i) * width, tile->factors[i], width);
 }
 
-/* What products of D add: factors [rows] make P of a tile's exponentials. */
+/* What products of D add: factors [rows] make |T| P of a tile's exponentials. */
 static void add_products(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, const sr_real *factors,
                          sr_real slope, sr_real *item_gradient)
 {
     const size_t width = state->x->columns;
     sr_tensor *x = state->x;
+    const softmax_targets targets = targets_of(state, tile);
     sr_real *difference = tile->exponentials; /* becomes D */
     for (size_t i = 0; i < tile->rows; ++i) {
+        size_t column;
         sr_tape_kernels(tape)->scale(difference + i * tile->columns, factors[i], tile->columns);
-        size_t target;
-        if (holds_target(state, tile, i, &target))
-            difference[i * tile->columns + target] -= slope;
+        for (size_t target = first_target(&targets, i); target < first_target(&targets, i + 1); ++target)
+            if (has_target(&targets, target, &column))
+                difference[i * tile->columns + column] -= slope;
     }
     if (x->wants_gradient)
         sr_gemm_with(sr_tape_products(tape), (sr_product_size){tile->rows, width, tile->columns}, 1,
@@ -275,26 +274,31 @@ static void add_products_by_unit(sr_tape *tape, const catalogue_state *state, co
     const sr_real *x = state->x->values + tile->row * width;
     sr_real *x_gradient = state->x->wants_gradient ? state->x->gradient + tile->row * width : NULL;
     const softmax_part part = part_of(state, tile);
+    const softmax_targets targets = targets_of(state, tile);
     state->unit->backward(&part, factors, x_gradient, item_gradient);
-    for (size_t i = 0; i < tile->rows; ++i) {
-        size_t target;
-        if (!holds_target(state, tile, i, &target))
-            continue;
-        if (x_gradient)
-            kernels->accumulate_scaled(x_gradient + i * width, -slope, tile->items + target * width, width);
-        if (item_gradient)
-            kernels->accumulate_scaled(item_gradient + target * width, -slope, x + i * width, width);
-    }
+    for (size_t i = 0; i < tile->rows; ++i)
+        for (size_t target = first_target(&targets, i); target < first_target(&targets, i + 1); ++target) {
+            size_t column;
+            if (!has_target(&targets, target, &column))
+                continue;
+            if (x_gradient)
+                kernels->accumulate_scaled(x_gradient + i * width, -slope, tile->items + column * width, width);
+            if (item_gradient)
+                kernels->accumulate_scaled(item_gradient + column * width, -slope, x + i * width, width);
+        }
 }
 
 static void backward_tile(sr_tape *tape, const catalogue_state *state, const logits_tile *tile, void *context)
 {
     const sr_real slope = *(const sr_real *)context;
     sr_real factors[TILE_ROWS];
+    const softmax_targets targets = targets_of(state, tile);
     if (!tile->kept)
         compute_tile(tape, state, tile, NULL);
-    for (size_t i = 0; i < tile->rows; ++i)
-        factors[i] = slope * (sr_real)exp((double)(tile->maxima[i] - state->log_sum[tile->row + i]));
+    for (size_t i = 0; i < tile->rows; ++i) {
+        const sr_real count = (sr_real)(first_target(&targets, i + 1) - first_target(&targets, i));
+        factors[i] = count * slope * (sr_real)exp((double)(tile->maxima[i] - state->log_sum[tile->row + i]));
+    }
     sr_real *item_gradient = begin_items(state, tile);
     (state->unit ? add_products_by_unit : add_products)(tape, state, tile, factors, slope, item_gradient);
     finish_items(tape, state, tile, item_gradient);
@@ -418,8 +422,18 @@ static sr_tensor *record_loss(sr_tape *tape, const catalogue_state *state)
     return sr_tape_record(tape, 1, 1, inputs, 1 + state->slab_count, &catalogue_operation, state);
 }
 
-sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count, const int32_t *targets,
-                                  const sr_scoring *scoring, double weight)
+static void begin_sums(size_t n, size_t target_count, sr_real *maxima, const forward_sums *sums)
+{
+    for (size_t i = 0; i < n; ++i) {
+        maxima[i] = (sr_real)-INFINITY;
+        sums->sums[i] = 0;
+    }
+    for (size_t target = 0; target < target_count; ++target)
+        sums->target_logits[target] = (sr_real)NAN; /* stays so where no slab has it */
+}
+
+sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *slabs, size_t slab_count,
+                                  const sr_row_targets *targets, const sr_scoring *scoring, double weight)
 {
     if (!x)
         return NULL;
@@ -429,28 +443,27 @@ sr_tensor *sr_slabs_cross_entropy(sr_tape *tape, sr_tensor *x, const sr_slab *sl
         assert(x->columns == slabs[i].rows->columns && slabs[i].numbers.count >= 1 &&
                slabs[i].numbers.count <= slabs[i].rows->rows);
     }
-    const size_t n = x->rows;
+    const size_t n = x->rows, target_count = targets->first ? targets->first[n] : n;
     catalogue_state *state = sr_tape_take(tape, 1, sizeof *state);
     if (!state)
         return NULL;
     *state = (catalogue_state){
-        .x = x, .slabs = slabs, .slab_count = slab_count, .targets = targets, .weight = weight, .scoring = *scoring};
-    forward_sums sums = {sr_tape_take(tape, n, sizeof *sums.sums), sr_tape_take(tape, n, sizeof *sums.target_logits)};
+        .x = x, .slabs = slabs, .slab_count = slab_count, .targets = *targets, .weight = weight, .scoring = *scoring};
+    forward_sums sums = {sr_tape_take(tape, n, sizeof *sums.sums),
+                         sr_tape_take(tape, target_count, sizeof *sums.target_logits)};
     if (!take_state(tape, state) || !sums.sums || !sums.target_logits)
         return NULL;
     sr_tensor *loss = record_loss(tape, state);
     if (!loss)
         return NULL;
-    for (size_t i = 0; i < n; ++i) {
-        state->log_sum[i] = (sr_real)-INFINITY;
-        sums.sums[i] = 0;
-        sums.target_logits[i] = (sr_real)NAN; /* of a target that no slab has */
-    }
+    begin_sums(n, target_count, state->log_sum, &sums);
     for_each_tile(tape, state, false, forward_tile, &sums);
     double total = 0;
     for (size_t i = 0; i < n; ++i) {
         state->log_sum[i] += (sr_real)log((double)sums.sums[i]);
-        total += (double)state->log_sum[i] - (double)sums.target_logits[i];
+        const size_t first = targets->first ? targets->first[i] : i, end = targets->first ? targets->first[i + 1] : i + 1;
+        for (size_t target = first; target < end; ++target)
+            total += (double)state->log_sum[i] - (double)sums.target_logits[target];
     }
     loss->values[0] = (sr_real)(weight * total);
     return loss;
@@ -496,7 +509,7 @@ static catalogue_state state_of(const sr_tape *tape, sr_tensor *x, const sr_soft
     return (catalogue_state){.x = x,
                              .slabs = slabs->slabs,
                              .slab_count = slabs->slab_count,
-                             .targets = targets,
+                             .targets = {.items = targets},
                              .scoring = slabs->scoring,
                              .factors = slabs->factors,
                              .unit_rows = slabs->unit_rows,
@@ -514,11 +527,7 @@ void sr_softmax_forward(sr_tape *tape, sr_tensor *x, const sr_softmax_slabs *sla
     catalogue_state state = state_of(tape, x, slabs, targets, tiles);
     forward_sums sums = {parts->sums, parts->target_logits};
     state.log_sum = parts->maxima;
-    for (size_t i = 0; i < x->rows; ++i) {
-        parts->maxima[i] = (sr_real)-INFINITY;
-        parts->sums[i] = 0;
-        parts->target_logits[i] = (sr_real)NAN;
-    }
+    begin_sums(x->rows, x->rows, parts->maxima, &sums);
     for_each_tile(tape, &state, false, forward_tile, &sums);
 }
 
@@ -542,5 +551,5 @@ sr_tensor *sr_catalogue_cross_entropy(sr_tape *tape, sr_tensor *x, sr_tensor *ta
     *all = (sr_slab){.rows = table, .numbers = {.count = classes}};
     for (size_t i = 0; x && i < x->rows; ++i)
         assert(targets[i] >= 0 && (size_t)targets[i] < classes);
-    return sr_slabs_cross_entropy(tape, x, all, 1, targets, &products, weight);
+    return sr_slabs_cross_entropy(tape, x, all, 1, &(sr_row_targets){.items = targets}, &products, weight);
 }
