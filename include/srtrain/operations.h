@@ -398,8 +398,7 @@ double sr_correlation_bound(const sr_tape *tape, const sr_tensor *query, const s
  * that differ by at most 2^-18 bound count as equal: where they stand on both sides of the cut, the smallest lags of
  * the whole run of such neighbours are taken. So rounding chooses nothing, when `bound` is one of the values and of
  * what they were computed from. What is not a number counts as less than every number. False, and a sticky failure of
- * the tape, when memory runs out.
- * */
+ * the tape, when memory runs out. */
 bool sr_choose_lags(sr_tape *tape, const double *values, size_t n, double bound, size_t count, size_t *lags);
 
 /* The same for each sequence by its own correlations [sequences, n], which come of query and key [T, d] as above ->

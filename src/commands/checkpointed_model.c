@@ -97,6 +97,11 @@ static sr_status open_data(checkpointed_model *loaded, const char *path, const c
     return status == SR_OK ? SR_OK : explain_directory(path, checkpoint->data_directory, error);
 }
 
+sr_option lookup_memory_option(uint64_t *bytes, const char *help)
+{
+    return (sr_option){.name = "memory", .bytes = bytes, .least = 1024, .standard = "256M", .help = help};
+}
+
 /* ---- other data ---- */
 
 static void report_translation(sr_log *log, const char *directory, const sr_translation *found)

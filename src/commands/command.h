@@ -60,8 +60,7 @@ sr_status command_compare_settings(sr_parallel *parallel, const char *path, cons
 sr_option stall_timeout_option(double *seconds);
 
 /* What the arguments of a command will say of it, before they are read: the standard where they say nothing that it
- * could be.
- * */
+ * could be. */
 double stall_timeout_look(int argument_count, char *const *arguments);
 
 /* For commands other than train: from now on this rank is in `phase`, and no rank waits for longer than
@@ -87,6 +86,9 @@ typedef struct {
     bool whole_table;      /* every rank has the whole item table, however it was trained */
     bool may_lack_data;    /* without --data, `dataset` may stay NULL where the checkpoint carries identifiers */
 } evaluation_keys;
+
+/* The option --memory: for identifiers of items that are looked up at a time. `help` says when and how. */
+sr_option lookup_memory_option(uint64_t *bytes, const char *help);
 
 /* Loads the model of a checkpoint and the data set in `data` (NULL: the one it was trained on), which must be that
  * same data, unless the command takes other data. Its item table is divided among the threads of all ranks if it was

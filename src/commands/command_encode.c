@@ -34,11 +34,7 @@ static sr_status read_options(const command_context *context, encode_options *op
          .file = &options->histories,
          .help = "encodes these histories, not those of the data set: each line is a name and its items, oldest first; for "
                  "models of times words are ITEM:TIME"},
-        {.name = "memory",
-         .bytes = &options->memory,
-         .least = 1024,
-         .standard = "256M",
-         .help = "with --histories: for identifiers of items that are looked up at a time"},
+        lookup_memory_option(&options->memory, "with --histories: for identifiers of items that are looked up at a time"),
         stall_timeout_option(&options->stall_seconds)};
     SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
     return state_file_check_path(options->output, error);

@@ -83,11 +83,7 @@ static sr_status read_options(const command_context *context, export_options *op
         {.name = "data",
          .directory = &options->data,
          .help = "the data set, if it is not where training found it and the checkpoint carries no identifiers"},
-        {.name = "memory",
-         .bytes = &options->memory,
-         .least = 1024,
-         .standard = "256M",
-         .help = "with --states: for identifiers of items that are looked up at a time"},
+        lookup_memory_option(&options->memory, "with --states: for identifiers of items that are looked up at a time"),
         stall_timeout_option(&options->stall_seconds)};
     SR_TRY(command_line_read(context, "CHECKPOINT", &options->checkpoint, known, sizeof known / sizeof *known, true, error));
     return check_options(options, error);

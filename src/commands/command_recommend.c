@@ -69,12 +69,10 @@ static sr_status read_options(const command_context *context, recommend_options 
          .argument = "TIME",
          .help = "with a model that knows when the next event is (hstu with time_query next): when that is, as a time stamp of "
                  "the data set; the last one of the data set by default"},
-        {.name = "memory",
-         .bytes = &options->memory,
-         .least = 1024,
-         .standard = "256M",
-         .help = "with --histories: for identifiers of items that are looked up at a time, each time in one pass over those of "
-                 "the data set"},
+        lookup_memory_option(
+            &options->memory,
+            "with --histories: for identifiers of items that are looked up at a time, each time in one pass over those of "
+            "the data set"),
         {.name = "candidates",
          .file = &options->candidates,
          .help = "each line is a user and items, with blanks between them, or tabs if names have blanks: recommends to these "

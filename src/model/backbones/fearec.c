@@ -150,8 +150,7 @@ static double bound_of(const sr_tape *tape, const correlations *c, size_t sequen
 }
 
 /* By the sum of all sequences of all ranks: of their values of r, then of their bounds. After a failure zeros take
- * part in it.
- * */
+ * part in it. */
 static void choose_for_all(sr_tape *tape, const sr_pass *pass, const correlations *c, double *sums, size_t n,
                            chosen_lags *chosen)
 {

@@ -53,8 +53,7 @@ static sr_graph_value describe_window(sr_description *to, const sr_tensor *x, co
 }
 
 /* dx_t += sum_f W_ft dout_f,  dp += sum_f dout_f (sum of W_ft over padding),  dW_ft += <dout_f, x_t or p>,  db_f +=
- * sum(dout_f)
- * */
+ * sum(dout_f) */
 static void vertical_backward(sr_tape *tape, const sr_tensor *out, const void *saved)
 {
     const vertical_state *state = saved;

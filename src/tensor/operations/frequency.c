@@ -337,8 +337,7 @@ static void multiply_bins(const filter_state *state, const sr_kernels *kernels, 
 }
 
 /* dW_k = conj(X_k) dY_k: sums holds, for each bin, the real part and the two halves of the imaginary part, a dY_im
- * and b dY_re.
- * */
+ * and b dY_re. */
 static void accumulate_weight_gradient(const filter_state *state, const sr_kernels *kernels, const sr_real *in,
                                        const sr_real *out_gradient, sr_real *sums)
 {
@@ -487,8 +486,7 @@ static void analyse_difference(const distance_state *state, const sr_kernels *ke
 }
 
 /* What a modulus of coordinates is divided by: all bins but these two stand for a pair of conjugates of half the
- * square each.
- * */
+ * square each. */
 static double scale_of_bin(const distance_state *state, size_t bin)
 {
     return bin == 0 || 2 * bin == state->n ? 1 : sqrt(2);

@@ -82,8 +82,7 @@ static void step_forward(sr_tape *tape, const gru_state *state, const sr_real *t
 }
 
 /* From the gradients of a step's states (state_gradients, without what reaches them from outside) to those of the
- * step before.
- * */
+ * step before. */
 static void step_backward(sr_tape *tape, const gru_state *state, size_t step, const sr_tensor *out)
 {
     const sr_kernels *kernels = sr_tape_kernels(tape);

@@ -69,8 +69,7 @@ static void project_backward(sr_tape *tape, const sr_tensor *out, const void *sa
 }
 
 /* A weight that all heads share is [rank, columns], others are [heads, rank, columns]. Columns behind the window are
- * not read.
- * */
+ * not read. */
 static sr_graph_value describe_project(sr_description *to, const sr_tensor *output, const void *saved)
 {
     (void)output;
